@@ -1,0 +1,50 @@
+/** What happens when a job with the same key is already stored. */
+export type JobKeyMode = "replace" | "preserve_run_at" | "unsafe_dedupe";
+
+/** How and when a job shall run. Everything is optional. */
+export interface JobSpec {
+  /** Jobs of one queue run one after another, never two at once. At most 128 characters. */
+  readonly queueName?: string;
+  /** Not before this time; a string in ISO 8601. Default: now, by the database's clock. */
+  readonly runAt?: Date | string;
+  /** How often the job is started at most, 1 to 32767. Default 25. */
+  readonly maxAttempts?: number;
+  /** At most one waiting job has this key. 1 to 512 characters. */
+  readonly jobKey?: string;
+  /** What a second add with the same key does. Default `"replace"`. */
+  readonly jobKeyMode?: JobKeyMode;
+  /** Lower numbers run first, -32768 to 32767. Default 0. */
+  readonly priority?: number;
+  /** Workers that forbid one of these flags leave the job alone. */
+  readonly flags?: readonly string[];
+}
+
+/**
+ * Where a job stands: `ready` to run, `scheduled` for later, `running` on a
+ * worker, or `failed` for good, its attempts used up.
+ */
+export type JobState = "ready" | "scheduled" | "running" | "failed";
+
+/** A stored job, as it was when it was read. */
+export interface Job<P = unknown> {
+  /** A bigint, as a string. */
+  readonly id: string;
+  readonly task: string;
+  readonly queueName: string | null;
+  readonly payload: P;
+  readonly priority: number;
+  readonly runAt: Date;
+  /** How often it was started. */
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly lastError: string | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly jobKey: string | null;
+  /** How often an add with the same key changed this row. */
+  readonly revision: number;
+  readonly flags: readonly string[];
+  readonly lockedAt: Date | null;
+  readonly lockedBy: string | null;
+  readonly state: JobState;
+}

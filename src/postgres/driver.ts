@@ -1,0 +1,71 @@
+/** A value as PostgreSQL writes it: text, or `null` for SQL null. */
+export type Cell = string | null;
+
+/** One row of an answer: the cells in the order of the columns. Decoding is left to whoever needs a cell. */
+export type Row = readonly Cell[];
+
+/** What a statement answered. */
+export interface QueryResult {
+  readonly rows: readonly Row[];
+  /** Rows returned, or touched when the statement returns none. */
+  readonly count: number;
+}
+
+/** One SQL statement with its values. */
+export interface Query {
+  /** With a name the statement is prepared once per connection, where the driver allows that. One name, one text. */
+  readonly name?: string;
+  readonly text: string;
+  /** Values for `$1`, `$2`, …, as PostgreSQL reads them: text. Arrays are written with `arrayLiteral`. */
+  readonly values?: readonly Cell[];
+  /** Gives up after so many milliseconds with `HOWDAH_QUERY_TIMEOUT`; the connection is not used again. */
+  readonly timeoutMs?: number;
+}
+
+/** Anything that can run a statement: a driver, or the inside of a transaction. */
+export interface Executor {
+  /**
+   * Runs one statement. Rejects with the error of the underlying library; its
+   * SQLSTATE is read with `sqlStateOf`.
+   */
+  query(query: Query): Promise<QueryResult>;
+}
+
+/** What a listener is told. None of these may throw. */
+export interface ListenHandlers {
+  /** A notification arrived. */
+  notified(channel: string, payload: string): void;
+  /**
+   * The session listens, for the first time or again after it was lost. It may
+   * be used for statements that belong to this very session, one at a time.
+   */
+  up(session: Executor): void;
+  /** The session was lost; the driver connects again by itself until it is closed. */
+  down(error: unknown): void;
+}
+
+/** An open LISTEN. */
+export interface Listening {
+  /** Ends the session. Nothing is called afterwards. */
+  close(): Promise<void>;
+}
+
+/**
+ * The way to one PostgreSQL database: text in, text out, so that every client
+ * library can sit behind it. Every driver passes the suite in
+ * `test/contract/driver`.
+ */
+export interface Driver extends Executor {
+  /**
+   * Runs `work` inside of a transaction (read committed), on one connection.
+   * Commits when it resolves, rolls back when it rejects, and passes both on.
+   */
+  transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>;
+  /**
+   * Listens to `channels` on a session of its own. Resolves when it listens for
+   * the first time or when `close` is called; a first failure to connect rejects.
+   */
+  listen(channels: readonly string[], handlers: ListenHandlers): Promise<Listening>;
+  /** Waits for statements under way, then closes what this driver opened itself. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,50 @@
+/** A timer that has not fired yet can be cancelled; afterwards `cancel` does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+/**
+ * The only source of time and timers. Production code gets {@link systemClock},
+ * tests a manual one, so nothing ever has to wait for real time to pass.
+ */
+export interface Clock {
+  /** Milliseconds since 1970, as the machine believes; may jump. */
+  now(): number;
+  /** Milliseconds from an arbitrary start; never goes back. Use it to measure. */
+  monotonic(): number;
+  /** Calls `callback` once after `ms`. Does not keep the process alive when `background` is true. */
+  setTimer(ms: number, callback: () => void, background?: boolean): Timer;
+  /** Resolves after `ms`, or at once when `signal` is or becomes aborted. Never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The longest delay a timer of Node.js can hold; longer ones would fire at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimer(ms, callback, background = false) {
+    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), MAX_TIMER_MS));
+    if (background) timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  sleep(ms, signal) {
+    return sleepOn(systemClock, ms, signal);
+  },
+};
+
+/** `sleep` in terms of `setTimer`, for every clock alike. */
+export function sleepOn(clock: Pick<Clock, "setTimer">, ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = clock.setTimer(ms, finish);
+    signal?.addEventListener("abort", finish, { once: true });
+    function finish(): void {
+      timer.cancel();
+      signal?.removeEventListener("abort", finish);
+      resolve();
+    }
+  });
+}
