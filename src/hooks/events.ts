@@ -37,3 +37,20 @@ export interface Events {
 
 /** The name of an event. */
 export type EventName = keyof Events;
+
+const NAMES: Readonly<Record<EventName, true>> = {
+  workerInit: true,
+  workerStart: true,
+  workerShutdown: true,
+  jobFetch: true,
+  jobStart: true,
+  jobComplete: true,
+  jobFail: true,
+  jobPermanentlyFail: true,
+  jobInterrupted: true,
+  jobReleaseRefused: true,
+  workerError: true,
+};
+
+/** The names of all events; the compiler sees to it that none is missing. */
+export const EVENT_NAMES = Object.keys(NAMES) as readonly EventName[];

@@ -40,16 +40,35 @@ export interface BatchTask<Input = unknown, Output = Input, State = unknown> ext
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks holds tasks of any payload
 export type AnyTask<State = any> = Task<any, any, State> | BatchTask<any, any, State>;
 
+/** What a task without a schema says: its payload reaches the handler as it was added. */
+type WithoutSchema<Declared, Schema extends string> = Omit<Declared, "kind" | Schema> & {
+  readonly [Name in Schema]?: undefined;
+};
+
+/** What a task with a schema says; the schema decides what is added and what the handler gets. */
+type WithSchema<Declared, Schema extends keyof Declared> = Omit<Declared, "kind" | Schema> &
+  Required<Pick<Declared, Schema>>;
+
 /** Declares a task. Nothing happens until it is given to a worker. */
-export function defineTask<Input, Output = Input, State = unknown>(
-  task: Omit<Task<Input, Output, State>, "kind">,
-): Task<Input, Output, State> {
+export function defineTask<Input, Output, State = unknown>(
+  task: WithSchema<Task<Input, Output, State>, "payload">,
+): Task<Input, Output, State>;
+/** Declares a task whose payload is what its handler's first parameter says. */
+export function defineTask<Payload, State = unknown>(
+  task: WithoutSchema<Task<Payload, Payload, State>, "payload">,
+): Task<Payload, Payload, State>;
+export function defineTask(task: Omit<Task, "kind">): Task {
   return { ...task, kind: "single" };
 }
 
 /** Declares a batch task: its jobs carry an array, and items can fail one by one. */
-export function defineBatchTask<Input, Output = Input, State = unknown>(
-  task: Omit<BatchTask<Input, Output, State>, "kind">,
-): BatchTask<Input, Output, State> {
+export function defineBatchTask<Input, Output, State = unknown>(
+  task: WithSchema<BatchTask<Input, Output, State>, "item">,
+): BatchTask<Input, Output, State>;
+/** Declares a batch task whose items are what its handler's first parameter says. */
+export function defineBatchTask<Item, State = unknown>(
+  task: WithoutSchema<BatchTask<Item, Item, State>, "item">,
+): BatchTask<Item, Item, State>;
+export function defineBatchTask(task: Omit<BatchTask, "kind">): BatchTask {
   return { ...task, kind: "batch" };
 }

@@ -25,7 +25,8 @@ export interface Query {
 /** Anything that can run a statement: a driver, or the inside of a transaction. */
 export interface Executor {
   /**
-   * Runs one statement. Rejects with the error of the underlying library; its
+   * Runs one statement; without `name` and `values` the text may hold several,
+   * and the answer is the last one's. Rejects with the error of the underlying library; its
    * SQLSTATE is read with `sqlStateOf`.
    */
   query(query: Query): Promise<QueryResult>;

@@ -1,6 +1,6 @@
 import type { Cell } from "./driver.ts";
 
-/** Writes ids or other plain numbers as a PostgreSQL array, without looking at them: they need no quotes. */
+/** Writes numbers, booleans or `null` as a PostgreSQL array, without looking at them: they need no quotes. */
 export function numberArray(values: readonly (string | number | bigint)[]): string {
   return `{${values.join(",")}}`;
 }
@@ -10,6 +10,14 @@ export function textArray(values: readonly Cell[]): string {
   return `{${values.map(element).join(",")}}`;
 }
 
+/** How much is escaped at once: a regular expression with more matches than fit an array would end the process. */
+const CHUNK_LENGTH = 65_536;
+
 function element(value: Cell): string {
-  return value === null ? "null" : `"${value.replace(/[\\"]/g, "\\$&")}"`;
+  if (value === null) return "null";
+  let escaped = "";
+  for (let from = 0; from < value.length; from += CHUNK_LENGTH) {
+    escaped += value.slice(from, from + CHUNK_LENGTH).replace(/[\\"]/g, "\\$&");
+  }
+  return `"${escaped}"`;
 }

@@ -1,3 +1,9 @@
+import colors from "picocolors";
+import { HowdahError } from "../errors.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import { describeValue } from "./describe-value.ts";
+import { logLine } from "./log-line.ts";
+
 /** How serious a log line is, most serious first. */
 export type LogLevel = "error" | "warning" | "info" | "debug";
 
@@ -14,4 +20,72 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   /** Everything else. */
   debug(message: string, fields?: LogFields): void;
+}
+
+/** What a logger lets through: a level and everything more serious, or nothing. */
+export type LogThreshold = LogLevel | "silent";
+
+/** Where and how much {@link consoleLogger} writes. */
+export interface ConsoleLoggerOptions {
+  /** Default: the environment variable `HOWDAH_LOG`, or else `"info"`. */
+  readonly level?: LogThreshold;
+  /** Default: stderr. Coloured when it is a terminal and `NO_COLOR` is not set. */
+  readonly stream?: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly clock?: Pick<Clock, "now">;
+}
+
+const THRESHOLDS: readonly LogThreshold[] = ["silent", "error", "warning", "info", "debug"];
+
+/**
+ * The default logger: one line each, with the time and the fields as
+ * `key=value`. Throws `HOWDAH_OPTION_INVALID` for an unknown level, also when
+ * it comes from `HOWDAH_LOG`.
+ */
+export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
+  const { stream = process.stderr, clock = systemClock } = options;
+  const paint = colors.createColors(stream.isTTY === true && colors.isColorSupported);
+  const allowed = THRESHOLDS.indexOf(readThreshold(options.level));
+
+  function at(level: LogLevel, tint: (text: string) => string): Logger[LogLevel] {
+    if (THRESHOLDS.indexOf(level) > allowed) return () => undefined;
+    return (message, fields) => {
+      stream.write(`${new Date(clock.now()).toISOString()} howdah ${tint(level)} ${logLine(message, fields)}\n`);
+    };
+  }
+
+  return {
+    error: at("error", paint.red),
+    warning: at("warning", paint.yellow),
+    info: at("info", paint.green),
+    debug: at("debug", paint.dim),
+  };
+}
+
+function readThreshold(given: LogThreshold | undefined): LogThreshold {
+  const found = given ?? (process.env["HOWDAH_LOG"] || "info");
+  const threshold = THRESHOLDS.find((known) => known === found);
+  if (threshold !== undefined) return threshold;
+  const source = given === undefined ? "The environment variable HOWDAH_LOG" : "The level of a logger";
+  throw new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `${source} must be one of ${THRESHOLDS.join(", ")}, found ${describeValue(found)}.`,
+  );
+}
+
+/** Says nothing. */
+export const silentLogger: Logger = {
+  error: () => undefined,
+  warning: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
+};
+
+/** The same logger with `fields` on every line; those of a line win over them. */
+export function scoped(logger: Logger, fields: LogFields): Logger {
+  return {
+    error: (message, more) => logger.error(message, { ...fields, ...more }),
+    warning: (message, more) => logger.warning(message, { ...fields, ...more }),
+    info: (message, more) => logger.info(message, { ...fields, ...more }),
+    debug: (message, more) => logger.debug(message, { ...fields, ...more }),
+  };
 }

@@ -1,0 +1,128 @@
+/**
+ * Runs the steps of `npm test` one after another and stops at the first that fails. The last line of its output is
+ * always `N passed, N failed`: the tests of all vitest runs added up; a step that fails without a failing test counts
+ * as one.
+ *
+ *   node scripts/check.mjs                 the steps of CI
+ *   node scripts/check.mjs --full          and those that take longer
+ *   node scripts/check.mjs --only NAME     one step, or several: --only format --only lint
+ *   node scripts/check.mjs --list          prints the steps and what they are for
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+/** `full` steps run with --full only. The build comes before everything that looks at dist/. */
+const STEPS = [
+  { name: "format", command: "prettier --check --log-level warn .", why: "one format, no discussion" },
+  { name: "lint", command: "oxlint --type-aware", why: "floating promises, forgotten cases, timers outside the clock" },
+  { name: "types", command: "tsc -p tsconfig.json", why: "the compiler's word on sources, tests and test/types" },
+  { name: "layers", command: "depcruise src --output-type err", why: "the architecture, and no circles" },
+  {
+    name: "unused",
+    command: "knip --tsConfig tsconfig.build.json --treat-config-hints-as-errors",
+    why: "no file, export or dependency without a use",
+  },
+  { name: "generated", command: "node scripts/generate-migrations.mjs --check", why: "what is generated is current" },
+  { name: "migrations", command: "node scripts/lint-migrations.mjs", why: "squawk reads the SQL" },
+  { name: "build", command: "npm run build --silent", why: "dist/, which the following steps look at" },
+  { name: "publint", command: "publint --strict", why: "package.json points at files that exist" },
+  { name: "attw", command: "attw --pack . --profile esm-only", why: "TypeScript finds the types of every subpath" },
+  { name: "api", command: "npm run api --silent -- --check", why: "the public API is the one in api/" },
+  { name: "comments", command: "typedoc --logLevel Warn", why: "every export says what it promises" },
+  { name: "test", command: "vitest run", tests: true, why: "unit, integration, docs and the packed package" },
+  {
+    name: "test-postgres-15",
+    command: "vitest run --project integration",
+    environment: { HOWDAH_TEST_POSTGRES: "15" },
+    tests: true,
+    full: true,
+    why: "the integration tests on an older PostgreSQL",
+  },
+];
+
+const root = resolve(import.meta.dirname, "..");
+const { values: flags } = parseArgs({
+  options: {
+    full: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    only: { type: "string", multiple: true },
+  },
+});
+
+if (flags.list) {
+  for (const { name, command, why, full } of STEPS) {
+    console.log(`${name.padEnd(18)}${command}\n${" ".repeat(18)}${why}${full ? " (--full)" : ""}`);
+  }
+} else {
+  process.exitCode = runSteps(chosenSteps());
+}
+
+function chosenSteps() {
+  const unknown = flags.only?.find((name) => !STEPS.some((step) => step.name === name));
+  if (unknown) throw new Error(`Unknown step ${unknown}; there are: ${STEPS.map(({ name }) => name).join(", ")}`);
+  return STEPS.filter(({ name, full }) => (flags.only ? flags.only.includes(name) : flags.full || !full));
+}
+
+/** Runs steps until one fails, reports, and returns the exit code. */
+function runSteps(steps) {
+  const results = [];
+  for (const step of steps) {
+    results.push(runStep(step));
+    if (results.at(-1).exitCode !== 0) break;
+  }
+  printTimes(results);
+  const failure = results.find(({ exitCode }) => exitCode !== 0);
+  if (failure) console.log(`\n✗ ${failure.name} failed. Run it alone: npm run check -- --only ${failure.name}`);
+  const passed = results.reduce((sum, result) => sum + result.passed, 0);
+  const failed = results.reduce((sum, result) => sum + result.failed, 0);
+  console.log(`\n${passed} passed, ${failed} failed`);
+  return failure ? 1 : 0;
+}
+
+function runStep({ name, command, environment = {}, tests = false }) {
+  console.log(`\n▶ ${name}: ${command}`);
+  const scratch = mkdtempSync(join(tmpdir(), "howdah-check-"));
+  const report = join(scratch, "vitest.json");
+  const start = performance.now();
+  const { status } = spawnSync(
+    tests ? `${command} --reporter=default --reporter=json --outputFile=${report}` : command,
+    {
+      cwd: root,
+      shell: true,
+      stdio: "inherit",
+      env: {
+        ...process.env,
+        ...environment,
+        PATH: [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter),
+      },
+    },
+  );
+  const seconds = (performance.now() - start) / 1000;
+  const { passed, failed } = tests ? countTests(report) : { passed: 0, failed: 0 };
+  rmSync(scratch, { recursive: true, force: true });
+  // A step that was killed has no exit code.
+  const exitCode = status ?? 1;
+  return { name, seconds, exitCode, passed, failed: exitCode === 0 ? failed : Math.max(failed, 1) };
+}
+
+/** Reads vitest's JSON report; a run that ended before it wrote one has counted nothing. */
+function countTests(report) {
+  try {
+    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
+    return { passed: numPassedTests, failed: numFailedTests };
+  } catch {
+    return { passed: 0, failed: 0 };
+  }
+}
+
+function printTimes(results) {
+  const total = results.reduce((sum, { seconds }) => sum + seconds, 0);
+  const rows = results.map(({ name, seconds, exitCode }) => [exitCode === 0 ? "✓" : "✗", name, seconds, exitCode]);
+  console.log("\n  step                 seconds  exit code");
+  for (const [mark, name, seconds, exitCode] of [...rows, [" ", "total", total, ""]]) {
+    console.log(`${mark} ${name.padEnd(18)} ${seconds.toFixed(1).padStart(9)}  ${exitCode}`);
+  }
+}

@@ -1,0 +1,84 @@
+import { addJob, addJobs } from "../job/add/add-jobs.ts";
+import type { JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../job/add/job-entry.ts";
+import { HowdahError } from "../errors.ts";
+import type { Job, JobSpec } from "../job/job.ts";
+import type { AnyTask, BatchTask } from "../job/task.ts";
+import { describeValue } from "../runtime/describe-value.ts";
+import { didYouMean } from "../runtime/suggestion.ts";
+import type { Session } from "./session.ts";
+
+/**
+ * Adds jobs. Whatever is wrong with a job is refused before anything is
+ * written: `HOWDAH_JOB_INVALID` and `HOWDAH_OPTION_UNKNOWN` for its spec,
+ * `HOWDAH_PAYLOAD_INVALID` for its payload, `HOWDAH_TASK_UNKNOWN` when the
+ * client was given tasks and this is none of them.
+ */
+export interface JobAdds {
+  /**
+   * Stores one job and returns it. The defaults of the task fill up what `spec`
+   * leaves out, its schema decides on the payload; what is stored is the
+   * payload as it was given. A missing payload is `{}`.
+   */
+  addJob<T extends AnyTask>(task: T, ...payloadAndSpec: PayloadAndSpec<PayloadOf<T>>): Promise<Job<PayloadOf<T>>>;
+  /** Stores one job of a task that is known by its identifier only. */
+  addJob(identifier: string, payload?: unknown, spec?: JobSpec): Promise<Job>;
+  /**
+   * Stores all of these jobs or none, in one statement, and returns them in the
+   * order given. `jobKeyMode` may differ from job to job, except that
+   * `unsafe_dedupe` rejects with `HOWDAH_JOB_KEY_MODE_UNSUPPORTED`, and one key
+   * given twice with `HOWDAH_JOB_KEY_DUPLICATE`. An empty list asks nothing of
+   * the database.
+   */
+  addJobs<T extends readonly AnyTask[]>(jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob }): Promise<{
+    -readonly [K in keyof T]: Job<PayloadOf<T[K]>>;
+  }>;
+  /** Stores one job with several items, for a task made by `defineBatchTask`. `HOWDAH_BATCH_EMPTY` without items. */
+  addBatchJob<Input, Output, State>(
+    task: BatchTask<Input, Output, State>,
+    items: readonly Input[],
+    spec?: JobSpec,
+  ): Promise<Job<readonly Input[]>>;
+  /** Stores one job with several items for a batch task that is known by its identifier only. */
+  addBatchJob(identifier: string, items: readonly unknown[], spec?: JobSpec): Promise<Job>;
+}
+
+/** The adding methods on one session. */
+export function createAdds(session: Session): JobAdds {
+  const target = { executor: session, schema: session.schema, tasks: session.tasks };
+  const add = (task: AnyTask | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
+    addJob(target, { task, payload, spec });
+  const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));
+  const addBatch = async (task: AnyTask | string, items: unknown, spec?: JobSpec): Promise<Job> => {
+    if (!Array.isArray(items))
+      throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `Batch items must be a list; found ${describeValue(items)}.`);
+    if (items.length === 0)
+      throw new HowdahError("HOWDAH_BATCH_EMPTY", "A batch job needs at least one item, or there is nothing to run.");
+    return addJob(target, { task, payload: items, spec });
+  };
+  // What the compiler has checked against the tasks is the same at run time.
+  return { addJob: add, addJobs: addMany, addBatchJob: addBatch } as unknown as JobAdds;
+}
+
+const ENTRY_KEYS = ["task", "identifier", "payload", "spec"];
+
+function toEntries(jobs: unknown): JobEntry[] {
+  if (!Array.isArray(jobs))
+    throw new HowdahError("HOWDAH_JOB_INVALID", `Jobs to add must be a list; found ${describeValue(jobs)}.`);
+  return Array.from(jobs as readonly unknown[], toEntry);
+}
+
+function toEntry(job: unknown, index: number): JobEntry {
+  if (typeof job !== "object" || job === null)
+    throw new HowdahError("HOWDAH_JOB_INVALID", `jobs[${index}] must be an object; found ${describeValue(job)}.`);
+  for (const key of Object.keys(job)) {
+    if (!ENTRY_KEYS.includes(key))
+      throw new HowdahError(
+        "HOWDAH_OPTION_UNKNOWN",
+        `Unknown job option \`${key}\` of jobs[${index}]${didYouMean(key, ENTRY_KEYS)}`,
+      );
+  }
+  const { task, identifier, payload, spec } = job as Partial<Record<keyof JobEntry | "identifier", unknown>>;
+  if ((task === undefined) === (identifier === undefined))
+    throw new HowdahError("HOWDAH_JOB_INVALID", `jobs[${index}] must have either a \`task\` or an \`identifier\`.`);
+  return { task: (task ?? identifier) as JobEntry["task"], payload, spec: spec as JobSpec | undefined };
+}

@@ -1,0 +1,102 @@
+import { HowdahError } from "../errors.ts";
+import type { Driver } from "../postgres/driver.ts";
+import { pgDriver, type PgPool } from "../postgres/drivers/pg.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Duration } from "../runtime/duration.ts";
+import { boolean, duration, integer, object, string } from "../runtime/option-kinds.ts";
+import type { OptionsOf } from "../runtime/options.ts";
+
+/** How to reach the database. Without the first three, `DATABASE_URL` or the `PG…` variables of the environment count. */
+export interface ConnectionOptions {
+  /** `postgresql://user:password@host:5432/database` */
+  readonly connectionString?: string;
+  /** A `pg` pool of the application, which stays the application's to close. */
+  readonly pool?: PgPool;
+  /** Another way to the database, which stays the application's to close. */
+  readonly driver?: Driver;
+  /** The schema of the queue. Default: `HOWDAH_SCHEMA` of the environment, or "howdah". */
+  readonly schema?: string;
+  /** Brings the schema up to date. Switch off for roles that may not create tables. Default true. */
+  readonly migrate?: boolean;
+  /** Switch off behind a transaction pooler. Default true. */
+  readonly preparedStatements?: boolean;
+  /** Connections at most. Default 10. */
+  readonly maxConnections?: number;
+  /** How long the database may take to be reachable. Default 10s. */
+  readonly connectTimeout?: Duration;
+  /** How long a statement may take; 0 means for ever. Default 30s. */
+  readonly statementTimeout?: Duration;
+}
+
+/** How {@link ConnectionOptions} are read. */
+export const CONNECTION_OPTIONS = {
+  connectionString: string(),
+  pool: object<PgPool>(["connect"]),
+  driver: object<Driver>(["query", "transaction", "listen", "close"]),
+  schema: string(),
+  migrate: boolean({ default: true }),
+  preparedStatements: boolean({ default: true }),
+  maxConnections: integer({ min: 1, default: 10 }),
+  connectTimeout: duration({ min: 1, default: "10s" }),
+  statementTimeout: duration({ default: "30s" }),
+};
+
+/** Read {@link ConnectionOptions}. */
+export type ReadConnectionOptions = OptionsOf<typeof CONNECTION_OPTIONS>;
+
+/** An open way to the database. */
+export interface Connection {
+  readonly driver: Driver;
+  /** True when the driver was made here, so that whoever asked for it has to close it. */
+  readonly owned: boolean;
+  /** Where it leads, for messages, without credentials. */
+  readonly target: string;
+}
+
+/**
+ * Makes a driver of read options, without connecting. Throws
+ * `HOWDAH_OPTION_INVALID` when more than one way to the database is given.
+ */
+export function openConnection(options: ReadConnectionOptions, clock: Clock, applicationName?: string): Connection {
+  const { connectionString, pool, driver, preparedStatements, maxConnections } = options;
+  const given = Object.entries({ connectionString, pool, driver }).filter(([, value]) => value !== undefined);
+  if (given.length > 1) {
+    const names = given.map(([name]) => `\`${name}\``).join(" and ");
+    throw new HowdahError("HOWDAH_OPTION_INVALID", `Options ${names} are both given; only one way can be taken.`);
+  }
+  if (driver) return { driver, owned: false, target: "the database of the driver" };
+  const url = pool ? undefined : (connectionString ?? process.env["DATABASE_URL"]);
+  checkUrl(url, connectionString === undefined ? "`DATABASE_URL`" : "Option `connectionString`");
+  const made = pgDriver({
+    ...(pool ? { pool } : {}),
+    ...(url ? { connectionString: url } : {}),
+    ...(applicationName === undefined ? {} : { applicationName }),
+    connectTimeout: options.connectTimeoutMs,
+    statementTimeout: options.statementTimeoutMs,
+    ...{ preparedStatements, maxConnections, clock },
+  });
+  return { driver: made, owned: true, target: pool ? "the database of the pool" : describeTarget(url) };
+}
+
+/** The schema to use: the option, the environment, or the default. */
+export function schemaNameOf(options: Pick<ReadConnectionOptions, "schema">): string {
+  return options.schema ?? (process.env["HOWDAH_SCHEMA"] || "howdah");
+}
+
+/** Refuses what `pg` would refuse with an error that quotes the whole text, its password included. */
+function checkUrl(url: string | undefined, name: string): void {
+  // A socket folder, "/run/postgresql database", is a connection string too.
+  if (!url || url.startsWith("/") || URL.canParse(url) || /^postgres(ql)?:\/\/[^@]*@?\//.test(url)) return;
+  throw new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `${name} is not a URL like postgresql://user:password@host:5432/database; ` +
+      "characters such as #, % and / in the password have to be percent-encoded.",
+  );
+}
+
+function describeTarget(url: string | undefined): string {
+  if (!url) return `the database that the PG… variables of the environment name, because nothing else was given`;
+  if (!URL.canParse(url)) return "the database";
+  const { host, pathname, searchParams } = new URL(url);
+  return `the database ${pathname.slice(1) || "of the user"} at ${host || searchParams.get("host") || "localhost"}`;
+}

@@ -1,0 +1,30 @@
+import { HowdahError, isHowdahError } from "../errors.ts";
+import type { Schema } from "../postgres/schema.ts";
+import { sqlStateOf } from "../postgres/sqlstate.ts";
+
+/** Objects that a migrated schema has and that were not found. */
+const MISSING_STATES = new Set(["3F000", "42P01", "42883"]);
+
+/**
+ * Gives an error of PostgreSQL that users can act on a code of ours, with the
+ * original as its cause; returns any other error as it is.
+ */
+export function toHowdahError(error: unknown, schema: Schema): unknown {
+  if (isHowdahError(error)) return error;
+  const state = sqlStateOf(error);
+  if (state === undefined) return error;
+  const said = error instanceof Error ? error.message : String(error);
+  if (MISSING_STATES.has(state))
+    return new HowdahError(
+      "HOWDAH_SCHEMA_MISSING",
+      `Schema ${schema.quoted} lacks something that Howdah needs (${said}): migrate it.`,
+      error,
+    );
+  if (state === "42501")
+    return new HowdahError(
+      "HOWDAH_DATABASE_FORBIDDEN",
+      `The database role may not do this in schema ${schema.quoted} (${said}): see the guide on database roles.`,
+      error,
+    );
+  return error;
+}

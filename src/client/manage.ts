@@ -1,0 +1,121 @@
+import type { Job } from "../job/job.ts";
+import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
+import { toTimestamp } from "../job/add/run-at.ts";
+import { toJob } from "../job/row.ts";
+import * as queries from "../postgres/queries/change-jobs.ts";
+import { custom, integer, list, required, string } from "../runtime/option-kinds.ts";
+import { invalidOption, readOptions } from "../runtime/options.ts";
+import { checkJobIds, inOrderOf } from "./job-ids.ts";
+import type { Session } from "./session.ts";
+
+/** What {@link JobManagement.rescheduleJobs} changes. What is left out stays as it is. */
+export interface RescheduleOptions {
+  /** Not before this time. */
+  readonly runAt?: Date | string;
+  /** -32768 to 32767. */
+  readonly priority?: number;
+  /** How often the job counts as started, 0 to 32767; below `maxAttempts` it revives a failed job. */
+  readonly attempts?: number;
+  /** 1 to 32767. */
+  readonly maxAttempts?: number;
+}
+
+/**
+ * Changes stored jobs. Jobs that a worker runs are left alone, unless it has
+ * held them for more than four hours. Every list that is returned has the
+ * order of the ids given, without those that did not qualify.
+ */
+export interface JobManagement {
+  /**
+   * Removes the waiting job with this key and returns it. A running job loses
+   * its key and its further attempts instead, and is returned as `running`.
+   * `undefined` when no job has the key.
+   */
+  removeJob(jobKey: string): Promise<Job | undefined>;
+  /** Deletes jobs as if they had run, failed ones too, and returns them. */
+  completeJobs(ids: readonly string[]): Promise<Job[]>;
+  /** Marks jobs as failed for good and returns them. `reason` becomes their `lastError`. Default: "Manually marked as failed". */
+  permanentlyFailJobs(ids: readonly string[], reason?: string): Promise<Job[]>;
+  /** Changes when and how often jobs shall run and returns them. */
+  rescheduleJobs(ids: readonly string[], to: RescheduleOptions): Promise<Job[]>;
+  /**
+   * Unlocks all that these workers hold. Only for workers that are certainly
+   * gone: what they still run would run twice.
+   */
+  forceUnlockWorkers(workerIds: readonly string[]): Promise<void>;
+}
+
+/** The management methods on one session. */
+export function createManagement(session: Session): JobManagement {
+  const target = { executor: session, schema: session.schema };
+  return {
+    async removeJob(jobKey) {
+      const key = checkName(jobKey, { name: "jobKey", subject: "the job to remove", max: MAX_LENGTH.jobKey });
+      const [row] = await queries.removeJob(target, key);
+      return row && toJob(row);
+    },
+
+    async completeJobs(ids) {
+      const checked = checkJobIds(ids);
+      if (checked.length === 0) return [];
+      const rows = await queries.completeJobs(target, checked);
+      return inOrderOf(checked, rows);
+    },
+
+    async permanentlyFailJobs(ids, reason) {
+      const checked = checkJobIds(ids);
+      const text = checkReason(reason);
+      if (checked.length === 0) return [];
+      return inOrderOf(checked, await queries.permanentlyFailJobs(target, checked, text));
+    },
+
+    async rescheduleJobs(ids, to) {
+      const checked = checkJobIds(ids);
+      const change = readReschedule(to);
+      if (checked.length === 0) return [];
+      return inOrderOf(checked, await queries.rescheduleJobs(target, checked, change));
+    },
+
+    async forceUnlockWorkers(workerIds) {
+      const { workerIds: checked } = readOptions("forceUnlockWorkers", { workerIds }, { workerIds: WORKER_IDS });
+      if (checked.length > 0) await queries.forceUnlockWorkers(target, checked);
+    },
+  };
+}
+
+const WORKER_IDS = list(required(string()));
+
+function readReschedule(to: unknown): queries.Reschedule {
+  const { runAt, priority, attempts, maxAttempts } = readOptions("rescheduleJobs", to, {
+    runAt: custom((given, place) => {
+      const timestamp = toTimestamp(given);
+      if (timestamp !== undefined) return timestamp;
+      throw invalidOption(place, "must be a valid Date or a time in ISO 8601 with its offset", given);
+    }),
+    priority: integer({ min: -32_768, max: 32_767 }),
+    attempts: integer({ min: 0, max: 32_767 }),
+    maxAttempts: integer({ min: 1, max: 32_767 }),
+  });
+  return {
+    runAt: runAt ?? null,
+    priority: priority ?? null,
+    attempts: attempts ?? null,
+    maxAttempts: maxAttempts ?? null,
+  };
+}
+
+/** An empty reason is kept: only a missing one stands for the default. */
+function checkReason(reason: unknown): string | null {
+  const { reason: given } = readOptions(
+    "permanentlyFailJobs",
+    { reason },
+    {
+      reason: custom((value, place) => {
+        if (typeof value !== "string") throw invalidOption(place, "must be a text", value);
+        // The characters that PostgreSQL cannot store; the text is for people, so it is kept readable.
+        return value.replace(/[\0\p{Surrogate}]/gu, "");
+      }),
+    },
+  );
+  return given ?? null;
+}

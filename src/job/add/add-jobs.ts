@@ -1,0 +1,71 @@
+import { HowdahError } from "../../errors.ts";
+import { addJob as storeJob, addJobs as storeJobs, type JobStore } from "../../postgres/queries/add-jobs.ts";
+import { getJob } from "../../postgres/queries/list-jobs.ts";
+import { sqlStateOf } from "../../postgres/sqlstate.ts";
+import type { Job } from "../job.ts";
+import { toJob } from "../row.ts";
+import type { TaskRegistry } from "../task-registry.ts";
+import type { JobEntry } from "./job-entry.ts";
+import { checkBulkKeys } from "./job-key.ts";
+import { type PreparedJob, prepareJob } from "./prepare-job.ts";
+
+/** Where jobs go, and which tasks may be added. */
+export interface AddTarget extends JobStore {
+  /** Without it any identifier may be added. */
+  readonly tasks?: TaskRegistry | undefined;
+}
+
+/**
+ * The most payload that one call may bring, in characters of JSON. PostgreSQL
+ * ends the connection at a message of 1 GB, and a character may take four bytes
+ * when it is written into an array.
+ */
+const MAX_PAYLOAD_LENGTH = 128 * 1024 * 1024;
+
+/** Checks and stores one job and returns it as it was stored. Rejects before anything is written when something is wrong with it. */
+export async function addJob(target: AddTarget, entry: JobEntry): Promise<Job> {
+  const job = await prepareJob(entry, target.tasks);
+  checkSize([job]);
+  const row = await storeJob(target, job).catch(explain);
+  const found = toJob(row, job);
+  if (job.jobKeyMode !== "unsafe_dedupe" || found.revision === 0) return found;
+  // It was there before, so it may be a job of another task and queue.
+  const [stored] = await getJob(target.executor, target.schema, found.id);
+  return stored ? toJob(stored) : found;
+}
+
+/**
+ * Checks and stores jobs in one statement, all of them or none, and returns
+ * them in the order given. Rejects before anything is written when something
+ * is wrong with one of them.
+ */
+export async function addJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
+  const jobs: PreparedJob[] = [];
+  for (const [index, entry] of entries.entries()) jobs.push(await prepareJob(entry, target.tasks, `jobs[${index}]`));
+  checkBulkKeys(jobs);
+  checkSize(jobs);
+  if (jobs.length === 0) return [];
+  const rows = await storeJobs(target, jobs).catch(explain);
+  return rows.map((row, index) => toJob(row, jobs[index]));
+}
+
+function checkSize(jobs: readonly PreparedJob[]): void {
+  const length = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
+  if (length <= MAX_PAYLOAD_LENGTH) return;
+  const mib = (characters: number): number => Math.ceil(characters / 1024 / 1024);
+  throw new HowdahError(
+    "HOWDAH_PAYLOAD_INVALID",
+    `The payload is ${mib(length)} MiB of JSON, but one call takes at most ${mib(MAX_PAYLOAD_LENGTH)} MiB: ` +
+      "add fewer jobs at once, or store the data elsewhere and add where it is.",
+  );
+}
+
+/** Merging the arrays of two adds with one key goes through `jsonb`, which holds less than `json`. */
+function explain(error: unknown): never {
+  if (sqlStateOf(error) !== "HWMRG") throw error;
+  throw new HowdahError(
+    "HOWDAH_PAYLOAD_INVALID",
+    "The stored payload and the added one are arrays, which PostgreSQL cannot merge because of a character or number in them.",
+    error,
+  );
+}

@@ -1,0 +1,38 @@
+import type { JobSpec } from "../job.ts";
+import type { AnyTask, BatchTask, Task } from "../task.ts";
+
+/** What an add to a task takes: its payload before the schema has turned it into the handler's, or its items. */
+export type PayloadOf<T> =
+  T extends BatchTask<infer Input, infer _Output, infer _State>
+    ? readonly Input[]
+    : T extends Task<infer Input, infer _Output, infer _State>
+      ? Input
+      : unknown;
+
+/** The payload and the spec of an add. The payload may be left out where `{}` would do. */
+export type PayloadAndSpec<Payload> = {} extends Payload
+  ? [payload?: Payload, spec?: JobSpec]
+  : [payload: Payload, spec?: JobSpec];
+
+/** A job to add, checked against its task by the compiler. */
+export type TaskJob<T extends AnyTask> = {
+  readonly task: T;
+  readonly identifier?: undefined;
+  readonly spec?: JobSpec;
+} & ({} extends PayloadOf<T> ? { readonly payload?: PayloadOf<T> } : { readonly payload: PayloadOf<T> });
+
+/** A job to add to a task that is known by its name only. */
+export interface RawJob {
+  readonly task?: undefined;
+  readonly identifier: string;
+  /** Anything JSON can hold. Default `{}`. */
+  readonly payload?: unknown;
+  readonly spec?: JobSpec;
+}
+
+/** A job to add, before anything is checked. */
+export interface JobEntry {
+  readonly task: AnyTask | string;
+  readonly payload: unknown;
+  readonly spec: JobSpec | undefined;
+}

@@ -1,0 +1,138 @@
+import { HowdahError } from "../../errors.ts";
+import { describeValue } from "../../runtime/describe-value.ts";
+import { didYouMean } from "../../runtime/suggestion.ts";
+import type { JobKeyMode, JobSpec } from "../job.ts";
+import { toTimestamp } from "./run-at.ts";
+
+/** A checked {@link JobSpec}; null leaves the choice to the database. */
+export interface CheckedSpec {
+  readonly queueName: string | null;
+  /** As PostgreSQL reads it. */
+  readonly runAt: string | null;
+  readonly maxAttempts: number | null;
+  readonly jobKey: string | null;
+  readonly jobKeyMode: JobKeyMode;
+  readonly priority: number | null;
+  readonly flags: readonly string[] | null;
+}
+
+/** The keys of a {@link JobSpec}. */
+const SPEC_KEYS: readonly string[] = [
+  ...["queueName", "runAt", "maxAttempts", "jobKey", "jobKeyMode", "priority", "flags"],
+];
+
+const JOB_KEY_MODES: readonly unknown[] = ["replace", "preserve_run_at", "unsafe_dedupe"];
+
+/** The limits of the `smallint` columns. */
+const SMALLEST = -32_768;
+const LARGEST = 32_767;
+
+/** The longest text of each kind that the tables hold, in characters. */
+export const MAX_LENGTH = { identifier: 128, queueName: 128, jobKey: 512 } as const;
+
+const NO_SPEC: CheckedSpec = {
+  ...{ queueName: null, runAt: null, maxAttempts: null, jobKey: null },
+  ...{ jobKeyMode: "replace", priority: null, flags: null },
+};
+
+/**
+ * Checks how and when a job shall run. `subject` names the job in messages.
+ * Throws `HOWDAH_OPTION_UNKNOWN` for a key that a spec does not have and
+ * `HOWDAH_JOB_INVALID` for a value that is not allowed.
+ */
+export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
+  if (spec === undefined) return NO_SPEC;
+  checkShape(spec, subject);
+  const { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags } = spec as Record<keyof JobSpec, unknown>;
+  const invalid = (name: string, value: unknown, allowed: string): HowdahError =>
+    new HowdahError(
+      "HOWDAH_JOB_INVALID",
+      `\`${name}\` of ${subject} is ${describeValue(value)}; it has to be ${allowed}.`,
+    );
+
+  const smallint = (name: string, value: unknown, lowest: number): number | null => {
+    if (value === undefined) return null;
+    if (Number.isInteger(value) && (value as number) >= lowest && (value as number) <= LARGEST) return value as number;
+    throw invalid(name, value, `an integer from ${lowest} to ${LARGEST}`);
+  };
+  const name = (key: "queueName" | "jobKey", value: unknown): string | null =>
+    value === undefined ? null : checkName(value, { name: key, subject, max: MAX_LENGTH[key] });
+
+  const timestamp = runAt === undefined ? null : toTimestamp(runAt);
+  if (timestamp === undefined)
+    throw invalid("runAt", runAt, "a valid Date or a time in ISO 8601 with its offset, such as 2030-01-31T08:00:00Z");
+  if (jobKeyMode !== undefined && !JOB_KEY_MODES.includes(jobKeyMode))
+    throw invalid("jobKeyMode", jobKeyMode, `one of ${JOB_KEY_MODES.map(describeValue).join(", ")}`);
+  if (jobKeyMode !== undefined && jobKey === undefined)
+    throw new HowdahError("HOWDAH_JOB_INVALID", `\`jobKeyMode\` of ${subject} is given without a \`jobKey\`.`);
+
+  return {
+    queueName: name("queueName", queueName),
+    runAt: timestamp,
+    maxAttempts: smallint("maxAttempts", maxAttempts, 1),
+    jobKey: name("jobKey", jobKey),
+    jobKeyMode: (jobKeyMode as JobKeyMode | undefined) ?? "replace",
+    priority: smallint("priority", priority, SMALLEST),
+    flags: checkFlags(flags, subject),
+  };
+}
+
+/**
+ * Checks a name that PostgreSQL shall store: not empty, at most `max`
+ * characters, none of which its `text` cannot hold. Throws `HOWDAH_JOB_INVALID`.
+ */
+export function checkName(value: unknown, { name, subject, max }: NameToCheck): string {
+  const problem = problemOf(value, max);
+  if (problem === undefined) return value as string;
+  throw new HowdahError("HOWDAH_JOB_INVALID", `\`${name}\` of ${subject} ${problem}.`);
+}
+
+/** What {@link checkName} needs to know to say what is wrong. */
+export interface NameToCheck {
+  readonly name: string;
+  readonly subject: string;
+  /** In characters, not in UTF-16 units: the database counts these. */
+  readonly max: number;
+}
+
+function problemOf(value: unknown, max: number): string | undefined {
+  if (typeof value !== "string") return `is ${describeValue(value)}; it has to be a string`;
+  if (value === "") return "is empty";
+  // Counting characters is slow, and never needed when there are few units.
+  const length = value.length > max ? [...value].length : value.length;
+  if (length > max) return `has ${length} characters; at most ${max} are allowed`;
+  if (value.includes("\0")) return "has a NUL character, which PostgreSQL cannot store";
+  if (/\p{Surrogate}/u.test(value)) return "has half of a surrogate pair, which PostgreSQL cannot store";
+  return undefined;
+}
+
+function checkShape(spec: unknown, subject: string): void {
+  if (typeof spec !== "object" || spec === null || Array.isArray(spec))
+    throw new HowdahError(
+      "HOWDAH_JOB_INVALID",
+      `The spec of ${subject} is ${describeValue(spec)}; it has to be an object.`,
+    );
+  for (const key of Object.keys(spec)) {
+    if (!SPEC_KEYS.includes(key)) throw unknownKey(key, subject);
+  }
+}
+
+function unknownKey(key: string, subject: string): HowdahError {
+  return new HowdahError(
+    "HOWDAH_OPTION_UNKNOWN",
+    `Unknown job option \`${key}\` of ${subject}${didYouMean(key, SPEC_KEYS)}`,
+  );
+}
+
+function checkFlags(flags: unknown, subject: string): readonly string[] | null {
+  if (flags === undefined) return null;
+  if (!Array.isArray(flags))
+    throw new HowdahError(
+      "HOWDAH_JOB_INVALID",
+      `\`flags\` of ${subject} is ${describeValue(flags)}; it has to be an array.`,
+    );
+  const checked = flags.map((flag, index) =>
+    checkName(flag, { name: `flags[${index}]`, subject, max: Number.POSITIVE_INFINITY }),
+  );
+  return checked.length === 0 ? null : checked;
+}

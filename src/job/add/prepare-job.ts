@@ -1,0 +1,94 @@
+import { HowdahError } from "../../errors.ts";
+import { describeValue } from "../../runtime/describe-value.ts";
+import type { JobSpec } from "../job.ts";
+import { encodePayload, validatePayload } from "../payload.ts";
+import type { AnyTask } from "../task.ts";
+import type { TaskRegistry } from "../task-registry.ts";
+import type { JobEntry } from "./job-entry.ts";
+import { checkJobSpec, checkName, type CheckedSpec, MAX_LENGTH } from "./job-spec.ts";
+
+/** A job that may be stored: its task known, its payload valid and written as JSON, its spec checked. */
+export interface PreparedJob extends CheckedSpec {
+  readonly identifier: string;
+  /** JSON. */
+  readonly payload: string;
+}
+
+/**
+ * Checks one job to add and merges the defaults of its task under its spec.
+ * `place` says where the job stands among others, for messages. `tasks` are
+ * those that may be added; without it any identifier may. Throws
+ * `HOWDAH_TASK_UNKNOWN`, `HOWDAH_BATCH_EMPTY`, `HOWDAH_PAYLOAD_INVALID`,
+ * `HOWDAH_JOB_INVALID` or `HOWDAH_OPTION_UNKNOWN`.
+ */
+export async function prepareJob(entry: JobEntry, tasks?: TaskRegistry, place = "job"): Promise<PreparedJob> {
+  const identifier = checkName(typeof entry.task === "string" ? entry.task : entry.task?.identifier, {
+    ...{ name: "identifier", subject: place, max: MAX_LENGTH.identifier },
+  });
+  const registered = tasks?.get(identifier).task;
+  const task = typeof entry.task === "string" ? registered : entry.task;
+  const subject = `${place} \`${identifier}\``;
+  // What is stored is what is checked: a missing payload is {}.
+  const payload = entry.payload === undefined ? {} : entry.payload;
+  const spec = checkJobSpec(withDefaults(entry.spec, task, { payload, subject }), subject);
+  const json = encodePayload(payload, `the payload of ${subject}`);
+  if (task) await validate(task, payload, subject);
+  return { ...spec, identifier, payload: json };
+}
+
+/** Accepts a payload only if the task's schema does; a batch has items, and each of them passes. */
+async function validate(task: AnyTask, payload: unknown, subject: string): Promise<void> {
+  if (task.kind === "single") {
+    if (task.payload) await validatePayload(task.payload, payload, `the payload of ${subject}`);
+    return;
+  }
+  if (!Array.isArray(payload))
+    throw new HowdahError(
+      "HOWDAH_PAYLOAD_INVALID",
+      `The payload of batch ${subject} is ${describeValue(payload)}; it has to be an array of items.`,
+    );
+  if (payload.length === 0) throw emptyBatch(subject);
+  if (!task.item) return;
+  for (const [index, item] of payload.entries()) await validatePayload(task.item, item, `item ${index} of ${subject}`);
+}
+
+/** The error for a batch job without items. */
+export function emptyBatch(subject: string): HowdahError {
+  return new HowdahError("HOWDAH_BATCH_EMPTY", `Batch ${subject} has no items, so there would be nothing to run.`);
+}
+
+function withDefaults(spec: unknown, task: AnyTask | undefined, { payload, subject }: DefaultsInput): unknown {
+  if (task?.defaults === undefined || (spec !== undefined && !isObject(spec))) return spec;
+  const defaults = defaultsOf(task, payload, subject);
+  const given = Object.entries(spec ?? {}).filter(([, value]) => value !== undefined);
+  const { jobKeyMode, ...merged }: Record<string, unknown> = { ...defaults, ...Object.fromEntries(given) };
+  // A default mode is for the adds that have a key; a mode of this very add without one is a mistake.
+  const modeIsMeant = merged["jobKey"] !== undefined || (spec as JobSpec | undefined)?.jobKeyMode !== undefined;
+  return modeIsMeant ? { ...merged, jobKeyMode } : merged;
+}
+
+interface DefaultsInput {
+  readonly payload: unknown;
+  readonly subject: string;
+}
+
+function defaultsOf(task: AnyTask, payload: unknown, subject: string): object {
+  const { defaults } = task;
+  let found: unknown = defaults;
+  if (typeof defaults === "function") {
+    try {
+      found = (defaults as (payload: unknown) => unknown)(payload);
+    } catch (error) {
+      throw new HowdahError("HOWDAH_JOB_INVALID", `The function \`defaults\` of ${subject} failed.`, error);
+    }
+  }
+  if (isObject(found)) return found;
+  throw new HowdahError(
+    "HOWDAH_JOB_INVALID",
+    `The defaults of ${subject} are ${describeValue(found)}; they have to be an object.`,
+  );
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,174 @@
+import { START, type Position } from "../../postgres/position.ts";
+import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { toChains, type Chain } from "../chain.ts";
+import { ClaimedJob } from "../claimed-job.ts";
+import { Floors, type FloorTicket } from "./floors.ts";
+import { QueueWindow } from "./queue-window.ts";
+
+/** What a claim brought. */
+export interface Claimed {
+  readonly chains: readonly Chain[];
+  /** There may be more to claim right now. */
+  readonly more: boolean;
+}
+
+/** What a notification, or our own release, says about new work. */
+export interface Announcement {
+  /** The earliest `run_at` in microseconds; left out when the sender did not say. */
+  readonly at?: string | undefined;
+  /** Queues that have jobs, or have become free. */
+  readonly queueIds?: readonly number[] | undefined;
+}
+
+/** What a claimer needs. */
+export interface ClaimerOptions {
+  readonly claim: Claim;
+  readonly clock: Clock;
+  /** The id to lock under, asked for at each claim. */
+  readonly workerId: () => string;
+  /** The tasks this worker runs, by their id. */
+  readonly taskIdentifiers: () => ReadonlyMap<number, string>;
+  readonly forbiddenFlags: readonly string[];
+  /** The shortest time between two scans of the head. */
+  readonly pollIntervalMs: number;
+}
+
+/** Queued jobs that became due are scanned beside the priorities, under a key that is none. */
+const DUE = 32_768;
+/** A scan of the head costs at most one part in so many of the time. */
+const HEAD_SCAN_SHARE = 20;
+
+/**
+ * Makes claims for one worker and remembers what they have seen: how far each
+ * priority has been scanned, which queues are worth a look, when to look
+ * through all of them, and when to scan from the head again.
+ */
+export class Claimer {
+  readonly #options: ClaimerOptions;
+  readonly #floors = new Floors();
+  readonly #queueIds = new Set<number>();
+  readonly #window: QueueWindow;
+  #headScanDueAt = 0;
+  #headScannedAt: number;
+
+  constructor(options: ClaimerOptions) {
+    this.#options = options;
+    this.#window = new QueueWindow(options.pollIntervalMs);
+    this.#headScannedAt = options.clock.monotonic();
+  }
+
+  /** True when queues are known that a claim should look at. */
+  get hasCandidates(): boolean {
+    return this.#queueIds.size > 0;
+  }
+
+  /** When a claim is due again although nothing was announced: an unfinished look through all queues goes on. */
+  get restMs(): number {
+    const restMs = this.#window.restMs(this.#options.clock.monotonic());
+    return restMs > 0 ? restMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** How long ago the head was scanned: the oldest a job can be that was added unannounced and not seen. */
+  get headScanAgeMs(): number {
+    return this.#options.clock.monotonic() - this.#headScannedAt;
+  }
+
+  /** Work was announced: makes sure that the next claim sees it. */
+  announce({ at, queueIds = [] }: Announcement): void {
+    if (at !== undefined) this.#floors.rewind(at);
+    for (const queueId of queueIds) this.#queueIds.add(queueId);
+  }
+
+  /** Announcements may have been missed: the next claim scans from the head and may look through all queues. */
+  distrust(): void {
+    this.#headScanDueAt = 0;
+    this.#window.reset();
+  }
+
+  /**
+   * Locks up to `quantity` jobs, of each queue at most `chainLength`. Rejects
+   * with the error of the database; the next claim sees again what this one
+   * was to see.
+   */
+  async claim(quantity: number, chainLength: number): Promise<Claimed> {
+    const { clock, claim } = this.#options;
+    const startedAt = clock.monotonic();
+    const isHeadScan = startedAt >= this.#headScanDueAt;
+    const request = this.#request(quantity, chainLength, isHeadScan);
+    const ticket = this.#floors.begin();
+    try {
+      const answer = await claim(request);
+      const chains = this.#settle(request, answer, ticket);
+      if (isHeadScan) this.#headScanned(startedAt);
+      return { chains, more: answer.more };
+    } catch (error) {
+      this.#floors.fail(ticket);
+      for (const queueId of request.queueIds) this.#queueIds.add(queueId);
+      throw error;
+    }
+  }
+
+  #request(quantity: number, chainLength: number, isHeadScan: boolean): ClaimRequest {
+    const { workerId, taskIdentifiers, forbiddenFlags, clock } = this.#options;
+    const priorities = isHeadScan ? [] : this.#floors.keys().filter((key) => key !== DUE);
+    return {
+      workerId: workerId(),
+      quantity,
+      taskIds: [...taskIdentifiers().keys()],
+      forbiddenFlags: forbiddenFlags.length > 0 ? forbiddenFlags : null,
+      levels: priorities.map((priority) => ({ priority, floor: this.#floors.get(priority) ?? START })),
+      queueIds: this.#takeCandidates(2 * quantity + SPARE_CANDIDATES),
+      due: this.#floors.get(DUE) ?? START,
+      windowAfter: this.#window.next(clock.monotonic()),
+      chainLength,
+    };
+  }
+
+  #takeCandidates(most: number): number[] {
+    const taken: number[] = [];
+    for (const queueId of this.#queueIds) {
+      if (taken.length === most) break;
+      taken.push(queueId);
+      this.#queueIds.delete(queueId);
+    }
+    return taken;
+  }
+
+  #settle(request: ClaimRequest, answer: ClaimAnswer, ticket: FloorTicket): readonly Chain[] {
+    const jobs = this.#decode(request, answer);
+    this.#floors.settle(ticket, seenPositions(answer, jobs));
+    for (const queueId of answer.leftover) this.#queueIds.add(queueId);
+    this.#window.settle(answer, jobs.length >= request.quantity, this.#options.clock.monotonic());
+    return toChains(jobs);
+  }
+
+  #decode({ workerId }: ClaimRequest, { rows, claimedAt }: ClaimAnswer): ClaimedJob[] {
+    const tag = { workerId, claimedAt, taskIdentifiers: this.#options.taskIdentifiers() };
+    return rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
+  }
+
+  #headScanned(startedAt: number): void {
+    const { clock, pollIntervalMs } = this.#options;
+    const endedAt = clock.monotonic();
+    this.#headScannedAt = startedAt;
+    this.#headScanDueAt = endedAt + Math.max(pollIntervalMs, HEAD_SCAN_SHARE * (endedAt - startedAt));
+  }
+}
+
+/** So many queues beyond what is needed are offered to a claim, because some of them will be locked. */
+const SPARE_CANDIDATES = 16;
+
+/** The floors that an answer proves: where it says so, else the last job it claimed of that priority. */
+function seenPositions(answer: ClaimAnswer, jobs: readonly ClaimedJob[]): [number, Position][] {
+  const seen: [number, Position][] = [[DUE, answer.due]];
+  for (const { priority, floor } of answer.levels) {
+    const position = floor ?? lastPosition(jobs, priority);
+    if (position) seen.push([priority, position]);
+  }
+  return seen;
+}
+
+function lastPosition(jobs: readonly ClaimedJob[], priority: number): Position | undefined {
+  return jobs.findLast((job) => job.queueId === null && job.priority === priority)?.position;
+}

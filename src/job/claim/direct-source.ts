@@ -1,0 +1,109 @@
+import type { Clock } from "../../runtime/clock.ts";
+import { startLoop, type Loop, type LoopFailure } from "../../runtime/loop.ts";
+import type { Chain } from "../chain.ts";
+import type { Announcement, Claimer } from "./claimer.ts";
+import type { Source } from "./source.ts";
+
+/** What a direct source needs, and whom it tells. */
+export interface DirectSourceOptions {
+  readonly claimer: Claimer;
+  readonly clock: Clock;
+  readonly pollIntervalMs: number;
+  /** How many more jobs could start right now. */
+  room(): number;
+  /** Chains are at hand. */
+  available(): void;
+  /** A look found nothing more. */
+  drained(): void;
+  /** A claim failed; the source goes on. */
+  failed(error: unknown, failure: LoopFailure): void;
+}
+
+/** Nothing is locked that does not start at once: one job of a queue. */
+const CHAIN_LENGTH = 1;
+
+/**
+ * Claims exactly as many jobs as slots are free. One claim is under way at a
+ * time; slots that become free meanwhile go with the next one.
+ */
+export class DirectSource implements Source {
+  readonly #options: DirectSourceOptions;
+  readonly #wake = (): void => this.#loop?.wake();
+  #ready: Chain[] = [];
+  #loop: Loop | undefined;
+  /** There may be work that no claim has seen. */
+  #wanted = true;
+  #claiming = false;
+
+  constructor(options: DirectSourceOptions) {
+    this.#options = options;
+  }
+
+  get isIdle(): boolean {
+    return this.#ready.length === 0 && !this.#claiming && !this.#wanted && !this.#options.claimer.hasCandidates;
+  }
+
+  start(): void {
+    const { clock, failed } = this.#options;
+    this.#loop = startLoop({ name: "claim", clock, round: () => this.#round(), onError: failed });
+  }
+
+  take(): Chain | undefined {
+    const chain = this.#ready.shift();
+    if (!chain && (this.#wanted || this.#options.claimer.hasCandidates)) this.#wakeSoon();
+    return chain;
+  }
+
+  pulse(announcement: Announcement): void {
+    this.#options.claimer.announce(announcement);
+    this.#wanted = true;
+    this.#wakeSoon();
+  }
+
+  distrust(): void {
+    this.#options.claimer.distrust();
+    this.#wanted = true;
+    this.#wakeSoon();
+  }
+
+  async stop(): Promise<readonly Chain[]> {
+    await this.#loop?.stop();
+    const left = this.#ready;
+    this.#ready = [];
+    return left;
+  }
+
+  /** After this turn, so that all slots it frees go with one claim. */
+  #wakeSoon(): void {
+    if (!this.#claiming) process.nextTick(this.#wake);
+  }
+
+  async #round(): Promise<number> {
+    const { claimer, room, available, drained, pollIntervalMs } = this.#options;
+    const quantity = room();
+    // Whoever frees a slot wakes us; a look is overdue then.
+    this.#wanted = true;
+    if (quantity <= 0) return pollIntervalMs;
+    this.#wanted = false;
+    this.#claiming = true;
+    try {
+      const { chains, more } = await claimer.claim(quantity, CHAIN_LENGTH);
+      this.#ready.push(...chains);
+      this.#wanted ||= more;
+    } catch (error) {
+      this.#wanted = true;
+      throw error;
+    } finally {
+      this.#claiming = false;
+    }
+    if (this.#ready.length > 0) available();
+    if (this.isIdle) drained();
+    return this.#restMs();
+  }
+
+  #restMs(): number {
+    const { claimer, room, pollIntervalMs } = this.#options;
+    const isMoreWanted = this.#wanted || claimer.hasCandidates;
+    return isMoreWanted && room() > 0 ? 0 : Math.min(pollIntervalMs, claimer.restMs);
+  }
+}

@@ -1,0 +1,72 @@
+/** How a window went. */
+export interface WindowResult {
+  readonly windowStart: number | null;
+  readonly windowAfter: number | null;
+  readonly windowWrapped: boolean;
+  readonly windowMs: number;
+}
+
+/** At most this share of the time goes into windows that find nothing. */
+const REST_PER_COST = 9;
+/** After a full circle, so many times its cost pass before the next one. */
+const REST_PER_CIRCLE = 20;
+
+/**
+ * Decides when a claim may look through all queues, as the safety net for jobs
+ * that nobody announced. It goes on where it stopped, starts at random so that
+ * workers do not follow each other, and rests in proportion to its cost.
+ */
+export class QueueWindow {
+  readonly #circleRestMs: number;
+  #after = -1;
+  #dueAt = 0;
+  #circleStart: number | undefined;
+  #circleCostMs = 0;
+  #wrapped = false;
+
+  /** @param circleRestMs - the shortest rest between two fruitless circles */
+  constructor(circleRestMs: number) {
+    this.#circleRestMs = circleRestMs;
+  }
+
+  /** Where the next claim shall look from, or `null` while it is too early. */
+  next(nowMs: number): number | null {
+    return nowMs >= this.#dueAt ? this.#after : null;
+  }
+
+  /** How long until a window is allowed again; 0 when it is. */
+  restMs(nowMs: number): number {
+    return Math.max(0, this.#dueAt - nowMs);
+  }
+
+  /** Allows the next window at once: something may have happened unseen. */
+  reset(): void {
+    this.#dueAt = 0;
+    this.#endCircle();
+  }
+
+  /** Takes over how the last window went; `found` when the claim got all it wanted. */
+  settle(result: WindowResult, found: boolean, nowMs: number): void {
+    if (result.windowMs === 0) return;
+    this.#after = result.windowAfter ?? -1;
+    if (found) {
+      this.reset();
+      return;
+    }
+    this.#circleStart ??= result.windowStart ?? 0;
+    this.#circleCostMs += result.windowMs;
+    this.#wrapped ||= result.windowWrapped;
+    if (this.#wrapped && this.#after >= this.#circleStart) {
+      this.#dueAt = nowMs + Math.max(this.#circleRestMs, REST_PER_CIRCLE * this.#circleCostMs);
+      this.#endCircle();
+    } else {
+      this.#dueAt = nowMs + REST_PER_COST * result.windowMs;
+    }
+  }
+
+  #endCircle(): void {
+    this.#circleStart = undefined;
+    this.#circleCostMs = 0;
+    this.#wrapped = false;
+  }
+}

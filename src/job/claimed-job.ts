@@ -1,0 +1,143 @@
+import type { Row } from "../postgres/driver.ts";
+import { compareIntegers } from "../postgres/position.ts";
+import { CLAIM_COLUMNS } from "../postgres/queries/claim.ts";
+import type { Job } from "./job.ts";
+import { toDate } from "./row.ts";
+
+/** What all jobs of one claim have in common. */
+export interface ClaimTag {
+  /** The id under which they are locked. */
+  readonly workerId: string;
+  /** When they were locked, in microseconds by the database's clock. */
+  readonly claimedAt: string;
+  /** The identifiers of the worker's tasks by their id. */
+  readonly taskIdentifiers: ReadonlyMap<number, string>;
+}
+
+interface Extras {
+  readonly key: string | null;
+  readonly flags: Readonly<Record<string, unknown>> | null;
+  readonly lastError: string | null;
+  readonly revision: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/**
+ * A job that a worker holds: the row as it came over the wire, each property
+ * decoded when it is asked for. Most handlers never ask for most of them.
+ */
+export class ClaimedJob implements Job {
+  readonly #row: Row;
+  readonly #tag: ClaimTag;
+  #payload: unknown = UNREAD;
+  #extras: Extras | null | undefined;
+
+  constructor(row: Row, tag: ClaimTag) {
+    this.#row = row;
+    this.#tag = tag;
+  }
+
+  get id(): string {
+    return this.#row[CLAIM_COLUMNS.id] as string;
+  }
+  get taskId(): number {
+    return Number(this.#row[CLAIM_COLUMNS.taskId]);
+  }
+  get task(): string {
+    return this.#tag.taskIdentifiers.get(this.taskId) ?? "";
+  }
+  /** The id of its named queue. */
+  get queueId(): number | null {
+    const queueId = this.#row[CLAIM_COLUMNS.queueId];
+    return queueId == null ? null : Number(queueId);
+  }
+  get queueName(): string | null {
+    return this.#row[CLAIM_COLUMNS.queueName] ?? null;
+  }
+  get payload(): unknown {
+    if (this.#payload === UNREAD) this.#payload = JSON.parse(this.#row[CLAIM_COLUMNS.payload] ?? "null");
+    return this.#payload;
+  }
+  get priority(): number {
+    return Number(this.#row[CLAIM_COLUMNS.priority]);
+  }
+  get runAt(): Date {
+    return toDate(this.#runAtMicros);
+  }
+  get attempts(): number {
+    return Number(this.#row[CLAIM_COLUMNS.attempts]);
+  }
+  get maxAttempts(): number {
+    return Number(this.#row[CLAIM_COLUMNS.maxAttempts]);
+  }
+  get lastError(): string | null {
+    return this.#readExtras()?.lastError ?? null;
+  }
+  get createdAt(): Date {
+    return toDate(this.#readExtras()?.createdAt ?? this.#runAtMicros);
+  }
+  get updatedAt(): Date {
+    return toDate(this.#readExtras()?.updatedAt ?? this.#runAtMicros);
+  }
+  get jobKey(): string | null {
+    return this.#readExtras()?.key ?? null;
+  }
+  get revision(): number {
+    return this.#readExtras()?.revision ?? 0;
+  }
+  get flags(): readonly string[] {
+    return Object.keys(this.#readExtras()?.flags ?? {});
+  }
+  get lockedAt(): Date {
+    return toDate(this.#tag.claimedAt);
+  }
+  get lockedBy(): string {
+    return this.#tag.workerId;
+  }
+  get state(): "running" {
+    return "running";
+  }
+
+  /** When it was claimed, in microseconds: with `lockedBy` the fence of its release. */
+  get claimedAt(): string {
+    return this.#tag.claimedAt;
+  }
+
+  /** Negative when this job comes before `other` in the order of claims: priority, run_at, id. */
+  compare(other: ClaimedJob): number {
+    return (
+      this.priority - other.priority ||
+      compareIntegers(this.#runAtMicros, other.#runAtMicros) ||
+      compareIntegers(this.id, other.id)
+    );
+  }
+
+  /** Its place within its priority. */
+  get position(): { readonly at: string; readonly id: string } {
+    return { at: this.#runAtMicros, id: this.id };
+  }
+
+  /** What a log or `console.log` shows: everything but the payload. */
+  toJSON(): Omit<Job, "payload"> {
+    const { id, task, queueName, priority, runAt, attempts, maxAttempts, lastError, createdAt, updatedAt } = this;
+    const { jobKey, revision, flags, lockedAt, lockedBy, state } = this;
+    return {
+      ...{ id, task, queueName, priority, runAt, attempts, maxAttempts, lastError, createdAt, updatedAt },
+      ...{ jobKey, revision, flags, lockedAt, lockedBy, state },
+    };
+  }
+
+  get #runAtMicros(): string {
+    return this.#row[CLAIM_COLUMNS.runAt] as string;
+  }
+
+  #readExtras(): Extras | null {
+    const text = this.#row[CLAIM_COLUMNS.extras];
+    this.#extras ??= text == null ? null : (JSON.parse(text) as Extras);
+    return this.#extras;
+  }
+}
+
+/** Stands for a payload that has not been decoded, which may be anything, also `undefined`. */
+const UNREAD = Symbol("unread");

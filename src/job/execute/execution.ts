@@ -1,0 +1,71 @@
+import type { Cell, Executor } from "../../postgres/driver.ts";
+import { scoped, type Logger } from "../../runtime/logger.ts";
+import type { HowdahError } from "../../errors.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
+import type { JobContext } from "./context.ts";
+
+/** What all executions of one worker share. */
+export interface Surroundings {
+  readonly logger: Logger;
+  readonly state: unknown;
+  readonly executor: Executor & { transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> };
+}
+
+/**
+ * One call of a handler: what it is given, and what may still happen to it
+ * from outside. The signal and the logger are made when they are asked for.
+ */
+export class Execution implements JobContext {
+  readonly job: ClaimedJob;
+  readonly #surroundings: Surroundings;
+  #controller: AbortController | undefined;
+  #logger: Logger | undefined;
+  #abortedWith: HowdahError | undefined;
+
+  constructor(job: ClaimedJob, surroundings: Surroundings) {
+    this.job = job;
+    this.#surroundings = surroundings;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#abortedWith) this.#controller.abort(this.#abortedWith);
+    }
+    return this.#controller.signal;
+  }
+
+  get logger(): Logger {
+    const { id, task, attempts } = this.job;
+    this.#logger ??= scoped(this.#surroundings.logger, { job: id, task, attempt: attempts });
+    return this.#logger;
+  }
+
+  get state(): unknown {
+    return this.#surroundings.state;
+  }
+
+  get workerId(): string {
+    return this.job.lockedBy;
+  }
+
+  query(text: string, values?: readonly Cell[]): ReturnType<JobContext["query"]> {
+    return this.#surroundings.executor.query(values ? { text, values } : { text });
+  }
+
+  withTransaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> {
+    return this.#surroundings.executor.transaction(work);
+  }
+
+  /** Why the handler was told to stop, if it was. */
+  get abortedWith(): HowdahError | undefined {
+    return this.#abortedWith;
+  }
+
+  /** Tells the handler to stop. Only the first reason counts. */
+  abort(reason: HowdahError): void {
+    if (this.#abortedWith) return;
+    this.#abortedWith = reason;
+    this.#controller?.abort(reason);
+  }
+}

@@ -1,0 +1,57 @@
+import type { InterruptionReason } from "../hooks/events.ts";
+
+/** How one attempt at a job ended. Every claim ends in exactly one of these, which release then writes down. */
+export type Outcome = Completed | Retried | FailedForGood | Snoozed | Cancelled | Interrupted | Returned;
+
+/** The handler did it; the row goes. */
+export interface Completed {
+  readonly kind: "completed";
+}
+
+/** The attempt failed, and there will be another one. */
+export interface Retried {
+  readonly kind: "failed";
+  readonly final: false;
+  readonly error: unknown;
+  /** Made by `errorMessage`; becomes `last_error`. */
+  readonly message: string;
+  /** Takes the place of the payload, as JSON: what is left of a batch. */
+  readonly payload?: string;
+  /** From now, or from when the job was due if that is later. */
+  readonly delayMs: number;
+}
+
+/** The attempt failed, and it was the last one; the row stays. */
+export interface FailedForGood {
+  readonly kind: "failed";
+  readonly final: true;
+  readonly error: unknown;
+  /** Made by `errorMessage`; becomes `last_error`. */
+  readonly message: string;
+  /** Takes the place of the payload, as JSON: what is left of a batch. */
+  readonly payload?: string;
+}
+
+/** The handler asked to be called again later; the attempt is refunded. */
+export interface Snoozed {
+  readonly kind: "snoozed";
+  readonly delayMs: number;
+}
+
+/** The handler said that the job shall not be done; the row stays as failed, with the reason as its error. */
+export interface Cancelled {
+  readonly kind: "cancelled";
+  readonly reason: string;
+}
+
+/** The job was taken from its handler, which is not the job's fault; the attempt is refunded. */
+export interface Interrupted {
+  readonly kind: "interrupted";
+  readonly reason: InterruptionReason;
+  readonly delayMs: number;
+}
+
+/** Nobody started the job; the claim is undone as if it had never been. */
+export interface Returned {
+  readonly kind: "returned";
+}

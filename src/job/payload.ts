@@ -1,0 +1,82 @@
+import { HowdahError } from "../errors.ts";
+import { errorMessage } from "../runtime/error-message.ts";
+import { findUnstorable, holdsUnstorable, propertyPath } from "./unstorable.ts";
+import type { PayloadSchema, SchemaIssue } from "./schema.ts";
+import { describeIssue } from "./schema-issue.ts";
+
+const MAX_ISSUES = 10;
+
+/**
+ * Writes a payload as JSON text, as `JSON.stringify` does; a missing payload is
+ * `{}`. Throws `HOWDAH_PAYLOAD_INVALID`, naming the place below `at`, for what
+ * JSON cannot hold: a bigint, a cycle, a function, a symbol, or more levels
+ * than the stack has room for.
+ */
+export function encodePayload(value: unknown, at = "payload"): string {
+  if (value === undefined) return "{}";
+  try {
+    const text = JSON.stringify(value) as string | undefined;
+    if (!holdsUnstorable(value)) return text ?? "{}";
+  } catch (error) {
+    throw cannotHold(value, at, error);
+  }
+  throw cannotHold(value, at);
+}
+
+/** Reads a stored payload. Throws `HOWDAH_PAYLOAD_INVALID` for a text that is not JSON. */
+export function decodePayload(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The cause is left out because its message would quote the payload.
+    throw new HowdahError("HOWDAH_PAYLOAD_INVALID", "The stored payload is not JSON.");
+  }
+}
+
+/**
+ * Gives back what `schema` makes of `value`. Rejects with
+ * `HOWDAH_PAYLOAD_INVALID` when it does not fit, or when the schema itself
+ * fails; the message has the places below `at` and what is wrong there, never
+ * the values.
+ */
+export async function validatePayload<Output>(
+  schema: PayloadSchema<unknown, Output>,
+  value: unknown,
+  at = "payload",
+): Promise<Output> {
+  const result = await runSchema(schema, value);
+  if (result.issues === undefined) return result.value;
+  throw new HowdahError(
+    "HOWDAH_PAYLOAD_INVALID",
+    `The payload does not fit its schema: ${list(result.issues, value, at)}.`,
+  );
+}
+
+async function runSchema<Output>(schema: PayloadSchema<unknown, Output>, value: unknown) {
+  try {
+    return await schema["~standard"].validate(value);
+  } catch (error) {
+    throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `The schema of the payload failed: ${errorMessage(error)}`, error);
+  }
+}
+
+function list(issues: readonly SchemaIssue[], value: unknown, at: string): string {
+  const shown = issues.slice(0, MAX_ISSUES).map((issue) => describeIssue(issue, value, at));
+  const more = issues.length > MAX_ISSUES ? `; and ${issues.length - MAX_ISSUES} more` : "";
+  return shown.join("; ") + more;
+}
+
+function cannotHold(value: unknown, at: string, cause?: unknown): HowdahError {
+  return new HowdahError("HOWDAH_PAYLOAD_INVALID", whyNot(value, at, cause), cause);
+}
+
+function whyNot(value: unknown, at: string, cause: unknown): string {
+  if (cause instanceof RangeError) return `JSON cannot hold ${at}: it has too many levels, or is too long.`;
+  try {
+    const found = findUnstorable(value);
+    if (found !== undefined) return `JSON cannot hold ${found.what}, found at ${propertyPath(at, found.path)}.`;
+  } catch {
+    // A getter or proxy that throws now also threw before, and is told below.
+  }
+  return `JSON cannot hold ${at}: ${errorMessage(cause)}`;
+}

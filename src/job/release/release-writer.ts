@@ -1,0 +1,171 @@
+import type { ChainEnd, JobChange, Release, ReleaseAnswer } from "../../postgres/queries/release.ts";
+import { isDataError, isUnknownOutcome, sqlStateOf } from "../../postgres/sqlstate.ts";
+import { backoffMs } from "../../runtime/backoff.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { toChainEnd, toChange, withoutTexts, type Ending } from "./ending.ts";
+
+/** Whom a writer tells what became of the endings it was given. */
+export interface ReleaseListener {
+  /** The claim has ended as it should; with the new `run_at` in microseconds when the job stays. */
+  released(ending: Ending, runAt: string | undefined): void;
+  /** The job belongs to somebody else, or is gone: its outcome was not written. */
+  refused(ending: Ending): void;
+  /** These queues are unlocked now. */
+  freed(queueIds: readonly number[]): void;
+  /** A statement failed, for the first time in a row. It is sent again, unless the failure is `final`. */
+  failed(error: unknown, final: boolean): void;
+}
+
+/** What a writer needs. */
+export interface ReleaseWriterOptions {
+  readonly release: Release;
+  readonly clock: Clock;
+  readonly listener: ReleaseListener;
+  /** Aborted when nothing is to be tried again any more. */
+  readonly giveUp: AbortSignal;
+  /** Takes over work that must not hold up the others. */
+  aside(work: Promise<void>): void;
+}
+
+const BACKOFF = { firstMs: 50, maxMs: 5_000 };
+/** Somebody holds a lock that is needed: the wait timed out, or would have closed a circle. */
+const LOCKED_STATES = new Set(["55P03", "40P01"]);
+
+/**
+ * Writes endings until they are written. A statement whose answer was lost is
+ * sent again, which the fence makes safe; one that meets a row locked by
+ * somebody's transaction goes around it; one that holds a value PostgreSQL
+ * cannot store is split until that value stands alone.
+ */
+export class ReleaseWriter {
+  readonly #options: ReleaseWriterOptions;
+
+  constructor(options: ReleaseWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Writes endings of one worker id. Never rejects. */
+  async write(endings: readonly Ending[]): Promise<void> {
+    const chainEnds = toChainEnds(endings);
+    const answer = await this.#send(endings, chainEnds);
+    if (answer) this.#settle(endings, answer);
+  }
+
+  /** Unlocks queues whose last job has been released before. Never rejects. */
+  async endChains(workerId: string, chainEnds: readonly ChainEnd[]): Promise<void> {
+    const { release, listener } = this.#options;
+    const claimTimes = distinct(chainEnds.map((end) => end.claimedAt));
+    const freed = await this.#persist(() =>
+      release({ workerId, claimTimes, completed: [], changed: [], chainEnds, patient: true }),
+    );
+    if (freed) listener.freed(chainEnds.map((end) => end.queueId));
+  }
+
+  /** Sends one statement for all endings, as often as it takes; or hands them on to another way of writing. */
+  async #send(endings: readonly Ending[], chainEnds: readonly ChainEnd[]): Promise<Sent | undefined> {
+    const { release } = this.#options;
+    const request = { ...toRequest(endings), chainEnds, patient: true };
+    try {
+      return await this.#persist(() => release(request), isForAnotherWay);
+    } catch (error) {
+      if (isDataError(error)) await this.#writeApart(endings, error);
+      else await this.#writeAround(endings, chainEnds);
+      return undefined;
+    }
+  }
+
+  /** Repeats a statement until it is answered or there is no point any more. Rejects only with what `passOn` picks. */
+  async #persist(
+    send: () => Promise<ReleaseAnswer>,
+    passOn: (error: unknown) => boolean = () => false,
+  ): Promise<Sent | undefined> {
+    const { clock, giveUp, listener } = this.#options;
+    let repeated = false;
+    for (let failures = 1; !giveUp.aborted; failures++) {
+      try {
+        return { ...(await send()), repeated };
+      } catch (error) {
+        if (passOn(error)) throw error;
+        if (failures === 1) listener.failed(error, false);
+        repeated ||= isUnknownOutcome(error);
+        await clock.sleep(backoffMs(BACKOFF, failures), giveUp);
+      }
+    }
+    return undefined;
+  }
+
+  /** Somebody holds one of the rows: writes the others, and each that was busy alone and aside. */
+  async #writeAround(endings: readonly Ending[], chainEnds: readonly ChainEnd[]): Promise<void> {
+    const { release, clock, giveUp, aside } = this.#options;
+    const request = { ...toRequest(endings), chainEnds: [], patient: false };
+    const answer = await this.#persist(() => release(request));
+    if (!answer) return;
+    const busy = endings.filter(({ job }) => answer.unreleased.get(job.id) === "busy");
+    const done = endings.filter((ending) => !busy.includes(ending));
+    this.#settle(done, answer);
+    for (const ending of busy) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.write([ending])));
+    const busyIds = new Set(busy.map(({ job }) => job.id));
+    const open = chainEnds.filter((end) => !busyIds.has(end.lastJobId));
+    const workerId = endings[0]?.job.lockedBy;
+    if (workerId !== undefined && open.length > 0) aside(this.endChains(workerId, open));
+  }
+
+  /** One of the values cannot be stored: halves the batch, in order, and drops the texts of the one at fault. */
+  async #writeApart(endings: readonly Ending[], error: unknown): Promise<void> {
+    const [only] = endings;
+    if (!only) return;
+    if (endings.length === 1) {
+      const plain = withoutTexts(only);
+      if (plain === only) this.#options.listener.failed(error, true);
+      else await this.write([plain]);
+      return;
+    }
+    const middle = Math.ceil(endings.length / 2);
+    await this.write(endings.slice(0, middle));
+    await this.write(endings.slice(middle));
+  }
+
+  #settle(endings: readonly Ending[], { unreleased, runAts, repeated }: Sent): void {
+    const { listener } = this.#options;
+    const freed: number[] = [];
+    for (const ending of endings) {
+      const { job } = ending;
+      const status = unreleased.get(job.id);
+      // Sent again, a job that is no longer ours was written the first time.
+      const isWritten = status === undefined || (repeated && (status === "gone" || toChange(ending) !== null));
+      if (isWritten) listener.released(ending, runAts.get(job.id));
+      else listener.refused(ending);
+      if (ending.endsChain && job.queueId !== null && status !== "lost") freed.push(job.queueId);
+    }
+    if (freed.length > 0) listener.freed(freed);
+  }
+}
+
+interface Sent extends ReleaseAnswer {
+  /** The statement was sent before, and nobody knows whether it was carried out. */
+  readonly repeated: boolean;
+}
+
+function isForAnotherWay(error: unknown): boolean {
+  return isDataError(error) || LOCKED_STATES.has(sqlStateOf(error) ?? "");
+}
+
+function toRequest(endings: readonly Ending[]) {
+  const completed: string[] = [];
+  const changed: JobChange[] = [];
+  for (const ending of endings) {
+    const change = toChange(ending);
+    if (change) changed.push(change);
+    else completed.push(ending.job.id);
+  }
+  const workerId = endings[0]?.job.lockedBy ?? "";
+  return { workerId, claimTimes: distinct(endings.map(({ job }) => job.claimedAt)), completed, changed };
+}
+
+function toChainEnds(endings: readonly Ending[]): ChainEnd[] {
+  return endings.flatMap(({ job, endsChain }) => (endsChain && job.queueId !== null ? [toChainEnd(job, job.queueId)] : []));
+}
+
+function distinct(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}

@@ -1,0 +1,97 @@
+import type { Release } from "../../postgres/queries/release.ts";
+import { createBatcher, type Batcher } from "../../runtime/batcher.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
+import { toChainEnd, type Ending } from "./ending.ts";
+import { ReleaseWriter, type ReleaseListener } from "./release-writer.ts";
+
+/** What a releaser needs. */
+export interface ReleaserOptions {
+  readonly release: Release;
+  readonly clock: Clock;
+  readonly listener: ReleaseListener;
+}
+
+/** The most claims that end with one statement. */
+const MAX_BATCH = 2_000;
+
+/**
+ * The only way out of a claim. Writes endings in batches that grow with the
+ * load: those of queues in one lane, in order, because job 1 must not run
+ * again after job 2 was durably done; the others in a second lane.
+ */
+export class Releaser {
+  readonly #writer: ReleaseWriter;
+  readonly #queued: Batcher<Ending>;
+  readonly #rest: Batcher<Ending>;
+  /** Work beside the lanes, on rows that somebody's transaction holds. */
+  readonly #aside = new Set<Promise<void>>();
+  readonly #giveUp = new AbortController();
+
+  constructor({ release, clock, listener }: ReleaserOptions) {
+    const giveUp = this.#giveUp.signal;
+    this.#writer = new ReleaseWriter({ release, clock, listener, giveUp, aside: (work) => this.#follow(work) });
+    const lane = (): Batcher<Ending> =>
+      createBatcher({
+        clock,
+        maxItems: MAX_BATCH,
+        write: (endings) => this.#write(endings),
+        onError: (error) => listener.failed(error, true),
+      });
+    this.#queued = lane();
+    this.#rest = lane();
+  }
+
+  /** How many endings are not written yet. */
+  get size(): number {
+    return this.#queued.size + this.#rest.size + this.#aside.size;
+  }
+
+  /** Ends a claim. What becomes of it is told to the listener. */
+  add(ending: Ending): void {
+    const lane = ending.job.queueId === null ? this.#rest : this.#queued;
+    lane.add(ending);
+  }
+
+  /** Unlocks the queue of a job that was released while its handler still ran. */
+  async endChain(job: ClaimedJob): Promise<void> {
+    if (job.queueId === null) return;
+    // The lane first: the queue is unlocked only when the job is no longer held.
+    await this.#queued.flush();
+    this.#follow(this.#writer.endChains(job.lockedBy, [toChainEnd(job, job.queueId)]));
+  }
+
+  /** Resolves when everything added so far is written or was given up. Never rejects. */
+  async flush(): Promise<void> {
+    await Promise.all([this.#queued.flush(), this.#rest.flush()]);
+    while (this.#aside.size > 0) await Promise.all(this.#aside);
+  }
+
+  /** Stops trying again. What is not written is left to recovery; returns how many endings that are. */
+  abandon(): number {
+    this.#giveUp.abort();
+    return this.size;
+  }
+
+  async #write(endings: readonly Ending[]): Promise<void> {
+    for (const group of byWorkerId(endings)) await this.#writer.write(group);
+  }
+
+  #follow(work: Promise<void>): void {
+    const followed = work.finally(() => this.#aside.delete(followed));
+    this.#aside.add(followed);
+  }
+}
+
+/** Groups by the id the jobs are locked under, which is the same for all unless the worker has changed it. */
+function byWorkerId(endings: readonly Ending[]): readonly (readonly Ending[])[] {
+  const first = endings[0]?.job.lockedBy;
+  if (endings.every(({ job }) => job.lockedBy === first)) return [endings];
+  const groups = new Map<string, Ending[]>();
+  for (const ending of endings) {
+    const group = groups.get(ending.job.lockedBy);
+    if (group) group.push(ending);
+    else groups.set(ending.job.lockedBy, [ending]);
+  }
+  return [...groups.values()];
+}

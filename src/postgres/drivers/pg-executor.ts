@@ -1,0 +1,35 @@
+import type { Executor, Query, QueryResult } from "../driver.ts";
+import type { PgQueryable } from "./pg-session.ts";
+import { lastAnswer, type PgAnswer, toPgStatement, toQueryResult } from "./pg-statement.ts";
+
+/** How statements go through a client of the application. */
+export interface ExecutorOptions {
+  /** Switch off behind a transaction pooler. Default true. */
+  preparedStatements?: boolean;
+}
+
+/**
+ * Makes an {@link Executor} of what the application has a transaction on: a
+ * client of `pg`, or anything else with its `query`, or an {@link Executor}.
+ * Values stay text, whatever type parsers the client has. `timeoutMs` is kept
+ * by an {@link Executor} only: the connection of a client is not ours to end.
+ */
+export function executorOf(client: PgQueryable | Executor, options: ExecutorOptions = {}): Executor {
+  const { preparedStatements = true } = options;
+  return {
+    async query(query: Query): Promise<QueryResult> {
+      // An executor ignores what only `pg` knows, and the other way round.
+      const statement = { ...query, ...toPgStatement(query, preparedStatements) };
+      const answer = await (client as Anything).query(statement);
+      return isQueryResult(answer) ? answer : toQueryResult(lastAnswer(answer));
+    },
+  };
+}
+
+interface Anything {
+  query(statement: object): Promise<QueryResult | PgAnswer | PgAnswer[]>;
+}
+
+function isQueryResult(answer: QueryResult | PgAnswer | PgAnswer[]): answer is QueryResult {
+  return "count" in answer;
+}

@@ -1,0 +1,171 @@
+import { type Loop, startLoop } from "../../runtime/loop.ts";
+import type { Executor, Listening, ListenHandlers, Query, QueryResult } from "../driver.ts";
+import { quoteIdentifier } from "../schema.ts";
+import { PgSession, type PgClient, type SessionOptions } from "./pg-session.ts";
+
+/** A connection that somebody listens on. */
+export interface PgListenClient {
+  readonly client: PgClient;
+  /** Ends the connection, at once if it does not answer. */
+  close(): Promise<void>;
+}
+
+/** What a listener needs. */
+export interface PgListenerOptions extends SessionOptions {
+  readonly channels: readonly string[];
+  readonly handlers: ListenHandlers;
+  /** Connects; gives up at once when the signal is aborted. */
+  connect(signal: AbortSignal): Promise<PgListenClient>;
+}
+
+/** A server that has vanished without a word is noticed after at most twice this. */
+const PING_MS = 10_000;
+
+/**
+ * LISTEN on a connection of its own, made again whenever it is lost. One loop
+ * does both: with a connection it asks whether it is still there, without one
+ * it connects.
+ */
+export class PgListener implements Listening {
+  readonly #options: PgListenerOptions;
+  readonly #closing = new AbortController();
+  #session: ListenSession | undefined;
+  #loop: Loop | undefined;
+
+  constructor(options: PgListenerOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when it listens or was closed; rejects when it cannot connect. */
+  async start(): Promise<void> {
+    try {
+      await this.#connect();
+    } catch (error) {
+      if (!this.#isClosed) throw error;
+    }
+    if (this.#isClosed) return;
+    this.#loop = startLoop({
+      name: "listen",
+      clock: this.#options.clock,
+      round: () => this.#round(),
+      // The loss was told; that it lasts is no news.
+      onError: () => undefined,
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    // The session first: a round may be waiting for its answer.
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
+    await this.#loop?.stop();
+  }
+
+  async #round(): Promise<number> {
+    if (this.#session) await this.#session.ping();
+    else await this.#connect();
+    return PING_MS;
+  }
+
+  async #connect(): Promise<void> {
+    const { handlers, channels, connect } = this.#options;
+    const session = new ListenSession(await connect(this.#closing.signal), {
+      ...this.#options,
+      notified: (channel, payload) => this.#isClosed || handlers.notified(channel, payload),
+      lost: (error) => this.#lost(session, error),
+    });
+    try {
+      if (channels.length > 0) await session.query({ text: channels.map(listenTo).join("; ") });
+      if (session.lostBy !== undefined) throw session.lostBy;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    if (this.#isClosed) return session.close();
+    this.#session = session;
+    handlers.up(session);
+  }
+
+  #lost(session: ListenSession, error: unknown): void {
+    if (session !== this.#session) return;
+    this.#session = undefined;
+    this.#options.handlers.down(error);
+    this.#loop?.wake();
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+}
+
+interface ListenSessionOptions extends SessionOptions {
+  notified(channel: string, payload: string): void;
+  /** Called once, unless the session was closed. */
+  lost(error: unknown): void;
+}
+
+class ListenSession implements Executor {
+  readonly #connection: PgListenClient;
+  readonly #session: PgSession;
+  readonly #options: ListenSessionOptions;
+  #underWay = 0;
+  #isOver = false;
+  #lostBy: unknown;
+
+  constructor(connection: PgListenClient, options: ListenSessionOptions) {
+    this.#connection = connection;
+    this.#session = new PgSession(connection.client, options);
+    this.#options = options;
+    connection.client.on(
+      "notification",
+      ({ channel, payload }) => this.#isOver || options.notified(channel, payload ?? ""),
+    );
+    connection.client.on("error", (error) => this.#lose(error));
+    connection.client.on("end", () => this.#lose(new Error("the server closed it")));
+  }
+
+  get lostBy(): unknown {
+    return this.#lostBy;
+  }
+
+  async query(query: Query): Promise<QueryResult> {
+    this.#underWay += 1;
+    try {
+      return await this.#session.query(query);
+    } catch (error) {
+      if (this.#session.brokenBy !== undefined) this.#lose(error);
+      throw error;
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  /** Asks the server for a sign of life, unless it owes an answer anyway. */
+  async ping(): Promise<void> {
+    if (this.#underWay > 0) return;
+    try {
+      await this.query({ text: "select 1", timeoutMs: PING_MS });
+    } catch (error) {
+      this.#lose(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isOver = true;
+    await this.#connection.close();
+  }
+
+  #lose(error: unknown): void {
+    if (this.#isOver) return;
+    this.#lostBy = this.#session.brokenBy ?? error;
+    this.#session.discard(error);
+    // Nobody waits for the rest of a connection that is gone.
+    void this.close();
+    this.#options.lost(error);
+  }
+}
+
+function listenTo(channel: string): string {
+  return `listen ${quoteIdentifier(channel)}`;
+}

@@ -1,0 +1,77 @@
+import pg from "pg";
+import type { Clock } from "../../runtime/clock.ts";
+import type { PgClient, PgQueryable } from "./pg-session.ts";
+
+/** A client that was taken out of a pool. */
+export interface PgPoolClient extends PgClient {
+  /** Gives it back; with `true` it is closed instead. */
+  release(destroy?: boolean): void;
+}
+
+/** The part of a `pg` pool that is needed here. */
+export interface PgPool {
+  connect(): Promise<PgPoolClient>;
+  /** Told of errors of idle clients; without a listener they would end the process. */
+  on?(event: "error", listener: (error: Error) => void): unknown;
+  removeListener?(event: "error", listener: (error: Error) => void): unknown;
+  readonly options?: { readonly max?: number };
+}
+
+/** Settings that every connection of our own gets. */
+export interface ConnectionSettings {
+  readonly clock: Clock;
+  /** What `pg` takes: `connectionString`, `host`, `ssl`, … */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly connectTimeoutMs: number;
+  /** 0 means for ever. */
+  readonly statementTimeoutMs: number;
+  /** False behind a transaction pooler: there nothing may be set for a session either. */
+  readonly preparedStatements: boolean;
+}
+
+/** A server that has vanished never answers a goodbye, so closing does not wait for longer. */
+export const GOODBYE_MS = 1_000;
+
+/** A pool of our own, which lets the process exit while it is idle. */
+export interface OwnPool extends PgPool {
+  /** Waits for the clients that are out, then closes all; resolves when the server has been told. */
+  end(): Promise<void>;
+}
+
+/** Opens a pool of at most `max` connections; none is made before it is needed. */
+export function createPool(settings: ConnectionSettings, max: number): OwnPool {
+  const pool = new pg.Pool({
+    ...clientConfig(settings),
+    max,
+    allowExitOnIdle: true,
+    onConnect: (client) => prepareSession(client as PgQueryable, settings),
+  });
+  const open = new Set<unknown>();
+  pool.on("connect", (client) => open.add(client));
+  pool.on("remove", (client) => open.delete(client));
+  const end = pool.end.bind(pool);
+  return Object.assign(pool as unknown as OwnPool, {
+    async end() {
+      await end();
+      // The pool forgets its clients before the server has seen them go.
+      const gone = new Promise<void>((resolve) => {
+        const look = (): void => (open.size === 0 ? resolve() : undefined);
+        pool.on("remove", look);
+        look();
+      });
+      await Promise.race([gone, settings.clock.sleep(GOODBYE_MS)]);
+    },
+  });
+}
+
+/** What `pg` takes for one connection. */
+export function clientConfig({ config, connectTimeoutMs }: ConnectionSettings): Record<string, unknown> {
+  return { keepAlive: true, ...config, connectionTimeoutMillis: connectTimeoutMs };
+}
+
+/** Makes a new session behave the same whatever the defaults of the role and the database are. */
+export async function prepareSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
+  if (!settings.preparedStatements) return;
+  const text = `set default_transaction_isolation = 'read committed'; set statement_timeout = ${Math.ceil(settings.statementTimeoutMs)}`;
+  await client.query({ text });
+}

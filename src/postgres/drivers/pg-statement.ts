@@ -1,0 +1,70 @@
+import { createHash } from "node:crypto";
+import type { Query, QueryResult, Row } from "../driver.ts";
+
+/** One statement, as `pg` takes it. */
+export interface PgStatement {
+  name?: string;
+  text: string;
+  values?: unknown[];
+  rowMode?: "array";
+  types?: PgTypes;
+}
+
+/** How `pg` asks what to do with a value of some type. */
+export interface PgTypes {
+  getTypeParser(typeId: number, format?: "text" | "binary"): (value: string) => unknown;
+}
+
+/** What `pg` answers to one statement. */
+export interface PgAnswer {
+  command: string;
+  rowCount: number | null;
+  rows: unknown[];
+}
+
+/**
+ * Leaves every value as the text that PostgreSQL sent. It goes along with each
+ * statement, so no parser of the process, the pool or the client is touched.
+ */
+const RAW_TEXT: PgTypes = { getTypeParser: () => (value) => value };
+
+/** PostgreSQL cuts the name of a prepared statement off after so many bytes. */
+const MAX_NAME_LENGTH = 63;
+
+const sentNames = new Map<string, string>();
+
+/** A statement for `pg`, with its text in and its text out. Without `named` it is not prepared under a name. */
+export function toPgStatement(query: Query, named: boolean): PgStatement {
+  return {
+    ...(named && query.name !== undefined ? { name: sentName(query.name, query.text) } : {}),
+    text: query.text,
+    ...(query.values === undefined ? {} : { values: query.values as unknown[] }),
+    rowMode: "array",
+    types: RAW_TEXT,
+  };
+}
+
+/** The answer to the last statement of a text. */
+export function lastAnswer(answer: PgAnswer | PgAnswer[]): PgAnswer {
+  return Array.isArray(answer) ? (answer.at(-1) as PgAnswer) : answer;
+}
+
+/** A {@link QueryResult} of an answer in raw mode. */
+export function toQueryResult(answer: PgAnswer): QueryResult {
+  const rows = answer.rows as Row[];
+  return { rows, count: answer.rowCount ?? rows.length };
+}
+
+/**
+ * The name under which a statement is prepared. It depends on the text, so that
+ * two schemas, two releases or a stranger can share one connection.
+ */
+function sentName(name: string, text: string): string {
+  let sent = sentNames.get(text);
+  if (sent === undefined) {
+    const digest = createHash("sha256").update(text).digest("hex").slice(0, 12);
+    sent = `howdah_${name}`.slice(0, MAX_NAME_LENGTH - digest.length - 1) + `_${digest}`;
+    sentNames.set(text, sent);
+  }
+  return sent;
+}

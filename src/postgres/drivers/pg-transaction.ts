@@ -1,0 +1,67 @@
+import { HowdahError } from "../../errors.ts";
+import type { Executor, Query, QueryResult } from "../driver.ts";
+import type { PgSession } from "./pg-session.ts";
+
+/**
+ * Runs `work` in a transaction of this session. A failed statement whose error
+ * `work` swallowed makes it reject too, because PostgreSQL then rolls back
+ * where it was told to commit.
+ */
+export async function inPgTransaction<T>(session: PgSession, work: (transaction: Executor) => Promise<T>): Promise<T> {
+  await session.query({ text: "begin isolation level read committed" });
+  const transaction = new Transaction(session);
+  let result: T;
+  try {
+    result = await work(transaction);
+  } catch (error) {
+    transaction.end();
+    await rollback(session);
+    throw error;
+  }
+  transaction.end();
+  const { command } = await session.send({ text: "commit" });
+  if (command === "ROLLBACK") throw transaction.lastError;
+  return result;
+}
+
+/** Leaves no transaction open: a connection that cannot roll back is not used again. */
+async function rollback(session: PgSession): Promise<void> {
+  try {
+    await session.query({ text: "rollback" });
+  } catch (error) {
+    session.discard(error);
+  }
+}
+
+class Transaction implements Executor {
+  readonly #session: PgSession;
+  #ended = false;
+  #lastError: unknown;
+
+  constructor(session: PgSession) {
+    this.#session = session;
+  }
+
+  get lastError(): unknown {
+    return this.#lastError;
+  }
+
+  async query(query: Query): Promise<QueryResult> {
+    // The connection may serve somebody else by now.
+    if (this.#ended)
+      throw new HowdahError(
+        "HOWDAH_TRANSACTION_ENDED",
+        "The transaction has ended: await its statements inside of it.",
+      );
+    try {
+      return await this.#session.query(query);
+    } catch (error) {
+      this.#lastError = error;
+      throw error;
+    }
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+}

@@ -1,0 +1,81 @@
+import { HowdahError } from "../../errors.ts";
+import { type Clock, systemClock } from "../../runtime/clock.ts";
+import type { Duration } from "../../runtime/duration.ts";
+import { boolean, duration, integer, object, string } from "../../runtime/option-kinds.ts";
+import { readOptions } from "../../runtime/options.ts";
+import type { Driver } from "../driver.ts";
+import { PgDriver } from "./pg-driver.ts";
+import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
+
+export { executorOf, type ExecutorOptions } from "./pg-executor.ts";
+export type { PgPool, PgPoolClient } from "./pg-pool.ts";
+export type { PgClient, PgNotification, PgQueryable } from "./pg-session.ts";
+export type { PgAnswer, PgStatement, PgTypes } from "./pg-statement.ts";
+
+/** How to reach the database through `pg`. Without any of the first three, the `PG…` variables of the environment count. */
+export interface PgDriverOptions {
+  /** `postgresql://user:password@host:5432/database` */
+  connectionString?: string;
+  /** A pool of the application, which stays the application's: it is used and left open. */
+  pool?: PgPool;
+  /** Anything that a `pg` client takes, for a pool of our own: `host`, `ssl`, a `password` function, … */
+  config?: Readonly<Record<string, unknown>>;
+  /** Where to listen, if that is not the same: a transaction pooler passes no notifications on. */
+  listenConnectionString?: string;
+  /** Connections at most, beside the one that listens. Default 10. */
+  maxConnections?: number;
+  /** How long to wait for a connection. Default 10s. */
+  connectTimeout?: Duration;
+  /** How long a statement may take unless it says otherwise; 0 means for ever. Default 30s. */
+  statementTimeout?: Duration;
+  /** Switch off behind a transaction pooler; then nothing is set for a session either. Default true. */
+  preparedStatements?: boolean;
+  /** What `pg_stat_activity` shows. Default "howdah". */
+  applicationName?: string;
+  /** The source of time. Default: the machine's. */
+  clock?: Clock;
+}
+
+/**
+ * The driver over `pg`. Connects when it is first used. Throws
+ * `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`.
+ *
+ * Values go in and come out as text; type parsers of the process and of the
+ * pool are neither used nor changed. Statements run as read committed, whatever
+ * the role's default.
+ */
+export function pgDriver(options: PgDriverOptions = {}): Driver {
+  const read = readOptions("driver", options, {
+    connectionString: string(),
+    pool: object<PgPool>(["connect"]),
+    config: object<Readonly<Record<string, unknown>>>(),
+    listenConnectionString: string(),
+    maxConnections: integer({ min: 1, default: 10 }),
+    connectTimeout: duration({ min: 1, default: "10s" }),
+    statementTimeout: duration({ default: "30s" }),
+    preparedStatements: boolean({ default: true }),
+    applicationName: string({ default: "howdah" }),
+    clock: object<Clock>(["now", "monotonic", "setTimer", "sleep"]),
+  });
+  const { pool, connectionString, config, applicationName, clock = systemClock } = read;
+  if (pool && (connectionString !== undefined || config)) {
+    const other = config ? "config" : "connectionString";
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `Driver options \`pool\` and \`${other}\` are both given; only one way can be taken.`,
+    );
+  }
+  const settings: ConnectionSettings = {
+    config: {
+      fallback_application_name: applicationName,
+      ...config,
+      ...(connectionString === undefined ? {} : { connectionString }),
+    },
+    connectTimeoutMs: read.connectTimeoutMs,
+    statementTimeoutMs: read.statementTimeoutMs,
+    preparedStatements: read.preparedStatements,
+    clock,
+  };
+  const { listenConnectionString, maxConnections } = read;
+  return new PgDriver({ settings, pool, listenConnectionString, maxConnections });
+}

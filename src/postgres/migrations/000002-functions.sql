@@ -1,0 +1,831 @@
+-- The public SQL interface (docs/reference/sql.md), and the functions behind
+-- the client. Names, argument names, types and defaults of the public ones are
+-- shared with other implementations and never change; there are no overloads.
+--
+-- Every function resolves names in pg_catalog only and qualifies the rest, so
+-- that no search_path of a caller reaches inside. All run with the rights of
+-- the caller.
+--
+-- Whoever waits for locks takes them in one order: key locks by number, new
+-- task rows and then new queue rows by name, job rows by id, queue rows by id.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- Tells the workers of this schema about jobs that are due. Other
+-- implementations read count and ignore the rest; r keeps PostgreSQL from
+-- folding equal notifications of one transaction into one.
+create function :"schema"._howdah_notify_v1(job_count bigint, at timestamptz, queue_ids integer[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_notify('jobs:insert', format(
+    '{"r":%s,"count":%s,"schema":%s,"at":%s,"queues":%s}',
+    random(), job_count, to_json(:'schema'::text), :"schema"._howdah_us(at),
+    array_to_json(coalesce(queue_ids[1:50], '{}'))
+  ))
+$$;
+
+-- Tells about those of the jobs that are due soon, if there are any. What is
+-- due later than two seconds from now is found by polling.
+create function :"schema"._howdah_notify_jobs_v1(job_ids bigint[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select :"schema"._howdah_notify_v1(
+    count(*), min(job.run_at), array_agg(distinct job.job_queue_id) filter (where job.job_queue_id is not null)
+  )
+  from :"schema"._private_jobs as job
+  where job.id = any(job_ids) and job.is_available and job.run_at <= clock_timestamp() + interval '2 seconds'
+  having count(*) > 0
+$$;
+
+-- Tells about jobs and queues whose locks ended. The count is the number of
+-- jobs, or of queues if only these were locked: each may let one job start.
+create function :"schema"._howdah_notify_freed_v1(job_ids bigint[], freed_queues integer[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select :"schema"._howdah_notify_v1(
+    case when freed.jobs > 0 then freed.jobs else cardinality(freed_queues) end,
+    coalesce(freed.run_at, now()),
+    array(select unnest(freed_queues) union select unnest(freed.queue_ids))
+  )
+  from (
+    select
+      count(*) as jobs,
+      min(job.run_at) as run_at,
+      array_agg(distinct job.job_queue_id) filter (where job.job_queue_id is not null) as queue_ids
+    from :"schema"._private_jobs as job
+    where job.id = any(job_ids) and job.is_available and job.run_at <= clock_timestamp() + interval '2 seconds'
+  ) as freed
+  where freed.jobs > 0 or cardinality(freed_queues) > 0
+$$;
+
+-- Makes everyone else who adds or removes a job with one of these keys wait for
+-- the end of this transaction. The server's lock table has room for some
+-- thousand entries: a call with more keys than fit well shuts out all keyed
+-- adds of the schema with a single lock.
+create function :"schema"._howdah_lock_keys_v1(keys text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  every_key constant bigint := hashtextextended(:'schema', 0);
+  numbers bigint[];
+begin
+  select array_agg(distinct hashtextextended(key, every_key)) into numbers
+  from unnest(keys) as key where key is not null;
+  if cardinality(numbers) > 500 then
+    perform pg_advisory_xact_lock(every_key);
+  else
+    perform pg_advisory_xact_lock_shared(every_key);
+    perform pg_advisory_xact_lock(number) from (
+      select number from unnest(numbers) as number order by number
+    ) as sorted;
+  end if;
+end
+$$;
+
+-- Makes sure that these tasks and queues have rows, and that they keep them
+-- until the end of this transaction: the inserts take a lock on their tables
+-- even when nothing is missing, and clean-up waits for it. Names that are there
+-- are not inserted again, because every try would use up an id.
+create function :"schema"._howdah_ensure_names_v1(identifiers text[], queue_names text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into :"schema"._private_tasks (identifier)
+  select name from unnest(identifiers) as name
+  group by name
+  having not exists (select from :"schema"._private_tasks as task where task.identifier = name)
+  order by name collate "C"
+  on conflict do nothing;
+
+  insert into :"schema"._private_job_queues (queue_name)
+  select name from unnest(queue_names) as name
+  where name is not null
+  group by name
+  having not exists (select from :"schema"._private_job_queues as queue where queue.queue_name = name)
+  order by name collate "C"
+  on conflict do nothing;
+
+  -- In repeatable read, a row that this transaction sees may have been cleaned
+  -- up since its snapshot. Inserting it once more under its old id does nothing
+  -- while it is there, and puts it back when it is gone.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    insert into :"schema"._private_tasks (id, identifier) overriding system value
+    select task.id, task.identifier from :"schema"._private_tasks as task
+    where task.identifier = any(identifiers)
+    order by task.identifier collate "C"
+    on conflict do nothing;
+
+    insert into :"schema"._private_job_queues (id, queue_name) overriding system value
+    select queue.id, queue.queue_name from :"schema"._private_job_queues as queue
+    where queue.queue_name = any(queue_names)
+    order by queue.queue_name collate "C"
+    on conflict do nothing;
+  end if;
+end
+$$;
+
+-- The items of both arrays. Goes through jsonb, as in the other
+-- implementations; what that cannot hold is refused, because keeping only one
+-- of the two arrays would lose work.
+create function :"schema"._howdah_merge_v1(stored json, added json) returns json
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (stored::jsonb || added::jsonb)::json;
+exception
+  when data_exception or program_limit_exceeded then
+    raise exception using
+      errcode = 'HWMRG',
+      message = 'The stored payload and the added one are arrays that cannot be merged',
+      detail = sqlerrm,
+      hint = 'jsonb holds no \u0000, no half of a surrogate pair and no number out of the range of numeric.';
+end
+$$;
+
+-- A set of flags as the object in which it is stored, null for none.
+create function :"schema"._howdah_flag_set_v1(flags text[]) returns jsonb
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_object_agg(flag, true) from unnest(flags) as flag
+$$;
+
+-- Adds or updates jobs that have keys, and any without among them. Only
+-- _howdah_add_jobs_v1 calls this: the tasks and queues are there by then, and
+-- the keys are locked.
+create function :"schema"._howdah_add_keyed_jobs_v1(
+  identifiers text[],
+  payloads json[],
+  queue_names text[],
+  run_ats timestamptz[],
+  max_attempts integer[],
+  job_keys text[],
+  priorities integer[],
+  flag_sets jsonb[],
+  job_key_modes text[]
+) returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  written bigint;
+begin
+  perform from (
+    select job.id from :"schema"._private_jobs as job where job.key = any(job_keys) order by job.id for update
+  ) as locked;
+
+  -- A job that runs, or that has no attempt left, gives up its key.
+  update :"schema"._private_jobs as job
+  set
+    key = null,
+    attempts = job.max_attempts,
+    updated_at = now(),
+    _howdah_detached = job._howdah_detached or job.locked_at is not null
+  where job.key = any(job_keys) and not job.is_available;
+
+  return query
+  insert into :"schema"._private_jobs as job
+    (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags)
+  select
+    task.id,
+    queue.id,
+    case
+      when json_typeof(stored.payload) = 'array' and json_typeof(spec.payload) = 'array'
+      then :"schema"._howdah_merge_v1(stored.payload, spec.payload)
+      else coalesce(spec.payload, '{}')
+    end,
+    coalesce(spec.priority, 0),
+    case
+      when stored.attempts = 0 and spec.mode = 'preserve_run_at' then stored.run_at
+      else coalesce(spec.run_at, now())
+    end,
+    coalesce(spec.max_attempts, 25),
+    spec.key,
+    spec.flags
+  from unnest(
+    identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes
+  ) with ordinality
+    as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, position)
+  left join :"schema"._private_tasks as task on task.identifier = spec.identifier
+  left join :"schema"._private_job_queues as queue on queue.queue_name = spec.queue_name
+  left join :"schema"._private_jobs as stored on stored.key = spec.key
+  order by spec.position
+  on conflict (key) do update set
+    task_id = excluded.task_id,
+    job_queue_id = excluded.job_queue_id,
+    payload = excluded.payload,
+    priority = excluded.priority,
+    run_at = excluded.run_at,
+    max_attempts = excluded.max_attempts,
+    flags = excluded.flags,
+    attempts = 0,
+    last_error = null,
+    revision = job.revision + 1,
+    updated_at = now(),
+    _howdah_recoveries = 0
+  where job.locked_at is null
+  returning *;
+
+  -- What is missing met a row that was inserted without our key locks and is
+  -- locked already. Everything is taken back, and the caller may try again.
+  get diagnostics written = row_count;
+  if written < cardinality(identifiers) then
+    raise exception using
+      errcode = 'GWNOR',
+      message = format('Unable to schedule job for key "%s"', (
+        select coalesce(min(job.key), '<null>') from :"schema"._private_jobs as job
+        where job.key = any(job_keys) and job.locked_at is not null
+      ));
+  end if;
+end
+$$;
+
+-- Adds one job for each position of the arrays and returns them in that order.
+-- An array may be null or shorter than identifiers: what is missing is null, and
+-- null takes the default. A flag set is an object like {"flag": true}. With a
+-- key, job_key_modes says replace (also null) or preserve_run_at. Unless
+-- notify is true the caller tells the workers, after its commit.
+create function :"schema"._howdah_add_jobs_v1(
+  identifiers text[],
+  payloads json[],
+  queue_names text[],
+  run_ats timestamptz[],
+  max_attempts integer[],
+  job_keys text[],
+  priorities integer[],
+  flag_sets jsonb[],
+  job_key_modes text[],
+  notify boolean default true
+) returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  keyed constant boolean := exists (select from unnest(job_keys) as key where key is not null);
+begin
+  if keyed then
+    if exists (
+      select from unnest(job_keys, job_key_modes) as spec(key, mode)
+      where spec.key is not null and spec.mode not in ('replace', 'preserve_run_at')
+    ) then
+      raise exception using
+        errcode = 'GWBKM',
+        message = 'Invalid job_key_mode value, expected ''replace'' or ''preserve_run_at''.';
+    end if;
+    perform :"schema"._howdah_lock_keys_v1(job_keys);
+  end if;
+
+  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);
+
+  if keyed then
+    return query
+    with added as materialized (
+      select * from :"schema"._howdah_add_keyed_jobs_v1(
+        identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes
+      )
+    ), told as materialized (
+      select :"schema"._howdah_notify_v1(
+        count(*), min(added.run_at), array_agg(distinct added.job_queue_id) filter (where added.job_queue_id is not null)
+      )
+      from added
+      where notify and added.run_at <= clock_timestamp() + interval '2 seconds'
+      having count(*) > 0
+    )
+    select added.* from added left join told on true;
+    return;
+  end if;
+
+  -- The same insert without the burden of conflicts, for the most frequent case.
+  return query
+  insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
+  select
+    task.id,
+    queue.id,
+    coalesce(spec.payload, '{}'),
+    coalesce(spec.priority, 0),
+    coalesce(spec.run_at, now()),
+    coalesce(spec.max_attempts, 25),
+    spec.flags
+  from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets) with ordinality
+    as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, position)
+  left join :"schema"._private_tasks as task on task.identifier = spec.identifier
+  left join :"schema"._private_job_queues as queue on queue.queue_name = spec.queue_name
+  order by spec.position
+  returning *;
+
+  if notify then
+    perform :"schema"._howdah_notify_v1(
+      sum(due.jobs)::bigint, min(due.run_at), array_agg(queue.id) filter (where queue.id is not null)
+    )
+    from (
+      select spec.queue_name, count(*) as jobs, min(coalesce(spec.run_at, now())) as run_at
+      from unnest(identifiers, queue_names, run_ats) as spec(identifier, queue_name, run_at)
+      where coalesce(spec.run_at, now()) <= clock_timestamp() + interval '2 seconds'
+      group by spec.queue_name
+    ) as due
+    left join :"schema"._private_job_queues as queue on queue.queue_name = due.queue_name
+    having count(*) > 0;
+  end if;
+end
+$$;
+
+-- add_job with a switch: unless notify is true the caller tells the workers,
+-- after its commit.
+create function :"schema"._howdah_add_job_v1(
+  identifier text,
+  payload json,
+  queue_name text,
+  run_at timestamptz,
+  max_attempts integer,
+  job_key text,
+  priority integer,
+  flags text[],
+  job_key_mode text,
+  notify boolean default true
+) returns :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_variable
+declare
+  job :"schema"._private_jobs;
+begin
+  if job_key is not null then
+    if job_key_mode not in ('replace', 'preserve_run_at', 'unsafe_dedupe') then
+      raise exception using
+        errcode = 'GWBKM',
+        message = 'Invalid job_key_mode value, expected ''replace'', ''preserve_run_at'' or ''unsafe_dedupe''.';
+    end if;
+    if job_key_mode = 'unsafe_dedupe' then
+      perform :"schema"._howdah_lock_keys_v1(array[job_key]);
+      update :"schema"._private_jobs as stored
+      set revision = stored.revision + 1, updated_at = now()
+      where stored.key = job_key
+      returning * into job;
+      if found then
+        return job;
+      end if;
+      job_key_mode := 'replace';
+    end if;
+    select * into job from :"schema"._howdah_add_jobs_v1(
+      array[identifier], array[payload], array[queue_name], array[run_at], array[max_attempts], array[job_key],
+      array[priority], array[:"schema"._howdah_flag_set_v1(flags)], array[job_key_mode], notify
+    );
+    return job;
+  end if;
+
+  -- What _howdah_ensure_names_v1 does, for one name of each kind.
+  insert into :"schema"._private_tasks (identifier)
+  select identifier
+  where not exists (select from :"schema"._private_tasks as task where task.identifier = _howdah_add_job_v1.identifier)
+  on conflict do nothing;
+  if queue_name is not null then
+    insert into :"schema"._private_job_queues (queue_name)
+    select queue_name
+    where not exists (
+      select from :"schema"._private_job_queues as queue where queue.queue_name = _howdah_add_job_v1.queue_name
+    )
+    on conflict do nothing;
+  end if;
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform :"schema"._howdah_ensure_names_v1(array[identifier], array[queue_name]);
+  end if;
+
+  insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
+  values (
+    (select task.id from :"schema"._private_tasks as task where task.identifier = _howdah_add_job_v1.identifier),
+    (
+      select queue.id from :"schema"._private_job_queues as queue
+      where queue.queue_name = _howdah_add_job_v1.queue_name
+    ),
+    coalesce(payload, '{}'),
+    coalesce(priority, 0),
+    coalesce(run_at, now()),
+    coalesce(max_attempts, 25),
+    case when cardinality(flags) > 0 then :"schema"._howdah_flag_set_v1(flags) end
+  )
+  returning * into job;
+
+  if notify and job.run_at <= clock_timestamp() + interval '2 seconds' then
+    perform :"schema"._howdah_notify_v1(1, job.run_at, array_remove(array[job.job_queue_id], null));
+  end if;
+  return job;
+end
+$$;
+
+create function :"schema".add_job(
+  identifier text,
+  payload json default null,
+  queue_name text default null,
+  run_at timestamptz default null,
+  max_attempts integer default null,
+  job_key text default null,
+  priority integer default null,
+  flags text[] default null,
+  job_key_mode text default 'replace'
+) returns :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return :"schema"._howdah_add_job_v1(
+    identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, job_key_mode
+  );
+end
+$$;
+
+-- No specs add no jobs and tell nobody: the others send an empty text then,
+-- which is no JSON.
+create function :"schema".add_jobs(specs :"schema".job_spec[], job_key_preserve_run_at boolean default false)
+returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(cardinality(specs), 0) = 0 then
+    return;
+  end if;
+  return query
+  select job.*
+  from (
+    select
+      array_agg(spec.identifier order by spec.position) as identifiers,
+      array_agg(spec.payload order by spec.position) as payloads,
+      array_agg(spec.queue_name order by spec.position) as queue_names,
+      array_agg(spec.run_at order by spec.position) as run_ats,
+      array_agg(spec.max_attempts::integer order by spec.position) as max_attempts,
+      array_agg(spec.job_key order by spec.position) as job_keys,
+      array_agg(spec.priority::integer order by spec.position) as priorities,
+      array_agg(
+        case when cardinality(spec.flags) > 0 then :"schema"._howdah_flag_set_v1(spec.flags) end
+        order by spec.position
+      ) as flag_sets
+    from unnest(specs) with ordinality
+      as spec(identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, position)
+  ) as given
+  cross join lateral :"schema"._howdah_add_jobs_v1(
+    given.identifiers,
+    given.payloads,
+    given.queue_names,
+    given.run_ats,
+    given.max_attempts,
+    given.job_keys,
+    given.priorities,
+    given.flag_sets,
+    case when job_key_preserve_run_at then array_fill('preserve_run_at'::text, array[cardinality(specs)]) end
+  ) as job;
+end
+$$;
+
+-- Takes the job with this key away. One that runs is not interrupted: it loses
+-- its key and gets no further attempt.
+create function :"schema".remove_job(job_key text) returns :"schema"._private_jobs
+language plpgsql strict
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  job :"schema"._private_jobs;
+begin
+  perform :"schema"._howdah_lock_keys_v1(array[job_key]);
+  select * into job from :"schema"._private_jobs as stored where stored.key = job_key for update;
+  if not found then
+    return null;
+  end if;
+
+  if job.locked_at is null or job.locked_at < now() - interval '4 hours' then
+    delete from :"schema"._private_jobs as stored where stored.id = job.id;
+    perform pg_notify('jobs:insert', format(
+      '{"r":%s,"count":-1,"schema":%s}', random(), to_json(:'schema'::text)
+    ));
+    return job;
+  end if;
+
+  update :"schema"._private_jobs as stored
+  set key = null, attempts = stored.max_attempts, updated_at = now(), _howdah_detached = true
+  where stored.id = job.id
+  returning * into job;
+  return job;
+end
+$$;
+
+-- Locks those of the jobs that these calls may change, in the order of their
+-- ids: unlocked ones, and ones whose lock is so old that nobody can still mean it.
+create function :"schema"._howdah_lock_jobs_v1(job_ids bigint[]) returns bigint[]
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select array_agg(locked.id) from (
+    select job.id from :"schema"._private_jobs as job
+    where job.id = any(job_ids) and (job.locked_at is null or job.locked_at < now() - interval '4 hours')
+    order by job.id
+    for update
+  ) as locked
+$$;
+
+create function :"schema".complete_jobs(job_ids bigint[]) returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
+  return query
+  with completed as (
+    delete from :"schema"._private_jobs as job where job.id = any(job_ids) returning job.*
+  )
+  select * from completed order by completed.id;
+end
+$$;
+
+create function :"schema".permanently_fail_jobs(job_ids bigint[], error_message text default null)
+returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
+  return query
+  with failed as (
+    update :"schema"._private_jobs as job
+    set
+      last_error = coalesce(error_message, 'Manually marked as failed'),
+      attempts = job.max_attempts,
+      updated_at = now(),
+      _howdah_detached = job._howdah_detached or job.locked_at is not null
+    where job.id = any(job_ids)
+    returning job.*
+  )
+  select * from failed order by failed.id;
+end
+$$;
+
+create function :"schema".reschedule_jobs(
+  job_ids bigint[],
+  run_at timestamptz default null,
+  priority integer default null,
+  attempts integer default null,
+  max_attempts integer default null
+) returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
+
+  -- Who sets the attempts starts the job afresh: what happened to it before no
+  -- longer counts, unless someone may still be running it.
+  update :"schema"._private_jobs as job
+  set
+    run_at = coalesce(reschedule_jobs.run_at, job.run_at),
+    priority = coalesce(reschedule_jobs.priority, job.priority),
+    attempts = coalesce(reschedule_jobs.attempts, job.attempts),
+    max_attempts = coalesce(reschedule_jobs.max_attempts, job.max_attempts),
+    updated_at = now(),
+    _howdah_detached = job._howdah_detached and (reschedule_jobs.attempts is null or job.locked_at is not null),
+    _howdah_recoveries = case when reschedule_jobs.attempts is null then job._howdah_recoveries else 0 end
+  where job.id = any(job_ids);
+
+  perform :"schema"._howdah_notify_jobs_v1(job_ids);
+  return query
+  select job.* from :"schema"._private_jobs as job where job.id = any(job_ids) order by job.id;
+end
+$$;
+
+-- Ends every lock of these workers, also of jobs that they still run: an
+-- operator's word, outside of the promise that queues are serial.
+create function :"schema".force_unlock_workers(worker_ids text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  job_ids bigint[];
+  queue_ids integer[];
+begin
+  select array_agg(locked.id) into job_ids from (
+    select job.id from :"schema"._private_jobs as job
+    where job.locked_by = any(worker_ids) order by job.id for update
+  ) as locked;
+  update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
+
+  select array_agg(locked.id) into queue_ids from (
+    select queue.id from :"schema"._private_job_queues as queue
+    where queue.locked_by = any(worker_ids) order by queue.id for update
+  ) as locked;
+  update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
+
+  perform :"schema"._howdah_notify_freed_v1(job_ids, queue_ids);
+end
+$$;
+
+create function :"schema".worker_heartbeat(worker_id text, metadata json default null) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into :"schema"._private_workers as worker (id, last_heartbeat_at, started_at, metadata)
+  values (worker_heartbeat.worker_id, now(), now(), worker_heartbeat.metadata::jsonb)
+  on conflict (id) do update set
+    last_heartbeat_at = excluded.last_heartbeat_at,
+    metadata = coalesce(excluded.metadata, worker.metadata)
+$$;
+
+create function :"schema".worker_deregister(worker_id text) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  delete from :"schema"._private_workers as worker where worker.id = worker_deregister.worker_id
+$$;
+
+create function :"schema".list_stale_workers(stale_threshold interval) returns table (worker_id text)
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select worker.id from :"schema"._private_workers as worker
+  where worker.last_heartbeat_at < now() - list_stale_workers.stale_threshold
+$$;
+
+create function :"schema".list_orphan_locked_workers(stale_threshold interval) returns table (worker_id text)
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select holder.id
+  from (
+    select job.locked_by as id from :"schema"._private_jobs as job
+    where job.locked_at < now() - list_orphan_locked_workers.stale_threshold
+    union
+    select queue.locked_by from :"schema"._private_job_queues as queue
+    where queue.locked_at < now() - list_orphan_locked_workers.stale_threshold
+  ) as holder
+  where holder.id is not null
+    and not exists (select from :"schema"._private_workers as worker where worker.id = holder.id)
+$$;
+
+-- Gives back what these workers held. Rows that someone else has locked at this
+-- moment are left for the next call: nothing that recovers waits for users.
+create function :"schema".recover_dead_worker_jobs(worker_ids text[], recovery_delay interval default '00:00:00')
+returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  job_ids bigint[];
+  queue_ids integer[];
+begin
+  select array_agg(locked.id) into job_ids from (
+    select job.id from :"schema"._private_jobs as job
+    where job.locked_by = any(worker_ids) order by job.id for update skip locked
+  ) as locked;
+
+  -- No refund for a job that was removed or replaced while it ran, and none for
+  -- one whose handler had started although its workers keep dying.
+  update :"schema"._private_jobs as job
+  set
+    attempts = case
+      when job._howdah_detached or job._howdah_recoveries < 0 then job.attempts
+      else greatest(0, job.attempts - 1)
+    end,
+    locked_at = null,
+    locked_by = null,
+    run_at = greatest(job.run_at, now() + recovery_delay),
+    last_error = 'Job recovered after worker interruption',
+    updated_at = now(),
+    _howdah_recoveries = least(abs(job._howdah_recoveries::integer) + 1, 32767)
+  where job.id = any(job_ids);
+
+  select array_agg(locked.id) into queue_ids from (
+    select queue.id from :"schema"._private_job_queues as queue
+    where queue.locked_by = any(worker_ids) order by queue.id for update skip locked
+  ) as locked;
+  update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
+
+  perform :"schema"._howdah_notify_freed_v1(job_ids, queue_ids);
+  return coalesce(cardinality(job_ids), 0);
+end
+$$;
+
+-- Workers that still hold something keep their rows, so that the next sweep
+-- finds what recovery had to leave behind.
+create function :"schema".delete_stale_workers(worker_ids text[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  delete from :"schema"._private_workers as worker
+  where worker.id = any(worker_ids)
+    and not exists (select from :"schema"._private_jobs as job where job.locked_by = worker.id)
+    and not exists (select from :"schema"._private_job_queues as queue where queue.locked_by = worker.id)
+$$;
+
+-- Deletes up to batch_size jobs that failed for good and returns how many.
+-- Call it again while it returns batch_size.
+create function :"schema"._howdah_delete_exhausted_v1(batch_size integer default 1000) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  deleted integer;
+begin
+  delete from :"schema"._private_jobs as job
+  where job.id = any(array(
+    select exhausted.id from :"schema"._private_jobs as exhausted
+    where exhausted.locked_at is null and exhausted.attempts >= exhausted.max_attempts and exhausted._howdah_exhausted
+    order by exhausted.id
+    limit batch_size
+    for update skip locked
+  ));
+  get diagnostics deleted = row_count;
+  return deleted;
+end
+$$;
+
+-- Deletes up to batch_size tasks that no job uses and that are not to be kept,
+-- and returns how many. Call it again while it returns batch_size. Adds wait
+-- until the transaction ends; it gives up after waiting a second for them (55P03).
+create function :"schema"._howdah_clean_up_tasks_v1(keep text[], batch_size integer default 1000) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
+as $$
+declare
+  unused integer[];
+  deleted integer;
+begin
+  -- Without a lock first, so that nobody waits when there is nothing to do.
+  unused := array(
+    select task.id from :"schema"._private_tasks as task
+    where task.identifier <> all(coalesce(keep, '{}'))
+      and task.id not in (select job.task_id from :"schema"._private_jobs as job)
+    limit batch_size
+  );
+  if cardinality(unused) = 0 then
+    return 0;
+  end if;
+
+  lock table :"schema"._private_tasks, :"schema"._private_job_queues in share row exclusive mode;
+  delete from :"schema"._private_tasks as task
+  where task.id = any(array(
+    select candidate.id from :"schema"._private_tasks as candidate
+    where candidate.id = any(unused)
+      and candidate.id not in (select job.task_id from :"schema"._private_jobs as job where job.task_id = any(unused))
+    order by candidate.id
+    for update skip locked
+  ));
+  get diagnostics deleted = row_count;
+  return deleted;
+end
+$$;
+
+-- Deletes up to batch_size queues that no job uses and nobody holds, and returns
+-- how many; otherwise like _howdah_clean_up_tasks_v1.
+create function :"schema"._howdah_clean_up_queues_v1(batch_size integer default 1000) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
+as $$
+declare
+  unused integer[];
+  deleted integer;
+begin
+  unused := array(
+    select queue.id from :"schema"._private_job_queues as queue
+    where queue.locked_at is null
+      and not exists (select from :"schema"._private_jobs as job where job.job_queue_id = queue.id)
+    limit batch_size
+  );
+  if cardinality(unused) = 0 then
+    return 0;
+  end if;
+
+  lock table :"schema"._private_tasks, :"schema"._private_job_queues in share row exclusive mode;
+  -- Claims lock queue rows before they change them. Waiting for such a row here
+  -- would be a deadlock, as the claim then waits for the table.
+  delete from :"schema"._private_job_queues as queue
+  where queue.id = any(array(
+    select candidate.id from :"schema"._private_job_queues as candidate
+    where candidate.id = any(unused)
+      and candidate.locked_at is null
+      and candidate.id not in (
+        select job.job_queue_id from :"schema"._private_jobs as job where job.job_queue_id = any(unused)
+      )
+    order by candidate.id
+    for update skip locked
+  ));
+  get diagnostics deleted = row_count;
+  return deleted;
+end
+$$;

@@ -1,0 +1,628 @@
+-- Claim and release: the two calls that every job goes through. They are
+-- functions so that their plans can be pinned: the statistics of a queue table
+-- are always stale, and one sequential scan in a claim is an outage. A function
+-- that released code calls is never changed; its next form gets the next number.
+-- docs/internals/claim.md explains the algorithm.
+
+-- The first due job of a named queue.
+create type :"schema"._howdah_head as (queue_id integer, priority smallint, run_at timestamptz, id bigint);
+
+-- For each of these queues that is unlocked: its first due job that this worker
+-- may run. Goes priority by priority, so that jobs of later do not have to be
+-- stepped over. A queue with a locked job before its head is left alone: only
+-- other implementations leave one behind, and it may still be running.
+create function :"schema"._howdah_heads_v1(queue_ids integer[], tasks integer[], forbidden text[])
+returns :"schema"._howdah_head[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return (
+    select array_agg(row(queues.id, head.priority, head.run_at, head.id):::"schema"._howdah_head)
+    from unnest(queue_ids) as candidate(id)
+    join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null
+    cross join lateral (
+      with recursive level(priority) as (
+        (
+          select jobs.priority from :"schema"._private_jobs as jobs
+          where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted
+          order by jobs.priority limit 1
+        )
+        union all
+        select (
+          select jobs.priority from :"schema"._private_jobs as jobs
+          where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted and jobs.priority > level.priority
+          order by jobs.priority limit 1
+        )
+        from level where level.priority is not null
+      )
+      select first.priority, first.run_at, first.id, first.locked_at
+      from level
+      cross join lateral (
+        select jobs.priority, jobs.run_at, jobs.id, jobs.locked_at
+        from :"schema"._private_jobs as jobs
+        where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted
+          and jobs.priority = level.priority and jobs.run_at <= now()
+          and (
+            jobs.locked_at is not null
+            or (jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true))
+          )
+        order by jobs.run_at, jobs.id limit 1
+      ) as first
+      limit 1
+    ) as head
+    where head.locked_at is null
+  );
+end
+$$;
+
+-- The next queues with jobs after this queue id, by skip scan: one index probe
+-- a queue, however many jobs it holds.
+create function :"schema"._howdah_queue_window_v1(after integer, quantity integer)
+returns integer[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return (
+    with recursive step(queue_id) as (
+      (
+        select jobs.job_queue_id from :"schema"._private_jobs as jobs
+        where jobs.job_queue_id > after and not jobs._howdah_exhausted
+        order by jobs.job_queue_id limit 1
+      )
+      union all
+      select (
+        select jobs.job_queue_id from :"schema"._private_jobs as jobs
+        where jobs.job_queue_id > step.queue_id and not jobs._howdah_exhausted
+        order by jobs.job_queue_id limit 1
+      )
+      from step where step.queue_id is not null
+    )
+    select array_agg(found.queue_id)
+    from (select step.queue_id from step where step.queue_id is not null limit quantity) as found
+  );
+end
+$$;
+
+-- What is rare about a job, as JSON; null for a plain one, which most are.
+create function :"schema"._howdah_extras_v1(job :"schema"._private_jobs) returns text
+language sql stable
+as $$
+  select case
+    when job.key is null and job.flags is null and job.last_error is null and job.revision = 0
+      and job.created_at = job.run_at and job.updated_at = job.run_at and job._howdah_recoveries = 0
+      then null
+    else pg_catalog.json_build_object(
+      'key', job.key, 'flags', job.flags, 'lastError', job.last_error, 'revision', job.revision,
+      'createdAt', :"schema"._howdah_us(job.created_at)::text,
+      'updatedAt', :"schema"._howdah_us(job.updated_at)::text,
+      'recoveries', job._howdah_recoveries
+    )::text
+  end
+$$;
+
+-- Locks up to `quantity` jobs for `worker` and returns them: jobs without a
+-- queue, and of each queue its head, in one order. What is then left of
+-- `quantity` goes to the queues that were taken, as chains of at most
+-- `chain_length` jobs.
+--
+--   worker                     who claims
+--   tasks, forbidden           task ids it runs; flags it leaves alone, or null
+--   levels, floor_ats, floor_ids
+--                              the priorities it knows among jobs without a
+--                              queue, ascending, and the position up to which
+--                              it has seen each: microseconds and job id
+--   queue_ids                  queues to look at first
+--   due_at, due_id             the position up to which it has seen queued jobs
+--                              become due
+--   window_after               look through all queues from this id on when the
+--                              rest was not enough; -1: from anywhere; null: do not
+--
+-- Answers, told apart by `kind`:
+--   j   a claimed job
+--   f   a floor: up to here (run_at, id) priority `priority` was seen; run_at is
+--       null when the last job claimed there is the floor
+--   a   once, last: an object with claimedAt (microseconds, the claim time that
+--       fences the release), more (there may be more to claim right now),
+--       dueAt and dueId (the new due position), leftover (queues with a due job
+--       that were not taken), windowStart and windowAfter (from where to where
+--       the window went), windowWrapped (past the last queue), windowMicros
+--       (its cost)
+--
+-- Beside another claim: locks nothing that is locked (skip locked), waits for
+-- nobody. Queue rows are locked before their jobs are looked at again, so no
+-- two claims hold one queue. A queue is marked only for jobs really updated.
+-- If the answer is lost, what it locked stays under `worker` until recovery.
+create function :"schema"._howdah_claim_v1(
+  worker text, quantity integer, tasks integer[], forbidden text[],
+  levels integer[], floor_ats bigint[], floor_ids bigint[],
+  queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer
+)
+returns table (
+  kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
+  attempts smallint, max_attempts smallint, payload text, extras text
+)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_sort = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  -- Commits arrive out of order: a position younger than this is not final.
+  settled constant timestamptz := now() - interval '200 milliseconds';
+  claimed_at constant timestamptz := now();
+  remaining integer := quantity;
+  heads :"schema"._howdah_head[] := '{}';
+  taken integer := 0;
+  seen integer[] := '{}';
+  candidates integer[] := queue_ids;
+  due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);
+  due_position_id bigint := case when :"schema"._howdah_at(due_at) <= settled then due_id else 0 end;
+  due_ats timestamptz[];
+  due_ids bigint[];
+  due_count integer;
+  window_started timestamptz;
+  window_start integer := window_after;
+  window_end integer;
+  window_wrapped boolean := false;
+  window_size integer := greatest(16, quantity);
+  level smallint;
+  level_index integer := 1;
+  level_count constant integer := coalesce(cardinality(levels), 0);
+  low integer := -32769;
+  high integer;
+  floor_at timestamptz;
+  floor_id bigint;
+  rivals integer;
+  wanted integer;
+  won integer;
+  chain integer;
+  touched integer;
+  lost boolean := false;
+begin
+  -- 1. Candidate queues: those named, then those where jobs became due, then windows.
+  if cardinality(candidates) > 0 then
+    heads := coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
+    seen := candidates;
+  end if;
+
+  for turn in 1..5 loop
+    exit when cardinality(heads) >= quantity;
+    select array_agg(due.job_queue_id), array_agg(due.run_at), array_agg(due.id)
+    into candidates, due_ats, due_ids
+    from (
+      select jobs.job_queue_id, jobs.run_at, jobs.id
+      from :"schema"._private_jobs as jobs
+      where jobs.job_queue_id is not null and not jobs._howdah_exhausted
+        and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (due_position, due_position_id)
+      order by jobs.run_at, jobs.id
+      limit greatest(200, 2 * quantity)
+    ) as due;
+    due_count := coalesce(cardinality(candidates), 0);
+    exit when due_count = 0;
+    due_position := due_ats[due_count];
+    due_position_id := due_ids[due_count];
+    candidates := array(select distinct fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
+    if cardinality(candidates) > 0 then
+      heads := heads || coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
+      seen := seen || candidates;
+    end if;
+    exit when due_count < greatest(200, 2 * quantity);
+  end loop;
+
+  if window_after is not null and cardinality(heads) < quantity then
+    window_started := clock_timestamp();
+    if window_after < 0 then
+      select floor(random() * jobs.job_queue_id)::integer into window_start
+      from :"schema"._private_jobs as jobs
+      where jobs.job_queue_id is not null and not jobs._howdah_exhausted
+      order by jobs.job_queue_id desc limit 1;
+      window_start := coalesce(window_start, 0);
+    end if;
+    window_end := window_start;
+    -- Until enough is found, the circle is closed, or the time is used up.
+    while cardinality(heads) < quantity and clock_timestamp() - window_started < interval '5 milliseconds' loop
+      candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
+      if candidates is null then
+        exit when window_wrapped or window_start = 0;
+        window_wrapped := true;
+        window_end := 0;
+        continue;
+      end if;
+      window_end := candidates[cardinality(candidates)];
+      window_size := least(200, 2 * window_size);
+      candidates := array(select fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
+      if cardinality(candidates) > 0 then
+        heads := heads || coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
+        seen := seen || candidates;
+      end if;
+      exit when window_wrapped and window_end >= window_start;
+    end loop;
+    -- Nothing after the last id: the next window begins at the first queue.
+    if candidates is null then
+      window_wrapped := true;
+      window_end := 0;
+    end if;
+  end if;
+
+  if cardinality(heads) > 1 then
+    heads := array(select head from unnest(heads) as head order by head.priority, head.run_at, head.id);
+  end if;
+
+  -- 2. Jobs without a queue, priority by priority; heads of queues take their
+  --    place between them.
+  while remaining > 0 loop
+    high := case when level_index <= level_count then levels[level_index] else 32768 end;
+    level := null;
+    if high > low + 1 then
+      select jobs.priority into level
+      from :"schema"._private_jobs as jobs
+      where jobs.job_queue_id is null and not jobs._howdah_exhausted and jobs.priority > low and jobs.priority < high
+      order by jobs.priority limit 1;
+    end if;
+    if level is not null then
+      floor_at := '-infinity';
+      floor_id := 0;
+    else
+      exit when level_index > level_count;
+      level := levels[level_index];
+      floor_at := :"schema"._howdah_at(floor_ats[level_index]);
+      floor_id := case when floor_at <= settled then floor_ids[level_index] else 0 end;
+      floor_at := least(floor_at, settled);
+      level_index := level_index + 1;
+    end if;
+    low := level;
+
+    while remaining > 0 and taken < cardinality(heads) and (heads[taken + 1]).priority < level loop
+      taken := taken + 1;
+      remaining := remaining - 1;
+    end loop;
+    exit when remaining = 0;
+
+    rivals := 0;
+    while taken + rivals < cardinality(heads) and (heads[taken + rivals + 1]).priority = level loop
+      rivals := rivals + 1;
+    end loop;
+    wanted := remaining;
+    won := 0;
+    if rivals > 0 then
+      select count(*) filter (where not entrant.queued), count(*) filter (where entrant.queued)
+      into wanted, won
+      from (
+        select * from (
+          (
+            select false as queued, jobs.run_at, jobs.id
+            from :"schema"._private_jobs as jobs
+            where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
+              and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
+              and jobs.locked_at is null and jobs.task_id = any (tasks)
+              and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+            order by jobs.run_at, jobs.id
+            limit remaining
+          )
+          union all
+          select true, rival.run_at, rival.id from unnest(heads[taken + 1:taken + rivals]) as rival
+        ) as all_entrants
+        order by run_at, id
+        limit remaining
+      ) as entrant;
+    end if;
+
+    return query
+    with picked as materialized (
+      select jobs.id
+      from :"schema"._private_jobs as jobs
+      where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
+        and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
+        and jobs.locked_at is null and jobs.task_id = any (tasks)
+        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+      order by jobs.run_at, jobs.id
+      limit wanted
+      for update skip locked
+    ), claimed as (
+      update :"schema"._private_jobs as jobs
+      set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at
+      where jobs.id = any (array(select picked.id from picked))
+      returning jobs.*
+    ), short as materialized (
+      select (select count(*) from claimed) < wanted as is_short
+    ), newest as materialized (
+      -- The last due entry of this priority in this very snapshot, read only
+      -- when the claim came back short. Two probes, because before PostgreSQL
+      -- 18 a row comparison does not end a backward scan.
+      select position.run_at, position.id
+      from (
+        (
+          select 1 as probe, jobs.run_at, jobs.id
+          from :"schema"._private_jobs as jobs
+          where (select is_short from short) and jobs.priority = level
+            and jobs.job_queue_id is null and not jobs._howdah_exhausted
+            and jobs.run_at <= claimed_at and jobs.run_at > floor_at
+          order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
+        )
+        union all
+        (
+          select 2, jobs.run_at, jobs.id
+          from :"schema"._private_jobs as jobs
+          where (select is_short from short) and jobs.priority = level
+            and jobs.job_queue_id is null and not jobs._howdah_exhausted
+            and jobs.run_at = floor_at and jobs.id > floor_id
+          order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
+        )
+        union all
+        select 3, floor_at, floor_id from short where is_short
+      ) as position
+      limit 1
+    )
+    select 'j', job.id, job.task_id, null::integer, null::text, job.priority, :"schema"._howdah_us(job.run_at),
+      job.attempts, job.max_attempts, job.payload::text,
+      :"schema"._howdah_extras_v1(job)
+    from claimed as job
+    union all
+    select 'f', newest.id, null, null, null, level, :"schema"._howdah_us(newest.run_at), null, null, null, null
+    from (select) as always
+    left join newest on true;
+    get diagnostics touched = row_count;
+    taken := taken + won;
+    remaining := remaining - won - (touched - 1);
+  end loop;
+
+  -- 3. The queues that won: their rows first, then their jobs from the head on.
+  if taken < cardinality(heads) then
+    won := least(remaining, cardinality(heads) - taken);
+    taken := taken + won;
+    remaining := remaining - won;
+  end if;
+  if taken > 0 then
+    chain := least(chain_length, 1 + remaining / taken);
+    return query
+    with held as materialized (
+      select queues.id, queues.queue_name, winner.priority, winner.run_at, winner.id as head_id
+      from unnest(heads[1:taken]) as winner
+      join :"schema"._private_job_queues as queues on queues.id = winner.queue_id and queues.locked_at is null
+      for update of queues skip locked
+    ), members as materialized (
+      select member.id
+      from held
+      cross join lateral (
+        with recursive level(priority) as (
+          select held.priority
+          union all
+          select (
+            select jobs.priority from :"schema"._private_jobs as jobs
+            where jobs.job_queue_id = held.id and not jobs._howdah_exhausted and jobs.priority > level.priority
+            order by jobs.priority limit 1
+          )
+          from level where level.priority is not null
+        )
+        select later.id
+        from level
+        cross join lateral (
+          select jobs.id
+          from :"schema"._private_jobs as jobs
+          where jobs.job_queue_id = held.id and not jobs._howdah_exhausted and jobs.priority = level.priority
+            and jobs.run_at <= claimed_at
+            and (jobs.run_at, jobs.id) >= (
+              case when level.priority = held.priority then held.run_at else '-infinity' end,
+              case when level.priority = held.priority then held.head_id else 0 end
+            )
+            and jobs.locked_at is null and jobs.task_id = any (tasks)
+            and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+          order by jobs.run_at, jobs.id
+          limit chain
+          for update skip locked
+        ) as later
+        limit chain
+      ) as member
+    ), claimed as (
+      update :"schema"._private_jobs as jobs
+      set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at
+      where jobs.id = any (array(select members.id from members))
+      returning jobs.*
+    ), marked as (
+      update :"schema"._private_job_queues as queues
+      set locked_by = worker, locked_at = claimed_at
+      where queues.id = any (array(select distinct claimed.job_queue_id from claimed))
+    )
+    select 'j', job.id, job.task_id, held.id, held.queue_name, job.priority, :"schema"._howdah_us(job.run_at),
+      job.attempts, job.max_attempts, job.payload::text,
+      :"schema"._howdah_extras_v1(job)
+    from claimed as job
+    join held on held.id = job.job_queue_id;
+    get diagnostics touched = row_count;
+    lost := touched < taken;
+  end if;
+
+  return query
+  select 'a', null::bigint, null::integer, null::integer, null::text, null::smallint, null::bigint,
+    null::smallint, null::smallint,
+    json_build_object(
+      'claimedAt', :"schema"._howdah_us(claimed_at)::text,
+      'more', taken < cardinality(heads) or lost or remaining = 0,
+      'dueAt', :"schema"._howdah_us(due_position)::text,
+      'dueId', due_position_id::text,
+      'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:]) as loser),
+      'windowAfter', coalesce(window_end, window_after),
+      'windowStart', window_start,
+      'windowWrapped', window_wrapped,
+      'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
+    )::text,
+    null::text;
+end
+$$;
+
+-- Why these ids were not released: busy, lost or gone.
+create function :"schema"._howdah_unreleased_v1(worker text, times timestamptz[], ids bigint[], released bigint[])
+returns table (id bigint, status text, run_at bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+  select
+    asked.id,
+    case
+      when jobs.id is null then 'gone'
+      when jobs.locked_by = $1 and jobs.locked_at = any ($2) then 'busy'
+      else 'lost'
+    end,
+    null::bigint
+  from unnest($3) as asked(id)
+  left join :"schema"._private_jobs as jobs on jobs.id = asked.id
+  where asked.id <> all ($4)
+$$;
+
+-- Ends claims: deletes completed jobs, changes the others, unlocks queues.
+--
+--   worker, claim_times   the fence: only rows locked by this worker at one of
+--                         these times (microseconds) are touched, so the call
+--                         may be repeated after a lost answer
+--   completed             ids to delete
+--   changed               ids to unlock and keep, with, in parallel:
+--   refunds               give the attempt back (never to a detached job)
+--   finals                use up all attempts
+--   delays                milliseconds from max(now, run_at) to the new run_at;
+--                         null keeps run_at
+--   messages, payloads    new last_error and payload; null keeps them
+--   end_queues, end_lasts, end_times
+--                         queues whose chain ends here, the last open member of
+--                         each, and the claim time of its lock. A queue is
+--                         unlocked only when that member is no longer ours
+--   patient               wait for locked rows, at most lock_timeout; false:
+--                         step over them, they come back as busy
+--
+-- Answers one row for each changed job (released, with its new run_at) and for
+-- each id that was not released: busy (locked by somebody's transaction), lost
+-- (belongs to somebody else now), gone (no such row).
+--
+-- Beside a claim: never touches a row that is not ours. Beside a user's keyed
+-- add or remove of a running job: waits 100 ms, then fails with 55P03, and the
+-- caller repeats it with patient false. Jobs first, then queues, as everywhere.
+create function :"schema"._howdah_release_v1(
+  worker text, claim_times bigint[], completed bigint[],
+  changed bigint[], refunds boolean[], finals boolean[], delays bigint[], messages text[], payloads text[],
+  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean
+)
+returns table (id bigint, status text, run_at bigint)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
+  free bigint[] := completed;
+  done bigint[];
+  kept record;
+begin
+  if cardinality(completed) > 0 then
+    if not patient then
+      free := array(
+        select jobs.id from :"schema"._private_jobs as jobs
+        where jobs.id = any (completed) and jobs.locked_by = worker and jobs.locked_at = any (times)
+        for update skip locked
+      );
+    end if;
+    with deleted as (
+      delete from :"schema"._private_jobs as jobs
+      where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)
+      returning jobs.id
+    )
+    select coalesce(array_agg(deleted.id), '{}') into done from deleted;
+    if cardinality(done) < cardinality(completed) then
+      return query select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done);
+    end if;
+  end if;
+
+  if cardinality(changed) > 0 then
+    free := changed;
+    if not patient then
+      free := array(
+        select jobs.id from :"schema"._private_jobs as jobs
+        where jobs.id = any (changed) and jobs.locked_by = worker and jobs.locked_at = any (times)
+        for update skip locked
+      );
+    end if;
+    with change as materialized (
+      select * from unnest(changed, refunds, finals, delays, messages, payloads)
+        as given(id, refund, final, delay, message, payload)
+      where given.id = any (free)
+    ), updated as (
+      update :"schema"._private_jobs as jobs
+      set
+        attempts = case
+          when change.final then greatest(jobs.attempts, jobs.max_attempts)
+          when change.refund and not jobs._howdah_detached then greatest(0, jobs.attempts - 1)
+          else jobs.attempts
+        end,
+        run_at = case
+          when change.delay is null then jobs.run_at
+          else greatest(now(), jobs.run_at) + change.delay * interval '1 millisecond'
+        end,
+        last_error = coalesce(change.message, jobs.last_error),
+        payload = coalesce(change.payload::json, jobs.payload),
+        locked_at = null,
+        locked_by = null
+      from change
+      where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)
+      returning jobs.id, jobs.run_at, jobs.job_queue_id,
+        not jobs._howdah_exhausted and jobs.run_at <= now() + interval '2 seconds' as due
+    )
+    select
+      coalesce(array_agg(updated.id), '{}') as ids,
+      array_agg(updated.run_at) as run_ats,
+      count(*) filter (where updated.due) as due_jobs,
+      min(updated.run_at) filter (where updated.due) as due_at,
+      array_agg(distinct updated.job_queue_id)
+        filter (where updated.due and updated.job_queue_id is not null) as due_queues
+    into kept
+    from updated;
+    return query
+    select back.id, 'released'::text, :"schema"._howdah_us(back.run_at)
+    from unnest(kept.ids, kept.run_ats) as back(id, run_at);
+    if cardinality(kept.ids) < cardinality(changed) then
+      return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids);
+    end if;
+    if kept.due_jobs > 0 then
+      perform :"schema"._howdah_notify_v1(kept.due_jobs::integer, kept.due_at, kept.due_queues);
+    end if;
+  end if;
+
+  if cardinality(end_queues) > 0 then
+    update :"schema"._private_job_queues as queues
+    set locked_at = null, locked_by = null
+    from unnest(end_queues, end_lasts, end_times) as chain_end(queue_id, last, us)
+    where queues.id = chain_end.queue_id and queues.locked_by = worker
+      and queues.locked_at = :"schema"._howdah_at(chain_end.us)
+      and not exists (
+        select from :"schema"._private_jobs as jobs
+        where jobs.id = chain_end.last and jobs.locked_by = worker and jobs.locked_at = any (times)
+      );
+  end if;
+end
+$$;

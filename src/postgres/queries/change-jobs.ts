@@ -1,0 +1,86 @@
+import type { Cell, Executor, Row } from "../driver.ts";
+import { numberArray, textArray } from "../literal.ts";
+import type { Schema } from "../schema.ts";
+import { jobColumns, jobNames } from "./job-columns.ts";
+
+/** What a call to one of the public functions needs. */
+export interface ChangeTarget {
+  readonly executor: Executor;
+  readonly schema: Schema;
+}
+
+/** What `reschedule_jobs` changes; null leaves a column as it is. */
+export interface Reschedule {
+  /** As PostgreSQL reads it. */
+  readonly runAt: string | null;
+  readonly priority: number | null;
+  readonly attempts: number | null;
+  readonly maxAttempts: number | null;
+}
+
+/** Deletes the jobs with these ids that no worker runs. Returns them, in any order. */
+export function completeJobs(target: ChangeTarget, ids: readonly string[]): Promise<readonly Row[]> {
+  // $1 job ids
+  return changed(target, { name: "complete_jobs", call: "complete_jobs($1::bigint[])", values: [numberArray(ids)] });
+}
+
+/** Marks the jobs with these ids that no worker runs as failed for good. Returns them, in any order. */
+export function permanentlyFailJobs(
+  target: ChangeTarget,
+  ids: readonly string[],
+  reason: string | null,
+): Promise<readonly Row[]> {
+  // $1 job ids   $2 error message, or null for the default
+  return changed(target, {
+    name: "permanently_fail_jobs",
+    call: "permanently_fail_jobs($1::bigint[], $2::text)",
+    values: [numberArray(ids), reason],
+  });
+}
+
+/** Changes when and how often the jobs with these ids that no worker runs shall run. Returns them, in any order. */
+export function rescheduleJobs(target: ChangeTarget, ids: readonly string[], to: Reschedule): Promise<readonly Row[]> {
+  const { runAt, priority, attempts, maxAttempts } = to;
+  // $1 job ids   $2 run at   $3 priority   $4 attempts   $5 max attempts
+  return changed(target, {
+    name: "reschedule_jobs",
+    call: "reschedule_jobs($1::bigint[], $2::timestamptz, $3::integer, $4::integer, $5::integer)",
+    values: [numberArray(ids), runAt, cell(priority), cell(attempts), cell(maxAttempts)],
+  });
+}
+
+/**
+ * Removes the waiting job with this key; a running one loses its key and its
+ * further attempts instead. Returns the job, or no row when there is none.
+ */
+export async function removeJob(target: ChangeTarget, jobKey: string): Promise<readonly Row[]> {
+  // $1 job key
+  const rows = await changed(target, { name: "remove_job", call: "remove_job($1::text)", values: [jobKey] });
+  // The function answers a missing job with a row of nulls.
+  return rows.filter(([id]) => id !== null);
+}
+
+/** Unlocks every job and queue that these workers hold. */
+export async function forceUnlockWorkers(
+  { executor, schema }: ChangeTarget,
+  workerIds: readonly string[],
+): Promise<void> {
+  // $1 worker ids
+  const text = `select ${schema.of("force_unlock_workers")}($1::text[])`;
+  await executor.query({ name: "force_unlock_workers", text, values: [textArray(workerIds)] });
+}
+
+interface Change {
+  readonly name: string;
+  readonly call: string;
+  readonly values: readonly Cell[];
+}
+
+async function changed({ executor, schema }: ChangeTarget, { name, call, values }: Change): Promise<readonly Row[]> {
+  const text = `select ${jobColumns(schema)}\nfrom ${schema.quoted}.${call} as job${jobNames(schema)}`;
+  return (await executor.query({ name, text, values })).rows;
+}
+
+function cell(value: number | null): Cell {
+  return value === null ? null : String(value);
+}

@@ -1,0 +1,134 @@
+import type { Driver, Row } from "../driver.ts";
+import { numberArray, textArray } from "../literal.ts";
+import type { Position } from "../position.ts";
+import type { Schema } from "../schema.ts";
+
+/** Up to where one priority of the jobs without a queue has been seen. */
+export interface LevelFloor {
+  readonly priority: number;
+  readonly floor: Position;
+}
+
+/** What a claim looks for, and what its worker already knows. */
+export interface ClaimRequest {
+  readonly workerId: string;
+  /** The most jobs to lock. */
+  readonly quantity: number;
+  readonly taskIds: readonly number[];
+  /** `null` for none. */
+  readonly forbiddenFlags: readonly string[] | null;
+  /** Ascending by priority. */
+  readonly levels: readonly LevelFloor[];
+  /** Queues to look at first. */
+  readonly queueIds: readonly number[];
+  /** Up to where queued jobs have been seen to become due. */
+  readonly due: Position;
+  /** Where to look through all queues from; -1 for anywhere, `null` for not at all. */
+  readonly windowAfter: number | null;
+  /** The most jobs of one queue. */
+  readonly chainLength: number;
+}
+
+/** What a claim found. */
+export interface ClaimAnswer {
+  /** See {@link CLAIM_COLUMNS}; in no particular order. */
+  readonly rows: readonly Row[];
+  /** In microseconds; with the worker's id it is the fence of the release. */
+  readonly claimedAt: string;
+  /** There may be more to claim right now. */
+  readonly more: boolean;
+  /** `null` stands for the last job claimed of that priority. */
+  readonly levels: readonly { readonly priority: number; readonly floor: Position | null }[];
+  readonly due: Position;
+  /** Queues with a due job that were not taken. */
+  readonly leftover: readonly number[];
+  readonly windowStart: number | null;
+  readonly windowAfter: number | null;
+  readonly windowWrapped: boolean;
+  /** 0 when there was no window. */
+  readonly windowMs: number;
+}
+
+/** Where a claimed job's properties stand in its row. */
+export const CLAIM_COLUMNS = {
+  id: 1,
+  taskId: 2,
+  queueId: 3,
+  queueName: 4,
+  priority: 5,
+  runAt: 6,
+  attempts: 7,
+  maxAttempts: 8,
+  payload: 9,
+  extras: 10,
+} as const;
+
+/** Locks jobs for a worker. What it does beside other statements is told at the function in `000003-claim.sql`. */
+export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
+
+interface Summary {
+  readonly claimedAt: string;
+  readonly more: boolean;
+  readonly dueAt: string;
+  readonly dueId: string;
+  readonly leftover: readonly number[];
+  readonly windowStart: number | null;
+  readonly windowAfter: number | null;
+  readonly windowWrapped: boolean;
+  readonly windowMicros: number;
+}
+
+/** Prepares {@link Claim} for one schema. */
+export function createClaim(driver: Driver, schema: Schema): Claim {
+  const text = `select * from ${schema.of("_howdah_claim_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+  return async (request) => {
+    const { levels } = request;
+    const { rows } = await driver.query({
+      name: "howdah_claim_1",
+      text,
+      values: [
+        request.workerId,
+        String(request.quantity),
+        numberArray(request.taskIds),
+        request.forbiddenFlags && textArray(request.forbiddenFlags),
+        numberArray(levels.map((level) => level.priority)),
+        numberArray(levels.map((level) => level.floor.at)),
+        numberArray(levels.map((level) => level.floor.id)),
+        numberArray(request.queueIds),
+        request.due.at,
+        request.due.id,
+        request.windowAfter === null ? null : String(request.windowAfter),
+        String(request.chainLength),
+      ],
+    });
+    return readAnswer(rows);
+  };
+}
+
+function readAnswer(rows: readonly Row[]): ClaimAnswer {
+  const jobs: Row[] = [];
+  const levels: { priority: number; floor: Position | null }[] = [];
+  for (const row of rows) {
+    if (row[0] === "j") jobs.push(row);
+    else if (row[0] === "f") levels.push(readFloor(row));
+  }
+  const summary = JSON.parse(String(rows[rows.length - 1]?.[CLAIM_COLUMNS.payload])) as Summary;
+  return {
+    rows: jobs,
+    claimedAt: summary.claimedAt,
+    more: summary.more,
+    levels,
+    due: { at: summary.dueAt, id: summary.dueId },
+    leftover: summary.leftover,
+    windowStart: summary.windowStart,
+    windowAfter: summary.windowAfter,
+    windowWrapped: summary.windowWrapped,
+    windowMs: summary.windowMicros / 1000,
+  };
+}
+
+function readFloor(row: Row): { priority: number; floor: Position | null } {
+  const at = row[CLAIM_COLUMNS.runAt];
+  const id = row[CLAIM_COLUMNS.id];
+  return { priority: Number(row[CLAIM_COLUMNS.priority]), floor: at && id ? { at, id } : null };
+}

@@ -1,0 +1,51 @@
+import type { Cell, Executor, Row } from "../driver.ts";
+import type { Schema } from "../schema.ts";
+import { jobColumns, jobNames, type JobStateName, stateConditions } from "./job-columns.ts";
+
+/** Which jobs to list; what is left out does not matter. */
+export interface JobFilter {
+  readonly state?: JobStateName | undefined;
+  readonly task?: string | undefined;
+  readonly queueName?: string | undefined;
+  readonly jobKey?: string | undefined;
+  /** Only jobs with a larger id. */
+  readonly after?: string | undefined;
+}
+
+/** Returns the job with this id, or no row. */
+export async function getJob(executor: Executor, schema: Schema, id: string): Promise<readonly Row[]> {
+  // $1 job id
+  const text = `${selectJobs(schema)}\nwhere job.id = $1::bigint`;
+  return (await executor.query({ name: "get_job", text, values: [id] })).rows;
+}
+
+/** Returns at most `limit` jobs that pass the filter, by id. */
+export async function listJobs(
+  { executor, schema }: { executor: Executor; schema: Schema },
+  filter: JobFilter,
+  limit: number,
+): Promise<readonly Row[]> {
+  const values: Cell[] = [String(limit)];
+  const conditions = filter.state === undefined ? [] : [stateConditions[filter.state]];
+  const filterBy = (value: string | undefined, condition: (parameter: string) => string): void => {
+    if (value !== undefined) conditions.push(condition(`$${values.push(value)}`));
+  };
+  // Ids instead of names, so that the indexes of the jobs can be used.
+  const tasks = schema.of("_private_tasks");
+  const queues = schema.of("_private_job_queues");
+  filterBy(filter.task, (name) => `job.task_id = (select id from ${tasks} where identifier = ${name}::text)`);
+  filterBy(
+    filter.queueName,
+    (name) => `job.job_queue_id = (select id from ${queues} where queue_name = ${name}::text)`,
+  );
+  filterBy(filter.jobKey, (key) => `job.key = ${key}::text`);
+  filterBy(filter.after, (id) => `job.id > ${id}::bigint`);
+  const where = conditions.length === 0 ? "" : `\nwhere ${conditions.join("\n  and ")}`;
+  // $1 limit   $2… the filters
+  const text = `${selectJobs(schema)}${where}\norder by job.id\nlimit $1::integer`;
+  return (await executor.query({ text, values })).rows;
+}
+
+function selectJobs(schema: Schema): string {
+  return `select ${jobColumns(schema)}\nfrom ${schema.of("_private_jobs")} as job${jobNames(schema)}`;
+}

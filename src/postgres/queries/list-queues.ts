@@ -1,0 +1,22 @@
+import type { Executor, Row } from "../driver.ts";
+import type { Schema } from "../schema.ts";
+import { stateConditions } from "./job-columns.ts";
+
+/**
+ * Returns every named queue by name: name, number of jobs, number of ready
+ * ones, locked at in microseconds since 1970, locked by.
+ */
+export async function listQueues(executor: Executor, schema: Schema): Promise<readonly Row[]> {
+  const text = `
+select queue.queue_name, coalesce(held.jobs, 0), coalesce(held.ready, 0),
+  ${schema.of("_howdah_us")}(queue.locked_at), queue.locked_by
+from ${schema.of("_private_job_queues")} as queue
+left join (
+  select job.job_queue_id, count(*) as jobs, count(*) filter (where ${stateConditions.ready}) as ready
+  from ${schema.of("_private_jobs")} as job
+  where job.job_queue_id is not null
+  group by job.job_queue_id
+) as held on held.job_queue_id = queue.id
+order by queue.queue_name collate "C"`;
+  return (await executor.query({ name: "list_queues", text })).rows;
+}

@@ -1,0 +1,90 @@
+import type { Driver, QueryResult } from "../driver.ts";
+import { numberArray, textArray } from "../literal.ts";
+import type { Schema } from "../schema.ts";
+
+/** How a job that is kept changes when its claim ends. */
+export interface JobChange {
+  readonly id: string;
+  /** Gives the attempt back, unless the job was removed or replaced while it ran. */
+  readonly refund: boolean;
+  /** Uses up all attempts. */
+  readonly final: boolean;
+  /** From now to the new `run_at`; `null` keeps it. */
+  readonly delayMs: number | null;
+  /** The new `last_error`; `null` keeps it. */
+  readonly message: string | null;
+  /** The new payload as JSON; `null` keeps it. */
+  readonly payload: string | null;
+}
+
+/** A queue whose chain ends. It is unlocked only when the chain's last open job is no longer held. */
+export interface ChainEnd {
+  readonly queueId: number;
+  readonly lastJobId: string;
+  readonly claimedAt: string;
+}
+
+/** The claims of one worker id that end together. */
+export interface ReleaseRequest {
+  readonly workerId: string;
+  /** All claim times of these jobs, in microseconds. */
+  readonly claimTimes: readonly string[];
+  /** Deleted. */
+  readonly completed: readonly string[];
+  readonly changed: readonly JobChange[];
+  readonly chainEnds: readonly ChainEnd[];
+  /** Waits 100 ms for rows that somebody has locked and then rejects with 55P03; otherwise they come back as `busy`. */
+  readonly patient: boolean;
+}
+
+/** `busy`: locked by somebody's transaction. `lost`: belongs to somebody else. `gone`: there is no such row. */
+export type ReleaseStatus = "busy" | "lost" | "gone";
+
+/** What became of a release. Every id that is not in `unreleased` was released. */
+export interface ReleaseAnswer {
+  readonly unreleased: ReadonlyMap<string, ReleaseStatus>;
+  /** The new `run_at` of changed jobs, in microseconds. */
+  readonly runAts: ReadonlyMap<string, string>;
+}
+
+/** Ends claims. What it does beside other statements is told at the function in `000003-claim.sql`. */
+export type Release = (request: ReleaseRequest) => Promise<ReleaseAnswer>;
+
+/** Prepares {@link Release} for one schema. */
+export function createRelease(driver: Driver, schema: Schema): Release {
+  const places = Array.from({ length: 13 }, (_, index) => `$${index + 1}`).join(", ");
+  const text = `select * from ${schema.of("_howdah_release_v1")}(${places})`;
+  return async (request) => {
+    const { changed, chainEnds } = request;
+    const answer = await driver.query({
+      name: "howdah_release_1",
+      text,
+      values: [
+        request.workerId,
+        numberArray(request.claimTimes),
+        numberArray(request.completed),
+        numberArray(changed.map((change) => change.id)),
+        numberArray(changed.map((change) => String(change.refund))),
+        numberArray(changed.map((change) => String(change.final))),
+        numberArray(changed.map((change) => (change.delayMs === null ? "null" : Math.round(change.delayMs)))),
+        textArray(changed.map((change) => change.message)),
+        textArray(changed.map((change) => change.payload)),
+        numberArray(chainEnds.map((end) => end.queueId)),
+        numberArray(chainEnds.map((end) => end.lastJobId)),
+        numberArray(chainEnds.map((end) => end.claimedAt)),
+        String(request.patient),
+      ],
+    });
+    return readAnswer(answer);
+  };
+}
+
+function readAnswer({ rows }: QueryResult): ReleaseAnswer {
+  const unreleased = new Map<string, ReleaseStatus>();
+  const runAts = new Map<string, string>();
+  for (const [id, status, runAt] of rows) {
+    if (status === "released") runAts.set(String(id), String(runAt));
+    else unreleased.set(String(id), status as ReleaseStatus);
+  }
+  return { unreleased, runAts };
+}

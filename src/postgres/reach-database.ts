@@ -1,0 +1,72 @@
+import { HowdahError, isHowdahError } from "../errors.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Driver } from "./driver.ts";
+import { isTransient, sqlStateOf } from "./sqlstate.ts";
+
+/** What {@link reachDatabase} needs to know. */
+export interface ReachOptions {
+  readonly driver: Driver;
+  readonly clock: Clock;
+  /** How long to try. */
+  readonly timeoutMs: number;
+  /** Where the driver leads, for messages, without credentials. */
+  readonly target: string;
+}
+
+/** How long to wait between two tries: often enough for a database that is just starting. */
+const PAUSE_MS = 250;
+
+/** The server knows the role and turns it away, or does not know it. */
+const REFUSED_STATES = new Set(["28000", "28P01", "42501"]);
+
+/**
+ * Resolves once the database answers. Tries again while it may only be
+ * starting, then rejects with `HOWDAH_DATABASE_UNREACHABLE`. What waiting does
+ * not cure is rejected at once: wrong credentials with
+ * `HOWDAH_DATABASE_FORBIDDEN`, a database that does not exist with
+ * `HOWDAH_DATABASE_UNREACHABLE`.
+ */
+export async function reachDatabase({ driver, clock, timeoutMs, target }: ReachOptions): Promise<void> {
+  const deadline = clock.monotonic() + timeoutMs;
+  for (;;) {
+    const error = await probe(driver, Math.max(1, deadline - clock.monotonic()));
+    if (error === undefined) return;
+    if (!isTransient(error.found)) throw explain(error.found, target);
+    if (clock.monotonic() + PAUSE_MS >= deadline) throw unreachable(error.found, { target, timeoutMs });
+    await clock.sleep(PAUSE_MS);
+  }
+}
+
+/** What went wrong, wrapped because anything may be thrown. */
+async function probe(driver: Driver, timeoutMs: number): Promise<{ found: unknown } | undefined> {
+  try {
+    await driver.query({ text: "select 1", timeoutMs });
+    return undefined;
+  } catch (found) {
+    return { found };
+  }
+}
+
+function unreachable(error: unknown, { target, timeoutMs }: Pick<ReachOptions, "target" | "timeoutMs">): HowdahError {
+  return new HowdahError(
+    "HOWDAH_DATABASE_UNREACHABLE",
+    `Could not reach ${target} within ${timeoutMs} ms: ${messageOf(error)}`,
+    error,
+  );
+}
+
+function explain(error: unknown, target: string): unknown {
+  if (isHowdahError(error) && !isHowdahError(error, "HOWDAH_CONNECTION_LOST")) return error;
+  const state = sqlStateOf(error);
+  const code = state !== undefined && REFUSED_STATES.has(state) ? "HOWDAH_DATABASE_FORBIDDEN" : undefined;
+  return new HowdahError(
+    code ?? "HOWDAH_DATABASE_UNREACHABLE",
+    `Could not connect to ${target}: ${messageOf(error)}`,
+    error,
+  );
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}

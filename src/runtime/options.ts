@@ -1,0 +1,90 @@
+import { HowdahError } from "../errors.ts";
+import { describeValue } from "./describe-value.ts";
+import { didYouMean } from "./suggestion.ts";
+
+/** Where an option stands, for messages: `{ owner: "worker", path: "localQueue.size" }`. */
+export interface OptionPlace {
+  readonly owner: string;
+  readonly path: string;
+}
+
+/**
+ * How one option is read; the kinds are in `option-kinds.ts`. `Suffix` is appended to its name in the result, so
+ * that a duration `ttl` comes out as `ttlMs`.
+ */
+export interface Option<T, Suffix extends string = ""> {
+  /** Turns what was given, `undefined` when it was left out, into what the code uses. Throws `HOWDAH_OPTION_INVALID`. */
+  read(given: unknown, place: OptionPlace): T;
+  readonly suffix: Suffix;
+}
+
+/** The options that something takes. */
+export type OptionShape = Readonly<Record<string, Option<unknown, string>>>;
+
+/** What {@link readOptions} makes of a shape: every option, defaults filled in, durations in milliseconds as `…Ms`. */
+export type OptionsOf<Shape extends OptionShape> = {
+  readonly [Name in keyof Shape & string as `${Name}${Shape[Name]["suffix"]}`]: Shape[Name] extends Option<
+    infer T,
+    string
+  >
+    ? T
+    : never;
+};
+
+/**
+ * Reads the options of a `worker`, a `client` and so on, once and completely.
+ * Throws `HOWDAH_OPTION_UNKNOWN` for a name that is not in `shape`, with the
+ * name that was probably meant, and `HOWDAH_OPTION_INVALID` for a value that is
+ * not allowed. An option that is `undefined` counts as left out.
+ */
+export function readOptions<const Shape extends OptionShape>(
+  owner: string,
+  given: unknown,
+  shape: Shape,
+): OptionsOf<Shape> {
+  return readObject({ owner, path: "" }, given, shape);
+}
+
+/** As {@link readOptions}, for options that stand inside of another option. */
+export function readObject<const Shape extends OptionShape>(
+  place: OptionPlace,
+  given: unknown,
+  shape: Shape,
+): OptionsOf<Shape> {
+  if (given !== undefined && !isOptionsObject(given)) throw invalidOption(place, "must be an object", given);
+  const values = (given ?? {}) as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(values)) {
+    if (!Object.hasOwn(shape, name)) throw unknownOption(place, name, shape);
+  }
+  const result: Record<string, unknown> = {};
+  for (const [name, option] of Object.entries(shape)) {
+    result[name + option.suffix] = option.read(values[name], inside(place, name));
+  }
+  return result as OptionsOf<Shape>;
+}
+
+/** The error for a value that is not allowed; `allowed` is like "must be a string". */
+export function invalidOption(place: OptionPlace, allowed: string, found: unknown): HowdahError {
+  return new HowdahError("HOWDAH_OPTION_INVALID", `${optionLabel(place)} ${allowed}, found ${describeValue(found)}.`);
+}
+
+function unknownOption(place: OptionPlace, name: string, shape: OptionShape): HowdahError {
+  const prefix = place.path === "" ? "" : `${place.path}.`;
+  const hint = didYouMean(name, Object.keys(shape), prefix);
+  return new HowdahError("HOWDAH_OPTION_UNKNOWN", `Unknown ${place.owner} option \`${prefix}${name}\`${hint}`);
+}
+
+/** The name of an option at the start of a sentence. */
+export function optionLabel({ owner, path }: OptionPlace): string {
+  const name = owner.charAt(0).toUpperCase() + owner.slice(1);
+  return path === "" ? `${name} options` : `${name} option \`${path}\``;
+}
+
+function inside({ owner, path }: OptionPlace, name: string): OptionPlace {
+  return { owner, path: path === "" ? name : `${path}.${name}` };
+}
+
+/** True for what can hold named options: an object that is not a list. */
+export function isOptionsObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
