@@ -88,7 +88,7 @@ function runStep({ name, command, environment = {}, tests = false }) {
   const report = join(scratch, "vitest.json");
   const start = performance.now();
   const { status } = spawnSync(
-    tests ? `${command} --reporter=default --reporter=json --outputFile=${report}` : command,
+    tests ? `${command} --reporter=default --reporter=json --outputFile="${report}"` : command,
     {
       cwd: root,
       shell: true,

@@ -16,7 +16,7 @@ import { type CleanUp, createCleanUp } from "./clean-up.ts";
 import { CONNECTION_OPTIONS, type ConnectionOptions, openConnection, schemaNameOf } from "./connection.ts";
 import { createInspection, type JobInspection } from "./inspect.ts";
 import { createManagement, type JobManagement } from "./manage.ts";
-import { createSession, OpenState } from "./session.ts";
+import { createSession, OpenState, whileOpen } from "./session.ts";
 
 /** What a client can be told. Everything is optional. */
 export interface ClientOptions extends ConnectionOptions {
@@ -90,6 +90,8 @@ export interface ClientGround {
   readonly logger: Logger;
   /** The tasks that may be added; `undefined` for any. */
   readonly tasks?: TaskRegistry | undefined;
+  /** Identifiers that clean-up always spares, beside those of `tasks`. */
+  readonly keepTasks?: readonly string[];
   /** Default: the machine's. */
   readonly clock?: Clock;
   /** Called by the first `close()`. */
@@ -98,7 +100,7 @@ export interface ClientGround {
 
 /** A client over a driver that is connected to a migrated schema. */
 export function clientOver(ground: ClientGround): Client {
-  const { driver, schema, logger, tasks, clock = systemClock, onClose } = ground;
+  const { driver, schema, logger, tasks, keepTasks = [], clock = systemClock, onClose } = ground;
   const open = new OpenState();
   const session = createSession(driver, { schema, tasks }, open);
   let closing: Promise<void> | undefined;
@@ -109,11 +111,15 @@ export function clientOver(ground: ClientGround): Client {
     return closing;
   }
 
+  const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
+
   return {
-    ...createAdds(session),
-    ...createManagement(session),
-    ...createInspection(session),
-    ...createCleanUp(session),
+    ...whileOpen(open, {
+      ...createAdds(session),
+      ...createManagement(session),
+      ...createInspection(session),
+      ...createCleanUp(session, { clock, keepTasks: spared }),
+    }),
 
     async migrate() {
       open.check();
@@ -122,13 +128,16 @@ export function clientOver(ground: ClientGround): Client {
 
     inTransaction(transaction) {
       open.check();
-      // Nothing is prepared by name: the application may be behind a pooler we know nothing of.
-      const executor = executorOf(transaction, { preparedStatements: false });
-      const inside = createSession(executor, { schema, tasks }, open);
-      return { ...createAdds(inside), ...createManagement(inside), ...createInspection(inside) };
+      const inside = createSession(withoutNames(executorOf(transaction)), { schema, tasks }, open);
+      return whileOpen(open, { ...createAdds(inside), ...createManagement(inside), ...createInspection(inside) });
     },
 
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Nothing is prepared on a connection of the application: it may be behind a pooler that we know nothing of. */
+function withoutNames(executor: Executor): Executor {
+  return { query: ({ name: _, ...query }) => executor.query(query) };
 }

@@ -29,6 +29,20 @@ export class OpenState {
   }
 }
 
+/** The same methods, which reject with `HOWDAH_CLIENT_CLOSED` once `open` has ended, whatever they are given. */
+export function whileOpen<Methods extends object>(open: OpenState, methods: Methods): Methods {
+  const guarded = Object.entries(methods as Record<string, (...given: unknown[]) => Promise<unknown>>).map(
+    ([name, method]) => [
+      name,
+      async (...given: unknown[]) => {
+        open.check();
+        return method(...given);
+      },
+    ],
+  );
+  return Object.fromEntries(guarded) as Methods;
+}
+
 /** A {@link Session} on `executor` until `open` ends. Errors of PostgreSQL that users can act on get a code of ours. */
 export function createSession(executor: Executor, context: Omit<Session, "query">, open: OpenState): Session {
   return {

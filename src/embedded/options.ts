@@ -35,9 +35,17 @@ export interface StartOptions {
 
 /** Decided by `startPostgres` itself, or not settings at all but directives of the file. */
 const RESERVED_SETTINGS = new Set([
-  ...["port", "listen_addresses", "unix_socket_directories"],
-  ...["config_file", "data_directory", "external_pid_file", "hba_file", "ident_file"],
-  ...["include", "include_dir", "include_if_exists"],
+  "port",
+  "listen_addresses",
+  "unix_socket_directories",
+  "config_file",
+  "data_directory",
+  "external_pid_file",
+  "hba_file",
+  "ident_file",
+  "include",
+  "include_dir",
+  "include_if_exists",
 ]);
 
 /** Checks the options of `startPostgres`. Throws `HOWDAH_OPTION_UNKNOWN` or `HOWDAH_OPTION_INVALID`. */
@@ -69,7 +77,10 @@ function readSettings(given: unknown, place: OptionPlace): Record<string, Settin
 
 function readSetting(name: string, value: unknown, place: OptionPlace): SettingValue {
   if (!/^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/i.test(name)) {
-    throw new HowdahError("HOWDAH_OPTION_INVALID", `${JSON.stringify(name)} cannot be the name of a PostgreSQL setting.`);
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `${JSON.stringify(name)} cannot be the name of a PostgreSQL setting.`,
+    );
   }
   if (RESERVED_SETTINGS.has(name.toLowerCase())) {
     throw new HowdahError(

@@ -55,7 +55,7 @@ function inUse(data: string, pid: number): HowdahError {
 }
 
 /** True when there is such a process. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
@@ -65,7 +65,7 @@ export function isAlive(pid: number): boolean {
 }
 
 /** True when process `pid` is a server that was started with this data folder, or when that cannot be found out. */
-export async function isServerOf(data: string, pid: number): Promise<boolean> {
+async function isServerOf(data: string, pid: number): Promise<boolean> {
   try {
     const line =
       process.platform === "linux"

@@ -87,6 +87,11 @@ create index _howdah_queued on :"schema"._private_jobs (job_queue_id, priority, 
 create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id)
   where job_queue_id is not null and not _howdah_exhausted;
 
+-- Jobs that failed for good, for whoever lists or deletes them, or looks for
+-- queues without jobs. A claim never enters or leaves it.
+create index _howdah_failed on :"schema"._private_jobs (id) include (job_queue_id)
+  where _howdah_exhausted;
+
 alter table :"schema"._private_jobs set (
   -- Room for the claimed version of every row of a page: at 50 a quarter of
   -- the claims finds no room once the worker's id is stored.
@@ -203,14 +208,16 @@ set local search_path = pg_catalog, pg_temp;
 -- implementations read count and ignore the rest; r keeps PostgreSQL from
 -- folding equal notifications of one transaction into one.
 create function :"schema"._howdah_notify_v1(job_count bigint, at timestamptz, queue_ids integer[]) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-  select pg_notify('jobs:insert', format(
+begin
+  perform pg_notify('jobs:insert', format(
     '{"r":%s,"count":%s,"schema":%s,"at":%s,"queues":%s}',
     random(), job_count, to_json(:'schema'::text), :"schema"._howdah_us(at),
     array_to_json(coalesce(queue_ids[1:50], '{}'))
-  ))
+  ));
+end
 $$;
 
 -- Tells about those of the jobs that are due soon, if there are any. What is
@@ -338,10 +345,12 @@ $$;
 
 -- A set of flags as the object in which it is stored, null for none.
 create function :"schema"._howdah_flag_set_v1(flags text[]) returns jsonb
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-  select jsonb_object_agg(flag, true) from unnest(flags) as flag
+begin
+  return (select jsonb_object_agg(flag, true) from unnest(flags) as flag);
+end
 $$;
 
 -- Adds or updates jobs that have keys, and any without among them. Only
@@ -608,7 +617,7 @@ begin
     coalesce(priority, 0),
     coalesce(run_at, now()),
     coalesce(max_attempts, 25),
-    case when cardinality(flags) > 0 then :"schema"._howdah_flag_set_v1(flags) end
+    case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end
   )
   returning * into job;
 
@@ -663,8 +672,7 @@ begin
       array_agg(spec.job_key order by spec.position) as job_keys,
       array_agg(spec.priority::integer order by spec.position) as priorities,
       array_agg(
-        case when cardinality(spec.flags) > 0 then :"schema"._howdah_flag_set_v1(spec.flags) end
-        order by spec.position
+        case when spec.flags is not null then :"schema"._howdah_flag_set_v1(spec.flags) end order by spec.position
       ) as flag_sets
     from unnest(specs) with ordinality
       as spec(identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, position)
@@ -931,7 +939,7 @@ begin
   delete from :"schema"._private_jobs as job
   where job.id = any(array(
     select exhausted.id from :"schema"._private_jobs as exhausted
-    where exhausted.locked_at is null and exhausted.attempts >= exhausted.max_attempts and exhausted._howdah_exhausted
+    where exhausted._howdah_exhausted
     order by exhausted.id
     limit batch_size
     for update skip locked
@@ -957,7 +965,7 @@ begin
   unused := array(
     select task.id from :"schema"._private_tasks as task
     where task.identifier <> all(coalesce(keep, '{}'))
-      and task.id not in (select job.task_id from :"schema"._private_jobs as job)
+      and not exists (select from :"schema"._private_jobs as job where job.task_id = task.id)
     limit batch_size
   );
   if cardinality(unused) = 0 then
@@ -969,7 +977,7 @@ begin
   where task.id = any(array(
     select candidate.id from :"schema"._private_tasks as candidate
     where candidate.id = any(unused)
-      and candidate.id not in (select job.task_id from :"schema"._private_jobs as job where job.task_id = any(unused))
+      and not exists (select from :"schema"._private_jobs as job where job.task_id = candidate.id)
     order by candidate.id
     for update skip locked
   ));
@@ -979,10 +987,12 @@ end
 $$;
 
 -- Deletes up to batch_size queues that no job uses and nobody holds, and returns
--- how many; otherwise like _howdah_clean_up_tasks_v1.
+-- how many; otherwise like _howdah_clean_up_tasks_v1. Exhausted jobs are asked
+-- for apart, because each half has an index and the whole has none.
 create function :"schema"._howdah_clean_up_queues_v1(batch_size integer default 1000) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 set lock_timeout = '1s'
 as $$
 declare
@@ -992,7 +1002,12 @@ begin
   unused := array(
     select queue.id from :"schema"._private_job_queues as queue
     where queue.locked_at is null
-      and not exists (select from :"schema"._private_jobs as job where job.job_queue_id = queue.id)
+      and not exists (
+        select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and not job._howdah_exhausted
+      )
+      and not exists (
+        select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and job._howdah_exhausted
+      )
     limit batch_size
   );
   if cardinality(unused) = 0 then
@@ -1007,8 +1022,11 @@ begin
     select candidate.id from :"schema"._private_job_queues as candidate
     where candidate.id = any(unused)
       and candidate.locked_at is null
-      and candidate.id not in (
-        select job.job_queue_id from :"schema"._private_jobs as job where job.job_queue_id = any(unused)
+      and not exists (
+        select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and not job._howdah_exhausted
+      )
+      and not exists (
+        select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and job._howdah_exhausted
       )
     order by candidate.id
     for update skip locked
@@ -1157,7 +1175,8 @@ $$;
 --   f   a floor: up to here (run_at, id) priority \`priority\` was seen; run_at is
 --       null when the last job claimed there is the floor
 --   a   once, last: an object with claimedAt (microseconds, the claim time that
---       fences the release), more (there may be more to claim right now),
+--       fences the release), tasksGone (a task id no longer exists; looked at
+--       when no level was given), more (there may be more to claim right now),
 --       dueAt and dueId (the new due position), leftover (queues with a due job
 --       that were not taken), windowStart and windowAfter (from where to where
 --       the window went), windowWrapped (past the last queue), windowMicros
@@ -1478,6 +1497,9 @@ begin
     null::smallint, null::smallint,
     json_build_object(
       'claimedAt', :"schema"._howdah_us(claimed_at)::text,
+      'tasksGone', level_count = 0 and (
+        select count(*) < cardinality(tasks) from :"schema"._private_tasks as known where known.id = any (tasks)
+      ),
       'more', taken < cardinality(heads) or lost or remaining = 0,
       'dueAt', :"schema"._howdah_us(due_position)::text,
       'dueId', due_position_id::text,
@@ -1632,7 +1654,7 @@ begin
       return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids);
     end if;
     if kept.due_jobs > 0 then
-      perform :"schema"._howdah_notify_v1(kept.due_jobs::integer, kept.due_at, kept.due_queues);
+      perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);
     end if;
   end if;
 

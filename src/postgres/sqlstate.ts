@@ -15,6 +15,9 @@ const NEVER_CONNECTED_CODES = new Set([
   ...["ECONNREFUSED", "EHOSTDOWN", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN", "ENOENT", "CONNECT_TIMEOUT"],
 ]);
 
+/** `pg` has no codes for these. */
+const CONNECTION_MESSAGES = /^Connection terminated|^Client .* is not queryable$/;
+
 /** Connection errors, rollbacks to be repeated, lack of resources, trouble of the operating system. */
 const TRANSIENT_CLASSES = new Set(["08", "40", "53", "58"]);
 
@@ -42,7 +45,7 @@ export function sqlStateOf(error: unknown): string | undefined {
 export function isTransient(error: unknown): boolean {
   if (isUnreachable(error) || isUnknownOutcome(error)) return true;
   const state = sqlStateOf(error);
-  if (state === undefined) return hasCode(error, CONNECTION_CODES);
+  if (state === undefined) return hasCode(error, CONNECTION_CODES) || hasConnectionMessage(error);
   return TRANSIENT_CLASSES.has(state.slice(0, 2)) || TRANSIENT_STATES.has(state);
 }
 
@@ -52,7 +55,7 @@ export function isUnknownOutcome(error: unknown): boolean {
   if (isHowdahError(error, "HOWDAH_CONNECTION_LOST") || isHowdahError(error, "HOWDAH_QUERY_TIMEOUT")) return true;
   const state = sqlStateOf(error);
   if (state !== undefined) return UNKNOWN_STATES.has(state);
-  return hasCode(error, CONNECTION_CODES) && !hasCode(error, NEVER_CONNECTED_CODES);
+  return hasConnectionMessage(error) || (hasCode(error, CONNECTION_CODES) && !hasCode(error, NEVER_CONNECTED_CODES));
 }
 
 /** True when the values of the statement are at fault: bad data, a constraint, or a limit of the server (classes 22, 23, 54). */
@@ -67,6 +70,10 @@ function isUnreachable(error: unknown): boolean {
 
 function hasCode(error: unknown, codes: ReadonlySet<string>): boolean {
   return causes(error).some((link) => codes.has(String((link as { code?: unknown }).code)));
+}
+
+function hasConnectionMessage(error: unknown): boolean {
+  return causes(error).some((link) => CONNECTION_MESSAGES.test(String((link as { message?: unknown }).message)));
 }
 
 function causes(error: unknown): object[] {

@@ -71,7 +71,9 @@ describe("addJobs", () => {
 
   it("shares one spec between many jobs (behaviours 46, 49, 53)", async () => {
     const spec = { queueName: "large_queue", priority: 3, flags: ["sqlx"] };
-    const jobs = await client.addJobs(Array.from({ length: 512 }, (_, payload) => ({ identifier: "t", payload, spec })));
+    const jobs = await client.addJobs(
+      Array.from({ length: 512 }, (_, payload) => ({ identifier: "t", payload, spec })),
+    );
     expect(jobs).toHaveLength(512);
     expect(jobs.at(-1)).toMatchObject({ payload: 511, ...spec });
     const queues = await client.listQueues();

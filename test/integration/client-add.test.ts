@@ -83,7 +83,12 @@ describe("a single add", () => {
     const session = await database.connect();
     await session.query("begin; set local timezone = 'Asia/Tokyo'; set local datestyle = 'SQL, DMY'");
     const inside = client.inTransaction(session);
-    const runAts = [new Date("2199-12-31T23:30:00.123Z"), "2199-12-31", "2199-12-31T23:30:00+02:00", "2199-12-31 23:30Z"];
+    const runAts = [
+      new Date("2199-12-31T23:30:00.123Z"),
+      "2199-12-31",
+      "2199-12-31T23:30:00+02:00",
+      "2199-12-31 23:30Z",
+    ];
     const jobs = await inside.addJobs(runAts.map((runAt) => ({ identifier: "later", spec: { runAt } })));
     await session.query("commit");
 

@@ -105,9 +105,10 @@ describe("stats", () => {
     await jobsInEveryState();
     const { asOf, ...counts } = await client.stats();
     expect(counts).toEqual({ ready: 2, scheduled: 2, running: 2, failed: 2, exact: true });
-    const [row] = await database.sql("select now() >= $1::timestamptz and now() < $1::timestamptz + interval '1 min' as recent", [
-      asOf.toISOString(),
-    ]);
+    const [row] = await database.sql(
+      "select now() >= $1::timestamptz and now() < $1::timestamptz + interval '1 min' as recent",
+      [asOf.toISOString()],
+    );
     expect(row).toEqual({ recent: true });
   });
 

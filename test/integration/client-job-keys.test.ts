@@ -57,7 +57,9 @@ describe.each(Object.entries(ways))("a keyed %s", (_name, add) => {
 
   it("makes a job that waits for its retry as new (behaviours 33)", async () => {
     const first = await add("job1", {}, { jobKey: "abc" });
-    await database.sql("update howdah._private_jobs set attempts = 1, last_error = 'no', run_at = now() + interval '1h'");
+    await database.sql(
+      "update howdah._private_jobs set attempts = 1, last_error = 'no', run_at = now() + interval '1h'",
+    );
     const second = await add("job1", {}, { jobKey: "abc" });
     expect(second).toMatchObject({ id: first.id, attempts: 0, lastError: null, state: "ready" });
   });
@@ -175,7 +177,11 @@ describe("unsafe_dedupe", () => {
   });
 
   it("stores the first job as any other mode does", async () => {
-    const job = await client.addJob("new_task", [1], { jobKey: "abc", jobKeyMode: "unsafe_dedupe", queueName: "new_queue" });
+    const job = await client.addJob("new_task", [1], {
+      jobKey: "abc",
+      jobKeyMode: "unsafe_dedupe",
+      queueName: "new_queue",
+    });
     expect(job).toMatchObject({ task: "new_task", queueName: "new_queue", payload: [1], revision: 0 });
   });
 
@@ -199,7 +205,12 @@ describe("bulk adds with keys", () => {
     ]);
 
     const years = jobs.map((job) => [job.jobKey, job.runAt.getUTCFullYear(), job.revision]);
-    expect(years).toEqual([["b", 2200, 1], ["c", 2201, 0], [null, 2201, 0], ["a", 2201, 1]]);
+    expect(years).toEqual([
+      ["b", 2200, 1],
+      ["c", 2201, 0],
+      [null, 2201, 0],
+      ["a", 2201, 1],
+    ]);
   });
 
   it("changes the stored one and adds the others of a mixed list (behaviours 50)", async () => {
@@ -259,7 +270,8 @@ async function lock(id: string): Promise<void> {
 async function waitsForLock(holder: pg.Client): Promise<void> {
   const pid = (await holder.query("select pg_backend_pid() as pid")).rows[0].pid;
   await until(
-    async () => (await database.sql("select from pg_stat_activity where $1 = any(pg_blocking_pids(pid))", [pid])).length,
+    async () =>
+      (await database.sql("select from pg_stat_activity where $1 = any(pg_blocking_pids(pid))", [pid])).length,
     { message: "a session that waits for the lock" },
   );
 }

@@ -23,10 +23,16 @@ afterAll(async () => {
 /** One job that failed for good, one that runs, two that wait; in this order. */
 async function fourJobs(): Promise<{ failed: Job; running: Job; regular: Job; other: Job }> {
   const [failed, running, regular, other] = await client.addJobs(
-    ["failed", "running", "regular", "other"].map((name) => ({ identifier: "t", payload: name, spec: { queueName: name } })),
+    ["failed", "running", "regular", "other"].map((name) => ({
+      identifier: "t",
+      payload: name,
+      spec: { queueName: name },
+    })),
   );
   if (!failed || !running || !regular || !other) throw new Error("a job is missing");
-  await database.sql("update howdah._private_jobs set attempts = max_attempts, last_error = 'broken' where id = $1", [failed.id]);
+  await database.sql("update howdah._private_jobs set attempts = max_attempts, last_error = 'broken' where id = $1", [
+    failed.id,
+  ]);
   await database.sql("update howdah._private_jobs set locked_by = 'w', locked_at = now(), attempts = 1 where id = $1", [
     running.id,
   ]);
@@ -114,7 +120,9 @@ describe("forceUnlockWorkers", () => {
     await client.forceUnlockWorkers(["pool-2", "pool-3"]);
 
     const after = (await client.listJobs()).jobs;
-    expect(after.map(({ lockedBy }) => lockedBy)).toEqual(jobs.map((_, index) => (index < 9 && index % 3 === 0 ? "pool-1" : null)));
+    expect(after.map(({ lockedBy }) => lockedBy)).toEqual(
+      jobs.map((_, index) => (index < 9 && index % 3 === 0 ? "pool-1" : null)),
+    );
     const queues = await client.listQueues();
     expect(queues.map(({ name, lockedBy }) => [name, lockedBy])).toEqual([
       ["test", "pool-1"],

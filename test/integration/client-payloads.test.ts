@@ -56,9 +56,10 @@ describe.each(Object.entries(ways))("a payload given to %s comes back as it was"
     const payload = { text: '"\\é'.repeat(10_000_000) };
     const job = await add(payload);
     expect((job.payload as typeof payload).text === payload.text).toBe(true);
-    const [row] = await database.sql("select octet_length(payload::text) as bytes from howdah._private_jobs where id = $1", [
-      job.id,
-    ]);
+    const [row] = await database.sql(
+      "select octet_length(payload::text) as bytes from howdah._private_jobs where id = $1",
+      [job.id],
+    );
     expect(Number(row?.["bytes"])).toBeGreaterThan(50_000_000);
   });
 
@@ -72,11 +73,16 @@ describe.each(Object.entries(ways))("a payload given to %s comes back as it was"
     await expect(add(nested(200_000))).rejects.toMatchObject({ code: "HOWDAH_PAYLOAD_INVALID" });
     expect((await client.listJobs()).jobs).toEqual([]);
   });
+});
 
-  it("or is refused with a code when it has more levels than PostgreSQL reads", async () => {
-    await expect(add(nested(7_000))).rejects.toMatchObject({ code: "HOWDAH_PAYLOAD_INVALID" });
-    expect((await client.listJobs()).jobs).toEqual([]);
-  });
+it("a payload of more levels than PostgreSQL reads is refused with a code, in single and bulk alike", async () => {
+  const session = await database.connect();
+  await session.query("set max_stack_depth = '100kB'");
+  const inside = client.inTransaction(session);
+  const refused = { code: "HOWDAH_PAYLOAD_INVALID" };
+  await expect(inside.addJob("task", nested(1_500))).rejects.toMatchObject(refused);
+  await expect(inside.addJobs([{ identifier: "task", payload: nested(1_500) }])).rejects.toMatchObject(refused);
+  expect((await client.listJobs()).jobs).toEqual([]);
 });
 
 function nested(levels: number): unknown {

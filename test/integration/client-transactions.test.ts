@@ -72,9 +72,10 @@ describe("inTransaction", () => {
       { nested: [1] },
     ]);
     expect(rows).toEqual([{ id: "7", at: new Date("2030-01-01Z"), pid: expect.any(Number), data: { nested: [1] } }]);
-    const writer = await session.query("select xmin::text = pg_current_xact_id()::xid::text as ours from howdah._private_jobs where id = $1", [
-      job.id,
-    ]);
+    const writer = await session.query(
+      "select xmin::text = pg_current_xact_id()::xid::text as ours from howdah._private_jobs where id = $1",
+      [job.id],
+    );
     expect(writer.rows).toEqual([{ ours: true }]);
   });
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { chmod, chown, cp, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
@@ -75,7 +75,7 @@ async function readdirOrNothing(folder: string): Promise<string[]> {
 interface Owned {
   readonly module?: string;
   readonly options?: StartPostgresOptions;
-  readonly then?: "stay" | "return" | "exit" | "throw";
+  readonly ending?: "stay" | "return" | "exit" | "throw";
 }
 
 /** A process of its own that owns a server. */
@@ -112,6 +112,7 @@ describe("a server", () => {
     await client.connect();
     await Promise.all([server.stop(), server.stop("immediate"), server.stop()]);
     await server.stop();
+    await expect(client.query("select 1")).rejects.toThrow(/connection|closed/i);
     await client.end();
   });
 
@@ -194,11 +195,11 @@ describe("the owner of a server", () => {
     ["has nothing left to do", "return", { code: 3, signal: null }],
     ["calls process.exit", "exit", { code: 3, signal: null }],
     ["dies of an error", "throw", { code: 1, signal: null }],
-  ] as const)("keeps its exit code and takes the server along when it %s", async (_, then, end) => {
+  ] as const)("keeps its exit code and takes the server along when it %s", async (_, ending, end) => {
     // A fixed folder, because the server may be gone before anybody could ask it.
     const root = await temporaryFolder();
     await chmod(root, 0o777);
-    await using owner = await startOwner({ then }, { env: { TMPDIR: root } });
+    await using owner = await startOwner({ ending }, { env: { TMPDIR: root } });
     await connectionStringOf(owner);
     expect(await owner.ended).toEqual(end);
     await until(async () => (await readdirOrNothing(root)).length === 0, { message: "an empty temporary folder" });
@@ -219,8 +220,8 @@ describe("the owner of a server", () => {
     await chmod(root, 0o777);
     await using owner = await startOwner({}, { env: { TMPDIR: root } });
     await until(async () => {
-      const [folder] = await readdirOrNothing(root);
-      return folder !== undefined && existsSync(join(root, folder, "server.log"));
+      const names = await readdir(root, { recursive: true });
+      return names.some((name) => basename(name) === "data");
     });
     owner.kill("SIGKILL");
     await until(async () => (await readdirOrNothing(root)).length === 0, { message: "an empty temporary folder" });
@@ -339,7 +340,9 @@ async function createPrivateProject(owner?: Account): Promise<PrivateProject> {
   const installed = join(folder, "node_modules", platformPackageName());
   await cp(fileURLToPath(new URL("../../dist", import.meta.url)), join(folder, "dist"), { recursive: true });
   // What the embedded server itself depends on.
-  await cp(dirname(createRequire(import.meta.url).resolve("ms")), join(folder, "node_modules", "ms"), { recursive: true });
+  await cp(dirname(createRequire(import.meta.url).resolve("ms")), join(folder, "node_modules", "ms"), {
+    recursive: true,
+  });
   await writeFile(join(folder, "package.json"), '{ "type": "module" }');
 
   const binaries = findBinaries();

@@ -60,12 +60,16 @@ function checkSize(jobs: readonly PreparedJob[]): void {
   );
 }
 
-/** Merging the arrays of two adds with one key goes through `jsonb`, which holds less than `json`. */
+/** SQLSTATEs that say: this payload cannot be stored, or not merged with the one that is. */
+const PAYLOAD_STATES: Readonly<Record<string, string>> = {
+  HWMRG:
+    "The payload and the stored one are arrays that PostgreSQL cannot merge, because of a character or number in one",
+  "54000": "The payload exceeds a limit of PostgreSQL",
+  "54001": "The payload has more levels than PostgreSQL can read",
+};
+
 function explain(error: unknown): never {
-  if (sqlStateOf(error) !== "HWMRG") throw error;
-  throw new HowdahError(
-    "HOWDAH_PAYLOAD_INVALID",
-    "The stored payload and the added one are arrays, which PostgreSQL cannot merge because of a character or number in them.",
-    error,
-  );
+  const meaning = PAYLOAD_STATES[sqlStateOf(error) ?? ""];
+  if (meaning === undefined) throw error;
+  throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `${meaning}.`, error);
 }

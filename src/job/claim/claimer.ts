@@ -29,6 +29,8 @@ export interface ClaimerOptions {
   readonly workerId: () => string;
   /** The tasks this worker runs, by their id. */
   readonly taskIdentifiers: () => ReadonlyMap<number, string>;
+  /** A task id no longer exists: the tasks have to be registered again. */
+  readonly tasksGone: () => void;
   readonly forbiddenFlags: readonly string[];
   /** The shortest time between two scans of the head. */
   readonly pollIntervalMs: number;
@@ -78,6 +80,12 @@ export class Claimer {
   announce({ at, queueIds = [] }: Announcement): void {
     if (at !== undefined) this.#floors.rewind(at);
     for (const queueId of queueIds) this.#queueIds.add(queueId);
+  }
+
+  /** Other tasks than before are claimed now: nothing that was seen counts any more. */
+  forget(): void {
+    this.#floors.forget();
+    this.distrust();
   }
 
   /** Announcements may have been missed: the next claim scans from the head and may look through all queues. */
@@ -138,6 +146,7 @@ export class Claimer {
   #settle(request: ClaimRequest, answer: ClaimAnswer, ticket: FloorTicket): readonly Chain[] {
     const jobs = this.#decode(request, answer);
     this.#floors.settle(ticket, seenPositions(answer, jobs));
+    if (answer.tasksGone) this.#options.tasksGone();
     for (const queueId of answer.leftover) this.#queueIds.add(queueId);
     this.#window.settle(answer, jobs.length >= request.quantity, this.#options.clock.monotonic());
     return toChains(jobs);

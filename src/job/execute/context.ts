@@ -1,3 +1,4 @@
+import type { Client } from "../../client/client.ts";
 import type { Cell, Executor } from "../../postgres/driver.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Job } from "../job.ts";
@@ -8,6 +9,8 @@ export interface JobContext<State = unknown> {
   /** Aborted when the handler shall stop; `signal.reason` is a `HowdahError` that says why. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
+  /** Adds and manages jobs over the worker's connections. */
+  readonly client: Client;
   /** The `state` option of the worker. */
   readonly state: State;
   readonly workerId: string;

@@ -1,3 +1,4 @@
+import type { Client } from "../../client/client.ts";
 import type { Cell, Executor } from "../../postgres/driver.ts";
 import { scoped, type Logger } from "../../runtime/logger.ts";
 import type { HowdahError } from "../../errors.ts";
@@ -8,6 +9,7 @@ import type { JobContext } from "./context.ts";
 export interface Surroundings {
   readonly logger: Logger;
   readonly state: unknown;
+  readonly client: Client;
   readonly executor: Executor & { transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> };
 }
 
@@ -39,6 +41,10 @@ export class Execution implements JobContext {
     const { id, task, attempts } = this.job;
     this.#logger ??= scoped(this.#surroundings.logger, { job: id, task, attempt: attempts });
     return this.#logger;
+  }
+
+  get client(): Client {
+    return this.#surroundings.client;
   }
 
   get state(): unknown {

@@ -26,3 +26,13 @@ export function withDeadline<T>(promise: Promise<T>, { clock, timeoutMs, error }
     );
   });
 }
+
+/** Waits for `promise`, but not for longer than `ms`. Leaves no timer behind. */
+export async function waitAtMost(ms: number, promise: Promise<unknown>, clock: Clock): Promise<void> {
+  const done = new AbortController();
+  try {
+    await Promise.race([promise, clock.sleep(ms, done.signal)]);
+  } finally {
+    done.abort();
+  }
+}

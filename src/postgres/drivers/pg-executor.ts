@@ -1,6 +1,6 @@
 import type { Executor, Query, QueryResult } from "../driver.ts";
 import type { PgQueryable } from "./pg-session.ts";
-import { lastAnswer, type PgAnswer, toPgStatement, toQueryResult } from "./pg-statement.ts";
+import { lastAnswer, type PgAnswer, type PgStatement, toPgStatement, toQueryResult } from "./pg-statement.ts";
 
 /** How statements go through a client of the application. */
 export interface ExecutorOptions {
@@ -19,7 +19,7 @@ export function executorOf(client: PgQueryable | Executor, options: ExecutorOpti
   return {
     async query(query: Query): Promise<QueryResult> {
       // An executor ignores what only `pg` knows, and the other way round.
-      const statement = { ...query, ...toPgStatement(query, preparedStatements) };
+      const statement = { ...toPgStatement(query, preparedStatements), timeoutMs: query.timeoutMs };
       const answer = await (client as Anything).query(statement);
       return isQueryResult(answer) ? answer : toQueryResult(lastAnswer(answer));
     },
@@ -27,7 +27,7 @@ export function executorOf(client: PgQueryable | Executor, options: ExecutorOpti
 }
 
 interface Anything {
-  query(statement: object): Promise<QueryResult | PgAnswer | PgAnswer[]>;
+  query(statement: PgStatement & Pick<Query, "timeoutMs">): Promise<QueryResult | PgAnswer | PgAnswer[]>;
 }
 
 function isQueryResult(answer: QueryResult | PgAnswer | PgAnswer[]): answer is QueryResult {

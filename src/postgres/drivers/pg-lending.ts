@@ -55,8 +55,8 @@ export class PgLending {
         `No database connection was to be had within ${timeoutMs} ms.`,
       );
     };
-    connecting.then(
-      (client) => late && client.release(),
+    void connecting.then(
+      (client) => (late ? client.release() : undefined),
       () => undefined,
     );
     return withDeadline(connecting, { clock, timeoutMs, error }).catch((reason: unknown) => {

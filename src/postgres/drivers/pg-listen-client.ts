@@ -1,4 +1,5 @@
 import pg from "pg";
+import { waitAtMost } from "./deadline.ts";
 import { type PgLending, unreachable } from "./pg-lending.ts";
 import type { PgListenClient } from "./pg-listener.ts";
 import { clientConfig, type ConnectionSettings, GOODBYE_MS, prepareSession } from "./pg-pool.ts";
@@ -24,7 +25,7 @@ export async function openListenClient(settings: ConnectionSettings, signal: Abo
   return {
     client: client as PgClient,
     async close() {
-      await Promise.race([client.end(), settings.clock.sleep(GOODBYE_MS)]);
+      await waitAtMost(GOODBYE_MS, client.end(), settings.clock);
       destroy();
     },
   };
@@ -49,7 +50,7 @@ export async function takeListenClient(lending: PgLending, signal: AbortSignal):
       },
     };
   } catch (error) {
-    taking.then(
+    void taking.then(
       (client) => client.release(true),
       () => undefined,
     );

@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { Clock } from "../../runtime/clock.ts";
+import { waitAtMost } from "./deadline.ts";
 import type { PgClient, PgQueryable } from "./pg-session.ts";
 
 /** A client that was taken out of a pool. */
@@ -59,7 +60,7 @@ export function createPool(settings: ConnectionSettings, max: number): OwnPool {
         pool.on("remove", look);
         look();
       });
-      await Promise.race([gone, settings.clock.sleep(GOODBYE_MS)]);
+      await waitAtMost(GOODBYE_MS, gone, settings.clock);
     },
   });
 }

@@ -80,6 +80,11 @@ create index _howdah_queued on :"schema"._private_jobs (job_queue_id, priority, 
 create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id)
   where job_queue_id is not null and not _howdah_exhausted;
 
+-- Jobs that failed for good, for whoever lists or deletes them, or looks for
+-- queues without jobs. A claim never enters or leaves it.
+create index _howdah_failed on :"schema"._private_jobs (id) include (job_queue_id)
+  where _howdah_exhausted;
+
 alter table :"schema"._private_jobs set (
   -- Room for the claimed version of every row of a page: at 50 a quarter of
   -- the claims finds no room once the worker's id is stored.

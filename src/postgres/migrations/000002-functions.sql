@@ -15,14 +15,16 @@ set local search_path = pg_catalog, pg_temp;
 -- implementations read count and ignore the rest; r keeps PostgreSQL from
 -- folding equal notifications of one transaction into one.
 create function :"schema"._howdah_notify_v1(job_count bigint, at timestamptz, queue_ids integer[]) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-  select pg_notify('jobs:insert', format(
+begin
+  perform pg_notify('jobs:insert', format(
     '{"r":%s,"count":%s,"schema":%s,"at":%s,"queues":%s}',
     random(), job_count, to_json(:'schema'::text), :"schema"._howdah_us(at),
     array_to_json(coalesce(queue_ids[1:50], '{}'))
-  ))
+  ));
+end
 $$;
 
 -- Tells about those of the jobs that are due soon, if there are any. What is
@@ -150,10 +152,12 @@ $$;
 
 -- A set of flags as the object in which it is stored, null for none.
 create function :"schema"._howdah_flag_set_v1(flags text[]) returns jsonb
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-  select jsonb_object_agg(flag, true) from unnest(flags) as flag
+begin
+  return (select jsonb_object_agg(flag, true) from unnest(flags) as flag);
+end
 $$;
 
 -- Adds or updates jobs that have keys, and any without among them. Only
@@ -420,7 +424,7 @@ begin
     coalesce(priority, 0),
     coalesce(run_at, now()),
     coalesce(max_attempts, 25),
-    case when cardinality(flags) > 0 then :"schema"._howdah_flag_set_v1(flags) end
+    case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end
   )
   returning * into job;
 
@@ -475,8 +479,7 @@ begin
       array_agg(spec.job_key order by spec.position) as job_keys,
       array_agg(spec.priority::integer order by spec.position) as priorities,
       array_agg(
-        case when cardinality(spec.flags) > 0 then :"schema"._howdah_flag_set_v1(spec.flags) end
-        order by spec.position
+        case when spec.flags is not null then :"schema"._howdah_flag_set_v1(spec.flags) end order by spec.position
       ) as flag_sets
     from unnest(specs) with ordinality
       as spec(identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, position)
@@ -743,7 +746,7 @@ begin
   delete from :"schema"._private_jobs as job
   where job.id = any(array(
     select exhausted.id from :"schema"._private_jobs as exhausted
-    where exhausted.locked_at is null and exhausted.attempts >= exhausted.max_attempts and exhausted._howdah_exhausted
+    where exhausted._howdah_exhausted
     order by exhausted.id
     limit batch_size
     for update skip locked
@@ -769,7 +772,7 @@ begin
   unused := array(
     select task.id from :"schema"._private_tasks as task
     where task.identifier <> all(coalesce(keep, '{}'))
-      and task.id not in (select job.task_id from :"schema"._private_jobs as job)
+      and not exists (select from :"schema"._private_jobs as job where job.task_id = task.id)
     limit batch_size
   );
   if cardinality(unused) = 0 then
@@ -781,7 +784,7 @@ begin
   where task.id = any(array(
     select candidate.id from :"schema"._private_tasks as candidate
     where candidate.id = any(unused)
-      and candidate.id not in (select job.task_id from :"schema"._private_jobs as job where job.task_id = any(unused))
+      and not exists (select from :"schema"._private_jobs as job where job.task_id = candidate.id)
     order by candidate.id
     for update skip locked
   ));
@@ -791,10 +794,12 @@ end
 $$;
 
 -- Deletes up to batch_size queues that no job uses and nobody holds, and returns
--- how many; otherwise like _howdah_clean_up_tasks_v1.
+-- how many; otherwise like _howdah_clean_up_tasks_v1. Exhausted jobs are asked
+-- for apart, because each half has an index and the whole has none.
 create function :"schema"._howdah_clean_up_queues_v1(batch_size integer default 1000) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 set lock_timeout = '1s'
 as $$
 declare
@@ -804,7 +809,12 @@ begin
   unused := array(
     select queue.id from :"schema"._private_job_queues as queue
     where queue.locked_at is null
-      and not exists (select from :"schema"._private_jobs as job where job.job_queue_id = queue.id)
+      and not exists (
+        select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and not job._howdah_exhausted
+      )
+      and not exists (
+        select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and job._howdah_exhausted
+      )
     limit batch_size
   );
   if cardinality(unused) = 0 then
@@ -819,8 +829,11 @@ begin
     select candidate.id from :"schema"._private_job_queues as candidate
     where candidate.id = any(unused)
       and candidate.locked_at is null
-      and candidate.id not in (
-        select job.job_queue_id from :"schema"._private_jobs as job where job.job_queue_id = any(unused)
+      and not exists (
+        select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and not job._howdah_exhausted
+      )
+      and not exists (
+        select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and job._howdah_exhausted
       )
     order by candidate.id
     for update skip locked

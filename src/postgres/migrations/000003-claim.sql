@@ -134,7 +134,8 @@ $$;
 --   f   a floor: up to here (run_at, id) priority `priority` was seen; run_at is
 --       null when the last job claimed there is the floor
 --   a   once, last: an object with claimedAt (microseconds, the claim time that
---       fences the release), more (there may be more to claim right now),
+--       fences the release), tasksGone (a task id no longer exists; looked at
+--       when no level was given), more (there may be more to claim right now),
 --       dueAt and dueId (the new due position), leftover (queues with a due job
 --       that were not taken), windowStart and windowAfter (from where to where
 --       the window went), windowWrapped (past the last queue), windowMicros
@@ -455,6 +456,9 @@ begin
     null::smallint, null::smallint,
     json_build_object(
       'claimedAt', :"schema"._howdah_us(claimed_at)::text,
+      'tasksGone', level_count = 0 and (
+        select count(*) < cardinality(tasks) from :"schema"._private_tasks as known where known.id = any (tasks)
+      ),
       'more', taken < cardinality(heads) or lost or remaining = 0,
       'dueAt', :"schema"._howdah_us(due_position)::text,
       'dueId', due_position_id::text,
@@ -609,7 +613,7 @@ begin
       return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids);
     end if;
     if kept.due_jobs > 0 then
-      perform :"schema"._howdah_notify_v1(kept.due_jobs::integer, kept.due_at, kept.due_queues);
+      perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);
     end if;
   end if;
 

@@ -35,6 +35,8 @@ export interface ClaimAnswer {
   readonly rows: readonly Row[];
   /** In microseconds; with the worker's id it is the fence of the release. */
   readonly claimedAt: string;
+  /** One of the task ids no longer exists. */
+  readonly tasksGone: boolean;
   /** There may be more to claim right now. */
   readonly more: boolean;
   /** `null` stands for the last job claimed of that priority. */
@@ -68,6 +70,7 @@ export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
 
 interface Summary {
   readonly claimedAt: string;
+  readonly tasksGone: boolean;
   readonly more: boolean;
   readonly dueAt: string;
   readonly dueId: string;
@@ -116,6 +119,7 @@ function readAnswer(rows: readonly Row[]): ClaimAnswer {
   return {
     rows: jobs,
     claimedAt: summary.claimedAt,
+    tasksGone: summary.tasksGone,
     more: summary.more,
     levels,
     due: { at: summary.dueAt, id: summary.dueId },

@@ -8,27 +8,28 @@ export interface CleanUpTarget {
   readonly schema: Schema;
 }
 
-/** Deletes jobs that failed for good and are not locked. Returns how many. */
-export function deleteExhausted(target: CleanUpTarget): Promise<number> {
-  return removed(target, "_howdah_delete_exhausted_v1", "");
+/** Deletes up to `limit` jobs that failed for good and are not locked. Returns how many. */
+export function deleteExhausted(target: CleanUpTarget, limit: number): Promise<number> {
+  // $1 limit
+  return removed(target, "_howdah_delete_exhausted_v1($1::integer)", [String(limit)]);
 }
 
-/** Deletes tasks that no job uses, except those with an identifier to keep. Returns how many. */
-export function cleanUpTasks(target: CleanUpTarget, keep: readonly string[]): Promise<number> {
-  // $1 identifiers to keep
-  return removed(target, "_howdah_clean_up_tasks_v1", "$1::text[]", textArray(keep));
+/**
+ * Deletes up to `limit` tasks that no job uses, except those to keep. Returns
+ * how many. Adds wait for it; it gives up after a second of waiting for them (55P03).
+ */
+export function cleanUpTasks(target: CleanUpTarget, keep: readonly string[], limit: number): Promise<number> {
+  // $1 identifiers to keep   $2 limit
+  return removed(target, "_howdah_clean_up_tasks_v1($1::text[], $2::integer)", [textArray(keep), String(limit)]);
 }
 
-/** Deletes queues that are unlocked and that no job uses. Returns how many. */
-export function cleanUpQueues(target: CleanUpTarget): Promise<number> {
-  return removed(target, "_howdah_clean_up_queues_v1", "");
+/** Deletes up to `limit` queues that are unlocked and that no job uses; otherwise as {@link cleanUpTasks}. */
+export function cleanUpQueues(target: CleanUpTarget, limit: number): Promise<number> {
+  // $1 limit
+  return removed(target, "_howdah_clean_up_queues_v1($1::integer)", [String(limit)]);
 }
 
-async function removed(
-  { executor, schema }: CleanUpTarget,
-  ...[name, parameters, value]: [name: string, parameters: string, value?: string]
-): Promise<number> {
-  const text = `select ${schema.of(name)}(${parameters})`;
-  const { rows } = await executor.query({ text, ...(value === undefined ? {} : { values: [value] }) });
+async function removed({ executor, schema }: CleanUpTarget, call: string, values: string[]): Promise<number> {
+  const { rows } = await executor.query({ text: `select ${schema.quoted}.${call}`, values });
   return Number(rows[0]?.[0]);
 }

@@ -1,0 +1,136 @@
+import { clientOver } from "../client/client.ts";
+import { openConnection, schemaNameOf } from "../client/connection.ts";
+import { HowdahError } from "../errors.ts";
+import type { EventName } from "../hooks/events.ts";
+import { createHooks, type HookEmitter, type HookHandler } from "../hooks/hooks.ts";
+import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
+import type { Driver } from "../postgres/driver.ts";
+import { migrate } from "../postgres/migrate.ts";
+import { createClaim } from "../postgres/queries/claim.ts";
+import { createRelease } from "../postgres/queries/release.ts";
+import { reachDatabase } from "../postgres/reach-database.ts";
+import { createSchema, type Schema } from "../postgres/schema.ts";
+import { readSchemaRevision } from "../postgres/schema-revision.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { errorMessage } from "../runtime/error-message.ts";
+import { consoleLogger, type Logger } from "../runtime/logger.ts";
+import { Engine } from "./engine.ts";
+import { startListener } from "./listener.ts";
+import { readWorkerOptions, type ReadWorkerOptions, type WorkerOptions } from "./options.ts";
+import { Reporter } from "./reporter.ts";
+import { StoredTasks } from "./stored-tasks.ts";
+import { assembleWorker, type Worker } from "./worker.ts";
+import { createWorkerId } from "./worker-id.ts";
+
+/**
+ * Checks the options, connects, brings the schema up to date, registers the
+ * tasks, and returns a worker that does not run yet. Rejects for what cannot
+ * get better by itself: `HOWDAH_OPTION_UNKNOWN`, `HOWDAH_OPTION_INVALID`,
+ * `HOWDAH_TASK_DUPLICATE`, `HOWDAH_DATABASE_UNREACHABLE` after
+ * `connectTimeout`, `HOWDAH_DATABASE_FORBIDDEN`, `HOWDAH_DATABASE_UNSUPPORTED`,
+ * `HOWDAH_SCHEMA_MISSING` and `HOWDAH_SCHEMA_TOO_NEW`.
+ */
+export async function createWorker<State = unknown>(options: WorkerOptions<State>): Promise<Worker> {
+  const read = readWorkerOptions(options as WorkerOptions);
+  const schema = createSchema(schemaNameOf(read));
+  const logger = read.logger ?? consoleLogger();
+  const clock = read.clock ?? systemClock;
+  const hooks = createHooks({ logger, clock });
+  const tasks = readTasks(read, logger);
+  register(read, hooks);
+  const { driver, owned, target } = openConnection(read, clock, "howdah worker");
+  const close = owned ? () => driver.close() : () => Promise.resolve();
+  try {
+    await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
+    if (read.migrate) await migrate({ driver, schema, logger, clock });
+    else await readSchemaRevision({ driver, schema });
+    return await build({ read, schema, logger, hooks, tasks, driver, target, close });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Ground {
+  readonly read: ReadWorkerOptions;
+  readonly schema: Schema;
+  readonly logger: Logger;
+  readonly hooks: HookEmitter;
+  readonly tasks: TaskRegistry;
+  readonly driver: Driver;
+  readonly target: string;
+  close(): Promise<void>;
+}
+
+async function build(ground: Ground): Promise<Worker> {
+  const { read, schema, logger, hooks, tasks, driver, target, close } = ground;
+  const clock = read.clock ?? systemClock;
+  const id = createWorkerId();
+  const reporter = new Reporter(hooks, logger);
+  const client = clientOver({ driver, schema, logger, clock });
+  const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
+  await stored.register();
+  const worker = assembleWorker({
+    ...{ id, client, hooks, logger, clock, reporter, close },
+    description: {
+      ...{ worker: id, database: target, schema: schema.name, tasks: tasks.identifiers.join(",") },
+      ...{ concurrency: read.concurrency, source: "direct" },
+    },
+    osSignals: read.shutdown.osSignals,
+    signal: read.shutdown.signal,
+    createEngine(maxJobs) {
+      const engine = new Engine({
+        ...{ clock, tasks, reporter, maxJobs, workerId: id },
+        claim: createClaim(driver, schema),
+        release: createRelease(driver, schema),
+        taskIdentifiers: () => stored.identifiersById,
+        tasksGone: () => stored.refresh(),
+        surroundings: { logger, state: read.state, executor: driver, client },
+        concurrency: read.concurrency,
+        pollIntervalMs: read.pollIntervalMs,
+        forbiddenFlags: read.forbiddenFlags,
+        gracePeriodMs: read.shutdown.gracePeriodMs,
+        abortPeriodMs: read.shutdown.abortPeriodMs,
+        interruptedRetryMs: read.shutdown.interruptedJobRetryDelayMs,
+      });
+      stored.changed = () => engine.claimer.forget();
+      return engine;
+    },
+    startListener(engine) {
+      if (!read.useNotificationDelivery) return undefined;
+      return startListener({
+        ...{ driver, clock, schema: schema.name },
+        announced: (notification) => engine.source.pulse(notification),
+        up: () => engine.source.distrust(),
+        down: (error) => reporter.failure(id, "listen for new jobs, and polls for them", error),
+      });
+    },
+    startChores: () => stored.startWarning(),
+  });
+  hooks.emit("workerInit", { workerId: id, schema: schema.name, concurrency: read.concurrency });
+  return worker;
+}
+
+function readTasks({ tasks }: ReadWorkerOptions, logger: Logger): TaskRegistry {
+  if (tasks === undefined || tasks.length === 0) {
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      "Worker option `tasks` must hold at least one task, made by defineTask() or defineBatchTask().",
+    );
+  }
+  return createTaskRegistry(tasks, {
+    onFault: (error, { job }) =>
+      logger.error("The retry policy of a task failed; the default policy was used", {
+        task: job.task,
+        job: job.id,
+        error: errorMessage(error),
+      }),
+  });
+}
+
+function register({ hooks: observers = {}, plugins }: ReadWorkerOptions, hooks: HookEmitter): void {
+  for (const [name, handler] of Object.entries(observers)) {
+    if (handler) hooks.on(name as EventName, handler as HookHandler<EventName>);
+  }
+  for (const plugin of plugins) plugin.register(hooks);
+}

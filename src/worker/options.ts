@@ -1,0 +1,85 @@
+import { availableParallelism } from "node:os";
+import { CONNECTION_OPTIONS, type ConnectionOptions } from "../client/connection.ts";
+import type { EventName } from "../hooks/events.ts";
+import type { HookHandler } from "../hooks/hooks.ts";
+import type { Plugin } from "../hooks/plugin.ts";
+import type { AnyTask } from "../job/task.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Duration } from "../runtime/duration.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { boolean, custom, duration, integer, list, nested, object, required, string } from "../runtime/option-kinds.ts";
+import { readOptions, type OptionsOf } from "../runtime/options.ts";
+
+/** How a worker ends. */
+export interface ShutdownOptions {
+  /** How long running handlers may go on undisturbed. Default 5s. */
+  readonly gracePeriod?: Duration;
+  /** How long they may take after their signal was aborted. Default 1s. */
+  readonly abortPeriod?: Duration;
+  /** When a job that was interrupted runs again. Default 30s. */
+  readonly interruptedJobRetryDelay?: Duration;
+  /** Shuts down on SIGINT, SIGTERM, SIGHUP and SIGUSR2. Default true. */
+  readonly osSignals?: boolean;
+  /** Shuts down when it is aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a worker can be told. */
+export interface WorkerOptions<State = unknown> extends ConnectionOptions {
+  /** What it can run. At least one; a duplicate identifier is an error. */
+  readonly tasks: readonly AnyTask<State>[];
+  /** How many jobs run at once, at least 1. Default: the number of cores. */
+  readonly concurrency?: number;
+  /** How often to look for jobs that nobody announced. Default 1s. */
+  readonly pollInterval?: Duration;
+  /** Leaves jobs alone that carry one of these flags. */
+  readonly forbiddenFlags?: readonly string[];
+  /** Listens for new jobs. Off, they are found by polling only. Default true. */
+  readonly useNotificationDelivery?: boolean;
+  /** Listens here instead, when `connectionString` leads through a transaction pooler. */
+  readonly listenConnectionString?: string;
+  /** Given to every handler as `context.state`. */
+  readonly state?: State;
+  /** Observers by the name of their event. */
+  readonly hooks?: { readonly [Name in EventName]?: HookHandler<Name> };
+  readonly plugins?: readonly Plugin[];
+  /** Default: `consoleLogger()`, which writes to stderr. */
+  readonly logger?: Logger;
+  readonly shutdown?: ShutdownOptions;
+  /** Default: the machine's time. Tests pass a manual one. */
+  readonly clock?: Clock;
+}
+
+const SHAPE = {
+  ...CONNECTION_OPTIONS,
+  tasks: custom<readonly AnyTask[]>((given) => given as readonly AnyTask[]),
+  concurrency: integer({ min: 1, default: availableCores() }),
+  pollInterval: duration({ min: 1, default: "1s" }),
+  forbiddenFlags: list(required(string({ maxLength: 128 }))),
+  useNotificationDelivery: boolean({ default: true }),
+  listenConnectionString: string(),
+  state: custom((given) => given),
+  hooks: object<NonNullable<WorkerOptions["hooks"]>>(),
+  plugins: list(required(object<Plugin>(["register"]))),
+  logger: object<Logger>(["error", "warning", "info", "debug"]),
+  shutdown: nested({
+    gracePeriod: duration({ default: "5s" }),
+    abortPeriod: duration({ default: "1s" }),
+    interruptedJobRetryDelay: duration({ default: "30s" }),
+    osSignals: boolean({ default: true }),
+    signal: object<AbortSignal>(["addEventListener", "removeEventListener"]),
+  }),
+  clock: object<Clock>(["now", "monotonic", "setTimer", "sleep"]),
+};
+
+/** Read {@link WorkerOptions}. */
+export type ReadWorkerOptions = OptionsOf<typeof SHAPE>;
+
+/** Checks worker options and fills in defaults. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
+export function readWorkerOptions(options: WorkerOptions): ReadWorkerOptions {
+  return readOptions("worker", options, SHAPE);
+}
+
+function availableCores(): number {
+  return availableParallelism();
+}

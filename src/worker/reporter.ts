@@ -1,0 +1,101 @@
+import type { HookEmitter } from "../hooks/hooks.ts";
+import type { ClaimedJob } from "../job/claimed-job.ts";
+import type { Ending } from "../job/release/ending.ts";
+import { toDate } from "../job/row.ts";
+import { errorMessage } from "../runtime/error-message.ts";
+import type { Logger } from "../runtime/logger.ts";
+
+/** How many jobs ended in which way. */
+export interface Tally {
+  readonly completed: number;
+  /** Failed attempts, for good or not, and cancelled jobs. */
+  readonly failed: number;
+  readonly snoozed: number;
+}
+
+/** Tells hooks and the log what becomes of the jobs of one worker, and counts. */
+export class Reporter {
+  readonly #hooks: HookEmitter;
+  readonly #logger: Logger;
+  #completed = 0;
+  #failed = 0;
+  #snoozed = 0;
+
+  constructor(hooks: HookEmitter, logger: Logger) {
+    this.#hooks = hooks;
+    this.#logger = logger;
+  }
+
+  get tally(): Tally {
+    return { completed: this.#completed, failed: this.#failed, snoozed: this.#snoozed };
+  }
+
+  /** A job was claimed. */
+  fetched(job: ClaimedJob): void {
+    if (this.#hooks.has("jobFetch")) this.#hooks.emit("jobFetch", { workerId: job.lockedBy, job });
+  }
+
+  /** A handler is about to be called. */
+  started(job: ClaimedJob): void {
+    if (this.#hooks.has("jobStart")) this.#hooks.emit("jobStart", { workerId: job.lockedBy, job });
+  }
+
+  /** An outcome was written. */
+  released({ job, outcome, durationMs }: Ending, runAt: string | undefined): void {
+    const workerId = job.lockedBy;
+    switch (outcome.kind) {
+      case "completed":
+        this.#completed += 1;
+        if (this.#hooks.has("jobComplete")) this.#hooks.emit("jobComplete", { workerId, job, durationMs });
+        return;
+      case "failed":
+        this.#failed += 1;
+        if (outcome.final) return this.#failedForGood(job, outcome, durationMs);
+        return this.#failedOnce(job, outcome.error, { durationMs, retryAt: toDate(runAt), message: outcome.message });
+      case "cancelled":
+        this.#failed += 1;
+        return this.#failedForGood(job, { error: outcome.reason, message: `Cancelled: ${outcome.reason}` }, durationMs);
+      case "snoozed":
+        this.#snoozed += 1;
+        return;
+      case "interrupted":
+        this.#hooks.emit("jobInterrupted", { workerId, job, reason: outcome.reason });
+        return;
+      case "returned":
+        return;
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  /** An outcome was not written, because the job no longer is this worker's. */
+  refused({ job, outcome }: Ending): void {
+    this.#logger.warning("The outcome of a job was refused: it no longer belongs to this worker", {
+      ...describe(job),
+      outcome: outcome.kind,
+    });
+    this.#hooks.emit("jobReleaseRefused", { workerId: job.lockedBy, job });
+  }
+
+  /** Something in the background failed. */
+  failure(workerId: string, activity: string, error: unknown): void {
+    this.#logger.error(`The worker could not ${activity}; it goes on`, { worker: workerId, error: errorMessage(error) });
+    this.#hooks.emit("workerError", { workerId, activity, error });
+  }
+
+  #failedOnce(job: ClaimedJob, error: unknown, end: { durationMs: number; retryAt: Date; message: string }): void {
+    const { durationMs, retryAt, message } = end;
+    this.#logger.warning("A job failed and will be tried again", { ...describe(job), retryAt, error: message });
+    this.#hooks.emit("jobFail", { workerId: job.lockedBy, job, error, durationMs, retryAt });
+  }
+
+  #failedForGood(job: ClaimedJob, failure: { readonly error: unknown; readonly message: string }, durationMs: number) {
+    const { error, message } = failure;
+    this.#logger.warning("A job failed for good", { ...describe(job), error: message });
+    this.#hooks.emit("jobPermanentlyFail", { workerId: job.lockedBy, job, error, durationMs });
+  }
+}
+
+function describe(job: ClaimedJob) {
+  return { task: job.task, job: job.id, attempt: job.attempts, maxAttempts: job.maxAttempts };
+}

@@ -1,0 +1,87 @@
+import type { Driver } from "../postgres/driver.ts";
+import { listForeignTasks } from "../postgres/queries/list-foreign-tasks.ts";
+import { registerTasks } from "../postgres/queries/register-tasks.ts";
+import type { Schema } from "../postgres/schema.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { errorMessage } from "../runtime/error-message.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { startLoop } from "../runtime/loop.ts";
+
+/** What stored tasks need. */
+export interface StoredTasksOptions {
+  readonly driver: Driver;
+  readonly schema: Schema;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The identifiers that this worker runs. */
+  readonly identifiers: readonly string[];
+}
+
+/** How often to look for jobs of tasks that this worker does not know. */
+const WARNING_INTERVAL_MS = 60_000;
+
+/** The tasks of a worker as the database knows them: their ids, which a clean-up may have removed and made anew. */
+export class StoredTasks {
+  readonly #options: StoredTasksOptions;
+  #identifiersById: ReadonlyMap<number, string> = new Map();
+  #refreshing = false;
+  /** Called when the ids are others than before. */
+  changed: () => void = () => undefined;
+
+  constructor(options: StoredTasksOptions) {
+    this.#options = options;
+  }
+
+  /** The identifiers by their id. Replaced, never changed. */
+  get identifiersById(): ReadonlyMap<number, string> {
+    return this.#identifiersById;
+  }
+
+  /** Stores what is missing and reads all ids. */
+  async register(): Promise<void> {
+    const { driver, schema, identifiers } = this.#options;
+    this.#identifiersById = await registerTasks(driver, schema, identifiers);
+    this.changed();
+  }
+
+  /** Registers in the background. When that fails, the next claim that misses an id asks again. */
+  refresh(): void {
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    this.register()
+      .catch((error: unknown) => {
+        this.#options.logger.warning("Registering the tasks again failed", { error: errorMessage(error) });
+      })
+      .finally(() => {
+        this.#refreshing = false;
+      });
+  }
+
+  /** Warns once a minute of due jobs whose tasks are not known here. Returns the end of it. */
+  startWarning(): () => Promise<void> {
+    const { clock, logger } = this.#options;
+    let isFirst = true;
+    const loop = startLoop({
+      name: "unknown tasks",
+      clock,
+      round: async () => {
+        // The first minute belongs to the jobs that can be run.
+        if (!isFirst) await this.#warn();
+        isFirst = false;
+        return WARNING_INTERVAL_MS;
+      },
+      onError: (error) => logger.debug("Looking for jobs of unknown tasks failed", { error: errorMessage(error) }),
+    });
+    return () => loop.stop();
+  }
+
+  async #warn(): Promise<void> {
+    const { driver, schema, logger } = this.#options;
+    const foreign = await listForeignTasks(driver, schema, [...this.#identifiersById.keys()]);
+    if (foreign.length === 0) return;
+    logger.warning("Jobs are due whose tasks this worker does not know", {
+      tasks: foreign.slice(0, 10).join(", "),
+      count: foreign.length,
+    });
+  }
+}

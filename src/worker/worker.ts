@@ -1,0 +1,254 @@
+import { HowdahError } from "../errors.ts";
+import type { Client } from "../client/client.ts";
+import type { ShutdownReason } from "../hooks/events.ts";
+import type { HookEmitter, Hooks } from "../hooks/hooks.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { type Duration } from "../runtime/duration.ts";
+import { errorMessage } from "../runtime/error-message.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { duration, integer } from "../runtime/option-kinds.ts";
+import { readOptions } from "../runtime/options.ts";
+import type { Engine } from "./engine.ts";
+import type { Listener } from "./listener.ts";
+import { onOsSignal } from "./os-signals.ts";
+import type { Reporter, Tally } from "./reporter.ts";
+
+/** When `runOnce` ends although there is work. */
+export interface RunOnceOptions {
+  /** Starts nothing more after this time. Default: no limit. */
+  readonly deadline?: Duration;
+  /** Starts at most so many jobs. Default: no limit. */
+  readonly maxJobs?: number;
+}
+
+/** How a `runOnce` went. */
+export interface RunOnceResult extends Tally {
+  /** There was nothing more to run, or what ended it before. */
+  readonly ended: "drained" | "deadline" | "maxJobs" | "stopped";
+}
+
+/** Runs jobs. Made by `createWorker`. */
+export interface Worker extends AsyncDisposable {
+  /** What its jobs are locked under. */
+  readonly id: string;
+  /** Adds and manages jobs over the worker's connections. */
+  readonly client: Client;
+  /** Where to be told of what happens. */
+  readonly hooks: Hooks;
+  /**
+   * Runs jobs until `stop()` or a signal, then shuts down and resolves. No
+   * error of the database ends it. Rejects with `HOWDAH_WORKER_RUNNING` when
+   * it runs already, and with `HOWDAH_WORKER_STOPPED` after it was stopped.
+   */
+  run(): Promise<void>;
+  /**
+   * Runs all jobs that are due, also those that these jobs add, and resolves
+   * when there are none left. Jobs that are locked elsewhere or due later are
+   * not waited for. May be called again.
+   */
+  runOnce(options?: RunOnceOptions): Promise<RunOnceResult>;
+  /**
+   * Shuts down in stages and resolves when everything is released and closed.
+   * May be called at any time, and more than once. `reason` is for the log.
+   */
+  stop(reason?: string): Promise<void>;
+}
+
+/** What a worker is built of. */
+export interface WorkerParts {
+  readonly id: string;
+  readonly client: Client;
+  readonly hooks: HookEmitter;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly reporter: Reporter;
+  /** For the line in the log when it starts. */
+  readonly description: Readonly<Record<string, unknown>>;
+  readonly osSignals: boolean;
+  readonly signal: AbortSignal | undefined;
+  createEngine(maxJobs: number): Engine;
+  /** `undefined` for polling only. */
+  startListener(engine: Engine): Listener | undefined;
+  /** Something beside the jobs that goes on while the worker runs; returns its end. */
+  startChores(): () => Promise<void>;
+  /** Closes what the worker opened. */
+  close(): Promise<void>;
+}
+
+/** How long hook handlers may go on when everything else has ended. */
+const HOOKS_SETTLE_MS = 5_000;
+
+/** A worker over its parts. */
+export function assembleWorker(parts: WorkerParts): Worker {
+  return new HowdahWorker(parts);
+}
+
+class HowdahWorker implements Worker {
+  readonly #parts: WorkerParts;
+  readonly #stopping = new AbortController();
+  #reason: ShutdownReason = "stopped";
+  #running: Promise<unknown> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts;
+  }
+
+  get id(): string {
+    return this.#parts.id;
+  }
+
+  get client(): Client {
+    return this.#parts.client;
+  }
+
+  get hooks(): Hooks {
+    return this.#parts.hooks;
+  }
+
+  async run(): Promise<void> {
+    await this.#exclusively(() => this.#runUntilStopped());
+    await this.#close();
+  }
+
+  async runOnce(options: RunOnceOptions = {}): Promise<RunOnceResult> {
+    const { deadlineMs, maxJobs } = readOptions("runOnce", options, {
+      deadline: duration(),
+      maxJobs: integer({ min: 1 }),
+    });
+    return this.#exclusively(() => this.#runUntilDrained(deadlineMs, maxJobs ?? Number.POSITIVE_INFINITY));
+  }
+
+  async stop(reason?: string): Promise<void> {
+    if (!this.#stopping.signal.aborted) {
+      this.#parts.logger.debug("The worker was told to stop", { worker: this.id, reason });
+      this.#stopping.abort();
+    }
+    await this.#running?.catch(ignore);
+    await this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** Refuses a second run, and keeps the first where `stop` finds it. */
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#stopping.signal.aborted) {
+      throw new HowdahError("HOWDAH_WORKER_STOPPED", "This worker was stopped; create another one to run jobs.");
+    }
+    if (this.#running) {
+      throw new HowdahError("HOWDAH_WORKER_RUNNING", "This worker runs already; a second one can run beside it.");
+    }
+    const running = work();
+    this.#running = running;
+    try {
+      return await running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #runUntilStopped(): Promise<void> {
+    const { hooks, logger, description } = this.#parts;
+    const stopWatching = this.#watchSignals();
+    const engine = this.#parts.createEngine(Number.POSITIVE_INFINITY);
+    const listener = this.#parts.startListener(engine);
+    const endChores = this.#parts.startChores();
+    logger.info("Worker started", description);
+    hooks.emit("workerStart", { workerId: this.id });
+    engine.start();
+    await untilAborted(this.#stopping.signal);
+    // First, so that no notification reaches a source that has stopped.
+    await listener?.close();
+    await endChores();
+    await this.#shutDown(engine);
+    stopWatching();
+    logger.info("Worker stopped", { worker: this.id, reason: this.#reason, ...this.#parts.reporter.tally });
+  }
+
+  async #runUntilDrained(deadlineMs: number | undefined, maxJobs: number): Promise<RunOnceResult> {
+    const { hooks, clock, reporter } = this.#parts;
+    const before = reporter.tally;
+    const stopWatching = this.#watchSignals();
+    const engine = this.#parts.createEngine(maxJobs);
+    const late = new AbortController();
+    const timer = deadlineMs === undefined ? undefined : clock.setTimer(deadlineMs, () => late.abort());
+    hooks.emit("workerStart", { workerId: this.id });
+    engine.start();
+    await drain(engine, AbortSignal.any([late.signal, this.#stopping.signal]));
+    timer?.cancel();
+    await this.#shutDown(engine);
+    stopWatching();
+    return { ...difference(reporter.tally, before), ended: this.#howEnded(engine, late.signal, maxJobs) };
+  }
+
+  #howEnded(engine: Engine, late: AbortSignal, maxJobs: number): RunOnceResult["ended"] {
+    if (this.#stopping.signal.aborted) return "stopped";
+    if (late.aborted) return "deadline";
+    return engine.taken >= maxJobs ? "maxJobs" : "drained";
+  }
+
+  async #shutDown(engine: Engine): Promise<void> {
+    const { hooks, logger } = this.#parts;
+    const { abandoned, unwritten } = await engine.stop();
+    if (abandoned > 0) {
+      logger.warning("Handlers did not stop when told to; their jobs were given back", { worker: this.id, abandoned });
+    }
+    if (unwritten > 0) {
+      logger.error("Outcomes could not be written; recovery will give these jobs back", { worker: this.id, unwritten });
+    }
+    hooks.emit("workerShutdown", { workerId: this.id, reason: this.#reason });
+    await hooks.settle(HOOKS_SETTLE_MS);
+  }
+
+  #watchSignals(): () => void {
+    const { osSignals, signal, logger } = this.#parts;
+    const received = (what: string): void => {
+      logger.info(`Shutting down because of ${what}; a second signal ends the process at once`, { worker: this.id });
+      this.#reason = "signal";
+      this.#stopping.abort();
+    };
+    const ignoreOs = osSignals ? onOsSignal(received) : ignore;
+    const onAbort = (): void => received("the shutdown signal");
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
+    return () => {
+      ignoreOs();
+      signal?.removeEventListener("abort", onAbort);
+    };
+  }
+
+  #close(): Promise<void> {
+    this.#stopping.abort();
+    this.#closing ??= this.#parts.close().catch((error: unknown) => {
+      this.#parts.logger.warning("Closing the connections failed", { worker: this.id, error: errorMessage(error) });
+    });
+    return this.#closing;
+  }
+}
+
+/** Lets the engine run until a look everywhere has found nothing more. */
+async function drain(engine: Engine, signal: AbortSignal): Promise<void> {
+  for (let before = -1; before < engine.taken && !signal.aborted;) {
+    await engine.rest(signal);
+    before = engine.taken;
+    engine.source.distrust();
+    await engine.rest(signal);
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+function difference(after: Tally, before: Tally): Tally {
+  return {
+    completed: after.completed - before.completed,
+    failed: after.failed - before.failed,
+    snoozed: after.snoozed - before.snoozed,
+  };
+}
+
+function ignore(): void {}

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import type { Driver } from "../../../src/postgres/driver.ts";
+import { createDatabase, type TestDatabase } from "../../harness/database.ts";
+import { testErrors } from "./errors.ts";
+import { testLifetime } from "./lifetime.ts";
+import { testListen } from "./listen.ts";
+import { testQuery } from "./query.ts";
+import { testTransaction } from "./transaction.ts";
+
+/** Makes a driver of the kind under test, with its defaults. */
+export type CreateDriver = (connectionString: string) => Driver;
+
+/** What a topic of the contract works with. */
+export interface DriverContext {
+  /** A database without the schema of the queue. */
+  readonly database: TestDatabase;
+  /** A driver for all tests of the topic. */
+  readonly driver: Driver;
+  /** A driver for one test, closed at the end of the file. */
+  createDriver(connectionString?: string): Driver;
+}
+
+/** What every driver promises, whatever client library is behind it. */
+export function describeDriver(name: string, create: CreateDriver): void {
+  describe(`driver ${name}`, () => {
+    let database: TestDatabase;
+    let driver: Driver;
+    const drivers: Driver[] = [];
+    const context: DriverContext = {
+      get database() {
+        return database;
+      },
+      get driver() {
+        return driver;
+      },
+      createDriver(connectionString = database.connectionString) {
+        const made = create(connectionString);
+        drivers.push(made);
+        return made;
+      },
+    };
+
+    beforeAll(async () => {
+      database = await createDatabase({ migrate: false });
+      driver = context.createDriver();
+    });
+    afterAll(async () => {
+      await Promise.all(drivers.map((made) => made.close()));
+      await database.drop();
+    });
+
+    describe("query", () => testQuery(context));
+    describe("transaction", () => testTransaction(context));
+    describe("listen", () => testListen(context));
+    describe("errors", () => testErrors(context));
+    describe("lifetime", () => testLifetime(context));
+  });
+}

@@ -1,0 +1,186 @@
+import pg from "pg";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { executorOf, pgDriver } from "../../../src/postgres/drivers/pg.ts";
+import { createDatabase } from "../../harness/database.ts";
+import { startNode } from "../../harness/process.ts";
+import { until } from "../../harness/until.ts";
+import { backendOf, hear } from "./listen.ts";
+
+const database = await createDatabase({ migrate: false });
+const { connectionString } = database;
+const pools: pg.Pool[] = [];
+
+function createPool(options: pg.PoolConfig = {}): pg.Pool {
+  const pool = new pg.Pool({ connectionString, ...options });
+  pools.push(pool);
+  return pool;
+}
+
+afterEach(() => Promise.all(pools.splice(0).map((pool) => pool.end())));
+afterAll(() => database.drop());
+
+async function preparedNames(executor: {
+  query: (q: { text: string }) => Promise<{ rows: unknown }>;
+}): Promise<unknown> {
+  return (
+    await executor.query({
+      text: "select name, calls from (select name, generic_plans + custom_plans as calls from pg_prepared_statements) as used order by name",
+    })
+  ).rows;
+}
+
+describe("a pool of the application", () => {
+  it("stays open when the driver closes, with its settings and its parsers as they were", async () => {
+    const bigint = (value: string): bigint => BigInt(value);
+    const types: pg.CustomTypesConfig = {
+      getTypeParser: ((id: number) =>
+        id === 20 ? bigint : pg.types.getTypeParser(id)) as typeof pg.types.getTypeParser,
+    };
+    const pool = createPool({ types });
+    const parser = pg.types.getTypeParser(20);
+    const before = await pool.query("select 1::bigint as n, true as yes");
+    const driver = pgDriver({ pool });
+    expect((await driver.query({ text: "select 1::bigint, true" })).rows).toEqual([["1", "t"]]);
+    await driver.transaction((transaction) => transaction.query({ text: "select 1::bigint" }));
+    const ear = await hear(driver, ["foreign"]);
+    expect(ear.sessions).toHaveLength(1);
+    await driver.close();
+
+    expect(pg.types.getTypeParser(20)).toBe(parser);
+    expect((await pool.query("select 1::bigint as n, true as yes")).rows).toEqual(before.rows);
+    expect((await pool.query("show statement_timeout")).rows).toEqual([{ statement_timeout: "0" }]);
+    expect(pool.listenerCount("error")).toBe(0);
+    expect(pool.idleCount).toBe(pool.totalCount);
+  });
+
+  it("gets the connection that listened destroyed, not back", async () => {
+    const pool = createPool();
+    const driver = pgDriver({ pool });
+    const ear = await hear(driver, ["taken"]);
+    const pid = Number(await backendOf(ear.sessions[0]));
+    await ear.listening.close();
+    await until(async () => (await database.sql("select from pg_stat_activity where pid = $1", [pid])).length === 0);
+    expect(pool.totalCount).toBe(0);
+    await driver.close();
+  });
+
+  it("cannot listen with a single connection, and says so", async () => {
+    const driver = pgDriver({ pool: createPool({ max: 1 }) });
+    await expect(hear(driver, ["alone"])).rejects.toMatchObject({
+      code: "HOWDAH_OPTION_INVALID",
+      message: expect.stringContaining("listenConnectionString"),
+    });
+    const elsewhere = pgDriver({ pool: createPool({ max: 1 }), listenConnectionString: connectionString });
+    const ear = await hear(elsewhere, ["elsewhere"]);
+    await elsewhere.query({ text: "select pg_notify('elsewhere', 'x')" });
+    await until(() => ear.heard.length === 1);
+    await elsewhere.close();
+  });
+
+  it("serves read committed even when its connections are serializable by default", async () => {
+    const pool = createPool({ options: "-c default_transaction_isolation=serializable", max: 1 });
+    const driver = pgDriver({ pool });
+    const text = "select current_setting('transaction_isolation'), $1::text";
+    expect((await driver.query({ text, values: ["x"] })).rows).toEqual([["read committed", "x"]]);
+    expect((await pool.query("show transaction_isolation")).rows).toEqual([{ transaction_isolation: "serializable" }]);
+    await driver.close();
+  });
+
+  it("does not end the process when an idle connection is cut off", async () => {
+    const pool = createPool();
+    const driver = pgDriver({ pool });
+    const { rows } = await driver.query({ text: "select pg_backend_pid()" });
+    await database.sql("select pg_terminate_backend($1)", [Number(rows[0]?.[0])]);
+    await until(() => pool.totalCount === 0);
+    expect((await driver.query({ text: "select 1" })).rows).toEqual([["1"]]);
+    await driver.close();
+  });
+
+  it("is one way to the database, and only one can be given", () => {
+    const both = { pool: createPool(), connectionString };
+    expect(() => pgDriver(both)).toThrow(expect.objectContaining({ code: "HOWDAH_OPTION_INVALID" }));
+    expect(() => pgDriver({ pool: {} as pg.Pool })).toThrow(/connect\(\)/);
+  });
+});
+
+describe("prepared statements", () => {
+  const statement = { name: "of_two_texts", text: "select $1::integer + 1", values: ["1"] };
+
+  it("are prepared once a connection and used again", async () => {
+    const driver = pgDriver({ connectionString, maxConnections: 1 });
+    for (let round = 0; round < 3; round++) await driver.query(statement);
+    expect(await preparedNames(driver)).toEqual([[expect.stringMatching(/^howdah_of_two_texts_[0-9a-f]{12}$/), "3"]]);
+    await driver.close();
+  });
+
+  it("may share a name, as two schemas on one pool do", async () => {
+    const driver = pgDriver({ connectionString, maxConnections: 1 });
+    expect((await driver.query(statement)).rows).toEqual([["2"]]);
+    expect((await driver.query({ ...statement, text: "select $1::integer + 2" })).rows).toEqual([["3"]]);
+    const long = { name: "long_".repeat(30), text: "select 'long'", values: [] };
+    expect((await driver.query(long)).rows).toEqual([["long"]]);
+    await driver.close();
+  });
+
+  it("are not made when they are switched off", async () => {
+    const driver = pgDriver({ connectionString, maxConnections: 1, preparedStatements: false });
+    await driver.query(statement);
+    expect(await preparedNames(driver)).toEqual([]);
+    await driver.close();
+  });
+
+  it("recover when the answer of a statement has changed its columns", async () => {
+    const driver = pgDriver({ connectionString, maxConnections: 1 });
+    await driver.query({ text: "create table reshaped (id integer)" });
+    const reshaped = { name: "reshaped", text: "select * from reshaped", values: [] };
+    await driver.query(reshaped);
+    await database.sql("alter table reshaped add column more text");
+    await expect(driver.query(reshaped)).rejects.toThrow(/cached plan/);
+    expect((await driver.query(reshaped)).rows).toEqual([]);
+    await driver.close();
+  });
+});
+
+describe("executorOf", () => {
+  it("runs in the transaction of a client of the application, as text", async () => {
+    const client = await database.connect();
+    await client.query("create table by_client (id bigint)");
+    await client.query("begin");
+    const executor = executorOf(client);
+    const insert = { name: "insert", text: "insert into by_client values ($1) returning id", values: ["7"] };
+    expect(await executor.query(insert)).toEqual({ rows: [["7"]], count: 1 });
+    expect((await executor.query({ text: "select 1; select true" })).rows).toEqual([["t"]]);
+    await client.query("rollback");
+    expect(await database.sql("select id from by_client")).toEqual([]);
+  });
+
+  it("takes a client of a pool, and what is an executor already", async () => {
+    const client = await createPool().connect();
+    expect((await executorOf(client).query({ text: "select true" })).rows).toEqual([["t"]]);
+    client.release();
+    await database.driver.transaction(async (transaction) => {
+      expect((await executorOf(transaction).query({ text: "select $1::text", values: ["x"] })).rows).toEqual([["x"]]);
+    });
+  });
+
+  it("passes on the errors of the client", async () => {
+    const client = await database.connect();
+    await expect(executorOf(client).query({ text: "select 1 / 0" })).rejects.toMatchObject({ code: "22012" });
+  });
+
+  it("prepares nothing when told not to", async () => {
+    const client = await database.connect();
+    const executor = executorOf(client, { preparedStatements: false });
+    await executor.query({ name: "named", text: "select $1::text", values: ["x"] });
+    expect(await preparedNames(executor)).toEqual([]);
+  });
+});
+
+describe("the process", () => {
+  it.each(["idle", "closed"])("may end by itself while the driver is %s", async (mode) => {
+    const script = new URL("fixtures/leave-open.mjs", import.meta.url);
+    await using child = await startNode(script, { args: [connectionString, mode] });
+    await child.line("done");
+    expect(await child.ended).toEqual({ code: 0, signal: null });
+  });
+});

@@ -1,0 +1,155 @@
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterAll, afterEach, expect, it } from "vitest";
+import { pgDriver } from "../../../src/postgres/drivers/pg.ts";
+import { createManualClock } from "../../../src/testing/manual-clock.ts";
+import { createDatabase } from "../../harness/database.ts";
+import { until } from "../../harness/until.ts";
+import { backendOf, hear } from "./listen.ts";
+
+const database = await createDatabase({ migrate: false });
+const servers: Server[] = [];
+const sockets = new Set<Socket>();
+
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+});
+afterAll(() => database.drop());
+
+/** Serves every connection with `serve` and returns the URL of the test database through it. */
+async function through(serve: (socket: Socket) => void): Promise<string> {
+  const server = createServer((socket) => {
+    keep(socket);
+    serve(socket);
+  });
+  servers.push(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = new URL(database.connectionString);
+  url.port = String((server.address() as { port: number }).port);
+  url.hostname = "127.0.0.1";
+  return url.href;
+}
+
+function keep(socket: Socket): Socket {
+  sockets.add(socket);
+  socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
+  return socket;
+}
+
+/** A network that can stop delivering without telling anybody. */
+async function createNetwork(): Promise<{
+  url: string;
+  connections: () => number;
+  fallSilent: () => void;
+  heal: () => void;
+}> {
+  let silent = false;
+  let connections = 0;
+  const url = await through((socket) => {
+    connections += 1;
+    const { hostname, port } = new URL(database.connectionString);
+    const server = keep(connect(Number(port), hostname));
+    socket.on("data", (data) => silent || server.write(data));
+    server.on("data", (data) => silent || socket.write(data));
+    socket.on("close", () => server.destroy());
+  });
+  return {
+    url,
+    connections: () => connections,
+    fallSilent: () => void (silent = true),
+    heal: () => void (silent = false),
+  };
+}
+
+it("notices a server that vanished without a word, and listens again when it is back", async () => {
+  const network = await createNetwork();
+  const clock = createManualClock();
+  const driver = pgDriver({ connectionString: network.url, clock });
+  const ear = await hear(driver, ["vanished"]);
+  for (const _ of [1, 2, 3]) {
+    // Statements of one session are answered in turn, so the ping has been when this one is.
+    await backendOf(ear.sessions[0]);
+    await clock.advance(10_000);
+  }
+  await backendOf(ear.sessions[0]);
+  await clock.advance(0);
+  expect(ear.losses).toEqual([]);
+
+  network.fallSilent();
+  await clock.advance(20_000);
+  expect(ear.losses).toMatchObject([{ code: "HOWDAH_QUERY_TIMEOUT" }]);
+  network.heal();
+  await until(async () => {
+    await clock.advance(1_000);
+    return ear.sessions.length === 2;
+  });
+  await database.sql("select pg_notify('vanished', 'back')");
+  await until(() => ear.heard.length === 1);
+  expect(ear.losses).toHaveLength(1);
+  await driver.close();
+});
+
+it("gives up a statement that the server never answers, however patient the server itself is", async () => {
+  const network = await createNetwork();
+  const clock = createManualClock();
+  const driver = pgDriver({ connectionString: network.url, clock, statementTimeout: "30s" });
+  await driver.query({ text: "select 1" });
+  network.fallSilent();
+  const outcome = driver.query({ text: "select 1" }).catch((error: unknown) => error);
+  await until(() => clock.pending > 0);
+  await clock.advance(40_000);
+  expect(await outcome).toMatchObject({ code: "HOWDAH_QUERY_TIMEOUT" });
+  const closing = driver.close();
+  await clock.advance(2_000);
+  await closing;
+});
+
+it("gives up connecting to a server that takes the connection and says nothing", async () => {
+  const driver = pgDriver({ connectionString: await through(() => undefined), connectTimeout: 50 });
+  const unreachable = { code: "HOWDAH_DATABASE_UNREACHABLE" };
+  await expect(driver.query({ text: "select 1" })).rejects.toMatchObject(unreachable);
+  await expect(hear(driver, ["silent"])).rejects.toMatchObject(unreachable);
+  await driver.close();
+});
+
+it("closes at once while it connects to listen, and listen resolves without a call", async () => {
+  let accepted = 0;
+  const driver = pgDriver({ connectionString: await through(() => void (accepted += 1)), connectTimeout: "10m" });
+  const listening = hear(driver, ["connecting"]);
+  await until(() => accepted === 1);
+  await driver.close();
+  expect(await listening).toMatchObject({ heard: [], sessions: [], losses: [] });
+});
+
+it("tries again with growing rests, and tells of the loss once", async () => {
+  const network = await createNetwork();
+  const clock = createManualClock();
+  const driver = pgDriver({ connectionString: network.url, clock });
+  const ear = await hear(driver, ["refused"]);
+  const [proxy] = servers;
+  const closed = new Promise((resolve) => proxy!.close(resolve));
+  servers.length = 0;
+  for (const socket of sockets) socket.destroy();
+  await closed;
+  await until(() => ear.losses.length === 1);
+  // A minute of attempts in vain.
+  for (let second = 0; second < 60; second++) await clock.advance(1_000);
+  expect(ear.losses).toHaveLength(1);
+  expect(ear.sessions).toHaveLength(1);
+  const { port } = new URL(network.url);
+  const back = createServer((socket) => {
+    const { hostname, port: target } = new URL(database.connectionString);
+    const server = keep(connect(Number(target), hostname));
+    keep(socket).pipe(server).pipe(socket);
+  });
+  servers.push(back);
+  back.listen(Number(port), "127.0.0.1");
+  await once(back, "listening");
+  await until(async () => {
+    await clock.advance(1_000);
+    return ear.sessions.length === 2;
+  });
+  await driver.close();
+});
