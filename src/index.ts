@@ -1,5 +1,6 @@
-export { createClient } from "./client/client.ts";
-export type { ApplicationTransaction, Client, ClientOptions, TransactionClient } from "./client/client.ts";
+export type { ApplicationTransaction, Client, TransactionClient } from "./client/client.ts";
+export { createClient } from "./client/create-client.ts";
+export type { ClientOptions } from "./client/create-client.ts";
 export type { ConnectionOptions } from "./client/connection.ts";
 export { ERROR_CODES, HowdahError, isHowdahError } from "./errors.ts";
 export type { HowdahErrorCode } from "./errors.ts";
@@ -13,7 +14,8 @@ export type { Job, JobKeyMode, JobSpec, JobState } from "./job/job.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
 export { defineBatchTask, defineTask } from "./job/task.ts";
-export type { AnyTask, BatchResult, BatchTask, HandlerResult, Task, TaskOptions } from "./job/task.ts";
+export type { AnyTask, BatchResult, BatchTask, HandlerResult, Task } from "./job/task.ts";
+export type { BatchTaskDeclaration, TaskDeclaration, TaskOptions } from "./job/task-declaration.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
 export type { Cell, Driver, Executor, Listening, ListenHandlers, Query, QueryResult, Row } from "./postgres/driver.ts";
 export { migrate } from "./postgres/migrate.ts";

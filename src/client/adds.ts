@@ -2,7 +2,7 @@ import { addJob, addJobs } from "../job/add/add-jobs.ts";
 import type { JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../job/add/job-entry.ts";
 import { HowdahError } from "../errors.ts";
 import type { Job, JobSpec } from "../job/job.ts";
-import type { AnyTask, BatchTask } from "../job/task.ts";
+import type { AnyTaskDeclaration, BatchTaskDeclaration } from "../job/task-declaration.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import { didYouMean } from "../runtime/suggestion.ts";
 import type { Session } from "./session.ts";
@@ -19,7 +19,10 @@ export interface JobAdds {
    * leaves out, its schema decides on the payload; what is stored is the
    * payload as it was given. A missing payload is `{}`.
    */
-  addJob<T extends AnyTask>(task: T, ...payloadAndSpec: PayloadAndSpec<PayloadOf<T>>): Promise<Job<PayloadOf<T>>>;
+  addJob<T extends AnyTaskDeclaration>(
+    task: T,
+    ...payloadAndSpec: PayloadAndSpec<PayloadOf<T>>
+  ): Promise<Job<PayloadOf<T>>>;
   /** Stores one job of a task that is known by its identifier only. */
   addJob(identifier: string, payload?: unknown, spec?: JobSpec): Promise<Job>;
   /**
@@ -29,12 +32,12 @@ export interface JobAdds {
    * given twice with `HOWDAH_JOB_KEY_DUPLICATE`. An empty list asks nothing of
    * the database.
    */
-  addJobs<T extends readonly AnyTask[]>(jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob }): Promise<{
+  addJobs<T extends readonly unknown[]>(jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob }): Promise<{
     -readonly [K in keyof T]: Job<PayloadOf<T[K]>>;
   }>;
   /** Stores one job with several items, for a task made by `defineBatchTask`. `HOWDAH_BATCH_EMPTY` without items. */
-  addBatchJob<Input, Output, State>(
-    task: BatchTask<Input, Output, State>,
+  addBatchJob<Input, Output>(
+    task: BatchTaskDeclaration<Input, Output>,
     items: readonly Input[],
     spec?: JobSpec,
   ): Promise<Job<readonly Input[]>>;
@@ -45,10 +48,10 @@ export interface JobAdds {
 /** The adding methods on one session. */
 export function createAdds(session: Session): JobAdds {
   const target = { executor: session, schema: session.schema, tasks: session.tasks };
-  const add = (task: AnyTask | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
+  const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     addJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));
-  const addBatch = async (task: AnyTask | string, items: unknown, spec?: JobSpec): Promise<Job> => {
+  const addBatch = async (task: AnyTaskDeclaration | string, items: unknown, spec?: JobSpec): Promise<Job> => {
     if (!Array.isArray(items))
       throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `Batch items must be a list; found ${describeValue(items)}.`);
     if (items.length === 0)

@@ -73,7 +73,9 @@ export function openConnection(options: ReadConnectionOptions, clock: Clock, app
     ...(applicationName === undefined ? {} : { applicationName }),
     connectTimeout: options.connectTimeoutMs,
     statementTimeout: options.statementTimeoutMs,
-    ...{ preparedStatements, maxConnections, clock },
+    preparedStatements,
+    maxConnections,
+    clock,
   });
   return { driver: made, owned: true, target: pool ? "the database of the pool" : describeTarget(url) };
 }

@@ -1,5 +1,5 @@
 import { HowdahError } from "../errors.ts";
-import type { TaskRegistry } from "../job/task-registry.ts";
+import type { KnownTasks } from "../job/add/job-entry.ts";
 import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
 import type { Schema } from "../postgres/schema.ts";
 import { toHowdahError } from "./database-error.ts";
@@ -8,7 +8,7 @@ import { toHowdahError } from "./database-error.ts";
 export interface Session extends Executor {
   readonly schema: Schema;
   /** The tasks that may be added; `undefined` for any. */
-  readonly tasks: TaskRegistry | undefined;
+  readonly tasks: KnownTasks | undefined;
 }
 
 /** Whether a client still answers; shared by everything that came from it. */

@@ -6,6 +6,9 @@ export type ShutdownReason = "stopped" | "signal" | "error";
 /** Why a running job was taken from its handler. */
 export type InterruptionReason = "shutdown" | "lost";
 
+/** What a local queue is doing; see `docs/guides/local-queue.md`. */
+export type LocalQueueMode = "starting" | "polling" | "waiting" | "ttlExpired" | "released";
+
 /**
  * Every event and what its handlers are given. Observers are told after the
  * fact; what they throw is logged and changes nothing.
@@ -29,6 +32,26 @@ export interface Events {
   jobPermanentlyFail: { workerId: string; job: Job; error: unknown; durationMs: number };
   /** The job was given back although its handler had started; the attempt is refunded. */
   jobInterrupted: { workerId: string; job: Job; reason: InterruptionReason };
+  /** A local queue begins to work. */
+  localQueueInit: { workerId: string; queue: number };
+  /** A local queue changed its mode. */
+  localQueueSetMode: { workerId: string; queue: number; oldMode: LocalQueueMode; newMode: LocalQueueMode };
+  /** A batch arrived in a local queue. */
+  localQueueGetJobsComplete: { workerId: string; queue: number; count: number };
+  /** Jobs that nobody started go back to the database. */
+  localQueueReturnJobs: { workerId: string; queue: number; count: number };
+  /** A fetch brought little, and the next one waits. */
+  localQueueRefetchDelayStart: {
+    workerId: string;
+    queue: number;
+    durationMs: number;
+    threshold: number;
+    abortThreshold: number;
+  };
+  /** So many jobs were announced that the next fetch does not wait any longer. */
+  localQueueRefetchDelayAbort: { workerId: string; queue: number; count: number; abortThreshold: number };
+  /** The wait is over. */
+  localQueueRefetchDelayExpired: { workerId: string; queue: number };
   /** The outcome of a job was refused: the job no longer belongs to this worker. */
   jobReleaseRefused: { workerId: string; job: Job };
   /** Something in the background failed; the worker goes on. */
@@ -48,6 +71,13 @@ const NAMES: Readonly<Record<EventName, true>> = {
   jobFail: true,
   jobPermanentlyFail: true,
   jobInterrupted: true,
+  localQueueInit: true,
+  localQueueSetMode: true,
+  localQueueGetJobsComplete: true,
+  localQueueReturnJobs: true,
+  localQueueRefetchDelayStart: true,
+  localQueueRefetchDelayAbort: true,
+  localQueueRefetchDelayExpired: true,
   jobReleaseRefused: true,
   workerError: true,
 };

@@ -1,9 +1,6 @@
-import type { Duration } from "../runtime/duration.ts";
 import type { JobContext } from "./execute/context.ts";
 import type { Directive } from "./directive.ts";
-import type { JobSpec } from "./job.ts";
-import type { RetryPolicy } from "./retry.ts";
-import type { PayloadSchema } from "./schema.ts";
+import type { BatchTaskDeclaration, TaskDeclaration } from "./task-declaration.ts";
 
 /** What a handler may return: nothing, or `snooze(…)` or `cancel(…)`. Other values are ignored. */
 export type HandlerResult = Directive | void | undefined;
@@ -11,29 +8,16 @@ export type HandlerResult = Directive | void | undefined;
 /** One entry an item of a batch, in order: an `Error` or a rejected promise is a failed item. */
 export type BatchResult = readonly unknown[] | HandlerResult;
 
-/** What every kind of task can say about its jobs. */
-export interface TaskOptions<Payload> {
-  /** The name under which jobs are stored. 1 to 128 characters. */
-  readonly identifier: string;
-  /** Used for what an add leaves out. */
-  readonly defaults?: JobSpec | ((payload: Payload) => JobSpec);
-  /** When a failed job runs again. */
-  readonly retry?: RetryPolicy;
-  /** Aborts the handler's signal and fails the attempt after this time. Default: none. */
-  readonly timeout?: Duration;
-}
-
 /** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
-export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskOptions<Input> {
-  readonly kind: "single";
-  readonly payload?: PayloadSchema<Input, Output>;
+export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {
   run(payload: Output, context: JobContext<State>): HandlerResult | Promise<HandlerResult>;
 }
 
 /** A task whose jobs have an array as payload. */
-export interface BatchTask<Input = unknown, Output = Input, State = unknown> extends TaskOptions<readonly Input[]> {
-  readonly kind: "batch";
-  readonly item?: PayloadSchema<Input, Output>;
+export interface BatchTask<Input = unknown, Output = Input, State = unknown> extends BatchTaskDeclaration<
+  Input,
+  Output
+> {
   runBatch(items: Output[], context: JobContext<State>): BatchResult | Promise<BatchResult>;
 }
 

@@ -60,6 +60,9 @@ export interface Driver extends Executor {
   /**
    * Runs `work` inside of a transaction (read committed), on one connection.
    * Commits when it resolves, rolls back when it rejects, and passes both on.
+   * Rejects, too, with the error of a statement that failed and that `work`
+   * swallowed: PostgreSQL then rolls back. Statements that come after the end
+   * reject with `HOWDAH_TRANSACTION_ENDED`.
    */
   transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>;
   /**
@@ -67,6 +70,9 @@ export interface Driver extends Executor {
    * the first time or when `close` is called; a first failure to connect rejects.
    */
   listen(channels: readonly string[], handlers: ListenHandlers): Promise<Listening>;
-  /** Waits for statements under way, then closes what this driver opened itself. */
+  /**
+   * Waits for statements under way, then closes what this driver opened itself.
+   * Everything afterwards rejects with `HOWDAH_CLIENT_CLOSED`. Closing twice is fine.
+   */
   close(): Promise<void>;
 }

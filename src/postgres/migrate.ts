@@ -28,6 +28,7 @@ export interface MigrateOptions {
   readonly lockTimeoutMs?: number;
   /** How often it tries. Default 40. */
   readonly attempts?: number;
+  /** The source of time for the rests between tries. Default: the machine's. */
   readonly clock?: Clock;
 }
 
@@ -45,11 +46,12 @@ const OLDEST_SERVER = 140_000;
 /** The most time that one migration may take; a table of millions of rows may be rewritten. */
 const MIGRATION_TIMEOUT_MS = 3_600_000;
 
-/**
- * Worth another try: a lock or a deadlock, or somebody else who created the
- * same object at the same moment without our lock.
- */
-const CLASHES = new Set(["55P03", "40P01", "40001", "23505", "42P06", "42P07", "42710"]);
+/** Somebody uses what the migration needs: worth as many tries as were asked for. */
+const LOCKED = new Set(["55P03", "40P01", "40001"]);
+
+/** Somebody without our lock created the same object at the same moment: the next try finds it, or never will. */
+const CLASHES = new Set(["23505", "42P06", "42P07", "42710"]);
+const CLASH_ATTEMPTS = 3;
 
 const RETRY = { firstMs: 100, maxMs: 2_000 };
 
@@ -100,15 +102,21 @@ function checkState({ foreign, revision }: SchemaState, { schema, migrations = r
 
 /** Applies a migration unless somebody else just has. True when it was applied here. */
 async function applyOnce(migration: Migration, options: MigrateOptions): Promise<boolean> {
-  const { driver, schema, clock = systemClock, attempts = 40 } = options;
+  const { driver, schema, clock = systemClock } = options;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await driver.transaction((transaction) => apply(transaction, migration, options));
     } catch (error) {
-      if (attempt >= attempts || !CLASHES.has(sqlStateOf(error) ?? "")) throw await forbiddenFor(driver, schema, error);
+      if (attempt >= attemptsAfter(error, options)) throw await forbiddenFor(driver, schema, error);
       await clock.sleep(backoffMs(RETRY, attempt));
     }
   }
+}
+
+function attemptsAfter(error: unknown, { attempts = 40 }: MigrateOptions): number {
+  const state = sqlStateOf(error) ?? "";
+  if (LOCKED.has(state)) return attempts;
+  return CLASHES.has(state) ? CLASH_ATTEMPTS : 1;
 }
 
 async function apply(transaction: Executor, migration: Migration, options: MigrateOptions): Promise<boolean> {
@@ -130,7 +138,15 @@ async function apply(transaction: Executor, migration: Migration, options: Migra
 }
 
 function render(sql: string, schema: Schema): string {
-  return sql.replace(/:"schema"|:'schema'/g, (found) => (found === ':"schema"' ? schema.quoted : schema.literal));
+  // A name may hold what the bodies of functions are quoted with.
+  let quote = "$$";
+  for (let n = 0; schema.name.includes(quote); n += 1) quote = `$body${n}$`;
+  const replacements: Readonly<Record<string, string>> = {
+    ':"schema"': schema.quoted,
+    ":'schema'": schema.literal,
+    $$: quote,
+  };
+  return sql.replace(/:"schema"|:'schema'|\$\$/g, (found) => replacements[found] ?? found);
 }
 
 function settings(lockTimeoutMs: number, timeoutMs: number): string {

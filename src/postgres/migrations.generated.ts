@@ -307,7 +307,8 @@ begin
 
   -- In repeatable read, a row that this transaction sees may have been cleaned
   -- up since its snapshot. Inserting it once more under its old id does nothing
-  -- while it is there, and puts it back when it is gone.
+  -- while it is there, and puts it back when it is gone. In that case the
+  -- transaction sees both, which is why every look-up of an id has a limit.
   if current_setting('transaction_isolation') <> 'read committed' then
     insert into :"schema"._private_tasks (id, identifier) overriding system value
     select task.id, task.identifier from :"schema"._private_tasks as task
@@ -395,8 +396,8 @@ begin
   insert into :"schema"._private_jobs as job
     (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags)
   select
-    task.id,
-    queue.id,
+    (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
+    (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
     case
       when json_typeof(stored.payload) = 'array' and json_typeof(spec.payload) = 'array'
       then :"schema"._howdah_merge_v1(stored.payload, spec.payload)
@@ -414,8 +415,6 @@ begin
     identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes
   ) with ordinality
     as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, position)
-  left join :"schema"._private_tasks as task on task.identifier = spec.identifier
-  left join :"schema"._private_job_queues as queue on queue.queue_name = spec.queue_name
   left join :"schema"._private_jobs as stored on stored.key = spec.key
   order by spec.position
   on conflict (key) do update set
@@ -512,8 +511,8 @@ begin
   return query
   insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
   select
-    task.id,
-    queue.id,
+    (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
+    (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
     coalesce(spec.payload, '{}'),
     coalesce(spec.priority, 0),
     coalesce(spec.run_at, now()),
@@ -521,14 +520,12 @@ begin
     spec.flags
   from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets) with ordinality
     as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, position)
-  left join :"schema"._private_tasks as task on task.identifier = spec.identifier
-  left join :"schema"._private_job_queues as queue on queue.queue_name = spec.queue_name
   order by spec.position
   returning *;
 
   if notify then
     perform :"schema"._howdah_notify_v1(
-      sum(due.jobs)::bigint, min(due.run_at), array_agg(queue.id) filter (where queue.id is not null)
+      sum(due.jobs)::bigint, min(due.run_at), array_agg(distinct queue.id) filter (where queue.id is not null)
     )
     from (
       select spec.queue_name, count(*) as jobs, min(coalesce(spec.run_at, now())) as run_at
@@ -608,10 +605,15 @@ begin
 
   insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
   values (
-    (select task.id from :"schema"._private_tasks as task where task.identifier = _howdah_add_job_v1.identifier),
+    (
+      select task.id from :"schema"._private_tasks as task
+      where task.identifier = _howdah_add_job_v1.identifier
+      limit 1
+    ),
     (
       select queue.id from :"schema"._private_job_queues as queue
       where queue.queue_name = _howdah_add_job_v1.queue_name
+      limit 1
     ),
     coalesce(payload, '{}'),
     coalesce(priority, 0),
@@ -1169,6 +1171,8 @@ $$;
 --                              become due
 --   window_after               look through all queues from this id on when the
 --                              rest was not enough; -1: from anywhere; null: do not
+--   most_queues                look no further than for so many queues, so that
+--                              chains become longer instead; null: \`quantity\`
 --
 -- Answers, told apart by \`kind\`:
 --   j   a claimed job
@@ -1189,7 +1193,8 @@ $$;
 create function :"schema"._howdah_claim_v1(
   worker text, quantity integer, tasks integer[], forbidden text[],
   levels integer[], floor_ats bigint[], floor_ids bigint[],
-  queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer
+  queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer,
+  most_queues integer default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -1211,6 +1216,7 @@ declare
   settled constant timestamptz := now() - interval '200 milliseconds';
   claimed_at constant timestamptz := now();
   remaining integer := quantity;
+  enough constant integer := least(quantity, coalesce(most_queues, quantity));
   heads :"schema"._howdah_head[] := '{}';
   taken integer := 0;
   seen integer[] := '{}';
@@ -1224,7 +1230,7 @@ declare
   window_start integer := window_after;
   window_end integer;
   window_wrapped boolean := false;
-  window_size integer := greatest(16, quantity);
+  window_size integer := greatest(16, enough);
   level smallint;
   level_index integer := 1;
   level_count constant integer := coalesce(cardinality(levels), 0);
@@ -1246,7 +1252,7 @@ begin
   end if;
 
   for turn in 1..5 loop
-    exit when cardinality(heads) >= quantity;
+    exit when cardinality(heads) >= enough;
     select array_agg(due.job_queue_id), array_agg(due.run_at), array_agg(due.id)
     into candidates, due_ats, due_ids
     from (
@@ -1255,7 +1261,7 @@ begin
       where jobs.job_queue_id is not null and not jobs._howdah_exhausted
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (due_position, due_position_id)
       order by jobs.run_at, jobs.id
-      limit greatest(200, 2 * quantity)
+      limit greatest(200, 2 * enough)
     ) as due;
     due_count := coalesce(cardinality(candidates), 0);
     exit when due_count = 0;
@@ -1266,10 +1272,10 @@ begin
       heads := heads || coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
       seen := seen || candidates;
     end if;
-    exit when due_count < greatest(200, 2 * quantity);
+    exit when due_count < greatest(200, 2 * enough);
   end loop;
 
-  if window_after is not null and cardinality(heads) < quantity then
+  if window_after is not null and cardinality(heads) < enough then
     window_started := clock_timestamp();
     if window_after < 0 then
       select floor(random() * jobs.job_queue_id)::integer into window_start
@@ -1280,7 +1286,7 @@ begin
     end if;
     window_end := window_start;
     -- Until enough is found, the circle is closed, or the time is used up.
-    while cardinality(heads) < quantity and clock_timestamp() - window_started < interval '5 milliseconds' loop
+    while cardinality(heads) < enough and clock_timestamp() - window_started < interval '5 milliseconds' loop
       candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
       if candidates is null then
         exit when window_wrapped or window_start = 0;

@@ -7,8 +7,8 @@ import { forbiddenFor } from "./schema-rights.ts";
 /** The table in which a migration is noted once it is done. */
 export const LEDGER = "_howdah_migrations";
 
-/** The revision that this release works with: the id of its last migration. */
-export const LATEST_REVISION = migrations.at(-1)?.id ?? 0;
+/** The revision that this release works with. */
+const LATEST_REVISION = migrations.at(-1)?.id ?? 0;
 
 /** What is found where the schema should be. */
 export interface SchemaState {

@@ -3,17 +3,17 @@ import { isHowdahError } from "../errors.ts";
 /** How far `cause` is followed; wrappers of database libraries are one or two deep. */
 const MAX_CAUSES = 5;
 
-/** Codes of Node.js and of client libraries that mean: there was no connection, or it ended. */
-const CONNECTION_CODES = new Set([
-  ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "EHOSTDOWN"],
-  ...["ENETUNREACH", "ENETDOWN", "ENETRESET", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN", "ENOENT"],
-  ...["CONNECTION_CLOSED", "CONNECTION_ENDED", "CONNECTION_DESTROYED", "CONNECT_TIMEOUT"],
-]);
+/** Codes of Node.js and of client libraries that only occur before anything was sent. */
+const NEVER_CONNECTED_CODES = new Set(
+  "ECONNREFUSED EHOSTDOWN EADDRNOTAVAIL ENOTFOUND EAI_AGAIN ENOENT CONNECT_TIMEOUT".split(" "),
+);
 
-/** Of these, the ones that only occur before anything was sent. */
-const NEVER_CONNECTED_CODES = new Set([
-  ...["ECONNREFUSED", "EHOSTDOWN", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN", "ENOENT", "CONNECT_TIMEOUT"],
-]);
+/** Those of a connection that may have been lost while a statement was under way. */
+const CONNECTION_CODES = new Set(
+  "ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH ENETDOWN ENETRESET CONNECTION_CLOSED CONNECTION_ENDED CONNECTION_DESTROYED".split(
+    " ",
+  ),
+);
 
 /** `pg` has no codes for these. */
 const CONNECTION_MESSAGES = /^Connection terminated|^Client .* is not queryable$/;
@@ -21,11 +21,12 @@ const CONNECTION_MESSAGES = /^Connection terminated|^Client .* is not queryable$
 /** Connection errors, rollbacks to be repeated, lack of resources, trouble of the operating system. */
 const TRANSIENT_CLASSES = new Set(["08", "40", "53", "58"]);
 
-const TRANSIENT_STATES = new Set([
-  ...["55P03", "57014"], // a lock or a statement timed out
-  ...["57P01", "57P02", "57P03", "57P05", "25P03"], // the server or the session ended, or the server is not up yet
-  "25006", // read only: a standby that is about to be promoted, or a primary that no longer is one
-]);
+/**
+ * A lock or a statement timed out (55P03, 57014); the server or the session
+ * ended, or the server is not up yet (57P01 to 57P03, 57P05, 25P03); a standby
+ * that is about to be promoted, or a primary that no longer is one (25006).
+ */
+const TRANSIENT_STATES = new Set(["55P03", "57014", "57P01", "57P02", "57P03", "57P05", "25P03", "25006"]);
 
 /** The statement may have committed: the session ended while it was under way, or the server says so itself. */
 const UNKNOWN_STATES = new Set(["08000", "08003", "08006", "08007", "40003", "57P01", "57P02"]);
@@ -45,7 +46,7 @@ export function sqlStateOf(error: unknown): string | undefined {
 export function isTransient(error: unknown): boolean {
   if (isUnreachable(error) || isUnknownOutcome(error)) return true;
   const state = sqlStateOf(error);
-  if (state === undefined) return hasCode(error, CONNECTION_CODES) || hasConnectionMessage(error);
+  if (state === undefined) return hasCode(error, NEVER_CONNECTED_CODES);
   return TRANSIENT_CLASSES.has(state.slice(0, 2)) || TRANSIENT_STATES.has(state);
 }
 
@@ -55,7 +56,7 @@ export function isUnknownOutcome(error: unknown): boolean {
   if (isHowdahError(error, "HOWDAH_CONNECTION_LOST") || isHowdahError(error, "HOWDAH_QUERY_TIMEOUT")) return true;
   const state = sqlStateOf(error);
   if (state !== undefined) return UNKNOWN_STATES.has(state);
-  return hasConnectionMessage(error) || (hasCode(error, CONNECTION_CODES) && !hasCode(error, NEVER_CONNECTED_CODES));
+  return hasCode(error, CONNECTION_CODES) || hasConnectionMessage(error);
 }
 
 /** True when the values of the statement are at fault: bad data, a constraint, or a limit of the server (classes 22, 23, 54). */

@@ -17,8 +17,11 @@ export interface BatcherOptions<T> {
   /** Told of a write that failed. Its items are not written again: trying again is up to `write`. */
   onError(error: unknown, items: readonly T[]): void;
   readonly clock: Clock;
-  /** How long the first item waits for more. Default 0: until the end of the turn. */
-  readonly delayMs?: number;
+  /**
+   * How long an item waits for more; the shortest wait of its items counts for
+   * the batch. Default 0: until the end of the turn.
+   */
+  readonly delayMs?: number | ((item: T) => number);
   /** The most items of one write; so many do not wait any longer. Default: no limit. */
   readonly maxItems?: number;
 }
@@ -41,12 +44,14 @@ export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
 
 class NaturalBatcher<T> implements Batcher<T> {
   readonly #options: BatcherOptions<T>;
-  readonly #delayMs: number;
+  readonly #delayMs: number | ((item: T) => number);
   readonly #maxItems: number;
   /** One function for all turns, so that adding makes no closure. */
   readonly #ripen = (): void => this.#becomeRipe();
   #waiting: T[] = [];
   #ripe = false;
+  /** When the waiting items are to be written, by the monotonic clock. */
+  #ripeAt = Number.POSITIVE_INFINITY;
   #timer: Timer | undefined;
   #running = false;
   #write: Promise<void> = Promise.resolve();
@@ -68,7 +73,7 @@ class NaturalBatcher<T> implements Batcher<T> {
     const count = this.#waiting.push(item);
     if (this.#ripe) return;
     if (count >= this.#maxItems) this.#becomeRipe();
-    else if (count === 1) this.#startWaiting();
+    else if (count === 1 || typeof this.#delayMs === "function") this.#startWaiting(item);
   }
 
   async flush(): Promise<void> {
@@ -79,8 +84,14 @@ class NaturalBatcher<T> implements Batcher<T> {
     }
   }
 
-  #startWaiting(): void {
-    if (this.#delayMs > 0) this.#timer = this.#options.clock.setTimer(this.#delayMs, this.#ripen);
+  #startWaiting(item: T): void {
+    const delayMs = typeof this.#delayMs === "function" ? this.#delayMs(item) : this.#delayMs;
+    const ripeAt = delayMs > 0 ? this.#options.clock.monotonic() + delayMs : 0;
+    if (ripeAt >= this.#ripeAt) return;
+    this.#ripeAt = ripeAt;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (delayMs > 0) this.#timer = this.#options.clock.setTimer(delayMs, this.#ripen);
     // The next tick comes when all promises of this turn have settled, so whatever they add goes along.
     else process.nextTick(this.#ripen);
   }
@@ -88,6 +99,7 @@ class NaturalBatcher<T> implements Batcher<T> {
   #becomeRipe(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#ripeAt = Number.POSITIVE_INFINITY;
     // A tick of a batch that was flushed meanwhile may find nothing, or the next batch: writing that one is not too early.
     if (this.#waiting.length === 0) return;
     this.#ripe = true;

@@ -1,4 +1,4 @@
-import { clientOver } from "../client/client.ts";
+import { clientOver } from "../client/create-client.ts";
 import { openConnection, schemaNameOf } from "../client/connection.ts";
 import { HowdahError } from "../errors.ts";
 import type { EventName } from "../hooks/events.ts";
@@ -70,17 +70,19 @@ async function build(ground: Ground): Promise<Worker> {
   const client = clientOver({ driver, schema, logger, clock });
   const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
   await stored.register();
+  const localQueue = usableLocalQueue(read, logger);
   const worker = assembleWorker({
     ...{ id, client, hooks, logger, clock, reporter, close },
     description: {
       ...{ worker: id, database: target, schema: schema.name, tasks: tasks.identifiers.join(",") },
-      ...{ concurrency: read.concurrency, source: "direct" },
+      ...{ concurrency: read.concurrency, source: localQueue ? "local queue" : "direct" },
     },
     osSignals: read.shutdown.osSignals,
     signal: read.shutdown.signal,
-    createEngine(maxJobs) {
+    createEngine({ once, maxJobs }) {
       const engine = new Engine({
-        ...{ clock, tasks, reporter, maxJobs, workerId: id },
+        ...{ clock, tasks, reporter, hooks, maxJobs, workerId: id },
+        localQueue: once ? undefined : localQueue,
         claim: createClaim(driver, schema),
         release: createRelease(driver, schema),
         taskIdentifiers: () => stored.identifiersById,
@@ -88,7 +90,9 @@ async function build(ground: Ground): Promise<Worker> {
         surroundings: { logger, state: read.state, executor: driver, client },
         concurrency: read.concurrency,
         pollIntervalMs: read.pollIntervalMs,
-        forbiddenFlags: read.forbiddenFlags,
+        forbiddenFlags: read.forbiddenFlags ?? [],
+        completeDelayMs: read.completeJobBatchDelayMs,
+        failDelayMs: read.failJobBatchDelayMs,
         gracePeriodMs: read.shutdown.gracePeriodMs,
         abortPeriodMs: read.shutdown.abortPeriodMs,
         interruptedRetryMs: read.shutdown.interruptedJobRetryDelayMs,
@@ -126,6 +130,13 @@ function readTasks({ tasks }: ReadWorkerOptions, logger: Logger): TaskRegistry {
         error: errorMessage(error),
       }),
   });
+}
+
+/** A cached job was fetched with the flags of then, so a worker with forbidden flags has no cache. */
+function usableLocalQueue({ localQueue, forbiddenFlags = [] }: ReadWorkerOptions, logger: Logger) {
+  if (!localQueue || (typeof forbiddenFlags !== "function" && forbiddenFlags.length === 0)) return localQueue;
+  logger.warning("The local queue is off because this worker has forbidden flags");
+  return undefined;
 }
 
 function register({ hooks: observers = {}, plugins }: ReadWorkerOptions, hooks: HookEmitter): void {

@@ -1,8 +1,13 @@
 import { HowdahError } from "../errors.ts";
-import { Claimer } from "../job/claim/claimer.ts";
+import type { HookEmitter } from "../hooks/hooks.ts";
+import { Claimer, type ForbiddenFlags } from "../job/claim/claimer.ts";
 import { DirectSource } from "../job/claim/direct-source.ts";
+import { ChainPace } from "../job/claim/local-queue/chain-pace.ts";
+import { LocalQueues } from "../job/claim/local-queue/local-queues.ts";
+import type { LocalQueueSettings } from "../job/claim/local-queue/options.ts";
 import type { Source } from "../job/claim/source.ts";
 import type { Chain } from "../job/chain.ts";
+import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Surroundings } from "../job/execute/execution.ts";
 import { Slots } from "../job/execute/slots.ts";
 import { Releaser } from "../job/release/releaser.ts";
@@ -25,15 +30,23 @@ export interface EngineParts {
   readonly tasksGone: () => void;
   readonly surroundings: Surroundings;
   readonly reporter: Reporter;
+  readonly hooks: HookEmitter;
+  /** `undefined` to claim directly. */
+  readonly localQueue: LocalQueueSettings | undefined;
   readonly concurrency: number;
   readonly pollIntervalMs: number;
-  readonly forbiddenFlags: readonly string[];
+  readonly forbiddenFlags: ForbiddenFlags;
+  readonly completeDelayMs: number;
+  readonly failDelayMs: number;
   readonly gracePeriodMs: number;
   readonly abortPeriodMs: number;
   readonly interruptedRetryMs: number;
   /** The most jobs to claim in all. */
   readonly maxJobs: number;
 }
+
+/** How many named queues a fetch looks for: some slots will want a second one before the next fetch is there. */
+const QUEUES_PER_SLOT = 2;
 
 /**
  * Claim, execute and release, wired together for one run of a worker:
@@ -46,6 +59,7 @@ export class Engine {
   readonly releaser: Releaser;
   readonly claimer: Claimer;
   readonly #parts: EngineParts;
+  readonly #pace = new ChainPace();
   #taken = 0;
   /** Called whenever the engine may have come to rest. */
   #rested: (() => void) | undefined;
@@ -53,29 +67,23 @@ export class Engine {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     const { clock, reporter, workerId } = parts;
-    this.claimer = new Claimer({ ...parts, workerId: () => workerId });
-    this.source = new DirectSource({
-      claimer: this.claimer,
-      clock,
-      pollIntervalMs: parts.pollIntervalMs,
-      room: () => Math.min(this.slots.free, parts.maxJobs - this.#taken),
-      available: () => this.slots.fill(),
-      drained: () => this.#rested?.(),
-      failed: (error, { failures }) => {
-        if (failures === 1) reporter.failure(workerId, "claim jobs", error);
-      },
-    });
+    this.claimer = new Claimer({ ...parts, workerId: () => workerId, claimed: (jobs) => reporter.fetched(jobs) });
+    this.source = parts.localQueue ? this.#createLocalQueues(parts.localQueue) : this.#createDirectSource();
     this.slots = new Slots({
       ...parts,
       take: () => this.#take(),
       started: (job) => reporter.started(job),
-      ended: (job, outcome, end) => this.releaser.add({ job, outcome, ...end }),
+      ended: (job, outcome, end) => {
+        this.#pace.note(end.durationMs);
+        this.releaser.add({ job, outcome, ...end });
+      },
       settledLate: (job) => void this.releaser.endChain(job),
       idle: () => this.#rested?.(),
     });
     this.releaser = new Releaser({
-      release: parts.release,
-      clock,
+      ...{ release: parts.release, clock },
+      completeDelayMs: parts.completeDelayMs,
+      failDelayMs: parts.failDelayMs,
       listener: {
         released: (ending, runAt) => reporter.released(ending, runAt),
         refused: (ending) => reporter.refused(ending),
@@ -114,13 +122,44 @@ export class Engine {
    */
   async stop(): Promise<{ readonly abandoned: number; readonly unwritten: number }> {
     const { gracePeriodMs, abortPeriodMs } = this.#parts;
-    this.slots.pause();
-    this.#giveBack(await this.source.stop());
+    // The rest of a chain at work; its queue stays locked until the job that runs has ended.
+    this.#giveBack(this.slots.pause(), false);
+    for (const chain of await this.source.stop()) this.#giveBack(chain.cut(), true);
     await this.#idleWithin(gracePeriodMs);
     this.slots.abort(new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "The worker is shutting down."));
     await this.#idleWithin(abortPeriodMs);
     const abandoned = this.slots.abandon();
     return { abandoned, unwritten: await this.#flushWithin(gracePeriodMs) };
+  }
+
+  #createDirectSource(): Source {
+    const { clock, pollIntervalMs, maxJobs } = this.#parts;
+    return new DirectSource({
+      ...{ claimer: this.claimer, clock, pollIntervalMs },
+      room: () => Math.min(this.slots.free, maxJobs - this.#taken),
+      available: () => this.slots.fill(),
+      drained: () => this.#rested?.(),
+      failed: (error, { failures }) => this.#claimFailed(error, failures),
+    });
+  }
+
+  #createLocalQueues(settings: LocalQueueSettings): Source {
+    const { clock, pollIntervalMs, workerId, hooks, concurrency } = this.#parts;
+    return new LocalQueues(
+      {
+        ...{ settings, claimer: this.claimer, pace: this.#pace, clock, pollIntervalMs, workerId, hooks },
+        mostQueues: QUEUES_PER_SLOT * concurrency,
+        random: Math.random,
+        available: () => this.slots.fill(),
+        giveBack: (jobs, endsChain) => this.#giveBack(jobs, endsChain),
+        failed: (error, failures) => this.#claimFailed(error, failures),
+      },
+      concurrency,
+    );
+  }
+
+  #claimFailed(error: unknown, failures: number): void {
+    if (failures === 1) this.#parts.reporter.failure(this.#parts.workerId, "claim jobs", error);
   }
 
   get #isAtRest(): boolean {
@@ -131,18 +170,15 @@ export class Engine {
   #take(): Chain | undefined {
     const chain = this.source.take();
     if (chain) {
-      this.#taken += chain.jobs.length;
-      for (const job of chain.jobs) this.#parts.reporter.fetched(job);
+      this.#taken += chain.waiting;
     }
     return chain;
   }
 
-  #giveBack(chains: readonly Chain[]): void {
-    for (const { jobs } of chains) {
-      for (const [place, job] of jobs.entries()) {
-        const endsChain = place === jobs.length - 1;
-        this.releaser.add({ job, outcome: { kind: "returned" }, durationMs: 0, endsChain });
-      }
+  #giveBack(jobs: readonly ClaimedJob[], endsChain: boolean): void {
+    for (const job of jobs) {
+      const isLast = job === jobs.at(-1);
+      this.releaser.add({ job, outcome: { kind: "returned" }, durationMs: 0, endsChain: endsChain && isLast });
     }
   }
 

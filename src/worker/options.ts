@@ -3,12 +3,14 @@ import { CONNECTION_OPTIONS, type ConnectionOptions } from "../client/connection
 import type { EventName } from "../hooks/events.ts";
 import type { HookHandler } from "../hooks/hooks.ts";
 import type { Plugin } from "../hooks/plugin.ts";
+import type { ForbiddenFlags } from "../job/claim/claimer.ts";
+import { checkLocalQueue, LOCAL_QUEUE, type LocalQueueOptions } from "../job/claim/local-queue/options.ts";
 import type { AnyTask } from "../job/task.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { boolean, custom, duration, integer, list, nested, object, required, string } from "../runtime/option-kinds.ts";
-import { readOptions, type OptionsOf } from "../runtime/options.ts";
+import { readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
 
 /** How a worker ends. */
 export interface ShutdownOptions {
@@ -32,8 +34,18 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly concurrency?: number;
   /** How often to look for jobs that nobody announced. Default 1s. */
   readonly pollInterval?: Duration;
-  /** Leaves jobs alone that carry one of these flags. */
-  readonly forbiddenFlags?: readonly string[];
+  /**
+   * Claims jobs in batches and holds them in memory until a slot is free, for
+   * many small jobs. `true` for the defaults. Default: off. A worker with
+   * forbidden flags claims directly all the same.
+   */
+  readonly localQueue?: boolean | LocalQueueOptions;
+  /** Leaves jobs alone that carry one of these flags. A function is asked before each claim. */
+  readonly forbiddenFlags?: ForbiddenFlags;
+  /** Collects completed jobs for so long before they are deleted. Default: only while a statement is under way. */
+  readonly completeJobBatchDelay?: Duration;
+  /** Collects failed jobs for so long before they are written. Default: only while a statement is under way. */
+  readonly failJobBatchDelay?: Duration;
   /** Listens for new jobs. Off, they are found by polling only. Default true. */
   readonly useNotificationDelivery?: boolean;
   /** Listens here instead, when `connectionString` leads through a transaction pooler. */
@@ -55,7 +67,10 @@ const SHAPE = {
   tasks: custom<readonly AnyTask[]>((given) => given as readonly AnyTask[]),
   concurrency: integer({ min: 1, default: availableCores() }),
   pollInterval: duration({ min: 1, default: "1s" }),
-  forbiddenFlags: list(required(string({ maxLength: 128 }))),
+  localQueue: LOCAL_QUEUE,
+  forbiddenFlags: custom<ForbiddenFlags>(readForbiddenFlags),
+  completeJobBatchDelay: duration({ default: 0 }),
+  failJobBatchDelay: duration({ default: 0 }),
   useNotificationDelivery: boolean({ default: true }),
   listenConnectionString: string(),
   state: custom((given) => given),
@@ -77,7 +92,15 @@ export type ReadWorkerOptions = OptionsOf<typeof SHAPE>;
 
 /** Checks worker options and fills in defaults. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
 export function readWorkerOptions(options: WorkerOptions): ReadWorkerOptions {
-  return readOptions("worker", options, SHAPE);
+  const read = readOptions("worker", options, SHAPE);
+  if (read.localQueue) checkLocalQueue(read.localQueue, read.pollIntervalMs);
+  return read;
+}
+
+const FLAGS = list(required(string({ maxLength: 128 })));
+
+function readForbiddenFlags(given: unknown, place: OptionPlace): ForbiddenFlags {
+  return typeof given === "function" ? (given as ForbiddenFlags) : FLAGS.read(given, place);
 }
 
 function availableCores(): number {

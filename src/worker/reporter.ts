@@ -30,9 +30,10 @@ export class Reporter {
     return { completed: this.#completed, failed: this.#failed, snoozed: this.#snoozed };
   }
 
-  /** A job was claimed. */
-  fetched(job: ClaimedJob): void {
-    if (this.#hooks.has("jobFetch")) this.#hooks.emit("jobFetch", { workerId: job.lockedBy, job });
+  /** Jobs were claimed. */
+  fetched(jobs: readonly ClaimedJob[]): void {
+    if (!this.#hooks.has("jobFetch")) return;
+    for (const job of jobs) this.#hooks.emit("jobFetch", { workerId: job.lockedBy, job });
   }
 
   /** A handler is about to be called. */

@@ -66,7 +66,7 @@ export interface WorkerParts {
   readonly description: Readonly<Record<string, unknown>>;
   readonly osSignals: boolean;
   readonly signal: AbortSignal | undefined;
-  createEngine(maxJobs: number): Engine;
+  createEngine(run: { readonly once: boolean; readonly maxJobs: number }): Engine;
   /** `undefined` for polling only. */
   startListener(engine: Engine): Listener | undefined;
   /** Something beside the jobs that goes on while the worker runs; returns its end. */
@@ -152,7 +152,7 @@ class HowdahWorker implements Worker {
   async #runUntilStopped(): Promise<void> {
     const { hooks, logger, description } = this.#parts;
     const stopWatching = this.#watchSignals();
-    const engine = this.#parts.createEngine(Number.POSITIVE_INFINITY);
+    const engine = this.#parts.createEngine({ once: false, maxJobs: Number.POSITIVE_INFINITY });
     const listener = this.#parts.startListener(engine);
     const endChores = this.#parts.startChores();
     logger.info("Worker started", description);
@@ -171,7 +171,7 @@ class HowdahWorker implements Worker {
     const { hooks, clock, reporter } = this.#parts;
     const before = reporter.tally;
     const stopWatching = this.#watchSignals();
-    const engine = this.#parts.createEngine(maxJobs);
+    const engine = this.#parts.createEngine({ once: true, maxJobs });
     const late = new AbortController();
     const timer = deadlineMs === undefined ? undefined : clock.setTimer(deadlineMs, () => late.abort());
     hooks.emit("workerStart", { workerId: this.id });

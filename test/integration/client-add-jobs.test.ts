@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Client, clientOver } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { clientOver } from "../../src/client/create-client.ts";
 import { defineTask } from "../../src/job/task.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
@@ -83,7 +84,8 @@ describe("addJobs", () => {
   it("stores ten thousand jobs in one statement (behaviours 21)", async () => {
     const jobs = await client.addJobs(
       Array.from({ length: 10_000 }, (_, index) => ({
-        ...{ task: typed, payload: { value: index } },
+        task: typed,
+        payload: { value: index },
         ...(index % 2 ? { spec: { queueName: `q${index % 100}` } } : {}),
       })),
     );
@@ -100,7 +102,8 @@ describe("addJobs", () => {
   it("refuses unsafe_dedupe (behaviours 52)", async () => {
     const jobs = [{ identifier: "t", spec: { jobKey: "k", jobKeyMode: "unsafe_dedupe" as const } }];
     await expect(client.addJobs(jobs)).rejects.toMatchObject({
-      ...{ code: "HOWDAH_JOB_KEY_MODE_UNSUPPORTED", message: /unsafe_dedupe/ },
+      code: "HOWDAH_JOB_KEY_MODE_UNSUPPORTED",
+      message: /unsafe_dedupe/,
     });
     expect(statements).toEqual([]);
   });
@@ -108,7 +111,8 @@ describe("addJobs", () => {
   it("refuses one key given twice, and says where", async () => {
     const jobs = ["a", "b", "a"].map((jobKey) => ({ identifier: "t", spec: { jobKey } }));
     await expect(client.addJobs(jobs)).rejects.toMatchObject({
-      ...{ code: "HOWDAH_JOB_KEY_DUPLICATE", message: /jobs\[0\] and jobs\[2\]/ },
+      code: "HOWDAH_JOB_KEY_DUPLICATE",
+      message: /jobs\[0\] and jobs\[2\]/,
     });
     expect(statements).toEqual([]);
   });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { type Client, clientOver } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { clientOver } from "../../src/client/create-client.ts";
 import { defineBatchTask, defineTask } from "../../src/job/task.ts";
 import { createTaskRegistry } from "../../src/job/task-registry.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
@@ -40,20 +41,40 @@ describe("a single add", () => {
     const job = await client.addJob("assert_jobs_work");
 
     expect(job).toMatchObject({
-      ...{ task: "assert_jobs_work", payload: {}, queueName: null, priority: 0, attempts: 0, maxAttempts: 25 },
-      ...{ lastError: null, jobKey: null, revision: 0, flags: [], lockedAt: null, lockedBy: null, state: "ready" },
+      task: "assert_jobs_work",
+      payload: {},
+      queueName: null,
+      priority: 0,
+      attempts: 0,
+      maxAttempts: 25,
+      lastError: null,
+      jobKey: null,
+      revision: 0,
+      flags: [],
+      lockedAt: null,
+      lockedBy: null,
+      state: "ready",
     });
     expect(await stored()).toEqual([expect.objectContaining({ task_identifier: "assert_jobs_work" })]);
   });
 
   it("returns the same job as reading it back does (behaviours 13)", async () => {
     const job = await client.addJob("round_trip", [1, "two"], {
-      ...{ queueName: "q", runAt: "2200-01-02T03:04:05.678Z", maxAttempts: 7, jobKey: "k", priority: -12 },
+      queueName: "q",
+      runAt: "2200-01-02T03:04:05.678Z",
+      maxAttempts: 7,
+      jobKey: "k",
+      priority: -12,
       flags: ["b", "a"],
     });
 
     expect(job).toEqual(await client.getJob(job.id));
-    expect(job).toMatchObject({ ...{ payload: [1, "two"], maxAttempts: 7, jobKey: "k", priority: -12 } });
+    expect(job).toMatchObject({
+      payload: [1, "two"],
+      maxAttempts: 7,
+      jobKey: "k",
+      priority: -12,
+    });
     expect(job.runAt).toEqual(new Date("2200-01-02T03:04:05.678Z"));
     expect(job.flags.toSorted()).toEqual(["a", "b"]);
     expect(job.state).toBe("scheduled");
@@ -134,7 +155,9 @@ describe("an add to a task", () => {
 
   it("fills up the spec with the defaults of the task, which may depend on the payload", async () => {
     expect(await client.addJob(mail, payload, { priority: 0, maxAttempts: undefined })).toMatchObject({
-      ...{ queueName: "mail:ada", priority: 0, maxAttempts: 3 },
+      queueName: "mail:ada",
+      priority: 0,
+      maxAttempts: 3,
     });
     const [job] = await client.addJobs([{ task: mail, payload, spec: { queueName: "other" } }]);
     expect(job).toMatchObject({ queueName: "other", priority: 5, maxAttempts: 3 });

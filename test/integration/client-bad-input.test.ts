@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Client, clientOver } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { clientOver } from "../../src/client/create-client.ts";
 import type { HowdahErrorCode } from "../../src/errors.ts";
 import type { JobSpec } from "../../src/job/job.ts";
 import { defineTask } from "../../src/job/task.ts";
@@ -158,7 +159,8 @@ describe("a client refuses, before anything is written,", () => {
     await expect(client.rescheduleJobs(["1"], { attempts: -1 })).rejects.toMatchObject(invalid);
     await expect(client.rescheduleJobs(["1"], { priority: 40_000 })).rejects.toMatchObject(invalid);
     await expect(client.rescheduleJobs(["1"], { runat: 1 } as never)).rejects.toMatchObject({
-      ...{ code: "HOWDAH_OPTION_UNKNOWN", message: /did you mean `runAt`/ },
+      code: "HOWDAH_OPTION_UNKNOWN",
+      message: /did you mean `runAt`/,
     });
     await expect(client.forceUnlockWorkers([""])).rejects.toMatchObject(invalid);
     await expect(client.removeJob("")).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
@@ -167,7 +169,8 @@ describe("a client refuses, before anything is written,", () => {
     await expect(client.listJobs({ after: "x" })).rejects.toMatchObject(invalid);
     await expect(client.listJobs({ state: "done" as never })).rejects.toMatchObject(invalid);
     await expect(client.cleanup(["everything" as never])).rejects.toMatchObject({
-      ...{ ...invalid, message: /permanentlyFailedJobs.*unusedTasks.*unusedQueues/ },
+      ...invalid,
+      message: /permanentlyFailedJobs.*unusedTasks.*unusedQueues/,
     });
     expect(statements).toBe(0);
   });

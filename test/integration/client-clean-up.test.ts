@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Client, clientOver } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { clientOver } from "../../src/client/create-client.ts";
 import { defineTask } from "../../src/job/task.ts";
 import { createTaskRegistry } from "../../src/job/task-registry.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
@@ -59,7 +60,10 @@ describe("cleanup", () => {
   it("keeps the tasks that the client was given (behaviours 108)", async () => {
     const known = defineTask({ identifier: "known", run() {} });
     const knowing = clientOver({
-      ...{ ...database, logger: silentLogger, tasks: createTaskRegistry([known]), keepTasks: ["kept"] },
+      ...database,
+      logger: silentLogger,
+      tasks: createTaskRegistry([known]),
+      keepTasks: ["kept"],
     });
     await knowing.completeJobs([(await knowing.addJob(known)).id]);
     for (const identifier of ["kept", "other"]) await client.completeJobs([(await client.addJob(identifier)).id]);
@@ -89,7 +93,9 @@ describe("cleanup", () => {
     await client.addJob("t", {}, { queueName: "q", maxAttempts: 1 });
     await database.sql("update howdah._private_jobs set attempts = 1");
     expect(await client.cleanup(["unusedQueues", "unusedTasks", "permanentlyFailedJobs"])).toEqual({
-      ...{ permanentlyFailedJobs: 1, unusedTasks: 1, unusedQueues: 1 },
+      permanentlyFailedJobs: 1,
+      unusedTasks: 1,
+      unusedQueues: 1,
     });
     expect([await tasks(), await queues()]).toEqual([[], []]);
   });
@@ -100,10 +106,12 @@ describe("cleanup", () => {
 
   it("refuses names that it does not know, and says which there are (behaviours S24)", async () => {
     await expect(client.cleanup(["gcJobQueues" as never])).rejects.toMatchObject({
-      ...{ code: "HOWDAH_OPTION_INVALID", message: /permanentlyFailedJobs.*unusedTasks.*unusedQueues/ },
+      code: "HOWDAH_OPTION_INVALID",
+      message: /permanentlyFailedJobs.*unusedTasks.*unusedQueues/,
     });
     await expect(client.cleanup([], { keepTask: ["x"] } as never)).rejects.toMatchObject({
-      ...{ code: "HOWDAH_OPTION_UNKNOWN", message: /did you mean `keepTasks`/ },
+      code: "HOWDAH_OPTION_UNKNOWN",
+      message: /did you mean `keepTasks`/,
     });
   });
 

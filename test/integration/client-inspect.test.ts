@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Client, clientOver } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { clientOver } from "../../src/client/create-client.ts";
 import type { JobListOptions } from "../../src/client/inspect.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";

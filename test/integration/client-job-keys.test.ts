@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Client, clientOver } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { clientOver } from "../../src/client/create-client.ts";
 import type { Job, JobSpec } from "../../src/job/job.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
@@ -31,7 +32,7 @@ const ways = {
       { identifier: task, payload, spec },
     ]);
     await database.sql("delete from howdah._private_jobs where payload::text = '\"untouched\"'");
-    return job as Job;
+    return job;
   },
 };
 

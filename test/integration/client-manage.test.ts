@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Client, clientOver } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { clientOver } from "../../src/client/create-client.ts";
 import type { Job } from "../../src/job/job.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
@@ -111,7 +112,8 @@ describe("forceUnlockWorkers", () => {
     const { jobs } = await client.listJobs();
     for (const [index, job] of jobs.slice(0, 9).entries()) {
       await database.sql("update howdah._private_jobs set locked_by = $2, locked_at = now() where id = $1", [
-        ...[job.id, `pool-${(index % 3) + 1}`],
+        job.id,
+        `pool-${(index % 3) + 1}`,
       ]);
     }
     await database.sql(`update howdah._private_job_queues set locked_at = now(),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Client, clientOver } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
+import { clientOver } from "../../src/client/create-client.ts";
 import type { Job } from "../../src/job/job.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
@@ -25,7 +26,7 @@ const ways = {
   addJob: (payload: unknown): Promise<Job> => client.addJob("task", payload),
   addJobs: async (payload: unknown): Promise<Job> => {
     const [, job] = await client.addJobs([{ identifier: "beside" }, { identifier: "task", payload }]);
-    return job as Job;
+    return job;
   },
 };
 

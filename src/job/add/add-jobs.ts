@@ -4,15 +4,14 @@ import { getJob } from "../../postgres/queries/list-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { Job } from "../job.ts";
 import { toJob } from "../row.ts";
-import type { TaskRegistry } from "../task-registry.ts";
-import type { JobEntry } from "./job-entry.ts";
+import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkBulkKeys } from "./job-key.ts";
 import { type PreparedJob, prepareJob } from "./prepare-job.ts";
 
 /** Where jobs go, and which tasks may be added. */
 export interface AddTarget extends JobStore {
   /** Without it any identifier may be added. */
-  readonly tasks?: TaskRegistry | undefined;
+  readonly tasks?: KnownTasks | undefined;
 }
 
 /**

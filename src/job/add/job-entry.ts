@@ -1,11 +1,11 @@
 import type { JobSpec } from "../job.ts";
-import type { AnyTask, BatchTask, Task } from "../task.ts";
+import type { AnyTaskDeclaration, BatchTaskDeclaration, TaskDeclaration } from "../task-declaration.ts";
 
 /** What an add to a task takes: its payload before the schema has turned it into the handler's, or its items. */
 export type PayloadOf<T> =
-  T extends BatchTask<infer Input, infer _Output, infer _State>
+  T extends BatchTaskDeclaration<infer Input, infer _Output>
     ? readonly Input[]
-    : T extends Task<infer Input, infer _Output, infer _State>
+    : T extends TaskDeclaration<infer Input, infer _Output>
       ? Input
       : unknown;
 
@@ -15,7 +15,7 @@ export type PayloadAndSpec<Payload> = {} extends Payload
   : [payload: Payload, spec?: JobSpec];
 
 /** A job to add, checked against its task by the compiler. */
-export type TaskJob<T extends AnyTask> = {
+export type TaskJob<T> = {
   readonly task: T;
   readonly identifier?: undefined;
   readonly spec?: JobSpec;
@@ -32,7 +32,13 @@ export interface RawJob {
 
 /** A job to add, before anything is checked. */
 export interface JobEntry {
-  readonly task: AnyTask | string;
+  readonly task: AnyTaskDeclaration | string;
   readonly payload: unknown;
   readonly spec: JobSpec | undefined;
+}
+
+/** The tasks that may be added. */
+export interface KnownTasks {
+  /** Throws `HOWDAH_TASK_UNKNOWN` for an identifier that is not among them. */
+  get(identifier: string): { readonly task: AnyTaskDeclaration };
 }

@@ -17,9 +17,7 @@ export interface CheckedSpec {
 }
 
 /** The keys of a {@link JobSpec}. */
-const SPEC_KEYS: readonly string[] = [
-  ...["queueName", "runAt", "maxAttempts", "jobKey", "jobKeyMode", "priority", "flags"],
-];
+const SPEC_KEYS: readonly string[] = ["queueName", "runAt", "maxAttempts", "jobKey", "jobKeyMode", "priority", "flags"];
 
 const JOB_KEY_MODES: readonly unknown[] = ["replace", "preserve_run_at", "unsafe_dedupe"];
 
@@ -31,8 +29,13 @@ const LARGEST = 32_767;
 export const MAX_LENGTH = { identifier: 128, queueName: 128, jobKey: 512 } as const;
 
 const NO_SPEC: CheckedSpec = {
-  ...{ queueName: null, runAt: null, maxAttempts: null, jobKey: null },
-  ...{ jobKeyMode: "replace", priority: null, flags: null },
+  queueName: null,
+  runAt: null,
+  maxAttempts: null,
+  jobKey: null,
+  jobKeyMode: "replace",
+  priority: null,
+  flags: null,
 };
 
 /**

@@ -2,9 +2,8 @@ import { HowdahError } from "../../errors.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import type { JobSpec } from "../job.ts";
 import { encodePayload, validatePayload } from "../payload.ts";
-import type { AnyTask } from "../task.ts";
-import type { TaskRegistry } from "../task-registry.ts";
-import type { JobEntry } from "./job-entry.ts";
+import type { AnyTaskDeclaration } from "../task-declaration.ts";
+import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkJobSpec, checkName, type CheckedSpec, MAX_LENGTH } from "./job-spec.ts";
 
 /** A job that may be stored: its task known, its payload valid and written as JSON, its spec checked. */
@@ -21,9 +20,11 @@ export interface PreparedJob extends CheckedSpec {
  * `HOWDAH_TASK_UNKNOWN`, `HOWDAH_BATCH_EMPTY`, `HOWDAH_PAYLOAD_INVALID`,
  * `HOWDAH_JOB_INVALID` or `HOWDAH_OPTION_UNKNOWN`.
  */
-export async function prepareJob(entry: JobEntry, tasks?: TaskRegistry, place = "job"): Promise<PreparedJob> {
+export async function prepareJob(entry: JobEntry, tasks?: KnownTasks, place = "job"): Promise<PreparedJob> {
   const identifier = checkName(typeof entry.task === "string" ? entry.task : entry.task?.identifier, {
-    ...{ name: "identifier", subject: place, max: MAX_LENGTH.identifier },
+    name: "identifier",
+    subject: place,
+    max: MAX_LENGTH.identifier,
   });
   const registered = tasks?.get(identifier).task;
   const task = typeof entry.task === "string" ? registered : entry.task;
@@ -37,7 +38,7 @@ export async function prepareJob(entry: JobEntry, tasks?: TaskRegistry, place = 
 }
 
 /** Accepts a payload only if the task's schema does; a batch has items, and each of them passes. */
-async function validate(task: AnyTask, payload: unknown, subject: string): Promise<void> {
+async function validate(task: AnyTaskDeclaration, payload: unknown, subject: string): Promise<void> {
   if (task.kind === "single") {
     if (task.payload) await validatePayload(task.payload, payload, `the payload of ${subject}`);
     return;
@@ -52,18 +53,21 @@ async function validate(task: AnyTask, payload: unknown, subject: string): Promi
   for (const [index, item] of payload.entries()) await validatePayload(task.item, item, `item ${index} of ${subject}`);
 }
 
-/** The error for a batch job without items. */
-export function emptyBatch(subject: string): HowdahError {
+function emptyBatch(subject: string): HowdahError {
   return new HowdahError("HOWDAH_BATCH_EMPTY", `Batch ${subject} has no items, so there would be nothing to run.`);
 }
 
-function withDefaults(spec: unknown, task: AnyTask | undefined, { payload, subject }: DefaultsInput): unknown {
+function withDefaults(
+  spec: JobSpec | undefined,
+  task: AnyTaskDeclaration | undefined,
+  { payload, subject }: DefaultsInput,
+): unknown {
   if (task?.defaults === undefined || (spec !== undefined && !isObject(spec))) return spec;
   const defaults = defaultsOf(task, payload, subject);
   const given = Object.entries(spec ?? {}).filter(([, value]) => value !== undefined);
   const { jobKeyMode, ...merged }: Record<string, unknown> = { ...defaults, ...Object.fromEntries(given) };
   // A default mode is for the adds that have a key; a mode of this very add without one is a mistake.
-  const modeIsMeant = merged["jobKey"] !== undefined || (spec as JobSpec | undefined)?.jobKeyMode !== undefined;
+  const modeIsMeant = merged["jobKey"] !== undefined || spec?.jobKeyMode !== undefined;
   return modeIsMeant ? { ...merged, jobKeyMode } : merged;
 }
 
@@ -72,7 +76,7 @@ interface DefaultsInput {
   readonly subject: string;
 }
 
-function defaultsOf(task: AnyTask, payload: unknown, subject: string): object {
+function defaultsOf(task: AnyTaskDeclaration, payload: unknown, subject: string): object {
   const { defaults } = task;
   let found: unknown = defaults;
   if (typeof defaults === "function") {

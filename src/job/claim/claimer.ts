@@ -6,6 +6,16 @@ import { ClaimedJob } from "../claimed-job.ts";
 import { Floors, type FloorTicket } from "./floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 
+/** How much a claim shall bring. */
+export interface Wanted {
+  /** The most jobs. */
+  readonly quantity: number;
+  /** The most jobs of one queue. */
+  readonly chainLength: number;
+  /** The most queues; with fewer of them chains are longer. */
+  readonly mostQueues: number;
+}
+
 /** What a claim brought. */
 export interface Claimed {
   readonly chains: readonly Chain[];
@@ -15,11 +25,18 @@ export interface Claimed {
 
 /** What a notification, or our own release, says about new work. */
 export interface Announcement {
+  /** How many jobs; left out when it is about queues that have become free. */
+  readonly count?: number | undefined;
   /** The earliest `run_at` in microseconds; left out when the sender did not say. */
   readonly at?: string | undefined;
   /** Queues that have jobs, or have become free. */
   readonly queueIds?: readonly number[] | undefined;
 }
+
+/** Flags whose jobs are left alone: a list, or a function that is asked before each claim. */
+export type ForbiddenFlags =
+  | readonly string[]
+  | (() => readonly string[] | null | undefined | Promise<readonly string[] | null | undefined>);
 
 /** What a claimer needs. */
 export interface ClaimerOptions {
@@ -31,7 +48,9 @@ export interface ClaimerOptions {
   readonly taskIdentifiers: () => ReadonlyMap<number, string>;
   /** A task id no longer exists: the tasks have to be registered again. */
   readonly tasksGone: () => void;
-  readonly forbiddenFlags: readonly string[];
+  readonly forbiddenFlags: ForbiddenFlags;
+  /** These jobs belong to the worker now. */
+  readonly claimed: (jobs: readonly ClaimedJob[]) => void;
   /** The shortest time between two scans of the head. */
   readonly pollIntervalMs: number;
 }
@@ -51,11 +70,13 @@ export class Claimer {
   readonly #floors = new Floors();
   readonly #queueIds = new Set<number>();
   readonly #window: QueueWindow;
+  #forbiddenFlags: readonly string[] = [];
   #headScanDueAt = 0;
   #headScannedAt: number;
 
   constructor(options: ClaimerOptions) {
     this.#options = options;
+    if (typeof options.forbiddenFlags !== "function") this.#forbiddenFlags = options.forbiddenFlags;
     this.#window = new QueueWindow(options.pollIntervalMs);
     this.#headScannedAt = options.clock.monotonic();
   }
@@ -95,15 +116,15 @@ export class Claimer {
   }
 
   /**
-   * Locks up to `quantity` jobs, of each queue at most `chainLength`. Rejects
-   * with the error of the database; the next claim sees again what this one
-   * was to see.
+   * Locks up to `quantity` jobs. Rejects with the error of the database; the
+   * next claim sees again what this one was to see.
    */
-  async claim(quantity: number, chainLength: number): Promise<Claimed> {
+  async claim(wanted: Wanted): Promise<Claimed> {
     const { clock, claim } = this.#options;
+    await this.#askForbiddenFlags();
     const startedAt = clock.monotonic();
     const isHeadScan = startedAt >= this.#headScanDueAt;
-    const request = this.#request(quantity, chainLength, isHeadScan);
+    const request = this.#request(wanted, isHeadScan);
     const ticket = this.#floors.begin();
     try {
       const answer = await claim(request);
@@ -117,19 +138,29 @@ export class Claimer {
     }
   }
 
-  #request(quantity: number, chainLength: number, isHeadScan: boolean): ClaimRequest {
-    const { workerId, taskIdentifiers, forbiddenFlags, clock } = this.#options;
+  /** What was seen with other flags does not count. */
+  async #askForbiddenFlags(): Promise<void> {
+    const { forbiddenFlags } = this.#options;
+    if (typeof forbiddenFlags !== "function") return;
+    const flags = [...((await forbiddenFlags()) ?? [])].sort();
+    if (JSON.stringify(flags) !== JSON.stringify(this.#forbiddenFlags)) this.forget();
+    this.#forbiddenFlags = flags;
+  }
+
+  #request({ quantity, chainLength, mostQueues }: Wanted, isHeadScan: boolean): ClaimRequest {
+    const { workerId, taskIdentifiers, clock } = this.#options;
     const priorities = isHeadScan ? [] : this.#floors.keys().filter((key) => key !== DUE);
     return {
       workerId: workerId(),
       quantity,
       taskIds: [...taskIdentifiers().keys()],
-      forbiddenFlags: forbiddenFlags.length > 0 ? forbiddenFlags : null,
+      forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
       levels: priorities.map((priority) => ({ priority, floor: this.#floors.get(priority) ?? START })),
-      queueIds: this.#takeCandidates(2 * quantity + SPARE_CANDIDATES),
+      queueIds: this.#takeCandidates(2 * mostQueues + SPARE_CANDIDATES),
       due: this.#floors.get(DUE) ?? START,
       windowAfter: this.#window.next(clock.monotonic()),
       chainLength,
+      mostQueues,
     };
   }
 
@@ -146,6 +177,7 @@ export class Claimer {
   #settle(request: ClaimRequest, answer: ClaimAnswer, ticket: FloorTicket): readonly Chain[] {
     const jobs = this.#decode(request, answer);
     this.#floors.settle(ticket, seenPositions(answer, jobs));
+    if (jobs.length > 0) this.#options.claimed(jobs);
     if (answer.tasksGone) this.#options.tasksGone();
     for (const queueId of answer.leftover) this.#queueIds.add(queueId);
     this.#window.settle(answer, jobs.length >= request.quantity, this.#options.clock.monotonic());

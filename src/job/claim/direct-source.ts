@@ -19,11 +19,9 @@ export interface DirectSourceOptions {
   failed(error: unknown, failure: LoopFailure): void;
 }
 
-/** Nothing is locked that does not start at once: one job of a queue. */
-const CHAIN_LENGTH = 1;
-
 /**
- * Claims exactly as many jobs as slots are free. One claim is under way at a
+ * Claims exactly as many jobs as slots are free, of each queue one: nothing is
+ * locked that does not start at once. One claim is under way at a
  * time; slots that become free meanwhile go with the next one.
  */
 export class DirectSource implements Source {
@@ -87,7 +85,7 @@ export class DirectSource implements Source {
     this.#wanted = false;
     this.#claiming = true;
     try {
-      const { chains, more } = await claimer.claim(quantity, CHAIN_LENGTH);
+      const { chains, more } = await claimer.claim({ quantity, chainLength: 1, mostQueues: quantity });
       this.#ready.push(...chains);
       this.#wanted ||= more;
     } catch (error) {

@@ -55,12 +55,15 @@ export class Execution implements JobContext {
     return this.job.lockedBy;
   }
 
-  query(text: string, values?: readonly Cell[]): ReturnType<JobContext["query"]> {
-    return this.#surroundings.executor.query(values ? { text, values } : { text });
+  // Handlers take their context apart, so what these give must not need a `this`.
+  get query(): JobContext["query"] {
+    const { executor } = this.#surroundings;
+    return (text: string, values?: readonly Cell[]) => executor.query(values ? { text, values } : { text });
   }
 
-  withTransaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> {
-    return this.#surroundings.executor.transaction(work);
+  get withTransaction(): JobContext["withTransaction"] {
+    const { executor } = this.#surroundings;
+    return (work) => executor.transaction(work);
   }
 
   /** Why the handler was told to stop, if it was. */

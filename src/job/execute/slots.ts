@@ -32,7 +32,6 @@ export interface SlotsOptions {
 /** One slot at work. */
 interface Run {
   readonly chain: Chain;
-  readonly index: number;
   readonly execution: Execution;
   readonly registered: RegisteredTask;
   readonly startedAt: number;
@@ -72,9 +71,10 @@ export class Slots {
     this.fill();
   }
 
-  /** Takes no further chain; members of a chain that have not started are handed back as returned. */
-  pause(): void {
+  /** Takes no further chain, and ends those at work with the job that runs. Returns the jobs that were not started. */
+  pause(): readonly ClaimedJob[] {
     this.#paused = true;
+    return [...this.#runs].flatMap(({ chain }) => chain.cut());
   }
 
   /** Gives every free slot a chain, as far as there are any. */
@@ -85,7 +85,7 @@ export class Slots {
     while (!this.#paused && this.free > 0) {
       const chain = this.#options.take();
       if (!chain) break;
-      this.#start(chain, 0);
+      this.#startNext(chain);
     }
     this.#filling = false;
   }
@@ -102,13 +102,15 @@ export class Slots {
     return left.length;
   }
 
-  #start(chain: Chain, index: number): void {
+  /** Starts the next job of a chain, if there is one. */
+  #startNext(chain: Chain): boolean {
+    const job = chain.next();
+    if (!job) return false;
     const { tasks, clock, surroundings, interruptedRetryMs } = this.#options;
-    const job = chain.jobs[index] as ClaimedJob;
     const registered = tasks.get(job.task);
     const execution = new Execution(job, surroundings);
     const run: Run = {
-      ...{ chain, index, execution, registered },
+      ...{ chain, execution, registered },
       startedAt: clock.monotonic(),
       timer: undefined,
       abandoned: false,
@@ -117,6 +119,7 @@ export class Slots {
     if (registered.timeoutMs !== undefined) this.#startTimeout(run, registered.timeoutMs);
     this.#options.started(job);
     void executeJob(registered, execution, interruptedRetryMs).then((outcome) => this.#settled(run, outcome));
+    return true;
   }
 
   #settled(run: Run, outcome: Outcome): void {
@@ -124,19 +127,8 @@ export class Slots {
       this.#options.settledLate(run.execution.job);
       return;
     }
-    this.#end(run, outcome, run.index === run.chain.jobs.length - 1);
-    const next = run.index + 1;
-    if (next < run.chain.jobs.length) this.#continue(run.chain, next);
-    else this.#vacated();
-  }
-
-  #continue(chain: Chain, index: number): void {
-    if (!this.#paused) return this.#start(chain, index);
-    const last = chain.jobs.length - 1;
-    for (const [place, job] of chain.jobs.entries()) {
-      if (place >= index) this.#options.ended(job, { kind: "returned" }, { durationMs: 0, endsChain: place === last });
-    }
-    this.#vacated();
+    this.#end(run, outcome, run.chain.waiting === 0);
+    if (!this.#startNext(run.chain)) this.#vacated();
   }
 
   #end(run: Run, outcome: Outcome, endsChain: boolean): void {
@@ -167,10 +159,8 @@ export class Slots {
   /** Ends the attempt without its handler. The rest of its chain goes back; the queue stays locked. */
   #abandon(run: Run): void {
     run.abandoned = true;
-    const { chain, index, execution, registered } = run;
+    const { chain, execution, registered } = run;
     this.#end(run, toAborted(execution, registered, this.#options.interruptedRetryMs), false);
-    for (const job of chain.jobs.slice(index + 1)) {
-      this.#options.ended(job, { kind: "returned" }, { durationMs: 0, endsChain: false });
-    }
+    for (const job of chain.cut()) this.#options.ended(job, { kind: "returned" }, { durationMs: 0, endsChain: false });
   }
 }

@@ -10,6 +10,10 @@ export interface ReleaserOptions {
   readonly release: Release;
   readonly clock: Clock;
   readonly listener: ReleaseListener;
+  /** How long completed jobs are collected on top of natural batching; 0 for not at all. */
+  readonly completeDelayMs: number;
+  /** The same for failed jobs. */
+  readonly failDelayMs: number;
 }
 
 /** The most claims that end with one statement. */
@@ -28,13 +32,19 @@ export class Releaser {
   readonly #aside = new Set<Promise<void>>();
   readonly #giveUp = new AbortController();
 
-  constructor({ release, clock, listener }: ReleaserOptions) {
+  constructor({ release, clock, listener, completeDelayMs, failDelayMs }: ReleaserOptions) {
     const giveUp = this.#giveUp.signal;
     this.#writer = new ReleaseWriter({ release, clock, listener, giveUp, aside: (work) => this.#follow(work) });
+    const isDelayed = completeDelayMs > 0 || failDelayMs > 0;
+    const delayMs = ({ outcome: { kind } }: Ending): number => {
+      if (kind === "completed") return completeDelayMs;
+      return kind === "failed" ? failDelayMs : 0;
+    };
     const lane = (): Batcher<Ending> =>
       createBatcher({
         clock,
         maxItems: MAX_BATCH,
+        ...(isDelayed ? { delayMs } : {}),
         write: (endings) => this.#write(endings),
         onError: (error) => listener.failed(error, true),
       });

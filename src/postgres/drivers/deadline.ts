@@ -21,7 +21,7 @@ export function withDeadline<T>(promise: Promise<T>, { clock, timeoutMs, error }
       },
       (reason: unknown) => {
         timer.cancel();
-        reject(reason as Error);
+        reject(reason);
       },
     );
   });

@@ -3,7 +3,6 @@ import { waitAtMost } from "./deadline.ts";
 import { type PgLending, unreachable } from "./pg-lending.ts";
 import type { PgListenClient } from "./pg-listener.ts";
 import { clientConfig, type ConnectionSettings, GOODBYE_MS, prepareSession } from "./pg-pool.ts";
-import type { PgClient, PgQueryable } from "./pg-session.ts";
 
 /** Makes a connection of our own to listen on. Gives up at once when the signal is aborted. */
 export async function openListenClient(settings: ConnectionSettings, signal: AbortSignal): Promise<PgListenClient> {
@@ -15,7 +14,7 @@ export async function openListenClient(settings: ConnectionSettings, signal: Abo
   try {
     signal.throwIfAborted();
     await client.connect();
-    await prepareSession(client as PgQueryable, settings);
+    await prepareSession(client, settings);
   } catch (error) {
     destroy();
     throw unreachable(error);
@@ -23,7 +22,7 @@ export async function openListenClient(settings: ConnectionSettings, signal: Abo
     signal.removeEventListener("abort", destroy);
   }
   return {
-    client: client as PgClient,
+    client,
     async close() {
       await waitAtMost(GOODBYE_MS, client.end(), settings.clock);
       destroy();

@@ -1,7 +1,7 @@
 import { type Loop, startLoop } from "../../runtime/loop.ts";
 import type { Executor, Listening, ListenHandlers, Query, QueryResult } from "../driver.ts";
 import { quoteIdentifier } from "../schema.ts";
-import { PgSession, type PgClient, type SessionOptions } from "./pg-session.ts";
+import { connectionLost, PgSession, type PgClient, type SessionOptions } from "./pg-session.ts";
 
 /** A connection that somebody listens on. */
 export interface PgListenClient {
@@ -77,7 +77,7 @@ export class PgListener implements Listening {
     });
     try {
       if (channels.length > 0) await session.query({ text: channels.map(listenTo).join("; ") });
-      if (session.lostBy !== undefined) throw session.lostBy;
+      if (session.lostBy !== undefined) throw connectionLost(session.lostBy);
     } catch (error) {
       await session.close();
       throw error;

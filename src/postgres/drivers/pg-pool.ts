@@ -41,12 +41,9 @@ export interface OwnPool extends PgPool {
 
 /** Opens a pool of at most `max` connections; none is made before it is needed. */
 export function createPool(settings: ConnectionSettings, max: number): OwnPool {
-  const pool = new pg.Pool({
-    ...clientConfig(settings),
-    max,
-    allowExitOnIdle: true,
-    onConnect: (client) => prepareSession(client as PgQueryable, settings),
-  });
+  const onConnect = (client: PgQueryable): Promise<void> => prepareSession(client, settings);
+  const config: Record<string, unknown> = { ...clientConfig(settings), max, allowExitOnIdle: true, onConnect };
+  const pool = new pg.Pool(config);
   const open = new Set<unknown>();
   pool.on("connect", (client) => open.add(client));
   pool.on("remove", (client) => open.delete(client));

@@ -114,7 +114,8 @@ begin
 
   -- In repeatable read, a row that this transaction sees may have been cleaned
   -- up since its snapshot. Inserting it once more under its old id does nothing
-  -- while it is there, and puts it back when it is gone.
+  -- while it is there, and puts it back when it is gone. In that case the
+  -- transaction sees both, which is why every look-up of an id has a limit.
   if current_setting('transaction_isolation') <> 'read committed' then
     insert into :"schema"._private_tasks (id, identifier) overriding system value
     select task.id, task.identifier from :"schema"._private_tasks as task
@@ -202,8 +203,8 @@ begin
   insert into :"schema"._private_jobs as job
     (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags)
   select
-    task.id,
-    queue.id,
+    (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
+    (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
     case
       when json_typeof(stored.payload) = 'array' and json_typeof(spec.payload) = 'array'
       then :"schema"._howdah_merge_v1(stored.payload, spec.payload)
@@ -221,8 +222,6 @@ begin
     identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes
   ) with ordinality
     as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, position)
-  left join :"schema"._private_tasks as task on task.identifier = spec.identifier
-  left join :"schema"._private_job_queues as queue on queue.queue_name = spec.queue_name
   left join :"schema"._private_jobs as stored on stored.key = spec.key
   order by spec.position
   on conflict (key) do update set
@@ -319,8 +318,8 @@ begin
   return query
   insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
   select
-    task.id,
-    queue.id,
+    (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
+    (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
     coalesce(spec.payload, '{}'),
     coalesce(spec.priority, 0),
     coalesce(spec.run_at, now()),
@@ -328,14 +327,12 @@ begin
     spec.flags
   from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets) with ordinality
     as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, position)
-  left join :"schema"._private_tasks as task on task.identifier = spec.identifier
-  left join :"schema"._private_job_queues as queue on queue.queue_name = spec.queue_name
   order by spec.position
   returning *;
 
   if notify then
     perform :"schema"._howdah_notify_v1(
-      sum(due.jobs)::bigint, min(due.run_at), array_agg(queue.id) filter (where queue.id is not null)
+      sum(due.jobs)::bigint, min(due.run_at), array_agg(distinct queue.id) filter (where queue.id is not null)
     )
     from (
       select spec.queue_name, count(*) as jobs, min(coalesce(spec.run_at, now())) as run_at
@@ -415,10 +412,15 @@ begin
 
   insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
   values (
-    (select task.id from :"schema"._private_tasks as task where task.identifier = _howdah_add_job_v1.identifier),
+    (
+      select task.id from :"schema"._private_tasks as task
+      where task.identifier = _howdah_add_job_v1.identifier
+      limit 1
+    ),
     (
       select queue.id from :"schema"._private_job_queues as queue
       where queue.queue_name = _howdah_add_job_v1.queue_name
+      limit 1
     ),
     coalesce(payload, '{}'),
     coalesce(priority, 0),

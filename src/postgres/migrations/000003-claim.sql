@@ -128,6 +128,8 @@ $$;
 --                              become due
 --   window_after               look through all queues from this id on when the
 --                              rest was not enough; -1: from anywhere; null: do not
+--   most_queues                look no further than for so many queues, so that
+--                              chains become longer instead; null: `quantity`
 --
 -- Answers, told apart by `kind`:
 --   j   a claimed job
@@ -148,7 +150,8 @@ $$;
 create function :"schema"._howdah_claim_v1(
   worker text, quantity integer, tasks integer[], forbidden text[],
   levels integer[], floor_ats bigint[], floor_ids bigint[],
-  queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer
+  queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer,
+  most_queues integer default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -170,6 +173,7 @@ declare
   settled constant timestamptz := now() - interval '200 milliseconds';
   claimed_at constant timestamptz := now();
   remaining integer := quantity;
+  enough constant integer := least(quantity, coalesce(most_queues, quantity));
   heads :"schema"._howdah_head[] := '{}';
   taken integer := 0;
   seen integer[] := '{}';
@@ -183,7 +187,7 @@ declare
   window_start integer := window_after;
   window_end integer;
   window_wrapped boolean := false;
-  window_size integer := greatest(16, quantity);
+  window_size integer := greatest(16, enough);
   level smallint;
   level_index integer := 1;
   level_count constant integer := coalesce(cardinality(levels), 0);
@@ -205,7 +209,7 @@ begin
   end if;
 
   for turn in 1..5 loop
-    exit when cardinality(heads) >= quantity;
+    exit when cardinality(heads) >= enough;
     select array_agg(due.job_queue_id), array_agg(due.run_at), array_agg(due.id)
     into candidates, due_ats, due_ids
     from (
@@ -214,7 +218,7 @@ begin
       where jobs.job_queue_id is not null and not jobs._howdah_exhausted
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (due_position, due_position_id)
       order by jobs.run_at, jobs.id
-      limit greatest(200, 2 * quantity)
+      limit greatest(200, 2 * enough)
     ) as due;
     due_count := coalesce(cardinality(candidates), 0);
     exit when due_count = 0;
@@ -225,10 +229,10 @@ begin
       heads := heads || coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
       seen := seen || candidates;
     end if;
-    exit when due_count < greatest(200, 2 * quantity);
+    exit when due_count < greatest(200, 2 * enough);
   end loop;
 
-  if window_after is not null and cardinality(heads) < quantity then
+  if window_after is not null and cardinality(heads) < enough then
     window_started := clock_timestamp();
     if window_after < 0 then
       select floor(random() * jobs.job_queue_id)::integer into window_start
@@ -239,7 +243,7 @@ begin
     end if;
     window_end := window_start;
     -- Until enough is found, the circle is closed, or the time is used up.
-    while cardinality(heads) < quantity and clock_timestamp() - window_started < interval '5 milliseconds' loop
+    while cardinality(heads) < enough and clock_timestamp() - window_started < interval '5 milliseconds' loop
       candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
       if candidates is null then
         exit when window_wrapped or window_start = 0;

@@ -17,6 +17,9 @@ export interface JobToStore {
   readonly flags: readonly string[] | null;
 }
 
+/** Whether the statement itself tells the workers, when it commits. The only switch for all adds of the client. */
+const NOTIFY = true;
+
 /** Where jobs are stored. */
 export interface JobStore {
   readonly executor: Executor;
@@ -30,14 +33,21 @@ export interface JobStore {
 export async function addJob({ executor, schema }: JobStore, job: JobToStore): Promise<Row> {
   const keyed = job.jobKey !== null;
   const values = [
-    ...[job.identifier, job.payload, job.queueName, job.runAt, cell(job.maxAttempts), job.jobKey],
-    ...[cell(job.priority), job.flags === null ? null : textArray(job.flags), job.jobKeyMode],
+    job.identifier,
+    job.payload,
+    job.queueName,
+    job.runAt,
+    cell(job.maxAttempts),
+    job.jobKey,
+    cell(job.priority),
+    job.flags === null ? null : textArray(job.flags),
+    job.jobKeyMode,
   ];
   // $1 identifier     $2 payload   $3 queue name   $4 run at   $5 max attempts
   // $6 key            $7 priority  $8 flags        $9 key mode
   const text = `select ${jobColumns(schema, { task: "null", queue: "null", payload: keyed ? "job.payload" : "null" })}
-from ${schema.of("add_job")}(
-  $1::text, $2::json, $3::text, $4::timestamptz, $5::integer, $6::text, $7::integer, $8::text[], $9::text
+from ${schema.of("_howdah_add_job_v1")}(
+  $1::text, $2::json, $3::text, $4::timestamptz, $5::integer, $6::text, $7::integer, $8::text[], $9::text, ${NOTIFY}
 ) as job`;
   const { rows } = await executor.query({ name: keyed ? "add_keyed_job" : "add_job", text, values });
   return rows[0] ?? [];
@@ -69,7 +79,7 @@ export async function addJobs({ executor, schema }: JobStore, jobs: readonly Job
   })}
 from ${schema.of("_howdah_add_jobs_v1")}(
   $1::text[], $2::json[], $3::text[], $4::timestamptz[], $5::integer[], $6::text[], $7::integer[], $8::jsonb[],
-  $9::text[], true
+  $9::text[], ${NOTIFY}
 ) as job`;
   return (await executor.query({ name: "add_jobs", text, values })).rows;
 }

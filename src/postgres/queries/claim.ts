@@ -27,6 +27,8 @@ export interface ClaimRequest {
   readonly windowAfter: number | null;
   /** The most jobs of one queue. */
   readonly chainLength: number;
+  /** The most queues to look for. */
+  readonly mostQueues: number;
 }
 
 /** What a claim found. */
@@ -83,7 +85,7 @@ interface Summary {
 
 /** Prepares {@link Claim} for one schema. */
 export function createClaim(driver: Driver, schema: Schema): Claim {
-  const text = `select * from ${schema.of("_howdah_claim_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+  const text = `select * from ${schema.of("_howdah_claim_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`;
   return async (request) => {
     const { levels } = request;
     const { rows } = await driver.query({
@@ -102,6 +104,7 @@ export function createClaim(driver: Driver, schema: Schema): Claim {
         request.due.id,
         request.windowAfter === null ? null : String(request.windowAfter),
         String(request.chainLength),
+        String(request.mostQueues),
       ],
     });
     return readAnswer(rows);

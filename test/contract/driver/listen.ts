@@ -118,7 +118,7 @@ export function testListen(context: DriverContext): void {
     const ear = await hear(context.driver, ["twice"]);
     const pid = await backendOf(ear.sessions[0]);
     await Promise.all([context.database.sql("select pg_terminate_backend($1)", [Number(pid)]), ear.listening.close()]);
-    await ear.listening.close();
+    await expect(ear.listening.close()).resolves.toBeUndefined();
   });
 
   it("rejects when there is nothing to connect to", async () => {

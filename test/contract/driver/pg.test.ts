@@ -16,6 +16,13 @@ describeDriver("pg over a pool of the application", (connectionString) => {
     query: (query) => driver.query(query),
     transaction: (work) => driver.transaction(work),
     listen: (channels, handlers) => driver.listen(channels, handlers),
-    close: () => (closed ??= driver.close().then(() => pool.end())),
+    close: () => (closed ??= closeAll()),
   };
+
+  async function closeAll(): Promise<void> {
+    await driver.close();
+    // Only now: as long as the driver is open, it is the driver that minds.
+    pool.on("error", () => undefined);
+    await pool.end();
+  }
 });

@@ -7,16 +7,22 @@ export function testQuery(context: DriverContext): void {
   const query: DriverContext["driver"]["query"] = (statement) => context.driver.query(statement);
 
   it("gives every value as the text that PostgreSQL writes", async () => {
-    const text = `
-      select true, 7::smallint, 9007199254740993::bigint, 1.50::numeric, 'NaN'::float8, 'text', '{"a":  1}'::json,
-        '{"a":  1}'::jsonb, '2026-02-03 04:05:06.789012'::timestamp, array[1, null, 3], '\\x00ff'::bytea, ''`;
-    const { rows } = await query({ text });
-    expect(rows).toEqual([
-      [
-        ...["t", "7", "9007199254740993", "1.50", "NaN", "text", '{"a":  1}', '{"a": 1}'],
-        ...["2026-02-03 04:05:06.789012", "{1,NULL,3}", "\\x00ff", ""],
-      ],
-    ]);
+    const answers: [question: string, answer: string][] = [
+      ["true", "t"],
+      ["7::smallint", "7"],
+      ["9007199254740993::bigint", "9007199254740993"],
+      ["1.50::numeric", "1.50"],
+      ["'NaN'::float8", "NaN"],
+      ["'text'", "text"],
+      ["''", ""],
+      [`'{"a":  1}'::json`, '{"a":  1}'],
+      [`'{"a":  1}'::jsonb`, '{"a": 1}'],
+      ["'2026-02-03 04:05:06.789012'::timestamp", "2026-02-03 04:05:06.789012"],
+      ["array[1, null, 3]", "{1,NULL,3}"],
+      ["'\\x00ff'::bytea", "\\x00ff"],
+    ];
+    const { rows } = await query({ text: `select ${answers.map(([question]) => question).join(", ")}` });
+    expect(rows).toEqual([answers.map(([, answer]) => answer)]);
   });
 
   it("takes every value as text and reads it as the type the statement says", async () => {
@@ -64,7 +70,7 @@ export function testQuery(context: DriverContext): void {
   });
 
   it("undoes all statements of one text when one of them fails", async () => {
-    await expect(query({ text: "create table half (id integer); select 1 / 0" })).rejects.toThrow();
+    await expect(query({ text: "create table half (id integer); select 1 / 0" })).rejects.toThrow(/zero/);
     expect((await query({ text: "select to_regclass('half')" })).rows).toEqual([[null]]);
   });
 

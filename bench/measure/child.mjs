@@ -1,0 +1,40 @@
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const MAIN = fileURLToPath(new URL("child-main.mjs", import.meta.url));
+
+/**
+ * Calls an exported function of a module in a Node process of its own. `result` is what the function returned; `send`
+ * puts a message into its inbox, and `onMessage` gets what it sends.
+ */
+export function startChild({ node, module, call, input, onMessage = () => {} }) {
+  const child = fork(MAIN, [module.href ?? module, call], { execPath: node, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const result = new Promise((resolve, reject) => {
+    child.on("message", ({ kind, value }) => {
+      if (kind === "result") resolve(value);
+      else if (kind === "error") reject(new Error(value));
+      else onMessage(value);
+    });
+    child.on("error", reject);
+    child.on("exit", (code, signal) => reject(new Error(`A measured process ended with ${signal ?? code}.`)));
+  });
+  // Whoever awaits `result` later still gets the rejection.
+  result.catch(() => {});
+  child.send({ kind: "input", value: input });
+  return {
+    result,
+    send: (value) => child.connected && child.send({ kind: "message", value }),
+    kill: () => child.kill("SIGKILL"),
+  };
+}
+
+/** {@link startChild} for a function that needs no messages; ends the process when it takes longer than `limitMs`. */
+export async function callInChild({ limitMs = 300_000, ...options }) {
+  const child = startChild(options);
+  const timer = setTimeout(() => child.kill(), limitMs);
+  try {
+    return await child.result;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,106 @@
+import { callInChild, startChild } from "./child.mjs";
+import { monotonicMs } from "./statistics.mjs";
+
+const WORKER = new URL("drain-worker.mjs", import.meta.url);
+const FILL = new URL("fill.mjs", import.meta.url);
+
+/** How often the table is looked at once every handler was called, and the processes in between. */
+const LOOK_MS = 5;
+
+/**
+ * Fills a fresh database and drains it: `drainFilled` after `fill`, with `prepare` (if any) in between.
+ * What `fill`, `prepare` and the start of the processes take is not measured.
+ */
+export async function fillAndDrain(run, side, { total, queues = 0, prepare, ...options }) {
+  const database = await run.postgres.createDatabase();
+  try {
+    const { connectionString } = database;
+    await callInChild({ node: run.node, module: FILL, call: "fill", input: { peer: side.peer, connectionString, total, queues } });
+    await prepare?.(database);
+    return await drainFilled(run, side, { database, total, ...options });
+  } finally {
+    await database.drop();
+  }
+}
+
+/**
+ * Lets `processes` worker processes of a side run the jobs of a database. The time goes from the first call of a
+ * handler, in whichever process, to the moment when no job is left in the table; or to the limit, when it comes first.
+ */
+export async function drainFilled(run, side, { database, total, processes = 1, watchQueues = false, marks = [] }) {
+  await database.settle();
+  const workers = Array.from({ length: processes }, () => {
+    const worker = { state: { ran: 0 } };
+    worker.child = startChild({
+      node: run.node,
+      module: WORKER,
+      call: "work",
+      input: { peer: side.peer, settings: side.settings, connectionString: database.connectionString, watchQueues, marks },
+      onMessage: (state) => (worker.state = state),
+    });
+    return worker;
+  });
+  try {
+    await untilAll(workers, ({ state }) => state.isReady);
+    for (const { child } of workers) child.send("start");
+    const endedAt = await untilDrained(workers, total, run.limitMs);
+    for (const { child } of workers) child.send("stop");
+    const reports = await Promise.all(workers.map(({ child }) => child.result));
+    return summary(reports, workers, { total, endedAt });
+  } finally {
+    for (const { child } of workers) child.kill();
+  }
+}
+
+/** Resolves with the time at which nothing was left, or `undefined` when the limit came first. */
+async function untilDrained(workers, total, limitMs) {
+  const startedAt = monotonicMs();
+  for (;;) {
+    await Promise.race([sleep(LOOK_MS), ...workers.map(({ child }) => child.result.then(unexpected))]);
+    if (sum(workers.map(({ state }) => state.ran)) >= total) break;
+    if (monotonicMs() - startedAt > limitMs) return undefined;
+  }
+  workers[0].child.send({ untilReleased: total });
+  await untilAll(workers.slice(0, 1), ({ state }) => state.releasedAt !== undefined);
+  return workers[0].state.releasedAt;
+}
+
+function summary(reports, workers, { total, endedAt }) {
+  const firstAt = Math.min(...reports.map((report) => report.firstAt ?? Number.POSITIVE_INFINITY));
+  const states = workers.map(({ state }) => state);
+  const isComplete = endedAt !== undefined;
+  const done = sum((isComplete ? reports : states).map(({ ran }) => ran));
+  const until = isComplete ? endedAt : Math.max(...states.map(({ at }) => at));
+  const seconds = done === 0 ? 0 : (until - firstAt) / 1000;
+  return {
+    value: done === 0 ? 0 : done / seconds,
+    done,
+    total,
+    seconds,
+    isComplete,
+    cpuUs: done === 0 ? undefined : sum(reports.map(({ cpuUs }) => cpuUs)) / done,
+    maxRssMb: Math.max(...reports.map(({ maxRssMb }) => maxRssMb)),
+    marks: reports[0].marks,
+    mostAtOnce: reports[0].mostAtOnce,
+    // A drain that ran more than there was has run something twice.
+    note: done > total ? `${done - total} jobs ran twice` : undefined,
+  };
+}
+
+async function untilAll(workers, condition) {
+  while (!workers.every(condition)) {
+    await Promise.race([sleep(LOOK_MS), ...workers.map(({ child }) => child.result.then(unexpected))]);
+  }
+}
+
+function unexpected() {
+  throw new Error("A worker process ended before it was told to.");
+}
+
+function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,93 @@
+import pg from "pg";
+import { open as openHowdah } from "./howdah.mjs";
+
+/** What the scenarios run the bare loop with. */
+export const SETTINGS = {
+  tuned: { options: { batch: 500 }, source: "as many jobs a claim as the local queues of the others hold" },
+};
+
+/** Claims and deletes with Howdah's own two statements and nothing around them: the most that they can give. */
+export async function open(connectionString) {
+  const howdah = await openHowdah(connectionString);
+  return {
+    ...howdah,
+    async startWorker(settings, run) {
+      const loop = await openLoop(connectionString);
+      let isStopping = false;
+      const running = runLoop(loop, SETTINGS[settings].options.batch, () => isStopping, run);
+      return {
+        async stop() {
+          isStopping = true;
+          await running;
+          await loop.close();
+        },
+      };
+    },
+  };
+}
+
+/** The two statements of a worker on connections of their own, for one task `noop` and one priority. */
+export async function openLoop(connectionString) {
+  const pool = new pg.Pool({ connectionString, max: 2 });
+  const { rows } = await pool.query("select id from howdah._private_tasks where identifier = 'noop'");
+  const raw = { rowMode: "array", types: { getTypeParser: () => (text) => text } };
+  let floor;
+
+  async function claim(quantity) {
+    const [levels, ats, ids] = floor ? [["0"], [floor.at], [floor.id]] : [[], [], []];
+    const answer = await pool.query({
+      ...raw,
+      name: "claim",
+      text: "select * from howdah._howdah_claim_v1($1, $2, $3, null, $4, $5, $6, '{}', $7, 0, null, 1)",
+      values: ["bare", quantity, [rows[0].id], levels, ats, ids, BEFORE_ALL],
+    });
+    const jobs = answer.rows.filter(([kind]) => kind === "j");
+    floor = floorOf(answer.rows, jobs) ?? floor;
+    return { ids: jobs.map(([, id]) => id), claimedAt: JSON.parse(answer.rows.at(-1)[PAYLOAD]).claimedAt };
+  }
+
+  function release({ ids, claimedAt }) {
+    return pool.query({
+      ...raw,
+      name: "release",
+      text:
+        "select * from howdah._howdah_release_v1($1, $2, $3, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', true)",
+      values: ["bare", [claimedAt], ids],
+    });
+  }
+
+  return { claim, release, close: () => pool.end() };
+}
+
+/** Claims the next batch while the one before it is released. */
+async function runLoop({ claim, release }, batch, isStopping, run) {
+  let releasing = Promise.resolve();
+  while (!isStopping()) {
+    const claimed = await claim(batch);
+    await releasing;
+    if (claimed.ids.length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      continue;
+    }
+    releasing = release(claimed).then(() => claimed.ids.forEach(run));
+  }
+  await releasing;
+}
+
+const BEFORE_ALL = "-9223372036854775808";
+/** Where these columns stand in an answer of the claim. */
+const RUN_AT = 6;
+const PAYLOAD = 9;
+
+/** How far priority 0 has been seen: said by the answer, or the last job it claimed. */
+function floorOf(rows, jobs) {
+  const said = rows.find(([kind]) => kind === "f");
+  if (said?.[RUN_AT] != null) return { at: said[RUN_AT], id: said[1] };
+  const last = jobs.reduce((latest, job) => (latest && isBefore(job, latest) ? latest : job), undefined);
+  return last && { at: last[RUN_AT], id: last[1] };
+}
+
+function isBefore(a, b) {
+  const [atA, atB] = [BigInt(a[RUN_AT]), BigInt(b[RUN_AT])];
+  return atA === atB ? BigInt(a[1]) < BigInt(b[1]) : atA < atB;
+}

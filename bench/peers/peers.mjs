@@ -1,0 +1,66 @@
+import { existsSync, readFileSync } from "node:fs";
+
+/**
+ * The sides of the benchmark. Each adapter exports `open(connectionString, peer)`, which resolves with an object of
+ *
+ *   install()                      creates what it needs; also registers the task `noop`
+ *   addBulk([{ payload, queue }])  adds jobs with its function for many
+ *   addOne(payload)                adds one job and resolves when it is committed
+ *   startWorker(settings, run)     resolves with { stop() }; `run(payload)` is the handler
+ *   countLeft(total)               the first `total` jobs added that are not yet done
+ *   close()
+ *
+ * and exports `SETTINGS`: by name, the options and where the peer's own documentation recommends them. The queue of a
+ * job is left out by peers without serial queues.
+ */
+const PEERS = {
+  howdah: { label: "howdah", adapter: "howdah.mjs", manifest: "../../package.json" },
+  "bare-loop": { label: "bare loop", adapter: "bare-loop.mjs", manifest: "../../package.json" },
+  "graphile-worker-0.17": graphileWorker("0.17"),
+  "graphile-worker-0.18": { ...graphileWorker("0.18"), node: 22 },
+  "pg-boss": { label: "pg-boss", adapter: "pg-boss.mjs", manifest: "../node_modules/pg-boss/package.json", node: 22 },
+  bullmq: { label: "bullmq on PostgreSQL", adapter: "bullmq.mjs", manifest: "../node_modules/bullmq/package.json" },
+};
+
+function graphileWorker(version) {
+  const folder = `graphile-worker-${version}`;
+  return {
+    label: `graphile-worker ${version}`,
+    adapter: "graphile-worker.mjs",
+    manifest: `../node_modules/${folder}/package.json`,
+    package: folder,
+  };
+}
+
+/** The names of all sides. */
+export const PEER_NAMES = Object.keys(PEERS);
+
+/** What a chart and a table call a side. */
+export function labelOf(name) {
+  return PEERS[name].label;
+}
+
+/** The installed version of a side, or `undefined` when it is not installed. */
+export function versionOf(name) {
+  const manifest = new URL(PEERS[name].manifest, import.meta.url);
+  return existsSync(manifest) ? JSON.parse(readFileSync(manifest, "utf8")).version : undefined;
+}
+
+/** Why a side cannot run on this Node, or `undefined` when it can. */
+export function reasonToSkip(name, nodeMajor) {
+  if (versionOf(name) === undefined) return "not installed; run npm ci in bench/";
+  const { node = 0 } = PEERS[name];
+  return nodeMajor < node ? `needs Node ${node}; run npm ci in bench/, which installs one` : undefined;
+}
+
+/** The settings of a side, with where they come from. */
+export async function settingsOf(name) {
+  const { SETTINGS } = await import(`./${PEERS[name].adapter}`);
+  return SETTINGS;
+}
+
+/** Connects a side to a database. */
+export async function openPeer(name, connectionString) {
+  const adapter = await import(`./${PEERS[name].adapter}`);
+  return adapter.open(connectionString, PEERS[name]);
+}

@@ -1,0 +1,42 @@
+import pg from "pg";
+
+const WORKERS = "pg-boss's documentation, “Workers”";
+
+/** What the scenarios run pg-boss with. */
+export const SETTINGS = {
+  default: { options: { localConcurrency: 24 }, source: `${WORKERS}: the defaults, with localConcurrency for 24 slots` },
+  tuned: {
+    options: { localConcurrency: 4, batchSize: 500, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 },
+    source: `${WORKERS}, “work()”: batchSize, burstWhenBatchFull and the shortest polling interval`,
+  },
+};
+
+export async function open(connectionString) {
+  const { PgBoss } = await import("pg-boss");
+  const boss = new PgBoss({ connectionString, useListenNotify: true, max: 25 });
+  boss.on("error", (error) => console.error(error));
+  await boss.start();
+  const observer = new pg.Pool({ connectionString, max: 1 });
+  return {
+    install: () => boss.createQueue("noop", { notify: true }),
+    addBulk: (jobs) => boss.insert("noop", jobs.map(({ payload }) => ({ data: payload }))),
+    addOne: (payload) => boss.send("noop", payload),
+
+    async startWorker(settings, run) {
+      await boss.work("noop", SETTINGS[settings].options, async (jobs) => {
+        for (const { data } of jobs) await run(data);
+      });
+      return { stop: () => boss.offWork("noop") };
+    },
+
+    async countLeft() {
+      const { rows } = await observer.query("select count(*)::integer from pgboss.job where state < 'completed'");
+      return rows[0].count;
+    },
+
+    async close() {
+      await boss.stop({ graceful: false });
+      await observer.end();
+    },
+  };
+}

@@ -1,0 +1,41 @@
+-- Two roles with just the rights they need, for a schema called howdah.
+-- Run it as the owner of the schema, after `howdah migrate` and again after
+-- every upgrade; it may be repeated. docs/guides/database-roles.md explains it.
+
+do $$
+begin
+  if to_regrole('howdah_producer') is null then
+    create role howdah_producer nologin;
+  end if;
+  if to_regrole('howdah_worker') is null then
+    create role howdah_worker nologin;
+  end if;
+end
+$$;
+
+grant usage on schema howdah to howdah_producer, howdah_worker;
+
+-- Everybody may see which release the schema belongs to, and all jobs.
+grant select on howdah._howdah_migrations, howdah.migrations to howdah_producer, howdah_worker;
+grant select on
+  howdah.jobs, howdah._private_jobs, howdah._private_job_queues, howdah._private_tasks
+  to howdah_producer, howdah_worker;
+
+-- A producer adds jobs, and changes waiting ones by adding with their keys.
+-- It can neither lock, unlock nor delete.
+grant insert (id, identifier) on howdah._private_tasks to howdah_producer;
+grant insert (id, queue_name) on howdah._private_job_queues to howdah_producer;
+grant insert (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags)
+  on howdah._private_jobs to howdah_producer;
+grant update (
+    task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags,
+    attempts, last_error, revision, updated_at, _howdah_recoveries, _howdah_detached
+  ) on howdah._private_jobs to howdah_producer;
+
+-- A worker adds jobs too, claims and releases them, keeps its registration and
+-- recovers what dead workers held.
+grant insert (id, identifier) on howdah._private_tasks to howdah_worker;
+grant insert (id, queue_name), update (locked_at, locked_by) on howdah._private_job_queues to howdah_worker;
+grant insert, update, delete on howdah._private_jobs to howdah_worker;
+grant select, insert, update, delete on howdah._private_workers to howdah_worker;
+grant select, insert, update on howdah._private_known_crontabs to howdah_worker;

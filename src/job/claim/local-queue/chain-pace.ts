@@ -1,0 +1,21 @@
+/** The most jobs of one queue that a worker claims together, so that other workers get their turn. */
+const MAX_CHAIN_LENGTH = 100;
+/** About how long a chain may keep its queue. */
+const CHAIN_MS = 1_000;
+/** How much one more job counts in the average. */
+const WEIGHT = 1 / 16;
+
+/** How long a chain may be: as many jobs as this worker does in about a second, judging by the last ones. */
+export class ChainPace {
+  #averageMs = CHAIN_MS / MAX_CHAIN_LENGTH;
+
+  /** A handler took so long. */
+  note(durationMs: number): void {
+    this.#averageMs += (durationMs - this.#averageMs) * WEIGHT;
+  }
+
+  /** The most jobs of a queue to claim now. */
+  get length(): number {
+    return Math.min(MAX_CHAIN_LENGTH, Math.max(1, Math.floor(CHAIN_MS / Math.max(this.#averageMs, 1))));
+  }
+}

@@ -1,0 +1,68 @@
+import type { Chain } from "../../chain.ts";
+import type { Announcement } from "../claimer.ts";
+import type { Source } from "../source.ts";
+import { LocalQueue, type LocalQueueParts } from "./local-queue.ts";
+
+/**
+ * The local queues of a worker as one source. Slots are served from each in
+ * turn, and no slot goes empty while another local queue has jobs.
+ */
+export class LocalQueues implements Source {
+  readonly #parts: Omit<LocalQueueParts, "index">;
+  readonly #queues: readonly LocalQueue[];
+  /** Which one is asked first. */
+  #turn = 0;
+
+  /** @param concurrency - more local queues than slots would hold jobs for nobody */
+  constructor(parts: Omit<LocalQueueParts, "index">, concurrency: number) {
+    this.#parts = parts;
+    const count = Math.min(parts.settings.queueCount, concurrency);
+    this.#queues = Array.from({ length: count }, (_, index) => new LocalQueue({ ...parts, index }));
+  }
+
+  get isIdle(): boolean {
+    return this.#queues.every((queue) => queue.isIdle) && !this.#parts.claimer.hasCandidates;
+  }
+
+  start(): void {
+    for (const queue of this.#queues) queue.start();
+  }
+
+  take(): Chain | undefined {
+    for (let tried = 0; tried < this.#queues.length; tried++) {
+      const chain = this.#next().take();
+      if (chain) return chain;
+    }
+    return undefined;
+  }
+
+  pulse(announcement: Announcement): void {
+    const { count = 0 } = announcement;
+    this.#parts.claimer.announce(announcement);
+    for (const queue of this.#queues) queue.announce(count);
+    this.#wake(Math.max(1, Math.ceil(count / this.#parts.settings.size)));
+  }
+
+  distrust(): void {
+    this.#parts.claimer.distrust();
+    this.#wake(1);
+  }
+
+  async stop(): Promise<readonly Chain[]> {
+    await Promise.all(this.#queues.map((queue) => queue.stop()));
+    return [];
+  }
+
+  /** Lets as many local queues look for jobs as it takes: first those that can at once. */
+  #wake(wanted: number): void {
+    const ready = this.#queues.filter((queue) => queue.canFetch);
+    const chosen = ready.length > 0 ? ready.slice(0, wanted) : this.#queues.slice(0, wanted);
+    for (const queue of chosen) queue.pulse();
+  }
+
+  #next(): LocalQueue {
+    const queue = this.#queues[this.#turn] as LocalQueue;
+    this.#turn = (this.#turn + 1) % this.#queues.length;
+    return queue;
+  }
+}

@@ -1,0 +1,32 @@
+import type { Duration } from "../runtime/duration.ts";
+import type { JobSpec } from "./job.ts";
+import type { RetryPolicy } from "./retry.ts";
+import type { PayloadSchema } from "./schema.ts";
+
+/** What every kind of task can say about its jobs. */
+export interface TaskOptions<Payload> {
+  /** The name under which jobs are stored. 1 to 128 characters. */
+  readonly identifier: string;
+  /** Used for what an add leaves out. */
+  readonly defaults?: JobSpec | ((payload: Payload) => JobSpec);
+  /** When a failed job runs again. */
+  readonly retry?: RetryPolicy;
+  /** Aborts the handler's signal and fails the attempt after this time. Default: none. */
+  readonly timeout?: Duration;
+}
+
+/** A task without its handler: all that an add needs. `Input` is what is added, `Output` what the handler gets. */
+export interface TaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<Input> {
+  readonly kind: "single";
+  readonly payload?: PayloadSchema<Input, Output>;
+}
+
+/** A batch task without its handler. `Input` and `Output` are those of an item. */
+export interface BatchTaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<readonly Input[]> {
+  readonly kind: "batch";
+  readonly item?: PayloadSchema<Input, Output>;
+}
+
+/** A task of either kind and any payload, without its handler. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks holds tasks of any payload
+export type AnyTaskDeclaration = TaskDeclaration<any, any> | BatchTaskDeclaration<any, any>;

@@ -1,0 +1,160 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, describe, expect, it } from "vitest";
+import type { Driver } from "../../src/postgres/driver.ts";
+import { pgDriver } from "../../src/postgres/drivers/pg.ts";
+import { migrate } from "../../src/postgres/migrate.ts";
+import { migrations } from "../../src/postgres/migrations.generated.ts";
+import { createSchema } from "../../src/postgres/schema.ts";
+import { readSchemaRevision } from "../../src/postgres/schema-revision.ts";
+import { createDatabase, type TestDatabase } from "../harness/database.ts";
+
+const LATEST = migrations.length;
+const ALL = migrations.map(({ id }) => id);
+
+const database = await createDatabase({ migrate: false });
+const { driver } = database;
+afterAll(() => database.drop());
+
+let schemaCount = 0;
+function newSchema(): ReturnType<typeof createSchema> {
+  schemaCount += 1;
+  return createSchema(`refusal_${schemaCount}`);
+}
+
+describe("a schema that does not fit", () => {
+  it("is refused when a newer release migrated it, by migrate and without", async () => {
+    const schema = newSchema();
+    await migrate({ driver, schema, migrations: [...migrations, { id: LATEST + 1, name: "later", sql: "select 1" }] });
+    const tooNew = { code: "HOWDAH_SCHEMA_TOO_NEW", message: expect.stringMatching(/revision \d+.*upgrade/s) };
+    await expect(migrate({ driver, schema })).rejects.toMatchObject(tooNew);
+    await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(tooNew);
+  });
+
+  it("is refused when it is missing, empty or behind and nobody may migrate", async () => {
+    const schema = newSchema();
+    const missing = { code: "HOWDAH_SCHEMA_MISSING", message: expect.stringContaining("howdah migrate") };
+    await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(missing);
+    await database.sql(`create schema ${schema.quoted}`);
+    await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(missing);
+    await migrate({ driver, schema, migrations: migrations.slice(0, 1) });
+    await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject({ code: "HOWDAH_SCHEMA_MISSING" });
+    expect(await migrate({ driver, schema })).toMatchObject({ applied: ALL.slice(1) });
+  });
+
+  it("is refused, and left as it is, when another job queue lives in it", async () => {
+    const schema = newSchema();
+    await database.sql(`create schema ${schema.quoted}`);
+    await database.sql(`create table ${schema.of("migrations")} (id integer primary key)`);
+    await database.sql(`create table ${schema.of("_private_jobs")} (id bigint)`);
+    await expect(migrate({ driver, schema })).rejects.toMatchObject({ code: "HOWDAH_SCHEMA_FOREIGN" });
+    const found = await database.sql(
+      "select relname from pg_class where relnamespace = $1::regnamespace and relkind = 'r'",
+      [schema.quoted],
+    );
+    expect(found.map(({ relname }) => relname as string).toSorted()).toEqual(["_private_jobs", "migrations"]);
+  });
+
+  it("may already hold tables of the application", async () => {
+    const schema = newSchema();
+    await database.sql(`create schema ${schema.quoted}`);
+    await database.sql(`create table ${schema.of("customers")} (id bigint)`);
+    expect(await migrate({ driver, schema })).toMatchObject({ applied: ALL });
+  });
+
+  it("is no reason to fail when a function of ours was dropped by somebody else's migration", async () => {
+    const schema = newSchema();
+    await migrate({ driver, schema });
+    await database.sql(`drop function ${schema.of("force_unlock_workers")}`);
+    expect(await migrate({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
+  });
+});
+
+describe("a server that is too old", () => {
+  it("is refused before anything is done (behaviours 285)", async () => {
+    const texts: string[] = [];
+    const old: Pick<Driver, "query"> = {
+      async query({ text }) {
+        texts.push(text);
+        return { rows: [["130011"]], count: 1 };
+      },
+    };
+    await expect(migrate({ driver: old as Driver, schema: newSchema() })).rejects.toMatchObject({
+      code: "HOWDAH_DATABASE_UNSUPPORTED",
+      message: expect.stringMatching(/PostgreSQL 14 .* 13 /),
+    });
+    expect(texts).toEqual(["show server_version_num"]);
+  });
+});
+
+describe("a role without rights", () => {
+  /** Runs `work` with a driver that connects as a role of its own. */
+  async function asRole(work: (limited: Driver, role: string) => Promise<void>): Promise<void> {
+    const role = `howdah_test_${randomBytes(6).toString("hex")}`;
+    const password = randomBytes(12).toString("hex");
+    await database.sql(`create role ${role} login password '${password}'`);
+    const limited = pgDriver({ connectionString: connectionFor(database, role, password) });
+    try {
+      await work(limited, role);
+    } finally {
+      await limited.close();
+      await database.sql(`drop owned by ${role}`);
+      await database.sql(`drop role ${role}`);
+    }
+  }
+
+  function connectionFor({ connectionString }: TestDatabase, role: string, password: string): string {
+    const url = new URL(connectionString);
+    url.username = role;
+    url.password = password;
+    return url.href;
+  }
+
+  const forbidden = (grant: string): object => ({
+    code: "HOWDAH_DATABASE_FORBIDDEN",
+    message: expect.stringContaining(grant),
+  });
+
+  it("is told which grant creates the schema, and that grant is enough", async () => {
+    await asRole(async (limited, role) => {
+      const schema = newSchema();
+      const name = new URL(database.connectionString).pathname.slice(1);
+      const grant = `grant create on database "${name}" to "${role}"`;
+      await expect(migrate({ driver: limited, schema })).rejects.toMatchObject(forbidden(grant));
+      await database.sql(grant);
+      expect(await migrate({ driver: limited, schema })).toMatchObject({ applied: ALL });
+    });
+  });
+
+  it("is told which grant fills an existing schema, and that grant is enough", async () => {
+    await asRole(async (limited, role) => {
+      const schema = newSchema();
+      await database.sql(`create schema ${schema.quoted}`);
+      const grant = `grant usage, create on schema ${schema.quoted} to "${role}"`;
+      await expect(migrate({ driver: limited, schema })).rejects.toMatchObject(forbidden(grant));
+      await database.sql(grant);
+      expect(await migrate({ driver: limited, schema })).toMatchObject({ applied: ALL });
+    });
+  });
+
+  it("is told when it may not look at somebody else's schema (behaviours 285)", async () => {
+    await asRole(async (limited) => {
+      const schema = newSchema();
+      await migrate({ driver, schema });
+      await expect(migrate({ driver: limited, schema })).rejects.toMatchObject({ code: "HOWDAH_DATABASE_FORBIDDEN" });
+      await expect(readSchemaRevision({ driver: limited, schema })).rejects.toMatchObject({
+        code: "HOWDAH_DATABASE_FORBIDDEN",
+      });
+    });
+  });
+
+  it("needs to see the ledger, and no more, when somebody else migrates", async () => {
+    await asRole(async (limited, role) => {
+      const schema = newSchema();
+      await migrate({ driver, schema });
+      await database.sql(`grant usage on schema ${schema.quoted} to ${role}`);
+      await database.sql(`grant select on ${schema.of("_howdah_migrations")} to ${role}`);
+      expect(await readSchemaRevision({ driver: limited, schema })).toBe(LATEST);
+      expect(await migrate({ driver: limited, schema })).toEqual({ revision: LATEST, applied: [] });
+    });
+  });
+});

@@ -1,0 +1,171 @@
+import { type } from "arktype";
+import type pg from "pg";
+import * as v from "valibot";
+import { describe, expectTypeOf, it } from "vitest";
+import { z } from "zod";
+import type { Client, TransactionClient } from "../../src/client/client.ts";
+import type { JobContext } from "../../src/job/execute/context.ts";
+import type { Job, JobSpec } from "../../src/job/job.ts";
+import type { Executor } from "../../src/postgres/driver.ts";
+import { type AnyTask, type BatchTask, defineBatchTask, defineTask, type Task } from "../../src/job/task.ts";
+
+declare const client: Client;
+
+const sendEmail = defineTask({ identifier: "send_email", run(_payload: { to: string }) {} });
+const resize = defineBatchTask({ identifier: "resize", runBatch(_items: { id: number }[]) {} });
+const tidy = defineTask({ identifier: "tidy", run() {} });
+const dated = defineTask({
+  identifier: "dated",
+  payload: z.object({ at: z.string().transform((text) => new Date(text)) }),
+  defaults: ({ at }) => ({ queueName: at }),
+  run({ at }) {
+    expectTypeOf(at).toEqualTypeOf<Date>();
+  },
+});
+
+describe("a task", () => {
+  it("has the payload of its handler when it has no schema", () => {
+    expectTypeOf(sendEmail).toEqualTypeOf<Task<{ to: string }>>();
+    expectTypeOf(resize).toEqualTypeOf<BatchTask<{ id: number }>>();
+  });
+
+  it("gives its handler the output of its schema, and is added with the input", () => {
+    expectTypeOf(dated).toEqualTypeOf<Task<{ at: string }, { at: Date }>>();
+  });
+
+  it("takes the schemas of zod, valibot and arktype", () => {
+    const valibot = defineTask({
+      identifier: "v",
+      payload: v.object({ n: v.number() }),
+      run: ({ n }) => expectTypeOf(n).toEqualTypeOf<number>() && undefined,
+    });
+    const arktype = defineBatchTask({
+      identifier: "a",
+      item: type({ "s?": "string" }),
+      runBatch: ([first]) => expectTypeOf(first?.s).toEqualTypeOf<string | undefined>() && undefined,
+    });
+    void client.addJob(valibot, { n: 1 });
+    void client.addBatchJob(arktype, [{ s: "s" }, {}]);
+    // @ts-expect-error -- n is a number
+    void client.addJob(valibot, { n: "1" });
+    // @ts-expect-error -- s is a string
+    void client.addBatchJob(arktype, [{ s: 1 }]);
+  });
+
+  it("says which state of the worker it needs", () => {
+    const stateful = defineTask({
+      identifier: "stateful",
+      run(_payload: { n: number }, context: JobContext<{ db: string }>) {
+        expectTypeOf(context.state.db).toEqualTypeOf<string>();
+      },
+    });
+    expectTypeOf(stateful).toEqualTypeOf<Task<{ n: number }, { n: number }, { db: string }>>();
+  });
+
+  it("can be one of a list of any tasks", () => {
+    expectTypeOf([sendEmail, resize, tidy, dated]).toExtend<AnyTask[]>();
+  });
+});
+
+describe("addJob", () => {
+  it("takes the payload of its task and returns a job that has it", () => {
+    expectTypeOf(client.addJob(sendEmail, { to: "ada" })).toEqualTypeOf<Promise<Job<{ to: string }>>>();
+    expectTypeOf(client.addJob(dated, { at: "2030" })).toEqualTypeOf<Promise<Job<{ at: string }>>>();
+    expectTypeOf(client.addJob(resize, [{ id: 1 }])).toEqualTypeOf<Promise<Job<readonly { id: number }[]>>>();
+  });
+
+  it("refuses another payload", () => {
+    expectTypeOf(client.addJob).parameter(0).not.toBeAny();
+    // @ts-expect-error -- to is a string
+    void client.addJob(sendEmail, { to: 1 });
+    // @ts-expect-error -- to is missing
+    void client.addJob(sendEmail, {});
+    // @ts-expect-error -- there is no cc
+    void client.addJob(sendEmail, { to: "ada", cc: "bob" });
+    // @ts-expect-error -- the input of the schema is a text
+    void client.addJob(dated, { at: new Date() });
+    // @ts-expect-error -- a batch has items
+    void client.addJob(resize, { id: 1 });
+  });
+
+  it("lets the payload be left out only where {} would do", () => {
+    expectTypeOf(client.addJob(tidy)).toEqualTypeOf<Promise<Job>>();
+    const optional = defineTask({ identifier: "optional", run(_payload: { dry?: boolean }) {} });
+    void client.addJob(optional);
+    void client.addJob(optional, undefined, { priority: 1 });
+    // @ts-expect-error -- to is needed
+    void client.addJob(sendEmail);
+  });
+
+  it("takes any payload for an identifier", () => {
+    expectTypeOf(client.addJob("anything", 42, { queueName: "q" })).toEqualTypeOf<Promise<Job>>();
+    void client.addJob("anything");
+  });
+
+  it("refuses a spec that is not one", () => {
+    expectTypeOf<{ queue: string }>().not.toExtend<JobSpec>();
+    // @ts-expect-error -- it is called queueName
+    void client.addJob(sendEmail, { to: "ada" }, { queue: "q" });
+    // @ts-expect-error -- there is no such mode
+    void client.addJob("anything", {}, { jobKey: "k", jobKeyMode: "ignore" });
+  });
+});
+
+describe("addJobs", () => {
+  it("checks each payload against its task and returns the jobs in the same order", () => {
+    const jobs = client.addJobs([
+      { task: sendEmail, payload: { to: "ada" } },
+      { task: dated, payload: { at: "2030" }, spec: { priority: 1 } },
+      { identifier: "raw", payload: 1 },
+      { task: tidy },
+    ]);
+    expectTypeOf<Awaited<typeof jobs>[0]>().toEqualTypeOf<Job<{ to: string }>>();
+    expectTypeOf<Awaited<typeof jobs>[1]>().toEqualTypeOf<Job<{ at: string }>>();
+  });
+
+  it("takes a list that was computed", () => {
+    const jobs = client.addJobs(["ada", "bob"].map((to) => ({ task: sendEmail, payload: { to } })));
+    expectTypeOf(jobs).toEqualTypeOf<Promise<Job<{ to: string }>[]>>();
+    const raw = client.addJobs(["a", "b"].map((identifier) => ({ identifier })));
+    expectTypeOf<Awaited<typeof raw>[number]>().toExtend<Job>();
+  });
+
+  it("refuses another payload", () => {
+    expectTypeOf<{ payload: number }>().not.toExtend<Parameters<Client["addJobs"]>[0][number]>();
+    // @ts-expect-error -- to is a string
+    void client.addJobs([{ task: sendEmail, payload: { to: 1 } }]);
+    // @ts-expect-error -- the payload of another task
+    void client.addJobs([{ task: tidy }, { task: sendEmail, payload: { at: "2030" } }]);
+    // @ts-expect-error -- to is missing
+    void client.addJobs([{ task: sendEmail }]);
+    // @ts-expect-error -- neither a task nor an identifier
+    void client.addJobs([{ payload: 1 }]);
+    // @ts-expect-error -- both a task and an identifier
+    void client.addJobs([{ task: tidy, identifier: "tidy" }]);
+  });
+});
+
+describe("addBatchJob", () => {
+  it("takes the items of its task", () => {
+    expectTypeOf(client.addBatchJob(resize, [{ id: 1 }])).toEqualTypeOf<Promise<Job<readonly { id: number }[]>>>();
+    // @ts-expect-error -- id is a number
+    void client.addBatchJob(resize, [{ id: "1" }]);
+    // @ts-expect-error -- not a batch task
+    void client.addBatchJob(sendEmail, [{ to: "ada" }]);
+  });
+});
+
+describe("a client in a transaction", () => {
+  it("adds and manages, and neither migrates nor closes", () => {
+    expectTypeOf<Client>().toExtend<TransactionClient>();
+    expectTypeOf<TransactionClient>().not.toHaveProperty("migrate");
+    expectTypeOf<TransactionClient>().not.toHaveProperty("close");
+  });
+
+  it("takes a transaction of pg or an executor of ours", () => {
+    type Taken = Parameters<Client["inTransaction"]>[0];
+    expectTypeOf<pg.Client>().toExtend<Taken>();
+    expectTypeOf<pg.PoolClient>().toExtend<Taken>();
+    expectTypeOf<Executor>().toExtend<Taken>();
+  });
+});
