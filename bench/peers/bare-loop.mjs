@@ -87,7 +87,11 @@ function floorOf(rows, jobs) {
   return last && { at: last[RUN_AT], id: last[1] };
 }
 
+/** Compares times and ids as the texts they arrive as; two of the same length compare like numbers. */
 function isBefore(a, b) {
-  const [atA, atB] = [BigInt(a[RUN_AT]), BigInt(b[RUN_AT])];
-  return atA === atB ? BigInt(a[1]) < BigInt(b[1]) : atA < atB;
+  return a[RUN_AT] === b[RUN_AT] ? isLess(a[1], b[1]) : isLess(a[RUN_AT], b[RUN_AT]);
+}
+
+function isLess(a, b) {
+  return a.length === b.length ? a < b : a.length < b.length;
 }

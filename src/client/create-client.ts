@@ -16,7 +16,8 @@ import type { Client } from "./client.ts";
 import { CONNECTION_OPTIONS, type ConnectionOptions, openConnection, schemaNameOf } from "./connection.ts";
 import { createInspection } from "./inspect.ts";
 import { createManagement } from "./manage.ts";
-import { createSession, OpenState, whileOpen } from "./session.ts";
+import { OpenCalls } from "./open-calls.ts";
+import { createSession } from "./session.ts";
 
 /** What a client can be told. Everything is optional. */
 export interface ClientOptions extends ConnectionOptions {
@@ -75,35 +76,32 @@ export interface ClientGround {
 /** A client over a driver that is connected to a migrated schema. */
 export function clientOver(ground: ClientGround): Client {
   const { driver, schema, logger, tasks, keepTasks = [], clock = systemClock, onClose } = ground;
-  const open = new OpenState();
-  const session = createSession(driver, { schema, tasks }, open);
+  const calls = new OpenCalls();
+  const session = createSession(driver, { schema, tasks });
+  const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
 
   function close(): Promise<void> {
-    open.close();
-    closing ??= onClose?.() ?? Promise.resolve();
+    closing ??= calls.close().then(onClose);
     return closing;
   }
 
-  const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
-
   return {
-    ...whileOpen(open, {
+    ...calls.awaited({
       ...createAdds(session),
       ...createManagement(session),
       ...createInspection(session),
       ...createCleanUp(session, { clock, keepTasks: spared }),
+      async migrate() {
+        await migrate({ driver, schema, logger, clock });
+      },
     }),
 
-    async migrate() {
-      open.check();
-      await migrate({ driver, schema, logger, clock });
-    },
-
     inTransaction(transaction) {
-      open.check();
-      const inside = createSession(withoutNames(executorOf(transaction)), { schema, tasks }, open);
-      return whileOpen(open, { ...createAdds(inside), ...createManagement(inside), ...createInspection(inside) });
+      calls.check();
+      const inside = createSession(withoutNames(executorOf(transaction)), { schema, tasks });
+      // Not waited for: such a call may last as long as the application's transaction.
+      return calls.checked({ ...createAdds(inside), ...createManagement(inside), ...createInspection(inside) });
     },
 
     close,

@@ -45,6 +45,9 @@ export interface EngineParts {
   readonly maxJobs: number;
 }
 
+/** So many outcomes may wait to be written before slots are refused new work. */
+const MAX_UNWRITTEN = 10_000;
+
 /** How many named queues a fetch looks for: some slots will want a second one before the next fetch is there. */
 const QUEUES_PER_SLOT = 2;
 
@@ -61,6 +64,8 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #pace = new ChainPace();
   #taken = 0;
+  /** Slots were refused work until outcomes are written. */
+  #isHeldBack = false;
   /** Called whenever the engine may have come to rest. */
   #rested: (() => void) | undefined;
 
@@ -85,7 +90,10 @@ export class Engine {
       completeDelayMs: parts.completeDelayMs,
       failDelayMs: parts.failDelayMs,
       listener: {
-        released: (ending, runAt) => reporter.released(ending, runAt),
+        released: (ending, runAt) => {
+          reporter.released(ending, runAt);
+          if (this.#isHeldBack) this.#goOn();
+        },
         refused: (ending) => reporter.refused(ending),
         freed: (queueIds) => this.source.pulse({ queueIds }),
         failed: (error) => reporter.failure(workerId, "release jobs", error),
@@ -132,6 +140,12 @@ export class Engine {
     return { abandoned, unwritten: await this.#flushWithin(gracePeriodMs) };
   }
 
+  /** After this turn, when what was written no longer counts. */
+  #goOn(): void {
+    this.#isHeldBack = false;
+    process.nextTick(() => this.slots.fill());
+  }
+
   #createDirectSource(): Source {
     const { clock, pollIntervalMs, maxJobs } = this.#parts;
     return new DirectSource({
@@ -167,7 +181,12 @@ export class Engine {
     return nothingToClaim && this.slots.busy === 0 && this.releaser.size === 0;
   }
 
+  /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. */
   #take(): Chain | undefined {
+    if (this.releaser.size >= MAX_UNWRITTEN) {
+      this.#isHeldBack = true;
+      return undefined;
+    }
     const chain = this.source.take();
     if (chain) {
       this.#taken += chain.waiting;

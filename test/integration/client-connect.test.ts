@@ -208,13 +208,13 @@ describe("createClient", () => {
 describe("close", () => {
   it("waits for what is under way, closes the connections, and may be called again", async () => {
     const client = await createClient({ connectionString: migrated.connectionString, logger: silentLogger });
-    const adding = client.addJobs(Array.from({ length: 2_000 }, () => ({ identifier: "t" })));
     const connections = async (): Promise<number> =>
       (
         await migrated.sql(`select from pg_stat_activity
           where application_name = 'howdah' and datname = current_database()`)
       ).length;
     const before = await connections();
+    const adding = client.addJobs(Array.from({ length: 2_000 }, () => ({ identifier: "t" })));
     await Promise.all([client.close(), client.close()]);
     await client.close();
     await expect(adding).resolves.toHaveLength(2_000);

@@ -72,9 +72,9 @@ describe("a hostile search_path", () => {
   });
 
   it("would reach into a function that is not pinned", async () => {
-    await database.sql("alter function howdah.worker_deregister reset search_path");
-    await expect(victim.query("select howdah.worker_deregister('w')")).rejects.toThrow("the trap was sprung");
-    await database.sql("alter function howdah.worker_deregister set search_path = pg_catalog, pg_temp");
+    await database.sql("alter function howdah.worker_heartbeat reset search_path");
+    await expect(victim.query("select howdah.worker_heartbeat('w')")).rejects.toThrow("the trap was sprung");
+    await database.sql("alter function howdah.worker_heartbeat set search_path = pg_catalog, pg_temp");
   });
 
   it.each([

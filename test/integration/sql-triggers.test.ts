@@ -16,7 +16,7 @@ beforeEach(() => database.sql("truncate howdah._private_jobs"));
 const session = await database.connect();
 const jobs = async () => {
   const rows = await database.sql(`
-    select task_identifier as task, queue_name as queue, revision, payload
+    select task_identifier as task, queue_name as queue, jobs.revision, payload
     from howdah.jobs join howdah._private_jobs using (id) order by id`);
   return rows.map((row) => Object.values(row));
 };

@@ -72,6 +72,9 @@ export class Claimer {
   readonly #window: QueueWindow;
   #forbiddenFlags: readonly string[] = [];
   #headScanDueAt = 0;
+  /** When the cost of the last head scan is made up for. */
+  #headScanAllowedAt = 0;
+  #headScanCostMs = 0;
   #headScannedAt: number;
 
   constructor(options: ClaimerOptions) {
@@ -98,8 +101,10 @@ export class Claimer {
   }
 
   /** Work was announced: makes sure that the next claim sees it. */
-  announce({ at, queueIds = [] }: Announcement): void {
+  announce({ count, at, queueIds = [] }: Announcement): void {
     if (at !== undefined) this.#floors.rewind(at);
+    // The jobs may lie behind the floors, and nobody said how far.
+    else if (count !== undefined) this.#headScanDueAt = Math.min(this.#headScanDueAt, this.#headScanAllowedAt);
     for (const queueId of queueIds) this.#queueIds.add(queueId);
   }
 
@@ -124,12 +129,15 @@ export class Claimer {
     await this.#askForbiddenFlags();
     const startedAt = clock.monotonic();
     const isHeadScan = startedAt >= this.#headScanDueAt;
-    const request = this.#request(wanted, isHeadScan);
+    // Not only this claim: when it is full, the next ones have to go on from where it ended.
+    if (isHeadScan) this.#floors.forget(DUE);
+    const request = this.#request(wanted);
     const ticket = this.#floors.begin();
     try {
       const answer = await claim(request);
       const chains = this.#settle(request, answer, ticket);
       if (isHeadScan) this.#headScanned(startedAt);
+      else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority))) this.#headScanWentOn(startedAt);
       return { chains, more: answer.more };
     } catch (error) {
       this.#floors.fail(ticket);
@@ -147,9 +155,9 @@ export class Claimer {
     this.#forbiddenFlags = flags;
   }
 
-  #request({ quantity, chainLength, mostQueues }: Wanted, isHeadScan: boolean): ClaimRequest {
+  #request({ quantity, chainLength, mostQueues }: Wanted): ClaimRequest {
     const { workerId, taskIdentifiers, clock } = this.#options;
-    const priorities = isHeadScan ? [] : this.#floors.keys().filter((key) => key !== DUE);
+    const priorities = this.#floors.keys().filter((key) => key !== DUE);
     return {
       workerId: workerId(),
       quantity,
@@ -193,7 +201,17 @@ export class Claimer {
     const { clock, pollIntervalMs } = this.#options;
     const endedAt = clock.monotonic();
     this.#headScannedAt = startedAt;
-    this.#headScanDueAt = endedAt + Math.max(pollIntervalMs, HEAD_SCAN_SHARE * (endedAt - startedAt));
+    this.#headScanCostMs = endedAt - startedAt;
+    this.#headScanAllowedAt = endedAt + HEAD_SCAN_SHARE * this.#headScanCostMs;
+    this.#headScanDueAt = Math.max(endedAt + pollIntervalMs, this.#headScanAllowedAt);
+  }
+
+  /** The claim came to a priority that the head scan had not reached. */
+  #headScanWentOn(startedAt: number): void {
+    const endedAt = this.#options.clock.monotonic();
+    this.#headScanCostMs += endedAt - startedAt;
+    this.#headScanAllowedAt = endedAt + HEAD_SCAN_SHARE * this.#headScanCostMs;
+    this.#headScanDueAt = Math.max(this.#headScanDueAt, this.#headScanAllowedAt);
   }
 }
 

@@ -18,7 +18,7 @@ export interface FloorTicket {
  * claim that failed lowers the floors to where it began.
  */
 export class Floors {
-  #floors = new Map<number, Position>();
+  readonly #floors = new Map<number, Position>();
   readonly #open = new Set<FloorTicket>();
 
   /** The floor of a key, if it is known. */
@@ -53,7 +53,7 @@ export class Floors {
     this.#open.delete(ticket);
     // A key that it did not know was scanned from its first job.
     for (const key of this.keys()) this.#lower(key, ticket.sent.get(key) ?? START);
-    this.#cap([...ticket.sent.values()].reduce(earlier, START));
+    this.#cap(START);
   }
 
   /** Jobs from this time (microseconds) on were announced; with which priority nobody said. */
@@ -63,9 +63,9 @@ export class Floors {
     this.#cap(position);
   }
 
-  /** Starts again from the first job of every key. */
-  forget(): void {
-    this.#floors = new Map();
+  /** Starts again from the first job of every key, of `except` not. */
+  forget(except?: number): void {
+    for (const key of this.keys()) if (key !== except) this.#floors.delete(key);
     this.#cap(START);
   }
 

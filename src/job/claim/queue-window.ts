@@ -55,8 +55,10 @@ export class QueueWindow {
     }
     this.#circleStart ??= result.windowStart ?? 0;
     this.#circleCostMs += result.windowMs;
+    // There may be no queue left as far up as the circle began: then it ends where the queues do, the second time.
+    const isOver = this.#wrapped && result.windowWrapped;
     this.#wrapped ||= result.windowWrapped;
-    if (this.#wrapped && this.#after >= this.#circleStart) {
+    if (isOver || (this.#wrapped && this.#after >= this.#circleStart)) {
       this.#dueAt = nowMs + Math.max(this.#circleRestMs, REST_PER_CIRCLE * this.#circleCostMs);
       this.#endCircle();
     } else {

@@ -109,12 +109,8 @@ export class Slots {
     const { tasks, clock, surroundings, interruptedRetryMs } = this.#options;
     const registered = tasks.get(job.task);
     const execution = new Execution(job, surroundings);
-    const run: Run = {
-      ...{ chain, execution, registered },
-      startedAt: clock.monotonic(),
-      timer: undefined,
-      abandoned: false,
-    };
+    const startedAt = clock.monotonic();
+    const run: Run = { chain, execution, registered, startedAt, timer: undefined, abandoned: false };
     this.#runs.add(run);
     if (registered.timeoutMs !== undefined) this.#startTimeout(run, registered.timeoutMs);
     this.#options.started(job);

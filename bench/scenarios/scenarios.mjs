@@ -1,0 +1,41 @@
+import { behind, behindInQueue } from "./behind.mjs";
+import { bulkAdd } from "./bulk-add.mjs";
+import { claimCost } from "./claim-cost.mjs";
+import { drainDefault } from "./drain-default.mjs";
+import { drainTuned } from "./drain-tuned.mjs";
+import { idle } from "./idle.mjs";
+import { latency } from "./latency.mjs";
+import { manyQueues } from "./many-queues.mjs";
+import { memory } from "./memory.mjs";
+import { pinnedSnapshot } from "./pinned-snapshot.mjs";
+import { processes } from "./processes.mjs";
+import { serialQueue } from "./serial-queue.mjs";
+import { singleAdds } from "./single-adds.mjs";
+
+/**
+ * Everything that is measured, in the order of the report. A scenario is
+ *
+ *   name, title, unit    `isLessBetter` when small figures are good ones
+ *   what, fair           a sentence on what is measured, and why it can be compared
+ *   sides                { peer, settings, variant }: the label is the peer's and the variant's
+ *   columns              further figures of a cell, by key, with their heading
+ *   targets              { of, against, measure, least, most }: labels; with `against` the ratio of the two counts
+ *   repeats              how often, when that differs from the rest
+ *   run(run, side)       measures one cell and resolves with { value, … }
+ */
+export const SCENARIOS = [
+  drainTuned,
+  drainDefault,
+  processes,
+  serialQueue,
+  manyQueues,
+  behind,
+  behindInQueue,
+  claimCost,
+  pinnedSnapshot,
+  latency,
+  singleAdds,
+  bulkAdd,
+  idle,
+  memory,
+];

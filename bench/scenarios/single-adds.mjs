@@ -1,0 +1,77 @@
+import pg from "pg";
+import { createClient, silentLogger } from "../../dist/index.js";
+import { callInChild } from "../measure/child.mjs";
+import { monotonicMs } from "../measure/statistics.mjs";
+import { openPeer } from "../peers/peers.mjs";
+
+const SELF = new URL(import.meta.url);
+
+/** Ways to add one job: each resolves with a function that adds one, over so many connections. */
+const WAYS = {
+  "howdah client": async (connectionString, maxConnections) => {
+    const client = await createClient({ connectionString, maxConnections, logger: silentLogger });
+    return (payload) => client.addJob("noop", payload);
+  },
+  "howdah SQL": (connectionString, max) => addBySql(connectionString, max, "howdah"),
+  "graphile-worker SQL": (connectionString, max) => addBySql(connectionString, max, "graphile_worker"),
+};
+
+async function addBySql(connectionString, max, schema) {
+  const pool = new pg.Pool({ connectionString, max });
+  const text = `select * from ${schema}.add_job('noop', $1::json)`;
+  return (payload) => pool.query({ name: "add", text, values: [payload] });
+}
+
+/** Runs in a child: `connections` producers add jobs one after another for `durationMs`, while others listen. */
+export async function timeAdds({ peer: name, way, connectionString, connections, durationMs }) {
+  const peer = await openPeer(name, connectionString);
+  await peer.install();
+  const listeners = Array.from({ length: 4 }, () => new pg.Client({ connectionString }));
+  for (const listener of listeners) {
+    await listener.connect();
+    await listener.query('listen "jobs:insert"');
+  }
+  const add = await WAYS[way](connectionString, connections);
+  await Promise.all(Array.from({ length: connections }, () => add({ n: 0 })));
+  let added = 0;
+  const startedAt = monotonicMs();
+  const produce = async () => {
+    while (monotonicMs() - startedAt < durationMs) {
+      await add({ n: added });
+      added += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, produce));
+  return { value: (added / (monotonicMs() - startedAt)) * 1000 };
+}
+
+const CONNECTIONS = [8, 16, 32];
+
+/** Many producers add one job each. */
+export const singleAdds = {
+  name: "single-adds",
+  title: "Single adds from many connections",
+  unit: "adds/s",
+  what: "8, 16 and 32 producers in one process, each adding one job after another for 3 seconds over a connection of its own, while four sessions listen for new jobs as workers do.",
+  fair: "Every add is a durable commit of its own and is followed by a notification. The SQL function notifies in each commit, which is what graphile-worker's addJob does too.",
+  sides: CONNECTIONS.flatMap((connections) => [
+    { peer: "howdah", way: "howdah client", connections, variant: `client, ${connections} connections` },
+    { peer: "howdah", way: "howdah SQL", connections, variant: `SQL add_job, ${connections} connections` },
+    { peer: "graphile-worker-0.17", way: "graphile-worker SQL", connections, variant: `SQL add_job, ${connections} connections` },
+  ]),
+  targets: CONNECTIONS.map((connections) => ({
+    of: `howdah, client, ${connections} connections`,
+    against: `howdah, SQL add_job, ${connections} connections`,
+    least: 2,
+  })),
+  async run(run, { peer, way, connections }) {
+    const database = await run.postgres.createDatabase();
+    try {
+      const { connectionString } = database;
+      const input = { peer, way, connectionString, connections, durationMs: run.quick ? 200 : 3_000 };
+      return await callInChild({ node: run.node, module: SELF, call: "timeAdds", input });
+    } finally {
+      await database.drop();
+    }
+  },
+};

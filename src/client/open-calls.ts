@@ -1,0 +1,47 @@
+import { HowdahError } from "../errors.ts";
+
+type Method = (...given: unknown[]) => Promise<unknown>;
+
+/** Whether a client still answers, and which of its calls are under way. Shared by everything that came from it. */
+export class OpenCalls {
+  #closed = false;
+  readonly #running = new Set<Promise<unknown>>();
+
+  /** Throws `HOWDAH_CLIENT_CLOSED` after `close`. */
+  check(): void {
+    if (this.#closed) throw new HowdahError("HOWDAH_CLIENT_CLOSED", "The client was closed; create another one.");
+  }
+
+  /** The same methods, which reject with `HOWDAH_CLIENT_CLOSED` after `close`, whatever they are given. */
+  checked<Methods extends object>(methods: Methods): Methods {
+    return wrapped(methods, (method) => async (...given) => {
+      this.check();
+      return method(...given);
+    });
+  }
+
+  /** As {@link checked}; besides, `close` waits for calls that have begun. */
+  awaited<Methods extends object>(methods: Methods): Methods {
+    return wrapped(methods, (method) => async (...given) => {
+      this.check();
+      const call = method(...given);
+      this.#running.add(call);
+      try {
+        return await call;
+      } finally {
+        this.#running.delete(call);
+      }
+    });
+  }
+
+  /** Lets no further call begin, and waits for those that have. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#running);
+  }
+}
+
+function wrapped<Methods extends object>(methods: Methods, wrap: (method: Method) => Method): Methods {
+  const entries = Object.entries(methods as Record<string, Method>);
+  return Object.fromEntries(entries.map(([name, method]) => [name, wrap(method)])) as Methods;
+}
