@@ -23,8 +23,9 @@ export const idle = {
   unit: "statements/s",
   isLessBetter: true,
   repeats: 1,
+  isConcurrent: true,
   what: "One worker without jobs for 60 seconds, after 5 seconds to settle: statements as pg_stat_statements counts them in its database, and the CPU of its process.",
-  fair: "Default settings with 24 slots; nothing else happens in the database.",
+  fair: "Default settings with 24 slots; nothing else happens in its database. All sides idle at the same time, each in a database of its own, because none of them does enough to disturb the others.",
   columns: { cpuPercent: "CPU of the process, %" },
   sides: [
     { peer: "howdah", settings: "default", variant: "direct" },

@@ -21,6 +21,7 @@ import { singleAdds } from "./single-adds.mjs";
  *   columns              further figures of a cell, by key, with their heading
  *   targets              { of, against, measure, least, most }: labels; with `against` the ratio of the two counts
  *   repeats              how often, when that differs from the rest
+ *   isConcurrent         measured for all sides at the same time
  *   run(run, side)       measures one cell and resolves with { value, … }
  */
 export const SCENARIOS = [

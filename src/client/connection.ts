@@ -44,6 +44,12 @@ export const CONNECTION_OPTIONS = {
 /** Read {@link ConnectionOptions}. */
 export type ReadConnectionOptions = OptionsOf<typeof CONNECTION_OPTIONS>;
 
+/** What a connection is made of. */
+export interface ConnectionOrder extends ReadConnectionOptions {
+  /** Where to listen, if that is not the same. */
+  readonly listenConnectionString?: string | undefined;
+}
+
 /** An open way to the database. */
 export interface Connection {
   readonly driver: Driver;
@@ -57,20 +63,27 @@ export interface Connection {
  * Makes a driver of read options, without connecting. Throws
  * `HOWDAH_OPTION_INVALID` when more than one way to the database is given.
  */
-export function openConnection(options: ReadConnectionOptions, clock: Clock, applicationName?: string): Connection {
-  const { connectionString, pool, driver, preparedStatements, maxConnections } = options;
+export function openConnection(options: ConnectionOrder, clock: Clock, applicationName?: string): Connection {
+  const { connectionString, pool, driver, preparedStatements, maxConnections, listenConnectionString } = options;
   const given = Object.entries({ connectionString, pool, driver }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
     const names = given.map(([name]) => `\`${name}\``).join(" and ");
     throw new HowdahError("HOWDAH_OPTION_INVALID", `Options ${names} are both given; only one way can be taken.`);
   }
-  if (driver) return { driver, owned: false, target: "the database of the driver" };
+  if (driver) {
+    if (listenConnectionString === undefined) return { driver, owned: false, target: "the database of the driver" };
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      "Option `listenConnectionString` cannot go with `driver`, which listens itself.",
+    );
+  }
   const url = pool ? undefined : (connectionString ?? process.env["DATABASE_URL"]);
   checkUrl(url, connectionString === undefined ? "`DATABASE_URL`" : "Option `connectionString`");
   const made = pgDriver({
     ...(pool ? { pool } : {}),
     ...(url ? { connectionString: url } : {}),
     ...(applicationName === undefined ? {} : { applicationName }),
+    ...(listenConnectionString === undefined ? {} : { listenConnectionString }),
     connectTimeout: options.connectTimeoutMs,
     statementTimeout: options.statementTimeoutMs,
     preparedStatements,

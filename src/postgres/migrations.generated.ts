@@ -1183,8 +1183,9 @@ $$;
 --       when no level was given), more (there may be more to claim right now),
 --       dueAt and dueId (the new due position), leftover (queues with a due job
 --       that were not taken), windowStart and windowAfter (from where to where
---       the window went), windowWrapped (past the last queue), windowMicros
---       (its cost)
+--       the window went; where it started when it came round to there without
+--       meeting a queue), windowWrapped (past the last queue), windowMicros (its
+--       cost)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
 -- nobody. Queue rows are locked before their jobs are looked at again, so no
@@ -1226,10 +1227,12 @@ declare
   due_ats timestamptz[];
   due_ids bigint[];
   due_count integer;
+  due_left boolean := false;
   window_started timestamptz;
   window_start integer := window_after;
   window_end integer;
   window_wrapped boolean := false;
+  window_closed boolean := false;
   window_size integer := greatest(16, enough);
   level smallint;
   level_index integer := 1;
@@ -1264,6 +1267,7 @@ begin
       limit greatest(200, 2 * enough)
     ) as due;
     due_count := coalesce(cardinality(candidates), 0);
+    due_left := false;
     exit when due_count = 0;
     due_position := due_ats[due_count];
     due_position_id := due_ids[due_count];
@@ -1273,6 +1277,8 @@ begin
       seen := seen || candidates;
     end if;
     exit when due_count < greatest(200, 2 * enough);
+    -- After an unsettled position the next claim would only read the same again.
+    due_left := due_position <= settled;
   end loop;
 
   if window_after is not null and cardinality(heads) < enough then
@@ -1289,9 +1295,12 @@ begin
     while cardinality(heads) < enough and clock_timestamp() - window_started < interval '5 milliseconds' loop
       candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
       if candidates is null then
-        exit when window_wrapped or window_start = 0;
+        -- Past the last id, and then past it again although the circle began
+        -- above it: nothing is left between here and there.
+        window_closed := window_wrapped or window_start = 0;
         window_wrapped := true;
         window_end := 0;
+        exit when window_closed;
         continue;
       end if;
       window_end := candidates[cardinality(candidates)];
@@ -1303,10 +1312,8 @@ begin
       end if;
       exit when window_wrapped and window_end >= window_start;
     end loop;
-    -- Nothing after the last id: the next window begins at the first queue.
-    if candidates is null then
-      window_wrapped := true;
-      window_end := 0;
+    if window_closed then
+      window_end := window_start;
     end if;
   end if;
 
@@ -1506,7 +1513,7 @@ begin
       'tasksGone', level_count = 0 and (
         select count(*) < cardinality(tasks) from :"schema"._private_tasks as known where known.id = any (tasks)
       ),
-      'more', taken < cardinality(heads) or lost or remaining = 0,
+      'more', taken < cardinality(heads) or lost or remaining = 0 or due_left,
       'dueAt', :"schema"._howdah_us(due_position)::text,
       'dueId', due_position_id::text,
       'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:]) as loser),
@@ -1563,7 +1570,8 @@ $$;
 --
 -- Answers one row for each changed job (released, with its new run_at) and for
 -- each id that was not released: busy (locked by somebody's transaction), lost
--- (belongs to somebody else now), gone (no such row).
+-- (belongs to somebody else now), gone (no such row). A queue that is still
+-- locked because its last member is still ours answers with that member, busy.
 --
 -- Beside a claim: never touches a row that is not ours. Beside a user's keyed
 -- add or remove of a running job: waits 100 ms, then fails with 55P03, and the
@@ -1589,6 +1597,7 @@ declare
   times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
   free bigint[] := completed;
   done bigint[];
+  unlocked integer;
   kept record;
 begin
   if cardinality(completed) > 0 then
@@ -1674,6 +1683,13 @@ begin
         select from :"schema"._private_jobs as jobs
         where jobs.id = chain_end.last and jobs.locked_by = worker and jobs.locked_at = any (times)
       );
+    get diagnostics unlocked = row_count;
+    if unlocked < cardinality(end_queues) then
+      return query
+      select jobs.id, 'busy'::text, null::bigint
+      from :"schema"._private_jobs as jobs
+      where jobs.id = any (end_lasts) and jobs.locked_by = worker and jobs.locked_at = any (times);
+    end if;
   end if;
 end
 $$;`,

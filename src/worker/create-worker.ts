@@ -71,8 +71,9 @@ async function build(ground: Ground): Promise<Worker> {
   const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
   await stored.register();
   const localQueue = usableLocalQueue(read, logger);
+  const closed = new AbortController();
   const worker = assembleWorker({
-    ...{ id, client, hooks, logger, clock, reporter, close },
+    ...{ id, client, hooks, logger, clock, reporter },
     description: {
       ...{ worker: id, database: target, schema: schema.name, tasks: tasks.identifiers.join(",") },
       ...{ concurrency: read.concurrency, source: localQueue ? "local queue" : "direct" },
@@ -81,7 +82,7 @@ async function build(ground: Ground): Promise<Worker> {
     signal: read.shutdown.signal,
     createEngine({ once, maxJobs }) {
       const engine = new Engine({
-        ...{ clock, tasks, reporter, hooks, maxJobs, workerId: id },
+        ...{ clock, tasks, reporter, hooks, maxJobs, workerId: id, closed: closed.signal },
         localQueue: once ? undefined : localQueue,
         claim: createClaim(driver, schema),
         release: createRelease(driver, schema),
@@ -110,6 +111,10 @@ async function build(ground: Ground): Promise<Worker> {
       });
     },
     startChores: () => stored.startWarning(),
+    close() {
+      closed.abort();
+      return close();
+    },
   });
   hooks.emit("workerInit", { workerId: id, schema: schema.name, concurrency: read.concurrency });
   return worker;

@@ -43,6 +43,8 @@ export interface EngineParts {
   readonly interruptedRetryMs: number;
   /** The most jobs to claim in all. */
   readonly maxJobs: number;
+  /** Aborted when the worker closes: nothing can be written any more. */
+  readonly closed: AbortSignal;
 }
 
 /** So many outcomes may wait to be written before slots are refused new work. */
@@ -99,6 +101,8 @@ export class Engine {
         failed: (error) => reporter.failure(workerId, "release jobs", error),
       },
     });
+    // A handler that was left behind may settle after that, and would have its queue unlocked.
+    parts.closed.addEventListener("abort", () => void this.releaser.abandon(), { once: true });
   }
 
   /** How many jobs were taken so far. */

@@ -140,7 +140,8 @@ class HowdahWorker implements Worker {
     if (this.#running) {
       throw new HowdahError("HOWDAH_WORKER_RUNNING", "This worker runs already; a second one can run beside it.");
     }
-    const running = work();
+    // Not before `stop` can find it: the hook that tells of the start may call `stop`.
+    const running = Promise.resolve().then(work);
     this.#running = running;
     try {
       return await running;
@@ -159,10 +160,10 @@ class HowdahWorker implements Worker {
     hooks.emit("workerStart", { workerId: this.id });
     engine.start();
     await untilAborted(this.#stopping.signal);
-    // First, so that no notification reaches a source that has stopped.
-    await listener?.close();
-    await endChores();
+    // At the same time, because both may have to wait for a connection.
+    const closing = Promise.all([listener?.close(), endChores()]);
     await this.#shutDown(engine);
+    await closing;
     stopWatching();
     logger.info("Worker stopped", { worker: this.id, reason: this.#reason, ...this.#parts.reporter.tally });
   }

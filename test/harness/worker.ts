@@ -9,10 +9,7 @@ import type { TestDatabase } from "./database.ts";
 import { until } from "./until.ts";
 
 /** A worker on a test's database. Says nothing and leaves the signals of the test process alone, unless told otherwise. */
-export async function createTestWorker<State>(
-  database: TestDatabase,
-  options: WorkerOptions<State>,
-): Promise<Worker> {
+export async function createTestWorker<State>(database: TestDatabase, options: WorkerOptions<State>): Promise<Worker> {
   const { shutdown, driver, pool, ...rest } = options;
   const own = driver || pool ? {} : { connectionString: database.connectionString };
   return createWorker<State>({

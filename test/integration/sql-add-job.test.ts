@@ -124,11 +124,14 @@ describe("values of add_job", () => {
 
   it("uses up no id of a task or queue that is there", async () => {
     await add("'known', queue_name => 'known'");
-    const ids = () => database.sql("select sequencename, last_value from pg_sequences where sequencename <> 'jobs_id_seq1'");
+    const ids = () =>
+      database.sql("select sequencename, last_value from pg_sequences where sequencename <> 'jobs_id_seq1'");
     const before = await ids();
     await add("'known', queue_name => 'known'");
     await add("'known', queue_name => 'known', job_key => 'k'");
-    await database.sql("select howdah.add_jobs(array[row('known', null, 'known', null, null, 'k', null, null)]::howdah.job_spec[])");
+    await database.sql(
+      "select howdah.add_jobs(array[row('known', null, 'known', null, null, 'k', null, null)]::howdah.job_spec[])",
+    );
     expect(await ids()).toEqual(before);
   });
 });
@@ -146,9 +149,7 @@ describe("keys of add_job", () => {
   });
 
   it("keeps the row and gives everything the new value, or the default where none is given", async () => {
-    const first = await add(
-      `'t', '{"a":1}', 'queue1', now() + interval '1 hour', 10, 'k', 7, '{f}'`,
-    );
+    const first = await add(`'t', '{"a":1}', 'queue1', now() + interval '1 hour', 10, 'k', 7, '{f}'`);
     await database.sql(`
       update howdah._private_jobs set attempts = 3, last_error = 'no', _howdah_recoveries = -2,
         updated_at = '2000-01-01'`);
@@ -220,7 +221,13 @@ describe("keys of add_job", () => {
     expect(first).toMatchObject({ revision: 0 });
     await lock();
     const second = await add("'u', '2', 'q', job_key => 'k', job_key_mode => 'unsafe_dedupe'");
-    expect(second).toMatchObject({ id: first["id"], revision: 1, json: "1", locked_by: "w", task_id: first["task_id"] });
+    expect(second).toMatchObject({
+      id: first["id"],
+      revision: 1,
+      json: "1",
+      locked_by: "w",
+      task_id: first["task_id"],
+    });
     await database.sql("update howdah._private_jobs set locked_at = null, locked_by = null, attempts = 25");
     const third = await add("'u', '3', job_key => 'k', job_key_mode => 'unsafe_dedupe'");
     expect(third).toMatchObject({ id: first["id"], revision: 2, json: "1", attempts: 25 });

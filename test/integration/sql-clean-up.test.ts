@@ -4,9 +4,7 @@ import { createDatabase } from "../harness/database.ts";
 
 const database = await createDatabase();
 afterAll(() => database.drop());
-beforeEach(() =>
-  database.sql("truncate howdah._private_jobs, howdah._private_job_queues, howdah._private_tasks"),
-);
+beforeEach(() => database.sql("truncate howdah._private_jobs, howdah._private_job_queues, howdah._private_tasks"));
 
 const first = await database.connect();
 const second = await database.connect();
@@ -39,18 +37,24 @@ describe("what a clean-up removes", () => {
   });
 
   it("removes queues that no job uses and nobody holds, also when there are jobs without a queue", async () => {
-    await database.sql("select howdah.add_job('t', queue_name => name, job_key => name) from unnest('{waiting,failed,empty,held}'::text[]) as name");
+    await database.sql(
+      "select howdah.add_job('t', queue_name => name, job_key => name) from unnest('{waiting,failed,empty,held}'::text[]) as name",
+    );
     await database.sql("select howdah.add_job('t')");
     await database.sql("update howdah._private_jobs set attempts = 25 where key = 'failed'");
     await database.sql("delete from howdah._private_jobs where key in ('empty', 'held')");
-    await database.sql("update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'held'");
+    await database.sql(
+      "update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'held'",
+    );
     expect(await count("_howdah_clean_up_queues_v1()")).toBe(1);
     expect(await queues()).toEqual(["failed", "held", "waiting"]);
     expect(await count("_howdah_clean_up_queues_v1()")).toBe(0);
   });
 
   it("removes jobs that failed for good, also with more attempts than allowed, and none that runs", async () => {
-    await database.sql("select howdah.add_job('t', job_key => name, max_attempts => 2) from unnest('{new,last,failed,beyond}'::text[]) as name");
+    await database.sql(
+      "select howdah.add_job('t', job_key => name, max_attempts => 2) from unnest('{new,last,failed,beyond}'::text[]) as name",
+    );
     await database.sql("update howdah._private_jobs set attempts = 2 where key in ('failed', 'last')");
     await database.sql("update howdah._private_jobs set attempts = 3 where key = 'beyond'");
     await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'w' where key = 'last'");
@@ -59,9 +63,15 @@ describe("what a clean-up removes", () => {
   });
 
   it("works in batches", async () => {
-    await database.sql("select howdah.add_job('t ' || n, queue_name => 'q ' || n, max_attempts => 1) from generate_series(1, 25) as n");
+    await database.sql(
+      "select howdah.add_job('t ' || n, queue_name => 'q ' || n, max_attempts => 1) from generate_series(1, 25) as n",
+    );
     await database.sql("update howdah._private_jobs set attempts = 1");
-    for (const name of ["_howdah_delete_exhausted_v1(10)", "_howdah_clean_up_tasks_v1(null, 10)", "_howdah_clean_up_queues_v1(10)"]) {
+    for (const name of [
+      "_howdah_delete_exhausted_v1(10)",
+      "_howdah_clean_up_tasks_v1(null, 10)",
+      "_howdah_clean_up_queues_v1(10)",
+    ]) {
       const counts = [await count(name), await count(name), await count(name), await count(name)];
       expect(counts).toEqual([10, 10, 5, 0]);
     }
@@ -89,7 +99,9 @@ describe("a clean-up and an add at the same time", () => {
   ])("makes the clean-up wait for an open transaction with an add, and give up: %s", async (_, add) => {
     await first.query(`begin; ${add}`);
     await expect(second.query("select howdah._howdah_clean_up_queues_v1()")).rejects.toMatchObject({ code: "55P03" });
-    await expect(second.query("select howdah._howdah_clean_up_tasks_v1(null)")).rejects.toMatchObject({ code: "55P03" });
+    await expect(second.query("select howdah._howdah_clean_up_tasks_v1(null)")).rejects.toMatchObject({
+      code: "55P03",
+    });
     await first.query("commit");
     expect(await count("_howdah_clean_up_queues_v1()")).toBe(0);
     expect(await danglingJobs()).toEqual([]);

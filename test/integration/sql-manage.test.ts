@@ -10,8 +10,12 @@ let ids: { waiting: string; failed: string; running: string; stale: string };
 beforeEach(async () => {
   await database.sql("truncate howdah._private_jobs, howdah._private_job_queues");
   const add = async (name: string, change: string) => {
-    const [row] = await database.sql(`select id from howdah.add_job('t', queue_name => '${name}', job_key => '${name}')`);
-    await database.sql(`update howdah._private_jobs set updated_at = '2000-01-01', ${change} where id = $1`, [row?.["id"]]);
+    const [row] = await database.sql(
+      `select id from howdah.add_job('t', queue_name => '${name}', job_key => '${name}')`,
+    );
+    await database.sql(`update howdah._private_jobs set updated_at = '2000-01-01', ${change} where id = $1`, [
+      row?.["id"],
+    ]);
     return row?.["id"] as string;
   };
   ids = {
@@ -20,7 +24,9 @@ beforeEach(async () => {
     running: await add("running", "attempts = 1, locked_at = now() - interval '3 hours 59 minutes', locked_by = 'w'"),
     stale: await add("stale", "attempts = 1, locked_at = now() - interval '4 hours 1 minute', locked_by = 'w'"),
   };
-  await database.sql("update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name in ('running', 'stale')");
+  await database.sql(
+    "update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name in ('running', 'stale')",
+  );
 });
 
 const every = () => Object.values(ids);
@@ -36,7 +42,11 @@ async function call(text: string, values: unknown[]) {
 
 describe("complete_jobs", () => {
   it("deletes what nobody runs and returns it, by id", async () => {
-    expect(await call("howdah.complete_jobs($1)", [every().toReversed()])).toEqual([ids.waiting, ids.failed, ids.stale]);
+    expect(await call("howdah.complete_jobs($1)", [every().toReversed()])).toEqual([
+      ids.waiting,
+      ids.failed,
+      ids.stale,
+    ]);
     const left = await jobs();
     expect(Object.keys(left)).toEqual([ids.running]);
     expect(left[ids.running]).toMatchObject({ untouched: true, locked_by: "w" });
@@ -44,7 +54,9 @@ describe("complete_jobs", () => {
 
   it("leaves queues locked", async () => {
     await call("howdah.complete_jobs($1)", [every()]);
-    const [row] = await database.sql("select count(*)::int as locked from howdah._private_job_queues where locked_by = 'w'");
+    const [row] = await database.sql(
+      "select count(*)::int as locked from howdah._private_job_queues where locked_by = 'w'",
+    );
     expect(row).toEqual({ locked: 2 });
   });
 

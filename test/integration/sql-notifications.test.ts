@@ -73,22 +73,21 @@ describe("adds", () => {
     expect(await told("select howdah.add_job('t', job_key => 'd')")).toMatchObject([{ count: 1 }]);
   });
 
-  it.each([["without keys", "null"], ["with keys", "'k' || number"]])(
-    "tells once for a bulk add %s: how many are due, the earliest time, each queue once",
-    async (_, key) => {
-      const bulk = await told(`
+  it.each([
+    ["without keys", "null"],
+    ["with keys", "'k' || number"],
+  ])("tells once for a bulk add %s: how many are due, the earliest time, each queue once", async (_, key) => {
+    const bulk = await told(`
         select howdah.add_jobs(array_agg(
           row('t', null, case when number > 4 then 'queue ' || number % 2 end,
             case when number > 8 then '2200-01-01' when number = 3 then '2001-01-01 00:00:00+00'::timestamptz end,
             null, ${key}, null, null)::howdah.job_spec
         )) from generate_series(1, 10) as number`);
-      expect(bulk).toEqual([
-        { count: 8, schema: "howdah", at: 978_307_200_000_000, queues: expect.anything() },
-      ]);
-      const queues = [await queueId("queue 0"), await queueId("queue 1")];
-      expect((bulk[0]?.["queues"] as number[]).toSorted((a, b) => a - b)).toEqual(queues.toSorted((a, b) => a - b));
-    },
-  );
+    expect(bulk).toEqual([{ count: 8, schema: "howdah", at: 978_307_200_000_000, queues: expect.anything() }]);
+    const queues = [await queueId("queue 0"), await queueId("queue 1")];
+    expect(new Set(bulk[0]?.["queues"] as number[])).toEqual(new Set(queues));
+    expect(bulk[0]?.["queues"]).toHaveLength(2);
+  });
 
   it("names at most fifty queues", async () => {
     const bulk = await told(`
@@ -101,7 +100,9 @@ describe("adds", () => {
   it("tells nothing for a bulk add of nothing, or of jobs for later", async () => {
     expect(await told("select howdah.add_jobs(null), howdah.add_jobs('{}')")).toEqual([]);
     expect(
-      await told("select howdah.add_jobs(array[row('t', null, null, '2200-01-01', null, null, null, null)]::howdah.job_spec[])"),
+      await told(
+        "select howdah.add_jobs(array[row('t', null, null, '2200-01-01', null, null, null, null)]::howdah.job_spec[])",
+      ),
     ).toEqual([]);
   });
 
@@ -144,9 +145,7 @@ describe("changes", () => {
     expect(await told(`select howdah.reschedule_jobs(array[${later}], priority => 3)`)).toEqual([]);
     const both = await told(`
       select howdah.reschedule_jobs(array[${failed}, ${later}], run_at => '2002-01-01 00:00:00+00', attempts => 0)`);
-    expect(both).toEqual([
-      { count: 2, schema: "howdah", at: 1_009_843_200_000_000, queues: [await queueId("q")] },
-    ]);
+    expect(both).toEqual([{ count: 2, schema: "howdah", at: 1_009_843_200_000_000, queues: [await queueId("q")] }]);
   });
 
   it.each([
@@ -158,13 +157,17 @@ describe("changes", () => {
       update howdah._private_jobs set locked_at = now(), locked_by = 'w', attempts = max_attempts,
         _howdah_detached = max_attempts = 1`);
     await database.sql("update howdah._private_jobs set attempts = 1 where max_attempts > 1");
-    await database.sql("update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'q'");
+    await database.sql(
+      "update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'q'",
+    );
     expect(await told(call)).toMatchObject([{ count: 2, queues: [await queueId("q")] }]);
     expect(await told(call)).toEqual([]);
   });
 
   it("tells about a queue that was locked without a job of it", async () => {
-    await database.sql("update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'q'");
+    await database.sql(
+      "update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'q'",
+    );
     const before = await one("select howdah._howdah_us(now())");
     const [freed] = await told("select howdah.force_unlock_workers('{w}')");
     expect(freed).toMatchObject({ count: 1, queues: [await queueId("q")] });

@@ -15,7 +15,9 @@ const second = await database.connect();
 const CLAIM = "update howdah._private_jobs set locked_at = now(), locked_by = 'w', attempts = attempts + 1";
 const jobs = () => database.sql("select *, payload::text as json from howdah._private_jobs order by id");
 const add = (session: pg.Client, payload: string, more = "") =>
-  session.query(`select id, revision, payload::text as json from howdah.add_job('t', '${payload}', job_key => 'k'${more})`);
+  session.query(
+    `select id, revision, payload::text as json from howdah.add_job('t', '${payload}', job_key => 'k'${more})`,
+  );
 const addMany = (session: pg.Client, payload: string) =>
   session.query(`
     select id, revision, payload::text as json
@@ -170,7 +172,9 @@ describe("lock order", () => {
   }
 
   it("changes the same jobs from two sessions in opposite order without a deadlock", async () => {
-    await database.sql("select howdah.add_job('t', job_key => 'key ' || number) from generate_series(1, 200) as number");
+    await database.sql(
+      "select howdah.add_job('t', job_key => 'key ' || number) from generate_series(1, 200) as number",
+    );
     const calls = [
       "howdah.reschedule_jobs(ids, priority => 1)",
       "howdah.permanently_fail_jobs(ids)",

@@ -1,11 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { pgDriver } from "../../src/postgres/drivers/pg.ts";
-import { createClaim } from "../../src/postgres/queries/claim.ts";
-import { registerTasks } from "../../src/postgres/queries/register-tasks.ts";
-import { createRelease } from "../../src/postgres/queries/release.ts";
-import { readSchemaRevision } from "../../src/postgres/schema-revision.ts";
+import { createWorker, defineTask, silentLogger } from "../../src/index.ts";
 import { createDatabase } from "../harness/database.ts";
 
 const SCRIPT = new URL("../../docs/guides/roles.sql", import.meta.url);
@@ -40,15 +36,22 @@ const forbidden = { code: "42501" };
 describe("a producer", () => {
   it.each([
     ["a job", "select howdah.add_job('new task', '{}', 'new queue')"],
-    ["a job in repeatable read", "begin isolation level repeatable read; select howdah.add_job('t', queue_name => 'q'); commit"],
-    ["many jobs", "select howdah.add_jobs(array[row('t', null, 'q', null, null, 'k', null, '{f}')]::howdah.job_spec[])"],
+    [
+      "a job in repeatable read",
+      "begin isolation level repeatable read; select howdah.add_job('t', queue_name => 'q'); commit",
+    ],
+    [
+      "many jobs",
+      "select howdah.add_jobs(array[row('t', null, 'q', null, null, 'k', null, '{f}')]::howdah.job_spec[])",
+    ],
   ])("may add %s", async (_, statement) => {
     await producer.query(statement);
     expect((await producer.query("select * from howdah.jobs")).rows).toHaveLength(1);
   });
 
   it("may replace a job by its key, one that waits and one that runs", async () => {
-    const add = (more = "") => producer.query(`select id, revision from howdah.add_job('t', '[1]', job_key => 'k'${more})`);
+    const add = (more = "") =>
+      producer.query(`select id, revision from howdah.add_job('t', '[1]', job_key => 'k'${more})`);
     await add();
     expect((await add()).rows).toMatchObject([{ revision: 1 }]);
     expect((await add(", job_key_mode => 'unsafe_dedupe'")).rows).toMatchObject([{ revision: 2 }]);
@@ -59,7 +62,9 @@ describe("a producer", () => {
   it("may see jobs with their payloads, and the release of the schema", async () => {
     await producer.query(`select howdah.add_job('t', '{"a": 1}')`);
     expect((await producer.query("select payload from howdah._private_jobs")).rows).toEqual([{ payload: { a: 1 } }]);
-    expect((await producer.query("select max(id)::int as id from howdah._howdah_migrations")).rows[0]?.id).toBeGreaterThan(0);
+    expect(
+      (await producer.query("select max(id)::int as id from howdah._howdah_migrations")).rows[0]?.id,
+    ).toBeGreaterThan(0);
   });
 
   it.each([
@@ -82,53 +87,53 @@ describe("a producer", () => {
 });
 
 describe("a worker", () => {
-  it("may register tasks, claim, release, and add jobs", async () => {
+  it("may run jobs, of a queue and without, and a client of its own may add and manage them", async () => {
     const url = new URL(database.connectionString);
     url.searchParams.set("options", `-c role=${roles.worker}`);
-    const driver = pgDriver({ connectionString: url.href });
-    try {
-      expect(await readSchemaRevision({ driver, schema: database.schema })).toBeGreaterThan(0);
-      const tasks = await registerTasks(driver, database.schema, ["t", "another task"]);
-      await driver.query({ text: "select howdah.add_job('t', queue_name => 'q'), howdah.add_job('t')" });
-      const claimed = await createClaim(driver, database.schema)({
-        workerId: "w",
-        quantity: 10,
-        taskIds: [...tasks.keys()],
-        forbiddenFlags: null,
-        levels: [],
-        queueIds: [],
-        due: { at: "0", id: "0" },
-        windowAfter: -1,
-        chainLength: 1,
-      });
-      const locked = await database.sql("select id, job_queue_id from howdah._private_jobs where locked_by = 'w' order by id");
-      expect(locked).toHaveLength(2);
-      const [queued, plain] = locked.map((row) => String(row["id"]));
-      await createRelease(driver, database.schema)({
-        workerId: "w",
-        claimTimes: [claimed.claimedAt],
-        completed: [String(queued)],
-        changed: [{ id: String(plain), refund: false, final: false, delayMs: 1000, message: "no", payload: null }],
-        chainEnds: [{ queueId: Number(locked[0]?.["job_queue_id"]), lastJobId: String(queued), claimedAt: claimed.claimedAt }],
-        patient: true,
-      });
-      expect(await database.sql("select last_error, locked_by from howdah._private_jobs")).toEqual([
-        { last_error: "no", locked_by: null },
-      ]);
-      expect(await database.sql("select from howdah._private_job_queues where locked_by is not null")).toEqual([]);
-    } finally {
-      await driver.close();
-    }
+    const seen: unknown[] = [];
+    const note = defineTask({
+      identifier: "note",
+      retry: { type: "fixed", delay: "1h" },
+      run(payload: string) {
+        seen.push(payload);
+        if (payload === "bad") throw new Error("no");
+      },
+    });
+    await using runner = await createWorker({
+      connectionString: url.href,
+      migrate: false,
+      tasks: [note],
+      logger: silentLogger,
+      shutdown: { osSignals: false },
+    });
+    await runner.client.addJobs([
+      { task: note, payload: "queued", spec: { queueName: "q" } },
+      { task: note, payload: "bad", spec: { jobKey: "bad" } },
+      { task: note, payload: "plain" },
+    ]);
+    expect(await runner.runOnce()).toMatchObject({ completed: 2, failed: 1, ended: "drained" });
+    expect(new Set(seen)).toEqual(new Set(["bad", "plain", "queued"]));
+    const left = await database.sql("select key, attempts, locked_by from howdah._private_jobs");
+    expect(left).toEqual([{ key: "bad", attempts: 1, locked_by: null }]);
   });
 
   it.each([
     ["report that it lives", "select howdah.worker_heartbeat('w'), howdah.worker_deregister('w')"],
     ["recover the dead", "select howdah.recover_dead_worker_jobs('{w}'), howdah.delete_stale_workers('{w}')"],
-    ["look for the dead", "select howdah.list_stale_workers('5 minutes'), howdah.list_orphan_locked_workers('5 minutes')"],
-    ["manage jobs", "select howdah.remove_job('k'), howdah.reschedule_jobs('{1}'), howdah.complete_jobs('{1}'), howdah.permanently_fail_jobs('{1}')"],
+    [
+      "look for the dead",
+      "select howdah.list_stale_workers('5 minutes'), howdah.list_orphan_locked_workers('5 minutes')",
+    ],
+    [
+      "manage jobs",
+      "select howdah.remove_job('k'), howdah.reschedule_jobs('{1}'), howdah.complete_jobs('{1}'), howdah.permanently_fail_jobs('{1}')",
+    ],
     ["unlock others", "select howdah.force_unlock_workers('{w}')"],
     ["delete jobs that failed for good", "select howdah._howdah_delete_exhausted_v1()"],
-    ["note when a crontab ran", "insert into howdah._private_known_crontabs values ('c', now()) on conflict (identifier) do update set last_execution = now()"],
+    [
+      "note when a crontab ran",
+      "insert into howdah._private_known_crontabs values ('c', now()) on conflict (identifier) do update set last_execution = now()",
+    ],
   ])("may %s", async (_, statement) => {
     await database.sql("select howdah.add_job('t', queue_name => 'q', job_key => 'k')");
     await expect(worker.query(statement)).resolves.toBeDefined();

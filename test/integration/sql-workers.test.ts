@@ -3,9 +3,7 @@ import { createDatabase } from "../harness/database.ts";
 
 const database = await createDatabase();
 afterAll(() => database.drop());
-beforeEach(() =>
-  database.sql("truncate howdah._private_jobs, howdah._private_job_queues, howdah._private_workers"),
-);
+beforeEach(() => database.sql("truncate howdah._private_jobs, howdah._private_job_queues, howdah._private_workers"));
 
 const workers = () =>
   database.sql(`
@@ -18,7 +16,8 @@ const age = (id: string, by: string) =>
      where id = $1`,
     [id, by],
   );
-const jobs = () => database.sql("select *, run_at >= now() + interval '29 seconds' as delayed from howdah._private_jobs order by id");
+const jobs = () =>
+  database.sql("select *, run_at >= now() + interval '29 seconds' as delayed from howdah._private_jobs order by id");
 
 describe("presence", () => {
   it("registers a worker with its first heartbeat and keeps its start and metadata with the next", async () => {
@@ -104,19 +103,26 @@ describe("recovery", () => {
 
   it("counts jobs and not queues, and keeps a later time", async () => {
     await hold("run_at = '2200-01-01'");
-    await database.sql("insert into howdah._private_job_queues (queue_name, locked_at, locked_by) values ('z', now(), 'dead')");
+    await database.sql(
+      "insert into howdah._private_job_queues (queue_name, locked_at, locked_by) values ('z', now(), 'dead')",
+    );
     expect(await recover()).toBe(1);
     expect(await jobs()).toMatchObject([{ run_at: new Date("2200-01-01T00:00:00Z") }]);
     expect(await recover()).toBe(0);
   });
 
   it.each([
-    ["was removed while it ran", "_howdah_detached = true, attempts = 3", 3, 1],
-    ["had started although its workers keep dying", "_howdah_recoveries = -2, attempts = 2", 2, 3],
-    ["was recovered as often as can be counted", "_howdah_recoveries = 32767, attempts = 2", 1, 32767],
-    ["was never started", "attempts = 0", 0, 1],
-  ])("leaves a job that %s with the right attempts", async (_, change, attempts, recoveries) => {
-    await hold(change);
+    { job: "was removed while it ran", given: "_howdah_detached = true, attempts = 3", attempts: 3, recoveries: 1 },
+    { job: "started again and again", given: "_howdah_recoveries = -2, attempts = 2", attempts: 2, recoveries: 3 },
+    {
+      job: "was recovered very often",
+      given: "_howdah_recoveries = 32767, attempts = 2",
+      attempts: 1,
+      recoveries: 32767,
+    },
+    { job: "was never started", given: "attempts = 0", attempts: 0, recoveries: 1 },
+  ])("leaves a job that $job with $attempts attempts", async ({ given, attempts, recoveries }) => {
+    await hold(given);
     await recover();
     expect(await jobs()).toMatchObject([{ attempts, _howdah_recoveries: recoveries, locked_by: null }]);
   });

@@ -76,7 +76,13 @@ describe("a batch handler that fails as a whole", () => {
   ];
   it.each(failing)("keeps all items when it %s", async (_how, handler) => {
     const { row, failed } = await runBatch(handler);
-    expect(row).toMatchObject({ payload: THREE, attempts: 1, last_error: "batch failed", locked_at: null, later: true });
+    expect(row).toMatchObject({
+      payload: THREE,
+      attempts: 1,
+      last_error: "batch failed",
+      locked_at: null,
+      later: true,
+    });
     expect(failed).toHaveLength(1);
   });
 

@@ -109,7 +109,8 @@ describe("client", () => {
       async run(depth: number, { client }) {
         ran.push(depth);
         if (depth < 3) await client.addJob("parent", depth + 1, { queueName: `depth ${depth % 2}` });
-        else await client.addJobs([1, 2].map((n) => ({ task: child, payload: `child ${n}`, spec: { queueName: "c" } })));
+        else
+          await client.addJobs([1, 2].map((n) => ({ task: child, payload: `child ${n}`, spec: { queueName: "c" } })));
       },
     });
     await using worker = await createTestWorker(database, { tasks: [parent, child], pollInterval: "60s" });

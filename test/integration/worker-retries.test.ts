@@ -64,7 +64,13 @@ describe("a job that fails", () => {
     const { result, row, failed, ran } = await attempt({ run: fail, spec: { queueName: "q" } });
 
     expect(result).toEqual({ completed: 0, failed: 1, snoozed: 0, ended: "drained" });
-    expect(row).toMatchObject({ attempts: 1, max_attempts: 25, last_error: "TEST_ERROR", locked_at: null, locked_by: null });
+    expect(row).toMatchObject({
+      attempts: 1,
+      max_attempts: 25,
+      last_error: "TEST_ERROR",
+      locked_at: null,
+      locked_by: null,
+    });
     expectDue(row, 2718, ran);
     expect(failed[0]).toMatchObject({ job: { attempts: 1 }, retryAt: row["run_at"] });
     const queues = await database.sql("select locked_at, locked_by from howdah._private_job_queues");

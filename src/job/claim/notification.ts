@@ -33,31 +33,23 @@ function parse(payload: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** The earliest time of PostgreSQL's calendar; what is before it is `-infinity`. */
-const FIRST_MICROS = -210_866_803_200_000_000n;
-const MAX_BIGINT = 2n ** 63n - 1n;
-const MAX_INTEGER = 2 ** 31 - 1;
-
 /**
- * Anybody may notify, and what cannot be sent back to the database would fail
- * every claim. A number that JSON.parse rounded is further away than any job,
- * or so long ago that only the beginning of time is early enough.
+ * Rounded by JSON.parse, a time before the year 1685, such as `-infinity`, can
+ * only be taken for the beginning of time.
  */
 function readMicros(value: unknown): string | undefined {
-  const micros = toBigInt(value);
-  if (micros === undefined || micros > MAX_BIGINT) return undefined;
-  return micros < FIRST_MICROS ? START.at : String(micros);
+  if (typeof value !== "number") return undefined;
+  if (Number.isSafeInteger(value)) return String(value);
+  return value < 0 ? START.at : undefined;
 }
 
-function toBigInt(value: unknown): bigint | undefined {
-  if (typeof value === "string" && /^-?\d{1,20}$/.test(value)) return BigInt(value);
-  return typeof value === "number" && Number.isInteger(value) ? BigInt(value) : undefined;
-}
+const MAX_QUEUE_ID = 2 ** 31 - 1;
 
 function readIds(value: unknown): readonly number[] {
   return Array.isArray(value) ? value.filter(isQueueId) : [];
 }
 
+/** Anybody may notify, and an id that is out of range would fail the claim that asks for it. */
 function isQueueId(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) > 0 && Number(value) <= MAX_INTEGER;
+  return Number.isInteger(value) && Number(value) > 0 && Number(value) <= MAX_QUEUE_ID;
 }

@@ -41,15 +41,17 @@ export function toChange({ job: { id }, outcome }: Ending): JobChange | null {
   }
 }
 
-/** The same ending without the texts that came from outside. */
-export function withoutTexts(ending: Ending): Ending {
+/** The same ending without the texts that came from outside; `null` when there are none. */
+export function withoutTexts(ending: Ending): Ending | null {
   const { outcome } = ending;
-  if (outcome.kind === "failed") {
+  if (outcome.kind === "failed" && (outcome.message !== UNSTORABLE || outcome.payload !== undefined)) {
     const { payload: _, ...rest } = outcome;
     return { ...ending, outcome: { ...rest, message: UNSTORABLE } };
   }
-  if (outcome.kind === "cancelled") return { ...ending, outcome: { ...outcome, reason: UNSTORABLE } };
-  return ending;
+  if (outcome.kind === "cancelled" && outcome.reason !== UNSTORABLE) {
+    return { ...ending, outcome: { ...outcome, reason: UNSTORABLE } };
+  }
+  return null;
 }
 
 /** The end of the chain whose last open job this is. */

@@ -48,28 +48,32 @@ export class ReleaseWriter {
   async write(endings: readonly Ending[]): Promise<void> {
     const chainEnds = toChainEnds(endings);
     const answer = await this.#send(endings, chainEnds);
-    if (answer) this.#settle(endings, answer);
+    if (answer) this.#freed(this.#settle(endings, answer));
   }
 
-  /** Unlocks queues whose last job has been released before. Never rejects. */
+  /** Unlocks queues once their last jobs have been released. Never rejects. */
   async endChains(workerId: string, chainEnds: readonly ChainEnd[]): Promise<void> {
-    const { release, listener } = this.#options;
+    const { release, clock, giveUp, aside } = this.#options;
     const claimTimes = distinct(chainEnds.map((end) => end.claimedAt));
-    const freed = await this.#persist(() =>
+    const answer = await this.#persist(() =>
       release({ workerId, claimTimes, completed: [], changed: [], chainEnds, patient: true }),
     );
-    if (freed) listener.freed(chainEnds.map((end) => end.queueId));
+    if (!answer) return;
+    const open = chainEnds.filter((end) => answer.unreleased.has(end.lastJobId));
+    this.#freed(chainEnds.filter((end) => !open.includes(end)).map((end) => end.queueId));
+    if (open.length > 0) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.endChains(workerId, open)));
   }
 
   /** Sends one statement for all endings, as often as it takes; or hands them on to another way of writing. */
   async #send(endings: readonly Ending[], chainEnds: readonly ChainEnd[]): Promise<Sent | undefined> {
     const { release } = this.#options;
     const request = { ...toRequest(endings), chainEnds, patient: true };
+    const history: History = { repeated: false };
     try {
-      return await this.#persist(() => release(request), isForAnotherWay);
+      return await this.#persist(() => release(request), history, isForAnotherWay);
     } catch (error) {
       if (isDataError(error)) await this.#writeApart(endings, error);
-      else await this.#writeAround(endings, chainEnds);
+      else await this.#writeAround(endings, chainEnds, history);
       return undefined;
     }
   }
@@ -77,17 +81,17 @@ export class ReleaseWriter {
   /** Repeats a statement until it is answered or there is no point any more. Rejects only with what `passOn` picks. */
   async #persist(
     send: () => Promise<ReleaseAnswer>,
+    history: History = { repeated: false },
     passOn: (error: unknown) => boolean = () => false,
   ): Promise<Sent | undefined> {
     const { clock, giveUp, listener } = this.#options;
-    let repeated = false;
     for (let failures = 1; !giveUp.aborted; failures++) {
       try {
-        return { ...(await send()), repeated };
+        return { ...(await send()), ...history };
       } catch (error) {
         if (passOn(error)) throw error;
         if (failures === 1) listener.failed(error, false);
-        repeated ||= isUnknownOutcome(error);
+        history.repeated ||= isUnknownOutcome(error);
         await clock.sleep(backoffMs(BACKOFF, failures), giveUp);
       }
     }
@@ -95,13 +99,14 @@ export class ReleaseWriter {
   }
 
   /** Somebody holds one of the rows: writes the others, and each that was busy alone and aside. */
-  async #writeAround(endings: readonly Ending[], chainEnds: readonly ChainEnd[]): Promise<void> {
+  async #writeAround(endings: readonly Ending[], chainEnds: readonly ChainEnd[], history: History): Promise<void> {
     const { release, clock, giveUp, aside } = this.#options;
     const request = { ...toRequest(endings), chainEnds: [], patient: false };
-    const answer = await this.#persist(() => release(request));
+    const answer = await this.#persist(() => release(request), history);
     if (!answer) return;
     const busy = endings.filter(({ job }) => answer.unreleased.get(job.id) === "busy");
     const done = endings.filter((ending) => !busy.includes(ending));
+    // Their queues are still locked: a queue is unlocked apart, so that only that is tried again.
     this.#settle(done, answer);
     for (const ending of busy) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.write([ending])));
     const busyIds = new Set(busy.map(({ job }) => job.id));
@@ -116,8 +121,8 @@ export class ReleaseWriter {
     if (!only) return;
     if (endings.length === 1) {
       const plain = withoutTexts(only);
-      if (plain === only) this.#options.listener.failed(error, true);
-      else await this.write([plain]);
+      if (plain) await this.write([plain]);
+      else this.#options.listener.failed(error, true);
       return;
     }
     const middle = Math.ceil(endings.length / 2);
@@ -125,7 +130,8 @@ export class ReleaseWriter {
     await this.write(endings.slice(middle));
   }
 
-  #settle(endings: readonly Ending[], { unreleased, runAts, repeated }: Sent): void {
+  /** Tells what became of each ending. Returns the queues whose chains have ended with them. */
+  #settle(endings: readonly Ending[], { unreleased, runAts, repeated }: Sent): number[] {
     const { listener } = this.#options;
     const freed: number[] = [];
     for (const ending of endings) {
@@ -137,14 +143,20 @@ export class ReleaseWriter {
       else listener.refused(ending);
       if (ending.endsChain && job.queueId !== null && status !== "lost") freed.push(job.queueId);
     }
-    if (freed.length > 0) listener.freed(freed);
+    return freed;
+  }
+
+  #freed(queueIds: readonly number[]): void {
+    if (queueIds.length > 0) this.#options.listener.freed(queueIds);
   }
 }
 
-interface Sent extends ReleaseAnswer {
-  /** The statement was sent before, and nobody knows whether it was carried out. */
-  readonly repeated: boolean;
+interface History {
+  /** The same was sent before, and nobody knows whether it was carried out. */
+  repeated: boolean;
 }
+
+type Sent = ReleaseAnswer & Readonly<History>;
 
 function isForAnotherWay(error: unknown): boolean {
   return isDataError(error) || LOCKED_STATES.has(sqlStateOf(error) ?? "");

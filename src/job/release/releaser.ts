@@ -64,11 +64,12 @@ export class Releaser {
   }
 
   /** Unlocks the queue of a job that was released while its handler still ran. */
-  async endChain(job: ClaimedJob): Promise<void> {
-    if (job.queueId === null) return;
+  endChain(job: ClaimedJob): void {
+    const { queueId, lockedBy } = job;
+    if (queueId === null) return;
     // The lane first: the queue is unlocked only when the job is no longer held.
-    await this.#queued.flush();
-    this.#follow(this.#writer.endChains(job.lockedBy, [toChainEnd(job, job.queueId)]));
+    const written = this.#queued.flush();
+    this.#follow(written.then(() => this.#writer.endChains(lockedBy, [toChainEnd(job, queueId)])));
   }
 
   /** Resolves when everything added so far is written or was given up. Never rejects. */

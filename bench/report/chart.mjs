@@ -1,0 +1,43 @@
+import { formatFigure, formatRemark } from "./format.mjs";
+
+const WIDTH = 860;
+const LABELS = 330;
+const BAR = 20;
+const STEP = 28;
+const TOP = 52;
+const COLORS = { howdah: "#c2410c", "bare-loop": "#fdba74" };
+const OTHER = "#64748b";
+/** Leaves room behind the longest bar for its figure and remark. */
+const BARS = WIDTH - LABELS - 210;
+
+/** A bar for each side, on a linear scale from zero. */
+export function toChart({ title, unit, isLessBetter, rows }) {
+  const longest = Math.max(...rows.map(({ value }) => value ?? 0)) || 1;
+  const height = TOP + rows.length * STEP + 12;
+  const bars = rows.map((row, index) => barOf(row, { y: TOP + index * STEP, longest }));
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" font-family="sans-serif" font-size="13">`,
+    `<title>${escape(title)}</title>`,
+    `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
+    `<text x="12" y="22" font-size="16" font-weight="bold" fill="#0f172a">${escape(title)}</text>`,
+    `<text x="12" y="40" fill="#475569">${escape(unit)}, ${isLessBetter ? "less" : "more"} is better</text>`,
+    ...bars,
+    "</svg>\n",
+  ].join("\n");
+}
+
+function barOf(row, { y, longest }) {
+  const width = Math.max(1, ((row.value ?? 0) / longest) * BARS);
+  const middle = y + BAR / 2 + 4;
+  const remark = formatRemark(row);
+  return [
+    `<text x="${LABELS - 8}" y="${middle}" text-anchor="end" fill="#0f172a">${escape(row.label)}</text>`,
+    `<rect x="${LABELS}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" fill="${COLORS[row.peer] ?? OTHER}"/>`,
+    `<text x="${(LABELS + width + 6).toFixed(1)}" y="${middle}" fill="#0f172a">${formatFigure(row.value)}` +
+      `${remark ? `<tspan fill="#475569" font-size="11"> ${escape(remark)}</tspan>` : ""}</text>`,
+  ].join("\n");
+}
+
+function escape(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}

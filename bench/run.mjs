@@ -1,0 +1,150 @@
+/**
+ * Measures Howdah beside other job queues on PostgreSQL, all in one run against one server.
+ *
+ *   node bench/run.mjs                    everything; writes bench/results/
+ *   node bench/run.mjs --quick            tiny numbers, to see that it runs; writes nothing
+ *   node bench/run.mjs --only NAME,…      some scenarios (--list shows them)
+ *   node bench/run.mjs --peers NAME,…     some sides
+ *   node bench/run.mjs --repeats N        how often each cell is measured (3)
+ *   node bench/run.mjs --out FOLDER       another folder for the results
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { describeMachine, loadAverage } from "./measure/machine.mjs";
+import { openPostgres, SERVER_SETTINGS } from "./measure/postgres.mjs";
+import { labelOf, PEER_NAMES, reasonToSkip, settingsOf, versionOf } from "./peers/peers.mjs";
+import { resultOf } from "./report/result.mjs";
+import { printScenario } from "./report/console.mjs";
+import { formatFigure } from "./report/format.mjs";
+import { writeResults } from "./report/write-results.mjs";
+import { SCENARIOS } from "./scenarios/scenarios.mjs";
+
+const CELL_LIMIT_MS = 30_000;
+const QUICK_LIMIT_MS = 2_000;
+const QUICK_PEERS = ["howdah", "bare-loop", "graphile-worker-0.17"];
+
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    only: { type: "string" },
+    peers: { type: "string" },
+    repeats: { type: "string", default: "3" },
+    out: { type: "string", default: fileURLToPath(new URL("results", import.meta.url)) },
+  },
+});
+
+if (flags.list) {
+  for (const { name, title, what } of SCENARIOS) console.log(`${name.padEnd(18)}${title}\n${" ".repeat(18)}${what}`);
+} else {
+  await main();
+}
+
+async function main() {
+  const startedAt = new Date();
+  const scenarios = chosen("scenario", flags.only, SCENARIOS.map(({ name }) => name));
+  const node = findNode();
+  const peers = installedPeers(chosen("side", flags.peers, flags.quick ? QUICK_PEERS : PEER_NAMES), node.major);
+  const repeats = flags.quick ? 1 : Number(flags.repeats);
+  const load = loadAverage();
+  if (load > 0.5 && !flags.quick) console.log(`The machine is not quiet: load average ${load.toFixed(2)}.`);
+  const postgres = await openPostgres();
+  const run = { postgres, node: node.path, quick: flags.quick, limitMs: flags.quick ? QUICK_LIMIT_MS : CELL_LIMIT_MS };
+  const results = [];
+  try {
+    for (const scenario of SCENARIOS.filter(({ name }) => scenarios.includes(name))) {
+      const cells = await measureScenario(run, scenario, { peers, repeats: scenario.repeats ?? repeats });
+      results.push(resultOf(scenario, cells));
+      if (!flags.quick) printScenario(results.at(-1));
+    }
+  } finally {
+    await postgres.stop();
+  }
+  const seconds = Math.round((Date.now() - startedAt.getTime()) / 1000);
+  console.log(`\n${results.length} scenarios in ${seconds} s${flags.quick ? "; at this size the figures say nothing" : ""}`);
+  if (!flags.quick) {
+    const server = { version: postgres.version, settings: postgres.isGiven ? undefined : SERVER_SETTINGS };
+    const conditions = { machine: describeMachine(), load, server, node: node.version, repeats, startedAt, seconds };
+    await writeResults(flags.out, { conditions, peers: await describePeers(peers), results });
+    console.log(`Results are in ${flags.out}`);
+  }
+  const failed = results.flatMap(({ rows }) => rows).filter(({ error }) => error);
+  if (failed.length > 0) process.exitCode = 1;
+}
+
+/**
+ * Measures every side in turn, and again in the opposite order; a side that ran into the limit once is not repeated.
+ * Sides are measured at the same time only where that disturbs nothing, or where the figures do not matter.
+ */
+async function measureScenario(run, scenario, { peers, repeats }) {
+  const sides = scenario.sides
+    .filter(({ peer }) => peers.includes(peer))
+    .map((side) => ({ ...side, label: [labelOf(side.peer), side.variant].filter(Boolean).join(", ") }));
+  const cells = sides.map((side) => ({ label: side.label, peer: side.peer, side, runs: [] }));
+  for (let repeat = 0; repeat < repeats; repeat += 1) {
+    const order = repeat % 2 === 0 ? cells : cells.toReversed();
+    const open = order.filter(({ runs }) => !runs.some(({ isComplete, error }) => isComplete === false || error));
+    const measure = async ({ side, runs }) => {
+      runs.push({ repeat, ...(await measureCell(run, scenario, side)) });
+    };
+    if (run.quick || scenario.isConcurrent) await Promise.all(open.map(measure));
+    else for (const cell of open) await measure(cell);
+  }
+  return cells;
+}
+
+async function measureCell(run, scenario, side) {
+  const startedAt = performance.now();
+  const say = (what) => process.stderr.write(`  ${scenario.name}: ${side.label}: ${what} after ${seconds(startedAt)} s\n`);
+  try {
+    const cell = await scenario.run(run, side);
+    say(`${formatFigure(cell.value)} ${scenario.unit}`);
+    return cell;
+  } catch (error) {
+    say("failed");
+    console.error(error);
+    return { error: String(error.message).split("\n")[0] };
+  }
+}
+
+function seconds(startedAt) {
+  return ((performance.now() - startedAt) / 1000).toFixed(1);
+}
+
+function chosen(what, list, known) {
+  if (list === undefined) return known;
+  const names = list.split(",");
+  const all = what === "side" ? PEER_NAMES : known;
+  const unknown = names.find((name) => !all.includes(name));
+  if (unknown !== undefined) throw new Error(`Unknown ${what} ${unknown}; there are: ${all.join(", ")}`);
+  return names;
+}
+
+/** The sides that can run here; says of each other one why not. */
+function installedPeers(names, nodeMajor) {
+  return names.filter((name) => {
+    const reason = reasonToSkip(name, nodeMajor);
+    if (reason) console.log(`Skipping ${labelOf(name)}: ${reason}.`);
+    return reason === undefined;
+  });
+}
+
+/** All sides run on one Node: the newest that bench/ has installed, or else the one that runs this. */
+function findNode() {
+  const installed = fileURLToPath(new URL("node_modules/node-24/bin/node", import.meta.url));
+  const path = existsSync(installed) ? installed : process.execPath;
+  const version = execFileSync(path, ["--version"], { encoding: "utf8" }).trim();
+  return { path, version, major: Number(/^v(\d+)/.exec(version)[1]) };
+}
+
+async function describePeers(names) {
+  const described = names.map(async (name) => ({
+    name,
+    label: labelOf(name),
+    version: versionOf(name),
+    settings: await settingsOf(name),
+  }));
+  return Promise.all(described);
+}

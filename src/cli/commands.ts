@@ -1,0 +1,9 @@
+import type { CliCommand } from "./command.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { listCommand } from "./commands/list.ts";
+import { migrateCommand } from "./commands/migrate.ts";
+import { showCommand } from "./commands/show.ts";
+import { statsCommand } from "./commands/stats.ts";
+
+/** Every command, in the order in which the help lists them. */
+export const COMMANDS: readonly CliCommand[] = [migrateCommand, statsCommand, listCommand, showCommand, demoCommand];

@@ -1,0 +1,181 @@
+import { realpathSync, statSync } from "node:fs";
+import { access, constants } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { InvalidArgumentError, Option } from "commander";
+import { HowdahError } from "../../errors.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { consoleLogger } from "../../runtime/logger.ts";
+import { onOsSignal } from "../../worker/os-signals.ts";
+import { formatCount, formatSeconds } from "../amounts.ts";
+import type { CliCommand, GlobalOptions } from "../command.ts";
+import { createProgress, type Progress } from "../demo-progress.ts";
+import { printResult, printStep, printWalk } from "../demo-report.ts";
+import { demoFolder, startDemoServer } from "../demo-server.ts";
+import { runDemo, type DemoResult, type DemoView } from "../demo/run-demo.ts";
+import { printable } from "../printable.ts";
+import type { Screen } from "../screen.ts";
+
+/** A job waits for the disk and for the database most of its time. */
+const SLOTS_PER_CORE = 8;
+
+/** Not the schema of an application's queue, even in the database of an application. */
+const SCHEMA = "howdah_demo";
+
+/** As a shell would say it: ended by SIGINT. */
+const INTERRUPTED = 130;
+const INCOMPLETE = 1;
+
+/** `howdah demo [directory]`: hashes every file of a directory, one job each. */
+export const demoCommand: CliCommand = {
+  usage: "demo [directory]",
+  summary: "see it work: one job for each file of a directory, on a PostgreSQL of its own",
+  examples: [
+    "howdah demo                  all files below this directory, Ctrl-C and again to go on",
+    "howdah demo /usr/share --fresh",
+    "howdah demo --database-url postgresql://localhost/test --manifest SHA256SUMS",
+  ],
+  options: [
+    new Option("--fresh", "forget what earlier runs did"),
+    new Option("--manifest <file>", "where to write the hashes (default: beside the data of the demo)"),
+    new Option("--concurrency <number>", "how many jobs to run at once")
+      .default(SLOTS_PER_CORE * availableParallelism())
+      .argParser(parseConcurrency),
+  ],
+  async run({ screen, globals, arguments: [given = "."], options }) {
+    const directory = readDirectory(given);
+    const { fresh = false, concurrency, manifest: file } = options as unknown as DemoCommandOptions;
+    const folder = demoFolder(directory);
+    const manifest = await readManifest(file ?? `${folder}.sha256`);
+    const quiet = globals.json === true;
+    if (!quiet) printTitle(screen, directory);
+    const stop = new AbortController();
+    const ignoreSignals = onOsSignal(() => stop.abort());
+    screen.onClosed(() => stop.abort());
+    await using database = await openDatabase({ globals, folder, fresh, tell: quiet ? undefined : screen });
+    const result = await runDemo({
+      ...{ directory, manifest, fresh, concurrency },
+      connectionString: database.connectionString,
+      isDatabaseOwn: database.isOwn,
+      schema: globals.schema ?? SCHEMA,
+      own: [manifest, folder],
+      signal: stop.signal,
+      clock: systemClock,
+      logger: process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "error" }),
+      view: createView(screen, createProgress(process.stderr, systemClock), quiet),
+    });
+    if (quiet) screen.printJson(toJson(result));
+    else printResult(screen, result);
+    process.exitCode = exitCodeOf(result);
+    ignoreSignals();
+  },
+};
+
+interface DemoCommandOptions {
+  readonly fresh?: boolean;
+  readonly concurrency: number;
+  readonly manifest?: string;
+}
+
+function parseConcurrency(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= 1000) return number;
+  throw new InvalidArgumentError("It has to be a whole number from 1 to 1000.");
+}
+
+function readDirectory(given: string): string {
+  const stats = statSync(given, { throwIfNoEntry: false });
+  if (stats?.isDirectory()) return realpathSync(given);
+  const problem = stats ? "is not a directory" : "does not exist";
+  throw new HowdahError("HOWDAH_OPTION_INVALID", `${JSON.stringify(given)} ${problem}.`);
+}
+
+/** Says so before an hour of work when the manifest could not be written. */
+async function readManifest(given: string): Promise<string> {
+  const parent = dirname(resolve(given));
+  try {
+    await access(parent, constants.W_OK);
+    return join(realpathSync(parent), basename(given));
+  } catch (error) {
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `The manifest cannot be written: ${(error as Error).message}.`,
+      error,
+    );
+  }
+}
+
+interface DemoDatabase extends AsyncDisposable {
+  readonly connectionString: string;
+  readonly isOwn: boolean;
+}
+
+interface OpenOptions {
+  readonly globals: GlobalOptions;
+  readonly folder: string;
+  readonly fresh: boolean;
+  readonly tell: Screen | undefined;
+}
+
+async function openDatabase({ globals, folder, fresh, tell }: OpenOptions): Promise<DemoDatabase> {
+  const given = globals.databaseUrl ?? process.env["DATABASE_URL"];
+  if (given) {
+    if (tell) printStep(tell, "PostgreSQL", "the one of the database URL");
+    return { connectionString: given, isOwn: false, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const startedAt = systemClock.monotonic();
+  const server = await startDemoServer(folder, fresh);
+  const seconds = formatSeconds((systemClock.monotonic() - startedAt) / 1000);
+  if (tell) {
+    printStep(tell, "PostgreSQL", `started in ${seconds}`);
+    printStep(tell, "Data", `${printable(folder)} ${tell.paint.dim("(--fresh begins anew)")}`);
+  }
+  return {
+    connectionString: server.connectionString,
+    isOwn: true,
+    [Symbol.asyncDispose]: () => server.stop(),
+  };
+}
+
+function printTitle(screen: Screen, directory: string): void {
+  screen.print(
+    `${screen.paint.bold("Howdah demo")}: the SHA-256 of every file in ${printable(directory)}, one job each`,
+  );
+  screen.print();
+}
+
+function createView(screen: Screen, progress: Progress, quiet: boolean): DemoView {
+  let saidWaiting = false;
+  return {
+    walking(found, added) {
+      if (!quiet) progress.note(`Walking: ${formatCount(found, "file")} found, ${formatCount(added, "job")} added`);
+    },
+    walked(walk) {
+      if (!quiet) printWalk(screen, walk);
+    },
+    running: (done, total) => progress.update(done, total),
+    waiting() {
+      if (!saidWaiting) progress.note("Some jobs are left for a later attempt, or run elsewhere; waiting for them.");
+      saidWaiting = true;
+    },
+    ran: () => progress.stop(),
+  };
+}
+
+/** What `--json` prints: documented, and so not simply what the code happens to hold. */
+function toJson(result: DemoResult) {
+  const { directory, manifest, found, added, leftOut, completed, remaining, interrupted, vanished, problems } = result;
+  const { files, bytes, queues, runSeconds, highestConcurrency, highestQueueConcurrency } = result;
+  return {
+    ...{ directory, manifest: manifest ?? null, interrupted },
+    ...{ found, leftOut, added, completed, remaining, vanished, problems },
+    ...{ files, bytes, queues, seconds: runSeconds },
+    jobsPerSecond: runSeconds > 0 ? completed / runSeconds : 0,
+    ...{ highestConcurrency, highestQueueConcurrency },
+  };
+}
+
+function exitCodeOf({ interrupted, problems }: DemoResult): number {
+  if (interrupted) return INTERRUPTED;
+  return problems.length > 0 ? INCOMPLETE : 0;
+}

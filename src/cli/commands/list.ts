@@ -1,0 +1,97 @@
+import { InvalidArgumentError, Option } from "commander";
+import type { JobList, JobListOptions } from "../../client/inspect.ts";
+import type { Job } from "../../job/job.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import type { CliCommand } from "../command.ts";
+import { withClient } from "../connect.ts";
+import { JOB_STATES, tintByState } from "../job-state.ts";
+import { printable } from "../printable.ts";
+import type { Screen } from "../screen.ts";
+import { formatTable, type Column } from "../table.ts";
+import { describeWhen } from "../when.ts";
+
+const MOST = 1000;
+
+/** `howdah list`: one page of jobs. */
+export const listCommand: CliCommand = {
+  usage: "list",
+  summary: "list jobs, the oldest first",
+  examples: [
+    "howdah list --state failed",
+    "howdah list --task send_email --limit 20",
+    "howdah list --queue mail --json | jq '.jobs[].id'",
+  ],
+  options: [
+    new Option("--task <identifier>", "only jobs of this task"),
+    new Option("--queue <name>", "only jobs of this queue"),
+    new Option("--state <state>", "only jobs in this state").choices(JOB_STATES),
+    new Option("--key <key>", "only the job with this key"),
+    new Option("--limit <number>", `at most so many, 1 to ${MOST}`).default(50).argParser(parseLimit),
+    new Option("--after <id>", "only jobs with a larger id: the next page").argParser(parseJobId),
+  ],
+  async run({ screen, globals, options }) {
+    const filter = toFilter(options as unknown as ListOptions);
+    const page = await withClient(globals, (client) => client.listJobs(filter));
+    if (globals.json) screen.printJson({ jobs: page.jobs, next: page.next ?? null });
+    else printPage(screen, page);
+  },
+};
+
+/** Checks the id of a job as commander wants it. */
+export function parseJobId(text: string): string {
+  if (/^\d{1,19}$/.test(text)) return text;
+  throw new InvalidArgumentError("It has to be the id of a job, a number such as 42.");
+}
+
+interface ListOptions {
+  readonly task?: string;
+  readonly queue?: string;
+  readonly state?: Job["state"];
+  readonly key?: string;
+  readonly limit: number;
+  readonly after?: string;
+}
+
+function toFilter({ queue, key, ...rest }: ListOptions): JobListOptions {
+  return {
+    ...rest,
+    ...(queue === undefined ? {} : { queueName: queue }),
+    ...(key === undefined ? {} : { jobKey: key }),
+  };
+}
+
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (/^\d+$/.test(text) && limit >= 1 && limit <= MOST) return limit;
+  throw new InvalidArgumentError(`It has to be a whole number from 1 to ${MOST}.`);
+}
+
+function printPage(screen: Screen, { jobs, next }: JobList): void {
+  if (jobs.length === 0) {
+    screen.print(screen.paint.dim("No such jobs."));
+    return;
+  }
+  screen.print(formatTable(screen, columnsFor(screen), jobs));
+  if (next !== undefined) screen.note(`There are more; the next page: --after ${next}`);
+}
+
+function columnsFor(screen: Screen): Column<Job>[] {
+  const { dim } = screen.paint;
+  const nowMs = systemClock.now();
+  return [
+    { title: "ID", align: "right", text: (job) => job.id },
+    { title: "TASK", flexible: true, text: (job) => printable(job.task) },
+    { title: "QUEUE", flexible: true, dispensable: 2, text: (job) => printable(job.queueName ?? "") },
+    { title: "STATE", text: (job) => job.state, tint: (text, job) => tintByState(screen, job.state, text) },
+    { title: "DUE", align: "right", dispensable: 3, text: (job) => describeWhen(job.runAt, nowMs) },
+    { title: "PRIO", align: "right", dispensable: 5, text: (job) => String(job.priority) },
+    { title: "TRIES", align: "right", dispensable: 4, text: (job) => `${job.attempts}/${job.maxAttempts}` },
+    { title: "KEY", flexible: true, dispensable: 6, text: (job) => printable(job.jobKey ?? "") },
+    { title: "DETAIL", flexible: true, dispensable: 1, text: detailOf, tint: (text) => dim(text) },
+  ];
+}
+
+/** What one wants to know first: who runs it, or why it failed. */
+function detailOf(job: Job): string {
+  return printable(job.lockedBy === null ? (job.lastError ?? "") : `on ${job.lockedBy}`);
+}

@@ -1,0 +1,67 @@
+import { HowdahError } from "../../errors.ts";
+import type { Job } from "../../job/job.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import type { CliCommand } from "../command.ts";
+import { withClient } from "../connect.ts";
+import { tintByState } from "../job-state.ts";
+import { printable, printableLines } from "../printable.ts";
+import type { Screen } from "../screen.ts";
+import { describeWhen } from "../when.ts";
+import { parseJobId } from "./list.ts";
+
+/** `howdah show <id>`: everything about one job. */
+export const showCommand: CliCommand = {
+  usage: "show <id>",
+  summary: "show one job with its payload and last error",
+  examples: ["howdah show 42", "howdah show 42 --json | jq .payload"],
+  async run({ screen, globals, arguments: [given = ""] }) {
+    const id = readId(given);
+    const job = await withClient(globals, (client) => client.getJob(id));
+    if (!job) throw new Error(`There is no job ${id}: it is done, was removed, or never was. See howdah list.`);
+    if (globals.json) screen.printJson(job);
+    else printJob(screen, job);
+  },
+};
+
+function readId(given: string): string {
+  try {
+    return parseJobId(given);
+  } catch {
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `${JSON.stringify(given)} is not the id of a job, a number such as 42.`,
+    );
+  }
+}
+
+function printJob(screen: Screen, job: Job): void {
+  const { bold, dim } = screen.paint;
+  const nowMs = systemClock.now();
+  const time = (at: Date): string => `${at.toISOString()} ${dim(describeWhen(at, nowMs))}`;
+  const lines: [string, string | undefined][] = [
+    ["task", bold(printable(job.task))],
+    ["state", tintByState(screen, job.state, job.state)],
+    ["queue", job.queueName === null ? undefined : printable(job.queueName)],
+    ["key", job.jobKey === null ? undefined : printable(job.jobKey)],
+    ["priority", String(job.priority)],
+    ["due", time(job.runAt)],
+    ["attempts", `${job.attempts} of ${job.maxAttempts}`],
+    ["flags", job.flags.length === 0 ? undefined : printable(job.flags.join(", "))],
+    ["created", time(job.createdAt)],
+    ["updated", time(job.updatedAt)],
+    ["revision", job.revision === 0 ? undefined : String(job.revision)],
+    [
+      "locked",
+      job.lockedAt === null ? undefined : `${time(job.lockedAt)} ${dim("by")} ${printable(job.lockedBy ?? "")}`,
+    ],
+  ];
+  screen.print(bold(`Job ${job.id}`));
+  for (const [name, text] of lines) if (text !== undefined) screen.print(`  ${dim(name.padEnd(9))} ${text}`);
+  if (job.lastError !== null) printBlock(screen, "last error", screen.paint.red(printableLines(job.lastError)));
+  printBlock(screen, "payload", printableLines(JSON.stringify(job.payload, null, 2)));
+}
+
+function printBlock(screen: Screen, name: string, text: string): void {
+  screen.print(`  ${screen.paint.dim(name)}`);
+  for (const line of text.split("\n")) screen.print(`    ${line}`);
+}

@@ -1,0 +1,43 @@
+import type { Client } from "../client/client.ts";
+import { createClient } from "../client/create-client.ts";
+import { HowdahError } from "../errors.ts";
+import { consoleLogger, type Logger } from "../runtime/logger.ts";
+import type { GlobalOptions } from "./command.ts";
+
+/** The variables with which `pg` finds a database when it is given no URL. */
+const PG_VARIABLES = ["PGHOST", "PGDATABASE", "PGUSER", "PGPORT"];
+
+/**
+ * Runs `work` with a client on the database that the options or the environment
+ * name, and closes it. The schema has to be there: looking never creates it.
+ * Rejects with `HOWDAH_OPTION_INVALID` when nothing names a database.
+ */
+export async function withClient<T>(globals: GlobalOptions, work: (client: Client) => Promise<T>): Promise<T> {
+  await using client = await createClient({
+    ...connectionOptions(globals),
+    migrate: false,
+    maxConnections: 1,
+    logger: commandLogger(),
+  });
+  return await work(client);
+}
+
+/** Where the database and the schema are. Throws `HOWDAH_OPTION_INVALID` when nothing names a database. */
+export function connectionOptions({ databaseUrl, schema }: GlobalOptions) {
+  const named = databaseUrl ?? process.env["DATABASE_URL"];
+  if (!named && !PG_VARIABLES.some((name) => process.env[name])) {
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      "No database is given: pass --database-url postgresql://user:password@host:5432/database, or set DATABASE_URL.",
+    );
+  }
+  return {
+    ...(databaseUrl === undefined ? {} : { connectionString: databaseUrl }),
+    ...(schema === undefined ? {} : { schema }),
+  };
+}
+
+/** Says what went wrong, and the rest only to who asks for it with `HOWDAH_LOG`. */
+export function commandLogger(): Logger {
+  return process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "warning" });
+}

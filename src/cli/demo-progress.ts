@@ -1,0 +1,77 @@
+import { Presets, SingleBar } from "cli-progress";
+import picocolors from "picocolors";
+import type { Clock } from "../runtime/clock.ts";
+import { formatCount, formatSeconds } from "./amounts.ts";
+
+/** Shows how far the jobs are. */
+export interface Progress {
+  update(done: number, total: number): void;
+  /** Says something beside it. */
+  note(line: string): void;
+  stop(): void;
+}
+
+type ErrorStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** A bar on a terminal, and otherwise a line at every tenth, or after ten seconds. */
+export function createProgress(stream: ErrorStream, clock: Clock): Progress {
+  return stream.isTTY ? createBar(stream, clock) : createLines(stream, clock);
+}
+
+/** In a narrower terminal there is no room for the bar itself. */
+const ROOM_FOR_TEXT = 56;
+const NARROWEST_BAR = 8;
+const WIDEST_BAR = 40;
+
+function createBar(stream: ErrorStream, clock: Clock): Progress {
+  const barsize = Math.min(WIDEST_BAR, (stream.columns ?? 80) - ROOM_FOR_TEXT);
+  const { cyan, dim } = picocolors;
+  const drawn = barsize < NARROWEST_BAR ? "" : `${cyan("{bar}")} `;
+  const bar = new SingleBar(
+    {
+      stream,
+      barsize,
+      format: `${drawn}{percentage}% ${dim("·")} {value}/{total} files ${dim("·")} {speed}/s ${dim("· {left} left")}`,
+      formatValue: (value, _, kind) => (kind === "percentage" ? String(value) : formatCount(value)),
+      hideCursor: true,
+      clearOnComplete: true,
+      gracefulExit: false,
+    },
+    Presets.shades_classic,
+  );
+  let startedAt: number | undefined;
+  return {
+    update(done, total) {
+      if (startedAt === undefined) {
+        startedAt = clock.monotonic();
+        bar.start(total, 0, { speed: "0", left: "?" });
+      }
+      const speed = done / Math.max(0.001, (clock.monotonic() - startedAt) / 1000);
+      const left = done === 0 ? "?" : formatSeconds((total - done) / speed);
+      bar.update(done, { speed: formatCount(speed), left });
+    },
+    note() {},
+    stop: () => bar.stop(),
+  };
+}
+
+const LINE_EVERY_MS = 10_000;
+const LINES = 10;
+
+function createLines(stream: ErrorStream, clock: Clock): Progress {
+  const startedAt = clock.monotonic();
+  let lastAt = startedAt;
+  let last = 0;
+  return {
+    update(done, total) {
+      const step = Math.floor((done * LINES) / Math.max(1, total));
+      if (done === 0 || (step === last && clock.monotonic() - lastAt < LINE_EVERY_MS)) return;
+      last = step;
+      lastAt = clock.monotonic();
+      const percent = Math.floor((done * 100) / total);
+      stream.write(`${percent}% ${formatCount(done)} of ${formatCount(total, "file")}\n`);
+    },
+    note: (line) => void stream.write(`${line}\n`),
+    stop() {},
+  };
+}

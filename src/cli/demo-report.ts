@@ -1,0 +1,88 @@
+import { formatBytes, formatCount, formatSeconds } from "./amounts.ts";
+import type { DemoResult, Walked } from "./demo/run-demo.ts";
+import type { LeftOut } from "./demo/walk-files.ts";
+import { printable } from "./printable.ts";
+import type { Screen } from "./screen.ts";
+
+/** The most problems that are listed one by one. */
+const MOST_SHOWN = 10;
+
+const REASONS: Readonly<Record<keyof LeftOut, string>> = {
+  git: ".git",
+  symbolicLinks: "symbolic links",
+  specialFiles: "sockets, pipes and devices",
+  unreadable: "unreadable",
+  namesNotUtf8: "names that are not UTF-8",
+  own: "written by this demo",
+};
+
+/** Prints a line with its subject in front, as the demo does for each of its steps. */
+export function printStep(screen: Screen, subject: string, text: string): void {
+  screen.print(`${screen.paint.dim(subject.padEnd(11))}${text}`);
+}
+
+/** Prints what a walk found. */
+export function printWalk(screen: Screen, { found, added, waiting, leftOut, seconds }: Walked): void {
+  const left = Object.entries(leftOut).filter(([, count]) => count > 0);
+  const total = left.reduce((sum, [, count]) => sum + count, 0);
+  printStep(screen, "Files", `${formatCount(found)} found in ${formatSeconds(seconds)}`);
+  if (total > 0) {
+    const reasons = left.map(([reason, count]) => `${formatCount(count)} ${REASONS[reason as keyof LeftOut]}`);
+    printStep(screen, "Left out", reasons.join(", "));
+  }
+  const earlier = waiting - added;
+  const rest = [
+    earlier > 0 ? `${formatCount(earlier)} left by an earlier run` : "",
+    found > waiting ? `${formatCount(found - waiting)} known already and unchanged` : "",
+  ].filter((text) => text !== "");
+  printStep(screen, "Jobs", [`${formatCount(added)} added`, ...rest].join(", "));
+}
+
+/** Prints how a demo went. */
+export function printResult(screen: Screen, result: DemoResult): void {
+  const { paint } = screen;
+  screen.print();
+  if (result.interrupted) {
+    const done = `${formatCount(result.completed, "job")} done`;
+    screen.print(
+      `${paint.yellow("Stopped")}: ${done}, ${formatCount(result.remaining)} left. Run it again to finish them.`,
+    );
+    return;
+  }
+  const perSecond = result.completed / Math.max(result.runSeconds, 0.001);
+  const files = `${formatCount(result.files, "file")}, ${formatBytes(result.bytes)}`;
+  const ran =
+    result.completed === 0
+      ? "no job had to run"
+      : `${formatCount(result.completed, "job")} in ${formatSeconds(result.runSeconds)}`;
+  screen.print(`${paint.green("Done")}: ${files}, ${ran}`);
+  if (result.completed > 0) printStep(screen, "Speed", `${paint.bold(formatCount(perSecond))} jobs a second`);
+  printStep(screen, "Queues", `${formatCount(result.queues)}, one for each package folder`);
+  const inQueue = paint.bold(String(result.highestQueueConcurrency));
+  printStep(
+    screen,
+    "At once",
+    `${result.highestConcurrency} over all queues, ${inQueue} in any one queue, by recorded times`,
+  );
+  printManifest(screen, result);
+  printProblems(screen, result);
+}
+
+function printManifest(screen: Screen, { manifest = "", directory }: DemoResult): void {
+  printStep(screen, "Manifest", printable(manifest));
+  printStep(screen, "Check it", `cd ${shellWord(directory)} && sha256sum --quiet --check ${shellWord(manifest)}`);
+}
+
+function printProblems({ note }: Screen, { problems, vanished }: DemoResult): void {
+  if (vanished > 0) note(`${formatCount(vanished, "file")} vanished meanwhile.`);
+  for (const { path, problem } of problems.slice(0, MOST_SHOWN)) {
+    note(`Not in the manifest: ${printable(path)}: ${printable(problem)}`);
+  }
+  const more = problems.length - MOST_SHOWN;
+  if (more > 0) note(`and ${formatCount(more)} more.`);
+  if (problems.length > 0) note("Run it again to try these once more.");
+}
+
+function shellWord(text: string): string {
+  return /^[\w./@%+=:,-]+$/.test(text) ? text : printable(`'${text.replaceAll("'", `'\\''`)}'`);
+}

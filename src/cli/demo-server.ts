@@ -1,0 +1,52 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { startPostgres, type EmbeddedPostgres } from "../embedded/index.ts";
+import { HowdahError } from "../errors.ts";
+
+/** Where a demo keeps what belongs to one directory: the same place each time, another one for each directory. */
+export function demoFolder(directory: string): string {
+  const name =
+    basename(directory)
+      .replaceAll(/[^\w.-]/g, "_")
+      .slice(0, 40) || "root";
+  const hash = createHash("sha256").update(directory).digest("hex").slice(0, 8);
+  return join(tmpdir(), `howdah-demo-${name}-${hash}`);
+}
+
+/**
+ * Starts PostgreSQL on the demo's folder; with `fresh` on an empty one.
+ * Rejects with `HOWDAH_EMBEDDED_FAILED` when another demo runs there.
+ */
+export async function startDemoServer(folder: string, fresh: boolean): Promise<EmbeddedPostgres> {
+  if (fresh) await removeData(folder);
+  return startPostgres({
+    dataDir: folder,
+    // All of it can be made again, and even so nothing is lost but the last moment before a power cut.
+    settings: { synchronous_commit: false, shared_buffers: "64MB", max_wal_size: "256MB" },
+  });
+}
+
+async function removeData(folder: string): Promise<void> {
+  const pid = serverOn(folder);
+  if (pid !== undefined) {
+    throw new HowdahError(
+      "HOWDAH_EMBEDDED_FAILED",
+      `Another demo still uses ${folder} (process ${pid}): stop it with Ctrl-C first.`,
+    );
+  }
+  await rm(folder, { recursive: true, force: true });
+}
+
+function serverOn(folder: string): number | undefined {
+  const file = join(folder, "cluster", "data", "postmaster.pid");
+  const pid = existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : Number.NaN;
+  try {
+    process.kill(pid, 0);
+    return pid;
+  } catch {
+    return undefined;
+  }
+}

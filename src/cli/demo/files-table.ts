@@ -1,0 +1,206 @@
+import { createHash } from "node:crypto";
+import type { Driver, Executor } from "../../index.ts";
+import type { FileToHash } from "./fingerprint-task.ts";
+import type { HashedFile } from "./hash-file.ts";
+import { packageQueue } from "./package-queue.ts";
+import type { FoundFile } from "./walk-files.ts";
+
+/** A hash and when it was made, in milliseconds since 1970. */
+export interface TimedHash extends HashedFile {
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+/** A row of a file that was hashed. */
+export interface HashedRow {
+  readonly id: string;
+  readonly path: string;
+  readonly stamp: string;
+  readonly sha256: string;
+}
+
+/** What the table says about the files of a directory. */
+export interface FilesSummary {
+  readonly files: number;
+  readonly bytes: number;
+  readonly queues: number;
+  /** The most jobs that ran at one moment, by the recorded times. */
+  readonly highestConcurrency: number;
+  /** The same, counted for each queue by itself. */
+  readonly highestQueueConcurrency: number;
+}
+
+/**
+ * The demo's own table, beside the tables of the queue: one row a file, written
+ * when its job is added and again when the job has run.
+ */
+export class FilesTable {
+  readonly #driver: Driver;
+  readonly #directory: string;
+  readonly #name: string;
+
+  constructor(driver: Driver, { schema, directory }: { readonly schema: string; readonly directory: string }) {
+    this.#driver = driver;
+    this.#directory = directory;
+    this.#name = `"${schema.replaceAll('"', '""')}".demo_files`;
+  }
+
+  /** Makes the table if it is not there. */
+  async create(): Promise<void> {
+    await this.#driver.query({
+      text: `
+        create table if not exists ${this.#name} (
+          id text primary key,
+          directory text not null,
+          path text not null,
+          queue text not null,
+          stamp text not null,
+          sha256 text,
+          bytes bigint,
+          started_at timestamptz,
+          ended_at timestamptz,
+          problem text
+        ) with (fillfactor = 50)`,
+    });
+  }
+
+  /** Forgets all files of the directory. */
+  async clear(): Promise<void> {
+    await this.#driver.query({ text: `delete from ${this.#name} where directory = $1`, values: [this.#directory] });
+  }
+
+  /** Notes files and returns the paths of those that have to be hashed: the new ones and those that changed since. */
+  async note(transaction: Executor, found: readonly FoundFile[]): Promise<string[]> {
+    const files = found.map(({ path, stamp }) => ({ id: this.#id(path), path, stamp, queue: packageQueue(path) }));
+    const { rows } = await transaction.query({
+      name: "demo_note_files",
+      // $1 directory   $2 files as JSON
+      text: `
+        insert into ${this.#name} as file (id, directory, path, queue, stamp)
+        select found.id, $1, found.path, found.queue, found.stamp
+        from json_to_recordset($2::json) as found (id text, path text, queue text, stamp text)
+        on conflict (id) do update
+        set stamp = excluded.stamp, sha256 = null, bytes = null, started_at = null, ended_at = null, problem = null
+        where file.sha256 is not null and file.stamp <> excluded.stamp
+        returning path`,
+      values: [this.#directory, JSON.stringify(files)],
+    });
+    return rows.map(([path]) => path ?? "");
+  }
+
+  /** Writes down what a job found. */
+  async writeHash(file: FileToHash, hash: TimedHash): Promise<void> {
+    const { sha256, bytes, stamp, startedAtMs, endedAtMs } = hash;
+    await this.#driver.query({
+      name: "demo_write_hash",
+      // $1 id   $2 hash   $3 bytes   $4 stamp   $5, $6 start and end in seconds since 1970
+      text: `
+        update ${this.#name}
+        set sha256 = $2, bytes = $3, stamp = $4, started_at = to_timestamp($5), ended_at = to_timestamp($6), problem = null
+        where id = $1`,
+      values: [
+        ...[fileId(file), sha256, String(bytes), stamp],
+        ...[String(startedAtMs / 1000), String(endedAtMs / 1000)],
+      ],
+    });
+  }
+
+  /** Writes down why a file has no hash. */
+  async writeProblem(file: FileToHash, problem: string): Promise<void> {
+    await this.#driver.query({
+      text: `update ${this.#name} set problem = $2 where id = $1`,
+      values: [fileId(file), problem.replaceAll("\0", "")],
+    });
+  }
+
+  /** How many files of the directory there are, and how many of them still wait for their hash. */
+  async count(): Promise<{ readonly all: number; readonly waiting: number }> {
+    const { rows } = await this.#driver.query({
+      text: `
+        select count(*), count(*) filter (where sha256 is null and problem is null)
+        from ${this.#name} where directory = $1`,
+      values: [this.#directory],
+    });
+    return { all: Number(rows[0]?.[0]), waiting: Number(rows[0]?.[1]) };
+  }
+
+  /** Forgets the files without a hash, so that the next run tries them again, and says what was wrong with each. */
+  async takeProblems(): Promise<{ path: string; problem: string }[]> {
+    const { rows } = await this.#driver.query({
+      text: `
+        delete from ${this.#name} where directory = $1 and sha256 is null
+        returning path, coalesce(problem, 'its job is gone')`,
+      values: [this.#directory],
+    });
+    return rows.map(([path, problem]) => ({ path: path ?? "", problem: problem ?? "" }));
+  }
+
+  /** Forgets files by their ids. */
+  async forget(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    await this.#driver.query({
+      text: `delete from ${this.#name} where id in (select json_array_elements_text($1::json))`,
+      values: [JSON.stringify(ids)],
+    });
+  }
+
+  /** Gives the files with a hash by path, some thousand at a time, all as of one moment. */
+  async eachBatch(work: (rows: readonly HashedRow[]) => Promise<void>): Promise<void> {
+    await this.#driver.transaction(async (transaction) => {
+      await transaction.query({
+        text: `
+          declare hashed no scroll cursor for
+          select id, path, stamp, sha256 from ${this.#name}
+          where directory = $1 and sha256 is not null
+          order by path collate "C"`,
+        values: [this.#directory],
+      });
+      for (;;) {
+        const { rows } = await transaction.query({ text: "fetch 5000 from hashed" });
+        if (rows.length === 0) return;
+        await work(rows.map(([id, path, stamp, sha256]) => toRow([id, path, stamp, sha256])));
+      }
+    });
+  }
+
+  /** Adds up, and looks at the recorded times how many jobs ran at once. */
+  async summarize(): Promise<FilesSummary> {
+    const { rows } = await this.#driver.query({
+      text: `
+        with hashed as (
+          select * from ${this.#name} where directory = $1 and sha256 is not null
+        ), edge as (
+          select queue, started_at as at, 1 as step from hashed
+          union all
+          select queue, ended_at, -1 from hashed
+        ), level as (
+          select
+            sum(step) over (order by at, step) as all_queues,
+            sum(step) over (partition by queue order by at, step) as one_queue
+          from edge
+        )
+        select
+          (select count(*) from hashed), (select coalesce(sum(bytes), 0) from hashed),
+          (select count(distinct queue) from hashed),
+          coalesce(max(all_queues), 0), coalesce(max(one_queue), 0)
+        from level`,
+      values: [this.#directory],
+    });
+    const [files = 0, bytes = 0, queues = 0, highestConcurrency = 0, highestQueueConcurrency = 0] =
+      rows[0]?.map(Number) ?? [];
+    return { files, bytes, queues, highestConcurrency, highestQueueConcurrency };
+  }
+
+  #id(path: string): string {
+    return fileId({ directory: this.#directory, path });
+  }
+}
+
+/** A path may be longer than what an index of PostgreSQL can hold. */
+function fileId({ directory, path }: FileToHash): string {
+  return createHash("sha256").update(`${directory}\0${path}`).digest("hex").slice(0, 32);
+}
+
+function toRow([id, path, stamp, sha256]: readonly (string | null | undefined)[]): HashedRow {
+  return { id: id ?? "", path: path ?? "", stamp: stamp ?? "", sha256: sha256 ?? "" };
+}

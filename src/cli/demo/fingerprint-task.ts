@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { cancel, defineTask, type JobContext } from "../../index.ts";
+import type { FilesTable } from "./files-table.ts";
+import { hashFile } from "./hash-file.ts";
+import { isGone } from "./walk-files.ts";
+
+/** The payload of a job: one file. */
+export interface FileToHash {
+  readonly directory: string;
+  /** Below the directory. */
+  readonly path: string;
+}
+
+/**
+ * The only task of the demo: hashes one file and writes what came out into the
+ * demo's table. A file that has vanished will not come back, so its job is
+ * cancelled; one that changes while it is read gets two more attempts.
+ */
+export const fingerprintFile = defineTask({
+  identifier: "fingerprint_file",
+  defaults: { maxAttempts: 3 },
+  retry: { type: "fixed", delay: "1s" },
+  async run(file: FileToHash, { job, state: files, signal }: JobContext<FilesTable>) {
+    const startedAtMs = nowMs();
+    try {
+      const hashed = await hashFile(join(file.directory, file.path), signal);
+      await files.writeHash(file, { ...hashed, startedAtMs, endedAtMs: nowMs() });
+      return undefined;
+    } catch (error) {
+      if (isGone(error)) {
+        await files.writeProblem(file, "vanished");
+        return cancel("The file has vanished");
+      }
+      const isLast = job.attempts >= job.maxAttempts && !signal.aborted;
+      if (isLast) await files.writeProblem(file, error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+  },
+});
+
+/** Fine enough to order jobs that take less than a millisecond. */
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,206 @@
+import { type Client, type Clock, createWorker, type Driver, type Logger, type Worker } from "../../index.ts";
+import { pgDriver } from "../../postgres/drivers/pg.ts";
+import { FilesTable, type FilesSummary } from "./files-table.ts";
+import { fingerprintFile, type FileToHash } from "./fingerprint-task.ts";
+import { packageQueue } from "./package-queue.ts";
+import { noneLeftOut, walkFiles, type FoundFile, type LeftOut } from "./walk-files.ts";
+import { writeManifest } from "./write-manifest.ts";
+
+/** What to do and where. */
+export interface DemoOptions {
+  /** Absolute, without symbolic links. */
+  readonly directory: string;
+  readonly connectionString: string;
+  readonly schema: string;
+  /** The database is ours alone, so whatever is locked in it was left by a run that was killed. */
+  readonly isDatabaseOwn: boolean;
+  readonly concurrency: number;
+  /** Where to write the manifest; absolute. */
+  readonly manifest: string;
+  /** Absolute paths of files and folders that the demo itself writes. */
+  readonly own: readonly string[];
+  /** Forget what earlier runs did. */
+  readonly fresh: boolean;
+  /** Ends the demo early; another run goes on from there. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly view: DemoView;
+}
+
+/** Who is told how it goes. */
+export interface DemoView {
+  /** So many files were found, so many jobs added so far. */
+  walking(found: number, added: number): void;
+  walked(walk: Walked): void;
+  /** So many of so many jobs are done. Called for each. */
+  running(done: number, total: number): void;
+  /** Jobs are left that cannot run now: their next attempt is due later, or somebody else runs them. */
+  waiting(): void;
+  ran(): void;
+}
+
+/** What a walk came to. */
+export interface Walked {
+  readonly found: number;
+  /** Jobs added by this run. */
+  readonly added: number;
+  /** Jobs to run: those that were added, and those that an earlier run left. */
+  readonly waiting: number;
+  readonly leftOut: Readonly<LeftOut>;
+  readonly seconds: number;
+}
+
+/** What a demo came to. */
+export interface DemoResult extends FilesSummary, Walked {
+  readonly directory: string;
+  /** Jobs completed by this run, and how long that took, in seconds. */
+  readonly completed: number;
+  readonly runSeconds: number;
+  /** Jobs that still wait: more than 0 only when the run was interrupted. */
+  readonly remaining: number;
+  readonly interrupted: boolean;
+  /** Files that are not in the manifest although they are there. */
+  readonly problems: readonly { readonly path: string; readonly problem: string }[];
+  /** Files that were found and are gone. */
+  readonly vanished: number;
+  /** `undefined` when the run was interrupted. */
+  readonly manifest: string | undefined;
+}
+
+const BATCH_SIZE = 2_000;
+
+/** How long to rest until jobs may be due that were not before. */
+const REST_MS = 500;
+
+/**
+ * Adds one job for each file of a directory, runs them all, and writes a
+ * manifest of what they found. Interrupted, it stops in good order; the next
+ * run adds only what is missing and finishes the rest.
+ */
+export async function runDemo(options: DemoOptions): Promise<DemoResult> {
+  const { directory, connectionString, schema, concurrency, signal, clock, logger } = options;
+  // A connection for each handler, and a few for the worker itself.
+  const driver = pgDriver({ connectionString, maxConnections: Math.min(concurrency, 20) + 4 });
+  try {
+    const files = new FilesTable(driver, { schema, directory });
+    // Also brings the schema up to date.
+    await using worker = await createWorker({
+      ...{ driver, schema, concurrency, logger, clock },
+      tasks: [fingerprintFile],
+      state: files,
+      localQueue: true,
+      shutdown: { signal, osSignals: false, interruptedJobRetryDelay: 0 },
+    });
+    await prepare(files, worker.client, options);
+    const walked = await addJobs({ driver, files, client: worker.client }, options);
+    options.view.walked(walked);
+    const ran = await runJobs(worker, { ...options, total: walked.waiting });
+    const remaining = (await files.count()).waiting;
+    const gaps = signal.aborted ? NO_GAPS : await finish(files, options);
+    const summary = await files.summarize();
+    return {
+      ...{ directory, ...walked, ...ran, ...summary, ...gaps },
+      ...{ remaining: signal.aborted ? remaining : 0, interrupted: signal.aborted },
+      manifest: signal.aborted ? undefined : options.manifest,
+    };
+  } finally {
+    await driver.close();
+  }
+}
+
+async function prepare(files: FilesTable, client: Client, { fresh, isDatabaseOwn }: DemoOptions): Promise<void> {
+  await files.create();
+  if (fresh) await files.clear();
+  if (isDatabaseOwn) await unlockLeftovers(client);
+}
+
+/** Unlocks what a worker held that was killed. Only right where no other worker can be. */
+async function unlockLeftovers(client: Client): Promise<void> {
+  const { jobs } = await client.listJobs({ state: "running", limit: 1000 });
+  const holders = [...jobs, ...(await client.listQueues())].map(({ lockedBy }) => lockedBy);
+  await client.forceUnlockWorkers([...new Set(holders.filter((holder) => holder !== null))]);
+}
+
+interface Ground {
+  readonly driver: Driver;
+  readonly files: FilesTable;
+  readonly client: Client;
+}
+
+async function addJobs(ground: Ground, { directory, own, signal, clock, view }: DemoOptions): Promise<Walked> {
+  const startedAt = clock.monotonic();
+  const leftOut = noneLeftOut();
+  let found = 0;
+  let added = 0;
+  for await (const batch of walkFiles({ directory, own: new Set(own), leftOut, batchSize: BATCH_SIZE })) {
+    if (signal.aborted) break;
+    found += batch.length;
+    added += await addMissing(ground, directory, batch);
+    view.walking(found, added);
+  }
+  const { waiting } = await ground.files.count();
+  return { found, added, waiting, leftOut, seconds: (clock.monotonic() - startedAt) / 1000 };
+}
+
+/**
+ * Adds the jobs of files that have none yet. The rows and the jobs are written
+ * in one transaction: interrupted anywhere, either both are there or neither.
+ */
+async function addMissing({ driver, files, client }: Ground, directory: string, batch: FoundFile[]): Promise<number> {
+  if (batch.length === 0) return 0;
+  return driver.transaction(async (transaction) => {
+    const paths = await files.note(transaction, batch);
+    const jobs = paths.map((path) => ({
+      task: fingerprintFile,
+      payload: { directory, path } satisfies FileToHash,
+      spec: { queueName: packageQueue(path) },
+    }));
+    await client.inTransaction(transaction).addJobs(jobs);
+    return jobs.length;
+  });
+}
+
+interface RunOptions extends DemoOptions {
+  readonly total: number;
+}
+
+async function runJobs(worker: Worker, { signal, clock, view, total }: RunOptions) {
+  let completed = 0;
+  worker.hooks.on("jobComplete", () => {
+    completed += 1;
+    view.running(completed, total);
+  });
+  view.running(0, total);
+  const startedAt = clock.monotonic();
+  let endedAt = startedAt;
+  while (!signal.aborted) {
+    await worker.runOnce();
+    endedAt = clock.monotonic();
+    if (signal.aborted || !(await isWorkLeft(worker.client))) break;
+    view.waiting();
+    await clock.sleep(REST_MS, signal);
+  }
+  view.ran();
+  return { completed, runSeconds: (endedAt - startedAt) / 1000 };
+}
+
+async function isWorkLeft(client: Client): Promise<boolean> {
+  for (const state of ["ready", "scheduled", "running"] as const) {
+    const { jobs } = await client.listJobs({ task: fingerprintFile.identifier, state, limit: 1 });
+    if (jobs.length > 0) return true;
+  }
+  return false;
+}
+
+const NO_GAPS = { problems: [], vanished: 0 };
+
+async function finish(files: FilesTable, { directory, manifest }: DemoOptions) {
+  const failed = await files.takeProblems();
+  const { vanished, changed } = await writeManifest(files, { directory, manifest });
+  const isHere = ({ problem }: { problem: string }): boolean => problem !== "vanished";
+  return {
+    problems: [...failed.filter(isHere), ...changed.map((path) => ({ path, problem: "changed after it was read" }))],
+    vanished: vanished + failed.filter((file) => !isHere(file)).length,
+  };
+}

@@ -1,0 +1,85 @@
+import { CommanderError } from "commander";
+import { isHowdahError, type HowdahErrorCode } from "../errors.ts";
+import { errorMessage } from "../runtime/error-message.ts";
+import { logLine } from "../runtime/log-line.ts";
+
+/** How a command ends that failed. */
+export interface Failure {
+  /** For stderr; empty when everything has been said. */
+  readonly text: string;
+  readonly exitCode: number;
+}
+
+/** Something went wrong. */
+const FAILED = 1;
+/** The command was not understood. */
+const MISUSED = 2;
+
+/** What to do, where the message of an error does not say so itself. */
+const ADVICE: { readonly [Code in HowdahErrorCode]?: string } = {
+  HOWDAH_DATABASE_UNREACHABLE: "Is PostgreSQL running there? Check --database-url or DATABASE_URL.",
+  HOWDAH_DATABASE_FORBIDDEN: "Check the user and the password in --database-url or DATABASE_URL.",
+  HOWDAH_CONNECTION_LOST: "Run the command again.",
+  HOWDAH_QUERY_TIMEOUT: "The database is busy or blocked; run the command again later.",
+};
+
+/** The names that options of the library have here. */
+const OPTION_NAMES: Readonly<Record<string, string>> = {
+  "Option `connectionString`": "Option --database-url",
+  "Option `schema`": "Option --schema",
+};
+
+/**
+ * What to say about an error, in one line without a stack trace: its code, what
+ * was found and what to do. With `HOWDAH_LOG=debug` the stack follows.
+ */
+export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv): Failure {
+  if (error instanceof CommanderError) return describeMisuse(error);
+  const exitCode = isMisuse(error) ? MISUSED : FAILED;
+  const line = `howdah: ${codeOf(error)}${oneLine(withoutPasswords(withAdvice(error)))}`;
+  const stack = environment["HOWDAH_LOG"] === "debug" && error instanceof Error ? `\n${error.stack}` : "";
+  return { text: line + withoutPasswords(stack), exitCode };
+}
+
+/** Replaces the passwords of URLs. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/(\w:\/\/[^\s:@/]*):[^\s@]*@/g, "$1:***@");
+}
+
+/** Help and version also arrive as errors. */
+function describeMisuse(error: CommanderError): Failure {
+  if (error.exitCode === 0) return { text: "", exitCode: 0 };
+  if (error.code === "commander.help") return { text: "", exitCode: MISUSED };
+  const said = error.message.replace(/^error: /, "").replace(/\n?\((Did you mean .+\?)\)$/s, ". $1");
+  const code: HowdahErrorCode = error.code.startsWith("commander.unknown")
+    ? "HOWDAH_OPTION_UNKNOWN"
+    : "HOWDAH_OPTION_INVALID";
+  const text = said.charAt(0).toUpperCase() + said.slice(1);
+  return { text: `howdah: ${code}: ${oneLine(ended(text))} See howdah --help.`, exitCode: MISUSED };
+}
+
+function isMisuse(error: unknown): boolean {
+  return isHowdahError(error, "HOWDAH_OPTION_INVALID") || isHowdahError(error, "HOWDAH_OPTION_UNKNOWN");
+}
+
+function withAdvice(error: unknown): string {
+  if (!isHowdahError(error)) return ended(errorMessage(error));
+  let message = ended(error.message);
+  for (const [name, here] of Object.entries(OPTION_NAMES)) message = message.replaceAll(name, here);
+  const advice = ADVICE[error.code];
+  return advice ? `${message} ${advice}` : message;
+}
+
+/** Howdah's code, or the one of PostgreSQL or of the operating system. */
+function codeOf(error: unknown): string {
+  const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined;
+  return typeof code === "string" ? `${code}: ` : "";
+}
+
+function ended(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
+}
+
+function oneLine(text: string): string {
+  return logLine(text, undefined);
+}

@@ -1,0 +1,51 @@
+import { readFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import picocolors from "picocolors";
+import type { CliCommand, GlobalOptions } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import type { Screen } from "./screen.ts";
+
+const ENVIRONMENT = `
+Environment:
+  DATABASE_URL   the database, when --database-url is not given
+  HOWDAH_SCHEMA  the schema, when --schema is not given
+  HOWDAH_LOG     silent, error, warning, info or debug; with debug, errors come with a stack trace
+  NO_COLOR       no colours`;
+
+/** The command line as a program, which rejects with a `CommanderError` for what it does not understand. */
+export function createProgram(screen: Screen): Command {
+  const program = new Command("howdah")
+    .description("A job queue on PostgreSQL: look after its schema and its jobs.")
+    .version(readVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help for a command")
+    .helpCommand("help [command]", "print help for a command")
+    .addOption(new Option("--database-url <url>", "the database: postgresql://user:password@host:5432/database"))
+    .addOption(new Option("--schema <name>", 'the schema of the queue (default: "howdah")'))
+    .option("--json", "print JSON for scripts instead of text for people")
+    .addHelpText("after", ENVIRONMENT)
+    .configureHelp({ styleTitle: (title) => picocolors.bold(title), showGlobalOptions: true })
+    // Whoever catches the error writes about it, in one line.
+    .configureOutput({ writeOut: (text) => screen.print(text.trimEnd()), outputError: () => undefined })
+    .exitOverride();
+  for (const command of COMMANDS) addCommand(program, command, screen);
+  return program;
+}
+
+function addCommand(program: Command, command: CliCommand, screen: Screen): void {
+  const added = program.command(command.usage).description(command.summary);
+  for (const option of command.options ?? []) added.addOption(option);
+  added.addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
+  added.action(() =>
+    command.run({
+      screen,
+      globals: program.opts<GlobalOptions>(),
+      arguments: added.args,
+      options: added.opts(),
+    }),
+  );
+}
+
+function readVersion(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}

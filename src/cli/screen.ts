@@ -1,0 +1,65 @@
+import picocolors from "picocolors";
+
+/** What can be written on; a part of `process`. */
+export interface Streams {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+}
+
+interface OutputStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+  on(event: "error", listener: (error: NodeJS.ErrnoException) => void): unknown;
+}
+
+/** Where a command says what it has to say. */
+export interface Screen {
+  /** Colours for what goes to stdout; they do nothing when it is no terminal, or `NO_COLOR` is set. */
+  readonly paint: ReturnType<typeof picocolors.createColors>;
+  /** The columns of the terminal; `undefined` when stdout is none, and nothing has to be cut. */
+  readonly width: number | undefined;
+  /** True when whoever read stdout has gone, like `head` when it has its lines. */
+  readonly isClosed: boolean;
+  /** Writes a line to stdout: the result. */
+  print(line?: string): void;
+  /** Writes a value to stdout as JSON that ends with a newline. */
+  printJson(value: unknown): void;
+  /** Writes a line to stderr: everything that is not the result. */
+  note(line: string): void;
+  /** Calls `listener` when whoever read stdout has gone. */
+  onClosed(listener: () => void): void;
+}
+
+/**
+ * A screen over stdout and stderr. A reader that goes away is no error: what
+ * is printed afterwards is dropped, so that the command ends by itself.
+ */
+export function createScreen({ stdout, stderr }: Streams): Screen {
+  const listeners: (() => void)[] = [];
+  let closed = false;
+  const write = (stream: OutputStream, text: string): void => {
+    if (!closed || stream === stderr) stream.write(text);
+  };
+  stdout.on("error", (error) => {
+    if (error.code !== "EPIPE") throw error;
+    if (closed) return;
+    closed = true;
+    for (const listener of listeners) listener();
+  });
+  stderr.on("error", () => undefined);
+
+  return {
+    paint: picocolors.createColors(stdout.isTTY === true && picocolors.isColorSupported),
+    get width() {
+      return stdout.isTTY ? (stdout.columns ?? 80) : undefined;
+    },
+    get isClosed() {
+      return closed;
+    },
+    print: (line = "") => write(stdout, `${line}\n`),
+    printJson: (value) => write(stdout, `${JSON.stringify(value, null, 2)}\n`),
+    note: (line) => write(stderr, `${line}\n`),
+    onClosed: (listener) => void listeners.push(listener),
+  };
+}

@@ -1,0 +1,111 @@
+import Table from "cli-table3";
+import type { Screen } from "./screen.ts";
+
+/** A column of a table. */
+export interface Column<Row> {
+  readonly title: string;
+  readonly align?: "left" | "right";
+  /** May be cut to fit a terminal. The others must hold nothing wider than one column a character. */
+  readonly flexible?: boolean;
+  /** Left out when the terminal is narrow, those with the highest number first. Without it the column stays. */
+  readonly dispensable?: number;
+  /** One line, printable. */
+  text(row: Row): string;
+  /** How to colour the text. */
+  tint?(text: string, row: Row): string;
+}
+
+/** Cut to less, a text says nothing. */
+const NARROWEST = 10;
+const GAP = 2;
+
+/** Writes rows as a table without lines, cut to the width of the terminal; in a file or pipe nothing is cut. */
+export function formatTable<Row>(screen: Screen, columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const widths = columns.map((column) => naturalWidth(column, rows));
+  const shown = fittingColumns(columns, widths, screen.width);
+  const table = new Table({
+    head: shown.map(({ column }) => screen.paint.dim(column.title)),
+    chars: NO_LINES,
+    style: { head: [], border: [], "padding-left": 0, "padding-right": GAP },
+    colAligns: shown.map(({ column }) => column.align ?? "left"),
+    colWidths: shown.map(({ width }) => width ?? null),
+  });
+  for (const row of rows) {
+    table.push(shown.map(({ column }) => column.tint?.(column.text(row), row) ?? column.text(row)));
+  }
+  // The gap behind the last column would only wrap in a terminal.
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+interface ShownColumn<Row> {
+  readonly column: Column<Row>;
+  /** `undefined` for what it takes. */
+  readonly width: number | undefined;
+}
+
+/** Takes columns away until the rest fits, and shares what is left among the flexible ones. */
+function fittingColumns<Row>(
+  columns: readonly Column<Row>[],
+  widths: readonly number[],
+  limit: number | undefined,
+): ShownColumn<Row>[] {
+  const all = columns.map((column, index) => ({ column, natural: (widths[index] ?? 0) + GAP }));
+  if (limit === undefined) return all.map(({ column }) => ({ column, width: undefined }));
+  let kept = all;
+  while (leastWidth(kept) > limit) {
+    const most = Math.max(...kept.map(({ column }) => column.dispensable ?? 0));
+    if (most === 0) break;
+    kept = kept.filter(({ column }) => column.dispensable !== most);
+  }
+  const room = limit - sum(kept.filter(({ column }) => !column.flexible));
+  return shareRoom(kept, room);
+}
+
+function shareRoom<Row>(kept: readonly Measured<Row>[], room: number): ShownColumn<Row>[] {
+  let left = room;
+  let waiting = kept.filter(({ column }) => column.flexible).length;
+  const byNeed = kept.filter(({ column }) => column.flexible).sort((a, b) => a.natural - b.natural);
+  const given = new Map<Column<Row>, number>();
+  for (const { column, natural } of byNeed) {
+    const width = Math.max(GAP + 2, Math.min(natural, Math.floor(left / waiting)));
+    given.set(column, width);
+    left -= width;
+    waiting -= 1;
+  }
+  return kept.map(({ column }) => ({ column, width: given.get(column) }));
+}
+
+interface Measured<Row> {
+  readonly column: Column<Row>;
+  readonly natural: number;
+}
+
+function leastWidth<Row>(columns: readonly Measured<Row>[]): number {
+  return columns.reduce(
+    (total, { column, natural }) => total + (column.flexible ? Math.min(natural, NARROWEST + GAP) : natural),
+    0,
+  );
+}
+
+function sum<Row>(columns: readonly Measured<Row>[]): number {
+  return columns.reduce((total, { natural }) => total + natural, 0);
+}
+
+function naturalWidth<Row>({ title, text }: Column<Row>, rows: readonly Row[]): number {
+  return rows.reduce((width, row) => Math.max(width, widthOf(text(row))), title.length);
+}
+
+/** A guess that is never too small for the scripts in which a character takes two columns. */
+function widthOf(text: string): number {
+  return text.length + (text.match(/[\u1100-\uffdc]/g)?.length ?? 0);
+}
+
+const NO_LINES = {
+  ...{ top: "", "top-mid": "", "top-left": "", "top-right": "" },
+  ...{ bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "" },
+  ...{ left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "" },
+};
