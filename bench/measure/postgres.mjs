@@ -17,8 +17,10 @@ export const SERVER_SETTINGS = {
 /** Starts the server (or takes the one of DATABASE_URL) on which every side gets a fresh database of its own. */
 export async function openPostgres() {
   const server = await startPostgresUnlessGiven({ settings: SERVER_SETTINGS });
-  const admin = new pg.Client({ connectionString: server.connectionString });
-  await admin.connect();
+  // One connection, so that databases are made one after another.
+  const admin = new pg.Pool({ connectionString: server.connectionString, max: 1 });
+  // Its idle connection is ended together with the server.
+  admin.on("error", () => {});
   const { rows } = await admin.query("select current_setting('server_version') as version");
   let created = 0;
 

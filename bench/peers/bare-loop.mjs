@@ -3,6 +3,7 @@ import { open as openHowdah } from "./howdah.mjs";
 
 /** What the scenarios run the bare loop with. */
 export const SETTINGS = {
+  t2000: { options: { batch: 2000 }, source: '' },
   tuned: { options: { batch: 500 }, source: "as many jobs a claim as the local queues of the others hold" },
 };
 

@@ -13,7 +13,7 @@ export interface Progress {
 
 type ErrorStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** A bar on a terminal, and otherwise a line at every tenth, or after ten seconds. */
+/** A bar on a terminal, and otherwise a line at every tenth, but not each second, or after ten seconds. */
 export function createProgress(stream: ErrorStream, clock: Clock): Progress {
   return stream.isTTY ? createBar(stream, clock) : createLines(stream, clock);
 }
@@ -55,7 +55,8 @@ function createBar(stream: ErrorStream, clock: Clock): Progress {
   };
 }
 
-const LINE_EVERY_MS = 10_000;
+const MOST_REST_MS = 10_000;
+const LEAST_REST_MS = 1_000;
 const LINES = 10;
 
 function createLines(stream: ErrorStream, clock: Clock): Progress {
@@ -65,7 +66,8 @@ function createLines(stream: ErrorStream, clock: Clock): Progress {
   return {
     update(done, total) {
       const step = Math.floor((done * LINES) / Math.max(1, total));
-      if (done === 0 || (step === last && clock.monotonic() - lastAt < LINE_EVERY_MS)) return;
+      const restedMs = clock.monotonic() - lastAt;
+      if (done === 0 || restedMs < (step === last ? MOST_REST_MS : LEAST_REST_MS)) return;
       last = step;
       lastAt = clock.monotonic();
       const percent = Math.floor((done * 100) / total);

@@ -41,9 +41,9 @@ export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv):
   return { text: line + withoutPasswords(stack), exitCode };
 }
 
-/** Replaces the passwords of URLs. */
+/** Replaces the passwords of URLs, but for the one that stands for a password in our own messages. */
 export function withoutPasswords(text: string): string {
-  return text.replace(/(\w:\/\/[^\s:@/]*):[^\s@]*@/g, "$1:***@");
+  return text.replace(/(\w:\/\/[^\s:@/]*):(?!password@)[^\s@]*@/g, "$1:***@");
 }
 
 /** Help and version also arrive as errors. */

@@ -47,7 +47,8 @@ export interface JobAdds {
 
 /** The adding methods on one session. */
 export function createAdds(session: Session): JobAdds {
-  const target = { executor: session, schema: session.schema, tasks: session.tasks };
+  const { schema, tasks, announcer } = session;
+  const target = { executor: session, schema, tasks, announcer };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     addJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));

@@ -1,17 +1,10 @@
+import type { AddedJobs } from "../job/add/add-jobs.ts";
 import type { Executor } from "../postgres/driver.ts";
 import { numberArray } from "../postgres/literal.ts";
 import { compareIntegers } from "../postgres/position.ts";
 import type { Schema } from "../postgres/schema.ts";
 import { backoffMs } from "../runtime/backoff.ts";
 import type { Clock } from "../runtime/clock.ts";
-
-/** Jobs that were committed and are due, or will be in a moment. */
-export interface AddedJobs {
-  readonly count: number;
-  /** The earliest `run_at` in microseconds. */
-  readonly at: string;
-  readonly queueIds: readonly number[];
-}
 
 /** What an announcer needs. */
 export interface AnnouncerOptions {

@@ -11,6 +11,7 @@ import { consoleLogger, type Logger } from "../runtime/logger.ts";
 import { list, object, required } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { createAdds } from "./adds.ts";
+import { Announcer } from "./announcer.ts";
 import { createCleanUp } from "./clean-up.ts";
 import type { Client } from "./client.ts";
 import { CONNECTION_OPTIONS, type ConnectionOptions, openConnection, schemaNameOf } from "./connection.ts";
@@ -77,12 +78,16 @@ export interface ClientGround {
 export function clientOver(ground: ClientGround): Client {
   const { driver, schema, logger, tasks, keepTasks = [], clock = systemClock, onClose } = ground;
   const calls = new OpenCalls();
-  const session = createSession(driver, { schema, tasks });
+  const announcer = new Announcer({ executor: driver, schema, clock });
+  const session = createSession(driver, { schema, tasks, announcer });
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
 
   function close(): Promise<void> {
-    closing ??= calls.close().then(onClose);
+    closing ??= calls
+      .close()
+      .then(() => announcer.flush())
+      .then(onClose);
     return closing;
   }
 
@@ -99,7 +104,7 @@ export function clientOver(ground: ClientGround): Client {
 
     inTransaction(transaction) {
       calls.check();
-      const inside = createSession(withoutNames(executorOf(transaction)), { schema, tasks });
+      const inside = createSession(withoutNames(executorOf(transaction)), { schema, tasks, announcer: undefined });
       // Not waited for: such a call may last as long as the application's transaction.
       return calls.checked({ ...createAdds(inside), ...createManagement(inside), ...createInspection(inside) });
     },

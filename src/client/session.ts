@@ -1,3 +1,4 @@
+import type { AddTarget } from "../job/add/add-jobs.ts";
 import type { KnownTasks } from "../job/add/job-entry.ts";
 import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
 import type { Schema } from "../postgres/schema.ts";
@@ -8,13 +9,16 @@ export interface Session extends Executor {
   readonly schema: Schema;
   /** The tasks that may be added; `undefined` for any. */
   readonly tasks: KnownTasks | undefined;
+  /** Tells workers of adds after their commit; `undefined` inside of a transaction, which tells them itself. */
+  readonly announcer: AddTarget["announcer"];
 }
 
 /** A {@link Session} on `executor`. Errors of PostgreSQL that users can act on get a code of ours. */
-export function createSession(executor: Executor, { schema, tasks }: Omit<Session, "query">): Session {
+export function createSession(executor: Executor, { schema, tasks, announcer }: Omit<Session, "query">): Session {
   return {
     schema,
     tasks,
+    announcer,
     async query(query: Query): Promise<QueryResult> {
       try {
         return await executor.query(query);

@@ -67,7 +67,7 @@ async function build(ground: Ground): Promise<Worker> {
   const clock = read.clock ?? systemClock;
   const id = createWorkerId();
   const reporter = new Reporter(hooks, logger);
-  const client = clientOver({ driver, schema, logger, clock });
+  const client = clientOver({ driver, schema, logger, clock, keepTasks: tasks.identifiers });
   const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
   await stored.register();
   const localQueue = usableLocalQueue(read, logger);
@@ -111,9 +111,11 @@ async function build(ground: Ground): Promise<Worker> {
       });
     },
     startChores: () => stored.startWarning(),
-    close() {
+    async close() {
       closed.abort();
-      return close();
+      // Sends the notifications that its adds still owe.
+      await client.close();
+      await close();
     },
   });
   hooks.emit("workerInit", { workerId: id, schema: schema.name, concurrency: read.concurrency });

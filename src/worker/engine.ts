@@ -65,6 +65,7 @@ export class Engine {
   readonly claimer: Claimer;
   readonly #parts: EngineParts;
   readonly #pace = new ChainPace();
+  readonly #giveUp = (): void => void this.releaser.abandon();
   #taken = 0;
   /** Slots were refused work until outcomes are written. */
   #isHeldBack = false;
@@ -101,8 +102,7 @@ export class Engine {
         failed: (error) => reporter.failure(workerId, "release jobs", error),
       },
     });
-    // A handler that was left behind may settle after that, and would have its queue unlocked.
-    parts.closed.addEventListener("abort", () => void this.releaser.abandon(), { once: true });
+    parts.closed.addEventListener("abort", this.#giveUp, { once: true });
   }
 
   /** How many jobs were taken so far. */
@@ -141,7 +141,10 @@ export class Engine {
     this.slots.abort(new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "The worker is shutting down."));
     await this.#idleWithin(abortPeriodMs);
     const abandoned = this.slots.abandon();
-    return { abandoned, unwritten: await this.#flushWithin(gracePeriodMs) };
+    const unwritten = await this.#flushWithin(gracePeriodMs);
+    // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
+    if (this.slots.leftBehind === 0) this.#parts.closed.removeEventListener("abort", this.#giveUp);
+    return { abandoned, unwritten };
   }
 
   /** After this turn, when what was written no longer counts. */

@@ -32,6 +32,9 @@ afterAll(async () => {
   await database.drop();
 });
 
+/** The statements that store jobs: workers are told of them by another one, after the commit. */
+const stores = (all: readonly string[]): readonly string[] => all.filter((text) => text.includes("_howdah_add_job"));
+
 const typed = defineTask({ identifier: "typed", run(_payload: { value: number }) {} });
 
 describe("addJobs", () => {
@@ -42,7 +45,7 @@ describe("addJobs", () => {
       { task: typed, payload: { value: 3 }, spec: { flags: ["a"], maxAttempts: 2 } },
     ]);
 
-    expect(statements).toHaveLength(1);
+    expect(stores(statements)).toHaveLength(1);
     expect(first).toMatchObject({ task: "typed", payload: { value: 1 } });
     expect(second).toMatchObject({ task: "raw", payload: "two", priority: 5 });
     expect(third).toMatchObject({ task: "typed", payload: { value: 3 }, flags: ["a"], maxAttempts: 2 });
@@ -89,14 +92,14 @@ describe("addJobs", () => {
         ...(index % 2 ? { spec: { queueName: `q${index % 100}` } } : {}),
       })),
     );
-    expect(statements).toHaveLength(1);
+    expect(stores(statements)).toHaveLength(1);
     expect(jobs.every((job, index) => job.payload.value === index)).toBe(true);
     expect(await client.stats()).toMatchObject({ ready: 10_000, exact: true });
   });
 
   it("asks nothing of the database for an empty list", async () => {
     expect(await client.addJobs([])).toEqual([]);
-    expect(statements).toEqual([]);
+    expect(stores(statements)).toEqual([]);
   });
 
   it("refuses unsafe_dedupe (behaviours 52)", async () => {
@@ -105,7 +108,7 @@ describe("addJobs", () => {
       code: "HOWDAH_JOB_KEY_MODE_UNSUPPORTED",
       message: /unsafe_dedupe/,
     });
-    expect(statements).toEqual([]);
+    expect(stores(statements)).toEqual([]);
   });
 
   it("refuses one key given twice, and says where", async () => {
@@ -114,13 +117,13 @@ describe("addJobs", () => {
       code: "HOWDAH_JOB_KEY_DUPLICATE",
       message: /jobs\[0\] and jobs\[2\]/,
     });
-    expect(statements).toEqual([]);
+    expect(stores(statements)).toEqual([]);
   });
 
   it("stores none of the jobs when one of them is wrong", async () => {
     const jobs = [{ identifier: "t" }, { identifier: "t", spec: { priority: 1.5 } }];
     await expect(client.addJobs(jobs)).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID", message: /jobs\[1\]/ });
-    expect(statements).toEqual([]);
+    expect(stores(statements)).toEqual([]);
   });
 
   it("tells the workers of the jobs that are due, once", async () => {

@@ -1,5 +1,7 @@
 import { HowdahError } from "../../errors.ts";
-import { addJob as storeJob, addJobs as storeJobs, type JobStore } from "../../postgres/queries/add-jobs.ts";
+import { addJob as storeJob, addJobs as storeJobs, dueOf, type JobStore } from "../../postgres/queries/add-jobs.ts";
+import type { Row } from "../../postgres/driver.ts";
+import { compareIntegers } from "../../postgres/position.ts";
 import { getJob } from "../../postgres/queries/list-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { Job } from "../job.ts";
@@ -9,9 +11,19 @@ import { checkBulkKeys } from "./job-key.ts";
 import { type PreparedJob, prepareJob } from "./prepare-job.ts";
 
 /** Where jobs go, and which tasks may be added. */
-export interface AddTarget extends JobStore {
+export interface AddTarget extends Omit<JobStore, "notifies"> {
+  /** Told of jobs that are committed and due. Without it the statement tells the workers, when it commits. */
+  readonly announcer?: { added(jobs: AddedJobs): void } | undefined;
   /** Without it any identifier may be added. */
   readonly tasks?: KnownTasks | undefined;
+}
+
+/** Jobs that were committed and are due, or will be in a moment. */
+export interface AddedJobs {
+  readonly count: number;
+  /** The earliest `run_at` in microseconds. */
+  readonly at: string;
+  readonly queueIds: readonly number[];
 }
 
 /**
@@ -25,9 +37,11 @@ const MAX_PAYLOAD_LENGTH = 128 * 1024 * 1024;
 export async function addJob(target: AddTarget, entry: JobEntry): Promise<Job> {
   const job = await prepareJob(entry, target.tasks);
   checkSize([job]);
-  const row = await storeJob(target, job).catch(explain);
+  const row = await storeJob(toStore(target), job).catch(explain);
   const found = toJob(row, job);
-  if (job.jobKeyMode !== "unsafe_dedupe" || found.revision === 0) return found;
+  const isNew = job.jobKeyMode !== "unsafe_dedupe" || found.revision === 0;
+  if (isNew) announce(target, [row]);
+  if (isNew) return found;
   // It was there before, so it may be a job of another task and queue.
   const [stored] = await getJob(target.executor, target.schema, found.id);
   return stored ? toJob(stored) : found;
@@ -44,8 +58,23 @@ export async function addJobs(target: AddTarget, entries: readonly JobEntry[]): 
   checkBulkKeys(jobs);
   checkSize(jobs);
   if (jobs.length === 0) return [];
-  const rows = await storeJobs(target, jobs).catch(explain);
+  const rows = await storeJobs(toStore(target), jobs).catch(explain);
+  announce(target, rows);
   return rows.map((row, index) => toJob(row, jobs[index]));
+}
+
+function toStore({ executor, schema, announcer }: AddTarget): JobStore {
+  return { executor, schema, notifies: announcer === undefined };
+}
+
+function announce({ announcer }: AddTarget, rows: readonly Row[]): void {
+  if (!announcer) return;
+  const due = rows.flatMap((row) => dueOf(row) ?? []);
+  const [first] = due;
+  if (!first) return;
+  const queueIds = new Set(due.flatMap(({ queueId }) => queueId ?? []));
+  const at = due.reduce((earliest, { runAt }) => (compareIntegers(runAt, earliest) < 0 ? runAt : earliest), first.runAt);
+  announcer.added({ count: due.length, at, queueIds: [...queueIds] });
 }
 
 function checkSize(jobs: readonly PreparedJob[]): void {

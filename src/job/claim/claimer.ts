@@ -3,7 +3,7 @@ import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/cl
 import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
-import { Floors, type FloorTicket } from "./floors.ts";
+import { Floors } from "./floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 
 /** How much a claim shall bring. */
@@ -133,12 +133,17 @@ export class Claimer {
     if (isHeadScan) this.#floors.forget(DUE);
     const request = this.#request(wanted);
     const ticket = this.#floors.begin();
+    // The ids may be others when the answer comes.
+    const identifiers = this.#options.taskIdentifiers();
     try {
       const answer = await claim(request);
-      const chains = this.#settle(request, answer, ticket);
+      const tag = { workerId: request.workerId, claimedAt: answer.claimedAt, taskIdentifiers: identifiers };
+      const jobs = answer.rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
+      this.#floors.settle(ticket, seenPositions(answer, jobs));
+      this.#settle(request, answer, jobs);
       if (isHeadScan) this.#headScanned(startedAt);
       else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority))) this.#headScanWentOn(startedAt);
-      return { chains, more: answer.more };
+      return { chains: toChains(jobs), more: answer.more };
     } catch (error) {
       this.#floors.fail(ticket);
       for (const queueId of request.queueIds) this.#queueIds.add(queueId);
@@ -182,19 +187,11 @@ export class Claimer {
     return taken;
   }
 
-  #settle(request: ClaimRequest, answer: ClaimAnswer, ticket: FloorTicket): readonly Chain[] {
-    const jobs = this.#decode(request, answer);
-    this.#floors.settle(ticket, seenPositions(answer, jobs));
+  #settle(request: ClaimRequest, answer: ClaimAnswer, jobs: readonly ClaimedJob[]): void {
     if (jobs.length > 0) this.#options.claimed(jobs);
     if (answer.tasksGone) this.#options.tasksGone();
     for (const queueId of answer.leftover) this.#queueIds.add(queueId);
     this.#window.settle(answer, jobs.length >= request.quantity, this.#options.clock.monotonic());
-    return toChains(jobs);
-  }
-
-  #decode({ workerId }: ClaimRequest, { rows, claimedAt }: ClaimAnswer): ClaimedJob[] {
-    const tag = { workerId, claimedAt, taskIdentifiers: this.#options.taskIdentifiers() };
-    return rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
   }
 
   #headScanned(startedAt: number): void {

@@ -141,7 +141,11 @@ class Model {
     if (!claim) return;
     if (failed) this.floors.fail(claim.ticket);
     else this.floors.settle(claim.ticket, claim.seen);
-    for (const job of claim.jobs) job.claimed = failed ? undefined : true;
+    for (const job of claim.jobs) {
+      job.claimed = failed ? undefined : true;
+      // It was found, so it has to be found again.
+      job.announced = true;
+    }
   }
 
   /** Jobs that were announced and that no later claim would find. */

@@ -50,6 +50,7 @@ export class Slots {
   readonly #runs = new Set<Run>();
   #filling = false;
   #paused = true;
+  #leftBehind = 0;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -63,6 +64,11 @@ export class Slots {
   /** How many slots are at work. */
   get busy(): number {
     return this.#runs.size;
+  }
+
+  /** How many handlers still run although their attempts have ended. */
+  get leftBehind(): number {
+    return this.#leftBehind;
   }
 
   /** Begins to take chains. */
@@ -120,6 +126,7 @@ export class Slots {
 
   #settled(run: Run, outcome: Outcome): void {
     if (run.abandoned) {
+      this.#leftBehind -= 1;
       this.#options.settledLate(run.execution.job);
       return;
     }
@@ -155,6 +162,7 @@ export class Slots {
   /** Ends the attempt without its handler. The rest of its chain goes back; the queue stays locked. */
   #abandon(run: Run): void {
     run.abandoned = true;
+    this.#leftBehind += 1;
     const { chain, execution, registered } = run;
     this.#end(run, toAborted(execution, registered, this.#options.interruptedRetryMs), false);
     for (const job of chain.cut()) this.#options.ended(job, { kind: "returned" }, { durationMs: 0, endsChain: false });

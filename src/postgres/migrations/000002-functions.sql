@@ -304,7 +304,9 @@ begin
       )
     ), told as materialized (
       select :"schema"._howdah_notify_v1(
-        count(*), min(added.run_at), array_agg(distinct added.job_queue_id) filter (where added.job_queue_id is not null)
+        count(*),
+        min(added.run_at),
+        array_agg(distinct added.job_queue_id) filter (where added.job_queue_id is not null)
       )
       from added
       where notify and added.run_at <= clock_timestamp() + interval '2 seconds'

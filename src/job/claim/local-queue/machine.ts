@@ -23,6 +23,8 @@ export interface State {
   readonly missed: boolean;
   /** A refetch delay lasts. */
   readonly delayed: boolean;
+  /** The rest after a failed fetch lasts, and announcements do not shorten it. */
+  readonly resting: boolean;
 }
 
 /** What happens to a local queue. */
@@ -58,7 +60,12 @@ export type Effect =
 export type Step = readonly [State, readonly Effect[]];
 
 /** A local queue that has not been started. */
-export const initial: State = { mode: "starting", fetching: false, missed: false, delayed: false };
+export const initial: State = { mode: "starting", fetching: false, missed: false, delayed: false, resting: false };
+
+/** Whether it would fetch at once if jobs were announced now. */
+export function canFetch({ mode, fetching, delayed, resting }: State): boolean {
+  return mode === "polling" && !fetching && !delayed && !resting;
+}
 
 /** What an event does to a local queue. */
 export function step(state: State, event: Event): Step {
@@ -69,12 +76,13 @@ export function step(state: State, event: Event): Step {
     case "pulsed":
       return state.fetching ? [{ ...state, missed: true }, []] : look(state);
     case "pollDue":
+      return look({ ...state, resting: false });
     case "delayOver":
-      return look(event.type === "delayOver" ? { ...state, delayed: false } : state);
+      return look({ ...state, delayed: false });
     case "fetched":
       return received(state, event);
     case "fetchFailed":
-      return [{ ...state, fetching: false, missed: false }, ["pollLater"]];
+      return [{ ...state, fetching: false, missed: false, resting: true }, ["pollLater"]];
     case "drained":
       return state.mode === "waiting" ? afterDrain(state) : [state, []];
     case "ttlDue":
@@ -88,9 +96,8 @@ export function step(state: State, event: Event): Step {
   }
 }
 
-/** Fetches if the mode allows it and nothing stands against it. */
 function look(state: State): Step {
-  return state.mode === "polling" && !state.fetching && !state.delayed ? fetch(state) : [state, []];
+  return canFetch(state) ? fetch(state) : [state, []];
 }
 
 function fetch(state: State): Step {
@@ -105,12 +112,12 @@ function received(state: State, event: Extract<Event, { type: "fetched" }>): Ste
 }
 
 function afterDrain(state: State): Step {
-  const polling: State = { ...state, mode: "polling" };
-  return state.delayed ? [polling, ["stopTtl"]] : [{ ...polling, fetching: true }, ["stopTtl", "fetch"]];
+  const [after, effects] = look({ ...state, mode: "polling" });
+  return [after, ["stopTtl", ...effects]];
 }
 
 function release(state: State): Step {
-  const released: State = { mode: "released", fetching: state.fetching, missed: false, delayed: false };
+  const released: State = { ...initial, mode: "released", fetching: state.fetching };
   return [released, state.mode === "waiting" ? ["stopTimers", "stopTtl", "returnJobs"] : ["stopTimers"]];
 }
 

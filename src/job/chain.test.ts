@@ -1,0 +1,58 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { claimedJob } from "../../test/harness/claimed-job.ts";
+import { toChains, type Chain } from "./chain.ts";
+
+const jobOf = (id: number, queueId: number | null) =>
+  claimedJob({ id: String(id), queueId: queueId === null ? null : String(queueId) });
+
+function runAll(chain: Chain): string[] {
+  const ids: string[] = [];
+  for (let job = chain.next(); job; job = chain.next()) ids.push(job.id);
+  return ids;
+}
+
+describe("toChains", () => {
+  it("gives every job without a queue a chain of its own and keeps the order of claims", () => {
+    const chains = toChains([jobOf(1, null), jobOf(2, 7), jobOf(3, null), jobOf(4, 8), jobOf(5, 7)]);
+    expect(chains.map(({ queueId, rest }) => [queueId, rest.map(({ id }) => id)])).toEqual([
+      [null, ["1"]],
+      [7, ["2", "5"]],
+      [null, ["3"]],
+      [8, ["4"]],
+    ]);
+  });
+
+  it("never makes two chains of one queue, loses no job and changes no order", () => {
+    fc.assert(
+      fc.property(fc.array(fc.option(fc.integer({ min: 1, max: 4 }))), (queues) => {
+        const chains = toChains(queues.map((queue, index) => jobOf(index, queue)));
+        const named = chains.filter(({ queueId }) => queueId !== null);
+        expect(new Set(named.map(({ queueId }) => queueId)).size).toBe(named.length);
+        for (const chain of chains) {
+          const ids = queues.flatMap((queue, index) => (queue === chain.queueId ? [String(index)] : []));
+          if (chain.queueId !== null) expect(runAll(chain)).toEqual(ids);
+        }
+        const loose = chains.filter(({ queueId }) => queueId === null).flatMap(runAll);
+        expect(loose).toEqual(queues.flatMap((queue, index) => (queue === null ? [String(index)] : [])));
+      }),
+    );
+  });
+});
+
+describe("a chain", () => {
+  const chain = (): Chain => toChains([jobOf(1, 7), jobOf(2, 7), jobOf(3, 7)])[0] as Chain;
+
+  it("gives its jobs one after another and then nothing", () => {
+    const running = chain();
+    expect([running.waiting, running.next()?.id, running.waiting]).toEqual([3, "1", 2]);
+    expect([...runAll(running), running.next(), running.waiting]).toEqual(["2", "3", undefined, 0]);
+  });
+
+  it("ends with the job that runs when the rest is cut off", () => {
+    const running = chain();
+    running.next();
+    expect(running.cut().map(({ id }) => id)).toEqual(["2", "3"]);
+    expect([running.waiting, running.next(), running.cut()]).toEqual([0, undefined, []]);
+  });
+});

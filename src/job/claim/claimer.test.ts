@@ -1,0 +1,247 @@
+import { describe, expect, it } from "vitest";
+import { claimedRow } from "../../../test/harness/claimed-job.ts";
+import { START } from "../../postgres/position.ts";
+import type { ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+import { createManualClock } from "../../testing/manual-clock.ts";
+import { Claimer, type ClaimerOptions } from "./claimer.ts";
+
+const POLL_MS = 1_000;
+const LOOK = { quantity: 2, chainLength: 1, mostQueues: 2 };
+
+const nothing: ClaimAnswer = {
+  ...{ rows: [], claimedAt: "1", tasksGone: false, more: false, levels: [], due: START, leftover: [] },
+  ...{ windowStart: null, windowAfter: null, windowWrapped: false, windowMs: 0 },
+};
+
+type Answer = Partial<ClaimAnswer> | Error | ((request: ClaimRequest) => Promise<Partial<ClaimAnswer>>);
+
+/** A claimer whose claims are answered with these, in order, and with nothing after that. */
+function setUp(answers: Answer[] = [], options: Partial<ClaimerOptions> = {}) {
+  const clock = createManualClock();
+  const requests: ClaimRequest[] = [];
+  const claimed: string[] = [];
+  let goneCount = 0;
+  const claimer = new Claimer({
+    async claim(request) {
+      requests.push(request);
+      const answer = answers.shift() ?? {};
+      if (answer instanceof Error) throw answer;
+      return { ...nothing, ...(typeof answer === "function" ? await answer(request) : answer) };
+    },
+    clock,
+    workerId: () => "w",
+    taskIdentifiers: () => new Map([[1, "t"]]),
+    tasksGone: () => (goneCount += 1),
+    forbiddenFlags: [],
+    claimed: (jobs) => claimed.push(...jobs.map(({ id }) => id)),
+    pollIntervalMs: POLL_MS,
+    ...options,
+  });
+  return { claimer, clock, requests, claimed, gone: () => goneCount };
+}
+
+const at = (micros: string, id = "5") => ({ at: micros, id });
+const seen = (priority: number, micros: string, id = "5") => ({ priority, floor: at(micros, id) });
+const levelsOf = (request: ClaimRequest | undefined) =>
+  request?.levels.map(({ priority, floor }) => [priority, floor.at, floor.id]);
+
+describe("Claimer", () => {
+  it("hands out what was claimed by priority, time and id, whatever the order of the answer", async () => {
+    const rows = [
+      claimedRow({ id: "10", runAt: "20" }),
+      claimedRow({ id: "9", runAt: "20" }),
+      claimedRow({ id: "3", runAt: "1", queueId: "7" }),
+      claimedRow({ id: "4", runAt: "99", priority: "-1" }),
+    ];
+    const { claimer, claimed } = setUp([{ rows, more: true }]);
+    const { chains, more } = await claimer.claim(LOOK);
+    expect(chains.map((chain) => chain.next()?.id)).toEqual(["4", "3", "9", "10"]);
+    expect(more).toBe(true);
+    expect(claimed).toEqual(["4", "3", "9", "10"]);
+  });
+
+  it("goes on from what the answer saw, and from the last job claimed where the answer says nothing", async () => {
+    const rows = [claimedRow({ id: "9", runAt: "20" }), claimedRow({ id: "10", runAt: "20" })];
+    const levels = [
+      { priority: 0, floor: null },
+      { priority: 5, floor: at("70", "8") },
+    ];
+    const { claimer, requests } = setUp([{ rows, levels, due: at("30", "2") }]);
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    expect(levelsOf(requests[1])).toEqual([
+      [0, "20", "10"],
+      [5, "70", "8"],
+    ]);
+    expect(requests[1]?.due).toEqual(at("30", "2"));
+  });
+
+  it("does not take a queued job for the floor of the jobs without a queue", async () => {
+    const rows = [claimedRow({ id: "9", runAt: "20", queueId: "7" })];
+    const { claimer, requests } = setUp([{ rows, levels: [{ priority: 0, floor: null }] }]);
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    expect(levelsOf(requests[1])).toEqual([]);
+  });
+
+  it("scans from the head at first and once a poll, and goes on from where a full scan ended", async () => {
+    const full = { rows: [claimedRow({ id: "2", runAt: "20" })], levels: [{ priority: 0, floor: null }], more: true };
+    const { claimer, clock, requests } = setUp([{ levels: [seen(0, "500"), seen(5, "500")], due: at("500") }, full]);
+    await claimer.claim(LOOK);
+    await clock.advance(POLL_MS - 1);
+    expect(claimer.headScanAgeMs).toBe(POLL_MS - 1);
+    await clock.advance(1);
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    expect(requests.map(levelsOf)).toEqual([[], [], [[0, "20", "2"]]]);
+    // Queued jobs are found by looking through the queues.
+    expect(requests[1]?.due).toEqual(at("500"));
+  });
+
+  it("spends at most a twentieth of the time on head scans, priorities that a full one did not reach included", async () => {
+    const slow = (ms: number, answer: Partial<ClaimAnswer>) => async () => {
+      await clock.advance(ms);
+      return answer;
+    };
+    const answers: Answer[] = [
+      slow(100, { levels: [seen(0, "5")] }),
+      slow(60, { levels: [seen(0, "6"), seen(3, "6")] }),
+      slow(60, { levels: [seen(0, "7"), seen(3, "7")] }),
+    ];
+    const { claimer, clock, requests } = setUp(answers);
+    for (let claims = 0; claims < 3; claims++) await claimer.claim(LOOK);
+    await clock.advance(20 * 160 - 60 - 1);
+    await claimer.claim(LOOK);
+    await clock.advance(1);
+    await claimer.claim(LOOK);
+    expect(requests.map((request) => request.levels.length)).toEqual([0, 1, 2, 2, 0]);
+  });
+
+  it("lowers the floors for an announced time", async () => {
+    const { claimer, requests } = setUp([{ levels: [seen(0, "500")], due: at("500") }]);
+    await claimer.claim(LOOK);
+    claimer.announce({ count: 1, at: "300" });
+    await claimer.claim(LOOK);
+    expect(levelsOf(requests[1])).toEqual([[0, "300", "0"]]);
+    expect(requests[1]?.due).toEqual(at("300", "0"));
+  });
+
+  it("scans from the head soon when jobs are announced without a time, but within its share", async () => {
+    const slow = async () => {
+      await clock.advance(10);
+      return { levels: [seen(0, "500")] };
+    };
+    const { claimer, clock, requests } = setUp([slow]);
+    await claimer.claim(LOOK);
+    claimer.announce({ count: 1 });
+    await claimer.claim(LOOK);
+    await clock.advance(200);
+    await claimer.claim(LOOK);
+    expect(requests.map((request) => request.levels.length)).toEqual([0, 1, 0]);
+  });
+
+  it("does not scan from the head because a queue became free", async () => {
+    const { claimer, clock, requests } = setUp([{ levels: [seen(0, "500")] }]);
+    await claimer.claim(LOOK);
+    await clock.advance(1);
+    claimer.announce({ queueIds: [4] });
+    await claimer.claim(LOOK);
+    expect(requests[1]).toMatchObject({ queueIds: [4], levels: [{ priority: 0 }] });
+  });
+
+  it("sees again what a failed claim was to see, its queues included", async () => {
+    const { claimer, requests } = setUp([
+      { levels: [seen(0, "500")], due: at("500") },
+      new Error("down"),
+      new Error("still down"),
+    ]);
+    await claimer.claim(LOOK);
+    claimer.announce({ queueIds: [4, 9] });
+    await expect(claimer.claim(LOOK)).rejects.toThrow("down");
+    expect(claimer.hasCandidates).toBe(true);
+    await expect(claimer.claim(LOOK)).rejects.toThrow("still down");
+    await claimer.claim(LOOK);
+    expect(requests[3]).toEqual(requests[1]);
+  });
+
+  it("keeps a head scan due when it failed", async () => {
+    const { claimer, requests } = setUp([new Error("down"), { levels: [seen(0, "500")] }]);
+    await expect(claimer.claim(LOOK)).rejects.toThrow("down");
+    await claimer.claim(LOOK);
+    expect(requests.map((request) => request.levels)).toEqual([[], []]);
+    expect(claimer.headScanAgeMs).toBe(0);
+  });
+
+  it("does not climb over an announcement that came while the claim was under way", async () => {
+    const { claimer, requests } = setUp([
+      { levels: [seen(0, "500")] },
+      async () => {
+        claimer.announce({ count: 1, at: "300" });
+        return { levels: [seen(0, "900")] };
+      },
+    ]);
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    expect(levelsOf(requests[2])).toEqual([[0, "300", "0"]]);
+  });
+
+  it("offers each queue once, and again only what was left over", async () => {
+    const { claimer, requests } = setUp([{ leftover: [6] }]);
+    claimer.announce({ queueIds: [4, 6, 4] });
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    expect(requests.map(({ queueIds }) => queueIds)).toEqual([[4, 6], [6], []]);
+    expect(claimer.hasCandidates).toBe(false);
+  });
+
+  it("offers no more queues at once than a claim can use, and keeps the others", async () => {
+    const { claimer, requests } = setUp();
+    claimer.announce({ queueIds: Array.from({ length: 30 }, (_, index) => index + 1) });
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    expect(requests.flatMap(({ queueIds }) => queueIds)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
+    expect(requests[0]?.queueIds).toHaveLength(20);
+  });
+
+  it("looks through all queues at first, rests, and looks again when announcements may have been missed", async () => {
+    const look = { windowStart: 3, windowAfter: 3, windowWrapped: true, windowMs: 1 };
+    const { claimer, requests } = setUp([look, {}, look]);
+    await claimer.claim(LOOK);
+    expect(claimer.restMs).toBe(POLL_MS);
+    await claimer.claim(LOOK);
+    claimer.distrust();
+    await claimer.claim(LOOK);
+    expect(requests.map(({ windowAfter, levels }) => [windowAfter, levels.length])).toEqual([
+      [-1, 0],
+      [null, 0],
+      [3, 0],
+    ]);
+  });
+
+  it("says when a task is no longer stored", async () => {
+    const { claimer, gone } = setUp([{ tasksGone: true }]);
+    await claimer.claim(LOOK);
+    expect(gone()).toBe(1);
+  });
+
+  it("sends flags sorted, none as null, and forgets what it saw when a function gives others", async () => {
+    const flags: (readonly string[] | null)[] = [["b", "a"], ["a", "b"], null];
+    const { claimer, requests } = setUp([{ levels: [seen(0, "500")] }, { levels: [seen(0, "600")] }], {
+      forbiddenFlags: () => Promise.resolve(flags.shift() ?? null),
+    });
+    for (let claims = 0; claims < 3; claims++) await claimer.claim(LOOK);
+    expect(requests.map((request) => [request.forbiddenFlags, request.levels.length])).toEqual([
+      [["a", "b"], 0],
+      [["a", "b"], 1],
+      [null, 0],
+    ]);
+  });
+
+  it("claims nothing when it cannot learn which flags are forbidden", async () => {
+    const { claimer, requests } = setUp([], { forbiddenFlags: () => Promise.reject(new Error("no flags")) });
+    await expect(claimer.claim(LOOK)).rejects.toThrow("no flags");
+    expect(requests).toEqual([]);
+  });
+});

@@ -1,0 +1,82 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { claimedJob } from "../../test/harness/claimed-job.ts";
+
+describe("a claimed job", () => {
+  it("decodes what the claim answered", () => {
+    const job = claimedJob({
+      ...{ id: "9007199254740993", queueId: "4", queueName: "mail", priority: "-10", attempts: "3", maxAttempts: "5" },
+      payload: '{"to":"x"}',
+    });
+    expect(job).toMatchObject({
+      ...{ id: "9007199254740993", task: "t", queueId: 4, queueName: "mail", priority: -10, attempts: 3 },
+      ...{ maxAttempts: 5, payload: { to: "x" }, lockedBy: "w", claimedAt: "1767225600000000", state: "running" },
+      lockedAt: new Date("2026-01-01T00:00:00.000Z"),
+    });
+  });
+
+  it("has the defaults of a plain job when no extras came", () => {
+    const job = claimedJob();
+    expect(job).toMatchObject({ jobKey: null, flags: [], lastError: null, revision: 0, queueId: null, queueName: null });
+    expect([job.createdAt, job.updatedAt]).toEqual([job.runAt, job.runAt]);
+  });
+
+  it("decodes the extras", () => {
+    const extras = JSON.stringify({
+      ...{ key: "k", flags: { __proto__: null, a: true, constructor: true }, lastError: "no", revision: 2 },
+      ...{ createdAt: "1000000", updatedAt: "-1500000", recoveries: 1 },
+    });
+    expect(claimedJob({ extras })).toMatchObject({
+      ...{ jobKey: "k", flags: ["a", "constructor"], lastError: "no", revision: 2 },
+      createdAt: new Date(1000),
+      updatedAt: new Date(-1500),
+    });
+  });
+
+  it.each([
+    ["-1", -0.001],
+    ["-62135596800000000", -62_135_596_800_000],
+    ["-9223372036854775808", -8.64e15],
+    ["9223372036854775807", 8.64e15],
+  ])("shows a time of %s microseconds as the nearest date there is", (micros, ms) => {
+    expect(claimedJob({ runAt: micros }).runAt).toEqual(new Date(ms));
+  });
+
+  it("keeps the microseconds of its place", () => {
+    expect(claimedJob({ id: "12", runAt: "-1767225600000001" }).position).toEqual({ at: "-1767225600000001", id: "12" });
+  });
+
+  it("decodes a payload once, and hands out the same object", () => {
+    const job = claimedJob({ payload: "[1]" });
+    expect(job.payload).toBe(job.payload);
+    expect(claimedJob({ payload: "null" }).payload).toBeNull();
+  });
+
+  it("has no task name when the worker no longer knows the task", () => {
+    expect(claimedJob({ taskId: "7" }).task).toBe("");
+  });
+
+  it("shows everything but the payload in a log", () => {
+    const shown = JSON.parse(JSON.stringify(claimedJob({ payload: '"secret"' }))) as object;
+    expect(Object.keys(shown)).not.toContain("payload");
+    expect(shown).toMatchObject({ id: "1", task: "t", state: "running" });
+  });
+});
+
+it("orders claimed jobs by priority, microsecond and id, as numbers", () => {
+  const place = fc.tuple(fc.integer({ min: -32_768, max: 32_767 }), fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n), fc.nat());
+  fc.assert(
+    fc.property(place, place, (a, b) => {
+      const [first, second] = [a, b].map(([priority, micros, id]) =>
+        claimedJob({ priority: String(priority), runAt: String(micros), id: String(id) }),
+      );
+      if (!first || !second) return;
+      const [expected] = a.map((part, index) => compare(part, b[index] ?? 0)).filter((order) => order !== 0);
+      expect(Math.sign(first.compare(second))).toBe(expected ?? 0);
+    }),
+  );
+});
+
+function compare(a: number | bigint, b: number | bigint): number {
+  return Number(a > b) - Number(a < b);
+}

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { claimedJob } from "../../../test/harness/claimed-job.ts";
+import type { Outcome } from "../outcome.ts";
+import { toChange, withoutTexts, type Ending } from "./ending.ts";
+
+const ending = (outcome: Outcome): Ending => ({ job: claimedJob(), outcome, durationMs: 1, endsChain: false });
+const error = new Error("no");
+
+const retried: Outcome = { kind: "failed", final: false, error, message: "no", payload: "[1]", delayMs: 5 };
+const failed: Outcome = { kind: "failed", final: true, error, message: "no" };
+const cancelled: Outcome = { kind: "cancelled", reason: "not wanted" };
+
+describe("toChange", () => {
+  it("deletes what is completed", () => {
+    expect(toChange(ending({ kind: "completed" }))).toBeNull();
+  });
+
+  const kept = { id: "1", refund: false, final: false, delayMs: null, message: null, payload: null };
+  it.each<[string, Outcome, object]>([
+    ["writes the error, what is left and the delay of a failed attempt", retried, { delayMs: 5, message: "no", payload: "[1]" }],
+    ["uses up the attempts of a job that failed for good", failed, { final: true, delayMs: 0, message: "no" }],
+    ["uses up the attempts of a cancelled job and keeps its time", cancelled, { final: true, message: "not wanted" }],
+    ["refunds a snoozed attempt", { kind: "snoozed", delayMs: 7 }, { refund: true, delayMs: 7 }],
+    [
+      "refunds an interrupted attempt",
+      { kind: "interrupted", reason: "shutdown", delayMs: 9 },
+      { refund: true, delayMs: 9 },
+    ],
+    ["undoes a claim that nobody started", { kind: "returned" }, { refund: true }],
+  ])("%s", (_, outcome, change) => {
+    expect(toChange(ending(outcome))).toEqual({ ...kept, ...change });
+  });
+});
+
+describe("withoutTexts", () => {
+  it.each([retried, failed, cancelled])("takes the texts out of $kind once, and keeps the rest", (outcome) => {
+    const plain = withoutTexts(ending(outcome));
+    expect(plain).not.toBeNull();
+    const change = plain && toChange(plain);
+    expect(change).toEqual({ ...toChange(ending(outcome)), message: change?.message, payload: null });
+    expect(change?.message).not.toBe(toChange(ending(outcome))?.message);
+    expect(plain && withoutTexts(plain)).toBeNull();
+  });
+
+  it.each<Outcome>([{ kind: "completed" }, { kind: "returned" }, { kind: "snoozed", delayMs: 1 }])(
+    "finds none in $kind",
+    (outcome) => {
+      expect(withoutTexts(ending(outcome))).toBeNull();
+    },
+  );
+});

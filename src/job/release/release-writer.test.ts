@@ -1,0 +1,280 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { claimedJob } from "../../../test/harness/claimed-job.ts";
+import { JobTable, sqlError } from "../../../test/harness/job-table.ts";
+import { createManualClock } from "../../testing/manual-clock.ts";
+import type { Outcome } from "../outcome.ts";
+import type { Ending } from "./ending.ts";
+import { ReleaseWriter } from "./release-writer.ts";
+
+const completed: Outcome = { kind: "completed" };
+const returned: Outcome = { kind: "returned" };
+const failedWith = (message: string, payload?: string): Outcome => {
+  const failed = { kind: "failed", final: false, error: message, message, delayMs: 1_000 } as const;
+  return payload === undefined ? failed : { ...failed, payload };
+};
+
+/** The end of job `id`; with a queue, also the end of its chain unless said otherwise. */
+function ending(id: number, outcome: Outcome = completed, queueId?: number, endsChain = queueId !== undefined): Ending {
+  const job = claimedJob({ id: String(id), queueId: queueId === undefined ? null : String(queueId) });
+  return { job, outcome, durationMs: 1, endsChain };
+}
+
+function setUp(endings: readonly Ending[]) {
+  const table = new JobTable();
+  for (const { job } of endings) {
+    table.held.add(job.id);
+    if (job.queueId !== null) table.lockedQueues.add(job.queueId);
+  }
+  const clock = createManualClock();
+  const giveUp = new AbortController();
+  const told: string[] = [];
+  const aside: Promise<void>[] = [];
+  const stillLocked: number[] = [];
+  const writer = new ReleaseWriter({
+    release: table.release,
+    clock,
+    giveUp: giveUp.signal,
+    aside: (work) => aside.push(work),
+    listener: {
+      released: ({ job }, runAt) => told.push(`released ${job.id}${runAt === undefined ? "" : ` at ${runAt}`}`),
+      refused: ({ job }) => told.push(`refused ${job.id}`),
+      freed: (queueIds) => {
+        stillLocked.push(...queueIds.filter((id) => table.lockedQueues.has(id)));
+        told.push(`freed ${queueIds.join()}`);
+      },
+      failed: (_, final) => told.push(final ? "failed for good" : "failed"),
+    },
+  });
+  /** Resolves when the writing, and all that it put aside, has come to its end. */
+  async function finish(work: Promise<void>): Promise<void> {
+    let pending = true;
+    const all = work.then(async () => {
+      for (let done = 0; done < aside.length; done++) await aside[done];
+      pending = false;
+    });
+    while (pending) await clock.advance(1_000);
+    await all;
+  }
+  return { table, clock, giveUp, told, aside, writer, finish, stillLocked };
+}
+
+describe("ReleaseWriter", () => {
+  it("writes all endings with one statement and tells what became of each", async () => {
+    const endings = [ending(1), ending(2, failedWith("no")), ending(3, returned, 7), ending(4, completed, 8)];
+    const { table, told, writer } = setUp(endings);
+    await writer.write(endings);
+    expect(table.requests).toEqual([
+      {
+        workerId: "w",
+        claimTimes: ["1767225600000000"],
+        completed: ["1", "4"],
+        changed: [
+          { id: "2", refund: false, final: false, delayMs: 1_000, message: "no", payload: null },
+          { id: "3", refund: true, final: false, delayMs: null, message: null, payload: null },
+        ],
+        chainEnds: [
+          { queueId: 7, lastJobId: "3", claimedAt: "1767225600000000" },
+          { queueId: 8, lastJobId: "4", claimedAt: "1767225600000000" },
+        ],
+        patient: true,
+      },
+    ]);
+    expect(told).toEqual(["released 1", "released 2 at 1", "released 3 at 1", "released 4", "freed 7,8"]);
+  });
+
+  it("refuses what belongs to somebody else and what is gone", async () => {
+    const endings = [ending(1), ending(2), ending(3, failedWith("no"))];
+    const { table, told, writer } = setUp(endings);
+    table.held.clear();
+    table.foreign.add("1");
+    await writer.write(endings);
+    expect(told).toEqual(["refused 1", "refused 2", "refused 3"]);
+  });
+
+  it("repeats a statement whose answer was lost, and takes what is gone for written", async () => {
+    const endings = [ending(1), ending(2, failedWith("no")), ending(3, completed, 7)];
+    const { table, told, writer, finish } = setUp(endings);
+    table.faults.push("answer lost", "answer lost", "never sent");
+    await finish(writer.write(endings));
+    expect(table.requests).toHaveLength(4);
+    expect(told).toEqual(["failed", "released 1", "released 2", "released 3", "freed 7"]);
+  });
+
+  it("still refuses a completion that somebody else has the job of", async () => {
+    const endings = [ending(1)];
+    const { table, told, writer, finish } = setUp(endings);
+    table.held.clear();
+    table.foreign.add("1");
+    table.faults.push("answer lost");
+    await finish(writer.write(endings));
+    expect(told).toEqual(["failed", "refused 1"]);
+  });
+
+  it("does not take what is gone for written when the statement was never carried out", async () => {
+    const endings = [ending(1)];
+    const { table, told, writer, finish } = setUp(endings);
+    table.held.clear();
+    table.faults.push("never sent");
+    await finish(writer.write(endings));
+    expect(told).toEqual(["failed", "refused 1"]);
+  });
+
+  it("goes around a row that somebody holds, and writes it when it is free", async () => {
+    const endings = [ending(1), ending(2), ending(3, failedWith("no"))];
+    const { table, clock, told, writer, finish } = setUp(endings);
+    table.busy.add("2");
+    await writer.write(endings);
+    expect(told).toEqual(["released 1", "released 3 at 1"]);
+    await clock.advance(500);
+    expect(table.held).toEqual(new Set(["2"]));
+    table.busy.clear();
+    await finish(Promise.resolve());
+    expect(told.slice(2)).toEqual(["released 2"]);
+    expect(table.written).toEqual(["1", "3", "2"]);
+  });
+
+  it("unlocks the queues of the others apart, and that of the busy job with it", async () => {
+    const endings = [ending(1, completed, 7), ending(2, completed, 8)];
+    const { table, told, writer, finish, stillLocked } = setUp(endings);
+    table.busy.add("2");
+    await writer.write(endings);
+    await Promise.resolve();
+    expect(table.lockedQueues).toEqual(new Set([8]));
+    table.busy.clear();
+    await finish(Promise.resolve());
+    expect(told).toEqual(["released 1", "freed 7", "released 2", "freed 8"]);
+    expect(stillLocked).toEqual([]);
+  });
+
+  it("remembers, when it goes around a row, that what it sent before may have been carried out", async () => {
+    const endings = [ending(1), ending(2)];
+    const { table, told, writer, finish } = setUp(endings);
+    table.faults.push("answer lost");
+    const work = writer.write(endings);
+    await Promise.resolve();
+    // The same job again for this worker, by a claim of a later time, and somebody holds its row.
+    table.held.add("1");
+    table.busy.add("1");
+    await finish(
+      work.then(() => {
+        table.busy.clear();
+      }),
+    );
+    expect(told).toEqual(["failed", "released 2", "released 1"]);
+  });
+
+  it.each(["55P03", "40P01"])("goes around a row after %s", async (code) => {
+    const endings = [ending(1), ending(2)];
+    const { table, told, giveUp, aside } = setUp(endings);
+    let calls = 0;
+    const writer = new ReleaseWriter({
+      release: async (request) => {
+        calls += 1;
+        if (calls === 1) throw sqlError(code);
+        return table.release(request);
+      },
+      clock: createManualClock(),
+      giveUp: giveUp.signal,
+      aside: (work) => aside.push(work),
+      listener: {
+        released: ({ job }) => told.push(job.id),
+        refused: () => expect.unreachable(),
+        freed: () => expect.unreachable(),
+        failed: () => expect.unreachable(),
+      },
+    });
+    await writer.write(endings);
+    expect(told).toEqual(["1", "2"]);
+    expect(table.requests.map(({ patient }) => patient)).toEqual([false]);
+  });
+
+  it("drops the texts of the one ending that cannot be stored, and writes all others as they are, in order", async () => {
+    const endings = [1, 2, 3, 4, 5].map((id) => ending(id, failedWith(`error ${id}`, "[]"), id === 5 ? 7 : undefined));
+    const { table, told, writer } = setUp(endings);
+    table.unstorable.add("error 3");
+    await writer.write(endings);
+    expect(table.written).toEqual(["1", "2", "3", "4", "5"]);
+    expect(told.filter((line) => line !== "freed 7")).toEqual([1, 2, 3, 4, 5].map((id) => `released ${id} at 1`));
+    const messages = table.requests.at(-2)?.changed.map(({ message }) => message);
+    expect(table.requests.flatMap(({ changed }) => changed).filter(({ id }) => id === "3").at(-1)).toMatchObject({
+      message: expect.stringContaining("could not be stored") as unknown,
+      payload: null,
+    });
+    expect(messages).not.toContain("error 3");
+    expect(table.lockedQueues.size).toBe(0);
+  });
+
+  it("gives up an ending without texts that the database refuses all the same, and says so", async () => {
+    const { told, aside, giveUp } = setUp([]);
+    let calls = 0;
+    const writer = new ReleaseWriter({
+      release: () => {
+        calls += 1;
+        return Promise.reject(sqlError("23514"));
+      },
+      clock: createManualClock(),
+      giveUp: giveUp.signal,
+      aside: (work) => aside.push(work),
+      listener: {
+        released: () => expect.unreachable(),
+        refused: () => expect.unreachable(),
+        freed: () => expect.unreachable(),
+        failed: (_, final) => told.push(`failed ${final}`),
+      },
+    });
+    await writer.write([ending(1, failedWith("no"))]);
+    expect(told).toEqual(["failed true"]);
+    expect(calls).toBe(2);
+  });
+
+  it("unlocks a queue only when its job is released, however long that takes", async () => {
+    const job = ending(1, failedWith("no"), 7, false);
+    const { table, clock, told, writer, finish } = setUp([job]);
+    table.busy.add("1");
+    await writer.write([job]);
+    await writer.endChains("w", [{ queueId: 7, lastJobId: "1", claimedAt: job.job.claimedAt }]);
+    await clock.advance(1_000);
+    expect([told, [...table.lockedQueues]]).toEqual([[], [7]]);
+    table.busy.clear();
+    await finish(Promise.resolve());
+    expect(told).toEqual(["released 1 at 1", "freed 7"]);
+    expect(table.lockedQueues.size).toBe(0);
+  });
+
+  it("stops trying when it is told to give up, and reports nothing that it does not know", async () => {
+    const endings = [ending(1), ending(2, completed, 7)];
+    const { table, clock, giveUp, told, writer } = setUp(endings);
+    table.faults.push(...Array.from({ length: 100 }, () => "never sent" as const));
+    const work = writer.write(endings);
+    await clock.advance(60_000);
+    giveUp.abort();
+    await work;
+    expect(told).toEqual(["failed"]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("reports every ending exactly once and leaves nothing locked, whatever goes wrong on the way", async () => {
+    const outcome = fc.constantFrom(completed, returned, failedWith("good"), failedWith("bad"));
+    const step = fc.record({ outcome, queue: fc.boolean(), busy: fc.boolean() });
+    const fault = fc.option(fc.constantFrom("answer lost" as const, "never sent" as const), { nil: undefined });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), fc.array(fault, { maxLength: 8 }), async (steps, faults) => {
+        const endings = steps.map((one, index) => ending(index + 1, one.outcome, one.queue ? index + 1 : undefined));
+        const { table, told, writer, finish, stillLocked } = setUp(endings);
+        table.unstorable.add("bad");
+        table.faults.push(...faults);
+        for (const [index, one] of steps.entries()) if (one.busy) table.busy.add(String(index + 1));
+        await finish(writer.write(endings).then(() => table.busy.clear()));
+        const ids = endings.map(({ job }) => job.id).sort();
+        expect(table.written.toSorted()).toEqual(ids);
+        const released = told.filter((line) => line.startsWith("released")).map((line) => line.split(" ")[1] ?? "");
+        expect(released.sort()).toEqual(ids);
+        expect(told.filter((line) => line.startsWith("refused"))).toEqual([]);
+        expect([table.held.size, table.lockedQueues.size]).toEqual([0, 0]);
+        expect(stillLocked).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

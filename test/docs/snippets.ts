@@ -1,0 +1,73 @@
+import ts from "typescript";
+
+/** A fenced block of TypeScript in a document. */
+export interface Snippet {
+  /** The words after `ts` behind the fence: `run` asks for the block to be run by the tests. */
+  readonly words: readonly string[];
+  /** The line of the opening fence, from 0. */
+  readonly fence: number;
+  readonly lines: readonly string[];
+}
+
+/** The blocks of a document fenced as `ts`, in order. */
+export function snippetsOf(markdown: string): Snippet[] {
+  const snippets: Snippet[] = [];
+  const lines = markdown.split("\n");
+  for (let fence = 0; fence < lines.length; fence++) {
+    const [, marks, info] = /^(```+)(.*)$/.exec(lines[fence] ?? "") ?? [];
+    if (marks === undefined || info === undefined) continue;
+    const end = lines.indexOf(marks, fence + 1);
+    if (end === -1) throw new Error(`The block that begins in line ${fence + 1} has no end.`);
+    const [language, ...words] = info.trim().split(/\s+/);
+    if (language === "ts") snippets.push({ words, fence, lines: lines.slice(fence + 1, end) });
+    fence = end;
+  }
+  return snippets;
+}
+
+/**
+ * All blocks of a document as one module, line by line where they are in the document. Each block sees what the ones
+ * before it declared and may declare it again, as somebody reads it. `prelude` is what every block may use undeclared.
+ */
+export function moduleOf(markdown: string, prelude = ""): string {
+  const snippets = snippetsOf(markdown);
+  const module: string[] = markdown.split("\n").map(() => "");
+  const imports = new Set<string>();
+  for (const { fence, lines } of snippets) {
+    module[fence] = "{";
+    for (const [index, line] of withoutImports(lines, imports).entries()) module[fence + 1 + index] = line;
+  }
+  // Before the first line, so that a line of the module is the line of the document.
+  module[0] = `${[...imports].join(" ")} export {}; ${prelude} ${module[0]}`;
+  return module.join("\n") + "}".repeat(snippets.length);
+}
+
+/** Takes import declarations out of a block, where they would not be allowed, and leaves its other lines where they are. */
+function withoutImports(lines: readonly string[], imports: Set<string>): string[] {
+  const text = lines.join("\n");
+  const source = ts.createSourceFile("snippet.ts", text, ts.ScriptTarget.Latest);
+  let rest = text;
+  for (const statement of source.statements.filter((each) => ts.isImportDeclaration(each))) {
+    for (const one of singleImports(statement, source)) imports.add(one);
+    const [start, end] = [statement.getStart(source), statement.getEnd()];
+    rest = rest.slice(0, start) + text.slice(start, end).replaceAll(/[^\n]/g, " ") + rest.slice(end);
+  }
+  return rest.split("\n");
+}
+
+/** One import declaration for each name, so that two blocks may import the same. */
+function singleImports(declaration: ts.ImportDeclaration, source: ts.SourceFile): string[] {
+  const from = declaration.moduleSpecifier.getText(source);
+  const clause = declaration.importClause;
+  if (!clause) return [`import ${from};`];
+  const type = clause.phaseModifier === ts.SyntaxKind.TypeKeyword ? "type " : "";
+  const bindings = clause.namedBindings;
+  const names = [
+    ...(clause.name ? [clause.name.text] : []),
+    ...(bindings && ts.isNamespaceImport(bindings) ? [bindings.getText(source)] : []),
+    ...(bindings && ts.isNamedImports(bindings)
+      ? bindings.elements.map((element) => `{ ${element.getText(source)} }`)
+      : []),
+  ];
+  return names.map((name) => `import ${type}${name} from ${from};`);
+}

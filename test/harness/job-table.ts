@@ -1,0 +1,74 @@
+import type { Release, ReleaseRequest, ReleaseStatus } from "../../src/postgres/queries/release.ts";
+
+/** How one call of a {@link JobTable} goes wrong. */
+export type Fault =
+  /** The statement is carried out, and its answer is lost. */
+  | "answer lost"
+  /** The statement never arrives. */
+  | "never sent";
+
+/** An error as a driver throws it. */
+export function sqlError(code: string): Error {
+  return Object.assign(new Error(`SQLSTATE ${code}`), { code });
+}
+
+/**
+ * Job rows and queue locks in memory, for unit tests of whoever releases them:
+ * `release` does what `_howdah_release_v1` does, for one worker id.
+ */
+export class JobTable {
+  /** Ids of the jobs that the worker holds. */
+  readonly held = new Set<string>();
+  /** Queues that the worker has locked. */
+  readonly lockedQueues = new Set<number>();
+  /** Jobs whose rows somebody's transaction holds. */
+  readonly busy = new Set<string>();
+  /** Rows that exist and belong to somebody else. */
+  readonly foreign = new Set<string>();
+  /** Texts that cannot be stored. */
+  readonly unstorable = new Set<string>();
+  /** Each job id, as often as it was really released, in order. */
+  readonly written: string[] = [];
+  readonly requests: ReleaseRequest[] = [];
+  readonly faults: (Fault | undefined)[] = [];
+
+  readonly release: Release = async (request) => {
+    this.requests.push(request);
+    const fault = this.faults.shift();
+    await Promise.resolve();
+    if (fault === "never sent") throw sqlError("57P03");
+    const answer = this.#carryOut(request);
+    if (fault === "answer lost") throw sqlError("08006");
+    return answer;
+  };
+
+  #carryOut(request: ReleaseRequest): Awaited<ReturnType<Release>> {
+    const { completed, changed, chainEnds, patient } = request;
+    const texts = changed.flatMap(({ message, payload }) => [message, payload]);
+    if (texts.some((text) => text !== null && this.unstorable.has(text))) throw sqlError("22P05");
+    const ids = [...completed, ...changed.map(({ id }) => id)];
+    if (patient && ids.some((id) => this.busy.has(id) && this.held.has(id))) throw sqlError("55P03");
+
+    const unreleased = new Map<string, ReleaseStatus>();
+    const runAts = new Map<string, string>();
+    for (const id of ids) {
+      const status = this.#end(id, completed.includes(id));
+      if (status) unreleased.set(id, status);
+      else if (!completed.includes(id)) runAts.set(id, "1");
+    }
+    for (const { queueId, lastJobId } of chainEnds) {
+      if (!this.held.has(lastJobId)) this.lockedQueues.delete(queueId);
+      else if (this.lockedQueues.has(queueId)) unreleased.set(lastJobId, "busy");
+    }
+    return { unreleased, runAts };
+  }
+
+  #end(id: string, isDeleted: boolean): ReleaseStatus | undefined {
+    if (!this.held.has(id)) return this.foreign.has(id) ? "lost" : "gone";
+    if (this.busy.has(id)) return "busy";
+    this.held.delete(id);
+    if (!isDeleted) this.foreign.add(id);
+    this.written.push(id);
+    return undefined;
+  }
+}
