@@ -3,8 +3,8 @@ import { open as openHowdah } from "./howdah.mjs";
 
 /** What the scenarios run the bare loop with. */
 export const SETTINGS = {
-  t2000: { options: { batch: 2000 }, source: '' },
-  tuned: { options: { batch: 500 }, source: "as many jobs a claim as the local queues of the others hold" },
+  tuned: { options: { batch: 500 }, source: "as many jobs a claim as one of the local queues holds" },
+  large: { options: { batch: 2_000 }, source: "the same" },
 };
 
 /** Claims and deletes with Howdah's own two statements and nothing around them: the most that they can give. */

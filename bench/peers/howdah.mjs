@@ -4,18 +4,13 @@ import { createClient, createWorker, defineTask, silentLogger } from "../../dist
 /** What the scenarios run Howdah with. */
 export const SETTINGS = {
   default: { options: { concurrency: 24 }, source: "the defaults, with as many slots as the others" },
-  t250_2: { options: { concurrency: 24, localQueue: { size: 250, queueCount: 2 } }, source: '' },
-  t500_2: { options: { concurrency: 24, localQueue: { size: 500, queueCount: 2 } }, source: '' },
-  t1000_1: { options: { concurrency: 24, localQueue: { size: 1000, queueCount: 1 } }, source: '' },
-  t1000_2: { options: { concurrency: 24, localQueue: { size: 1000, queueCount: 2 } }, source: '' },
-  t2000_2: { options: { concurrency: 24, localQueue: { size: 2000, queueCount: 2 } }, source: '' },
-  t500_4: { options: { concurrency: 24, localQueue: { size: 500, queueCount: 4 } }, source: '' },
-  t2000_1: { options: { concurrency: 24, localQueue: { size: 2000, queueCount: 1 } }, source: '' },
-  t1000_4: { options: { concurrency: 24, localQueue: { size: 1000, queueCount: 4 } }, source: '' },
-  t4000_1: { options: { concurrency: 24, localQueue: { size: 4000, queueCount: 1 } }, source: '' },
   tuned: {
-    options: { concurrency: 24, localQueue: { size: 500 } },
-    source: "docs/benchmarks.md, the same sizes as graphile-worker's own performance test",
+    options: { concurrency: 24, localQueue: { size: 500, queueCount: 2 } },
+    source: "local queues of the size that graphile-worker's documentation uses, two so that one fetches while one is run",
+  },
+  large: {
+    options: { concurrency: 24, localQueue: { size: 2_000, queueCount: 2 } },
+    source: "for comparison with other large batches: 4,000 jobs held at most",
   },
 };
 

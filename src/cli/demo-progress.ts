@@ -3,11 +3,15 @@ import picocolors from "picocolors";
 import type { Clock } from "../runtime/clock.ts";
 import { formatCount, formatSeconds } from "./amounts.ts";
 
-/** Shows how far the jobs are. */
+/** Shows how far something is that takes its time. */
 export interface Progress {
+  /** What goes on now, without knowing for how long. */
+  busy(text: string): void;
+  /** So many files of so many. */
   update(done: number, total: number): void;
-  /** Says something beside it. */
+  /** What explains why it does not go on. */
   note(line: string): void;
+  /** Takes away what is drawn. */
   stop(): void;
 }
 
@@ -24,7 +28,7 @@ const NARROWEST_BAR = 8;
 const WIDEST_BAR = 40;
 
 function createBar(stream: ErrorStream, clock: Clock): Progress {
-  const barsize = Math.min(WIDEST_BAR, (stream.columns ?? 80) - ROOM_FOR_TEXT);
+  const barsize = Math.max(0, Math.min(WIDEST_BAR, (stream.columns ?? 80) - ROOM_FOR_TEXT));
   const { cyan, dim } = picocolors;
   const drawn = barsize < NARROWEST_BAR ? "" : `${cyan("{bar}")} `;
   const bar = new SingleBar(
@@ -40,9 +44,12 @@ function createBar(stream: ErrorStream, clock: Clock): Progress {
     Presets.shades_classic,
   );
   let startedAt: number | undefined;
+  const eraseLine = "\r\u001B[K";
   return {
+    busy: (text) => void stream.write(`${eraseLine}${text.slice(0, (stream.columns ?? 80) - 1)}`),
     update(done, total) {
       if (startedAt === undefined) {
+        stream.write(eraseLine);
         startedAt = clock.monotonic();
         bar.start(total, 0, { speed: "0", left: "?" });
       }
@@ -51,7 +58,10 @@ function createBar(stream: ErrorStream, clock: Clock): Progress {
       bar.update(done, { speed: formatCount(speed), left });
     },
     note() {},
-    stop: () => bar.stop(),
+    stop() {
+      stream.write(eraseLine);
+      bar.stop();
+    },
   };
 }
 
@@ -60,10 +70,14 @@ const LEAST_REST_MS = 1_000;
 const LINES = 10;
 
 function createLines(stream: ErrorStream, clock: Clock): Progress {
-  const startedAt = clock.monotonic();
-  let lastAt = startedAt;
+  let lastAt = clock.monotonic();
   let last = 0;
   return {
+    busy(text) {
+      if (clock.monotonic() - lastAt < MOST_REST_MS) return;
+      lastAt = clock.monotonic();
+      stream.write(`${text}\n`);
+    },
     update(done, total) {
       const step = Math.floor((done * LINES) / Math.max(1, total));
       const restedMs = clock.monotonic() - lastAt;

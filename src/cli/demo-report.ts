@@ -70,7 +70,8 @@ export function printResult(screen: Screen, result: DemoResult): void {
 
 function printManifest(screen: Screen, { manifest = "", directory }: DemoResult): void {
   printStep(screen, "Manifest", printable(manifest));
-  printStep(screen, "Check it", `cd ${shellWord(directory)} && sha256sum --quiet --check ${shellWord(manifest)}`);
+  const program = process.platform === "darwin" ? "shasum --algorithm 256" : "sha256sum";
+  printStep(screen, "Check it", `cd ${shellWord(directory)} && ${program} --quiet --check ${shellWord(manifest)}`);
 }
 
 function printProblems({ note }: Screen, { problems, vanished }: DemoResult): void {

@@ -17,7 +17,14 @@ describe("a claimed job", () => {
 
   it("has the defaults of a plain job when no extras came", () => {
     const job = claimedJob();
-    expect(job).toMatchObject({ jobKey: null, flags: [], lastError: null, revision: 0, queueId: null, queueName: null });
+    expect(job).toMatchObject({
+      jobKey: null,
+      flags: [],
+      lastError: null,
+      revision: 0,
+      queueId: null,
+      queueName: null,
+    });
     expect([job.createdAt, job.updatedAt]).toEqual([job.runAt, job.runAt]);
   });
 
@@ -43,7 +50,10 @@ describe("a claimed job", () => {
   });
 
   it("keeps the microseconds of its place", () => {
-    expect(claimedJob({ id: "12", runAt: "-1767225600000001" }).position).toEqual({ at: "-1767225600000001", id: "12" });
+    expect(claimedJob({ id: "12", runAt: "-1767225600000001" }).position).toEqual({
+      at: "-1767225600000001",
+      id: "12",
+    });
   });
 
   it("decodes a payload once, and hands out the same object", () => {

@@ -7,6 +7,7 @@ import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { migrate } from "../postgres/migrate.ts";
 import { createClaim } from "../postgres/queries/claim.ts";
+import { recoverJobs } from "../postgres/queries/recover-jobs.ts";
 import { createRelease } from "../postgres/queries/release.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
@@ -15,12 +16,12 @@ import { systemClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { consoleLogger, type Logger } from "../runtime/logger.ts";
 import { Engine } from "./engine.ts";
+import { Identity } from "./identity.ts";
 import { startListener } from "./listener.ts";
 import { readWorkerOptions, type ReadWorkerOptions, type WorkerOptions } from "./options.ts";
 import { Reporter } from "./reporter.ts";
 import { StoredTasks } from "./stored-tasks.ts";
 import { assembleWorker, type Worker } from "./worker.ts";
-import { createWorkerId } from "./worker-id.ts";
 
 /**
  * Checks the options, connects, brings the schema up to date, registers the
@@ -65,24 +66,29 @@ interface Ground {
 async function build(ground: Ground): Promise<Worker> {
   const { read, schema, logger, hooks, tasks, driver, target, close } = ground;
   const clock = read.clock ?? systemClock;
-  const id = createWorkerId();
   const reporter = new Reporter(hooks, logger);
   const client = clientOver({ driver, schema, logger, clock, keepTasks: tasks.identifiers });
+  const identity = new Identity({
+    clock,
+    recover: (workerId) => recoverJobs(driver, schema, workerId),
+    recovered: (workerId, jobs) => logger.warning("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
+    failed: (error) => reporter.failure(identity.current, "give back the jobs of a lost claim", error),
+  });
   const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
   await stored.register();
   const localQueue = usableLocalQueue(read, logger);
   const closed = new AbortController();
   const worker = assembleWorker({
-    ...{ id, client, hooks, logger, clock, reporter },
+    ...{ identity, client, hooks, logger, clock, reporter },
     description: {
-      ...{ worker: id, database: target, schema: schema.name, tasks: tasks.identifiers.join(",") },
+      ...{ worker: identity.current, database: target, schema: schema.name, tasks: tasks.identifiers.join(",") },
       ...{ concurrency: read.concurrency, source: localQueue ? "local queue" : "direct" },
     },
     osSignals: read.shutdown.osSignals,
     signal: read.shutdown.signal,
     createEngine({ once, maxJobs }) {
       const engine = new Engine({
-        ...{ clock, tasks, reporter, hooks, maxJobs, workerId: id, closed: closed.signal },
+        ...{ clock, tasks, reporter, hooks, maxJobs, identity, closed: closed.signal },
         localQueue: once ? undefined : localQueue,
         claim: createClaim(driver, schema),
         release: createRelease(driver, schema),
@@ -107,10 +113,15 @@ async function build(ground: Ground): Promise<Worker> {
         ...{ driver, clock, schema: schema.name },
         announced: (notification) => engine.source.pulse(notification),
         up: () => engine.source.distrust(),
-        down: (error) => reporter.failure(id, "listen for new jobs, and polls for them", error),
+        down: (error) => reporter.failure(identity.current, "listen for new jobs, and polls for them", error),
       });
     },
-    startChores: () => stored.startWarning(),
+    startChores() {
+      const ends = [stored.startWarning(), identity.start()];
+      return async () => {
+        await Promise.all(ends.map((end) => end()));
+      };
+    },
     async close() {
       closed.abort();
       // Sends the notifications that its adds still owe.
@@ -118,7 +129,7 @@ async function build(ground: Ground): Promise<Worker> {
       await close();
     },
   });
-  hooks.emit("workerInit", { workerId: id, schema: schema.name, concurrency: read.concurrency });
+  hooks.emit("workerInit", { workerId: identity.current, schema: schema.name, concurrency: read.concurrency });
   return worker;
 }
 

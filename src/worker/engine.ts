@@ -15,11 +15,12 @@ import type { TaskRegistry } from "../job/task-registry.ts";
 import type { Claim } from "../postgres/queries/claim.ts";
 import type { Release } from "../postgres/queries/release.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { Identity } from "./identity.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** What an engine is built of. */
 export interface EngineParts {
-  readonly workerId: string;
+  readonly identity: Identity;
   readonly clock: Clock;
   readonly claim: Claim;
   readonly release: Release;
@@ -74,8 +75,16 @@ export class Engine {
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    const { clock, reporter, workerId } = parts;
-    this.claimer = new Claimer({ ...parts, workerId: () => workerId, claimed: (jobs) => reporter.fetched(jobs) });
+    const { clock, reporter, identity } = parts;
+    this.claimer = new Claimer({
+      ...parts,
+      workerId: () => identity.current,
+      uncertain: (workerId) => identity.distrust(workerId),
+      claimed(jobs) {
+        identity.claimed(jobs[0]?.lockedBy ?? identity.current, jobs.length);
+        reporter.fetched(jobs);
+      },
+    });
     this.source = parts.localQueue ? this.#createLocalQueues(parts.localQueue) : this.#createDirectSource();
     this.slots = new Slots({
       ...parts,
@@ -94,12 +103,16 @@ export class Engine {
       failDelayMs: parts.failDelayMs,
       listener: {
         released: (ending, runAt) => {
+          identity.ended(ending.job.lockedBy);
           reporter.released(ending, runAt);
           if (this.#isHeldBack) this.#goOn();
         },
-        refused: (ending) => reporter.refused(ending),
+        refused: (ending) => {
+          identity.ended(ending.job.lockedBy);
+          reporter.refused(ending);
+        },
         freed: (queueIds) => this.source.pulse({ queueIds }),
-        failed: (error) => reporter.failure(workerId, "release jobs", error),
+        failed: (error) => reporter.failure(identity.current, "release jobs", error),
       },
     });
     parts.closed.addEventListener("abort", this.#giveUp, { once: true });
@@ -165,10 +178,11 @@ export class Engine {
   }
 
   #createLocalQueues(settings: LocalQueueSettings): Source {
-    const { clock, pollIntervalMs, workerId, hooks, concurrency } = this.#parts;
+    const { clock, pollIntervalMs, identity, hooks, concurrency } = this.#parts;
     return new LocalQueues(
       {
-        ...{ settings, claimer: this.claimer, pace: this.#pace, clock, pollIntervalMs, workerId, hooks },
+        ...{ settings, claimer: this.claimer, pace: this.#pace, clock, pollIntervalMs, hooks },
+        workerId: () => identity.current,
         mostQueues: QUEUES_PER_SLOT * concurrency,
         random: Math.random,
         available: () => this.slots.fill(),
@@ -180,7 +194,7 @@ export class Engine {
   }
 
   #claimFailed(error: unknown, failures: number): void {
-    if (failures === 1) this.#parts.reporter.failure(this.#parts.workerId, "claim jobs", error);
+    if (failures === 1) this.#parts.reporter.failure(this.#parts.identity.current, "claim jobs", error);
   }
 
   get #isAtRest(): boolean {

@@ -9,6 +9,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { duration, integer } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Engine } from "./engine.ts";
+import type { Identity } from "./identity.ts";
 import type { Listener } from "./listener.ts";
 import { onOsSignal } from "./os-signals.ts";
 import type { Reporter, Tally } from "./reporter.ts";
@@ -29,7 +30,7 @@ export interface RunOnceResult extends Tally {
 
 /** Runs jobs. Made by `createWorker`. */
 export interface Worker extends AsyncDisposable {
-  /** What its jobs are locked under. */
+  /** What its jobs are locked under. Another one after a claim whose answer was lost. */
   readonly id: string;
   /** Adds and manages jobs over the worker's connections. */
   readonly client: Client;
@@ -56,7 +57,7 @@ export interface Worker extends AsyncDisposable {
 
 /** What a worker is built of. */
 export interface WorkerParts {
-  readonly id: string;
+  readonly identity: Identity;
   readonly client: Client;
   readonly hooks: HookEmitter;
   readonly logger: Logger;
@@ -95,7 +96,7 @@ class HowdahWorker implements Worker {
   }
 
   get id(): string {
-    return this.#parts.id;
+    return this.#parts.identity.current;
   }
 
   get client(): Client {

@@ -35,22 +35,26 @@ export function moduleOf(markdown: string, prelude = ""): string {
   const imports = new Set<string>();
   for (const { fence, lines } of snippets) {
     module[fence] = "{";
-    for (const [index, line] of withoutImports(lines, imports).entries()) module[fence + 1 + index] = line;
+    for (const [index, line] of asStatements(lines, imports).entries()) module[fence + 1 + index] = line;
   }
   // Before the first line, so that a line of the module is the line of the document.
   module[0] = `${[...imports].join(" ")} export {}; ${prelude} ${module[0]}`;
   return module.join("\n") + "}".repeat(snippets.length);
 }
 
-/** Takes import declarations out of a block, where they would not be allowed, and leaves its other lines where they are. */
-function withoutImports(lines: readonly string[], imports: Set<string>): string[] {
+/** A block without what only a module may have: imports, which go to `imports`, and `export`. Its lines stay where they are. */
+function asStatements(lines: readonly string[], imports: Set<string>): string[] {
   const text = lines.join("\n");
   const source = ts.createSourceFile("snippet.ts", text, ts.ScriptTarget.Latest);
   let rest = text;
-  for (const statement of source.statements.filter((each) => ts.isImportDeclaration(each))) {
-    for (const one of singleImports(statement, source)) imports.add(one);
-    const [start, end] = [statement.getStart(source), statement.getEnd()];
-    rest = rest.slice(0, start) + text.slice(start, end).replaceAll(/[^\n]/g, " ") + rest.slice(end);
+  for (const statement of source.statements) {
+    const declared = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
+    const exported = declared.filter(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+    if (ts.isImportDeclaration(statement)) for (const one of singleImports(statement, source)) imports.add(one);
+    for (const node of ts.isImportDeclaration(statement) ? [statement] : exported) {
+      const [start, end] = [node.getStart(source), node.getEnd()];
+      rest = rest.slice(0, start) + rest.slice(start, end).replaceAll(/[^\n]/g, " ") + rest.slice(end);
+    }
   }
   return rest.split("\n");
 }

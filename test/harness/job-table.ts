@@ -5,7 +5,9 @@ export type Fault =
   /** The statement is carried out, and its answer is lost. */
   | "answer lost"
   /** The statement never arrives. */
-  | "never sent";
+  | "never sent"
+  /** Somebody holds a lock that the statement needs, on a table or a queue. */
+  | "locked";
 
 /** An error as a driver throws it. */
 export function sqlError(code: string): Error {
@@ -37,6 +39,7 @@ export class JobTable {
     const fault = this.faults.shift();
     await Promise.resolve();
     if (fault === "never sent") throw sqlError("57P03");
+    if (fault === "locked") throw sqlError("55P03");
     const answer = this.#carryOut(request);
     if (fault === "answer lost") throw sqlError("08006");
     return answer;

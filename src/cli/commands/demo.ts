@@ -53,6 +53,7 @@ export const demoCommand: CliCommand = {
     const ignoreSignals = onOsSignal(() => stop.abort());
     screen.onClosed(() => stop.abort());
     await using database = await openDatabase({ globals, folder, fresh, tell: quiet ? undefined : screen });
+    const progress = createProgress(process.stderr, systemClock);
     const result = await runDemo({
       ...{ directory, manifest, fresh, concurrency },
       connectionString: database.connectionString,
@@ -62,8 +63,9 @@ export const demoCommand: CliCommand = {
       signal: stop.signal,
       clock: systemClock,
       logger: process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "error" }),
-      view: createView(screen, createProgress(process.stderr, systemClock), quiet),
-    });
+      view: createView(screen, progress, quiet),
+      // A bar that is still drawn would keep the process alive.
+    }).finally(() => progress.stop());
     if (quiet) screen.printJson(toJson(result));
     else printResult(screen, result);
     process.exitCode = exitCodeOf(result);
@@ -147,10 +149,10 @@ function printTitle(screen: Screen, directory: string): void {
 function createView(screen: Screen, progress: Progress, quiet: boolean): DemoView {
   let saidWaiting = false;
   return {
-    walking(found, added) {
-      if (!quiet) progress.note(`Walking: ${formatCount(found, "file")} found, ${formatCount(added, "job")} added`);
-    },
+    walking: (found, added) =>
+      progress.busy(`Walking: ${formatCount(found, "file")} found, ${formatCount(added, "job")} added`),
     walked(walk) {
+      progress.stop();
       if (!quiet) printWalk(screen, walk);
     },
     running: (done, total) => progress.update(done, total),

@@ -89,7 +89,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       ...{ driver, schema, concurrency, logger, clock },
       tasks: [fingerprintFile],
       state: files,
-      localQueue: true,
+      // Many small jobs of few queues: hold some, so that a queue's jobs follow each other without a claim in between.
+      localQueue: { size: 500 },
       shutdown: { signal, osSignals: false, interruptedJobRetryDelay: 0 },
     });
     await prepare(files, worker.client, options);

@@ -34,6 +34,7 @@ function setUp(answers: Answer[] = [], options: Partial<ClaimerOptions> = {}) {
     tasksGone: () => (goneCount += 1),
     forbiddenFlags: [],
     claimed: (jobs) => claimed.push(...jobs.map(({ id }) => id)),
+    uncertain: () => undefined,
     pollIntervalMs: POLL_MS,
     ...options,
   });

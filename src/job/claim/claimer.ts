@@ -1,5 +1,6 @@
 import { START, type Position } from "../../postgres/position.ts";
 import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+import { isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
@@ -35,8 +36,7 @@ export interface Announcement {
 
 /** Flags whose jobs are left alone: a list, or a function that is asked before each claim. */
 export type ForbiddenFlags =
-  | readonly string[]
-  | (() => readonly string[] | null | undefined | Promise<readonly string[] | null | undefined>);
+  readonly string[] | (() => readonly string[] | null | undefined | Promise<readonly string[] | null | undefined>);
 
 /** What a claimer needs. */
 export interface ClaimerOptions {
@@ -49,6 +49,8 @@ export interface ClaimerOptions {
   /** A task id no longer exists: the tasks have to be registered again. */
   readonly tasksGone: () => void;
   readonly forbiddenFlags: ForbiddenFlags;
+  /** Nobody knows whether a claim under this id has locked jobs: its answer was lost. */
+  readonly uncertain: (workerId: string) => void;
   /** These jobs belong to the worker now. */
   readonly claimed: (jobs: readonly ClaimedJob[]) => void;
   /** The shortest time between two scans of the head. */
@@ -146,6 +148,7 @@ export class Claimer {
       return { chains: toChains(jobs), more: answer.more };
     } catch (error) {
       this.#floors.fail(ticket);
+      if (isUnknownOutcome(error)) this.#options.uncertain(request.workerId);
       for (const queueId of request.queueIds) this.#queueIds.add(queueId);
       throw error;
     }

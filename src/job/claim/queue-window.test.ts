@@ -70,9 +70,8 @@ describe("QueueWindow", () => {
       fc.property(
         fc.uniqueArray(fc.integer({ min: 1, max: 60 }), { maxLength: 20 }),
         fc.array(fc.uniqueArray(fc.integer({ min: 1, max: 60 }), { maxLength: 20 }), { maxLength: 4 }),
-        fc.integer({ min: 0, max: 60 }),
-        fc.integer({ min: 1, max: 6 }),
-        (last, earlierSets, start, size) => {
+        fc.record({ start: fc.integer({ min: 0, max: 60 }), size: fc.integer({ min: 1, max: 6 }) }),
+        (last, earlierSets, { start, size }) => {
           const window = new QueueWindow(CIRCLE_REST_MS);
           window.settle(went(0, start), false, 0);
           const sets = [...earlierSets, last];

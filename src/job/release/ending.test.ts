@@ -17,7 +17,11 @@ describe("toChange", () => {
 
   const kept = { id: "1", refund: false, final: false, delayMs: null, message: null, payload: null };
   it.each<[string, Outcome, object]>([
-    ["writes the error, what is left and the delay of a failed attempt", retried, { delayMs: 5, message: "no", payload: "[1]" }],
+    [
+      "writes the error, what is left and the delay of a failed attempt",
+      retried,
+      { delayMs: 5, message: "no", payload: "[1]" },
+    ],
     ["uses up the attempts of a job that failed for good", failed, { final: true, delayMs: 0, message: "no" }],
     ["uses up the attempts of a cancelled job and keeps its time", cancelled, { final: true, message: "not wanted" }],
     ["refunds a snoozed attempt", { kind: "snoozed", delayMs: 7 }, { refund: true, delayMs: 7 }],

@@ -14,10 +14,10 @@ const failedWith = (message: string, payload?: string): Outcome => {
   return payload === undefined ? failed : { ...failed, payload };
 };
 
-/** The end of job `id`; with a queue, also the end of its chain unless said otherwise. */
-function ending(id: number, outcome: Outcome = completed, queueId?: number, endsChain = queueId !== undefined): Ending {
+/** The end of job `id`, with a queue also the end of its chain. */
+function ending(id: number, outcome: Outcome = completed, queueId?: number): Ending {
   const job = claimedJob({ id: String(id), queueId: queueId === undefined ? null : String(queueId) });
-  return { job, outcome, durationMs: 1, endsChain };
+  return { job, outcome, durationMs: 1, endsChain: queueId !== undefined };
 }
 
 function setUp(endings: readonly Ending[]) {
@@ -49,11 +49,13 @@ function setUp(endings: readonly Ending[]) {
   /** Resolves when the writing, and all that it put aside, has come to its end. */
   async function finish(work: Promise<void>): Promise<void> {
     let pending = true;
-    const all = work.then(async () => {
-      for (let done = 0; done < aside.length; done++) await aside[done];
-      pending = false;
-    });
-    while (pending) await clock.advance(1_000);
+    const all = work
+      .then(async () => {
+        for (let done = 0; done < aside.length; done++) await aside[done];
+      })
+      .finally(() => (pending = false));
+    for (let seconds = 0; pending && seconds < 1_000; seconds++) await clock.advance(1_000);
+    expect(pending).toBe(false);
     await all;
   }
   return { table, clock, giveUp, told, aside, writer, finish, stillLocked };
@@ -150,18 +152,10 @@ describe("ReleaseWriter", () => {
   it("remembers, when it goes around a row, that what it sent before may have been carried out", async () => {
     const endings = [ending(1), ending(2)];
     const { table, told, writer, finish } = setUp(endings);
-    table.faults.push("answer lost");
-    const work = writer.write(endings);
-    await Promise.resolve();
-    // The same job again for this worker, by a claim of a later time, and somebody holds its row.
-    table.held.add("1");
-    table.busy.add("1");
-    await finish(
-      work.then(() => {
-        table.busy.clear();
-      }),
-    );
-    expect(told).toEqual(["failed", "released 2", "released 1"]);
+    table.faults.push("answer lost", "locked");
+    await finish(writer.write(endings));
+    expect(table.requests.map(({ patient }) => patient)).toEqual([true, true, false]);
+    expect(told).toEqual(["failed", "released 1", "released 2"]);
   });
 
   it.each(["55P03", "40P01"])("goes around a row after %s", async (code) => {
@@ -197,7 +191,12 @@ describe("ReleaseWriter", () => {
     expect(table.written).toEqual(["1", "2", "3", "4", "5"]);
     expect(told.filter((line) => line !== "freed 7")).toEqual([1, 2, 3, 4, 5].map((id) => `released ${id} at 1`));
     const messages = table.requests.at(-2)?.changed.map(({ message }) => message);
-    expect(table.requests.flatMap(({ changed }) => changed).filter(({ id }) => id === "3").at(-1)).toMatchObject({
+    expect(
+      table.requests
+        .flatMap(({ changed }) => changed)
+        .filter(({ id }) => id === "3")
+        .at(-1),
+    ).toMatchObject({
       message: expect.stringContaining("could not be stored") as unknown,
       payload: null,
     });
@@ -229,7 +228,7 @@ describe("ReleaseWriter", () => {
   });
 
   it("unlocks a queue only when its job is released, however long that takes", async () => {
-    const job = ending(1, failedWith("no"), 7, false);
+    const job = { ...ending(1, failedWith("no"), 7), endsChain: false };
     const { table, clock, told, writer, finish } = setUp([job]);
     table.busy.add("1");
     await writer.write([job]);
@@ -257,23 +256,29 @@ describe("ReleaseWriter", () => {
   it("reports every ending exactly once and leaves nothing locked, whatever goes wrong on the way", async () => {
     const outcome = fc.constantFrom(completed, returned, failedWith("good"), failedWith("bad"));
     const step = fc.record({ outcome, queue: fc.boolean(), busy: fc.boolean() });
-    const fault = fc.option(fc.constantFrom("answer lost" as const, "never sent" as const), { nil: undefined });
+    const fault = fc.option(fc.constantFrom("answer lost" as const, "never sent" as const, "locked" as const), {
+      nil: undefined,
+    });
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), fc.array(fault, { maxLength: 8 }), async (steps, faults) => {
-        const endings = steps.map((one, index) => ending(index + 1, one.outcome, one.queue ? index + 1 : undefined));
-        const { table, told, writer, finish, stillLocked } = setUp(endings);
-        table.unstorable.add("bad");
-        table.faults.push(...faults);
-        for (const [index, one] of steps.entries()) if (one.busy) table.busy.add(String(index + 1));
-        await finish(writer.write(endings).then(() => table.busy.clear()));
-        const ids = endings.map(({ job }) => job.id).sort();
-        expect(table.written.toSorted()).toEqual(ids);
-        const released = told.filter((line) => line.startsWith("released")).map((line) => line.split(" ")[1] ?? "");
-        expect(released.sort()).toEqual(ids);
-        expect(told.filter((line) => line.startsWith("refused"))).toEqual([]);
-        expect([table.held.size, table.lockedQueues.size]).toEqual([0, 0]);
-        expect(stillLocked).toEqual([]);
-      }),
+      fc.asyncProperty(
+        fc.array(step, { minLength: 1, maxLength: 8 }),
+        fc.array(fault, { maxLength: 8 }),
+        async (steps, faults) => {
+          const endings = steps.map((one, index) => ending(index + 1, one.outcome, one.queue ? index + 1 : undefined));
+          const { table, told, writer, finish, stillLocked } = setUp(endings);
+          table.unstorable.add("bad");
+          table.faults.push(...faults);
+          for (const [index, one] of steps.entries()) if (one.busy) table.busy.add(String(index + 1));
+          await finish(writer.write(endings).then(() => table.busy.clear()));
+          const ids = endings.map(({ job }) => job.id).sort();
+          expect(table.written.toSorted()).toEqual(ids);
+          const released = told.filter((line) => line.startsWith("released")).map((line) => line.split(" ")[1] ?? "");
+          expect(released.sort()).toEqual(ids);
+          expect(told.filter((line) => line.startsWith("refused"))).toEqual([]);
+          expect([table.held.size, table.lockedQueues.size]).toEqual([0, 0]);
+          expect(stillLocked).toEqual([]);
+        },
+      ),
       { numRuns: 300 },
     );
   });

@@ -102,7 +102,12 @@ export class ReleaseWriter {
   async #writeAround(endings: readonly Ending[], chainEnds: readonly ChainEnd[], history: History): Promise<void> {
     const { release, clock, giveUp, aside } = this.#options;
     const request = { ...toRequest(endings), chainEnds: [], patient: false };
-    const answer = await this.#persist(() => release(request), history);
+    let answer: Sent | undefined;
+    try {
+      answer = await this.#persist(() => release(request), history, isDataError);
+    } catch (error) {
+      return this.#writeApart(endings, error);
+    }
     if (!answer) return;
     const busy = endings.filter(({ job }) => answer.unreleased.get(job.id) === "busy");
     const done = endings.filter((ending) => !busy.includes(ending));
@@ -175,7 +180,9 @@ function toRequest(endings: readonly Ending[]) {
 }
 
 function toChainEnds(endings: readonly Ending[]): ChainEnd[] {
-  return endings.flatMap(({ job, endsChain }) => (endsChain && job.queueId !== null ? [toChainEnd(job, job.queueId)] : []));
+  return endings.flatMap(({ job, endsChain }) =>
+    endsChain && job.queueId !== null ? [toChainEnd(job, job.queueId)] : [],
+  );
 }
 
 function distinct(values: readonly string[]): string[] {

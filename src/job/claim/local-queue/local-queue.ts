@@ -5,7 +5,7 @@ import type { Chain } from "../../chain.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
 import type { Claimer } from "../claimer.ts";
 import type { ChainPace } from "./chain-pace.ts";
-import { initial, step, type Effect, type Event } from "./machine.ts";
+import { canFetch, initial, step, type Effect, type Event } from "./machine.ts";
 import type { LocalQueueSettings } from "./options.ts";
 import { RefetchDelay } from "./refetch-delay.ts";
 import { RunningChains } from "./running-chains.ts";
@@ -14,7 +14,8 @@ import { RunningChains } from "./running-chains.ts";
 export interface LocalQueueParts {
   /** Which one of its worker's local queues it is, from 0. */
   readonly index: number;
-  readonly workerId: string;
+  /** The id of its worker, for hooks. */
+  readonly workerId: () => string;
   readonly settings: LocalQueueSettings;
   readonly claimer: Claimer;
   readonly pace: ChainPace;
@@ -33,6 +34,7 @@ export interface LocalQueueParts {
 }
 
 const BACKOFF = { firstMs: 100, maxMs: 10_000 };
+const NOTHING_FETCHED: Event = { type: "fetched", count: 0, more: false, delay: false };
 
 /**
  * Jobs that are locked for this worker and wait in memory for a slot. When to
@@ -42,12 +44,11 @@ export class LocalQueue {
   readonly #parts: LocalQueueParts;
   readonly #refetchDelay: RefetchDelay | undefined;
   readonly #running: RunningChains;
-  readonly #fetchNow = (): void => {
-    this.#fetching = this.#fetch();
-  };
   #state = initial;
   /** In reverse, so that the next one is the last. */
   #cached: Chain[] = [];
+  /** When they arrived. */
+  #arrivedAt = 0;
   #fetching: Promise<void> = Promise.resolve();
   #failures = 0;
   #pollTimer: Timer | undefined;
@@ -59,13 +60,18 @@ export class LocalQueue {
     this.#running = new RunningChains({
       clock: parts.clock,
       ttlMs: parts.settings.ttlMs,
-      giveBack: (jobs) => this.#giveBack(jobs, false),
+      giveBack: (jobs) => this.#giveBack(jobs),
     });
   }
 
   /** True when it could fetch at once. */
   get canFetch(): boolean {
-    return this.#state.mode === "polling" && !this.#state.fetching && !this.#state.delayed;
+    return canFetch(this.#state);
+  }
+
+  /** True while a fetch is under way, which looks again when jobs were announced meanwhile. */
+  get isFetching(): boolean {
+    return this.#state.fetching;
   }
 
   /** True when it holds nothing and looks for nothing. */
@@ -76,7 +82,7 @@ export class LocalQueue {
   /** Begins to fetch. */
   start(): void {
     const { hooks, workerId, index } = this.#parts;
-    hooks.emit("localQueueInit", { workerId, queue: index });
+    hooks.emit("localQueueInit", { workerId: workerId(), queue: index });
     this.#handle({ type: "started" });
   }
 
@@ -84,7 +90,7 @@ export class LocalQueue {
   take(): Chain | undefined {
     const chain = this.#cached.pop();
     if (chain) {
-      if (chain.waiting > 1) this.#running.add(chain);
+      if (chain.waiting > 1) this.#running.add(chain, this.#arrivedAt);
       if (this.#cached.length === 0) this.#handle({ type: "drained" });
     } else if (this.#state.mode === "ttlExpired") {
       this.#handle({ type: "asked" });
@@ -115,7 +121,7 @@ export class LocalQueue {
     this.#state = state;
     if (state.mode !== oldMode) {
       const { hooks, workerId, index } = this.#parts;
-      hooks.emit("localQueueSetMode", { workerId, queue: index, oldMode, newMode: state.mode });
+      hooks.emit("localQueueSetMode", { workerId: workerId(), queue: index, oldMode, newMode: state.mode });
     }
     for (const effect of effects) this.#carryOut(effect);
   }
@@ -124,8 +130,7 @@ export class LocalQueue {
     switch (effect) {
       case "fetch":
         this.#pollTimer?.cancel();
-        // After this turn: the slot that took the last job has started it by then.
-        process.nextTick(this.#fetchNow);
+        this.#fetching = endOfTurn().then(() => this.#fetch());
         return;
       case "pollLater":
         return this.#pollLater();
@@ -145,10 +150,13 @@ export class LocalQueue {
   }
 
   async #fetch(): Promise<void> {
-    const { claimer, pace, mostQueues } = this.#parts;
+    // Stopped since it was decided on: nothing is claimed that would only go back.
+    if (this.#state.mode === "released") return this.#handle(NOTHING_FETCHED);
+    const { claimer, pace, mostQueues, settings } = this.#parts;
     this.#refetchDelay?.fetching();
     try {
-      const quantity = this.#room();
+      // Of each chain at work one job was started, so there is always room for one more.
+      const quantity = settings.size - this.#running.waiting;
       const { chains, more } = await claimer.claim({ quantity, chainLength: pace.length, mostQueues });
       this.#failures = 0;
       this.#arrived(chains, quantity, more);
@@ -159,21 +167,13 @@ export class LocalQueue {
     }
   }
 
-  /** How many jobs may be fetched. Chains at work that leave no room are cut short. */
-  #room(): number {
-    const { size } = this.#parts.settings;
-    const room = size - this.#running.waiting;
-    if (room > 0) return room;
-    this.#running.cut();
-    return size;
-  }
-
   #arrived(chains: readonly Chain[], asked: number, more: boolean): void {
-    const { hooks, workerId, index, available } = this.#parts;
+    const { clock, hooks, workerId, index, available } = this.#parts;
     const count = chains.reduce((sum, chain) => sum + chain.waiting, 0);
     this.#cached = chains.toReversed();
+    this.#arrivedAt = clock.monotonic();
     if (hooks.has("localQueueGetJobsComplete")) {
-      hooks.emit("localQueueGetJobsComplete", { workerId, queue: index, count });
+      hooks.emit("localQueueGetJobsComplete", { workerId: workerId(), queue: index, count });
     }
     // Only an answer of "nothing more" may slow the next fetch down.
     const delay = !more && this.#state.mode !== "released" && (this.#refetchDelay?.fetched(count, asked) ?? false);
@@ -182,40 +182,54 @@ export class LocalQueue {
   }
 
   #returnCached(): void {
-    const chains = this.#cached.reverse();
+    const chains = this.#cached.reverse().map((chain) => chain.cut());
     this.#cached = [];
-    for (const chain of chains) this.#giveBack(chain.cut(), true);
+    this.#tellReturned(chains.flat());
+    for (const jobs of chains) this.#parts.giveBack(jobs, true);
   }
 
-  #giveBack(jobs: readonly ClaimedJob[], endsChain: boolean): void {
+  /** The rest of a chain whose first jobs were started; the one that runs will free the queue. */
+  #giveBack(jobs: readonly ClaimedJob[]): void {
     if (jobs.length === 0) return;
-    const { hooks, workerId, index, giveBack } = this.#parts;
-    hooks.emit("localQueueReturnJobs", { workerId, queue: index, count: jobs.length });
-    giveBack(jobs, endsChain);
+    this.#tellReturned(jobs);
+    this.#parts.giveBack(jobs, false);
+  }
+
+  #tellReturned({ length: count }: readonly ClaimedJob[]): void {
+    const { hooks, workerId, index } = this.#parts;
+    hooks.emit("localQueueReturnJobs", { workerId: workerId(), queue: index, count });
   }
 
   #pollLater(): void {
     const { clock, claimer, pollIntervalMs, random } = this.#parts;
-    const restMs = this.#failures > 0 ? backoffMs(BACKOFF, this.#failures, random) : claimer.restMs;
+    const isFailing = this.#failures > 0;
+    const restMs = isFailing ? backoffMs(BACKOFF, this.#failures, random) : Math.min(claimer.restMs, pollIntervalMs);
     this.#pollTimer?.cancel();
-    this.#pollTimer = clock.setTimer(Math.min(restMs, pollIntervalMs), () => this.#handle({ type: "pollDue" }));
+    this.#pollTimer = clock.setTimer(restMs, () => this.#handle({ type: "pollDue" }));
   }
 
   #createRefetchDelay(): RefetchDelay | undefined {
     const { settings, clock, random, hooks, workerId, index } = this.#parts;
     if (!settings.refetchDelay) return undefined;
-    const who = { workerId, queue: index };
+    const who = () => ({ workerId: workerId(), queue: index });
     return new RefetchDelay({
       ...{ settings: settings.refetchDelay, size: settings.size, clock, random },
-      started: (delay) => hooks.emit("localQueueRefetchDelayStart", { ...who, ...delay }),
+      started: (delay) => hooks.emit("localQueueRefetchDelayStart", { ...who(), ...delay }),
       aborted: (abort) => {
-        hooks.emit("localQueueRefetchDelayAbort", { ...who, ...abort });
+        hooks.emit("localQueueRefetchDelayAbort", { ...who(), ...abort });
         this.#handle({ type: "delayOver" });
       },
       expired: () => {
-        hooks.emit("localQueueRefetchDelayExpired", who);
+        hooks.emit("localQueueRefetchDelayExpired", who());
         this.#handle({ type: "delayOver" });
       },
     });
   }
+}
+
+/** Resolves when the promises of this turn have settled: the slot that took the last job has started it by then. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    process.nextTick(resolve);
+  });
 }

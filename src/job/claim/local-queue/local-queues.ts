@@ -53,11 +53,11 @@ export class LocalQueues implements Source {
     return [];
   }
 
-  /** Lets as many local queues look for jobs as it takes: first those that can at once. */
+  /** Lets as many local queues look for jobs as it takes: at once, or when the fetch under way is there. */
   #wake(wanted: number): void {
-    const ready = this.#queues.filter((queue) => queue.canFetch);
-    const chosen = ready.length > 0 ? ready.slice(0, wanted) : this.#queues.slice(0, wanted);
-    for (const queue of chosen) queue.pulse();
+    const able = this.#queues.filter((queue) => queue.canFetch);
+    const chosen = able.length > 0 ? able : this.#queues.filter((queue) => queue.isFetching);
+    for (const queue of chosen.slice(0, wanted)) queue.pulse();
   }
 
   #next(): LocalQueue {

@@ -13,7 +13,7 @@ import type { LocalQueueMode } from "../../../hooks/events.ts";
  *   released    none         no       never
  *
  * Every mode but the last goes to released when the worker shuts down. While a
- * refetch delay lasts, polling does not fetch.
+ * refetch delay or the rest after a failed fetch lasts, polling does not fetch.
  */
 export interface State {
   readonly mode: LocalQueueMode;

@@ -17,8 +17,8 @@ export interface RunningChainsParts {
  */
 export class RunningChains {
   readonly #parts: RunningChainsParts;
-  /** When each was taken, the oldest first. */
-  readonly #takenAt = new Map<Chain, number>();
+  /** When each was fetched, the oldest first. */
+  readonly #fetchedAt = new Map<Chain, number>();
   #timer: Timer | undefined;
 
   constructor(parts: RunningChainsParts) {
@@ -28,47 +28,37 @@ export class RunningChains {
   /** How many of their jobs have not been started. */
   get waiting(): number {
     let waiting = 0;
-    for (const chain of this.#takenAt.keys()) {
-      if (chain.waiting === 0) this.#takenAt.delete(chain);
+    for (const chain of this.#fetchedAt.keys()) {
+      if (chain.waiting === 0) this.#fetchedAt.delete(chain);
       waiting += chain.waiting;
     }
     return waiting;
   }
 
-  /** A slot has taken this chain. */
-  add(chain: Chain): void {
-    this.#takenAt.set(chain, this.#parts.clock.monotonic());
-    if (!this.#timer) this.#startTimer(this.#parts.ttlMs);
-  }
-
-  /** Ends all of them with the job that runs. */
-  cut(): void {
-    this.#cutUntil(Number.POSITIVE_INFINITY);
+  /** A slot has taken this chain, which was fetched then, and not before those that were added before. */
+  add(chain: Chain, fetchedAt: number): void {
+    this.#fetchedAt.set(chain, fetchedAt);
+    if (!this.#timer) this.#startTimer(fetchedAt);
   }
 
   /** Forgets them: whoever runs them sees to the rest. */
   stop(): void {
     this.#timer?.cancel();
-    this.#takenAt.clear();
+    this.#fetchedAt.clear();
   }
 
-  #startTimer(ms: number): void {
-    this.#timer = this.#parts.clock.setTimer(ms, () => this.#expire());
+  #startTimer(fetchedAt: number): void {
+    const { clock, ttlMs } = this.#parts;
+    this.#timer = clock.setTimer(fetchedAt + ttlMs - clock.monotonic(), () => this.#expire());
   }
 
   #expire(): void {
-    const { clock, ttlMs } = this.#parts;
+    const { clock, ttlMs, giveBack } = this.#parts;
     this.#timer = undefined;
-    this.#cutUntil(clock.monotonic() - ttlMs);
-    const [oldest] = this.#takenAt.values();
-    if (oldest !== undefined) this.#startTimer(oldest + ttlMs - clock.monotonic());
-  }
-
-  #cutUntil(takenAtMost: number): void {
-    for (const [chain, takenAt] of this.#takenAt) {
-      if (takenAt > takenAtMost) break;
-      this.#takenAt.delete(chain);
-      this.#parts.giveBack(chain.cut());
+    for (const [chain, fetchedAt] of this.#fetchedAt) {
+      if (fetchedAt + ttlMs > clock.monotonic()) return this.#startTimer(fetchedAt);
+      this.#fetchedAt.delete(chain);
+      giveBack(chain.cut());
     }
   }
 }

@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { createManualClock } from "../testing/manual-clock.ts";
+import { Identity } from "./identity.ts";
+
+function setUp(recover: (workerId: string) => Promise<number> = () => Promise.resolve(0)) {
+  const clock = createManualClock();
+  const asked: string[] = [];
+  const recovered: [string, number][] = [];
+  const failures: unknown[] = [];
+  const identity = new Identity({
+    clock,
+    recover(workerId) {
+      asked.push(workerId);
+      return recover(workerId);
+    },
+    recovered: (workerId, count) => recovered.push([workerId, count]),
+    failed: (error) => failures.push(error),
+  });
+  return { clock, identity, asked, recovered, failures, stop: identity.start() };
+}
+
+describe("Identity", () => {
+  it("stays the same while every claim is answered", async () => {
+    const { clock, identity, asked } = setUp();
+    const id = identity.current;
+    identity.claimed(id, 2);
+    identity.ended(id);
+    await clock.advance(600_000);
+    expect(identity.current).toBe(id);
+    expect(asked).toEqual([]);
+  });
+
+  it("claims under a new id after a claim whose answer was lost, and recovers the old one a minute later", async () => {
+    const { clock, identity, asked, recovered } = setUp(() => Promise.resolve(3));
+    const old = identity.current;
+    identity.distrust(old);
+    expect(identity.current).not.toBe(old);
+    await clock.advance(59_000);
+    expect(asked).toEqual([]);
+    await clock.advance(20_000);
+    expect(recovered).toEqual([[old, 3]]);
+    await clock.advance(600_000);
+    expect(asked).toEqual([old]);
+  });
+
+  it("recovers nothing while jobs are held under the old id", async () => {
+    const { clock, identity, asked } = setUp();
+    const old = identity.current;
+    identity.claimed(old, 2);
+    identity.distrust(old);
+    identity.ended(old);
+    await clock.advance(600_000);
+    expect(asked).toEqual([]);
+    identity.ended(old);
+    await clock.advance(20_000);
+    expect(asked).toEqual([old]);
+  });
+
+  it("changes once when several claims under one id are lost", () => {
+    const { identity } = setUp();
+    const old = identity.current;
+    identity.distrust(old);
+    const next = identity.current;
+    identity.distrust(old);
+    expect(identity.current).toBe(next);
+  });
+
+  it("tries again when recovering fails, and says so once", async () => {
+    let failing = true;
+    const { clock, identity, recovered, failures } = setUp(() =>
+      failing ? Promise.reject(new Error("down")) : Promise.resolve(1),
+    );
+    const old = identity.current;
+    identity.distrust(old);
+    await clock.advance(200_000);
+    expect(failures).toHaveLength(1);
+    failing = false;
+    await clock.advance(60_000);
+    expect(recovered).toEqual([[old, 1]]);
+  });
+});
