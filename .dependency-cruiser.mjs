@@ -60,9 +60,9 @@ export default {
       from: "^src/cron/",
       allowed: ["^src/(cron|job/add|postgres|hooks|runtime)/", NOUNS, "^src/errors\\.ts$"],
     }),
-    only("client-only-adds", "client uses no verb but job/add.", {
+    only("client-only-adds", "client uses no verb but job/add, and the arithmetic of cron.", {
       from: "^src/client/",
-      allowed: ["^src/(client|job/add|postgres|hooks|runtime)/", NOUNS, "^src/errors\\.ts$"],
+      allowed: ["^src/(client|cron|job/add|postgres|hooks|runtime)/", NOUNS, "^src/errors\\.ts$"],
     }),
     only("observe-sees-hooks-only", "observe is plugins over hooks.", {
       from: "^src/observe/",
@@ -77,6 +77,10 @@ export default {
     only("embedded-runs-postgres", "embedded starts a server and knows nothing of jobs.", {
       from: "^src/embedded/",
       allowed: "^src/(embedded/|runtime/|errors\\.ts$)",
+    }),
+    only("demo-is-an-example", "The demo uses what the package exports, as an application would.", {
+      from: "^src/cli/demo/",
+      allowed: "^src/(cli/demo/|index\\.ts$|postgres/drivers/pg\\.ts$)",
     }),
     closed("worker", "Only the entries wire a worker.", ["^src/index\\.ts$", "^src/(cli|testing)/"]),
     closed("embedded", "An application that brings its own PostgreSQL never loads it.", ["^src/cli/"]),

@@ -22,7 +22,7 @@ import { writeResults } from "./report/write-results.mjs";
 import { SCENARIOS } from "./scenarios/scenarios.mjs";
 
 const CELL_LIMIT_MS = 30_000;
-const QUICK_LIMIT_MS = 2_000;
+const QUICK_LIMIT_MS = 1_000;
 const QUICK_PEERS = ["howdah", "bare-loop", "graphile-worker-0.17"];
 
 const { values: flags } = parseArgs({
@@ -44,7 +44,11 @@ if (flags.list) {
 
 async function main() {
   const startedAt = new Date();
-  const scenarios = chosen("scenario", flags.only, SCENARIOS.map(({ name }) => name));
+  const scenarios = chosen(
+    "scenario",
+    flags.only,
+    SCENARIOS.map(({ name }) => name),
+  );
   const node = findNode();
   const peers = installedPeers(chosen("side", flags.peers, flags.quick ? QUICK_PEERS : PEER_NAMES), node.major);
   const repeats = flags.quick ? 1 : Number(flags.repeats);
@@ -63,7 +67,9 @@ async function main() {
     await postgres.stop();
   }
   const seconds = Math.round((Date.now() - startedAt.getTime()) / 1000);
-  console.log(`\n${results.length} scenarios in ${seconds} s${flags.quick ? "; at this size the figures say nothing" : ""}`);
+  console.log(
+    `\n${results.length} scenarios in ${seconds} s${flags.quick ? "; at this size the figures say nothing" : ""}`,
+  );
   if (!flags.quick) {
     const server = { version: postgres.version, settings: postgres.isGiven ? undefined : SERVER_SETTINGS };
     const conditions = { machine: describeMachine(), load, server, node: node.version, repeats, startedAt, seconds };
@@ -97,7 +103,8 @@ async function measureScenario(run, scenario, { peers, repeats }) {
 
 async function measureCell(run, scenario, side) {
   const startedAt = performance.now();
-  const say = (what) => process.stderr.write(`  ${scenario.name}: ${side.label}: ${what} after ${seconds(startedAt)} s\n`);
+  const say = (what) =>
+    process.stderr.write(`  ${scenario.name}: ${side.label}: ${what} after ${seconds(startedAt)} s\n`);
   try {
     const cell = await scenario.run(run, side);
     say(`${formatFigure(cell.value)} ${scenario.unit}`);

@@ -5,14 +5,14 @@ import { startPostgresUnlessGiven } from "howdah/embedded";
 
 const postgres = await startPostgresUnlessGiven();
 
-const seen = new Map(); // account → what was paid, and how many payments of it ran at once at most
+// What was paid for each account, and how many payments of it ran at once at most.
+const seen = new Map(["ada", "bob", "eve"].map((account) => [account, { paid: [], running: 0, most: 0 }]));
 
 const pay = defineTask({
   identifier: "pay",
   defaults: ({ account }) => ({ queueName: `account ${account}` }), // as narrow as the order has to be
   async run({ account, number }) {
-    const entry = seen.get(account) ?? { paid: [], running: 0, most: 0 };
-    seen.set(account, entry);
+    const entry = seen.get(account);
     entry.running += 1;
     entry.most = Math.max(entry.most, entry.running);
     await sleep(10);
@@ -29,13 +29,11 @@ const worker = await createWorker({
 });
 
 await worker.client.addJobs(
-  [1, 2, 3, 4, 5].flatMap((number) =>
-    ["ada", "bob", "eve"].map((account) => ({ task: pay, payload: { account, number } })),
-  ),
+  [1, 2, 3, 4, 5].flatMap((number) => [...seen.keys()].map((account) => ({ task: pay, payload: { account, number } }))),
 );
 await worker.runOnce();
 
-for (const [account, { paid, most }] of [...seen].sort()) {
+for (const [account, { paid, most }] of seen) {
   console.log(`${account}: ${paid.join(" ")}, ${most} at once`);
 }
 await worker.stop();

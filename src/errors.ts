@@ -15,6 +15,8 @@ export const ERROR_CODES = {
   HOWDAH_BATCH_EMPTY: "A batch job was added without items.",
   HOWDAH_BATCH_RESULT_INVALID: "A batch handler returned a result that does not fit its items.",
   HOWDAH_BATCH_ITEMS_FAILED: "Some items of a batch failed.",
+  HOWDAH_CRON_INVALID: "A crontab, a schedule or a time zone cannot be read.",
+  HOWDAH_SCHEDULE_UNKNOWN: "There is no schedule with this id.",
   HOWDAH_DATABASE_UNREACHABLE: "The database could not be reached in time.",
   HOWDAH_DATABASE_UNSUPPORTED: "The database is older than the oldest supported PostgreSQL.",
   HOWDAH_DATABASE_FORBIDDEN: "The database role lacks a right that is needed.",

@@ -8,7 +8,10 @@ const MAIN = fileURLToPath(new URL("child-main.mjs", import.meta.url));
  * puts a message into its inbox, and `onMessage` gets what it sends.
  */
 export function startChild({ node, module, call, input, onMessage = () => {} }) {
-  const child = fork(MAIN, [module.href ?? module, call], { execPath: node, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = fork(MAIN, [module.href ?? module, call], {
+    execPath: node,
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
   const result = new Promise((resolve, reject) => {
     child.on("message", ({ kind, value }) => {
       if (kind === "result") resolve(value);

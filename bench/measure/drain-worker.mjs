@@ -15,7 +15,8 @@ export async function work({ peer: name, settings, connectionString, watchQueues
   channel.send({ isReady: true, ran: 0 });
   await channel.next();
 
-  const report = (more) => channel.send({ isReady: true, ran: tally.ran, firstAt: tally.firstAt, at: monotonicMs(), ...more });
+  const report = (more) =>
+    channel.send({ isReady: true, ran: tally.ran, firstAt: tally.firstAt, at: monotonicMs(), ...more });
   const timer = setInterval(report, REPORT_MS);
   const worker = await peer.startWorker(settings, watchQueues ? tally.watched : tally.count);
   for (;;) {

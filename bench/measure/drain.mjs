@@ -15,7 +15,12 @@ export async function fillAndDrain(run, side, { total, queues = 0, prepare, ...o
   const database = await run.postgres.createDatabase();
   try {
     const { connectionString } = database;
-    await callInChild({ node: run.node, module: FILL, call: "fill", input: { peer: side.peer, connectionString, total, queues } });
+    await callInChild({
+      node: run.node,
+      module: FILL,
+      call: "fill",
+      input: { peer: side.peer, connectionString, total, queues },
+    });
     await prepare?.(database);
     return await drainFilled(run, side, { database, total, ...options });
   } finally {
@@ -35,7 +40,13 @@ export async function drainFilled(run, side, { database, total, processes = 1, w
       node: run.node,
       module: WORKER,
       call: "work",
-      input: { peer: side.peer, settings: side.settings, connectionString: database.connectionString, watchQueues, marks },
+      input: {
+        peer: side.peer,
+        settings: side.settings,
+        connectionString: database.connectionString,
+        watchQueues,
+        marks,
+      },
       onMessage: (state) => (worker.state = state),
     });
     return worker;

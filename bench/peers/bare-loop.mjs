@@ -15,7 +15,7 @@ export async function open(connectionString) {
     async startWorker(settings, run) {
       const loop = await openLoop(connectionString);
       let isStopping = false;
-      const running = runLoop(loop, SETTINGS[settings].options.batch, () => isStopping, run);
+      const running = runLoop({ ...loop, ...SETTINGS[settings].options, run }, () => isStopping);
       return {
         async stop() {
           isStopping = true;
@@ -51,8 +51,7 @@ export async function openLoop(connectionString) {
     return pool.query({
       ...raw,
       name: "release",
-      text:
-        "select * from howdah._howdah_release_v1($1, $2, $3, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', true)",
+      text: "select * from howdah._howdah_release_v1($1, $2, $3, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', true)",
       values: ["bare", [claimedAt], ids],
     });
   }
@@ -61,7 +60,7 @@ export async function openLoop(connectionString) {
 }
 
 /** Claims the next batch while the one before it is released. */
-async function runLoop({ claim, release }, batch, isStopping, run) {
+async function runLoop({ claim, release, batch, run }, isStopping) {
   let releasing = Promise.resolve();
   while (!isStopping()) {
     const claimed = await claim(batch);

@@ -9,8 +9,8 @@ export const SETTINGS = {
   },
 };
 
-export async function open(connectionString) {
-  const { createPostgresBackend, Queue, Worker } = await import("bullmq");
+export async function open(connectionString, { package: name }) {
+  const { createPostgresBackend, Queue, Worker } = await import(name);
   const connection = { connectionString, migrate: true, max: 32 };
   const queue = new Queue("noop", { connection, defaultJobOptions: { removeOnComplete: true } }, createPostgresBackend);
   return {

@@ -6,7 +6,8 @@ export const SETTINGS = {
   default: { options: { concurrency: 24 }, source: "the defaults, with as many slots as the others" },
   tuned: {
     options: { concurrency: 24, localQueue: { size: 500, queueCount: 2 } },
-    source: "local queues of the size that graphile-worker's documentation uses, two so that one fetches while one is run",
+    source:
+      "local queues of the size that graphile-worker's documentation uses, two so that one fetches while one is run",
   },
   large: {
     options: { concurrency: 24, localQueue: { size: 2_000, queueCount: 2 } },
@@ -36,7 +37,9 @@ export async function open(connectionString) {
     },
 
     async countLeft(total) {
-      const { rows } = await observer.query("select count(*)::integer from howdah._private_jobs where id <= $1", [total]);
+      const { rows } = await observer.query("select count(*)::integer from howdah._private_jobs where id <= $1", [
+        total,
+      ]);
       return rows[0].count;
     },
 

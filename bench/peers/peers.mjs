@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 
 /**
- * The sides of the benchmark. Each adapter exports `open(connectionString, peer)`, which resolves with an object of
+ * The sides of the benchmark: `package` is what bench/ installs it as, `node` the Node it needs at least. Each adapter
+ * exports `open(connectionString, peer)`, which resolves with an object of
  *
  *   install()                      creates what it needs; also registers the task `noop`
  *   addBulk([{ payload, queue }])  adds jobs with its function for many
@@ -14,23 +15,22 @@ import { existsSync, readFileSync } from "node:fs";
  * job is left out by peers without serial queues.
  */
 const PEERS = {
-  howdah: { label: "howdah", adapter: "howdah.mjs", manifest: "../../package.json" },
-  "bare-loop": { label: "bare loop", adapter: "bare-loop.mjs", manifest: "../../package.json" },
-  "graphile-worker-0.17": graphileWorker("0.17"),
-  "graphile-worker-0.18": { ...graphileWorker("0.18"), node: 22 },
-  "pg-boss": { label: "pg-boss", adapter: "pg-boss.mjs", manifest: "../node_modules/pg-boss/package.json", node: 22 },
-  bullmq: { label: "bullmq on PostgreSQL", adapter: "bullmq.mjs", manifest: "../node_modules/bullmq/package.json" },
-};
-
-function graphileWorker(version) {
-  const folder = `graphile-worker-${version}`;
-  return {
-    label: `graphile-worker ${version}`,
+  howdah: { label: "howdah", adapter: "howdah.mjs" },
+  "bare-loop": { label: "bare loop", adapter: "bare-loop.mjs" },
+  "graphile-worker-0.17": {
+    label: "graphile-worker 0.17",
     adapter: "graphile-worker.mjs",
-    manifest: `../node_modules/${folder}/package.json`,
-    package: folder,
-  };
-}
+    package: "graphile-worker-0.17",
+  },
+  "graphile-worker-0.18": {
+    label: "graphile-worker 0.18",
+    adapter: "graphile-worker.mjs",
+    package: "graphile-worker-0.18",
+    node: 22,
+  },
+  "pg-boss": { label: "pg-boss", adapter: "pg-boss.mjs", package: "pg-boss", node: 22 },
+  bullmq: { label: "bullmq on PostgreSQL", adapter: "bullmq.mjs", package: "bullmq" },
+};
 
 /** The names of all sides. */
 export const PEER_NAMES = Object.keys(PEERS);
@@ -42,7 +42,8 @@ export function labelOf(name) {
 
 /** The installed version of a side, or `undefined` when it is not installed. */
 export function versionOf(name) {
-  const manifest = new URL(PEERS[name].manifest, import.meta.url);
+  const { package: folder } = PEERS[name];
+  const manifest = new URL(folder ? `../node_modules/${folder}/package.json` : "../../package.json", import.meta.url);
   return existsSync(manifest) ? JSON.parse(readFileSync(manifest, "utf8")).version : undefined;
 }
 

@@ -4,22 +4,29 @@ const WORKERS = "pg-boss's documentation, “Workers”";
 
 /** What the scenarios run pg-boss with. */
 export const SETTINGS = {
-  default: { options: { localConcurrency: 24 }, source: `${WORKERS}: the defaults, with localConcurrency for 24 slots` },
+  default: {
+    options: { localConcurrency: 24 },
+    source: `${WORKERS}: the defaults, with localConcurrency for 24 slots`,
+  },
   tuned: {
     options: { localConcurrency: 4, batchSize: 500, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 },
     source: `${WORKERS}, “work()”: batchSize, burstWhenBatchFull and the shortest polling interval`,
   },
 };
 
-export async function open(connectionString) {
-  const { PgBoss } = await import("pg-boss");
+export async function open(connectionString, { package: name }) {
+  const { PgBoss } = await import(name);
   const boss = new PgBoss({ connectionString, useListenNotify: true, max: 25 });
   boss.on("error", (error) => console.error(error));
   await boss.start();
   const observer = new pg.Pool({ connectionString, max: 1 });
   return {
     install: () => boss.createQueue("noop", { notify: true }),
-    addBulk: (jobs) => boss.insert("noop", jobs.map(({ payload }) => ({ data: payload }))),
+    addBulk: (jobs) =>
+      boss.insert(
+        "noop",
+        jobs.map(({ payload }) => ({ data: payload })),
+      ),
     addOne: (payload) => boss.send("noop", payload),
 
     async startWorker(settings, run) {

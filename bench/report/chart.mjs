@@ -1,7 +1,7 @@
 import { formatFigure, formatRemark } from "./format.mjs";
 
-const WIDTH = 860;
-const LABELS = 330;
+const WIDTH = 920;
+const LABELS = 390;
 const BAR = 20;
 const STEP = 28;
 const TOP = 52;

@@ -1,8 +1,7 @@
 /** Three significant digits, with commas; a dash for what was not measured. */
 export function formatFigure(value) {
   if (value === undefined || !Number.isFinite(value)) return "–";
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-  return Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: digits });
+  return value.toLocaleString("en", { maximumSignificantDigits: 3 });
 }
 
 /** "8,412 of 200,000 in 30 s" for a cell that was cut off, else its note, else nothing. */

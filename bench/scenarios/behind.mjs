@@ -40,8 +40,7 @@ export const behind = {
     ...sidesFor("graphile-worker-0.17", "default", ["stuck", "foreign"]),
   ],
   targets: targetsFor(Object.keys(LOADS)),
-  run: (run, side) =>
-    fillAndDrain(run, side, { total: run.quick ? 500 : 20_000, prepare: prepare(run, side) }),
+  run: (run, side) => fillAndDrain(run, side, { total: run.quick ? 500 : 20_000, prepare: prepare(run, side) }),
 };
 
 const IN_ONE_QUEUE = ["foreign", "scheduled", "exhausted"];

@@ -46,7 +46,9 @@ export const idle = {
     let child;
     try {
       await database.sql("create extension pg_stat_statements");
-      await database.sql("do $$ begin execute format('alter database %I set pg_stat_statements.track = top', current_database()); end $$");
+      await database.sql(
+        "do $$ begin execute format('alter database %I set pg_stat_statements.track = top', current_database()); end $$",
+      );
       const { connectionString } = database;
       const settled = new Promise((resolve) => {
         const input = { peer, settings, connectionString, settleMs: run.quick ? 500 : 5_000 };

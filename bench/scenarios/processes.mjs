@@ -1,5 +1,14 @@
 import { fillAndDrain } from "../measure/drain.mjs";
 
+function sidesFor(peer, counts) {
+  return counts.map((count) => ({
+    peer,
+    settings: "tuned",
+    variant: count === 1 ? "1 process" : `${count} processes`,
+    count,
+  }));
+}
+
 /** Several worker processes share one backlog. */
 export const processes = {
   name: "processes",
@@ -7,10 +16,7 @@ export const processes = {
   unit: "jobs/s",
   what: "The tuned drain of 200,000 jobs with 1, 2 and 4 worker processes at once.",
   fair: "All processes and PostgreSQL share the machine's cores, so this shows how much workers disturb each other, not how far they scale.",
-  sides: ["howdah", "graphile-worker-0.17"].flatMap((peer) =>
-    [1, 2, 4].map((count) => ({ peer, settings: "tuned", variant: `${count} process${count === 1 ? "" : "es"}`, count })),
-  ),
+  sides: [...sidesFor("howdah", [1, 2, 4]), ...sidesFor("graphile-worker-0.17", [1, 4])],
   targets: [{ of: "howdah, 4 processes", against: "howdah, 1 process", least: 0.85 }],
-  run: (run, side) =>
-    fillAndDrain(run, side, { total: run.quick ? 2_000 : 200_000, processes: side.count }),
+  run: (run, side) => fillAndDrain(run, side, { total: run.quick ? 2_000 : 200_000, processes: side.count }),
 };

@@ -57,7 +57,12 @@ export const singleAdds = {
   sides: CONNECTIONS.flatMap((connections) => [
     { peer: "howdah", way: "howdah client", connections, variant: `client, ${connections} connections` },
     { peer: "howdah", way: "howdah SQL", connections, variant: `SQL add_job, ${connections} connections` },
-    { peer: "graphile-worker-0.17", way: "graphile-worker SQL", connections, variant: `SQL add_job, ${connections} connections` },
+    {
+      peer: "graphile-worker-0.17",
+      way: "graphile-worker SQL",
+      connections,
+      variant: `SQL add_job, ${connections} connections`,
+    },
   ]),
   targets: CONNECTIONS.map((connections) => ({
     of: `howdah, client, ${connections} connections`,

@@ -38,6 +38,6 @@ export function connectionOptions({ databaseUrl, schema }: GlobalOptions) {
 }
 
 /** Says what went wrong, and the rest only to who asks for it with `HOWDAH_LOG`. */
-export function commandLogger(): Logger {
+function commandLogger(): Logger {
   return process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "warning" });
 }

@@ -44,10 +44,13 @@ function createBar(stream: ErrorStream, clock: Clock): Progress {
     Presets.shades_classic,
   );
   let startedAt: number | undefined;
+  let stopped = false;
   const eraseLine = "\r\u001B[K";
   return {
     busy: (text) => void stream.write(`${eraseLine}${text.slice(0, (stream.columns ?? 80) - 1)}`),
     update(done, total) {
+      // It would be drawn again.
+      if (stopped) return;
       if (startedAt === undefined) {
         stream.write(eraseLine);
         startedAt = clock.monotonic();
@@ -59,6 +62,7 @@ function createBar(stream: ErrorStream, clock: Clock): Progress {
     },
     note() {},
     stop() {
+      stopped ||= startedAt !== undefined;
       stream.write(eraseLine);
       bar.stop();
     },

@@ -23,10 +23,14 @@ const ADVICE: { readonly [Code in HowdahErrorCode]?: string } = {
   HOWDAH_QUERY_TIMEOUT: "The database is busy or blocked; run the command again later.",
 };
 
-/** The names that options of the library have here. */
+/** The options of the library that have another name here. */
 const OPTION_NAMES: Readonly<Record<string, string>> = {
-  "Option `connectionString`": "Option --database-url",
-  "Option `schema`": "Option --schema",
+  connectionString: "--database-url",
+  schema: "--schema",
+  task: "--task",
+  queueName: "--queue",
+  jobKey: "--key",
+  after: "--after",
 };
 
 /**
@@ -42,7 +46,7 @@ export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv):
 }
 
 /** Replaces the passwords of URLs, but for the one that stands for a password in our own messages. */
-export function withoutPasswords(text: string): string {
+function withoutPasswords(text: string): string {
   return text.replace(/(\w:\/\/[^\s:@/]*):(?!password@)[^\s@]*@/g, "$1:***@");
 }
 
@@ -64,8 +68,9 @@ function isMisuse(error: unknown): boolean {
 
 function withAdvice(error: unknown): string {
   if (!isHowdahError(error)) return ended(errorMessage(error));
-  let message = ended(error.message);
-  for (const [name, here] of Object.entries(OPTION_NAMES)) message = message.replaceAll(name, here);
+  const message = ended(error.message).replace(/(?:\w+ o|O)ption `(\w+)`/g, (found, name: string) =>
+    OPTION_NAMES[name] ? `Option ${OPTION_NAMES[name]}` : found,
+  );
   const advice = ADVICE[error.code];
   return advice ? `${message} ${advice}` : message;
 }

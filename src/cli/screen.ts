@@ -19,15 +19,13 @@ export interface Screen {
   readonly paint: ReturnType<typeof picocolors.createColors>;
   /** The columns of the terminal; `undefined` when stdout is none, and nothing has to be cut. */
   readonly width: number | undefined;
-  /** True when whoever read stdout has gone, like `head` when it has its lines. */
-  readonly isClosed: boolean;
   /** Writes a line to stdout: the result. */
   print(line?: string): void;
   /** Writes a value to stdout as JSON that ends with a newline. */
   printJson(value: unknown): void;
   /** Writes a line to stderr: everything that is not the result. */
   note(line: string): void;
-  /** Calls `listener` when whoever read stdout has gone. */
+  /** Calls `listener` when whoever read stdout has gone, like `head` when it has its lines. */
   onClosed(listener: () => void): void;
 }
 
@@ -53,9 +51,6 @@ export function createScreen({ stdout, stderr }: Streams): Screen {
     paint: picocolors.createColors(stdout.isTTY === true && picocolors.isColorSupported),
     get width() {
       return stdout.isTTY ? (stdout.columns ?? 80) : undefined;
-    },
-    get isClosed() {
-      return closed;
     },
     print: (line = "") => write(stdout, `${line}\n`),
     printJson: (value) => write(stdout, `${JSON.stringify(value, null, 2)}\n`),

@@ -104,8 +104,9 @@ function widthOf(text: string): number {
   return text.length + (text.match(/[\u1100-\uffdc]/g)?.length ?? 0);
 }
 
-const NO_LINES = {
-  ...{ top: "", "top-mid": "", "top-left": "", "top-right": "" },
-  ...{ bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "" },
-  ...{ left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "" },
-};
+const NO_LINES = Object.fromEntries(
+  ["top", "bottom", "left", "mid", "right"]
+    .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
+    .concat("middle")
+    .map((name) => [name, ""]),
+);

@@ -4,15 +4,21 @@ import type { JobAdds } from "./adds.ts";
 import type { CleanUp } from "./clean-up.ts";
 import type { JobInspection } from "./inspect.ts";
 import type { JobManagement } from "./manage.ts";
+import type { Schedules } from "./schedules.ts";
 
 /** What a client does inside of a transaction of the application. */
-export interface TransactionClient extends JobAdds, JobManagement, JobInspection {}
+export interface TransactionClient extends JobAdds, JobManagement, JobInspection {
+  /** Jobs that recur, changed as part of the transaction. */
+  readonly schedules: Schedules;
+}
 
 /** A transaction of the application: a `pg` client that has begun one, or an `Executor`. */
 export type ApplicationTransaction = PgQueryable | Executor;
 
 /** Adds and manages jobs without running them. */
 export interface Client extends JobAdds, JobManagement, JobInspection, CleanUp, AsyncDisposable {
+  /** Jobs that recur. */
+  readonly schedules: Schedules;
   /** Brings the schema up to date; harmless when it is. */
   migrate(): Promise<void>;
   /**

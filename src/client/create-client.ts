@@ -18,6 +18,7 @@ import { CONNECTION_OPTIONS, type ConnectionOptions, openConnection, schemaNameO
 import { createInspection } from "./inspect.ts";
 import { createManagement } from "./manage.ts";
 import { OpenCalls } from "./open-calls.ts";
+import { createSchedules } from "./schedules.ts";
 import { createSession } from "./session.ts";
 
 /** What a client can be told. Everything is optional. */
@@ -101,12 +102,16 @@ export function clientOver(ground: ClientGround): Client {
         await migrate({ driver, schema, logger, clock });
       },
     }),
+    schedules: calls.awaited(createSchedules(session, clock)),
 
     inTransaction(transaction) {
       calls.check();
       const inside = createSession(withoutNames(executorOf(transaction)), { schema, tasks, announcer: undefined });
       // Not waited for: such a call may last as long as the application's transaction.
-      return calls.checked({ ...createAdds(inside), ...createManagement(inside), ...createInspection(inside) });
+      return {
+        ...calls.checked({ ...createAdds(inside), ...createManagement(inside), ...createInspection(inside) }),
+        schedules: calls.checked(createSchedules(inside, clock)),
+      };
     },
 
     close,

@@ -9,6 +9,14 @@ export type InterruptionReason = "shutdown" | "lost";
 /** What a local queue is doing; see `docs/guides/local-queue.md`. */
 export type LocalQueueMode = "starting" | "polling" | "waiting" | "ttlExpired" | "released";
 
+/** What a cron event is about: an entry of the worker's own crontab, or a schedule that is stored. */
+export interface CronTarget {
+  readonly id: string;
+  readonly source: "crontab" | "schedule";
+  /** The identifier of the task. */
+  readonly task: string;
+}
+
 /**
  * Every event and what its handlers are given. Observers are told after the
  * fact; what they throw is logged and changes nothing.
@@ -32,6 +40,10 @@ export interface Events {
   jobPermanentlyFail: { workerId: string; job: Job; error: unknown; durationMs: number };
   /** The job was given back although its handler had started; the attempt is refunded. */
   jobInterrupted: { workerId: string; job: Job; reason: InterruptionReason };
+  /** The jobs of a tick are decided: added by this worker, or by another one. */
+  cronTick: { workerId: string; timestamp: Date; crontabs: readonly CronTarget[] };
+  /** This worker has added the job of a tick; `backfilled` when the tick was due before it started. */
+  cronJobScheduled: { workerId: string; crontab: CronTarget; scheduledAt: Date; jobId: string; backfilled: boolean };
   /** A local queue begins to work. */
   localQueueInit: { workerId: string; queue: number };
   /** A local queue changed its mode. */
@@ -71,6 +83,8 @@ const NAMES: Readonly<Record<EventName, true>> = {
   jobFail: true,
   jobPermanentlyFail: true,
   jobInterrupted: true,
+  cronTick: true,
+  cronJobScheduled: true,
   localQueueInit: true,
   localQueueSetMode: true,
   localQueueGetJobsComplete: true,

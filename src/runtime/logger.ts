@@ -89,3 +89,17 @@ export function scoped(logger: Logger, fields: LogFields): Logger {
     debug: (message, more) => logger.debug(message, { ...fields, ...more }),
   };
 }
+
+/** The same logger, whose failures end nothing: a line that cannot be written is left out. */
+export function tolerant(logger: Logger): Logger {
+  const at =
+    (level: LogLevel): Logger[LogLevel] =>
+    (message, fields) => {
+      try {
+        logger[level](message, fields);
+      } catch {
+        // There is nobody left to tell.
+      }
+    };
+  return { error: at("error"), warning: at("warning"), info: at("info"), debug: at("debug") };
+}

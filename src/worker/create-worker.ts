@@ -1,5 +1,8 @@
 import { clientOver } from "../client/create-client.ts";
 import { openConnection, schemaNameOf } from "../client/connection.ts";
+import { CronRunner } from "../cron/cron-runner.ts";
+import { createCronStore } from "../cron/cron-store.ts";
+import type { RecurringJob } from "../cron/recurring-job.ts";
 import { HowdahError } from "../errors.ts";
 import type { EventName } from "../hooks/events.ts";
 import { createHooks, type HookEmitter, type HookHandler } from "../hooks/hooks.ts";
@@ -14,11 +17,12 @@ import { createSchema, type Schema } from "../postgres/schema.ts";
 import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
-import { consoleLogger, type Logger } from "../runtime/logger.ts";
+import { consoleLogger, tolerant, type Logger } from "../runtime/logger.ts";
 import { Engine } from "./engine.ts";
 import { Identity } from "./identity.ts";
 import { startListener } from "./listener.ts";
 import { readWorkerOptions, type ReadWorkerOptions, type WorkerOptions } from "./options.ts";
+import { prepareRecurringJobs } from "./recurring-jobs.ts";
 import { Reporter } from "./reporter.ts";
 import { StoredTasks } from "./stored-tasks.ts";
 import { assembleWorker, type Worker } from "./worker.ts";
@@ -34,18 +38,19 @@ import { assembleWorker, type Worker } from "./worker.ts";
 export async function createWorker<State = unknown>(options: WorkerOptions<State>): Promise<Worker> {
   const read = readWorkerOptions(options as WorkerOptions);
   const schema = createSchema(schemaNameOf(read));
-  const logger = read.logger ?? consoleLogger();
+  const logger = tolerant(read.logger ?? consoleLogger());
   const clock = read.clock ?? systemClock;
   const hooks = createHooks({ logger, clock });
   const tasks = readTasks(read, logger);
   register(read, hooks);
+  const recurring = await prepareRecurringJobs(read, tasks, logger);
   const { driver, owned, target } = openConnection(read, clock, "howdah worker");
   const close = owned ? () => driver.close() : () => Promise.resolve();
   try {
     await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
     if (read.migrate) await migrate({ driver, schema, logger, clock });
     else await readSchemaRevision({ driver, schema });
-    return await build({ read, schema, logger, hooks, tasks, driver, target, close });
+    return await build({ read, schema, logger, hooks, tasks, recurring, driver, target, close });
   } catch (error) {
     await close();
     throw error;
@@ -58,13 +63,14 @@ interface Ground {
   readonly logger: Logger;
   readonly hooks: HookEmitter;
   readonly tasks: TaskRegistry;
+  readonly recurring: readonly RecurringJob[];
   readonly driver: Driver;
   readonly target: string;
   close(): Promise<void>;
 }
 
 async function build(ground: Ground): Promise<Worker> {
-  const { read, schema, logger, hooks, tasks, driver, target, close } = ground;
+  const { read, schema, logger, hooks, tasks, recurring, driver, target, close } = ground;
   const clock = read.clock ?? systemClock;
   const reporter = new Reporter(hooks, logger);
   const client = clientOver({ driver, schema, logger, clock, keepTasks: tasks.identifiers });
@@ -78,6 +84,7 @@ async function build(ground: Ground): Promise<Worker> {
   await stored.register();
   const localQueue = usableLocalQueue(read, logger);
   const closed = new AbortController();
+  let cron: CronRunner | undefined;
   const worker = assembleWorker({
     ...{ identity, client, hooks, logger, clock, reporter },
     description: {
@@ -112,12 +119,26 @@ async function build(ground: Ground): Promise<Worker> {
       return startListener({
         ...{ driver, clock, schema: schema.name },
         announced: (notification) => engine.source.pulse(notification),
-        up: () => engine.source.distrust(),
-        down: (error) => reporter.failure(identity.current, "listen for new jobs, and polls for them", error),
+        schedulesChanged: () => cron?.schedulesChanged(),
+        up() {
+          engine.source.distrust();
+          cron?.listening(true);
+        },
+        down(error) {
+          cron?.listening(false);
+          reporter.failure(identity.current, "listen for new jobs, and polls for them", error);
+        },
       });
     },
     startChores() {
-      const ends = [stored.startWarning(), identity.start()];
+      const started = new CronRunner({
+        ...{ clock, hooks, logger, entries: recurring, tasks: tasks.identifiers },
+        workerId: () => identity.current,
+        store: createCronStore(driver, schema),
+        failed: (activity, error) => reporter.failure(identity.current, activity, error),
+      });
+      cron = started;
+      const ends = [stored.startWarning(), identity.start(), () => started.stop()];
       return async () => {
         await Promise.all(ends.map((end) => end()));
       };

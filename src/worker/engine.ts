@@ -51,6 +51,9 @@ export interface EngineParts {
 /** So many outcomes may wait to be written before slots are refused new work. */
 const MAX_UNWRITTEN = 10_000;
 
+/** What ended is written down although handlers may have been given no time at all. */
+const LEAST_FLUSH_MS = 1_000;
+
 /** How many named queues a fetch looks for: some slots will want a second one before the next fetch is there. */
 const QUEUES_PER_SLOT = 2;
 
@@ -91,10 +94,10 @@ export class Engine {
       take: () => this.#take(),
       started: (job) => reporter.started(job),
       ended: (job, outcome, end) => {
-        this.#pace.note(end.durationMs);
+        if (outcome.kind !== "returned") this.#pace.note(end.durationMs);
         this.releaser.add({ job, outcome, ...end });
       },
-      settledLate: (job) => void this.releaser.endChain(job),
+      settledLate: (job) => this.releaser.endChain(job),
       idle: () => this.#rested?.(),
     });
     this.releaser = new Releaser({
@@ -105,11 +108,14 @@ export class Engine {
         released: (ending, runAt) => {
           identity.ended(ending.job.lockedBy);
           reporter.released(ending, runAt);
-          if (this.#isHeldBack) this.#goOn();
+          const { job, outcome } = ending;
+          if (outcome.kind !== "completed" && job.queueId !== null) this.claimer.wentBack(job.queueId);
+          this.#goOn();
         },
         refused: (ending) => {
           identity.ended(ending.job.lockedBy);
           reporter.refused(ending);
+          this.#goOn();
         },
         freed: (queueIds) => this.source.pulse({ queueIds }),
         failed: (error) => reporter.failure(identity.current, "release jobs", error),
@@ -149,19 +155,26 @@ export class Engine {
     const { gracePeriodMs, abortPeriodMs } = this.#parts;
     // The rest of a chain at work; its queue stays locked until the job that runs has ended.
     this.#giveBack(this.slots.pause(), false);
-    for (const chain of await this.source.stop()) this.#giveBack(chain.cut(), true);
+    // Not waited for yet: handlers are told in time although the database does not answer a claim under way.
+    const sourceStopped = this.#stopSource();
     await this.#idleWithin(gracePeriodMs);
     this.slots.abort(new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "The worker is shutting down."));
     await this.#idleWithin(abortPeriodMs);
     const abandoned = this.slots.abandon();
-    const unwritten = await this.#flushWithin(gracePeriodMs);
+    await sourceStopped;
+    const unwritten = await this.#flushWithin(Math.max(gracePeriodMs, LEAST_FLUSH_MS));
     // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
     if (this.slots.leftBehind === 0) this.#parts.closed.removeEventListener("abort", this.#giveUp);
     return { abandoned, unwritten };
   }
 
-  /** After this turn, when what was written no longer counts. */
+  async #stopSource(): Promise<void> {
+    for (const chain of await this.source.stop()) this.#giveBack(chain.cut(), true);
+  }
+
+  /** Takes up work again if it was held back: after this turn, when what was written no longer counts. */
   #goOn(): void {
+    if (!this.#isHeldBack) return;
     this.#isHeldBack = false;
     process.nextTick(() => this.slots.fill());
   }

@@ -1,5 +1,6 @@
 import { JOBS_CHANNEL, readNotification, type Notification } from "../job/claim/notification.ts";
 import type { Driver, Listening } from "../postgres/driver.ts";
+import { SCHEDULES_CHANNEL } from "../postgres/queries/schedules.ts";
 import { startLoop, type Loop } from "../runtime/loop.ts";
 import type { Clock } from "../runtime/clock.ts";
 
@@ -10,6 +11,8 @@ export interface ListenerOptions {
   readonly schema: string;
   /** Jobs of this schema were announced. */
   announced(notification: Notification): void;
+  /** Stored schedules of this schema were changed. */
+  schedulesChanged?(): void;
   /** It listens, or listens again: what was announced before may have been missed. */
   up(): void;
   /** The session was lost, or could not be opened at first. */
@@ -26,7 +29,8 @@ export interface Listener {
  * closed. Without it jobs are found by polling.
  */
 export function startListener(options: ListenerOptions): Listener {
-  const { driver, clock, schema, announced, up, down } = options;
+  const { driver, clock, schema, announced, schedulesChanged, up, down } = options;
+  const channels = schedulesChanged ? [JOBS_CHANNEL, SCHEDULES_CHANNEL] : [JOBS_CHANNEL];
   let listening: Listening | undefined;
 
   // The driver reconnects by itself, but the first connection is up to us.
@@ -34,8 +38,12 @@ export function startListener(options: ListenerOptions): Listener {
     name: "listen",
     clock,
     async round() {
-      listening ??= await driver.listen([JOBS_CHANNEL], {
-        notified(_channel, payload) {
+      listening ??= await driver.listen(channels, {
+        notified(channel, payload) {
+          if (channel === SCHEDULES_CHANNEL) {
+            if (payload === schema) schedulesChanged?.();
+            return;
+          }
           const notification = readNotification(payload, schema);
           if (notification) announced(notification);
         },

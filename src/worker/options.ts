@@ -1,5 +1,7 @@
 import { availableParallelism } from "node:os";
 import { CONNECTION_OPTIONS, type ConnectionOptions } from "../client/connection.ts";
+import { type CronEntry, type CronOptions, readCronEntry } from "../cron/cron.ts";
+import { parseCrontab } from "../cron/crontab.ts";
 import type { EventName } from "../hooks/events.ts";
 import type { HookHandler } from "../hooks/hooks.ts";
 import type { Plugin } from "../hooks/plugin.ts";
@@ -50,6 +52,10 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly useNotificationDelivery?: boolean;
   /** Listens here instead, when `connectionString` leads through a transaction pooler. */
   readonly listenConnectionString?: string;
+  /** Jobs that recur, one a line, as `docs/reference/crontab.md` describes. */
+  readonly crontab?: string;
+  /** Jobs that recur, made by `cron()` or `parseCrontab()`; they come on top of `crontab`. */
+  readonly crons?: readonly (CronEntry | CronOptions)[];
   /** Given to every handler as `context.state`. */
   readonly state?: State;
   /** Observers by the name of their event. */
@@ -73,6 +79,8 @@ const SHAPE = {
   failJobBatchDelay: duration({ default: 0 }),
   useNotificationDelivery: boolean({ default: true }),
   listenConnectionString: string(),
+  crontab: custom((given) => parseCrontab(given as string)),
+  crons: list(required(custom((given, place) => readCronEntry(place, given)))),
   state: custom((given) => given),
   hooks: object<NonNullable<WorkerOptions["hooks"]>>(),
   plugins: list(required(object<Plugin>(["register"]))),

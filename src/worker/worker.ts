@@ -28,6 +28,21 @@ export interface RunOnceResult extends Tally {
   readonly ended: "drained" | "deadline" | "maxJobs" | "stopped";
 }
 
+/** How a worker is doing at this moment. */
+export interface WorkerMetrics {
+  /** Slots at work. */
+  readonly running: number;
+  /** Attempts that have ended and are not written to the database yet. */
+  readonly unwritten: number;
+  /**
+   * How long ago the worker last looked at jobs from the very first one. A job
+   * that is due and that nobody announced waits no longer than this grows:
+   * `pollInterval`, or twenty times what such a look takes. `null` while it
+   * does not run.
+   */
+  readonly headScanAgeMs: number | null;
+}
+
 /** Runs jobs. Made by `createWorker`. */
 export interface Worker extends AsyncDisposable {
   /** What its jobs are locked under. Another one after a claim whose answer was lost. */
@@ -53,6 +68,8 @@ export interface Worker extends AsyncDisposable {
    * May be called at any time, and more than once. `reason` is for the log.
    */
   stop(reason?: string): Promise<void>;
+  /** Figures for a dashboard, at no cost. */
+  metrics(): WorkerMetrics;
 }
 
 /** What a worker is built of. */
@@ -89,6 +106,7 @@ class HowdahWorker implements Worker {
   readonly #stopping = new AbortController();
   #reason: ShutdownReason = "stopped";
   #running: Promise<unknown> | undefined;
+  #engine: Engine | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(parts: WorkerParts) {
@@ -129,6 +147,13 @@ class HowdahWorker implements Worker {
     await this.#close();
   }
 
+  metrics(): WorkerMetrics {
+    const engine = this.#engine;
+    if (!engine) return { running: 0, unwritten: 0, headScanAgeMs: null };
+    const { slots, releaser, claimer } = engine;
+    return { running: slots.busy, unwritten: releaser.size, headScanAgeMs: claimer.headScanAgeMs };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
@@ -148,13 +173,19 @@ class HowdahWorker implements Worker {
       return await running;
     } finally {
       this.#running = undefined;
+      this.#engine = undefined;
     }
+  }
+
+  #createEngine(run: { readonly once: boolean; readonly maxJobs: number }): Engine {
+    this.#engine = this.#parts.createEngine(run);
+    return this.#engine;
   }
 
   async #runUntilStopped(): Promise<void> {
     const { hooks, logger, description } = this.#parts;
     const stopWatching = this.#watchSignals();
-    const engine = this.#parts.createEngine({ once: false, maxJobs: Number.POSITIVE_INFINITY });
+    const engine = this.#createEngine({ once: false, maxJobs: Number.POSITIVE_INFINITY });
     const listener = this.#parts.startListener(engine);
     const endChores = this.#parts.startChores();
     logger.info("Worker started", description);
@@ -173,7 +204,7 @@ class HowdahWorker implements Worker {
     const { hooks, clock, reporter } = this.#parts;
     const before = reporter.tally;
     const stopWatching = this.#watchSignals();
-    const engine = this.#parts.createEngine({ once: true, maxJobs });
+    const engine = this.#createEngine({ once: true, maxJobs });
     const late = new AbortController();
     const timer = deadlineMs === undefined ? undefined : clock.setTimer(deadlineMs, () => late.abort());
     hooks.emit("workerStart", { workerId: this.id });

@@ -56,8 +56,8 @@ export function createFakeClaims(): FakeClaims {
       taken.push(job);
     }
     for (const queueId of lengths.keys()) lockedQueues.add(queueId);
-    stored = stored.filter((job) => !taken.includes(job));
     for (const job of taken) claimed.set(job.id, job);
+    stored = stored.filter(({ id }) => !claimed.has(id));
     return taken;
   }
 

@@ -13,7 +13,10 @@ export async function createTestWorker<State>(database: TestDatabase, options: W
   const { shutdown, driver, pool, ...rest } = options;
   const own = driver || pool ? {} : { connectionString: database.connectionString };
   return createWorker<State>({
-    ...{ schema: database.schema.name, logger: silentLogger, migrate: false, ...own },
+    schema: database.schema.name,
+    logger: silentLogger,
+    migrate: false,
+    ...own,
     ...(driver ? { driver } : {}),
     ...(pool ? { pool } : {}),
     ...rest,
@@ -85,6 +88,9 @@ export function createRecordingLogger(): RecordingLogger {
   return {
     entries,
     messages: (level) => entries.filter((entry) => entry.level === level).map(({ message }) => message),
-    ...{ error: at("error"), warning: at("warning"), info: at("info"), debug: at("debug") },
+    error: at("error"),
+    warning: at("warning"),
+    info: at("info"),
+    debug: at("debug"),
   };
 }

@@ -58,8 +58,9 @@ const thrown: [string, unknown, RegExp][] = [
 ];
 
 /** Runs the bad job between good ones, all of one queue, and returns its row. */
-async function runBeside(run: () => unknown) {
-  const bad = defineTask({ identifier: "bad", run: run as () => void });
+async function runBeside(handler: () => unknown) {
+  // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- the compiler wants it
+  const bad = defineTask({ identifier: "bad", run: handler as () => void });
   const logger = createRecordingLogger();
   await using worker = await createTestWorker(database, { tasks: [bad, good], logger, concurrency: 2 });
   const completed = record(worker.hooks, "jobComplete");
@@ -86,7 +87,6 @@ describe("a handler that throws", () => {
 
 describe("a handler that rejects", () => {
   it.each(thrown)("with %s fails its job and nothing else", async (_what, error, message) => {
-    // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- that is what handlers do
     const lastError = await runBeside(() => Promise.reject(error));
     expect(lastError).toMatch(message);
   });
@@ -117,6 +117,7 @@ describe("a handler that returns", () => {
     ["a value", { whatever: 1 }],
     ["an error", new Error("returned, not thrown")],
     ["a revoked proxy in a list", [revoked()]],
+    // oxlint-disable-next-line unicorn/no-thenable -- that is what handlers return
     ["a thenable", { then: (resolve: () => void) => resolve() }],
   ];
   it.each(values)("%s has completed its job", async (_what, value) => {

@@ -49,7 +49,8 @@ describe("when all sessions are ended in the middle of a drain", () => {
 
     await completed.reach(JOB_COUNT / 4);
     await endAllSessions();
-    await until(async () => (await jobsLeft()) === 0, { message: "the last job to be done", deadlineMs: 20_000 });
+    // Once in a while a claim loses its answer; what it has locked is found again after a minute.
+    await until(async () => (await jobsLeft()) === 0, { message: "the last job to be done", deadlineMs: 80_000 });
     expect(ended).toBe(false);
     await worker.stop();
     await running;
@@ -62,5 +63,5 @@ describe("when all sessions are ended in the middle of a drain", () => {
     expect(logger.messages("error")).toHaveLength(errors.events.length);
     const locks = await database.sql("select from howdah._private_job_queues where locked_at is not null");
     expect(locks).toHaveLength(0);
-  });
+  }, 90_000);
 });

@@ -37,7 +37,7 @@ describe("a pool of the application", () => {
 
   it("may have types of its own: jobs come out the same", async () => {
     const types = { getTypeParser: () => () => "parsed by the application" };
-    const pool = new pg.Pool({ connectionString: database.connectionString, types: types as never });
+    const pool = new pg.Pool({ connectionString: database.connectionString, types });
     const payloads: unknown[] = [];
     const reader = defineTask({ identifier: "reader", run: (payload: unknown) => void payloads.push(payload) });
     await using worker = await createTestWorker(database, { tasks: [reader], pool });
@@ -75,7 +75,9 @@ describe("listenConnectionString", () => {
     const elsewhere = new URL(database.connectionString);
     elsewhere.searchParams.set("application_name", "listener");
     const worker = await createTestWorker(database, {
-      ...{ tasks: [task], pollInterval: "1h", listenConnectionString: elsewhere.href },
+      tasks: [task],
+      pollInterval: "1h",
+      listenConnectionString: elsewhere.href,
     });
     const completed = record(worker.hooks, "jobComplete");
     const running = worker.run();

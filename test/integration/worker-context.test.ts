@@ -46,7 +46,7 @@ describe("the job of the context", () => {
     await inHandler(async ({ job, client, workerId }) => {
       const stored = await client.getJob(job.id);
       for (const name of Object.keys(stored ?? {}) as (keyof typeof job)[]) {
-        expect(job[name], name).toEqual(stored?.[name]);
+        expect([name, job[name]]).toEqual([name, stored?.[name]]);
         checks += 1;
       }
       expect(job).toMatchObject({ attempts: 1, state: "running", lockedBy: workerId, payload: { secret: 1 } });

@@ -60,7 +60,9 @@ describe("jobs with a forbidden flag", () => {
   it("are run as soon as the function allows it, without being announced again", async () => {
     let flags = ["busy"];
     await using worker = await createTestWorker(database, {
-      ...{ tasks: [task], forbiddenFlags: () => flags, pollInterval: "50ms" },
+      tasks: [task],
+      forbiddenFlags: () => flags,
+      pollInterval: "50ms",
     });
     const completed = record(worker.hooks, "jobComplete");
     await worker.client.addJob(task, "held", { flags: ["busy"] });
@@ -80,7 +82,9 @@ describe("a function that fails", () => {
     let broken = true;
     const logger = createRecordingLogger();
     await using worker = await createTestWorker(database, {
-      ...{ tasks: [task], logger, pollInterval: "20ms" },
+      tasks: [task],
+      logger,
+      pollInterval: "20ms",
       forbiddenFlags: () => {
         if (broken) throw new Error("flag service down");
         return [];

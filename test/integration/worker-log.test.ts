@@ -108,4 +108,21 @@ describe("the log", () => {
     expect(written.join("")).not.toContain("4111");
     expect(written.join("")).not.toContain(`:${new URL(database.connectionString).password}@`);
   });
+
+  it("may fail: a logger that throws changes nothing", async () => {
+    const broken = (): never => {
+      throw new Error("disk full");
+    };
+    const logger = { error: broken, warning: broken, info: broken, debug: broken };
+    const worker = await createTestWorker(database, { tasks, logger, concurrency: 1, pollInterval: "1h" });
+    const failed = record(worker.hooks, "jobFail");
+    const completed = record(worker.hooks, "jobComplete");
+    for (const task of [fails, works, fails, works]) await worker.client.addJob(task, {}, { queueName: "q" });
+    const running = worker.run();
+    await completed.reach(2);
+    await failed.reach(2);
+    await worker.stop();
+    await running;
+    expect(await database.sql("select from howdah.jobs where attempts = 1 and locked_at is null")).toHaveLength(2);
+  });
 });

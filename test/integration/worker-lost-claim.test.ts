@@ -46,7 +46,9 @@ describe.each([{}, { queueName: "q" }])("a worker whose job (%j) was unlocked an
   it.each(ends)("has its %s refused and reported; the other's counts", async (_kind, end) => {
     const { task, open } = createCalls(end);
     const logger = createRecordingLogger();
-    const first = await createTestWorker(database, { tasks: [task], logger });
+    // With its only slot taken it does not claim the job again itself.
+    const options = { tasks: [task], logger, concurrency: 1, shutdown: { gracePeriod: "1h" } } as const;
+    const first = await createTestWorker(database, options);
     const refused = record(first.hooks, "jobReleaseRefused");
     const outcomes = (["jobComplete", "jobFail"] as const).map((name) => record(first.hooks, name));
     await using second = await createTestWorker(database, { tasks: [task], pollInterval: "20ms" });
@@ -57,9 +59,8 @@ describe.each([{}, { queueName: "q" }])("a worker whose job (%j) was unlocked an
 
     const firstRun = first.run();
     await firstStarted.reach();
-    await second.client.forceUnlockWorkers([first.id]);
-    // The first one would claim it again as well; what counts is that the second has it.
     void first.stop();
+    await second.client.forceUnlockWorkers([first.id]);
     const secondRun = second.run();
     await secondStarted.reach();
 

@@ -108,13 +108,16 @@ describe("a worker that listens", () => {
     await ended.reach();
     gate.open();
     await running;
+    expect(ended.events).toHaveLength(1);
   });
 });
 
 describe("useNotificationDelivery: false", () => {
   it("opens no listener and finds jobs by polling", async () => {
     await using worker = await createTestWorker(database, {
-      ...{ tasks: [task], pollInterval: "50ms", useNotificationDelivery: false },
+      tasks: [task],
+      pollInterval: "50ms",
+      useNotificationDelivery: false,
     });
     const completed = record(worker.hooks, "jobComplete");
     const running = worker.run();

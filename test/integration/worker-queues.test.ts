@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { defineTask } from "../../src/job/task.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { databaseTime } from "../harness/database-time.ts";
 import { until } from "../harness/until.ts";
 import { createGate, createTestWorker, type Gate } from "../harness/worker.ts";
 
@@ -109,14 +110,14 @@ describe("one queue", () => {
     await using worker = await createTestWorker(database, { tasks: [held.task], concurrency: 2 });
     await worker.client.addJob(held.task, "first", { queueName: "exports" });
     await worker.client.addJob(held.task, "second", { queueName: "exports" });
-    const before = await databaseTime();
+    const before = await databaseTime(database);
     const run = worker.runOnce();
 
     await until(() => held.running.has("first"));
     const [queue] = await worker.client.listQueues();
     expect(queue).toMatchObject({ name: "exports", jobCount: 2, lockedBy: worker.id });
     expect(queue?.lockedAt?.getTime()).toBeGreaterThanOrEqual(before);
-    expect(queue?.lockedAt?.getTime()).toBeLessThanOrEqual(await databaseTime());
+    expect(queue?.lockedAt?.getTime()).toBeLessThanOrEqual(await databaseTime(database));
     const [job] = await database.sql("select attempts, locked_by from howdah.jobs where locked_at is not null");
     expect(job).toEqual({ attempts: 1, locked_by: worker.id });
 
@@ -181,8 +182,3 @@ describe("concurrency", () => {
     );
   });
 });
-
-async function databaseTime(): Promise<number> {
-  const [row] = await database.sql("select clock_timestamp() as now");
-  return (row?.["now"] as Date).getTime();
-}

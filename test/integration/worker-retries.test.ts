@@ -5,6 +5,7 @@ import type { RetryPolicy } from "../../src/job/retry.ts";
 import { defineTask, type HandlerResult } from "../../src/job/task.ts";
 import { unrecoverable } from "../../src/job/unrecoverable.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { databaseTime } from "../harness/database-time.ts";
 import { createRecordingLogger, createTestWorker, record } from "../harness/worker.ts";
 
 let database: TestDatabase;
@@ -34,10 +35,17 @@ async function attempt({ run, retry, spec }: Attempt) {
   await using worker = await createTestWorker(database, { tasks: [task], logger });
   const failed = record(worker.hooks, "jobFail").events;
   const failedForGood = record(worker.hooks, "jobPermanentlyFail").events;
-  const before = await databaseTime();
+  const before = await databaseTime(database);
   await worker.client.addJob(task, { n: 1 }, spec);
   const result = await worker.runOnce();
-  return { result, row: await onlyRow(), ran: { before, after: await databaseTime() }, failed, failedForGood, logger };
+  return {
+    result,
+    row: await onlyRow(),
+    ran: { before, after: await databaseTime(database) },
+    failed,
+    failedForGood,
+    logger,
+  };
 }
 
 async function onlyRow() {
@@ -95,6 +103,7 @@ describe("a job that fails", () => {
 
   it("is due by the policy of its task", async () => {
     const { row, ran } = await attempt({ run: fail, retry: { type: "fixed", delay: "1h" } });
+    expect(row).toMatchObject({ attempts: 1, last_error: "TEST_ERROR" });
     expectDue(row, 3_600_000, ran);
   });
 
@@ -135,7 +144,11 @@ describe("the last attempt", () => {
     expect(failed.events.map(({ job }) => job.attempts)).toEqual([1, 2]);
     expect(failedForGood.events.map(({ job }) => job.attempts)).toEqual([3]);
     expect(await worker.client.getJob(id)).toMatchObject({
-      ...{ state: "failed", attempts: 3, maxAttempts: 3, lastError: "TEST_ERROR", lockedAt: null },
+      state: "failed",
+      attempts: 3,
+      maxAttempts: 3,
+      lastError: "TEST_ERROR",
+      lockedAt: null,
     });
     expect(await worker.runOnce()).toMatchObject({ failed: 0 });
     expect(await worker.client.listQueues()).toMatchObject([{ jobCount: 1, readyCount: 0, lockedAt: null }]);
@@ -190,8 +203,3 @@ describe("cancel", () => {
     expect(failedForGood).toMatchObject([{ error: "the user has left" }]);
   });
 });
-
-async function databaseTime(): Promise<number> {
-  const [row] = await database.sql("select clock_timestamp() as now");
-  return (row?.["now"] as Date).getTime();
-}

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { defineTask } from "../../src/job/task.ts";
+import { createManualClock } from "../../src/testing/manual-clock.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
 import { createGate, createTestWorker, record } from "../harness/worker.ts";
 
@@ -75,11 +76,13 @@ describe("runOnce", () => {
         await gate.opened;
       },
     });
-    await using worker = await createTestWorker(database, { tasks: [slow], concurrency: 1 });
+    const clock = createManualClock();
+    await using worker = await createTestWorker(database, { tasks: [slow], concurrency: 1, clock, pollInterval: "1h" });
+    const started = record(worker.hooks, "jobStart");
     await worker.client.addJobs([{ task: slow }, { task: slow }]);
-    const running = worker.runOnce({ deadline: "50ms" });
-    // Told apart by the hook: the worker has begun to shut down when it gives up waiting.
-    await database.sql("select pg_sleep(0.2)");
+    const running = worker.runOnce({ deadline: "1m" });
+    await started.reach();
+    await clock.advance(60_000);
     gate.open();
     expect(await running).toEqual({ ...none, completed: 1, ended: "deadline" });
     expect(calls).toBe(1);

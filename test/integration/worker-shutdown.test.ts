@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { isHowdahError } from "../../src/errors.ts";
 import { defineTask } from "../../src/job/task.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { databaseTime } from "../harness/database-time.ts";
 import { until } from "../harness/until.ts";
 import { aborted, createGate, createRecordingLogger, createTestWorker, record } from "../harness/worker.ts";
 
@@ -29,11 +30,6 @@ async function onlyRow() {
   );
   expect(rows).toHaveLength(1);
   return rows[0] ?? {};
-}
-
-async function databaseTime(): Promise<number> {
-  const [row] = await database.sql("select clock_timestamp() as now");
-  return (row?.["now"] as Date).getTime();
 }
 
 describe("in the grace period", () => {
@@ -85,7 +81,7 @@ describe("after the grace period", () => {
     await worker.client.addJob(task, {}, { queueName: "q", maxAttempts: 1 });
     const running = worker.run();
     await started.reach();
-    const before = await databaseTime();
+    const before = await databaseTime(database);
     await worker.stop();
     await running;
 

@@ -45,7 +45,9 @@ describe("a handler that stops when its signal is aborted", () => {
 
     expect(isHowdahError(reasons[0], "HOWDAH_ABORTED_TIMEOUT")).toBe(true);
     expect(await worker.client.getJob(id)).toMatchObject({
-      ...{ state: "scheduled", attempts: 1, lockedAt: null },
+      state: "scheduled",
+      attempts: 1,
+      lockedAt: null,
       lastError: `Job ${id} of task obeys ran longer than its timeout of 50 ms.`,
     });
     expect(await queueLocks()).toEqual([null]);

@@ -49,13 +49,20 @@ export const demoCommand: CliCommand = {
     const manifest = await readManifest(file ?? `${folder}.sha256`);
     const quiet = globals.json === true;
     if (!quiet) printTitle(screen, directory);
+    const progress = createProgress(process.stderr, systemClock);
     const stop = new AbortController();
-    const ignoreSignals = onOsSignal(() => stop.abort());
+    const ignoreSignals = onOsSignal(() => {
+      progress.stop();
+      screen.note("Stopping; once more to end at once.");
+      stop.abort();
+    });
     screen.onClosed(() => stop.abort());
     await using database = await openDatabase({ globals, folder, fresh, tell: quiet ? undefined : screen });
-    const progress = createProgress(process.stderr, systemClock);
     const result = await runDemo({
-      ...{ directory, manifest, fresh, concurrency },
+      directory,
+      manifest,
+      fresh,
+      concurrency,
       connectionString: database.connectionString,
       isDatabaseOwn: database.isOwn,
       schema: globals.schema ?? SCHEMA,
@@ -169,11 +176,23 @@ function toJson(result: DemoResult) {
   const { directory, manifest, found, added, leftOut, completed, remaining, interrupted, vanished, problems } = result;
   const { files, bytes, queues, runSeconds, highestConcurrency, highestQueueConcurrency } = result;
   return {
-    ...{ directory, manifest: manifest ?? null, interrupted },
-    ...{ found, leftOut, added, completed, remaining, vanished, problems },
-    ...{ files, bytes, queues, seconds: runSeconds },
+    directory,
+    manifest: manifest ?? null,
+    interrupted,
+    found,
+    leftOut,
+    added,
+    completed,
+    remaining,
+    vanished,
+    problems,
+    files,
+    bytes,
+    queues,
+    seconds: runSeconds,
     jobsPerSecond: runSeconds > 0 ? completed / runSeconds : 0,
-    ...{ highestConcurrency, highestQueueConcurrency },
+    highestConcurrency,
+    highestQueueConcurrency,
   };
 }
 

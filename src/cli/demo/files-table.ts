@@ -1,9 +1,15 @@
 import { createHash } from "node:crypto";
 import type { Driver, Executor } from "../../index.ts";
-import type { FileToHash } from "./fingerprint-task.ts";
 import type { HashedFile } from "./hash-file.ts";
 import { packageQueue } from "./package-queue.ts";
 import type { FoundFile } from "./walk-files.ts";
+
+/** One file: also the payload of its job. */
+export interface FileToHash {
+  readonly directory: string;
+  /** Below the directory. */
+  readonly path: string;
+}
 
 /** A hash and when it was made, in milliseconds since 1970. */
 export interface TimedHash extends HashedFile {
@@ -98,10 +104,7 @@ export class FilesTable {
         update ${this.#name}
         set sha256 = $2, bytes = $3, stamp = $4, started_at = to_timestamp($5), ended_at = to_timestamp($6), problem = null
         where id = $1`,
-      values: [
-        ...[fileId(file), sha256, String(bytes), stamp],
-        ...[String(startedAtMs / 1000), String(endedAtMs / 1000)],
-      ],
+      values: [fileId(file), sha256, String(bytes), stamp, String(startedAtMs / 1e3), String(endedAtMs / 1e3)],
     });
   }
 

@@ -1,15 +1,8 @@
 import { join } from "node:path";
 import { cancel, defineTask, type JobContext } from "../../index.ts";
-import type { FilesTable } from "./files-table.ts";
+import type { FilesTable, FileToHash } from "./files-table.ts";
 import { hashFile } from "./hash-file.ts";
 import { isGone } from "./walk-files.ts";
-
-/** The payload of a job: one file. */
-export interface FileToHash {
-  readonly directory: string;
-  /** Below the directory. */
-  readonly path: string;
-}
 
 /**
  * The only task of the demo: hashes one file and writes what came out into the

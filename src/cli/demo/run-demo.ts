@@ -1,7 +1,7 @@
 import { type Client, type Clock, createWorker, type Driver, type Logger, type Worker } from "../../index.ts";
 import { pgDriver } from "../../postgres/drivers/pg.ts";
-import { FilesTable, type FilesSummary } from "./files-table.ts";
-import { fingerprintFile, type FileToHash } from "./fingerprint-task.ts";
+import { FilesTable, type FilesSummary, type FileToHash } from "./files-table.ts";
+import { fingerprintFile } from "./fingerprint-task.ts";
 import { packageQueue } from "./package-queue.ts";
 import { noneLeftOut, walkFiles, type FoundFile, type LeftOut } from "./walk-files.ts";
 import { writeManifest } from "./write-manifest.ts";
@@ -86,12 +86,20 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const files = new FilesTable(driver, { schema, directory });
     // Also brings the schema up to date.
     await using worker = await createWorker({
-      ...{ driver, schema, concurrency, logger, clock },
+      driver,
+      schema,
+      concurrency,
+      logger,
+      clock,
       tasks: [fingerprintFile],
       state: files,
-      // Many small jobs of few queues: hold some, so that a queue's jobs follow each other without a claim in between.
+      // Many small jobs of a few queues: hold some, so that those of one queue need no claim in between.
       localQueue: { size: 500 },
-      shutdown: { signal, osSignals: false, interruptedJobRetryDelay: 0 },
+      shutdown: {
+        signal,
+        osSignals: false,
+        interruptedJobRetryDelay: 0,
+      },
     });
     await prepare(files, worker.client, options);
     const walked = await addJobs({ driver, files, client: worker.client }, options);
@@ -101,8 +109,13 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const gaps = signal.aborted ? NO_GAPS : await finish(files, options);
     const summary = await files.summarize();
     return {
-      ...{ directory, ...walked, ...ran, ...summary, ...gaps },
-      ...{ remaining: signal.aborted ? remaining : 0, interrupted: signal.aborted },
+      directory,
+      ...walked,
+      ...ran,
+      ...summary,
+      ...gaps,
+      remaining: signal.aborted ? remaining : 0,
+      interrupted: signal.aborted,
       manifest: signal.aborted ? undefined : options.manifest,
     };
   } finally {

@@ -65,9 +65,10 @@ interface Entry {
 }
 
 async function* readFolder(folder: string, { directory, own, leftOut }: WalkOptions): AsyncGenerator<Entry> {
-  const parent = folder === "" ? directory : `${directory}/${folder}`;
+  const root = directory === "/" ? "" : directory;
+  const parent = folder === "" ? root : `${root}/${folder}`;
   // Bytes, because a name that is no UTF-8 would come back as one that no file has. The types know of texts only.
-  const entries = opendir(parent, { encoding: "buffer" as BufferEncoding });
+  const entries = opendir(parent || "/", { encoding: "buffer" as BufferEncoding });
   try {
     for await (const entry of await entries) {
       const bytes = entry.name as unknown as Buffer;

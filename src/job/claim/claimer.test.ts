@@ -147,7 +147,7 @@ describe("Claimer", () => {
     await clock.advance(1);
     claimer.announce({ queueIds: [4] });
     await claimer.claim(LOOK);
-    expect(requests[1]).toMatchObject({ queueIds: [4], levels: [{ priority: 0 }] });
+    expect(requests[1]).toMatchObject({ queues: [{ id: 4 }], levels: [{ priority: 0 }] });
   });
 
   it("sees again what a failed claim was to see, its queues included", async () => {
@@ -193,7 +193,7 @@ describe("Claimer", () => {
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
-    expect(requests.map(({ queueIds }) => queueIds)).toEqual([[4, 6], [6], []]);
+    expect(requests.map(({ queues }) => queues.map(({ id }) => id))).toEqual([[4, 6], [6], []]);
     expect(claimer.hasCandidates).toBe(false);
   });
 
@@ -202,8 +202,8 @@ describe("Claimer", () => {
     claimer.announce({ queueIds: Array.from({ length: 30 }, (_, index) => index + 1) });
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
-    expect(requests.flatMap(({ queueIds }) => queueIds)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
-    expect(requests[0]?.queueIds).toHaveLength(20);
+    expect(requests.flatMap(({ queues }) => queues.map(({ id }) => id))).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
+    expect(requests[0]?.queues).toHaveLength(20);
   });
 
   it("looks through all queues at first, rests, and looks again when announcements may have been missed", async () => {

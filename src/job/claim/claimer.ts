@@ -1,10 +1,11 @@
 import { START, type Position } from "../../postgres/position.ts";
-import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+import type { CandidateQueue, Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
 import { isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
 import { Floors } from "./floors.ts";
+import { QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 
 /** How much a claim shall bring. */
@@ -71,6 +72,7 @@ export class Claimer {
   readonly #options: ClaimerOptions;
   readonly #floors = new Floors();
   readonly #queueIds = new Set<number>();
+  readonly #queueFloors: QueueFloors;
   readonly #window: QueueWindow;
   #forbiddenFlags: readonly string[] = [];
   #headScanDueAt = 0;
@@ -83,6 +85,7 @@ export class Claimer {
     this.#options = options;
     if (typeof options.forbiddenFlags !== "function") this.#forbiddenFlags = options.forbiddenFlags;
     this.#window = new QueueWindow(options.pollIntervalMs);
+    this.#queueFloors = new QueueFloors(options.pollIntervalMs);
     this.#headScannedAt = options.clock.monotonic();
   }
 
@@ -107,12 +110,21 @@ export class Claimer {
     if (at !== undefined) this.#floors.rewind(at);
     // The jobs may lie behind the floors, and nobody said how far.
     else if (count !== undefined) this.#headScanDueAt = Math.min(this.#headScanDueAt, this.#headScanAllowedAt);
-    for (const queueId of queueIds) this.#queueIds.add(queueId);
+    for (const queueId of queueIds) {
+      this.#queueIds.add(queueId);
+      if (count !== undefined) this.#queueFloors.forget(queueId);
+    }
+  }
+
+  /** A job has gone back into this queue, perhaps before others that have been seen. */
+  wentBack(queueId: number): void {
+    this.#queueFloors.forget(queueId);
   }
 
   /** Other tasks than before are claimed now: nothing that was seen counts any more. */
   forget(): void {
     this.#floors.forget();
+    this.#queueFloors.clear();
     this.distrust();
   }
 
@@ -145,11 +157,13 @@ export class Claimer {
       this.#settle(request, answer, jobs);
       if (isHeadScan) this.#headScanned(startedAt);
       else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority))) this.#headScanWentOn(startedAt);
-      return { chains: toChains(jobs), more: answer.more };
+      const chains = toChains(jobs);
+      this.#rememberQueues(chains, request, startedAt);
+      return { chains, more: answer.more };
     } catch (error) {
       this.#floors.fail(ticket);
       if (isUnknownOutcome(error)) this.#options.uncertain(request.workerId);
-      for (const queueId of request.queueIds) this.#queueIds.add(queueId);
+      for (const { id } of request.queues) this.#queueIds.add(id);
       throw error;
     }
   }
@@ -172,7 +186,7 @@ export class Claimer {
       taskIds: [...taskIdentifiers().keys()],
       forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
       levels: priorities.map((priority) => ({ priority, floor: this.#floors.get(priority) ?? START })),
-      queueIds: this.#takeCandidates(2 * mostQueues + SPARE_CANDIDATES),
+      queues: this.#takeCandidates(2 * mostQueues + SPARE_CANDIDATES),
       due: this.#floors.get(DUE) ?? START,
       windowAfter: this.#window.next(clock.monotonic()),
       chainLength,
@@ -180,14 +194,28 @@ export class Claimer {
     };
   }
 
-  #takeCandidates(most: number): number[] {
-    const taken: number[] = [];
-    for (const queueId of this.#queueIds) {
+  #takeCandidates(most: number): CandidateQueue[] {
+    const nowMs = this.#options.clock.monotonic();
+    const taken: CandidateQueue[] = [];
+    for (const id of this.#queueIds) {
       if (taken.length === most) break;
-      taken.push(queueId);
-      this.#queueIds.delete(queueId);
+      const floor = this.#queueFloors.get(id, nowMs);
+      taken.push(floor ? { id, floor: { priority: floor.priority, floor: floor.position } } : { id });
+      this.#queueIds.delete(id);
     }
     return taken;
+  }
+
+  /** Where each chain ends is where the next look at its queue begins. */
+  #rememberQueues(chains: readonly Chain[], request: ClaimRequest, startedAt: number): void {
+    const endedAt = this.#options.clock.monotonic();
+    for (const { queueId, rest } of chains) {
+      const last = rest.at(-1);
+      if (queueId === null || !last) continue;
+      const sentWithFloor = request.queues.some(({ id, floor }) => id === queueId && floor);
+      const floor = sentWithFloor ? this.#queueFloors.get(queueId, startedAt) : undefined;
+      this.#queueFloors.took(queueId, last, { floor, endedAt, durationMs: endedAt - startedAt });
+    }
   }
 
   #settle(request: ClaimRequest, answer: ClaimAnswer, jobs: readonly ClaimedJob[]): void {

@@ -8,14 +8,18 @@ import type { PayloadSchema } from "../schema.ts";
 import type { BatchTask } from "../task.ts";
 import type { JobContext } from "./context.ts";
 
-/** Some items of a batch failed; `rest` is what the job keeps as its payload. */
+/** Some items of a batch failed; the job keeps only these as its payload. */
 export class BatchFailure extends HowdahError {
-  /** The failed items, as JSON. */
-  readonly rest: string;
+  readonly #rest: string;
 
   constructor(message: string, rest: string, cause: unknown) {
     super("HOWDAH_BATCH_ITEMS_FAILED", message, cause);
-    this.rest = rest;
+    this.#rest = rest;
+  }
+
+  /** The failed items as JSON, when `thrown` is such an error. Never throws: `instanceof` does, for a revoked proxy. */
+  static restOf(thrown: unknown): string | undefined {
+    return typeof thrown === "object" && thrown !== null && #rest in thrown ? thrown.#rest : undefined;
   }
 }
 
@@ -52,7 +56,8 @@ function itemsOf(payload: unknown): readonly unknown[] {
 }
 
 async function checkResults(stored: readonly unknown[], result: unknown): Promise<void> {
-  if (!Array.isArray(result)) return refuse(`must return nothing or one entry per item, returned ${describeValue(result)}`);
+  if (!Array.isArray(result))
+    return refuse(`must return nothing or one entry per item, returned ${describeValue(result)}`);
   const results = await Promise.allSettled(result as readonly unknown[]);
   if (results.length !== stored.length) {
     return refuse(`returned ${results.length} results for ${stored.length} payload items`);

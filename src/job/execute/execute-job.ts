@@ -55,14 +55,12 @@ function fromDirective(directive: Directive): Outcome {
 }
 
 function toFailure(error: unknown, registered: RegisteredTask, job: ClaimedJob): Outcome {
-  const failed = { kind: "failed", error, message: errorMessage(error), ...rest(error) } as const;
+  const payload = BatchFailure.restOf(error);
+  const kept = payload === undefined ? {} : { payload };
+  const failed = { kind: "failed", error, message: errorMessage(error), ...kept } as const;
   if (isUnrecoverable(error) || job.attempts >= job.maxAttempts) return { ...failed, final: true };
   const delayMs = registered.retry({ attempts: job.attempts, error, job });
   return delayMs === false ? { ...failed, final: true } : { ...failed, final: false, delayMs };
-}
-
-function rest(error: unknown): { readonly payload?: string } {
-  return error instanceof BatchFailure ? { payload: error.rest } : {};
 }
 
 function isTimedOut(execution: Execution): boolean {

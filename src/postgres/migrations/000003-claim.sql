@@ -11,7 +11,13 @@ create type :"schema"._howdah_head as (queue_id integer, priority smallint, run_
 -- may run. Goes priority by priority, so that jobs of later do not have to be
 -- stepped over. A queue with a locked job before its head is left alone: only
 -- other implementations leave one behind, and it may still be running.
-create function :"schema"._howdah_heads_v1(queue_ids integer[], tasks integer[], forbidden text[])
+--
+-- A queue with a floor (priority, microseconds and job id) is looked at from
+-- there on.
+create function :"schema"._howdah_heads_v1(
+  queue_ids integer[], tasks integer[], forbidden text[],
+  floor_levels integer[] default null, floor_ats bigint[] default null, floor_ids bigint[] default null
+)
 returns :"schema"._howdah_head[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -22,16 +28,30 @@ set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
+declare
+  -- Commits arrive out of order: a position younger than this is not final.
+  settled constant timestamptz := now() - interval '200 milliseconds';
 begin
   return (
     select array_agg(row(queues.id, head.priority, head.run_at, head.id):::"schema"._howdah_head)
-    from unnest(queue_ids) as candidate(id)
+    from (
+      select
+        given.id,
+        coalesce(given.level, -32768)::smallint as floor_level,
+        case
+          when given.us is null then '-infinity'
+          else least(:"schema"._howdah_at(given.us), settled)
+        end as floor_at,
+        case when :"schema"._howdah_at(given.us) <= settled then given.job_id else 0 end as floor_id
+      from unnest(queue_ids, floor_levels, floor_ats, floor_ids) as given(id, level, us, job_id)
+    ) as candidate
     join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null
     cross join lateral (
       with recursive level(priority) as (
         (
           select jobs.priority from :"schema"._private_jobs as jobs
           where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted
+            and jobs.priority >= candidate.floor_level
           order by jobs.priority limit 1
         )
         union all
@@ -49,6 +69,10 @@ begin
         from :"schema"._private_jobs as jobs
         where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted
           and jobs.priority = level.priority and jobs.run_at <= now()
+          and (jobs.run_at, jobs.id) > (
+            case when level.priority = candidate.floor_level then candidate.floor_at else '-infinity' end,
+            case when level.priority = candidate.floor_level then candidate.floor_id else 0 end
+          )
           and (
             jobs.locked_at is not null
             or (jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true))
@@ -123,13 +147,16 @@ $$;
 --                              the priorities it knows among jobs without a
 --                              queue, ascending, and the position up to which
 --                              it has seen each: microseconds and job id
---   queue_ids                  queues to look at first
+--   queue_ids                  queues to look at first, with, in parallel:
+--   queue_levels, queue_ats, queue_floor_ids
+--                              up to where each has been seen (priority,
+--                              microseconds, job id), or null
 --   due_at, due_id             the position up to which it has seen queued jobs
 --                              become due
 --   window_after               look through all queues from this id on when the
 --                              rest was not enough; -1: from anywhere; null: do not
---   most_queues                look no further than for so many queues, so that
---                              chains become longer instead; null: `quantity`
+--   most_queues                take no more queues than this, so that chains
+--                              become longer instead; null: `quantity`
 --
 -- Answers, told apart by `kind`:
 --   j   a claimed job
@@ -152,7 +179,8 @@ create function :"schema"._howdah_claim_v1(
   worker text, quantity integer, tasks integer[], forbidden text[],
   levels integer[], floor_ats bigint[], floor_ids bigint[],
   queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer,
-  most_queues integer default null
+  most_queues integer default null,
+  queue_levels integer[] default null, queue_ats bigint[] default null, queue_floor_ids bigint[] default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -176,6 +204,7 @@ declare
   remaining integer := quantity;
   enough constant integer := least(quantity, coalesce(most_queues, quantity));
   heads :"schema"._howdah_head[] := '{}';
+  spare :"schema"._howdah_head[] := '{}';
   taken integer := 0;
   seen integer[] := '{}';
   candidates integer[] := queue_ids;
@@ -207,8 +236,20 @@ declare
 begin
   -- 1. Candidate queues: those named, then those where jobs became due, then windows.
   if cardinality(candidates) > 0 then
-    heads := coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
+    heads := coalesce(
+      :"schema"._howdah_heads_v1(candidates, tasks, forbidden, queue_levels, queue_ats, queue_floor_ids), '{}'
+    );
     seen := candidates;
+    -- What a floor hides, such as a job of a better priority that became due, is
+    -- looked for before the queue counts as empty.
+    candidates := array(
+      select given.id from unnest(queue_ids, queue_levels) as given(id, level)
+      where given.level is not null
+        and not exists (select from unnest(heads) as head where head.queue_id = given.id)
+    );
+    if cardinality(candidates) > 0 then
+      heads := heads || coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
+    end if;
   end if;
 
   for turn in 1..5 loop
@@ -276,6 +317,8 @@ begin
 
   if cardinality(heads) > 1 then
     heads := array(select head from unnest(heads) as head order by head.priority, head.run_at, head.id);
+    spare := heads[enough + 1:];
+    heads := heads[1:enough];
   end if;
 
   -- 2. Jobs without a queue, priority by priority; heads of queues take their
@@ -470,10 +513,10 @@ begin
       'tasksGone', level_count = 0 and (
         select count(*) < cardinality(tasks) from :"schema"._private_tasks as known where known.id = any (tasks)
       ),
-      'more', taken < cardinality(heads) or lost or remaining = 0 or due_left,
+      'more', taken < cardinality(heads) or cardinality(spare) > 0 or lost or remaining = 0 or due_left,
       'dueAt', :"schema"._howdah_us(due_position)::text,
       'dueId', due_position_id::text,
-      'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:]) as loser),
+      'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser),
       'windowAfter', coalesce(window_end, window_after),
       'windowStart', window_start,
       'windowWrapped', window_wrapped,

@@ -9,6 +9,12 @@ export interface LevelFloor {
   readonly floor: Position;
 }
 
+/** A queue that is worth a look, and up to where it has been seen. */
+export interface CandidateQueue {
+  readonly id: number;
+  readonly floor?: LevelFloor | undefined;
+}
+
 /** What a claim looks for, and what its worker already knows. */
 export interface ClaimRequest {
   readonly workerId: string;
@@ -19,8 +25,8 @@ export interface ClaimRequest {
   readonly forbiddenFlags: readonly string[] | null;
   /** Ascending by priority. */
   readonly levels: readonly LevelFloor[];
-  /** Queues to look at first. */
-  readonly queueIds: readonly number[];
+  /** Queues to look at first, each from its floor on. */
+  readonly queues: readonly CandidateQueue[];
   /** Up to where queued jobs have been seen to become due. */
   readonly due: Position;
   /** Where to look through all queues from; -1 for anywhere, `null` for not at all. */
@@ -85,9 +91,10 @@ interface Summary {
 
 /** Prepares {@link Claim} for one schema. */
 export function createClaim(driver: Driver, schema: Schema): Claim {
-  const text = `select * from ${schema.of("_howdah_claim_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`;
+  const places = Array.from({ length: 16 }, (_, index) => `$${index + 1}`).join(", ");
+  const text = `select * from ${schema.of("_howdah_claim_v1")}(${places})`;
   return async (request) => {
-    const { levels } = request;
+    const { levels, queues } = request;
     const { rows } = await driver.query({
       name: "howdah_claim_1",
       text,
@@ -99,12 +106,15 @@ export function createClaim(driver: Driver, schema: Schema): Claim {
         numberArray(levels.map((level) => level.priority)),
         numberArray(levels.map((level) => level.floor.at)),
         numberArray(levels.map((level) => level.floor.id)),
-        numberArray(request.queueIds),
+        numberArray(queues.map((queue) => queue.id)),
         request.due.at,
         request.due.id,
         request.windowAfter === null ? null : String(request.windowAfter),
         String(request.chainLength),
         String(request.mostQueues),
+        numberArray(queues.map(({ floor }) => floor?.priority ?? "null")),
+        numberArray(queues.map(({ floor }) => floor?.floor.at ?? "null")),
+        numberArray(queues.map(({ floor }) => floor?.floor.id ?? "null")),
       ],
     });
     return readAnswer(rows);

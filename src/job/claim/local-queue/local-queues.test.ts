@@ -138,7 +138,7 @@ describe("an announcement", () => {
     expect(queues.isIdle).toBe(false);
     await clock.advance(1_000);
     expect(eventsOf("localQueueRefetchDelayAbort")).toEqual([]);
-    expect(claims.requests[1]?.queueIds).toEqual([7]);
+    expect(claims.requests[1]?.queues).toEqual([{ id: 7 }]);
   });
 });
 

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { HowdahError } from "../errors.ts";
+import { describeFailure } from "./failure.ts";
+
+describe("describeFailure", () => {
+  it("says the code, what was found and what to do, in one line", () => {
+    const error = new HowdahError("HOWDAH_DATABASE_UNREACHABLE", "Could not reach it:\nECONNREFUSED");
+    expect(describeFailure(error, {})).toEqual({
+      text:
+        "howdah: HOWDAH_DATABASE_UNREACHABLE: Could not reach it:\\nECONNREFUSED. " +
+        "Is PostgreSQL running there? Check --database-url or DATABASE_URL.",
+      exitCode: 1,
+    });
+  });
+
+  it("calls options by the names that they have on the command line, and their misuse exit code 2", () => {
+    const error = new HowdahError("HOWDAH_OPTION_INVALID", "Option `schema` is empty.");
+    expect(describeFailure(error, {})).toEqual({
+      text: "howdah: HOWDAH_OPTION_INVALID: Option --schema is empty.",
+      exitCode: 2,
+    });
+  });
+
+  it("passes on the SQLSTATE of an error of PostgreSQL", () => {
+    const error = Object.assign(new Error("deadlock detected"), { code: "40P01" });
+    expect(describeFailure(error, {}).text).toBe("howdah: 40P01: deadlock detected.");
+  });
+
+  it("prints no password, with the stack trace or without", () => {
+    const error = new Error("cannot connect to postgresql://app:s3cret@db/x");
+    for (const level of ["info", "debug"]) {
+      const { text } = describeFailure(error, { HOWDAH_LOG: level });
+      expect(text).not.toContain("s3cret");
+      expect(text).toContain("postgresql://app:***@db/x");
+      expect(text.includes("\n    at ")).toBe(level === "debug");
+    }
+  });
+
+  it("prints nothing that could colour or clear the terminal", () => {
+    expect(describeFailure(new Error("\u001B[2J"), {}).text).toBe("howdah: \\u{1b}[2J.");
+  });
+
+  it("tells of anything that was thrown", () => {
+    expect(describeFailure(null, {})).toEqual({ text: "howdah: Thrown was no error but null.", exitCode: 1 });
+  });
+});

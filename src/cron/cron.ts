@@ -1,0 +1,141 @@
+import type { PayloadOf } from "../job/add/job-entry.ts";
+import { checkJobSpec, checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
+import type { JobSpec } from "../job/job.ts";
+import type { AnyTaskDeclaration, TaskDeclaration } from "../job/task-declaration.ts";
+import { HowdahError } from "../errors.ts";
+import { describeValue } from "../runtime/describe-value.ts";
+import type { Duration } from "../runtime/duration.ts";
+import { custom, duration, required } from "../runtime/option-kinds.ts";
+import { isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
+import { parseExpression } from "./expression.ts";
+import { checkTimeZone, DEFAULT_TIME_ZONE } from "./time-zone.ts";
+import { createTimetable } from "./timetable.ts";
+
+/** How the jobs of a schedule run; when they run, the schedule says. */
+export interface CronSpec extends Omit<JobSpec, "runAt" | "jobKeyMode"> {
+  /** What a tick does to the waiting job of an earlier one with the same key. Default `"replace"`. */
+  readonly jobKeyMode?: "replace" | "preserve_run_at";
+}
+
+/** A task that a schedule can add jobs of: one with a payload, or its identifier. */
+// oxlint-disable-next-line typescript/no-explicit-any -- tasks of any payload
+export type CronTask = TaskDeclaration<any, any> | string;
+
+/** The payload of the jobs of a schedule, before `_cron` is added to it. */
+export type CronPayload<T> = T extends string ? Readonly<Record<string, unknown>> : PayloadOf<T>;
+
+/** What a job of a schedule finds as `_cron` in its payload. */
+export interface CronTick {
+  /** The time that the schedule means, in ISO 8601 and UTC: `2026-01-01T04:00:00.000Z`. */
+  readonly ts: string;
+  /** True when the tick was due before the worker that added it had started. */
+  readonly backfilled: boolean;
+}
+
+/** What {@link cron} takes. */
+export type CronOptions<T extends CronTask = CronTask> = {
+  /** What is remembered of it is remembered under this name, 1 to 128 characters. Default: the identifier of the task. */
+  readonly id?: string;
+  readonly task: T;
+  /** Five fields, or six with seconds first; `every` writes the usual ones. */
+  readonly schedule: string;
+  /** An IANA name such as `"Europe/Berlin"`. Default `"UTC"`. */
+  readonly timeZone?: string;
+  /** Adds ticks that were due while no worker ran, if they are not older than this. Default 0: none. */
+  readonly fill?: Duration;
+  readonly spec?: CronSpec;
+} & ({} extends CronPayload<T>
+  ? { readonly payload?: CronPayload<T> | undefined }
+  : { readonly payload: CronPayload<T> });
+
+/** A job that recurs: one line of a crontab, or what {@link cron} makes. */
+export interface CronEntry {
+  readonly id: string;
+  readonly task: CronTask;
+  readonly schedule: string;
+  readonly timeZone: string;
+  /** In milliseconds. */
+  readonly fill: number;
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly spec: CronSpec;
+}
+
+/**
+ * Declares a job that recurs, for the option `crons` of a worker. The payload
+ * is that of the task; what the task's schema says about it is checked when the
+ * worker is created. Throws `HOWDAH_CRON_INVALID` for a schedule or zone that
+ * cannot be read, and `HOWDAH_OPTION_UNKNOWN`, `HOWDAH_OPTION_INVALID` or
+ * `HOWDAH_JOB_INVALID` for the rest.
+ */
+export function cron<T extends CronTask>(options: CronOptions<T>): CronEntry {
+  return readCronEntry({ owner: "cron", path: "" }, options);
+}
+
+/** Reads an entry that was given at `place`. Throws as {@link cron} does. */
+export function readCronEntry(place: OptionPlace, given: unknown): CronEntry {
+  const { fillMs, ...read } = readObject(place, given, ENTRY);
+  const task = read.task as CronTask;
+  const identifier = identifierOf(task);
+  checkName(identifier, { name: "task", subject: "a schedule", max: MAX_LENGTH.identifier });
+  const id = checkName(read.id ?? identifier, { name: "id", subject: "a schedule", max: MAX_LENGTH.identifier });
+  createTimetable(parseExpression(read.schedule), read.timeZone ?? DEFAULT_TIME_ZONE);
+  return {
+    id,
+    task,
+    schedule: read.schedule as string,
+    timeZone: read.timeZone ?? DEFAULT_TIME_ZONE,
+    fill: fillMs,
+    payload: read.payload ?? {},
+    spec: checkCronSpec(read.spec, `schedule \`${id}\``),
+  };
+}
+
+/** The identifier of a task that may be given as such. */
+export function identifierOf(task: AnyTaskDeclaration | string): string {
+  return typeof task === "string" ? task : task.identifier;
+}
+
+const ENTRY = {
+  id: custom((given) => given),
+  task: required(custom(readTask)),
+  schedule: required(custom((given) => given)),
+  timeZone: custom(checkTimeZone),
+  fill: duration({ default: 0 }),
+  payload: custom(readPayload),
+  spec: custom((given) => given),
+};
+
+/** Refuses batch tasks: their payload is a list, and has no room for `_cron`. */
+function readTask(given: unknown, { path }: OptionPlace): CronTask {
+  if (typeof given === "string") return given;
+  const task = isOptionsObject(given) ? (given as Partial<AnyTaskDeclaration>) : {};
+  if (task.kind === "single") return given as CronTask;
+  const found = task.kind === "batch" ? "a batch task, whose payload is a list" : describeValue(given);
+  throw new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `Option \`${path}\` of a schedule must be a task made by defineTask() or its identifier, found ${found}.`,
+  );
+}
+
+function readPayload(given: unknown): Readonly<Record<string, unknown>> {
+  if (isOptionsObject(given)) return given as Readonly<Record<string, unknown>>;
+  throw new HowdahError(
+    "HOWDAH_PAYLOAD_INVALID",
+    `The payload of a schedule must be an object, because \`_cron\` is added to it; found ${describeValue(given)}.`,
+  );
+}
+
+function checkCronSpec(given: unknown, subject: string): CronSpec {
+  const { runAt, jobKeyMode } = (isOptionsObject(given) ? given : {}) as JobSpec;
+  if (runAt !== undefined) {
+    throw new HowdahError("HOWDAH_JOB_INVALID", `\`runAt\` of ${subject} is set; the schedule itself says when.`);
+  }
+  if (jobKeyMode === "unsafe_dedupe") {
+    throw new HowdahError(
+      "HOWDAH_JOB_INVALID",
+      `\`jobKeyMode\` of ${subject} is "unsafe_dedupe", which could swallow ticks: use "replace" or "preserve_run_at".`,
+    );
+  }
+  checkJobSpec(given, subject);
+  return (given ?? {}) as CronSpec;
+}

@@ -1,0 +1,148 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { CronStore } from "./cron-store.ts";
+import { type StoredSchedule, toRecurringJob } from "./stored-schedule.ts";
+import { beginningOf, restingTrack, type Track, trackFrom } from "./track.ts";
+
+/** What the tracks of stored schedules need. */
+export interface ScheduleTracksParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly store: Pick<CronStore, "listSchedules" | "seeTasks">;
+  /** The identifiers of the tasks that the worker runs. */
+  readonly tasks: readonly string[];
+  /** When the worker started. */
+  readonly startMs: number;
+  /** Told of what fails; the runner goes on. */
+  failed(activity: string, error: unknown): void;
+}
+
+/** Changes are announced; this is for an announcement that got lost. */
+const REFRESH_MS = 60_000;
+/** Nobody announces anything, and changes are to be seen within two seconds. */
+const POLL_MS = 1_500;
+/** When the schedules cannot be read, the crontab goes on. */
+const RETRY_MS = 10_000;
+/** How often a worker says that it knows the task of a schedule. */
+const SEEN_MS = 60_000;
+/** How long a worker that knows the task may take to start, before another one misses it. */
+const UNKNOWN_MS = 60_000;
+
+/** The stored schedules as one worker follows them. */
+export class ScheduleTracks {
+  readonly #parts: ScheduleTracksParts;
+  readonly #tracks = new Map<string, Track>();
+  /** When to read them again, by the monotonic clock. */
+  #refreshAt = 0;
+  #seenAt = Number.NEGATIVE_INFINITY;
+  #isAnnounced = false;
+  #isFailing = false;
+  /** Since when nobody has known the task of a schedule, and whether that was said. */
+  readonly #unknown = new Map<string, { readonly sinceMs: number; wasSaid: boolean }>();
+  /** The versions of schedules that cannot be read. */
+  readonly #unreadable = new Set<string>();
+
+  constructor(parts: ScheduleTracksParts) {
+    this.#parts = parts;
+  }
+
+  /** By the ids of their schedules. */
+  tracks(): Iterable<Track> {
+    return this.#tracks.values();
+  }
+
+  /** All ticks of a schedule up to this one are decided. */
+  decided(id: string, tickMs: number): void {
+    const track = this.#tracks.get(id);
+    if (track) this.#tracks.set(id, trackFrom(track.recurring, tickMs, track.version));
+  }
+
+  /** The next refresh reads them again. */
+  invalidate(): void {
+    this.#refreshAt = 0;
+  }
+
+  /** Whether changes are announced from now on. What changed before may have been missed. */
+  listening(isUp: boolean): void {
+    this.#isAnnounced = isUp;
+    this.invalidate();
+  }
+
+  /** How long nothing has to be read. */
+  restMs(): number {
+    return Math.max(0, this.#refreshAt - this.#parts.clock.monotonic());
+  }
+
+  /** Reads them when it is time to. Never rejects. */
+  async refresh(): Promise<void> {
+    const { clock, store } = this.#parts;
+    if (clock.monotonic() < this.#refreshAt) return;
+    // Before it is read: what changes meanwhile is announced and asks for another look.
+    this.#refreshAt = clock.monotonic() + (this.#isAnnounced ? REFRESH_MS : POLL_MS);
+    try {
+      const schedules = await store.listSchedules();
+      this.#follow(schedules);
+      await this.#lookAfterTasks(schedules);
+      this.#isFailing = false;
+    } catch (error) {
+      this.#refreshAt = clock.monotonic() + RETRY_MS;
+      if (!this.#isFailing) this.#parts.failed("read the stored schedules", error);
+      this.#isFailing = true;
+    }
+  }
+
+  #follow(schedules: readonly StoredSchedule[]): void {
+    const ids = new Set(schedules.map(({ id }) => id));
+    for (const id of this.#tracks.keys()) if (!ids.has(id)) this.#tracks.delete(id);
+    for (const schedule of schedules) {
+      const before = this.#tracks.get(schedule.id);
+      if (before?.version === schedule.version) continue;
+      const track = this.#toTrack(schedule, before);
+      if (track) this.#tracks.set(schedule.id, track);
+      else this.#tracks.delete(schedule.id);
+    }
+  }
+
+  /** A schedule that changed goes on where it was; of a new one the missed ticks are looked for. */
+  #toTrack(schedule: StoredSchedule, before: Track | undefined): Track | undefined {
+    const { sinceMs, lastTick, version } = schedule;
+    try {
+      const recurring = toRecurringJob(schedule);
+      const decidedMs = Math.max(sinceMs - 1, lastTick?.getTime() ?? Number.NEGATIVE_INFINITY);
+      const { startMs } = this.#parts;
+      const cursorMs = before ? Math.max(before.cursorMs, decidedMs) : beginningOf({ ...recurring, decidedMs, startMs });
+      if (schedule.pausedAt === null) return trackFrom(recurring, cursorMs, version);
+      if (schedule.pausedUntil === null) return restingTrack(recurring, cursorMs, version);
+      return trackFrom(recurring, Math.max(cursorMs, schedule.pausedUntil.getTime() - 1), version);
+    } catch (error) {
+      if (!this.#unreadable.has(version)) this.#parts.failed(`read the schedule ${JSON.stringify(schedule.id)}`, error);
+      this.#unreadable.add(version);
+      return undefined;
+    }
+  }
+
+  /** Says which tasks are known here, and warns of those that are known nowhere. */
+  async #lookAfterTasks(schedules: readonly StoredSchedule[]): Promise<void> {
+    const { clock, store, tasks } = this.#parts;
+    const nowMs = clock.monotonic();
+    const known = schedules.filter(({ task }) => tasks.includes(task));
+    if (known.some(({ hasBeenSeen }) => !hasBeenSeen) || (known.length > 0 && nowMs - this.#seenAt >= SEEN_MS)) {
+      this.#seenAt = nowMs;
+      await store.seeTasks([...new Set(known.map(({ task }) => task))], SEEN_MS / 2);
+    }
+    for (const schedule of schedules) this.#warnOfUnknown(schedule, nowMs);
+  }
+
+  #warnOfUnknown({ id, task, isTaskKnown }: StoredSchedule, nowMs: number): void {
+    const { tasks, logger } = this.#parts;
+    if (isTaskKnown || tasks.includes(task)) {
+      this.#unknown.delete(id);
+      return;
+    }
+    const unknown = this.#unknown.get(id) ?? { sinceMs: nowMs, wasSaid: false };
+    this.#unknown.set(id, unknown);
+    if (unknown.wasSaid || nowMs - unknown.sinceMs < UNKNOWN_MS) return;
+    unknown.wasSaid = true;
+    logger.warning("A schedule adds jobs of a task that no running worker knows", { schedule: id, task });
+  }
+}

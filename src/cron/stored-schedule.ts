@@ -1,0 +1,131 @@
+import type { JobKeyMode } from "../job/job.ts";
+import { toDate, toFlags, toNullableDate } from "../job/row.ts";
+import type { Row } from "../postgres/driver.ts";
+import { parseExpression } from "./expression.ts";
+import type { CronSpec } from "./cron.ts";
+import type { MissedTicks, RecurringJob } from "./recurring-job.ts";
+import { createTimetable } from "./timetable.ts";
+
+/** A schedule that is stored in the database, as it was when it was read. */
+export interface Schedule {
+  readonly id: string;
+  /** The identifier of the task. */
+  readonly task: string;
+  /** The cron expression. */
+  readonly schedule: string;
+  readonly timeZone: string;
+  /** How far back missed ticks are looked for, in milliseconds. */
+  readonly fill: number;
+  readonly missed: MissedTicks;
+  /** Without the `_cron` that every job gets. */
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** With the defaults of the task, as they were when it was stored. */
+  readonly spec: CronSpec;
+  /** Whether no ticks are added now. */
+  readonly isPaused: boolean;
+  /** When the pause ends by itself; null when it does not, or there is none. */
+  readonly pausedUntil: Date | null;
+  /** The last tick that was added. */
+  readonly lastTick: Date | null;
+  /** The next one by the clock of this machine; null when paused without an end. */
+  readonly nextTick: Date | null;
+  /** False when no worker that runs has said within five minutes that it knows the task. */
+  readonly isTaskKnown: boolean;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** A {@link Schedule} with what only workers need. */
+export interface StoredSchedule extends Omit<Schedule, "nextTick"> {
+  readonly sinceMs: number;
+  /** When its pause began; null when there is none, or was none since it was resumed. */
+  readonly pausedAt: Date | null;
+  readonly hasBeenSeen: boolean;
+  readonly version: string;
+}
+
+/** Reads a row of `listSchedules`. */
+export function toStoredSchedule(row: Row): StoredSchedule {
+  const [pausedAt, pausedUntil] = [toNullableDate(row[15]), toNullableDate(row[16])];
+  const isPaused = row[21] === "t";
+  return {
+    id: row[0] ?? "",
+    task: row[1] ?? "",
+    schedule: row[2] ?? "",
+    timeZone: row[3] ?? "",
+    fill: Number(row[4]),
+    missed: (row[5] ?? "all") as MissedTicks,
+    payload: JSON.parse(row[6] ?? "{}") as Readonly<Record<string, unknown>>,
+    spec: toSpec(row),
+    sinceMs: toDate(row[13]).getTime(),
+    lastTick: toNullableDate(row[14]),
+    isPaused,
+    pausedAt,
+    pausedUntil,
+    hasBeenSeen: row[17] !== null,
+    isTaskKnown: row[22] === "t",
+    createdAt: toDate(row[18]),
+    updatedAt: toDate(row[19]),
+    version: row[20] ?? "",
+  };
+}
+
+/** What is told of a schedule outside. `nextTick` is null also when the stored expression cannot be read. */
+export function toSchedule(stored: StoredSchedule, nowMs: number): Schedule {
+  const { sinceMs: _since, pausedAt: _pausedAt, hasBeenSeen: _seen, version: _version, ...schedule } = stored;
+  const [nextTick = null] = upcomingTicks(stored, nowMs, 1);
+  return { ...schedule, pausedUntil: stored.isPaused ? stored.pausedUntil : null, nextTick };
+}
+
+/** The next ticks of a schedule after `nowMs`, those of a pause left out. */
+export function upcomingTicks(stored: StoredSchedule, nowMs: number, count: number): Date[] {
+  const { isPaused, pausedUntil } = stored;
+  if (isPaused && pausedUntil === null) return [];
+  const fromMs = isPaused && pausedUntil ? Math.max(nowMs, pausedUntil.getTime() - 1) : nowMs;
+  try {
+    return ticksAfter(createTimetable(parseExpression(stored.schedule), stored.timeZone), fromMs, count);
+  } catch {
+    // Somebody wrote it into the table by hand; workers report it.
+    return [];
+  }
+}
+
+/** The first `count` instants of a timetable after `afterMs`. */
+export function ticksAfter(timetable: RecurringJob["timetable"], afterMs: number, count: number): Date[] {
+  const ticks: Date[] = [];
+  for (let atMs = timetable.next(afterMs); atMs !== undefined && ticks.length < count; atMs = timetable.next(atMs)) {
+    ticks.push(new Date(atMs));
+  }
+  return ticks;
+}
+
+/** What is needed to add the ticks of a schedule. Throws `HOWDAH_CRON_INVALID` when it cannot be read. */
+export function toRecurringJob(stored: StoredSchedule): RecurringJob {
+  const { id, task, fill: fillMs, missed, payload, spec } = stored;
+  return {
+    ...{ id, source: "schedule", fillMs, missed, payload },
+    timetable: createTimetable(parseExpression(stored.schedule), stored.timeZone),
+    // How the job is stored is read from the table when the tick is added.
+    job: {
+      identifier: task,
+      queueName: spec.queueName ?? null,
+      maxAttempts: spec.maxAttempts ?? null,
+      jobKey: spec.jobKey ?? null,
+      jobKeyMode: spec.jobKeyMode ?? "replace",
+      priority: spec.priority ?? null,
+      flags: spec.flags ?? null,
+    },
+  };
+}
+
+function toSpec(row: Row): CronSpec {
+  const [, , , , , , , queueName, maxAttempts, jobKey, jobKeyMode, priority, flags] = row;
+  return {
+    ...(queueName == null ? {} : { queueName }),
+    ...(maxAttempts == null ? {} : { maxAttempts: Number(maxAttempts) }),
+    ...(jobKey == null ? {} : { jobKey }),
+    ...(jobKeyMode == null ? {} : { jobKeyMode: jobKeyMode as Exclude<JobKeyMode, "unsafe_dedupe"> }),
+    ...(priority == null ? {} : { priority: Number(priority) }),
+    ...(flags == null ? {} : { flags: toFlags(flags) }),
+  };
+}

@@ -1,0 +1,11 @@
+/** A word of a line and where it begins. */
+export interface Word {
+  readonly text: string;
+  /** From 0. */
+  readonly offset: number;
+}
+
+/** The words of a line, however much space is between them. */
+export function splitWords(line: string): Word[] {
+  return Array.from(line.matchAll(/\S+/g), ({ 0: text, index }) => ({ text, offset: index }));
+}

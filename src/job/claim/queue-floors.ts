@@ -1,0 +1,62 @@
+import type { Position } from "../../postgres/position.ts";
+
+/** Up to where the jobs of one queue have been seen. */
+export interface QueueFloor {
+  readonly priority: number;
+  readonly position: Position;
+  /** From then on it does not count any more, by the monotonic clock. */
+  readonly expiresAt: number;
+}
+
+/** More floors than this are not worth their memory. */
+const MAX_FLOORS = 10_000;
+/** A look from the first job of a queue costs at most one part in so many of the time. */
+const LOOK_SHARE = 20;
+
+/**
+ * Where a worker left off in the queues that it keeps coming back to, so that
+ * it does not walk past the jobs of other tasks, and past what it has done
+ * itself, each time it takes the next one.
+ */
+export class QueueFloors {
+  readonly #lifeMs: number;
+  readonly #floors = new Map<number, QueueFloor>();
+
+  /** @param lifeMs - the shortest time between two looks from the first job of a queue */
+  constructor(lifeMs: number) {
+    this.#lifeMs = lifeMs;
+  }
+
+  /** Where to look from; `undefined` for the first job. */
+  get(queueId: number, nowMs: number): QueueFloor | undefined {
+    const floor = this.#floors.get(queueId);
+    if (floor && nowMs < floor.expiresAt) return floor;
+    this.#floors.delete(queueId);
+    return undefined;
+  }
+
+  /** A claim has taken this job as the last one of its queue. */
+  took(queueId: number, last: Pick<QueueFloor, "priority" | "position">, claim: LookedFrom): void {
+    const expiresAt = claim.floor?.expiresAt ?? claim.endedAt + Math.max(this.#lifeMs, LOOK_SHARE * claim.durationMs);
+    if (this.#floors.size >= MAX_FLOORS) this.#floors.clear();
+    this.#floors.set(queueId, { priority: last.priority, position: last.position, expiresAt });
+  }
+
+  /** Jobs may have come into this queue before its floor. */
+  forget(queueId: number): void {
+    this.#floors.delete(queueId);
+  }
+
+  /** Starts again from the first job of every queue. */
+  clear(): void {
+    this.#floors.clear();
+  }
+}
+
+/** How a claim looked at a queue. */
+export interface LookedFrom {
+  /** The floor it was sent with. */
+  readonly floor: QueueFloor | undefined;
+  readonly endedAt: number;
+  readonly durationMs: number;
+}

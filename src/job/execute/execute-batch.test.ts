@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { HowdahError } from "../../errors.ts";
+import { snooze } from "../directive.ts";
+import { defineBatchTask } from "../task.ts";
+import type { JobContext } from "./context.ts";
+import { BatchFailure, runBatch } from "./execute-batch.ts";
+
+function run(result: (items: unknown[]) => unknown, payload: unknown = [1, 2, 3]) {
+  const task = defineBatchTask({ identifier: "b", runBatch: result as () => void });
+  return runBatch(task, undefined, { job: { payload } } as JobContext);
+}
+
+async function failureOf(result: Promise<unknown>): Promise<HowdahError> {
+  const error: unknown = await result.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(HowdahError);
+  return error as HowdahError;
+}
+
+describe("runBatch", () => {
+  it("passes a directive on and takes nothing, or one entry per item, as done", async () => {
+    const directive = snooze(1);
+    expect(await run(() => directive)).toBe(directive);
+    expect(await run(() => undefined)).toBeUndefined();
+    expect(await run((items) => items)).toBeUndefined();
+    expect(await run(() => [], [])).toBeUndefined();
+  });
+
+  it("gives the handler a list of its own: what it does to it does not change what is kept", async () => {
+    const error = await failureOf(
+      run((items) => {
+        items.reverse();
+        return [new Error("x"), undefined, undefined];
+      }),
+    );
+    expect(BatchFailure.restOf(error)).toBe("[1]");
+  });
+
+  it("names at most ten failed items in its message, and keeps all of them", async () => {
+    const items = Array.from({ length: 12 }, (_, n) => n);
+    const error = await failureOf(run(() => items.map((n) => new Error(`no ${n}`)), items));
+    expect(error.code).toBe("HOWDAH_BATCH_ITEMS_FAILED");
+    expect(error.message).toMatch(/^12 batch item\(s\) failed: 0: no 0, .*9: no 9, and 2 more$/);
+    expect(BatchFailure.restOf(error)).toBe(JSON.stringify(items));
+  });
+
+  it("takes errors of other realms as errors", async () => {
+    const foreign = Object.create(Error.prototype, { message: { value: "foreign" } }) as Error;
+    expect(BatchFailure.restOf(await failureOf(run(() => [1, foreign, 3])))).toBe("[2]");
+  });
+
+  it.each([null, "done", 3, {}, [1], [1, 2, 3, 4]])("refuses the result %j", async (result) => {
+    expect((await failureOf(run(() => result))).code).toBe("HOWDAH_BATCH_RESULT_INVALID");
+  });
+
+  it.each([null, {}, "text", 1])("refuses the payload %j without calling the handler", async (payload) => {
+    let calls = 0;
+    expect((await failureOf(run(() => (calls += 1), payload))).code).toBe("HOWDAH_PAYLOAD_INVALID");
+    expect(calls).toBe(0);
+  });
+});
+
+describe("BatchFailure.restOf", () => {
+  it("knows nothing of other things that were thrown, and never throws", () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    for (const thrown of [undefined, null, "text", new Error("x"), { rest: "[]" }, proxy]) {
+      expect(BatchFailure.restOf(thrown)).toBeUndefined();
+    }
+  });
+});

@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import { claimedJob } from "../../../test/harness/claimed-job.ts";
+import { HowdahError } from "../../errors.ts";
+import { silentLogger } from "../../runtime/logger.ts";
+import { cancel, snooze } from "../directive.ts";
+import type { RetryPolicy } from "../retry.ts";
+import { defineTask } from "../task.ts";
+import { createTaskRegistry } from "../task-registry.ts";
+import { unrecoverable } from "../unrecoverable.ts";
+import { executeJob, toAborted } from "./execute-job.ts";
+import { Execution, type Surroundings } from "./execution.ts";
+
+const shutdown = new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "shutting down");
+const timeout = new HowdahError("HOWDAH_ABORTED_TIMEOUT", "too long");
+
+/** Runs a handler as attempt 1 of 3, unless told otherwise, aborted beforehand with `reason`. */
+function execute(
+  run: (payload: unknown) => unknown,
+  settings: { retry?: RetryPolicy; attempts?: string; reason?: HowdahError } = {},
+) {
+  const { retry = { type: "fixed", delay: 70 }, attempts = "1", reason } = settings;
+  const registered = createTaskRegistry([defineTask({ identifier: "t", run: run as () => void, retry })]).get("t");
+  const job = claimedJob({ payload: '{"a":1}', attempts, maxAttempts: "3" });
+  const execution = new Execution(job, { logger: silentLogger } as Surroundings);
+  if (reason) execution.abort(reason);
+  return executeJob(registered, execution, 500);
+}
+
+function fail(): never {
+  throw new Error("no");
+}
+
+describe("an attempt", () => {
+  it.each([undefined, null, 0, "text", { kind: "snooze", delay: 5 }])(
+    "is completed when it returns %o",
+    async (value) => {
+      expect(await execute(() => value)).toEqual({ kind: "completed" });
+      expect(await execute(() => Promise.resolve(value))).toEqual({ kind: "completed" });
+    },
+  );
+
+  it("is snoozed or cancelled when its handler says so", async () => {
+    expect(await execute(() => snooze("2s"))).toEqual({ kind: "snoozed", delayMs: 2_000 });
+    expect(await execute(async () => cancel("enough"))).toEqual({ kind: "cancelled", reason: "enough" });
+  });
+
+  it("fails when its handler throws, and asks the policy when to try again", async () => {
+    expect(await execute(fail)).toMatchObject({ kind: "failed", final: false, delayMs: 70, message: "no" });
+    expect(await execute(fail, { retry: () => "1m" })).toMatchObject({ final: false, delayMs: 60_000 });
+  });
+
+  it.each([
+    ["the last one", fail, { attempts: "3" }],
+    ["beyond the last one", fail, { attempts: "4" }],
+    ["what the policy says", fail, { retry: () => false as const }],
+    [
+      "what the handler says",
+      () => {
+        throw unrecoverable(new Error("no"));
+      },
+      {},
+    ],
+  ])("fails for good when that is %s", async (_why, run, settings) => {
+    expect(await execute(run, settings)).toMatchObject({ kind: "failed", final: true, message: "no" });
+  });
+});
+
+describe("an attempt that was told to stop by a shutdown", () => {
+  it("is interrupted when it throws, whatever it throws", async () => {
+    const interrupted = { kind: "interrupted", reason: "shutdown", delayMs: 500 };
+    expect(await execute(fail, { reason: shutdown })).toEqual(interrupted);
+    expect(await execute(fail, { reason: shutdown, attempts: "3" })).toEqual(interrupted);
+  });
+
+  it("counts when it ends well all the same", async () => {
+    expect(await execute(() => undefined, { reason: shutdown })).toEqual({ kind: "completed" });
+    expect(await execute(() => snooze(1), { reason: shutdown })).toEqual({ kind: "snoozed", delayMs: 1 });
+  });
+});
+
+describe("an attempt that ran into its timeout", () => {
+  it.each([
+    ["throws", fail],
+    ["returns", () => undefined],
+    ["snoozes", () => snooze(1)],
+  ])("has failed with the timeout when it %s", async (_how, run) => {
+    expect(await execute(run, { reason: timeout })).toMatchObject({ kind: "failed", final: false, error: timeout });
+    expect(await execute(run, { reason: timeout, attempts: "3" })).toMatchObject({ final: true, error: timeout });
+  });
+});
+
+describe("toAborted", () => {
+  it.each([
+    [shutdown, { kind: "interrupted", delayMs: 500 }],
+    [timeout, { kind: "failed", error: timeout }],
+  ])("ends an attempt without its handler: %s", (reason, expected) => {
+    const registered = createTaskRegistry([defineTask({ identifier: "t", run: fail })]).get("t");
+    const execution = new Execution(claimedJob(), { logger: silentLogger } as Surroundings);
+    execution.abort(reason);
+    expect(toAborted(execution, registered, 500)).toMatchObject(expected);
+  });
+});

@@ -1,0 +1,110 @@
+import type { Cell, Executor } from "../driver.ts";
+import { numberArray, textArray } from "../literal.ts";
+import type { Schema } from "../schema.ts";
+
+/** What is remembered of an entry of a crontab, in milliseconds since 1970. */
+export interface KnownCrontab {
+  readonly knownSinceMs: number;
+  readonly lastExecutionMs: number | undefined;
+}
+
+/** How the job of a tick is stored. Null takes the default of the database. */
+export interface TickJob {
+  readonly identifier: string;
+  readonly queueName: string | null;
+  readonly maxAttempts: number | null;
+  readonly jobKey: string | null;
+  readonly jobKeyMode: string;
+  readonly priority: number | null;
+  readonly flags: readonly string[] | null;
+}
+
+/** A tick to add. */
+export interface TickToAdd {
+  /** What the ledger knows the entry as. */
+  readonly id: string;
+  readonly tickMs: number;
+  /** JSON. */
+  readonly payload: string;
+  readonly job: TickJob;
+}
+
+/**
+ * Makes the entries known that nobody has run before, without adding jobs, and
+ * returns what is remembered of each. Works on the table that other
+ * implementations share.
+ */
+export async function registerCrontabs(
+  { executor, schema }: { readonly executor: Executor; readonly schema: Schema },
+  ids: readonly string[],
+  nowMs: number,
+): Promise<Map<string, KnownCrontab>> {
+  const table = schema.of("_private_known_crontabs");
+  // $1 identifiers   $2 known since, in microseconds
+  await executor.query({
+    text: `
+insert into ${table} (identifier, known_since)
+select wanted.identifier, ${schema.of("_howdah_at")}($2::bigint) from unnest($1::text[]) as wanted(identifier)
+order by wanted.identifier collate "C"
+on conflict do nothing`,
+    values: [textArray(ids), microseconds(nowMs)],
+  });
+  const us = schema.of("_howdah_us");
+  const { rows } = await executor.query({
+    text: `select identifier, ${us}(known_since), ${us}(last_execution) from ${table} where identifier = any($1::text[])`,
+    values: [textArray(ids)],
+  });
+  return new Map(
+    rows.map(([id, knownSince, lastExecution]) => [
+      String(id),
+      { knownSinceMs: milliseconds(knownSince) ?? nowMs, lastExecutionMs: milliseconds(lastExecution) },
+    ]),
+  );
+}
+
+/**
+ * Adds the ticks that nobody has added yet, all in one transaction with their
+ * marks in the ledger. Those of one entry have to ascend. Returns the id of the
+ * job of each tick, in order; null when another worker was first.
+ */
+export async function addCronTicks(
+  executor: Executor,
+  schema: Schema,
+  ticks: readonly TickToAdd[],
+): Promise<(string | null)[]> {
+  const jobs = ticks.map(({ job }) => job);
+  // $1 identifiers    $2 ticks      $3 tasks        $4 payloads    $5 queue names
+  // $6 max attempts   $7 job keys   $8 priorities   $9 flag sets   $10 key modes
+  const text = `select job_id from ${schema.of("_howdah_add_cron_ticks_v1")}(
+  $1::text[], $2::bigint[], $3::text[], $4::json[], $5::text[],
+  $6::integer[], $7::text[], $8::integer[], $9::jsonb[], $10::text[]
+)`;
+  const values = [
+    textArray(ticks.map(({ id }) => id)),
+    numberArray(ticks.map(({ tickMs }) => microseconds(tickMs))),
+    textArray(jobs.map(({ identifier }) => identifier)),
+    textArray(ticks.map(({ payload }) => payload)),
+    textArray(jobs.map(({ queueName }) => queueName)),
+    numberArray(jobs.map(({ maxAttempts }) => maxAttempts ?? "null")),
+    textArray(jobs.map(({ jobKey }) => jobKey)),
+    numberArray(jobs.map(({ priority }) => priority ?? "null")),
+    textArray(jobs.map(({ flags }) => flags && flagSet(flags))),
+    textArray(jobs.map(({ jobKey, jobKeyMode }) => (jobKey === null ? null : jobKeyMode))),
+  ];
+  const { rows } = await executor.query({ name: "howdah_cron_ticks_1", text, values });
+  return rows.map(([jobId]) => jobId ?? null);
+}
+
+/** A set of flags as the object in which it is stored. */
+export function flagSet(flags: readonly string[]): string {
+  return JSON.stringify(Object.fromEntries(flags.map((flag) => [flag, true])));
+}
+
+/** A whole number of milliseconds, as the database takes it: microseconds. */
+export function microseconds(ms: number): string {
+  return `${Math.floor(ms)}000`;
+}
+
+function milliseconds(cell: Cell | undefined): number | undefined {
+  return cell === null || cell === undefined ? undefined : Math.floor(Number(cell) / 1000);
+}

@@ -1,0 +1,160 @@
+import type { Executor, Row } from "../driver.ts";
+import { numberArray, textArray } from "../literal.ts";
+import type { Schema } from "../schema.ts";
+import { flagSet, microseconds, type TickJob } from "./cron-ledger.ts";
+
+/** The channel on which a change of the schedules is announced, with the name of the schema. */
+export const SCHEDULES_CHANNEL = "howdah:schedules";
+
+/** What a call about schedules needs. */
+export interface ScheduleTarget {
+  readonly executor: Executor;
+  readonly schema: Schema;
+}
+
+/** A schedule to store. */
+export interface ScheduleToStore {
+  readonly id: string;
+  readonly expression: string;
+  readonly timeZone: string;
+  readonly fillMs: number;
+  readonly missed: string;
+  /** JSON. */
+  readonly payload: string;
+  readonly job: TickJob;
+}
+
+/** A tick of a stored schedule. */
+export interface ScheduleTick {
+  readonly id: string;
+  /** Of the schedule that the tick was computed from. */
+  readonly version: string;
+  readonly tickMs: number;
+  /** JSON. */
+  readonly payload: string;
+}
+
+/** What became of a tick. */
+export interface ScheduleTickResult {
+  /** Null when it was added before, or does not belong to the schedule. */
+  readonly jobId: string | null;
+  /** The schedule is not the one that the tick was computed from; nothing was decided about it. */
+  readonly hasChanged: boolean;
+}
+
+/** Stores or changes a schedule and returns its row. */
+export async function upsertSchedule({ executor, schema }: ScheduleTarget, wanted: ScheduleToStore): Promise<Row> {
+  const { job } = wanted;
+  // $1 id        $2 task         $3 expression     $4 zone      $5 fill ms        $6 missed     $7 payload
+  // $8 queue     $9 max attempts $10 job key       $11 key mode $12 priority      $13 flag set
+  const text = `select ${columns(schema)} from ${schema.of("_howdah_upsert_schedule_v1")}(
+  $1::text, $2::text, $3::text, $4::text, $5::bigint, $6::text, $7::json,
+  $8::text, $9::integer, $10::text, $11::text, $12::integer, $13::jsonb
+) as stored`;
+  const values = [
+    wanted.id,
+    job.identifier,
+    wanted.expression,
+    wanted.timeZone,
+    String(Math.floor(wanted.fillMs)),
+    wanted.missed,
+    wanted.payload,
+    job.queueName,
+    job.maxAttempts === null ? null : String(job.maxAttempts),
+    job.jobKey,
+    job.jobKey === null ? null : job.jobKeyMode,
+    job.priority === null ? null : String(job.priority),
+    job.flags && flagSet(job.flags),
+  ];
+  const { rows } = await executor.query({ name: "upsert_schedule", text, values });
+  return rows[0] ?? [];
+}
+
+/** Returns every schedule by its id, or the one with this id. */
+export async function listSchedules({ executor, schema }: ScheduleTarget, id?: string): Promise<readonly Row[]> {
+  // $1 id, or null for all
+  const text = `select ${columns(schema)} from ${schema.of("_howdah_schedules")} as stored
+where $1::text is null or stored.id = $1::text
+order by stored.id collate "C"`;
+  return (await executor.query({ name: "list_schedules", text, values: [id ?? null] })).rows;
+}
+
+/** Pauses a schedule, for good or until a time as PostgreSQL reads it. No row when it does not exist. */
+export function pauseSchedule(target: ScheduleTarget, id: string, until: string | null): Promise<readonly Row[]> {
+  return changed(target, "_howdah_pause_schedule_v1($1::text, $2::timestamptz)", [id, until]);
+}
+
+/** Ends the pause of a schedule. No row when it does not exist. */
+export function resumeSchedule(target: ScheduleTarget, id: string): Promise<readonly Row[]> {
+  return changed(target, "_howdah_resume_schedule_v1($1::text)", [id]);
+}
+
+/** Deletes a schedule; jobs that it has added stay. No row when it does not exist. */
+export async function removeSchedule({ executor, schema }: ScheduleTarget, id: string): Promise<readonly Row[]> {
+  // $1 id
+  const text = `delete from ${schema.of("_howdah_schedules")} as stored where stored.id = $1::text returning ${columns(schema)}`;
+  return (await executor.query({ text, values: [id] })).rows;
+}
+
+/** Adds the ticks that nobody has added yet, as `addCronTicks` does, and says in order what became of each. */
+export async function addScheduleTicks(
+  { executor, schema }: ScheduleTarget,
+  ticks: readonly ScheduleTick[],
+): Promise<ScheduleTickResult[]> {
+  // $1 ids   $2 versions   $3 ticks   $4 payloads
+  const text = `select job_id, changed from ${schema.of("_howdah_add_schedule_ticks_v1")}(
+  $1::text[], $2::uuid[], $3::bigint[], $4::json[]
+)`;
+  const values = [
+    textArray(ticks.map(({ id }) => id)),
+    textArray(ticks.map(({ version }) => version)),
+    numberArray(ticks.map(({ tickMs }) => microseconds(tickMs))),
+    textArray(ticks.map(({ payload }) => payload)),
+  ];
+  const { rows } = await executor.query({ name: "howdah_schedule_ticks_1", text, values });
+  return rows.map(([jobId, hasChanged]) => ({ jobId: jobId ?? null, hasChanged: hasChanged === "t" }));
+}
+
+/**
+ * Notes that a worker runs that knows these tasks, at most once in
+ * `intervalMs` and schedule. Waits for nobody: who changes a schedule comes first.
+ */
+export async function seeScheduleTasks(
+  { executor, schema }: ScheduleTarget,
+  tasks: readonly string[],
+  intervalMs: number,
+): Promise<void> {
+  const table = schema.of("_howdah_schedules");
+  // $1 tasks   $2 interval in seconds
+  const text = `
+update ${table} as stored set task_seen_at = now()
+where stored.id = any(array(
+  select seen.id from ${table} as seen
+  where seen.task = any($1::text[])
+    and (seen.task_seen_at is null or seen.task_seen_at < now() - $2::double precision * interval '1 second')
+  order by seen.id collate "C"
+  for update skip locked
+))`;
+  await executor.query({ text, values: [textArray(tasks), String(intervalMs / 1000)] });
+}
+
+async function changed(
+  { executor, schema }: ScheduleTarget,
+  call: string,
+  values: readonly (string | null)[],
+): Promise<readonly Row[]> {
+  const text = `select ${columns(schema)} from ${schema.quoted}.${call} as stored`;
+  return (await executor.query({ text, values })).rows;
+}
+
+/** What `toSchedule` reads, in its order. Times are microseconds since 1970. */
+function columns(schema: Schema): string {
+  const us = schema.of("_howdah_us");
+  return `
+  stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
+  stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
+  ${us}(stored.since), ${us}(stored.last_tick), ${us}(stored.paused_at), ${us}(stored.paused_until),
+  ${us}(stored.task_seen_at), ${us}(stored.created_at), ${us}(stored.updated_at), stored.version,
+  stored.paused_at is not null and (stored.paused_until is null or stored.paused_until > now()),
+  coalesce(stored.task_seen_at > now() - interval '5 minutes', false)`;
+}

@@ -1,0 +1,139 @@
+import { describe, expect, it } from "vitest";
+import { createFakeClaims } from "../../test/harness/fake-claims.ts";
+import { createGate } from "../../test/harness/worker.ts";
+import { createHooks } from "../hooks/hooks.ts";
+import { defineTask } from "../job/task.ts";
+import { createTaskRegistry } from "../job/task-registry.ts";
+import type { Surroundings } from "../job/execute/execution.ts";
+import type { Release, ReleaseStatus } from "../postgres/queries/release.ts";
+import { silentLogger } from "../runtime/logger.ts";
+import { createManualClock } from "../testing/manual-clock.ts";
+import { Engine, type EngineParts } from "./engine.ts";
+import { Identity } from "./identity.ts";
+import { Reporter } from "./reporter.ts";
+
+/** An engine over jobs in memory, whose releases are answered by `release`. */
+function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EngineParts> = {}) {
+  const clock = createManualClock();
+  const claims = createFakeClaims();
+  const hooks = createHooks({ logger: silentLogger, clock });
+  const released: string[] = [];
+  const answerAll: Release = async ({ completed, changed }) => {
+    released.push(...completed, ...changed.map(({ id }) => id));
+    return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])) };
+  };
+  const identity = new Identity({
+    clock,
+    recover: async () => 0,
+    recovered: () => undefined,
+    failed: () => undefined,
+  });
+  const task = defineTask({ identifier: "t", run: async (_payload, { signal }) => void (await run(signal)) });
+  const engine = new Engine({
+    identity,
+    clock,
+    claim: claims.claim,
+    release: answerAll,
+    tasks: createTaskRegistry([task]),
+    taskIdentifiers: () => new Map([[1, "t"]]),
+    tasksGone: () => undefined,
+    surroundings: { logger: silentLogger, state: undefined } as Surroundings,
+    reporter: new Reporter(hooks, silentLogger),
+    hooks,
+    localQueue: { size: 100_000, ttlMs: 300_000, refetchDelay: undefined, queueCount: 1 },
+    concurrency: 4,
+    pollIntervalMs: 1_000,
+    forbiddenFlags: [],
+    completeDelayMs: 0,
+    failDelayMs: 0,
+    gracePeriodMs: 5_000,
+    abortPeriodMs: 1_000,
+    interruptedRetryMs: 30_000,
+    maxJobs: Number.POSITIVE_INFINITY,
+    closed: new AbortController().signal,
+    ...options,
+  });
+  return { engine, clock, claims, released, hooks };
+}
+
+describe("an engine whose outcomes are not written", () => {
+  it.each<[string, ReleaseStatus | undefined]>([
+    ["written", undefined],
+    ["refused", "lost"],
+  ])("starts nothing more after so many, and goes on when they were %s", async (_, status) => {
+    let startedCount = 0;
+    const slow = createGate();
+    const release: Release = async ({ completed }) => {
+      await slow.opened;
+      return { unreleased: new Map(status ? completed.map((id) => [id, status]) : []), runAts: new Map() };
+    };
+    const { engine, clock, claims } = setUp(() => void (startedCount += 1), { release });
+    claims.add(12_000);
+    engine.start();
+    await clock.advance(0);
+    await clock.advance(0);
+    // Those that were at work when it was so many had started before.
+    expect(startedCount).toBeGreaterThanOrEqual(10_000);
+    expect(startedCount).toBeLessThan(10_000 + 4);
+    slow.open();
+    await clock.advance(0);
+    await clock.advance(0);
+    expect(startedCount).toBe(12_000);
+    await engine.stop();
+  });
+});
+
+describe("an engine that stops", () => {
+  it("tells handlers to stop in time although a fetch is not answered, and gives back what that brings", async () => {
+    const signals: AbortSignal[] = [];
+    const { engine, clock, claims, released } = setUp(
+      (signal) => {
+        signals.push(signal);
+        return new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+        });
+      },
+      { localQueue: { size: 1, ttlMs: 300_000, refetchDelay: undefined, queueCount: 1 } },
+    );
+    claims.add(1);
+    engine.start();
+    await clock.advance(0);
+    claims.hold();
+    await clock.advance(1_000);
+    expect(signals).toHaveLength(1);
+    const late = claims.add(1);
+    expect(claims.unanswered).toHaveLength(1);
+    let hasStopped = false;
+    const stopped = engine.stop().then(() => (hasStopped = true));
+    await clock.advance(5_000);
+    expect(signals[0]?.aborted).toBe(true);
+    await clock.advance(10_000);
+    expect([hasStopped, released]).toEqual([false, ["1"]]);
+    claims.answer();
+    await stopped;
+    expect(released).toEqual(["1", ...late]);
+  });
+
+  it("gives back what is cached also when handlers get no time at all", async () => {
+    const answers: (() => void)[] = [];
+    const released: string[] = [];
+    const release: Release = async ({ changed }) => {
+      await new Promise<void>((resolve) => answers.push(resolve));
+      released.push(...changed.map(({ id }) => id));
+      return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])) };
+    };
+    const { engine, clock, claims } = setUp(() => new Promise(() => undefined), {
+      ...{ release, gracePeriodMs: 0, abortPeriodMs: 0 },
+    });
+    const ids = [...claims.add(10), ...claims.add(3, 7)];
+    engine.start();
+    await clock.advance(0);
+    const stopped = engine.stop();
+    for (let turn = 0; turn < 10; turn++) {
+      await clock.advance(10);
+      answers.shift()?.();
+    }
+    expect(await stopped).toMatchObject({ unwritten: 0 });
+    expect(released.toSorted((a, b) => Number(a) - Number(b))).toEqual(ids);
+  });
+});

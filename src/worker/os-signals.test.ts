@@ -1,0 +1,44 @@
+import { EventEmitter } from "node:events";
+import { describe, expect, it } from "vitest";
+import { onOsSignal } from "./os-signals.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"] as const;
+
+function listenersOf(source: EventEmitter): number {
+  return SIGNALS.reduce((sum, signal) => sum + source.listenerCount(signal), 0);
+}
+
+describe("onOsSignal", () => {
+  it.each(SIGNALS)("tells of %s, once, and leaves a second signal to the default", (signal) => {
+    const source = new EventEmitter();
+    const received: string[] = [];
+    onOsSignal((name) => received.push(name), source);
+    expect(listenersOf(source)).toBe(SIGNALS.length);
+
+    source.emit(signal, signal);
+    expect(received).toEqual([signal]);
+    expect(listenersOf(source)).toBe(0);
+  });
+
+  it("hears nothing after it was told to stop, and leaves listeners of others alone", () => {
+    const source = new EventEmitter();
+    const received: string[] = [];
+    source.on("SIGTERM", () => received.push("other"));
+    const stop = onOsSignal((name) => received.push(name), source);
+    stop();
+    stop();
+    source.emit("SIGTERM", "SIGTERM");
+    expect(received).toEqual(["other"]);
+    expect(listenersOf(source)).toBe(1);
+  });
+
+  it("may be called for several workers of one process: each hears the first signal", () => {
+    const source = new EventEmitter();
+    const received: string[] = [];
+    onOsSignal(() => received.push("first"), source);
+    onOsSignal(() => received.push("second"), source);
+    source.emit("SIGINT", "SIGINT");
+    expect(received).toEqual(["first", "second"]);
+    expect(listenersOf(source)).toBe(0);
+  });
+});

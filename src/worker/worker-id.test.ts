@@ -1,0 +1,8 @@
+import { expect, it } from "vitest";
+import { createWorkerId } from "./worker-id.ts";
+
+it("makes ids of 25 characters that do not repeat", () => {
+  const ids = Array.from({ length: 1_000 }, createWorkerId);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const id of ids) expect(id).toMatch(/^howdah_[0-9a-f]{18}$/);
+});

@@ -1,0 +1,33 @@
+import { describe, expect, it } from "vitest";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { createProgram } from "../../src/cli/program.ts";
+import { createScreen } from "../../src/cli/screen.ts";
+import { readProjectFile } from "./project-tree.ts";
+
+const reference = readProjectFile("docs/reference/cli.md");
+const sections = new Map(reference.split(/^## /m).map((text) => [text.slice(0, text.indexOf("\n")), text]));
+const nameOf = (usage: string): string => usage.split(" ")[0] ?? "";
+
+describe("docs/reference/cli.md", () => {
+  it("has a section for each command and for no other", () => {
+    const commands = [...sections.keys()].filter((title) => title.startsWith("howdah "));
+    expect(commands.sort()).toEqual(COMMANDS.map(({ usage }) => `howdah ${nameOf(usage)}`).sort());
+  });
+
+  it.each(COMMANDS.map((command) => [nameOf(command.usage), command] as const))(
+    "names the options of %s",
+    (name, { options = [] }) => {
+      const listed = [...(sections.get(`howdah ${name}`) ?? "").matchAll(/^\| `(--[^`]+)`/gm)].map(
+        ([, flags = ""]) => flags,
+      );
+      expect(listed.sort()).toEqual(options.map(({ flags }) => flags).sort());
+    },
+  );
+
+  it("names the options of every command", () => {
+    const { options } = createProgram(createScreen(process));
+    const listed = [...(sections.get("Options of every command") ?? "").matchAll(/^\| `(--[a-z-]+)/gm)];
+    const known = options.map(({ long }) => long ?? "");
+    expect(listed.map(([, flag = ""]) => flag).sort()).toEqual([...known, "--help"].sort());
+  });
+});

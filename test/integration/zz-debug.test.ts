@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { startNode, type TestProcess } from "../harness/process.ts";
+import { until } from "../harness/until.ts";
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase();
+});
+
+beforeEach(async () => {
+  await database.sql("truncate howdah._private_jobs, howdah._private_job_queues");
+});
+
+afterAll(async () => {
+  await database.drop();
+});
+
+/** What `serial-worker.mjs` tells. */
+type Told =
+  | {
+      readonly kind: "ran";
+      readonly id: string;
+      readonly queue: string;
+      readonly index: number;
+      readonly attempt: number;
+      readonly failed: boolean;
+      /** Microseconds by the machine's monotonic clock, which all its processes share. */
+      readonly start: number;
+      readonly end: number;
+    }
+  | { readonly kind: "completed" | "refused"; readonly id: string }
+  | { readonly kind: "returned"; readonly count: number }
+  | { readonly kind: "mode"; readonly newMode: string }
+  | { readonly kind: "error"; readonly activity: string; readonly message: string }
+  | { readonly kind: "started" | "stopped" };
+
+type Ran = Extract<Told, { kind: "ran" }>;
+
+const toldBy = (process: TestProcess): Told[] => process.lines.map((line) => JSON.parse(line) as Told);
+
+function toldOf<Kind extends Told["kind"]>(told: readonly Told[], kind: Kind): Extract<Told, { kind: Kind }>[] {
+  return told.filter((one): one is Extract<Told, { kind: Kind }> => one.kind === kind);
+}
+
+const startWorker = (options: object): Promise<TestProcess> =>
+  startNode(new URL("fixtures/zz-serial.mjs", import.meta.url), {
+    args: [JSON.stringify({ connectionString: database.connectionString, ...options })],
+  });
+
+/** Numbers from 0 to 1 that look random and are the same in each run. */
+function createRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296;
+    return state / 4_294_967_296;
+  };
+}
+
+/** Adds `perQueue` jobs to each of so many queues, taking turns. */
+async function addJobs(queueCount: number, perQueue: number): Promise<string[]> {
+  const random = createRandom(42);
+  await using client = await createClient({ connectionString: database.connectionString, migrate: false });
+  const jobs = Array.from({ length: queueCount * perQueue }, (_, position) => {
+    const queue = `queue ${position % queueCount}`;
+    const isStubborn = random() < 0.01;
+    const payload = {
+      ...{ queue, index: Math.floor(position / queueCount), ms: Math.floor(random() * 4) },
+      failures: random() < 0.05 ? 1 : 0,
+      stubbornMs: isStubborn ? 60 : 0,
+    };
+    return { identifier: isStubborn ? "stubborn" : "serial", payload, spec: { queueName: queue } };
+  });
+  return (await client.addJobs(jobs)).map(({ id }) => id);
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
+
+/** Two runs of one queue of which the second began before the first had ended. */
+function overlaps(runs: readonly Ran[]): string[] {
+  const found: string[] = [];
+  for (const inQueue of groupBy(runs, ({ queue }) => queue).values()) {
+    const sorted = inQueue.toSorted((a, b) => a.start - b.start);
+    for (const [position, run] of sorted.entries()) {
+      const before = sorted[position - 1];
+      if (before && run.start < before.end) found.push(`${run.queue}: ${before.index} and ${run.index}`);
+    }
+  }
+  return found;
+}
+
+/** The order in which jobs that ran only once began, per queue, where it is not that in which they were added. */
+function disorders(runs: readonly Ran[]): string[] {
+  const attempts = groupBy(runs, ({ id }) => id);
+  const steady = runs.filter(({ id }) => attempts.get(id)?.length === 1);
+  return [...groupBy(steady, ({ queue }) => queue)].flatMap(([queue, inQueue]) => {
+    const order = inQueue.toSorted((a, b) => a.start - b.start).map(({ index }) => index);
+    return order.every((index, position) => index > (order[position - 1] ?? -1))
+      ? []
+      : [`${queue}: ${order.join(" ")}`];
+  });
+}
+
+describe("a named queue", () => {
+  it("never runs two jobs at once across processes, whatever they are made to do, and every job completes once", async () => {
+    const ids = await addJobs(100, 40);
+    const local = {
+      concurrency: 6,
+      localQueue: { size: 12, queueCount: 4, ttl: 30 },
+      shutdown: { gracePeriod: "10s", abortPeriod: 5 },
+    };
+    const workers = await Promise.all([
+      ...[1, 2, 3, 4].map(() => startWorker(local)),
+      startWorker({ ...local, localQueue: false }),
+    ]);
+    const first = workers[0] as TestProcess;
+    await until(() => toldOf(toldBy(first), "completed").length > 100, { deadlineMs: 30_000 });
+    first.kill("SIGTERM");
+    await first.line('"stopped"', 30_000);
+    try {
+    await until(async () => (await database.sql("select from howdah._private_jobs limit 1")).length === 0, {
+
+      message: "all jobs to complete", deadlineMs: 20_000,
+    });
+    } catch (error) {
+      console.log("JOBS", JSON.stringify(await database.sql("select id, job_queue_id, attempts, locked_by, locked_at, run_at, now(), (select locked_by from howdah._private_job_queues q where q.id=job_queue_id) qlock, (select locked_at from howdah._private_job_queues q where q.id=job_queue_id) qlocked_at  from howdah._private_jobs order by job_queue_id, id limit 8"), null, 1));
+      console.log("COUNTS", JSON.stringify(await database.sql("select count(*), count(locked_at) l, count(distinct job_queue_id) q, count(distinct locked_by) w from howdah._private_jobs")));
+      console.log("QUEUES", JSON.stringify(await database.sql("select id, locked_by, locked_at from howdah._private_job_queues where locked_at is not null limit 5")));
+      for (const w of workers) { const t = toldBy(w); console.log(w.pid, t.length, JSON.stringify(t.slice(-6)), w.errorLines.slice(-3)); }
+      const stuck = await database.sql("select id::text from howdah._private_jobs order by id limit 3");
+      for (const {id} of stuck) for (const w of workers) for (const e of toldBy(w)) if ("id" in e && e.id === id) console.log(w.pid, JSON.stringify(e));
+      const acts = await database.sql("select pid, state, query, wait_event_type from pg_stat_activity where datname = current_database()");
+      console.log(JSON.stringify(acts, null, 0).slice(0, 3000));
+      throw error;
+    }
+    for (const worker of workers.slice(1)) worker.kill("SIGTERM");
+    await Promise.all(workers.map((worker) => worker.line('"stopped"', 30_000)));
+    const told = workers.flatMap(toldBy);
+    const runs = toldOf(told, "ran");
+
+    const bad = disorders(runs);
+    if (bad.length > 0) {
+      console.log("ERRORS", JSON.stringify(told.filter((e) => e.kind === "error" || e.kind === "refused")));
+      for (const b of bad.slice(0, 4)) {
+        const q = b.split(":")[0];
+        console.log(b);
+        const idsOf = new Set(runs.filter((r) => r.queue === q).map((r) => r.id));
+        const all = workers.flatMap((w) => toldBy(w).filter((e) => "id" in e && idsOf.has(e.id)).map((e) => ({ w: w.pid, ...e }))) as any[];
+        all.sort((x, y) => (x.t ?? x.start) - (y.t ?? y.start));
+        for (const e of all) console.log(JSON.stringify(e));
+      }
+    }
+    expect(overlaps(runs)).toEqual([]);
+    expect(disorders(runs)).toEqual([]);
+    expect(
+      toldOf(told, "completed")
+        .map(({ id }) => id)
+        .toSorted(),
+    ).toEqual(ids.toSorted());
+    expect(toldOf(told, "error")).toEqual([]);
+    expect(toldOf(told, "refused")).toEqual([]);
+    expect(await database.sql("select from howdah._private_job_queues where locked_at is not null")).toEqual([]);
+    // All of it was really done: jobs that waited too long, that failed, and handlers that ignored their signal.
+    expect(toldOf(told, "returned").length).toBeGreaterThan(0);
+    expect(toldOf(told, "mode").filter(({ newMode }) => newMode === "ttlExpired").length).toBeGreaterThan(0);
+    expect(runs.filter(({ failed }) => failed).length).toBeGreaterThan(100);
+    expect(runs.filter(({ end, start }) => end - start > 50_000).length).toBeGreaterThan(10);
+  }, 120_000);
+});
