@@ -1,9 +1,19 @@
 import type { CliCommand } from "./command.ts";
+import { cronCommand } from "./commands/cron.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { listCommand } from "./commands/list.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { schedulesCommand } from "./commands/schedules.ts";
 import { showCommand } from "./commands/show.ts";
 import { statsCommand } from "./commands/stats.ts";
 
 /** Every command, in the order in which the help lists them. */
-export const COMMANDS: readonly CliCommand[] = [migrateCommand, statsCommand, listCommand, showCommand, demoCommand];
+export const COMMANDS: readonly CliCommand[] = [
+  migrateCommand,
+  statsCommand,
+  listCommand,
+  showCommand,
+  schedulesCommand,
+  cronCommand,
+  demoCommand,
+];

@@ -56,6 +56,7 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
     ...{ workerId: () => "w", claimer, pace: new ChainPace(), mostQueues: 10, pollIntervalMs, clock, random, hooks },
     settings: { size: 10, ttlMs: 300_000, refetchDelay: undefined, queueCount: 1, ...settings },
     available: () => available?.(),
+    foundMore: () => undefined,
     giveBack(jobs, endsChain) {
       for (const job of jobs) {
         claims.giveBack(job.id);

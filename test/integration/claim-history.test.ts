@@ -46,6 +46,7 @@ class Session {
   readonly #random: () => number;
   readonly #mayUnlock: boolean;
   readonly #held: HeldChain[] = [];
+  readonly #doubtful: { readonly ending: Partial<ReleaseRequest>; readonly claim: string }[] = [];
 
   constructor(
     id: string,
@@ -75,7 +76,8 @@ class Session {
   async #step(): Promise<void> {
     const dice = this.#random();
     if (dice < 0.25) return this.#claim();
-    if (dice < 0.6) return this.#end();
+    if (dice < 0.54) return this.#end();
+    if (dice < 0.6) return this.#repeat();
     if (dice < 0.62) return this.#user("select howdah._howdah_clean_up_queues_v1(100)");
     if (dice < 0.64 && this.#mayUnlock)
       return this.#user("select howdah.force_unlock_workers($1)", [[this.#someWorker()]]);
@@ -145,11 +147,14 @@ class Session {
       }
       break;
     }
-    // As after a lost answer.
-    if (this.#random() < 0.25) {
-      const again = await this.#internal("release", () => this.#claims.release(ending));
-      if (again && again.unreleased.size === 0) this.#record.problems.push(`${claim} was released a second time`);
-    }
+    if (this.#random() < 0.25) this.#doubtful.push({ ending, claim });
+  }
+
+  /** Sends a release again, as after a lost answer; who knows what has happened since. */
+  async #repeat(): Promise<void> {
+    const { ending, claim } = this.#doubtful.shift() ?? {};
+    const again = ending && (await this.#internal("release", () => this.#claims.release(ending)));
+    if (again && again.unreleased.size === 0) this.#record.problems.push(`${claim} was released a second time`);
   }
 
   async #add(): Promise<void> {

@@ -136,8 +136,8 @@ describe("a named queue", () => {
     const far = { at: "4000000000000000", id: "0" };
     const [row] = await database.sql("select howdah._howdah_us(now())::text as at");
     const now = { at: row?.["at"] as string, id: "0" };
-    expect(idsOf(await claim({ queues: [4, 2, 3, 99].map((id) => ({ id })), due: now, windowAfter: null }))).toEqual([4]);
-    expect(idsOf(await claim({ queues: [], due: far, windowAfter: null }))).toEqual([]);
+    expect(idsOf(await claim({ queueIds: [4, 2, 3, 99], due: now, windowAfter: null }))).toEqual([4]);
+    expect(idsOf(await claim({ queueIds: [], due: far, windowAfter: null }))).toEqual([]);
   });
 });
 
@@ -147,7 +147,7 @@ describe("a claim of few jobs", () => {
     const answer = await claim({ quantity: 2, mostQueues: 2 });
     expect(idsOf(answer)).toEqual([1, 2]);
     expect([answer.more, answer.leftover]).toEqual([true, [3, 4, 5]]);
-    const next = await claim({ quantity: 5, due: answer.due, queues: answer.leftover.map((id) => ({ id })), windowAfter: null });
+    const next = await claim({ quantity: 5, due: answer.due, queueIds: answer.leftover, windowAfter: null });
     expect([idsOf(next), next.leftover, next.more]).toEqual([[3, 4, 5], [], false]);
   });
 

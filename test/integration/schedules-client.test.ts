@@ -84,7 +84,7 @@ describe("upsert", () => {
       "swallow ticks",
     );
     const batch = defineBatchTask({ identifier: "b", runBatch() {} });
-    await expect(schedules.upsert({ ...good, task: batch as never })).rejects.toThrow("a batch task");
+    await expect(schedules.upsert({ ...good, task: batch } as never)).rejects.toThrow("a batch task");
     await expect(schedules.upsert(undefined as never)).rejects.toMatchObject({ code: "HOWDAH_OPTION_INVALID" });
     expect(await schedules.list()).toEqual([]);
   });

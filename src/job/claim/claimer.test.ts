@@ -61,6 +61,21 @@ describe("Claimer", () => {
     expect(claimed).toEqual(["4", "3", "9", "10"]);
   });
 
+  it("names each job by the task ids it asked with, although they were made anew before the answer came", async () => {
+    let identifiers = new Map([[1, "t"]]);
+    const { claimer } = setUp(
+      [
+        async () => {
+          identifiers = new Map([[2, "t"]]);
+          return { rows: [claimedRow({ taskId: "1" })] };
+        },
+      ],
+      { taskIdentifiers: () => identifiers },
+    );
+    const { chains } = await claimer.claim(LOOK);
+    expect(chains.map((chain) => chain.next()?.task)).toEqual(["t"]);
+  });
+
   it("goes on from what the answer saw, and from the last job claimed where the answer says nothing", async () => {
     const rows = [claimedRow({ id: "9", runAt: "20" }), claimedRow({ id: "10", runAt: "20" })];
     const levels = [
@@ -147,7 +162,7 @@ describe("Claimer", () => {
     await clock.advance(1);
     claimer.announce({ queueIds: [4] });
     await claimer.claim(LOOK);
-    expect(requests[1]).toMatchObject({ queues: [{ id: 4 }], levels: [{ priority: 0 }] });
+    expect(requests[1]).toMatchObject({ queueIds: [4], levels: [{ priority: 0 }] });
   });
 
   it("sees again what a failed claim was to see, its queues included", async () => {
@@ -193,7 +208,7 @@ describe("Claimer", () => {
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
-    expect(requests.map(({ queues }) => queues.map(({ id }) => id))).toEqual([[4, 6], [6], []]);
+    expect(requests.map(({ queueIds }) => queueIds)).toEqual([[4, 6], [6], []]);
     expect(claimer.hasCandidates).toBe(false);
   });
 
@@ -202,8 +217,8 @@ describe("Claimer", () => {
     claimer.announce({ queueIds: Array.from({ length: 30 }, (_, index) => index + 1) });
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
-    expect(requests.flatMap(({ queues }) => queues.map(({ id }) => id))).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
-    expect(requests[0]?.queues).toHaveLength(20);
+    expect(requests.flatMap(({ queueIds }) => queueIds)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
+    expect(requests[0]?.queueIds).toHaveLength(20);
   });
 
   it("looks through all queues at first, rests, and looks again when announcements may have been missed", async () => {

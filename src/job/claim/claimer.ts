@@ -1,5 +1,5 @@
 import { START, type Position } from "../../postgres/position.ts";
-import type { CandidateQueue, Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
 import { isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain } from "../chain.ts";
@@ -163,7 +163,7 @@ export class Claimer {
     } catch (error) {
       this.#floors.fail(ticket);
       if (isUnknownOutcome(error)) this.#options.uncertain(request.workerId);
-      for (const { id } of request.queues) this.#queueIds.add(id);
+      for (const queueId of request.queueIds) this.#queueIds.add(queueId);
       throw error;
     }
   }
@@ -180,13 +180,15 @@ export class Claimer {
   #request({ quantity, chainLength, mostQueues }: Wanted): ClaimRequest {
     const { workerId, taskIdentifiers, clock } = this.#options;
     const priorities = this.#floors.keys().filter((key) => key !== DUE);
+    const queueIds = this.#takeCandidates(2 * mostQueues + SPARE_CANDIDATES);
     return {
       workerId: workerId(),
       quantity,
       taskIds: [...taskIdentifiers().keys()],
       forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
       levels: priorities.map((priority) => ({ priority, floor: this.#floors.get(priority) ?? START })),
-      queues: this.#takeCandidates(2 * mostQueues + SPARE_CANDIDATES),
+      queueIds,
+      queueFloors: this.#queueFloors.known(queueIds, clock.monotonic()),
       due: this.#floors.get(DUE) ?? START,
       windowAfter: this.#window.next(clock.monotonic()),
       chainLength,
@@ -194,14 +196,12 @@ export class Claimer {
     };
   }
 
-  #takeCandidates(most: number): CandidateQueue[] {
-    const nowMs = this.#options.clock.monotonic();
-    const taken: CandidateQueue[] = [];
-    for (const id of this.#queueIds) {
+  #takeCandidates(most: number): number[] {
+    const taken: number[] = [];
+    for (const queueId of this.#queueIds) {
       if (taken.length === most) break;
-      const floor = this.#queueFloors.get(id, nowMs);
-      taken.push(floor ? { id, floor: { priority: floor.priority, floor: floor.position } } : { id });
-      this.#queueIds.delete(id);
+      taken.push(queueId);
+      this.#queueIds.delete(queueId);
     }
     return taken;
   }
@@ -212,8 +212,8 @@ export class Claimer {
     for (const { queueId, rest } of chains) {
       const last = rest.at(-1);
       if (queueId === null || !last) continue;
-      const sentWithFloor = request.queues.some(({ id, floor }) => id === queueId && floor);
-      const floor = sentWithFloor ? this.#queueFloors.get(queueId, startedAt) : undefined;
+      const wasSent = request.queueFloors.some((known) => known.queueId === queueId);
+      const floor = wasSent ? this.#queueFloors.get(queueId, startedAt) : undefined;
       this.#queueFloors.took(queueId, last, { floor, endedAt, durationMs: endedAt - startedAt });
     }
   }

@@ -1,4 +1,5 @@
 import type { Position } from "../../postgres/position.ts";
+import type { KnownQueue } from "../../postgres/queries/claim.ts";
 
 /** Up to where the jobs of one queue have been seen. */
 export interface QueueFloor {
@@ -8,6 +9,8 @@ export interface QueueFloor {
   readonly expiresAt: number;
 }
 
+/** A claim comes across the queues it took from last even when nobody names them. */
+const RECENT = 16;
 /** More floors than this are not worth their memory. */
 const MAX_FLOORS = 10_000;
 /** A look from the first job of a queue costs at most one part in so many of the time. */
@@ -27,6 +30,15 @@ export class QueueFloors {
     this.#lifeMs = lifeMs;
   }
 
+  /** These queues, as far as their floors are known, and the ones that were taken from last. */
+  known(queueIds: readonly number[], nowMs: number): KnownQueue[] {
+    const wanted = new Set([...queueIds, ...[...this.#floors.keys()].slice(-RECENT)]);
+    return [...wanted].flatMap((queueId) => {
+      const floor = this.get(queueId, nowMs);
+      return floor ? [{ queueId, priority: floor.priority, floor: floor.position }] : [];
+    });
+  }
+
   /** Where to look from; `undefined` for the first job. */
   get(queueId: number, nowMs: number): QueueFloor | undefined {
     const floor = this.#floors.get(queueId);
@@ -39,6 +51,8 @@ export class QueueFloors {
   took(queueId: number, last: Pick<QueueFloor, "priority" | "position">, claim: LookedFrom): void {
     const expiresAt = claim.floor?.expiresAt ?? claim.endedAt + Math.max(this.#lifeMs, LOOK_SHARE * claim.durationMs);
     if (this.#floors.size >= MAX_FLOORS) this.#floors.clear();
+    // Anew, so that the last ones taken from are the last of the map.
+    this.#floors.delete(queueId);
     this.#floors.set(queueId, { priority: last.priority, position: last.position, expiresAt });
   }
 

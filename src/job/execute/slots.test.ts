@@ -88,9 +88,8 @@ describe("slots", () => {
     await end("1");
     await end("2");
     await end("3");
-    expect(told).toEqual([
-      ...["start 1", "completed 1 10", "start 2", "completed 2 0", "start 3", "completed 3 0 ends chain", "idle"],
-    ]);
+    expect(told.slice(0, 4)).toEqual(["start 1", "completed 1 10", "start 2", "completed 2 0"]);
+    expect(told.slice(4)).toEqual(["start 3", "completed 3 0 ends chain", "idle"]);
   });
 
   it("once paused start nothing more: what a chain has left is handed back, and its running job ends it", async () => {

@@ -86,6 +86,44 @@ begin
 end
 $$;
 
+-- As above, for queues of which some have been seen up to a floor. What a floor
+-- hides, such as a job of a better priority that became due, is looked for
+-- before the queue counts as empty.
+create function :"schema"._howdah_look_v1(
+  queue_ids integer[], tasks integer[], forbidden text[],
+  floor_queues integer[], floor_levels integer[], floor_ats bigint[], floor_ids bigint[]
+)
+returns :"schema"._howdah_head[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  known integer[];
+  heads :"schema"._howdah_head[];
+  hidden integer[];
+begin
+  if floor_queues is null or not queue_ids && floor_queues then
+    return :"schema"._howdah_heads_v1(queue_ids, tasks, forbidden);
+  end if;
+  known := array(select array_position(floor_queues, given.id) from unnest(queue_ids) as given(id));
+  heads := :"schema"._howdah_heads_v1(
+    queue_ids, tasks, forbidden,
+    array(select floor_levels[place] from unnest(known) as place),
+    array(select floor_ats[place] from unnest(known) as place),
+    array(select floor_ids[place] from unnest(known) as place)
+  );
+  hidden := array(
+    select given.id from unnest(queue_ids, known) as given(id, place)
+    where given.place is not null and not exists (select from unnest(heads) as head where head.queue_id = given.id)
+  );
+  if cardinality(hidden) > 0 then
+    heads := heads || :"schema"._howdah_heads_v1(hidden, tasks, forbidden);
+  end if;
+  return heads;
+end
+$$;
+
 -- The next queues with jobs after this queue id, by skip scan: one index probe
 -- a queue, however many jobs it holds.
 create function :"schema"._howdah_queue_window_v1(after integer, quantity integer)
@@ -147,10 +185,10 @@ $$;
 --                              the priorities it knows among jobs without a
 --                              queue, ascending, and the position up to which
 --                              it has seen each: microseconds and job id
---   queue_ids                  queues to look at first, with, in parallel:
---   queue_levels, queue_ats, queue_floor_ids
---                              up to where each has been seen (priority,
---                              microseconds, job id), or null
+--   queue_ids                  queues to look at first
+--   queue_floors, queue_levels, queue_ats, queue_floor_ids
+--                              queues of which it knows up to where they have
+--                              been seen: id, priority, microseconds, job id
 --   due_at, due_id             the position up to which it has seen queued jobs
 --                              become due
 --   window_after               look through all queues from this id on when the
@@ -180,7 +218,8 @@ create function :"schema"._howdah_claim_v1(
   levels integer[], floor_ats bigint[], floor_ids bigint[],
   queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer,
   most_queues integer default null,
-  queue_levels integer[] default null, queue_ats bigint[] default null, queue_floor_ids bigint[] default null
+  queue_floors integer[] default null, queue_levels integer[] default null, queue_ats bigint[] default null,
+  queue_floor_ids bigint[] default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -237,19 +276,12 @@ begin
   -- 1. Candidate queues: those named, then those where jobs became due, then windows.
   if cardinality(candidates) > 0 then
     heads := coalesce(
-      :"schema"._howdah_heads_v1(candidates, tasks, forbidden, queue_levels, queue_ats, queue_floor_ids), '{}'
+      :"schema"._howdah_look_v1(
+        candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
+      ),
+      '{}'
     );
     seen := candidates;
-    -- What a floor hides, such as a job of a better priority that became due, is
-    -- looked for before the queue counts as empty.
-    candidates := array(
-      select given.id from unnest(queue_ids, queue_levels) as given(id, level)
-      where given.level is not null
-        and not exists (select from unnest(heads) as head where head.queue_id = given.id)
-    );
-    if cardinality(candidates) > 0 then
-      heads := heads || coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
-    end if;
   end if;
 
   for turn in 1..5 loop
@@ -271,7 +303,12 @@ begin
     due_position_id := due_ids[due_count];
     candidates := array(select distinct fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
     if cardinality(candidates) > 0 then
-      heads := heads || coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
+      heads := heads || coalesce(
+        :"schema"._howdah_look_v1(
+          candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
+        ),
+        '{}'
+      );
       seen := seen || candidates;
     end if;
     exit when due_count < greatest(200, 2 * enough);
@@ -305,7 +342,12 @@ begin
       window_size := least(200, 2 * window_size);
       candidates := array(select fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
       if cardinality(candidates) > 0 then
-        heads := heads || coalesce(:"schema"._howdah_heads_v1(candidates, tasks, forbidden), '{}');
+        heads := heads || coalesce(
+        :"schema"._howdah_look_v1(
+          candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
+        ),
+        '{}'
+      );
         seen := seen || candidates;
       end if;
       exit when window_wrapped and window_end >= window_start;

@@ -9,10 +9,9 @@ export interface LevelFloor {
   readonly floor: Position;
 }
 
-/** A queue that is worth a look, and up to where it has been seen. */
-export interface CandidateQueue {
-  readonly id: number;
-  readonly floor?: LevelFloor | undefined;
+/** Up to where a queue has been seen. */
+export interface KnownQueue extends LevelFloor {
+  readonly queueId: number;
 }
 
 /** What a claim looks for, and what its worker already knows. */
@@ -25,8 +24,10 @@ export interface ClaimRequest {
   readonly forbiddenFlags: readonly string[] | null;
   /** Ascending by priority. */
   readonly levels: readonly LevelFloor[];
-  /** Queues to look at first, each from its floor on. */
-  readonly queues: readonly CandidateQueue[];
+  /** Queues to look at first. */
+  readonly queueIds: readonly number[];
+  /** Queues of which it is known up to where they have been seen. */
+  readonly queueFloors: readonly KnownQueue[];
   /** Up to where queued jobs have been seen to become due. */
   readonly due: Position;
   /** Where to look through all queues from; -1 for anywhere, `null` for not at all. */
@@ -91,10 +92,10 @@ interface Summary {
 
 /** Prepares {@link Claim} for one schema. */
 export function createClaim(driver: Driver, schema: Schema): Claim {
-  const places = Array.from({ length: 16 }, (_, index) => `$${index + 1}`).join(", ");
+  const places = Array.from({ length: 17 }, (_, index) => `$${index + 1}`).join(", ");
   const text = `select * from ${schema.of("_howdah_claim_v1")}(${places})`;
   return async (request) => {
-    const { levels, queues } = request;
+    const { levels, queueFloors } = request;
     const { rows } = await driver.query({
       name: "howdah_claim_1",
       text,
@@ -106,15 +107,16 @@ export function createClaim(driver: Driver, schema: Schema): Claim {
         numberArray(levels.map((level) => level.priority)),
         numberArray(levels.map((level) => level.floor.at)),
         numberArray(levels.map((level) => level.floor.id)),
-        numberArray(queues.map((queue) => queue.id)),
+        numberArray(request.queueIds),
         request.due.at,
         request.due.id,
         request.windowAfter === null ? null : String(request.windowAfter),
         String(request.chainLength),
         String(request.mostQueues),
-        numberArray(queues.map(({ floor }) => floor?.priority ?? "null")),
-        numberArray(queues.map(({ floor }) => floor?.floor.at ?? "null")),
-        numberArray(queues.map(({ floor }) => floor?.floor.id ?? "null")),
+        queueFloors.length > 0 ? numberArray(queueFloors.map(({ queueId }) => queueId)) : null,
+        numberArray(queueFloors.map(({ priority }) => priority)),
+        numberArray(queueFloors.map(({ floor }) => floor.at)),
+        numberArray(queueFloors.map(({ floor }) => floor.id)),
       ],
     });
     return readAnswer(rows);

@@ -27,6 +27,8 @@ export interface LocalQueueParts {
   readonly hooks: HookEmitter;
   /** Jobs are at hand. */
   available(): void;
+  /** A fetch left jobs behind, for another local queue to fetch. */
+  foundMore(): void;
   /** These jobs were not started and go back, in this order. With `endsChain` the last one frees its queue. */
   giveBack(jobs: readonly ClaimedJob[], endsChain: boolean): void;
   /** A fetch failed, for the so-manieth time in a row. */
@@ -168,7 +170,7 @@ export class LocalQueue {
   }
 
   #arrived(chains: readonly Chain[], asked: number, more: boolean): void {
-    const { clock, hooks, workerId, index, available } = this.#parts;
+    const { clock, hooks, workerId, index, available, foundMore } = this.#parts;
     const count = chains.reduce((sum, chain) => sum + chain.waiting, 0);
     this.#cached = chains.toReversed();
     this.#arrivedAt = clock.monotonic();
@@ -179,6 +181,7 @@ export class LocalQueue {
     const delay = !more && this.#state.mode !== "released" && (this.#refetchDelay?.fetched(count, asked) ?? false);
     this.#handle({ type: "fetched", count, more, delay });
     if (this.#cached.length > 0) available();
+    if (more) foundMore();
   }
 
   #returnCached(): void {
@@ -200,9 +203,11 @@ export class LocalQueue {
     hooks.emit("localQueueReturnJobs", { workerId: workerId(), queue: index, count });
   }
 
+  /** Of the local queues that have nothing to do one polls for all; it wakes the others when it finds more than it takes. */
   #pollLater(): void {
-    const { clock, claimer, pollIntervalMs, random } = this.#parts;
+    const { clock, claimer, pollIntervalMs, random, index } = this.#parts;
     const isFailing = this.#failures > 0;
+    if (index > 0 && !isFailing) return;
     const restMs = isFailing ? backoffMs(BACKOFF, this.#failures, random) : Math.min(claimer.restMs, pollIntervalMs);
     this.#pollTimer?.cancel();
     this.#pollTimer = clock.setTimer(restMs, () => this.#handle({ type: "pollDue" }));

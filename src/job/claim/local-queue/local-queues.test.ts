@@ -107,12 +107,26 @@ describe("an announcement", () => {
     queues.start();
     await clock.advance(500);
     claims.hold();
-    await clock.advance(500);
+    queues.pulse({ count: 1 });
+    await clock.advance(0);
     expect(claims.unanswered).toHaveLength(1);
     queues.pulse({ count: 1 });
     claims.answer();
     await clock.advance(0);
     expect(claims.requests).toHaveLength(4);
+  });
+
+  it("is not needed for jobs that nobody announced: one local queue polls for all, and wakes others when it finds more", async () => {
+    const { queues, clock, claims } = setUp({ queueCount: 3, size: 1 });
+    queues.start();
+    await clock.advance(0);
+    expect(claims.requests).toHaveLength(3);
+    await clock.advance(1_000);
+    expect(claims.requests).toHaveLength(4);
+    claims.add(1);
+    claims.add(2);
+    await clock.advance(1_000);
+    expect([queues.take(), queues.take()].map((chain) => chain?.waiting)).toEqual([1, 1]);
   });
 
   it("counts in full for the refetch delay of each", async () => {
@@ -138,7 +152,7 @@ describe("an announcement", () => {
     expect(queues.isIdle).toBe(false);
     await clock.advance(1_000);
     expect(eventsOf("localQueueRefetchDelayAbort")).toEqual([]);
-    expect(claims.requests[1]?.queues).toEqual([{ id: 7 }]);
+    expect(claims.requests[1]?.queueIds).toEqual([7]);
   });
 });
 

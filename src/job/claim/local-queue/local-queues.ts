@@ -3,21 +3,27 @@ import type { Announcement } from "../claimer.ts";
 import type { Source } from "../source.ts";
 import { LocalQueue, type LocalQueueParts } from "./local-queue.ts";
 
+/** What the local queues of a worker need. */
+export type LocalQueuesParts = Omit<LocalQueueParts, "index" | "foundMore">;
+
 /**
  * The local queues of a worker as one source. Slots are served from each in
  * turn, and no slot goes empty while another local queue has jobs.
  */
 export class LocalQueues implements Source {
-  readonly #parts: Omit<LocalQueueParts, "index">;
+  readonly #parts: LocalQueuesParts;
   readonly #queues: readonly LocalQueue[];
   /** Which one is asked first. */
   #turn = 0;
 
   /** @param concurrency - more local queues than slots would hold jobs for nobody */
-  constructor(parts: Omit<LocalQueueParts, "index">, concurrency: number) {
+  constructor(parts: LocalQueuesParts, concurrency: number) {
     this.#parts = parts;
     const count = Math.min(parts.settings.queueCount, concurrency);
-    this.#queues = Array.from({ length: count }, (_, index) => new LocalQueue({ ...parts, index }));
+    this.#queues = Array.from(
+      { length: count },
+      (_, index) => new LocalQueue({ ...parts, index, foundMore: () => this.#wake(1) }),
+    );
   }
 
   get isIdle(): boolean {
