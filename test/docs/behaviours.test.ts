@@ -34,7 +34,7 @@ const tests = rows.flatMap(({ where }) =>
 
 /** Whether a file has this test, given as `describe › it` without the numbers that it may end with. */
 function hasTest(file: string, title: string): boolean {
-  const source = readProjectFile(file).replaceAll(/ \(behaviours [^)]*\)/g, "");
+  const source = readProjectFile(file).replaceAll(/ \((?:behaviours [^)]*|S\d+)\)/g, "");
   return title.split(" › ").every((part) => source.includes(`"${part}"`) || source.includes(`\`${part}\``));
 }
 

@@ -22,7 +22,8 @@ export class LocalQueues implements Source {
     const count = Math.min(parts.settings.queueCount, concurrency);
     this.#queues = Array.from(
       { length: count },
-      (_, index) => new LocalQueue({ ...parts, index, foundMore: () => this.#wake(1) }),
+      (_, index) =>
+        new LocalQueue({ ...parts, index, foundMore: () => this.#queues.find((queue) => queue.canFetch)?.pulse() }),
     );
   }
 
