@@ -88,7 +88,10 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
       const job = await prepareTickJob(entry, session.tasks);
       const { id, schedule, timeZone, fill, payload } = entry;
       const row = await queries.upsertSchedule(target, {
-        ...{ id, timeZone, missed, job },
+        id,
+        timeZone,
+        missed,
+        job,
         expression: parseExpression(schedule).text,
         fillMs: fill,
         payload: encodePayload(payload, `the payload of schedule ${JSON.stringify(id)}`),
@@ -128,7 +131,10 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
     async preview(schedule, count) {
       const { count: most } = readOptions("preview", { count }, { count: integer({ min: 1, max: 1000, default: 5 }) });
       if (typeof schedule === "string") return upcomingTicks(await find(checkId(schedule)), clock.now(), most);
-      const read = readOptions("preview", schedule, { schedule: custom((text) => text), timeZone: custom(checkTimeZone) });
+      const read = readOptions("preview", schedule, {
+        schedule: custom((text) => text),
+        timeZone: custom(checkTimeZone),
+      });
       const timetable = createTimetable(parseExpression(read.schedule), read.timeZone ?? DEFAULT_TIME_ZONE);
       return ticksAfter(timetable, clock.now(), most);
     },

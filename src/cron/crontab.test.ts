@@ -17,8 +17,13 @@ describe("a crontab", () => {
   it("has an entry a line: five fields and a task (behaviours 114)", () => {
     const entry = only("* * * * * simple");
     expect(entry).toEqual({
-      ...{ id: "simple", task: "simple", schedule: "* * * * *", timeZone: "UTC" },
-      ...{ fill: 0, payload: {}, spec: {} },
+      id: "simple",
+      task: "simple",
+      schedule: "* * * * *",
+      timeZone: "UTC",
+      fill: 0,
+      payload: {},
+      spec: {},
     });
     const fields = parseExpression(entry.schedule);
     expect(fields.minute.values).toEqual(range(0, 59));
@@ -38,7 +43,10 @@ describe("a crontab", () => {
   });
 
   it("takes both spellings of every option (behaviours 134, 136)", () => {
-    expect(only("* * * * * t ?fill=4w3d2h1m&priority=-4")).toMatchObject({ fill: 2_685_660_000, spec: { priority: -4 } });
+    expect(only("* * * * * t ?fill=4w3d2h1m&priority=-4")).toMatchObject({
+      fill: 2_685_660_000,
+      spec: { priority: -4 },
+    });
     expect(only("* * * * * t ?id=1234dfsd&max=4")).toMatchObject({ id: "1234dfsd", spec: { maxAttempts: 4 } });
     for (const [key, mode] of [
       ["jobKey", "jobKeyMode"],
@@ -55,7 +63,10 @@ describe("a crontab", () => {
   });
 
   it("takes flags, and values that are percent-encoded", () => {
-    expect(only("* * * * * t ?flags=a,b&queue=two%20words").spec).toEqual({ flags: ["a", "b"], queueName: "two words" });
+    expect(only("* * * * * t ?flags=a,b&queue=two%20words").spec).toEqual({
+      flags: ["a", "b"],
+      queueName: "two words",
+    });
   });
 
   it("takes the units of fill in any order, and adds them up", () => {
@@ -71,7 +82,7 @@ describe("a crontab", () => {
         "   # a comment",
         `  */5\t*   * * *    first   ?id=a    {text: "#no comment", other: '#1',}   `,
         "\t",
-        "* * * * * second {onboarding:false,name:\"Jean\"} ",
+        '* * * * * second {onboarding:false,name:"Jean"} ',
         "* * * * * third {'single': 'quoted', trailing: [1, 2,], }",
       ].join("\r\n"),
     );
@@ -118,12 +129,24 @@ describe("a crontab", () => {
 
 describe("a mistake in a crontab", () => {
   it.each([
-    ["* * * * too_few_parameters", "1:27 expected 5 fields and a task, found 5 words.", "a missing field (behaviours 121)"],
+    [
+      "* * * * too_few_parameters",
+      "1:27 expected 5 fields and a task, found 5 words.",
+      "a missing field (behaviours 121)",
+    ],
     ["* * * * * *", "1:12 expected a task after the fields, found nothing.", "seconds without a task"],
     ["* * *", "1:6 expected 5 fields and a task, found 3 words.", "missing fields"],
-    ["* * * * * two tasks", '1:15 expected ?options, a {payload} or the end of the line, found "tasks".', "two tasks (behaviours 122)"],
+    [
+      "* * * * * two tasks",
+      '1:15 expected ?options, a {payload} or the end of the line, found "tasks".',
+      "two tasks (behaviours 122)",
+    ],
     ["*/0 * * * * t", '1:3 expected a step from 1 to 59 in the minutes, found "0".', "a step of zero (behaviours 124)"],
-    ["1 * * * * 0:send_email", '1:11 expected a task, which begins with a letter or `_`, found "0:send_email".', "a task that begins with a digit (behaviours 132, 137)"],
+    [
+      "1 * * * * 0:send_email",
+      '1:11 expected a task, which begins with a letter or `_`, found "0:send_email".',
+      "a task that begins with a digit (behaviours 132, 137)",
+    ],
     ["5-2 * * * * t", "1:1 the range 5-2 of the minutes ends before it begins.", "a range that runs backwards (S29)"],
     ["60 * * * * t", "1:1 60 is out of range for the minutes; expected 0 to 59.", "a value out of range (S29)"],
     ["* 24 * * * t", "1:3 24 is out of range for the hours; expected 0 to 23.", "an hour out of range"],
@@ -131,19 +154,55 @@ describe("a mistake in a crontab", () => {
     ["* * * * 8 t", "1:9 8 is out of range for the days of the week; expected 0 to 7.", "a weekday out of range"],
     ["5/10 * * * * t", "1:1 a step needs `*` or a range before it: write 5-59/10.", "a step over a number (S29)"],
     ["1,,2 * * * * t", "1:3 expected a value for the minutes, found nothing.", "an empty item"],
-    ["* * * foo * t", '1:7 expected a number from 1 to 12, a name, a range or `*` for the months, found "foo"', "an unknown name"],
-    ["* * * * * t {invalidJson=true}", "1:25 the payload is not JSON5: invalid character '='.", "a bad payload (behaviours 126)"],
-    ["* * * * * t {n: Infinity}", "1:13 the payload holds Infinity or NaN, which JSON cannot.", "a number that JSON does not have"],
-    ["* * * * * t [1]", '1:13 expected ?options, a {payload} or the end of the line, found "[1]".', "a payload that is no object"],
-    ["* * * * * t ?fill=1y", '1:19 expected a length of time such as `4w3d2h1m` for `fill`, found "1y".', "a bad fill (S29)"],
+    [
+      "* * * foo * t",
+      '1:7 expected a number from 1 to 12, a name, a range or `*` for the months, found "foo"',
+      "an unknown name",
+    ],
+    [
+      "* * * * * t {invalidJson=true}",
+      "1:25 the payload is not JSON5: invalid character '='.",
+      "a bad payload (behaviours 126)",
+    ],
+    [
+      "* * * * * t {n: Infinity}",
+      "1:13 the payload holds Infinity or NaN, which JSON cannot.",
+      "a number that JSON does not have",
+    ],
+    [
+      "* * * * * t [1]",
+      '1:13 expected ?options, a {payload} or the end of the line, found "[1]".',
+      "a payload that is no object",
+    ],
+    [
+      "* * * * * t ?fill=1y",
+      '1:19 expected a length of time such as `4w3d2h1m` for `fill`, found "1y".',
+      "a bad fill (S29)",
+    ],
     ["* * * * * t ?max=0", '1:18 expected a whole number from 1 to 32767 for `max`, found "0".', "max out of range"],
-    ["* * * * * t ?priority=low", '1:23 expected a whole number from -32768 to 32767 for `priority`, found "low".', "a priority that is no number"],
+    [
+      "* * * * * t ?priority=low",
+      '1:23 expected a whole number from -32768 to 32767 for `priority`, found "low".',
+      "a priority that is no number",
+    ],
     ["* * * * * t ?id=a&id=b", "1:19 the option `id` is given twice.", "an option twice (S29)"],
     ["* * * * * t ?jobKey=a&job_key=b", "1:23 the option `jobKey` is given twice.", "both spellings of one option"],
     ["* * * * * t ?id", '1:14 expected an option such as `fill=1d`, found "id".', "an option without a value"],
-    ["* * * * * t ?jobKey=a&jobKeyMode=unsafe_dedupe", "1:34 expected `replace` or `preserve_run_at` for `jobKeyMode`, found \"unsafe_dedupe\".", "a mode that would swallow ticks"],
-    ["* * * * * t ?jobKeyMode=replace", "1:1 `jobKeyMode` of schedule `t` is given without a `jobKey`.", "a mode without a key"],
-    ["* * * * * t ?tz=Europe/Berlim", '1:17 a time zone must be an IANA name such as "Europe/Berlin" or "UTC", found "Europe/Berlim", did you mean `Europe/Berlin`?.', "a zone that does not exist"],
+    [
+      "* * * * * t ?jobKey=a&jobKeyMode=unsafe_dedupe",
+      '1:34 expected `replace` or `preserve_run_at` for `jobKeyMode`, found "unsafe_dedupe".',
+      "a mode that would swallow ticks",
+    ],
+    [
+      "* * * * * t ?jobKeyMode=replace",
+      "1:1 `jobKeyMode` of schedule `t` is given without a `jobKey`.",
+      "a mode without a key",
+    ],
+    [
+      "* * * * * t ?tz=Europe/Berlim",
+      '1:17 a time zone must be an IANA name such as "Europe/Berlin" or "UTC", found "Europe/Berlim", did you mean `Europe/Berlin`?.',
+      "a zone that does not exist",
+    ],
     ["0 0 31 2 * t", '1:1 The schedule "0 0 31 2 *" names a day that never comes.', "a day that never comes"],
   ])("is named with its place: %s (%#)", (text, expected) => {
     expect(problem(text).slice(0, expected.length)).toBe(expected);
@@ -151,7 +210,9 @@ describe("a mistake in a crontab", () => {
 
   it("suggests the option that was meant, and otherwise lists them (behaviours 125)", () => {
     expect(problem("* * * * * t ?filll=1d")).toBe('1:14 unknown option "filll", did you mean `fill`?.');
-    expect(problem("* * * * * t ?unknown=3")).toContain("Known: `id`, `fill`, `max`, `queue`, `jobKey`, `jobKeyMode`, `priority`");
+    expect(problem("* * * * * t ?unknown=3")).toContain(
+      "Known: `id`, `fill`, `max`, `queue`, `jobKey`, `jobKeyMode`, `priority`",
+    );
   });
 
   it("is found in every line, and does not hide the others", () => {

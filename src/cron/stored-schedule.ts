@@ -103,7 +103,11 @@ export function ticksAfter(timetable: RecurringJob["timetable"], afterMs: number
 export function toRecurringJob(stored: StoredSchedule): RecurringJob {
   const { id, task, fill: fillMs, missed, payload, spec } = stored;
   return {
-    ...{ id, source: "schedule", fillMs, missed, payload },
+    id,
+    source: "schedule",
+    fillMs,
+    missed,
+    payload,
     timetable: createTimetable(parseExpression(stored.schedule), stored.timeZone),
     // How the job is stored is read from the table when the tick is added.
     job: {

@@ -9,7 +9,8 @@ const timetable = (text: string, timeZone = "UTC"): Timetable => createTimetable
 const ticks = (table: Timetable, after: string, count: number): string[] => {
   const found: string[] = [];
   let at: number | undefined = Date.parse(after);
-  while (found.length < count && (at = table.next(at)) !== undefined) found.push(new Date(at).toISOString().slice(0, 19));
+  while (found.length < count && (at = table.next(at)) !== undefined)
+    found.push(new Date(at).toISOString().slice(0, 19));
   return found;
 };
 
@@ -17,7 +18,9 @@ describe("a timetable", () => {
   it("goes from tick to tick, never giving the one it starts from", () => {
     const table = timetable("*/20 * * * *");
     expect(ticks(table, "2026-01-01T00:00:00Z", 3)).toEqual([
-      ...["2026-01-01T00:20:00", "2026-01-01T00:40:00", "2026-01-01T01:00:00"],
+      "2026-01-01T00:20:00",
+      "2026-01-01T00:40:00",
+      "2026-01-01T01:00:00",
     ]);
     expect(table.next(Date.parse("2026-01-01T00:19:59.999Z"))).toBe(Date.parse("2026-01-01T00:20:00Z"));
     expect(table.next(Date.parse("2026-01-01T00:20:00.001Z"))).toBe(Date.parse("2026-01-01T00:40:00Z"));
@@ -33,8 +36,7 @@ describe("a timetable", () => {
   });
 
   it("takes either a day of the month or one of the week when both are restricted (behaviours 141)", () => {
-    const matches = (at: string): boolean =>
-      timetable("0-5 15 3-4 7 0-2").next(Date.parse(at) - 1) === Date.parse(at);
+    const matches = (at: string): boolean => timetable("0-5 15 3-4 7 0-2").next(Date.parse(at) - 1) === Date.parse(at);
     // 2021-07-04 was a Sunday, 2025-07-04 a Friday, 2025-07-01 a Tuesday.
     expect(matches("2025-07-04T15:00:00Z")).toBe(true);
     expect(matches("2025-07-01T15:05:00Z")).toBe(true);
@@ -44,21 +46,29 @@ describe("a timetable", () => {
     expect(matches("2025-07-04T15:06:00Z")).toBe(false);
     expect(matches("2025-07-04T14:00:00Z")).toBe(false);
     // What is full restricts nothing, however it is written.
-    expect(ticks(timetable("0 0 1-31 * 1"), "2026-01-01T00:00:00Z", 2)).toEqual(ticks(timetable("0 0 * * 1"), "2026-01-01T00:00:00Z", 2));
-    expect(ticks(timetable("0 0 13 * 0-6"), "2026-01-01T00:00:00Z", 2)).toEqual(ticks(timetable("0 0 13 * *"), "2026-01-01T00:00:00Z", 2));
+    expect(ticks(timetable("0 0 1-31 * 1"), "2026-01-01T00:00:00Z", 2)).toEqual(
+      ticks(timetable("0 0 * * 1"), "2026-01-01T00:00:00Z", 2),
+    );
+    expect(ticks(timetable("0 0 13 * 0-6"), "2026-01-01T00:00:00Z", 2)).toEqual(
+      ticks(timetable("0 0 13 * *"), "2026-01-01T00:00:00Z", 2),
+    );
   });
 
   it("counts steps of days from the first (behaviours 142)", () => {
     const table = timetable("30 8-10 */4 * *");
     const matches = (at: string): boolean => table.next(Date.parse(at) - 1) === Date.parse(at);
-    for (const at of ["2026-01-17T08:30:00Z", "2026-01-05T09:30:00Z", "2026-01-13T10:30:00Z"]) expect(matches(at)).toBe(true);
+    for (const at of ["2026-01-17T08:30:00Z", "2026-01-05T09:30:00Z", "2026-01-13T10:30:00Z"])
+      expect(matches(at)).toBe(true);
     for (const at of ["2026-01-17T11:30:00Z", "2026-01-17T08:31:00Z", "2026-01-17T08:29:00Z", "2026-01-04T08:30:00Z"]) {
       expect(matches(at)).toBe(false);
     }
   });
 
   it("knows leap years, and refuses days that never come", () => {
-    expect(ticks(timetable("0 0 29 2 *"), "2026-01-01T00:00:00Z", 2)).toEqual(["2028-02-29T00:00:00", "2032-02-29T00:00:00"]);
+    expect(ticks(timetable("0 0 29 2 *"), "2026-01-01T00:00:00Z", 2)).toEqual([
+      "2028-02-29T00:00:00",
+      "2032-02-29T00:00:00",
+    ]);
     for (const never of ["0 0 30 2 *", "0 0 31 2,4,6,9,11 *"]) {
       expect(() => timetable(never)).toThrow(expect.objectContaining({ code: "HOWDAH_CRON_INVALID" }));
     }
@@ -80,7 +90,8 @@ describe("a timetable", () => {
 
 describe("time zones", () => {
   it("are names that this machine knows", () => {
-    for (const name of ["UTC", "Europe/Berlin", "Etc/GMT+5", "America/Argentina/Buenos_Aires"]) expect(checkTimeZone(name)).toBe(name);
+    for (const name of ["UTC", "Europe/Berlin", "Etc/GMT+5", "America/Argentina/Buenos_Aires"])
+      expect(checkTimeZone(name)).toBe(name);
     for (const name of ["", "+02:00", "Mars/Olympus", "Europe/Berlim", " UTC", 5, null]) {
       expect(() => checkTimeZone(name)).toThrow(expect.objectContaining({ code: "HOWDAH_CRON_INVALID" }));
     }
@@ -106,14 +117,25 @@ const field = (min: number, max: number): fc.Arbitrary<string> => {
     step.map((n) => `*/${n}`),
     fc.tuple(span, step).map(([range, n]) => `${range}/${n}`),
   );
-  return fc.oneof({ weight: 2, arbitrary: fc.constant("*") }, { weight: 3, arbitrary: fc.array(item, { minLength: 1, maxLength: 3 }).map((items) => items.join(",")) });
+  return fc.oneof(
+    { weight: 2, arbitrary: fc.constant("*") },
+    { weight: 3, arbitrary: fc.array(item, { minLength: 1, maxLength: 3 }).map((items) => items.join(",")) },
+  );
 };
 const expressions = fc
   .tuple(field(0, 59), field(0, 59), field(0, 23), field(1, 28), field(1, 12), field(0, 6))
   .map((fields) => fields.join(" "));
 const zones = fc.constantFrom(
-  ...["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Asia/Kathmandu"],
-  ...["America/Sao_Paulo", "Africa/Cairo", "Pacific/Chatham", "America/St_Johns"],
+  "UTC",
+  "Europe/Berlin",
+  "America/New_York",
+  "Australia/Lord_Howe",
+  "Asia/Kolkata",
+  "Asia/Kathmandu",
+  "America/Sao_Paulo",
+  "Africa/Cairo",
+  "Pacific/Chatham",
+  "America/St_Johns",
 );
 const instants = fc.integer({ min: Date.UTC(1995, 0, 1), max: Date.UTC(2060, 0, 1) });
 
@@ -165,8 +187,14 @@ function wallOf(at: number, zone: string): number {
   const format =
     formats.get(zone) ??
     new Intl.DateTimeFormat("en-US", {
-      ...{ timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric" },
-      ...{ hour: "numeric", minute: "numeric", second: "numeric" },
+      timeZone: zone,
+      hourCycle: "h23",
+      year: "numeric",
+      month: "numeric",
+      day: "numeric",
+      hour: "numeric",
+      minute: "numeric",
+      second: "numeric",
     });
   formats.set(zone, format);
   const part = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
@@ -210,9 +238,25 @@ describe("the two nights on which clocks change", () => {
     ["Europe/London", "2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z"],
   ];
   const texts = [
-    ...["30 2 * * *", "0 2 * * *", "15 1 * * *", "0 3 * * *", "30 1 * * *", "0 0 * * *", "45 0 * * *", "10,50 1-2 * * *"],
-    ...["*/15 * * * *", "5 * * * *", "30 */2 * * *", "*/30 2 * * *", "0-10 2 * * *", "20,40 1,2,3 * * *", "* 2 * * *"],
-    ...["59 23 * * *", "0 12 * * 0", "30 2 * * 0", "0-59 2 * * *"],
+    "30 2 * * *",
+    "0 2 * * *",
+    "15 1 * * *",
+    "0 3 * * *",
+    "30 1 * * *",
+    "0 0 * * *",
+    "45 0 * * *",
+    "10,50 1-2 * * *",
+    "*/15 * * * *",
+    "5 * * * *",
+    "30 */2 * * *",
+    "*/30 2 * * *",
+    "0-10 2 * * *",
+    "20,40 1,2,3 * * *",
+    "* 2 * * *",
+    "59 23 * * *",
+    "0 12 * * 0",
+    "30 2 * * 0",
+    "0-59 2 * * *",
   ];
 
   it.each(nights)("run by the rules in %s", (zone, spring, autumn) => {
@@ -225,7 +269,11 @@ describe("the two nights on which clocks change", () => {
         const found: number[] = [];
         for (let at = table.next(from - 1); at !== undefined && at < to; at = table.next(at)) found.push(at);
         const show = (times: number[]): string[] => times.map((at) => new Date(at).toISOString());
-        expect({ name, text, ticks: show(found) }).toEqual({ name, text, ticks: show(expectedTicks(text, zone, from, to)) });
+        expect({ name, text, ticks: show(found) }).toEqual({
+          name,
+          text,
+          ticks: show(expectedTicks(text, zone, from, to)),
+        });
       }
     }
   });

@@ -5,12 +5,26 @@ import { claimedJob } from "../../test/harness/claimed-job.ts";
 describe("a claimed job", () => {
   it("decodes what the claim answered", () => {
     const job = claimedJob({
-      ...{ id: "9007199254740993", queueId: "4", queueName: "mail", priority: "-10", attempts: "3", maxAttempts: "5" },
+      id: "9007199254740993",
+      queueId: "4",
+      queueName: "mail",
+      priority: "-10",
+      attempts: "3",
+      maxAttempts: "5",
       payload: '{"to":"x"}',
     });
     expect(job).toMatchObject({
-      ...{ id: "9007199254740993", task: "t", queueId: 4, queueName: "mail", priority: -10, attempts: 3 },
-      ...{ maxAttempts: 5, payload: { to: "x" }, lockedBy: "w", claimedAt: "1767225600000000", state: "running" },
+      id: "9007199254740993",
+      task: "t",
+      queueId: 4,
+      queueName: "mail",
+      priority: -10,
+      attempts: 3,
+      maxAttempts: 5,
+      payload: { to: "x" },
+      lockedBy: "w",
+      claimedAt: "1767225600000000",
+      state: "running",
       lockedAt: new Date("2026-01-01T00:00:00.000Z"),
     });
   });
@@ -30,12 +44,24 @@ describe("a claimed job", () => {
 
   it("decodes the extras", () => {
     const extras = JSON.stringify({
-      ...{ key: "k", flags: { __proto__: null, a: true, constructor: true }, lastError: "no", revision: 2 },
-      ...{ createdAt: "1000000", updatedAt: "-1500000", recoveries: 1 },
+      key: "k",
+      flags: {
+        __proto__: null,
+        a: true,
+        constructor: true,
+      },
+      lastError: "no",
+      revision: 2,
+      createdAt: "1000000",
+      updatedAt: "-1500000",
+      recoveries: 1,
     });
     expect(claimedJob({ extras })).toMatchObject({
-      ...{ jobKey: "k", flags: ["a", "constructor"], lastError: "no", revision: 2 },
-      createdAt: new Date(1000),
+      jobKey: "k",
+      flags: ["a", "constructor"],
+      lastError: "no",
+      revision: 2,
+      createdAt: new Date(1e3),
       updatedAt: new Date(-1500),
     });
   });

@@ -123,8 +123,22 @@ export class ClaimedJob implements Job {
     const { id, task, queueName, priority, runAt, attempts, maxAttempts, lastError, createdAt, updatedAt } = this;
     const { jobKey, revision, flags, lockedAt, lockedBy, state } = this;
     return {
-      ...{ id, task, queueName, priority, runAt, attempts, maxAttempts, lastError, createdAt, updatedAt },
-      ...{ jobKey, revision, flags, lockedAt, lockedBy, state },
+      id,
+      task,
+      queueName,
+      priority,
+      runAt,
+      attempts,
+      maxAttempts,
+      lastError,
+      createdAt,
+      updatedAt,
+      jobKey,
+      revision,
+      flags,
+      lockedAt,
+      lockedBy,
+      state,
     };
   }
 

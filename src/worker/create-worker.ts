@@ -36,7 +36,7 @@ import { assembleWorker, type Worker } from "./worker.ts";
  * `HOWDAH_SCHEMA_MISSING` and `HOWDAH_SCHEMA_TOO_NEW`.
  */
 export async function createWorker<State = unknown>(options: WorkerOptions<State>): Promise<Worker> {
-  const read = readWorkerOptions(options as WorkerOptions);
+  const read = readWorkerOptions(options);
   const schema = createSchema(schemaNameOf(read));
   const logger = tolerant(read.logger ?? consoleLogger());
   const clock = read.clock ?? systemClock;
@@ -77,7 +77,8 @@ async function build(ground: Ground): Promise<Worker> {
   const identity = new Identity({
     clock,
     recover: (workerId) => recoverJobs(driver, schema, workerId),
-    recovered: (workerId, jobs) => logger.warning("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
+    recovered: (workerId, jobs) =>
+      logger.warning("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
     failed: (error) => reporter.failure(identity.current, "give back the jobs of a lost claim", error),
   });
   const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
@@ -86,22 +87,42 @@ async function build(ground: Ground): Promise<Worker> {
   const closed = new AbortController();
   let cron: CronRunner | undefined;
   const worker = assembleWorker({
-    ...{ identity, client, hooks, logger, clock, reporter },
+    identity,
+    client,
+    hooks,
+    logger,
+    clock,
+    reporter,
     description: {
-      ...{ worker: identity.current, database: target, schema: schema.name, tasks: tasks.identifiers.join(",") },
-      ...{ concurrency: read.concurrency, source: localQueue ? "local queue" : "direct" },
+      worker: identity.current,
+      database: target,
+      schema: schema.name,
+      tasks: tasks.identifiers.join(","),
+      concurrency: read.concurrency,
+      source: localQueue ? "local queue" : "direct",
     },
     osSignals: read.shutdown.osSignals,
     signal: read.shutdown.signal,
     createEngine({ once, maxJobs }) {
       const engine = new Engine({
-        ...{ clock, tasks, reporter, hooks, maxJobs, identity, closed: closed.signal },
+        clock,
+        tasks,
+        reporter,
+        hooks,
+        maxJobs,
+        identity,
+        closed: closed.signal,
         localQueue: once ? undefined : localQueue,
         claim: createClaim(driver, schema),
         release: createRelease(driver, schema),
         taskIdentifiers: () => stored.identifiersById,
         tasksGone: () => stored.refresh(),
-        surroundings: { logger, state: read.state, executor: driver, client },
+        surroundings: {
+          logger,
+          state: read.state,
+          executor: driver,
+          client,
+        },
         concurrency: read.concurrency,
         pollIntervalMs: read.pollIntervalMs,
         forbiddenFlags: read.forbiddenFlags ?? [],
@@ -117,7 +138,9 @@ async function build(ground: Ground): Promise<Worker> {
     startListener(engine) {
       if (!read.useNotificationDelivery) return undefined;
       return startListener({
-        ...{ driver, clock, schema: schema.name },
+        driver,
+        clock,
+        schema: schema.name,
         announced: (notification) => engine.source.pulse(notification),
         schedulesChanged: () => cron?.schedulesChanged(),
         up() {
@@ -132,7 +155,11 @@ async function build(ground: Ground): Promise<Worker> {
     },
     startChores() {
       const started = new CronRunner({
-        ...{ clock, hooks, logger, entries: recurring, tasks: tasks.identifiers },
+        clock,
+        hooks,
+        logger,
+        entries: recurring,
+        tasks: tasks.identifiers,
         workerId: () => identity.current,
         store: createCronStore(driver, schema),
         failed: (activity, error) => reporter.failure(identity.current, activity, error),
@@ -145,7 +172,6 @@ async function build(ground: Ground): Promise<Worker> {
     },
     async close() {
       closed.abort();
-      // Sends the notifications that its adds still owe.
       await client.close();
       await close();
     },

@@ -123,7 +123,9 @@ describe("an engine that stops", () => {
       return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])) };
     };
     const { engine, clock, claims } = setUp(() => new Promise(() => undefined), {
-      ...{ release, gracePeriodMs: 0, abortPeriodMs: 0 },
+      release,
+      gracePeriodMs: 0,
+      abortPeriodMs: 0,
     });
     const ids = [...claims.add(10), ...claims.add(3, 7)];
     engine.start();

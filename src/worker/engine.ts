@@ -101,7 +101,8 @@ export class Engine {
       idle: () => this.#rested?.(),
     });
     this.releaser = new Releaser({
-      ...{ release: parts.release, clock },
+      release: parts.release,
+      clock,
       completeDelayMs: parts.completeDelayMs,
       failDelayMs: parts.failDelayMs,
       listener: {
@@ -182,7 +183,9 @@ export class Engine {
   #createDirectSource(): Source {
     const { clock, pollIntervalMs, maxJobs } = this.#parts;
     return new DirectSource({
-      ...{ claimer: this.claimer, clock, pollIntervalMs },
+      claimer: this.claimer,
+      clock,
+      pollIntervalMs,
       room: () => Math.min(this.slots.free, maxJobs - this.#taken),
       available: () => this.slots.fill(),
       drained: () => this.#rested?.(),
@@ -194,7 +197,12 @@ export class Engine {
     const { clock, pollIntervalMs, identity, hooks, concurrency } = this.#parts;
     return new LocalQueues(
       {
-        ...{ settings, claimer: this.claimer, pace: this.#pace, clock, pollIntervalMs, hooks },
+        settings,
+        claimer: this.claimer,
+        pace: this.#pace,
+        clock,
+        pollIntervalMs,
+        hooks,
         workerId: () => identity.current,
         mostQueues: QUEUES_PER_SLOT * concurrency,
         random: Math.random,

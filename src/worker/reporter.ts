@@ -80,7 +80,10 @@ export class Reporter {
 
   /** Something in the background failed. */
   failure(workerId: string, activity: string, error: unknown): void {
-    this.#logger.error(`The worker could not ${activity}; it goes on`, { worker: workerId, error: errorMessage(error) });
+    this.#logger.error(`The worker could not ${activity}; it goes on`, {
+      worker: workerId,
+      error: errorMessage(error),
+    });
     this.#hooks.emit("workerError", { workerId, activity, error });
   }
 

@@ -38,7 +38,9 @@ export async function runCronWorker(
   const clock = createManualClock(new Date(at).getTime());
   const { driver, underWay } = watched(options.driver ?? database.driver);
   const worker = await createTestWorker(database, {
-    ...{ tasks: [bystander], clock, pollInterval: "1h" },
+    tasks: [bystander],
+    clock,
+    pollInterval: "1h",
     ...options,
     driver,
   });
@@ -67,7 +69,13 @@ export async function runCronWorker(
   }
 
   return {
-    ...{ worker, clock, ticks, scheduled, errors, settled, stop },
+    worker,
+    clock,
+    ticks,
+    scheduled,
+    errors,
+    settled,
+    stop,
     advanceTo: (time) => clock.advance(new Date(time).getTime() - clock.now()),
     [Symbol.asyncDispose]: stop,
   };

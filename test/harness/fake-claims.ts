@@ -114,6 +114,15 @@ export function createFakeClaims(): FakeClaims {
 }
 
 const NOTHING: ClaimAnswer = {
-  ...{ rows: [], claimedAt: "1", tasksGone: false, more: false, levels: [], due: START, leftover: [] },
-  ...{ windowStart: null, windowAfter: null, windowWrapped: false, windowMs: 0 },
+  rows: [],
+  claimedAt: "1",
+  tasksGone: false,
+  more: false,
+  levels: [],
+  due: START,
+  leftover: [],
+  windowStart: null,
+  windowAfter: null,
+  windowWrapped: false,
+  windowMs: 0,
 };

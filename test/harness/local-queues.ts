@@ -46,15 +46,32 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
   const started: string[] = [];
   const failures: number[] = [];
   const claimer = new Claimer({
-    ...{ claim: claims.claim, clock, pollIntervalMs, forbiddenFlags: [], tasksGone: () => undefined },
+    claim: claims.claim,
+    clock,
+    pollIntervalMs,
+    forbiddenFlags: [],
+    tasksGone: () => undefined,
     workerId: () => "w",
     taskIdentifiers: () => new Map([[1, "t"]]),
     claimed: () => undefined,
     uncertain: () => undefined,
   });
   const parts: Omit<LocalQueueParts, "index"> = {
-    ...{ workerId: () => "w", claimer, pace: new ChainPace(), mostQueues: 10, pollIntervalMs, clock, random, hooks },
-    settings: { size: 10, ttlMs: 300_000, refetchDelay: undefined, queueCount: 1, ...settings },
+    workerId: () => "w",
+    claimer,
+    pace: new ChainPace(),
+    mostQueues: 10,
+    pollIntervalMs,
+    clock,
+    random,
+    hooks,
+    settings: {
+      size: 10,
+      ttlMs: 3e5,
+      refetchDelay: undefined,
+      queueCount: 1,
+      ...settings,
+    },
     available: () => available?.(),
     foundMore: () => undefined,
     giveBack(jobs, endsChain) {
@@ -75,14 +92,20 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
   }
 
   return {
-    ...{ parts, clock, claims, claimer, hooks, events, returned, started, failures, start },
-    /** The modes it went through, as "polling>waiting". */
+    parts,
+    clock,
+    claims,
+    claimer,
+    hooks,
+    events,
+    returned,
+    started,
+    failures,
+    start,
     modes: () =>
       events.flatMap(({ name, event }) => (name === "localQueueSetMode" ? [`${event.oldMode}>${event.newMode}`] : [])),
-    /** The events of one name. */
     eventsOf: <Name extends EventName>(wanted: Name): Events[Name][] =>
       events.flatMap(({ name, event }) => (name === wanted ? [event as Events[Name]] : [])),
-    /** How many jobs are claimed and neither started nor given back. */
     held: () => [...claims.claimed].filter((id) => !started.includes(id)).length,
   };
 }

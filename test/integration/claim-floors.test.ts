@@ -25,7 +25,11 @@ const level = (priority: number, floor: Position): LevelFloor => ({ priority, fl
 function createClaimer() {
   const clock = createManualClock();
   const claimer = new Claimer({
-    ...{ claim: (request) => claim(request), clock, workerId: () => "w", forbiddenFlags: [], pollIntervalMs: 1_000 },
+    claim: (request) => claim(request),
+    clock,
+    workerId: () => "w",
+    forbiddenFlags: [],
+    pollIntervalMs: 1e3,
     taskIdentifiers: () => new Map([[1, "t"]]),
     tasksGone: () => expect.unreachable(),
     claimed: () => {},

@@ -17,7 +17,10 @@ const client = await createClient({ driver: database.driver, migrate: false, log
 const [good, bad] = [join(folder, "good"), join(folder, "bad")];
 
 beforeAll(async () => {
-  await writeFile(good, "# backups\n0 4 * * * back_up ?tz=Europe/Berlin&fill=1d\n0 0 1 1 * celebrate ?id=new_year {year: 1}\n");
+  await writeFile(
+    good,
+    "# backups\n0 4 * * * back_up ?tz=Europe/Berlin&fill=1d\n0 0 1 1 * celebrate ?id=new_year {year: 1}\n",
+  );
   await writeFile(bad, "0 4 * * * back_up\n0 25 * * * x\n* * * *\n");
 });
 afterAll(async () => {
@@ -37,7 +40,9 @@ describe("howdah cron check", () => {
   it("shows the entries of a crontab", async () => {
     const { code, out, error } = await howdah("cron", "check", good);
     expect({ code, error }).toEqual({ code: 0, error: "" });
-    expect(out).toMatch(/ID +TASK +SCHEDULE +ZONE +FILL +NEXT\nback_up +back_up +0 4 \* \* \* +Europe\/Berlin +1d +in /);
+    expect(out).toMatch(
+      /ID +TASK +SCHEDULE +ZONE +FILL +NEXT\nback_up +back_up +0 4 \* \* \* +Europe\/Berlin +1d +in /,
+    );
     expect(out).toContain("new_year");
   });
 
@@ -54,7 +59,10 @@ describe("howdah cron check", () => {
 
   it("prints JSON for scripts", async () => {
     const valid = await howdah("cron", "check", good, "--json");
-    expect(JSON.parse(valid.out)).toMatchObject({ entries: [{ id: "back_up" }, { id: "new_year", payload: { year: 1 } }], problems: [] });
+    expect(JSON.parse(valid.out)).toMatchObject({
+      entries: [{ id: "back_up" }, { id: "new_year", payload: { year: 1 } }],
+      problems: [],
+    });
     const invalid = await howdah("cron", "check", bad, "--json");
     expect([invalid.code, JSON.parse(invalid.out).problems[0]]).toEqual([
       1,
@@ -75,7 +83,8 @@ describe("howdah cron next", () => {
     const [title, ...lines] = out.trimEnd().split("\n");
     expect(title).toBe("0 12 1 1 *  Asia/Tokyo");
     expect(lines).toHaveLength(2);
-    for (const line of lines) expect(line).toMatch(/^ {2}\d{4}-01-01T03:00:00\.000Z {2}\w{3}, 01\/01\/\d{4}, 12:00:00 GMT\+9 {2}in \d+ d$/);
+    for (const line of lines)
+      expect(line).toMatch(/^ {2}\d{4}-01-01T03:00:00\.000Z {2}\w{3}, 01\/01\/\d{4}, 12:00:00 GMT\+9 {2}in \d+ d$/);
   });
 
   it("shows when each entry of a crontab is due", async () => {
@@ -89,7 +98,10 @@ describe("howdah cron next", () => {
   });
 
   it("refuses what it does not understand", async () => {
-    expect(await howdah("cron", "next", "0 99 * * *")).toMatchObject({ code: 1, error: expect.stringContaining("Column 3") });
+    expect(await howdah("cron", "next", "0 99 * * *")).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("Column 3"),
+    });
     expect(await howdah("cron", "next", bad)).toMatchObject({ code: 1, error: expect.stringContaining(`${bad}:2:3`) });
     expect(await howdah("cron", "nxt", good)).toMatchObject({ code: 2 });
     expect(await howdah("cron", "next", "* * * * *", "-n", "0")).toMatchObject({ code: 2 });
@@ -101,20 +113,29 @@ describe("howdah schedules", () => {
     expect((await howdah("schedules", "list")).out).toBe("No schedules.\n");
     await client.schedules.upsert({ id: "nightly", task: "back_up", schedule: "0 0 1 1 *", payload: { a: 1 } });
     const listed = await howdah("schedules", "list");
-    expect(listed.out).toMatch(/ID +TASK +SCHEDULE +ZONE +LAST +NEXT +STATE\nnightly +back_up +0 0 1 1 \* +UTC +in \d+ d +no worker knows the task/);
+    expect(listed.out).toMatch(
+      /ID +TASK +SCHEDULE +ZONE +LAST +NEXT +STATE\nnightly +back_up +0 0 1 1 \* +UTC +in \d+ d +no worker knows the task/,
+    );
     expect((await howdah("schedules", "pause", "nightly")).out).toBe("Paused until it is resumed.\n");
     expect((await howdah("schedules", "list", "--json")).out).toContain('"isPaused": true');
     expect((await howdah("schedules", "pause", "nightly", "--until", "2999-01-01T00:00:00Z")).out).toBe(
       "Paused until 2999-01-01T00:00:00.000Z.\n",
     );
-    expect((await howdah("schedules", "resume", "nightly")).out).toMatch(/^Resumed; next at \d{4}-01-01T00:00:00\.000Z\.\n$/);
+    expect((await howdah("schedules", "resume", "nightly")).out).toMatch(
+      /^Resumed; next at \d{4}-01-01T00:00:00\.000Z\.\n$/,
+    );
     expect((await howdah("schedules", "trigger", "nightly")).out).toMatch(/^Added job \d+ of task back_up\.\n$/);
     const { jobs } = await client.listJobs({ task: "back_up" });
-    expect(jobs.map(({ payload }) => payload)).toEqual([{ a: 1, _cron: expect.objectContaining({ backfilled: false }) }]);
+    expect(jobs.map(({ payload }) => payload)).toEqual([
+      { a: 1, _cron: expect.objectContaining({ backfilled: false }) },
+    ]);
   });
 
   it("refuses what it does not understand", async () => {
-    expect(await howdah("schedules", "pause", "nope")).toMatchObject({ code: 1, error: expect.stringContaining("HOWDAH_SCHEDULE_UNKNOWN") });
+    expect(await howdah("schedules", "pause", "nope")).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("HOWDAH_SCHEDULE_UNKNOWN"),
+    });
     expect(await howdah("schedules", "delete", "x")).toMatchObject({ code: 2 });
     expect(await howdah("schedules", "pause")).toMatchObject({ code: 2 });
     expect(await howdah("schedules", "list", "--until", "2999-01-01")).toMatchObject({ code: 2 });

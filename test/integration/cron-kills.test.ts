@@ -40,7 +40,9 @@ async function startWorker(name: string): Promise<void> {
   const process = await startNode(new URL("fixtures/cron-worker.mjs", import.meta.url), {
     args: [name, String(origin)],
     env: {
-      ...{ DATABASE_URL: database.connectionString, FROM: String(FROM), SPEED: String(SPEED) },
+      DATABASE_URL: database.connectionString,
+      FROM: String(FROM),
+      SPEED: String(SPEED),
       CRONTAB: "* * * * * tick ?fill=8w",
     },
   });
@@ -109,8 +111,14 @@ it(
     expect(jobs).toBeGreaterThanOrEqual(TICKS);
     const lastMs = FROM + jobs * MINUTE;
     expect(result).toEqual({
-      ...{ jobs, ticks: jobs, same: true, first: String((FROM + MINUTE) / 1000) },
-      ...{ last: String(lastMs / 1000), known },
+      jobs,
+      ticks: jobs,
+      same: true,
+      first: String((FROM + MINUTE) / 1e3),
+      ...{
+        last: String(lastMs / 1e3),
+        known,
+      },
     });
     expect(known).toBe(String(lastMs / 1000));
   },

@@ -65,7 +65,11 @@ describe("an entry that is known", () => {
     await run.settled();
     const jobs = await jobsOf(database, "do_it");
     expect(jobs.map(({ runAt }) => runAt.slice(0, 16))).toEqual([
-      ...["2021-01-01T04:00", "2021-01-01T08:00", "2021-01-01T12:00", "2021-01-01T16:00", "2021-01-01T20:00"],
+      "2021-01-01T04:00",
+      "2021-01-01T08:00",
+      "2021-01-01T12:00",
+      "2021-01-01T16:00",
+      "2021-01-01T20:00",
       "2021-01-02T00:00",
     ]);
     expect(jobs.every(({ payload, runAt }) => payload._cron.backfilled && payload._cron.ts === runAt)).toBe(true);
@@ -153,7 +157,9 @@ describe("a tick", () => {
     await run.clock.advance(1_001);
     await run.scheduled.reach(3);
     expect(scheduledTimes(run.scheduled)).toEqual([
-      ...["2021-01-01T04:00:00.000Z", "2021-01-01T08:00:00.000Z", "2021-01-01T12:00:00.000Z"],
+      "2021-01-01T04:00:00.000Z",
+      "2021-01-01T08:00:00.000Z",
+      "2021-01-01T12:00:00.000Z",
     ]);
     expect(run.scheduled.events.some(({ backfilled }) => backfilled)).toBe(false);
     expect(logger.messages("warning")).toContain("Jobs of the crontab are late and are added now");
@@ -199,7 +205,9 @@ describe("a tick", () => {
     await run.advanceTo("2021-01-01T00:01:01Z");
     await run.scheduled.reach(3);
     expect(await ticksOf(database, "do_it")).toEqual([
-      ...["2021-01-01T00:00:20.000Z", "2021-01-01T00:00:40.000Z", "2021-01-01T00:01:00.000Z"],
+      "2021-01-01T00:00:20.000Z",
+      "2021-01-01T00:00:40.000Z",
+      "2021-01-01T00:01:00.000Z",
     ]);
   });
 
@@ -222,9 +230,7 @@ describe("a tick", () => {
     await using run = await runCronWorker(database, "2021-01-01T00:00:30Z", { tasks: [minutely], crons: [entry] });
     await run.clock.advance(31_000);
     await until(() => seen.length === 1);
-    expect(seen).toEqual([
-      [{ n: 7, _cron: { ts: "2021-01-01T00:01:00.000Z", backfilled: false } }, "clockwork"],
-    ]);
+    expect(seen).toEqual([[{ n: 7, _cron: { ts: "2021-01-01T00:01:00.000Z", backfilled: false } }, "clockwork"]]);
   });
 });
 
@@ -232,8 +238,18 @@ describe("a worker with a crontab", () => {
   it("takes text and typed entries together (behaviours 138, 148)", async () => {
     const digest = defineTask({ identifier: "digest", run(_payload: { size: number }) {} });
     const typed = cron({
-      ...{ id: "daily_digest", task: digest, schedule: every.day("8:30"), fill: "2h", payload: { size: 3 } },
-      spec: { maxAttempts: 3, queueName: "mail", priority: -1, jobKey: "digest", jobKeyMode: "preserve_run_at" },
+      id: "daily_digest",
+      task: digest,
+      schedule: every.day("8:30"),
+      fill: "2h",
+      payload: { size: 3 },
+      spec: {
+        maxAttempts: 3,
+        queueName: "mail",
+        priority: -1,
+        jobKey: "digest",
+        jobKeyMode: "preserve_run_at",
+      },
     });
     expect(typed).toMatchObject({ id: "daily_digest", fill: 7_200_000, schedule: "30 8 * * *", timeZone: "UTC" });
     const crons = [typed, ...parseCrontab("* * * * * other"), { task: "plain", schedule: "* * * * *" }];
@@ -286,12 +302,16 @@ describe("a worker with a crontab", () => {
     let isAway = false;
     const { driver } = database;
     const flaky: typeof driver = {
-      ...{ transaction: (work) => driver.transaction(work), listen: (names, handlers) => driver.listen(names, handlers) },
+      transaction: (work) => driver.transaction(work),
+      listen: (names, handlers) => driver.listen(names, handlers),
       close: () => driver.close(),
       query: (query) =>
         isAway ? Promise.reject(Object.assign(new Error("away"), { code: "57P01" })) : driver.query(query),
     };
-    await using run = await runCronWorker(database, "2021-01-01T00:00:30Z", { crontab: "* * * * * do_it", driver: flaky });
+    await using run = await runCronWorker(database, "2021-01-01T00:00:30Z", {
+      crontab: "* * * * * do_it",
+      driver: flaky,
+    });
     await until(async () => (await ledger()).length === 1);
     isAway = true;
     await run.clock.advance(10 * 60_000);
@@ -336,9 +356,9 @@ describe("a worker with a crontab", () => {
     await expect(create({ crons: [{ task: "a", schedul: "* * * * *" }] })).rejects.toThrow(
       "Unknown worker option `crons[0].schedul`, did you mean `crons[0].schedule`?",
     );
-    await expect(create({ crons: [{ task: "a", schedule: "* * * * *", spec: { runAt: new Date() } }] })).rejects.toThrow(
-      "the schedule itself says when",
-    );
+    await expect(
+      create({ crons: [{ task: "a", schedule: "* * * * *", spec: { runAt: new Date() } }] }),
+    ).rejects.toThrow("the schedule itself says when");
     const batch = defineBatchTask({ identifier: "batch", runBatch() {} });
     await expect(create({ crons: [{ task: batch, schedule: "* * * * *" }] })).rejects.toThrow("a batch task");
   });

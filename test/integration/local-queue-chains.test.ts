@@ -54,7 +54,10 @@ async function startChain(options: Partial<WorkerOptions> = {}, afterwards?: Aft
   const running = worker.run();
   await until(() => held.running.has("a"));
   return {
-    ...{ held, worker, running, returns },
+    held,
+    worker,
+    running,
+    returns,
     async end(): Promise<void> {
       held.openAll();
       await until(async () => (await jobRows()).length === 0);

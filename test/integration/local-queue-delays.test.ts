@@ -106,7 +106,9 @@ describe.each([
   // behaviours 196
   it("work side by side: five successes and five failures are all counted", async () => {
     const { worker, completions, failures } = await createDelayedWorker({
-      ...{ ...source, completeJobBatchDelay: 15, failJobBatchDelay: 5 },
+      ...source,
+      completeJobBatchDelay: 15,
+      failJobBatchDelay: 5,
     });
     await worker.client.addJobs([...three(good), ...three(bad), ...three(good).slice(1), ...three(bad).slice(1)]);
     const running = worker.run();
@@ -119,7 +121,9 @@ describe.each([
   // behaviours 197
   it("change no hook: two completions, one of them queued, one failure and one for good", async () => {
     const { worker, completions, failures, lastFailures } = await createDelayedWorker({
-      ...{ ...source, completeJobBatchDelay: 10, failJobBatchDelay: 10 },
+      ...source,
+      completeJobBatchDelay: 10,
+      failJobBatchDelay: 10,
     });
     await worker.client.addJob(good, {});
     await worker.client.addJob(good, {}, { queueName: "queue" });
@@ -140,7 +144,9 @@ describe.each([
         given.map(({ fail }) => (fail ? new Error("item failed") : undefined)),
     });
     const { worker, failures, lastFailures } = await createDelayedWorker({
-      ...{ ...source, failJobBatchDelay: 10, tasks: [items] },
+      ...source,
+      failJobBatchDelay: 10,
+      tasks: [items],
     });
     const payload = [
       { id: 1, fail: false },

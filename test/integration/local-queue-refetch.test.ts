@@ -40,7 +40,11 @@ async function startIdleWorker(options: Partial<WorkerOptions> = {}) {
   const running = worker.run();
   await fetches.reach();
   return {
-    ...{ worker, task, done, fetches, delays },
+    worker,
+    task,
+    done,
+    fetches,
+    delays,
     async end(): Promise<void> {
       await worker.stop();
       await running;

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { createHeldTask } from "../harness/held-task.ts";
 import { startNode, type TestProcess } from "../harness/process.ts";
 import { until } from "../harness/until.ts";
+import { createRecordingLogger, createTestWorker, record } from "../harness/worker.ts";
 
 let database: TestDatabase;
 
@@ -67,7 +69,9 @@ async function addJobs(queueCount: number, perQueue: number): Promise<string[]> 
     const queue = `queue ${position % queueCount}`;
     const isStubborn = random() < 0.01;
     const payload = {
-      ...{ queue, index: Math.floor(position / queueCount), ms: Math.floor(random() * 4) },
+      queue,
+      index: Math.floor(position / queueCount),
+      ms: Math.floor(random() * 4),
       failures: random() < 0.05 ? 1 : 0,
       stubbornMs: isStubborn ? 60 : 0,
     };
@@ -124,7 +128,7 @@ describe("a named queue", () => {
       ...[1, 2, 3, 4].map(() => startWorker(local)),
       startWorker({ ...local, localQueue: false }),
     ]);
-    const first = workers[0] as TestProcess;
+    const first = workers[0];
     await until(() => toldOf(toldBy(first), "completed").length > 100, { deadlineMs: 30_000 });
     first.kill("SIGTERM");
     await first.line('"stopped"', 30_000);
@@ -153,4 +157,77 @@ describe("a named queue", () => {
     expect(runs.filter(({ failed }) => failed).length).toBeGreaterThan(100);
     expect(runs.filter(({ end, start }) => end - start > 50_000).length).toBeGreaterThan(10);
   }, 120_000);
+});
+
+describe("an operator who unlocks a living worker", () => {
+  it("gives its jobs to others: what it still does with them is refused and reported, and no job is lost", async () => {
+    const names = ["a", "b", "c", "d"];
+    const slow = createHeldTask("work");
+    const logger = createRecordingLogger();
+    await using living = await createTestWorker(database, {
+      tasks: [slow.task],
+      concurrency: 1,
+      localQueue: { size: 10 },
+      logger,
+    });
+    const refusals = record(living.hooks, "jobReleaseRefused");
+    const completions = record(living.hooks, "jobComplete");
+    for (const name of names) await living.client.addJob(slow.task, name, { queueName: "shared" });
+    // As long as something is cached, it fetches nothing, so what is unlocked is left to others.
+    await living.client.addJob(slow.task, "cached", { priority: 10 });
+    const running = living.run();
+    await until(() => slow.running.has("a"));
+
+    await living.client.forceUnlockWorkers([living.id]);
+    const quick = createHeldTask("work");
+    quick.openAll();
+    await using other = await createTestWorker(database, { tasks: [quick.task] });
+    const completedElsewhere = record(other.hooks, "jobComplete");
+    expect(await other.runOnce()).toMatchObject({ completed: 5, ended: "drained" });
+    expect(quick.started.filter((name) => name !== "cached")).toEqual(names);
+
+    // A chain is fixed when it is claimed: nobody tells this worker that the rest is no longer its own.
+    slow.openAll();
+    await refusals.reach(5);
+    await living.stop();
+    await running;
+    expect(refusals.events.map(({ job }) => job.payload)).toEqual([...names, "cached"]);
+    expect(logger.messages("warning").filter((message) => message.includes("refused"))).toHaveLength(5);
+    expect(completions.events).toEqual([]);
+    expect(completedElsewhere.events).toHaveLength(5);
+    expect(await database.sql("select from howdah._private_jobs")).toEqual([]);
+    expect(await database.sql("select from howdah._private_job_queues where locked_at is not null")).toEqual([]);
+  });
+
+  it("takes no lock from those who hold the queue since", async () => {
+    const slow = createHeldTask("work");
+    const later = createHeldTask("work");
+    await using living = await createTestWorker(database, {
+      tasks: [slow.task],
+      concurrency: 1,
+      localQueue: { size: 10 },
+    });
+    const refusals = record(living.hooks, "jobReleaseRefused");
+    for (const name of ["a", "b"]) await living.client.addJob(slow.task, name, { queueName: "shared" });
+    await living.client.addJob(slow.task, "cached", { priority: 10 });
+    const running = living.run();
+    await until(() => slow.running.has("a"));
+    await living.client.forceUnlockWorkers([living.id]);
+    await using other = await createTestWorker(database, { tasks: [later.task], localQueue: { size: 10 } });
+    const runningLater = other.run();
+    await until(() => later.running.has("a"));
+    slow.openAll();
+    await refusals.reach(3);
+    await living.stop();
+    await running;
+    const queues = await other.client.listQueues();
+    expect(queues).toMatchObject([{ name: "shared", jobCount: 2, lockedBy: other.id }]);
+    expect([...later.running]).toContain("a");
+    expect(later.started).not.toContain("b");
+    later.openAll();
+    await until(async () => (await database.sql("select from howdah._private_jobs")).length === 0);
+    await other.stop();
+    await runningLater;
+    expect(later.started.filter((name) => name !== "cached")).toEqual(["a", "b"]);
+  });
 });

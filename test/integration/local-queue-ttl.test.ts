@@ -43,7 +43,11 @@ async function startSlowWorker() {
   const running = worker.run();
   await until(() => held.running.has("a"));
   return {
-    ...{ held, worker, modes, returns, logger },
+    held,
+    worker,
+    modes,
+    returns,
+    logger,
     async end(): Promise<void> {
       held.openAll();
       await worker.stop();

@@ -90,7 +90,10 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
     const released: string[] = [];
     const freed: number[] = [];
     const releaser = new Releaser({
-      ...{ release: worker.release, clock: systemClock, completeDelayMs: 0, failDelayMs: 0 },
+      release: worker.release,
+      clock: systemClock,
+      completeDelayMs: 0,
+      failDelayMs: 0,
       listener: {
         released: ({ job }) => released.push(job.id),
         refused: ({ job }) => expect.unreachable(`job ${job.id} was refused`),

@@ -28,21 +28,53 @@ const versionOf = async (): Promise<unknown> =>
 describe("upsert", () => {
   it("stores a schedule with the defaults of its task", async () => {
     const stored = await schedules.upsert({
-      ...{ id: "daily", task: report, schedule: every.day("8:30"), timeZone: "Europe/Berlin" },
-      ...{ payload: { kind: "short" }, fill: "2h", missed: "all", spec: { priority: 5 } },
+      id: "daily",
+      task: report,
+      schedule: every.day("8:30"),
+      timeZone: "Europe/Berlin",
+      ...{
+        payload: { kind: "short" },
+        fill: "2h",
+        missed: "all",
+        spec: { priority: 5 },
+      },
     });
     expect(stored).toEqual({
-      ...{ id: "daily", task: "report", schedule: "30 8 * * *", timeZone: "Europe/Berlin", fill: 7_200_000 },
-      ...{ missed: "all", payload: { kind: "short" }, isPaused: false, pausedUntil: null, lastTick: null },
-      spec: { queueName: "reports", maxAttempts: 3, priority: 5 },
-      ...{ nextTick: expect.any(Date), isTaskKnown: false, createdAt: expect.any(Date), updatedAt: expect.any(Date) },
+      id: "daily",
+      task: "report",
+      schedule: "30 8 * * *",
+      timeZone: "Europe/Berlin",
+      fill: 72e5,
+      ...{
+        missed: "all",
+        payload: { kind: "short" },
+        isPaused: false,
+        pausedUntil: null,
+        lastTick: null,
+      },
+      spec: {
+        queueName: "reports",
+        maxAttempts: 3,
+        priority: 5,
+      },
+      ...{
+        nextTick: expect.any(Date),
+        isTaskKnown: false,
+        createdAt: expect.any(Date),
+        updatedAt: expect.any(Date),
+      },
     });
     expect(await schedules.list()).toEqual([stored]);
   });
 
   it("has defaults of its own", async () => {
     expect(await schedules.upsert({ id: "a", task: "x", schedule: "  0   0 * * 1 " })).toMatchObject({
-      ...{ schedule: "0 0 * * 1", timeZone: "UTC", fill: 86_400_000, missed: "once", payload: {}, spec: {} },
+      schedule: "0 0 * * 1",
+      timeZone: "UTC",
+      fill: 864e5,
+      missed: "once",
+      payload: {},
+      spec: {},
     });
   });
 
@@ -73,16 +105,24 @@ describe("upsert", () => {
 
   it("refuses what cannot be read or stored, before it writes anything", async () => {
     const good = { id: "a", task: "x", schedule: "0 0 * * *" };
-    await expect(schedules.upsert({ ...good, schedule: "0 0 * *" })).rejects.toMatchObject({ code: "HOWDAH_CRON_INVALID" });
-    await expect(schedules.upsert({ ...good, timeZone: "+02:00" })).rejects.toMatchObject({ code: "HOWDAH_CRON_INVALID" });
+    await expect(schedules.upsert({ ...good, schedule: "0 0 * *" })).rejects.toMatchObject({
+      code: "HOWDAH_CRON_INVALID",
+    });
+    await expect(schedules.upsert({ ...good, timeZone: "+02:00" })).rejects.toMatchObject({
+      code: "HOWDAH_CRON_INVALID",
+    });
     await expect(schedules.upsert({ ...good, id: "" })).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
     await expect(schedules.upsert({ ...good, missed: "never" as never })).rejects.toThrow('"skip", "once", "all"');
     await expect(schedules.upsert({ ...good, fil: "1d" } as never)).rejects.toThrow("did you mean `fill`?");
-    await expect(schedules.upsert({ ...good, payload: [1] as never })).rejects.toMatchObject({ code: "HOWDAH_PAYLOAD_INVALID" });
-    await expect(schedules.upsert({ ...good, payload: { n: 1n } })).rejects.toMatchObject({ code: "HOWDAH_PAYLOAD_INVALID" });
-    await expect(schedules.upsert({ ...good, spec: { jobKey: "k", jobKeyMode: "unsafe_dedupe" as never } })).rejects.toThrow(
-      "swallow ticks",
-    );
+    await expect(schedules.upsert({ ...good, payload: [1] as never })).rejects.toMatchObject({
+      code: "HOWDAH_PAYLOAD_INVALID",
+    });
+    await expect(schedules.upsert({ ...good, payload: { n: 1n } })).rejects.toMatchObject({
+      code: "HOWDAH_PAYLOAD_INVALID",
+    });
+    await expect(
+      schedules.upsert({ ...good, spec: { jobKey: "k", jobKeyMode: "unsafe_dedupe" as never } }),
+    ).rejects.toThrow("swallow ticks");
     const batch = defineBatchTask({ identifier: "b", runBatch() {} });
     await expect(schedules.upsert({ ...good, task: batch } as never)).rejects.toThrow("a batch task");
     await expect(schedules.upsert(undefined as never)).rejects.toMatchObject({ code: "HOWDAH_OPTION_INVALID" });
@@ -90,7 +130,12 @@ describe("upsert", () => {
   });
 
   it("refuses tasks that the client was not given", async () => {
-    const strict = await createClient({ driver: database.driver, migrate: false, logger: silentLogger, tasks: [report] });
+    const strict = await createClient({
+      driver: database.driver,
+      migrate: false,
+      logger: silentLogger,
+      tasks: [report],
+    });
     await expect(strict.schedules.upsert({ id: "a", task: "reprot", schedule: "0 0 * * *" })).rejects.toMatchObject({
       code: "HOWDAH_TASK_UNKNOWN",
     });
@@ -110,15 +155,25 @@ describe("a pause", () => {
     await schedules.upsert({ id: "a", task: "x", schedule: "0 0 1 1 *" });
     const end = new Date("2100-06-01T00:00:00Z");
     expect(await schedules.pause("a", { until: end })).toMatchObject({
-      ...{ isPaused: true, pausedUntil: end, nextTick: new Date("2101-01-01T00:00:00Z") },
+      isPaused: true,
+      pausedUntil: end,
+      nextTick: new Date("2101-01-01T00:00:00Z"),
     });
-    expect(await schedules.preview("a", 2)).toEqual([new Date("2101-01-01T00:00:00Z"), new Date("2102-01-01T00:00:00Z")]);
-    expect(await schedules.pause("a", { until: "2020-01-01T00:00:00Z" })).toMatchObject({ isPaused: false, pausedUntil: null });
+    expect(await schedules.preview("a", 2)).toEqual([
+      new Date("2101-01-01T00:00:00Z"),
+      new Date("2102-01-01T00:00:00Z"),
+    ]);
+    expect(await schedules.pause("a", { until: "2020-01-01T00:00:00Z" })).toMatchObject({
+      isPaused: false,
+      pausedUntil: null,
+    });
   });
 
   it("leaves behind that its ticks are not made up for", async () => {
     await schedules.upsert({ id: "a", task: "x", schedule: "* * * * *" });
-    await database.sql("update howdah._howdah_schedules set since = '2020-01-01', paused_at = '2021-01-01', paused_until = '2022-01-01'");
+    await database.sql(
+      "update howdah._howdah_schedules set since = '2020-01-01', paused_at = '2021-01-01', paused_until = '2022-01-01'",
+    );
     await schedules.resume("a");
     expect(await versionOf()).toMatchObject({ since: new Date("2022-01-01T00:00:00Z") });
     await database.sql("update howdah._howdah_schedules set paused_at = '2023-01-01', paused_until = '2024-01-01'");

@@ -49,8 +49,15 @@ describe("a running worker", () => {
     const [job, ...others] = await jobsOf(database, "do_it");
     expect(others).toEqual([]);
     expect(job).toMatchObject({
-      ...{ key: "k", runAt: "2021-01-01T04:00:00.000Z" },
-      payload: { n: 1, _cron: { ts: "2021-01-01T04:00:00.000Z", backfilled: false } },
+      key: "k",
+      runAt: "2021-01-01T04:00:00.000Z",
+      payload: {
+        n: 1,
+        _cron: {
+          ts: "2021-01-01T04:00:00.000Z",
+          backfilled: false,
+        },
+      },
     });
     expect(await database.sql("select queue_name, priority, max_attempts, flags from howdah.jobs")).toEqual([
       { queue_name: "q", priority: -2, max_attempts: 3, flags: { f: true } },

@@ -26,14 +26,15 @@ export const cronCommand: CliCommand = {
     "howdah cron next '30 2 * * *' --time-zone Europe/Berlin",
   ],
   options: [
-    new Option("-n, --count <number>", `show so many times, 1 to ${MOST}`).default(5).argParser(parseCount),
+    new Option("--count, -n <number>", `show so many times, 1 to ${MOST}`).default(5).argParser(parseCount),
     new Option("--time-zone <name>", "the zone of an expression").default(DEFAULT_TIME_ZONE),
   ],
   async run(call) {
     const [action, source = ""] = call.arguments;
     if (action === "check") await check(call, source);
     else if (action === "next") await next(call, source);
-    else throw new HowdahError("HOWDAH_OPTION_INVALID", `Say what to do: \`howdah cron check FILE\` or \`cron next …\`.`);
+    else
+      throw new HowdahError("HOWDAH_OPTION_INVALID", `Say what to do: \`howdah cron check FILE\` or \`cron next …\`.`);
   },
 };
 
@@ -117,7 +118,9 @@ async function entriesOf(source: string, timeZone: unknown): Promise<(Described 
   );
 }
 
-function describeEntry(entry: Described | CronEntry): Described & { readonly fill?: number; readonly payload?: unknown } {
+function describeEntry(
+  entry: Described | CronEntry,
+): Described & { readonly fill?: number; readonly payload?: unknown } {
   return entry.task === undefined ? (entry as Described) : { ...entry, task: identifierOf(entry.task) };
 }
 
@@ -128,8 +131,15 @@ function upcoming({ schedule, timeZone }: Described | CronEntry, nowMs: number, 
 /** What clocks show there, with the name of the offset, so that both nights can be told. */
 function localTime(at: Date, timeZone: string): string {
   return at.toLocaleString("en-GB", {
-    ...{ timeZone, weekday: "short", year: "numeric", month: "2-digit", day: "2-digit" },
-    ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" },
+    timeZone,
+    weekday: "short",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    timeZoneName: "short",
   });
 }
 
@@ -138,6 +148,8 @@ async function readText(file: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`The crontab ${JSON.stringify(file)} cannot be read: ${code ?? "unknown reason"}.`, { cause: error });
+    throw new Error(`The crontab ${JSON.stringify(file)} cannot be read: ${code ?? "unknown reason"}.`, {
+      cause: error,
+    });
   }
 }

@@ -73,7 +73,10 @@ function announce({ announcer }: AddTarget, rows: readonly Row[]): void {
   const [first] = due;
   if (!first) return;
   const queueIds = new Set(due.flatMap(({ queueId }) => queueId ?? []));
-  const at = due.reduce((earliest, { runAt }) => (compareIntegers(runAt, earliest) < 0 ? runAt : earliest), first.runAt);
+  const at = due.reduce(
+    (earliest, { runAt }) => (compareIntegers(runAt, earliest) < 0 ? runAt : earliest),
+    first.runAt,
+  );
   announcer.added({ count: due.length, at, queueIds: [...queueIds] });
 }
 

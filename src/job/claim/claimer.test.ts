@@ -9,8 +9,17 @@ const POLL_MS = 1_000;
 const LOOK = { quantity: 2, chainLength: 1, mostQueues: 2 };
 
 const nothing: ClaimAnswer = {
-  ...{ rows: [], claimedAt: "1", tasksGone: false, more: false, levels: [], due: START, leftover: [] },
-  ...{ windowStart: null, windowAfter: null, windowWrapped: false, windowMs: 0 },
+  rows: [],
+  claimedAt: "1",
+  tasksGone: false,
+  more: false,
+  levels: [],
+  due: START,
+  leftover: [],
+  windowStart: null,
+  windowAfter: null,
+  windowWrapped: false,
+  windowMs: 0,
 };
 
 type Answer = Partial<ClaimAnswer> | Error | ((request: ClaimRequest) => Promise<Partial<ClaimAnswer>>);

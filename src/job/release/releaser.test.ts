@@ -13,7 +13,10 @@ function setUp(options: Partial<ReleaserOptions> = {}) {
   const clock = createManualClock();
   const told: string[] = [];
   const releaser = new Releaser({
-    ...{ release: table.release, clock, completeDelayMs: 0, failDelayMs: 0 },
+    release: table.release,
+    clock,
+    completeDelayMs: 0,
+    failDelayMs: 0,
     listener: {
       released: ({ job }) => told.push(`released ${job.id}`),
       refused: ({ job }) => told.push(`refused ${job.id}`),

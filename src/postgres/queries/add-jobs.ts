@@ -64,7 +64,11 @@ export async function addJob({ executor, schema, notifies }: JobStore, job: JobT
 from ${schema.of("_howdah_add_job_v1")}(
   $1::text, $2::json, $3::text, $4::timestamptz, $5::integer, $6::text, $7::integer, $8::text[], $9::text, ${notifies}
 ) as job`;
-  const { rows } = await executor.query({ name: `add_${keyed ? "keyed_" : ""}job${notifies ? "" : "_silently"}`, text, values });
+  const { rows } = await executor.query({
+    name: `add_${keyed ? "keyed_" : ""}job${notifies ? "" : "_silently"}`,
+    text,
+    values,
+  });
   return rows[0] ?? [];
 }
 
@@ -73,7 +77,10 @@ from ${schema.of("_howdah_add_job_v1")}(
  * the same order, without the names of tasks and queues. A row has its payload
  * only if it may differ from what was given, because it was merged.
  */
-export async function addJobs({ executor, schema, notifies }: JobStore, jobs: readonly JobToStore[]): Promise<readonly Row[]> {
+export async function addJobs(
+  { executor, schema, notifies }: JobStore,
+  jobs: readonly JobToStore[],
+): Promise<readonly Row[]> {
   const values = [
     textArray(jobs.map((job) => job.identifier)),
     textArray(jobs.map((job) => job.payload)),

@@ -218,10 +218,20 @@ export class LocalQueue {
     if (!settings.refetchDelay) return undefined;
     const who = () => ({ workerId: workerId(), queue: index });
     return new RefetchDelay({
-      ...{ settings: settings.refetchDelay, size: settings.size, clock, random },
-      started: (delay) => hooks.emit("localQueueRefetchDelayStart", { ...who(), ...delay }),
+      settings: settings.refetchDelay,
+      size: settings.size,
+      clock,
+      random,
+      started: (delay) =>
+        hooks.emit("localQueueRefetchDelayStart", {
+          ...who(),
+          ...delay,
+        }),
       aborted: (abort) => {
-        hooks.emit("localQueueRefetchDelayAbort", { ...who(), ...abort });
+        hooks.emit("localQueueRefetchDelayAbort", {
+          ...who(),
+          ...abort,
+        });
         this.#handle({ type: "delayOver" });
       },
       expired: () => {

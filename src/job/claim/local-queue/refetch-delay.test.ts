@@ -13,8 +13,15 @@ function setUp({ size = 10, random = () => 0.5, ...settings }: SetUp = {}) {
   const clock = createManualClock();
   const told: unknown[] = [];
   const delay = new RefetchDelay({
-    settings: { durationMs: 100, threshold: 3, maxAbortThreshold: undefined, ...settings },
-    ...{ size, clock, random },
+    settings: {
+      durationMs: 100,
+      threshold: 3,
+      maxAbortThreshold: undefined,
+      ...settings,
+    },
+    size,
+    clock,
+    random,
     started: (event) => told.push({ started: event }),
     aborted: (event) => told.push({ aborted: event }),
     expired: () => told.push("expired"),

@@ -8,7 +8,8 @@ function setUp(ttlMs = 1_000) {
   const clock = createManualClock();
   const returned: string[] = [];
   const running = new RunningChains({
-    ...{ clock, ttlMs },
+    clock,
+    ttlMs,
     giveBack: (jobs) => returned.push(...jobs.map(({ id }) => id)),
   });
   /** A slot takes a chain that arrived just now, and starts its first job. */

@@ -1,0 +1,95 @@
+import type pg from "pg";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { createWorker, defineTask } from "../../src/index.ts";
+import { Claimer } from "../../src/job/claim/claimer.ts";
+import type { Driver } from "../../src/postgres/driver.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { createManualClock } from "../../src/testing/manual-clock.ts";
+import { createClaims, empty } from "../harness/claims.ts";
+import { createDatabase } from "../harness/database.ts";
+import { until } from "../harness/until.ts";
+
+const database = await createDatabase();
+afterAll(() => database.drop());
+beforeEach(() => empty(database));
+
+describe("an idle worker", () => {
+  it("sends about one statement a poll, also after it has worked through queues", async () => {
+    let statements = 0;
+    const counting: Driver = {
+      query(query) {
+        statements += 1;
+        return database.driver.query(query);
+      },
+      transaction: (work) => database.driver.transaction(work),
+      listen: (channels, handlers) => database.driver.listen(channels, handlers),
+      close: () => Promise.resolve(),
+    };
+    const pollIntervalMs = 100;
+    const task = defineTask({ identifier: "t", run: () => {} });
+    await using worker = await createWorker({
+      driver: counting,
+      tasks: [task],
+      pollInterval: pollIntervalMs,
+      concurrency: 3,
+    });
+    await database.sql("select howdah.add_job('t', queue_name => 'q' || n) from generate_series(1, 50) as n");
+    const running = worker.run();
+    await until(async () => (await database.sql("select from howdah._private_jobs limit 1")).length === 0);
+
+    statements = 0;
+    const startedAt = systemClock.monotonic();
+    await until(() => statements >= 30);
+    const polls = (systemClock.monotonic() - startedAt) / pollIntervalMs;
+    expect(statements / polls).toBeLessThan(1.5);
+    await worker.stop();
+    await running;
+  });
+});
+
+/** How many blocks of the jobs and their indexes the session has looked at and not reported yet, as it does at a commit. */
+async function blocksRead(session: pg.Client): Promise<number> {
+  const { rows } = await session.query(`
+    select sum(pg_stat_get_xact_blocks_fetched(oid))::int as blocks from pg_class
+    where oid = 'howdah._private_jobs'::regclass
+      or oid in (select indexrelid from pg_index where indrelid = 'howdah._private_jobs'::regclass)`);
+  return (rows as { blocks: number }[])[0]?.blocks ?? 0;
+}
+
+describe("beside a snapshot that keeps every dead row", () => {
+  it("reads as much for the last fifth of 50,000 jobs as for the first", async () => {
+    await database.sql(
+      "insert into howdah._private_jobs (task_id, priority) select 1, n % 2 from generate_series(1, 50000) as n",
+    );
+    const pinned = await database.connect();
+    await pinned.query("begin isolation level repeatable read");
+    await pinned.query("select");
+    const session = await database.connect();
+    const claims = await createClaims(database, "w", session);
+    const claimer = new Claimer({
+      ...{ claim: (request) => claims.claim({ ...request }), clock: createManualClock(), workerId: () => "w" },
+      taskIdentifiers: () => new Map([[1, "t"]]),
+      tasksGone: () => expect.unreachable(),
+      forbiddenFlags: [],
+      claimed: () => {},
+      pollIntervalMs: 1_000,
+    });
+
+    const blocks: number[] = [];
+    for (let round = 0; round < 100; round++) {
+      await session.query("begin");
+      const before = await blocksRead(session);
+      const { chains } = await claimer.claim({ quantity: 500, chainLength: 1, mostQueues: 500 });
+      blocks.push((await blocksRead(session)) - before);
+      await session.query("commit");
+      const jobs = chains.flatMap((chain) => chain.rest);
+      expect(jobs).toHaveLength(500);
+      const claimTimes = [...new Set(jobs.map(({ claimedAt }) => claimedAt))];
+      await claims.release({ claimTimes, completed: jobs.map(({ id }) => id) });
+    }
+    await pinned.query("rollback");
+    const fifth = (index: number) => blocks.slice(20 * index, 20 * (index + 1)).reduce((sum, count) => sum + count, 0);
+    expect(fifth(0)).toBeGreaterThan(0);
+    expect(fifth(4) / fifth(0)).toBeLessThan(1.3);
+  });
+});
