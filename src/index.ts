@@ -26,7 +26,9 @@ export type { AnyTask, BatchResult, BatchTask, HandlerResult, Task } from "./job
 export type { BatchTaskDeclaration, TaskDeclaration, TaskOptions } from "./job/task-declaration.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
 export type { Cell, Driver, Executor, Listening, ListenHandlers, Query, QueryResult, Row } from "./postgres/driver.ts";
-export { migrate } from "./postgres/migrate.ts";
+export { migrate } from "./client/migrate-schema.ts";
+export type { MigrateOptions } from "./client/migrate-schema.ts";
+export type { MigrateResult } from "./postgres/migrate.ts";
 export type { Clock, Timer } from "./runtime/clock.ts";
 export type { Duration } from "./runtime/duration.ts";
 export { consoleLogger, silentLogger } from "./runtime/logger.ts";

@@ -39,3 +39,7 @@ grant insert (id, queue_name), update (locked_at, locked_by) on howdah._private_
 grant insert, update, delete on howdah._private_jobs to howdah_worker;
 grant select, insert, update, delete on howdah._private_workers to howdah_worker;
 grant select, insert, update on howdah._private_known_crontabs to howdah_worker;
+
+-- Workers add the jobs of stored schedules, and may change them. Producers that
+-- shall manage schedules need the same right.
+grant select, insert, update, delete on howdah._howdah_schedules to howdah_worker;

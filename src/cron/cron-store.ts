@@ -1,10 +1,5 @@
 import type { Driver } from "../postgres/driver.ts";
-import {
-  addCronTicks,
-  type KnownCrontab,
-  registerCrontabs,
-  type TickToAdd,
-} from "../postgres/queries/cron-ledger.ts";
+import { addCronTicks, type KnownCrontab, registerCrontabs, type TickToAdd } from "../postgres/queries/cron-ledger.ts";
 import {
   addScheduleTicks,
   listSchedules,

@@ -74,7 +74,7 @@ export function cron<T extends CronTask>(options: CronOptions<T>): CronEntry {
 /** Reads an entry that was given at `place`. Throws as {@link cron} does. */
 export function readCronEntry(place: OptionPlace, given: unknown): CronEntry {
   const { fillMs, ...read } = readObject(place, given, ENTRY);
-  const task = read.task as CronTask;
+  const { task } = read;
   const identifier = identifierOf(task);
   checkName(identifier, { name: "task", subject: "a schedule", max: MAX_LENGTH.identifier });
   const id = checkName(read.id ?? identifier, { name: "id", subject: "a schedule", max: MAX_LENGTH.identifier });
@@ -137,5 +137,5 @@ function checkCronSpec(given: unknown, subject: string): CronSpec {
     );
   }
   checkJobSpec(given, subject);
-  return (given ?? {}) as CronSpec;
+  return given ?? {};
 }

@@ -32,7 +32,8 @@ export function parseCrontab(text: string): CronEntry[] {
   const { entries, problems } = readCrontab(text);
   const [first, ...more] = problems;
   if (first === undefined) return [...entries];
-  const rest = more.length === 0 ? "" : ` There ${more.length === 1 ? "is 1 more problem" : `are ${more.length} more problems`}.`;
+  const rest =
+    more.length === 0 ? "" : ` There ${more.length === 1 ? "is 1 more problem" : `are ${more.length} more problems`}.`;
   throw new HowdahError("HOWDAH_CRON_INVALID", `${describeProblem(first)}${rest}`);
 }
 
@@ -46,7 +47,10 @@ export function readCrontab(text: string): CrontabReading {
   const entries: CronEntry[] = [];
   const problems: CrontabProblem[] = [];
   const lineOfId = new Map<string, number>();
-  for (const [index, line] of text.replace(/^\uFEFF/, "").split(/\r\n|\r|\n/).entries()) {
+  for (const [index, line] of text
+    .replace(/^\uFEFF/, "")
+    .split(/\r\n|\r|\n/)
+    .entries()) {
     try {
       const found = parseCrontabLine(line);
       if (found === undefined) continue;

@@ -15,7 +15,12 @@ describe("an expression", () => {
   it("has lists, ranges and steps, sorted and each value once (behaviours 116)", () => {
     const fields = parseExpression("*/10,7,56-59 1 1 1 1");
     expect(fields.minute.values).toEqual([0, 7, 10, 20, 30, 40, 50, 56, 57, 58, 59]);
-    expect([fields.hour, fields.day, fields.month, fields.weekday].map(({ values }) => values)).toEqual([[1], [1], [1], [1]]);
+    expect([fields.hour, fields.day, fields.month, fields.weekday].map(({ values }) => values)).toEqual([
+      [1],
+      [1],
+      [1],
+      [1],
+    ]);
   });
 
   it("mixes them in every field (behaviours 130)", () => {
@@ -32,7 +37,11 @@ describe("an expression", () => {
     expect(fields.day.values).toEqual([1, 11, 21, 31]);
     expect(fields.month.values).toEqual([1, 6, 11]);
     expect(fields.weekday.values).toEqual([0, 3, 6]);
-    expect(parseExpression("* * */1 */1 */1")).toMatchObject({ day: { isFull: true }, month: { isFull: true }, weekday: { isFull: true } });
+    expect(parseExpression("* * */1 */1 */1")).toMatchObject({
+      day: { isFull: true },
+      month: { isFull: true },
+      weekday: { isFull: true },
+    });
   });
 
   it("takes 0 and 7 as Sunday, and names of days and months in any case", () => {

@@ -58,7 +58,8 @@ export function parseField(text: string, kind: FieldKind, fail: Fail): CronField
     const at = offset;
     const read = parseItem(item, kind, (inside, message) => fail(at + inside, message));
     isWild ||= read.isWild;
-    for (let value = read.from; value <= read.to; value += read.step) values.add(value === top(kind) ? kind.min : value);
+    for (let value = read.from; value <= read.to; value += read.step)
+      values.add(value === top(kind) ? kind.min : value);
     offset += item.length + 1;
   }
   const isFull = values.size === kind.max - kind.min + 1;

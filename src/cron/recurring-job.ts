@@ -34,7 +34,15 @@ export interface RecurringJob {
 export async function prepareRecurringJob(entry: CronEntry, tasks?: KnownTasks): Promise<RecurringJob> {
   const timetable = createTimetable(parseExpression(entry.schedule), entry.timeZone);
   const { id, payload, fill } = entry;
-  return { id, source: "crontab", timetable, fillMs: fill, missed: "all", payload, job: await prepareTickJob(entry, tasks) };
+  return {
+    id,
+    source: "crontab",
+    timetable,
+    fillMs: fill,
+    missed: "all",
+    payload,
+    job: await prepareTickJob(entry, tasks),
+  };
 }
 
 /** How the jobs of an entry are stored. Throws what `addJob` throws. */

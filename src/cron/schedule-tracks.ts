@@ -110,7 +110,9 @@ export class ScheduleTracks {
       const recurring = toRecurringJob(schedule);
       const decidedMs = Math.max(sinceMs - 1, lastTick?.getTime() ?? Number.NEGATIVE_INFINITY);
       const { startMs } = this.#parts;
-      const cursorMs = before ? Math.max(before.cursorMs, decidedMs) : beginningOf({ ...recurring, decidedMs, startMs });
+      const cursorMs = before
+        ? Math.max(before.cursorMs, decidedMs)
+        : beginningOf({ ...recurring, decidedMs, startMs });
       if (schedule.pausedAt === null) return trackFrom(recurring, cursorMs, version);
       if (schedule.pausedUntil === null) return restingTrack(recurring, cursorMs, version);
       return trackFrom(recurring, Math.max(cursorMs, schedule.pausedUntil.getTime() - 1), version);

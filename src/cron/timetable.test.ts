@@ -197,8 +197,11 @@ function wallOf(at: number, zone: string): number {
       second: "numeric",
     });
   formats.set(zone, format);
-  const part = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
-  return Date.UTC(part["year"]!, part["month"]! - 1, part["day"]!, part["hour"]!, part["minute"]!, part["second"]!);
+  const parts = new Map(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
+  const [year = 0, month = 0, ...rest] = (["year", "month", "day", "hour", "minute", "second"] as const).map((type) =>
+    parts.get(type),
+  );
+  return Date.UTC(year, month - 1, ...rest.map(Number));
 }
 
 function offsetOf(at: number, zone: string): number {

@@ -1,4 +1,5 @@
 import type { Cell, Row } from "../postgres/driver.ts";
+import { compareIntegers } from "../postgres/position.ts";
 import type { Job, JobState } from "./job.ts";
 
 /** The largest `Date`; stands for a time that PostgreSQL can hold and JavaScript cannot. */
@@ -32,6 +33,36 @@ export function toJob(row: Row, known?: KnownOfJob): Job {
     lockedAt: toNullableDate(row[14]),
     lockedBy: row[15] ?? null,
     state: text(row[16]) as JobState,
+  };
+}
+
+/** What whoever adds a job says about it; null took the default of the database. */
+export interface KnownOfNewJob extends KnownOfJob {
+  readonly priority: number | null;
+  readonly maxAttempts: number | null;
+}
+
+/** Reads the row of a job that has just been stored: its id, when it is due and when it was created. All else is known. */
+export function toNewJob(row: Row, known: KnownOfNewJob): Job {
+  const [id, runAt, createdAt] = row;
+  return {
+    id: text(id),
+    task: known.identifier,
+    queueName: known.queueName,
+    payload: JSON.parse(known.payload),
+    priority: known.priority ?? 0,
+    runAt: toDate(runAt),
+    attempts: 0,
+    maxAttempts: known.maxAttempts ?? 25,
+    lastError: null,
+    createdAt: toDate(createdAt),
+    updatedAt: toDate(createdAt),
+    jobKey: null,
+    revision: 0,
+    flags: [],
+    lockedAt: null,
+    lockedBy: null,
+    state: compareIntegers(text(runAt), text(createdAt)) <= 0 ? "ready" : "scheduled",
   };
 }
 

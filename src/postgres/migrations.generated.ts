@@ -1537,7 +1537,7 @@ begin
     chain := least(chain_length, 1 + remaining / taken);
     return query
     with held as materialized (
-      select queues.id, queues.queue_name, winner.priority, winner.run_at, winner.id as head_id
+      select queues.id, winner.priority, winner.run_at, winner.id as head_id
       from unnest(heads[1:taken]) as winner
       join :"schema"._private_job_queues as queues on queues.id = winner.queue_id and queues.locked_at is null
       for update of queues skip locked
@@ -1584,11 +1584,12 @@ begin
       set locked_by = worker, locked_at = claimed_at
       where queues.id = any (array(select distinct claimed.job_queue_id from claimed))
     )
-    select 'j', job.id, job.task_id, held.id, held.queue_name, job.priority, :"schema"._howdah_us(job.run_at),
+    select 'j', job.id, job.task_id, queues.id, queues.queue_name, job.priority, :"schema"._howdah_us(job.run_at),
       job.attempts, job.max_attempts, job.payload::text,
       :"schema"._howdah_extras_v1(job)
     from claimed as job
-    join held on held.id = job.job_queue_id;
+    -- By the index: a join with what is held compares each with each.
+    join :"schema"._private_job_queues as queues on queues.id = job.job_queue_id;
     get diagnostics touched = row_count;
     lost := touched < taken;
   end if;
@@ -1719,7 +1720,8 @@ begin
     with change as materialized (
       select * from unnest(changed, refunds, finals, delays, messages, payloads)
         as given(id, refund, final, delay, message, payload)
-      where given.id = any (free)
+      -- Each id is compared with each, so only when there is a reason.
+      where patient or given.id = any (free)
     ), updated as (
       update :"schema"._private_jobs as jobs
       set

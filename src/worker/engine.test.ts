@@ -114,6 +114,42 @@ describe("an engine that stops", () => {
     expect(released).toEqual(["1", ...late]);
   });
 
+  it("waits for a handler that has lost its slot, because that one still holds its queue", async () => {
+    const slow = createGate();
+    const freed: number[] = [];
+    const release: Release = async ({ changed, chainEnds }) => {
+      freed.push(...chainEnds.map(({ queueId }) => queueId));
+      return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])) };
+    };
+    const task = defineTask({ identifier: "t", timeout: 20, run: () => slow.opened });
+    const { engine, clock, claims } = setUp(() => undefined, {
+      ...{ tasks: createTaskRegistry([task]), release, abortPeriodMs: 5 },
+    });
+    claims.add(1, 7);
+    engine.start();
+    await clock.advance(50);
+    expect([engine.slots.busy, freed]).toEqual([0, []]);
+    let hasStopped = false;
+    const stopped = engine.stop().then(() => (hasStopped = true));
+    await clock.advance(1_000);
+    expect(hasStopped).toBe(false);
+    slow.open();
+    await stopped;
+    expect(freed).toEqual([7]);
+  });
+
+  it("does not wait longer than it may for a handler that has lost its slot", async () => {
+    const task = defineTask({ identifier: "t", timeout: 20, run: () => new Promise(() => undefined) });
+    const { engine, clock, claims } = setUp(() => undefined, { tasks: createTaskRegistry([task]) });
+    claims.add(1, 7);
+    engine.start();
+    await clock.advance(1_100);
+    let hasStopped = false;
+    void engine.stop().then(() => (hasStopped = true));
+    await clock.advance(5_000 + 1_000);
+    expect(hasStopped).toBe(true);
+  });
+
   it("gives back what is cached also when handlers get no time at all", async () => {
     const answers: (() => void)[] = [];
     const released: string[] = [];

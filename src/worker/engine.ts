@@ -246,7 +246,8 @@ export class Engine {
   async #idleWithin(limitMs: number): Promise<void> {
     const idle = new AbortController();
     const check = (): void => {
-      if (this.slots.busy === 0) idle.abort();
+      // A handler that has lost its slot still holds its queue.
+      if (this.slots.busy === 0 && this.slots.leftBehind === 0) idle.abort();
     };
     this.#rested = check;
     check();

@@ -34,6 +34,7 @@ export async function createClaims(database: TestDatabase, workerId = "w", sessi
         levels: [],
         queueIds: [],
         queueFloors: [],
+        queueFloors: [],
         due: START,
         windowAfter: 0,
         chainLength: 1,

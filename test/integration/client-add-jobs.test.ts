@@ -4,6 +4,7 @@ import { clientOver } from "../../src/client/create-client.ts";
 import { defineTask } from "../../src/job/task.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { until } from "../harness/until.ts";
 
 let database: TestDatabase;
 let client: Client;
@@ -136,8 +137,7 @@ describe("addJobs", () => {
       { identifier: "t", spec: { queueName: "q" } },
       { identifier: "t", spec: { runAt: "2200-01-01" } },
     ]);
-    // What was committed before is delivered before the answer of the next statement.
-    await listener.query("select 1");
+    await until(() => heard.length > 0);
     expect(heard.map((payload) => JSON.parse(payload))).toMatchObject([{ schema: "howdah" }]);
   });
 });

@@ -191,7 +191,9 @@ describe("an operator who unlocks a living worker", () => {
     await refusals.reach(5);
     await living.stop();
     await running;
-    expect(refusals.events.map(({ job }) => job.payload)).toEqual([...names, "cached"]);
+    const refused = refusals.events.map(({ job }) => job.payload);
+    expect(refused.filter((name) => name !== "cached")).toEqual(names);
+    expect(refused).toContain("cached");
     expect(logger.messages("warning").filter((message) => message.includes("refused"))).toHaveLength(5);
     expect(completions.events).toEqual([]);
     expect(completedElsewhere.events).toHaveLength(5);

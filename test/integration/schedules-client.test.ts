@@ -32,37 +32,31 @@ describe("upsert", () => {
       task: report,
       schedule: every.day("8:30"),
       timeZone: "Europe/Berlin",
-      ...{
-        payload: { kind: "short" },
-        fill: "2h",
-        missed: "all",
-        spec: { priority: 5 },
-      },
+      payload: { kind: "short" },
+      fill: "2h",
+      missed: "all",
+      spec: { priority: 5 },
     });
     expect(stored).toEqual({
       id: "daily",
       task: "report",
       schedule: "30 8 * * *",
       timeZone: "Europe/Berlin",
-      fill: 72e5,
-      ...{
-        missed: "all",
-        payload: { kind: "short" },
-        isPaused: false,
-        pausedUntil: null,
-        lastTick: null,
-      },
+      fill: 7_200_000,
+      missed: "all",
+      payload: { kind: "short" },
+      isPaused: false,
+      pausedUntil: null,
+      lastTick: null,
       spec: {
         queueName: "reports",
         maxAttempts: 3,
         priority: 5,
       },
-      ...{
-        nextTick: expect.any(Date),
-        isTaskKnown: false,
-        createdAt: expect.any(Date),
-        updatedAt: expect.any(Date),
-      },
+      nextTick: expect.any(Date),
+      isTaskKnown: false,
+      createdAt: expect.any(Date),
+      updatedAt: expect.any(Date),
     });
     expect(await schedules.list()).toEqual([stored]);
   });
@@ -71,7 +65,7 @@ describe("upsert", () => {
     expect(await schedules.upsert({ id: "a", task: "x", schedule: "  0   0 * * 1 " })).toMatchObject({
       schedule: "0 0 * * 1",
       timeZone: "UTC",
-      fill: 864e5,
+      fill: 86_400_000,
       missed: "once",
       payload: {},
       spec: {},

@@ -134,6 +134,19 @@ describe("a worker", () => {
       "note when a crontab ran",
       "insert into howdah._private_known_crontabs values ('c', now()) on conflict (identifier) do update set last_execution = now()",
     ],
+    [
+      "add the ticks of a crontab",
+      "select * from howdah._howdah_add_cron_ticks_v1('{c}', '{1600000000000000}', '{t}', array['{}']::json[], '{q}', '{3}', '{k}', '{0}', array['{}']::jsonb[], '{replace}')",
+    ],
+    [
+      "keep schedules and add their ticks",
+      `select howdah._howdah_upsert_schedule_v1('s', 't', '* * * * *', 'UTC', 0, 'all', '{}', 'q', null, null, null, null, null);
+       select howdah._howdah_pause_schedule_v1('s', null), howdah._howdah_resume_schedule_v1('s');
+       select howdah._howdah_add_schedule_ticks_v1(
+         array[id], array[version], array[howdah._howdah_us(now() + interval '1 minute')], array['{}']::json[]
+       ) from howdah._howdah_schedules;
+       delete from howdah._howdah_schedules`,
+    ],
   ])("may %s", async (_, statement) => {
     await database.sql("select howdah.add_job('t', queue_name => 'q', job_key => 'k')");
     await expect(worker.query(statement)).resolves.toBeDefined();

@@ -80,7 +80,12 @@ function tableOf(screen: Screen, schedules: readonly Schedule[]): string {
       { title: "ZONE", dispensable: 3, text: ({ timeZone }) => printable(timeZone) },
       { title: "LAST", dispensable: 2, text: ({ lastTick }) => when(lastTick) },
       { title: "NEXT", text: ({ nextTick }) => when(nextTick) },
-      { title: "STATE", dispensable: 1, text: stateOf, tint: (text) => (text === "" ? text : screen.paint.yellow(text)) },
+      {
+        title: "STATE",
+        dispensable: 1,
+        text: stateOf,
+        tint: (text) => (text === "" ? text : screen.paint.yellow(text)),
+      },
     ],
     schedules,
   );

@@ -1,11 +1,16 @@
 import { HowdahError } from "../../errors.ts";
-import { addJob as storeJob, addJobs as storeJobs, dueOf, type JobStore } from "../../postgres/queries/add-jobs.ts";
-import type { Row } from "../../postgres/driver.ts";
+import {
+  addJob as storeJob,
+  addJobs as storeJobs,
+  dueOf,
+  type JobStore,
+  type StoredJob,
+} from "../../postgres/queries/add-jobs.ts";
 import { compareIntegers } from "../../postgres/position.ts";
 import { getJob } from "../../postgres/queries/list-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { Job } from "../job.ts";
-import { toJob } from "../row.ts";
+import { toJob, toNewJob } from "../row.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkBulkKeys } from "./job-key.ts";
 import { type PreparedJob, prepareJob } from "./prepare-job.ts";
@@ -37,10 +42,10 @@ const MAX_PAYLOAD_LENGTH = 128 * 1024 * 1024;
 export async function addJob(target: AddTarget, entry: JobEntry): Promise<Job> {
   const job = await prepareJob(entry, target.tasks);
   checkSize([job]);
-  const row = await storeJob(toStore(target), job).catch(explain);
-  const found = toJob(row, job);
+  const storedJob = await storeJob(toStore(target), job).catch(explain);
+  const found = readStored(storedJob, job);
   const isNew = job.jobKeyMode !== "unsafe_dedupe" || found.revision === 0;
-  if (isNew) announce(target, [row]);
+  if (isNew) announce(target, [storedJob]);
   if (isNew) return found;
   // It was there before, so it may be a job of another task and queue.
   const [stored] = await getJob(target.executor, target.schema, found.id);
@@ -58,18 +63,25 @@ export async function addJobs(target: AddTarget, entries: readonly JobEntry[]): 
   checkBulkKeys(jobs);
   checkSize(jobs);
   if (jobs.length === 0) return [];
-  const rows = await storeJobs(toStore(target), jobs).catch(explain);
-  announce(target, rows);
-  return rows.map((row, index) => toJob(row, jobs[index]));
+  const storedJobs = await storeJobs(toStore(target), jobs).catch(explain);
+  announce(target, storedJobs);
+  return jobs.flatMap((job, index) => {
+    const storedJob = storedJobs[index];
+    return storedJob ? [readStored(storedJob, job)] : [];
+  });
 }
 
 function toStore({ executor, schema, announcer }: AddTarget): JobStore {
   return { executor, schema, notifies: announcer === undefined };
 }
 
-function announce({ announcer }: AddTarget, rows: readonly Row[]): void {
+function readStored({ row, isNew }: StoredJob, job: PreparedJob): Job {
+  return isNew ? toNewJob(row, job) : toJob(row, job);
+}
+
+function announce({ announcer }: AddTarget, jobs: readonly StoredJob[]): void {
   if (!announcer) return;
-  const due = rows.flatMap((row) => dueOf(row) ?? []);
+  const due = jobs.flatMap((job) => dueOf(job) ?? []);
   const [first] = due;
   if (!first) return;
   const queueIds = new Set(due.flatMap(({ queueId }) => queueId ?? []));

@@ -112,7 +112,8 @@ export class Claimer {
     else if (count !== undefined) this.#headScanDueAt = Math.min(this.#headScanDueAt, this.#headScanAllowedAt);
     for (const queueId of queueIds) {
       this.#queueIds.add(queueId);
-      if (count !== undefined) this.#queueFloors.forget(queueId);
+      if (count === undefined) this.#queueFloors.freed(queueId);
+      else this.#queueFloors.forget(queueId);
     }
   }
 

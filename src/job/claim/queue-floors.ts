@@ -20,10 +20,16 @@ const LOOK_SHARE = 20;
  * Where a worker left off in the queues that it keeps coming back to, so that
  * it does not walk past the jobs of other tasks, and past what it has done
  * itself, each time it takes the next one.
+ *
+ * The floor of a queue counts only while the worker does not hold it: jobs that
+ * it gives back lie before the floor, and a claim that is sent before that may
+ * be carried out after it.
  */
 export class QueueFloors {
   readonly #lifeMs: number;
   readonly #floors = new Map<number, QueueFloor>();
+  /** How many chains of a queue were taken and not ended, as far as this worker knows. */
+  readonly #held = new Map<number, number>();
 
   /** @param lifeMs - the shortest time between two looks from the first job of a queue */
   constructor(lifeMs: number) {
@@ -42,6 +48,7 @@ export class QueueFloors {
   /** Where to look from; `undefined` for the first job. */
   get(queueId: number, nowMs: number): QueueFloor | undefined {
     const floor = this.#floors.get(queueId);
+    if (this.#held.has(queueId)) return undefined;
     if (floor && nowMs < floor.expiresAt) return floor;
     this.#floors.delete(queueId);
     return undefined;
@@ -54,6 +61,15 @@ export class QueueFloors {
     // Anew, so that the last ones taken from are the last of the map.
     this.#floors.delete(queueId);
     this.#floors.set(queueId, { priority: last.priority, position: last.position, expiresAt });
+    this.#held.set(queueId, (this.#held.get(queueId) ?? 0) + 1);
+  }
+
+  /** A chain of this queue has ended. */
+  freed(queueId: number): void {
+    // Another chain may have been taken before the end of this one was told.
+    const held = (this.#held.get(queueId) ?? 0) - 1;
+    if (held > 0) this.#held.set(queueId, held);
+    else this.#held.delete(queueId);
   }
 
   /** Jobs may have come into this queue before its floor. */

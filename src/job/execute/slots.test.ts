@@ -124,7 +124,7 @@ describe("slots", () => {
     expect([slots.busy, slots.leftBehind]).toEqual([0, 1]);
     expect(told).toEqual(["start 1", "interrupted 1 0", "returned 2 0"]);
     await end("1");
-    expect(told.slice(3)).toEqual(["late 1"]);
+    expect(told.slice(3)).toEqual(["late 1", "idle"]);
     expect(slots.leftBehind).toBe(0);
   });
 });

@@ -25,7 +25,7 @@ export interface SlotsOptions {
   ended(job: ClaimedJob, outcome: Outcome, end: { readonly durationMs: number; readonly endsChain: boolean }): void;
   /** A handler has settled whose job had ended before without it. */
   settledLate(job: ClaimedJob): void;
-  /** The last slot became free. */
+  /** No slot is at work: the last one became free, or a handler has settled that had lost its slot before. */
   idle(): void;
 }
 
@@ -128,6 +128,7 @@ export class Slots {
     if (run.abandoned) {
       this.#leftBehind -= 1;
       this.#options.settledLate(run.execution.job);
+      if (this.#runs.size === 0) this.#options.idle();
       return;
     }
     this.#end(run, outcome, run.chain.waiting === 0);

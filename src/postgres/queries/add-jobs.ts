@@ -25,27 +25,38 @@ export interface JobStore {
   readonly notifies: boolean;
 }
 
-/** Where, beyond the columns that `toJob` reads, a row says what a notification needs. */
-const QUEUE_ID = 17;
-const IS_DUE = 18;
-
-/** What has to be told about a row that was stored by a statement that tells nothing. */
-export function dueOf(row: Row): { readonly runAt: string; readonly queueId: number | null } | undefined {
-  const runAt = row[5];
-  if (row[IS_DUE] !== "t" || runAt == null) return undefined;
-  const queueId = row[QUEUE_ID];
-  return { runAt, queueId: queueId == null ? null : Number(queueId) };
+/** What a job that was stored tells about itself. */
+export interface StoredJob {
+  readonly row: Row;
+  /** True for a job of which nothing was there before: the row is read by `toNewJob`, otherwise by `toJob`. */
+  readonly isNew: boolean;
 }
+
+/** What of a new job whoever adds it cannot know. */
+const newColumns = (schema: Schema): string =>
+  `job.id, ${schema.of("_howdah_us")}(job.run_at), ${schema.of("_howdah_us")}(job.created_at)`;
 
 /** As the functions decide themselves whether to tell: what is due later is found by polling. */
 const WHETHER_DUE = "job.job_queue_id, job.run_at <= now() + interval '2 seconds'";
 
-/**
- * Stores one job and returns its row, without the names of its task and queue.
- * A job without a key comes back without its payload, too.
- */
-export async function addJob({ executor, schema, notifies }: JobStore, job: JobToStore): Promise<Row> {
-  const keyed = job.jobKey !== null;
+/** What has to be told about a job that was stored by a statement that tells nothing. */
+export function dueOf({
+  row,
+  isNew,
+}: StoredJob): { readonly runAt: string; readonly queueId: number | null } | undefined {
+  const [runAt, queueId, isDue] = isNew ? [row[1], row[3], row[4]] : [row[5], row[17], row[18]];
+  if (isDue !== "t" || runAt == null) return undefined;
+  return { runAt, queueId: queueId == null ? null : Number(queueId) };
+}
+
+/** True when a stored job is what it was given and the defaults: nothing merged, no flags put in order. */
+function isPlain(job: JobToStore): boolean {
+  return job.jobKey === null && job.flags === null;
+}
+
+/** Stores one job. Its row lacks the names of its task and queue. */
+export async function addJob({ executor, schema, notifies }: JobStore, job: JobToStore): Promise<StoredJob> {
+  const isNew = isPlain(job);
   const values = [
     job.identifier,
     job.payload,
@@ -59,28 +70,31 @@ export async function addJob({ executor, schema, notifies }: JobStore, job: JobT
   ];
   // $1 identifier     $2 payload   $3 queue name   $4 run at   $5 max attempts
   // $6 key            $7 priority  $8 flags        $9 key mode
-  const text = `select ${jobColumns(schema, { task: "null", queue: "null", payload: keyed ? "job.payload" : "null" })},
-  ${WHETHER_DUE}
+  const columns = isNew
+    ? newColumns(schema)
+    : jobColumns(schema, { task: "null", queue: "null", payload: "job.payload" });
+  const text = `select ${columns}, ${WHETHER_DUE}
 from ${schema.of("_howdah_add_job_v1")}(
   $1::text, $2::json, $3::text, $4::timestamptz, $5::integer, $6::text, $7::integer, $8::text[], $9::text, ${notifies}
 ) as job`;
   const { rows } = await executor.query({
-    name: `add_${keyed ? "keyed_" : ""}job${notifies ? "" : "_silently"}`,
+    name: `add_${isNew ? "new_" : ""}job${notifies ? "" : "_silently"}`,
     text,
     values,
   });
-  return rows[0] ?? [];
+  return { row: rows[0] ?? [], isNew };
 }
 
 /**
- * Stores all of the jobs or none, in one statement, and returns their rows in
- * the same order, without the names of tasks and queues. A row has its payload
- * only if it may differ from what was given, because it was merged.
+ * Stores all of the jobs or none, in one statement, and returns them in the
+ * same order. Their rows lack the names of tasks and queues, and have the
+ * payload only if it may differ from what was given, because it was merged.
  */
 export async function addJobs(
   { executor, schema, notifies }: JobStore,
   jobs: readonly JobToStore[],
-): Promise<readonly Row[]> {
+): Promise<StoredJob[]> {
+  const isNew = jobs.every(isPlain);
   const values = [
     textArray(jobs.map((job) => job.identifier)),
     textArray(jobs.map((job) => job.payload)),
@@ -94,17 +108,17 @@ export async function addJobs(
   ];
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
   // $6 keys          $7 priorities  $8 flag sets     $9 key modes
-  const text = `select ${jobColumns(schema, {
-    task: "null",
-    queue: "null",
-    payload: "case when job.revision > 0 then job.payload end",
-  })},
-  ${WHETHER_DUE}
+  const columns = isNew
+    ? newColumns(schema)
+    : jobColumns(schema, { task: "null", queue: "null", payload: "case when job.revision > 0 then job.payload end" });
+  const text = `select ${columns}, ${WHETHER_DUE}
 from ${schema.of("_howdah_add_jobs_v1")}(
   $1::text[], $2::json[], $3::text[], $4::timestamptz[], $5::integer[], $6::text[], $7::integer[], $8::jsonb[],
   $9::text[], ${notifies}
 ) as job`;
-  return (await executor.query({ name: `add_jobs${notifies ? "" : "_silently"}`, text, values })).rows;
+  const name = `add_${isNew ? "new_" : ""}jobs${notifies ? "" : "_silently"}`;
+  const { rows } = await executor.query({ name, text, values });
+  return rows.map((row) => ({ row, isNew }));
 }
 
 /** A column that nobody has set is sent as null: the function fills it up. */
