@@ -38,7 +38,7 @@ export function parseCrontab(text: string): CronEntry[] {
 }
 
 /** A problem in one sentence that begins with its place. */
-export function describeProblem({ line, column, message }: CrontabProblem): string {
+function describeProblem({ line, column, message }: CrontabProblem): string {
   return `Line ${line}, column ${column} of the crontab: ${message}`;
 }
 

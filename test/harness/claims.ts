@@ -34,7 +34,6 @@ export async function createClaims(database: TestDatabase, workerId = "w", sessi
         levels: [],
         queueIds: [],
         queueFloors: [],
-        queueFloors: [],
         due: START,
         windowAfter: 0,
         chainLength: 1,

@@ -144,7 +144,7 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
     const { releaser, released, freed } = createReleaser();
     releaser.add({
       job,
-      outcome: { kind: "interrupted", reason: "timeout", delayMs: 0 },
+      outcome: { kind: "interrupted", reason: "lost", delayMs: 0 },
       durationMs: 1,
       endsChain: false,
     });

@@ -1,8 +1,9 @@
 import { describe, expectTypeOf, it } from "vitest";
 import { z } from "zod";
 import type { Client } from "../../src/client/client.ts";
-import { cron, type CronEntry } from "../../src/cron/cron.ts";
+import { cron, type CronEntry, type CronSpec } from "../../src/cron/cron.ts";
 import { every } from "../../src/cron/every.ts";
+import type { Schedule } from "../../src/cron/stored-schedule.ts";
 import { defineBatchTask, defineTask } from "../../src/job/task.ts";
 
 declare const client: Client;
@@ -30,14 +31,15 @@ describe("a cron entry", () => {
   });
 
   it("needs no payload where {} would do, and any object for a task known by its name", () => {
-    cron({ task: tidy, schedule });
-    cron({ task: "anything", schedule });
+    expectTypeOf(cron({ task: tidy, schedule })).toEqualTypeOf<CronEntry>();
+    expectTypeOf(cron({ task: "anything", schedule })).toEqualTypeOf<CronEntry>();
     cron({ task: "anything", schedule, payload: { a: 1 } });
     // @ts-expect-error not an object
     cron({ task: "anything", schedule, payload: 5 });
   });
 
   it("is not of a batch task, and has no time of its own", () => {
+    expectTypeOf<"runAt">().not.toExtend<keyof CronSpec>();
     // @ts-expect-error its payload is a list
     cron({ task: resize, schedule, payload: [] });
     // @ts-expect-error the schedule says when
@@ -49,7 +51,8 @@ describe("a cron entry", () => {
 
 describe("a schedule", () => {
   it("has the payload that its task takes, and a name", () => {
-    void (() => client.schedules.upsert({ id: "a", task: sendEmail, schedule, payload: { to: "a" } }));
+    const upsert = () => client.schedules.upsert({ id: "a", task: sendEmail, schedule, payload: { to: "a" } });
+    expectTypeOf(upsert).returns.resolves.toEqualTypeOf<Schedule>();
     // @ts-expect-error the payload is missing
     void (() => client.schedules.upsert({ id: "a", task: sendEmail, schedule }));
     // @ts-expect-error the name is missing
@@ -60,7 +63,7 @@ describe("a schedule", () => {
 
 describe("every", () => {
   it("takes names and times that can be", () => {
-    every.week("monday", "8:30");
+    expectTypeOf(every.week("monday", "8:30")).toBeString();
     // @ts-expect-error no day
     void (() => every.week("someday"));
     // @ts-expect-error no time
