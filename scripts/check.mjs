@@ -32,6 +32,7 @@ const STEPS = [
   { name: "attw", command: "attw --pack . --profile esm-only", why: "TypeScript finds the types of every subpath" },
   { name: "api", command: "npm run api --silent -- --check", why: "the public API is the one in api/" },
   { name: "comments", command: "typedoc --logLevel Warn", why: "every export says what it promises" },
+  { name: "bench", command: "node bench/run.mjs --quick", why: "the benchmark still runs" },
   { name: "test", command: "vitest run", tests: true, why: "unit, integration, docs and the packed package" },
   {
     name: "test-postgres-15",
