@@ -1083,7 +1083,7 @@ begin
     from (
       select
         given.id,
-        coalesce(given.level, -32768)::smallint as floor_level,
+        given.level::smallint as floor_level,
         case
           when given.us is null then '-infinity'
           else least(:"schema"._howdah_at(given.us), settled)
@@ -1094,12 +1094,13 @@ begin
     join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null
     cross join lateral (
       with recursive level(priority) as (
-        (
+        -- Not looked for from the front when there is a floor: what has been
+        -- done may lie there in its thousands.
+        select coalesce(candidate.floor_level, (
           select jobs.priority from :"schema"._private_jobs as jobs
           where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted
-            and jobs.priority >= candidate.floor_level
           order by jobs.priority limit 1
-        )
+        ))
         union all
         select (
           select jobs.priority from :"schema"._private_jobs as jobs

@@ -123,7 +123,9 @@ describe("an engine that stops", () => {
     };
     const task = defineTask({ identifier: "t", timeout: 20, run: () => slow.opened });
     const { engine, clock, claims } = setUp(() => undefined, {
-      ...{ tasks: createTaskRegistry([task]), release, abortPeriodMs: 5 },
+      tasks: createTaskRegistry([task]),
+      release,
+      abortPeriodMs: 5,
     });
     claims.add(1, 7);
     engine.start();

@@ -105,7 +105,7 @@ describe("what is claimed", () => {
     await database.sql("select howdah.add_job('t', run_at => '0001-01-01 BC', queue_name => 'r')");
     const { take, claimer } = createClaimer();
     expect(await take(1)).toEqual([2]);
-    expect((await take(3)).sort()).toEqual([1, 4, 5]);
+    expect((await take(3)).sort((a, b) => a - b)).toEqual([1, 4, 5]);
     expect(await take()).toEqual([]);
     claimer.announce({ count: 1, at: START.at });
     expect(await take()).toEqual([]);

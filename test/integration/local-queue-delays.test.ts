@@ -86,6 +86,7 @@ describe.each([
     await failures.reach();
     await worker.stop();
     await running;
+    expect(failures.events).toHaveLength(1);
   });
 
   // behaviours 193, 194

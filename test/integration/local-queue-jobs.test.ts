@@ -23,14 +23,11 @@ afterAll(async () => {
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `job ${index}`);
 
-async function addAll(
-  worker: Worker,
-  jobNames: readonly string[],
-  queueOf = (_: number): string | undefined => undefined,
-) {
+/** Adds jobs, without a queue unless `queueOf` names one for the job at that index. */
+async function addAll(worker: Worker, jobNames: readonly string[], queueOf?: (index: number) => string | undefined) {
   await worker.client.addJobs(
     jobNames.map((payload, index) => {
-      const queueName = queueOf(index);
+      const queueName = queueOf?.(index);
       return { identifier: "work", payload, spec: queueName === undefined ? {} : { queueName } };
     }),
   );

@@ -121,7 +121,7 @@ describe("a named queue", () => {
     const ids = await addJobs(100, 40);
     const local = {
       concurrency: 6,
-      localQueue: { size: 12, queueCount: 4, ttl: 30 },
+      localQueue: { size: 12, queueCount: 4, ttl: 15 },
       shutdown: { gracePeriod: "10s", abortPeriod: 5 },
     };
     const workers = await Promise.all([
@@ -143,11 +143,9 @@ describe("a named queue", () => {
 
     expect(overlaps(runs)).toEqual([]);
     expect(disorders(runs)).toEqual([]);
-    expect(
-      toldOf(told, "completed")
-        .map(({ id }) => id)
-        .toSorted(),
-    ).toEqual(ids.toSorted());
+    const completed = toldOf(told, "completed").map(({ id }) => id);
+    expect(completed).toHaveLength(ids.length);
+    expect(new Set(completed)).toEqual(new Set(ids));
     expect(toldOf(told, "error")).toEqual([]);
     expect(toldOf(told, "refused")).toEqual([]);
     expect(await database.sql("select from howdah._private_job_queues where locked_at is not null")).toEqual([]);
