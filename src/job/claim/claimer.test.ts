@@ -245,6 +245,18 @@ describe("Claimer", () => {
     ]);
   });
 
+  it("rests for a moment when it hears again and again that there is more and gets nothing of it", async () => {
+    const { claimer, clock, requests } = setUp(Array.from({ length: 5 }, () => ({ more: true })));
+    for (let claims = 0; claims < 3; claims++) await claimer.claim(LOOK);
+    expect(clock.monotonic()).toBe(0);
+    const fourth = claimer.claim(LOOK);
+    await clock.advance(0);
+    expect(requests).toHaveLength(4);
+    expect(clock.pending).toBe(1);
+    await clock.advance(10);
+    await fourth;
+  });
+
   it("says when a task is no longer stored", async () => {
     const { claimer, gone } = setUp([{ tasksGone: true }]);
     await claimer.claim(LOOK);

@@ -75,6 +75,8 @@ export class Claimer {
   readonly #queueFloors: QueueFloors;
   readonly #window: QueueWindow;
   #forbiddenFlags: readonly string[] = [];
+  /** How many claims in a row were told that there is more and got nothing. */
+  #vainClaims = 0;
   #headScanDueAt = 0;
   /** When the cost of the last head scan is made up for. */
   #headScanAllowedAt = 0;
@@ -159,6 +161,7 @@ export class Claimer {
       if (isHeadScan) this.#headScanned(startedAt);
       else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority))) this.#headScanWentOn(startedAt);
       const chains = toChains(jobs);
+      await this.#restAfter(answer, jobs.length);
       this.#rememberQueues(chains, request, startedAt);
       return { chains, more: answer.more };
     } catch (error) {
@@ -167,6 +170,19 @@ export class Claimer {
       for (const queueId of request.queueIds) this.#queueIds.add(queueId);
       throw error;
     }
+  }
+
+  /**
+   * What there is more of is held by somebody for the moment when nothing of it
+   * could be taken: asking again at once, and again, would not make it free.
+   */
+  async #restAfter({ more }: ClaimAnswer, count: number): Promise<void> {
+    if (!more || count > 0) {
+      this.#vainClaims = 0;
+      return;
+    }
+    this.#vainClaims += 1;
+    if (this.#vainClaims > FREE_VAIN_CLAIMS) await this.#options.clock.sleep(VAIN_REST_MS);
   }
 
   /** What was seen with other flags does not count. */
@@ -243,6 +259,10 @@ export class Claimer {
     this.#headScanDueAt = Math.max(this.#headScanDueAt, this.#headScanAllowedAt);
   }
 }
+
+/** The first few may be over at once: a claim beside us commits, or a backlog of locked queues is walked through. */
+const FREE_VAIN_CLAIMS = 3;
+const VAIN_REST_MS = 10;
 
 /** So many queues beyond what is needed are offered to a claim, because some of them will be locked. */
 const SPARE_CANDIDATES = 16;
