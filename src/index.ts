@@ -32,7 +32,7 @@ export type { MigrateResult } from "./postgres/migrate.ts";
 export type { Clock, Timer } from "./runtime/clock.ts";
 export type { Duration } from "./runtime/duration.ts";
 export { consoleLogger, silentLogger } from "./runtime/logger.ts";
-export type { ConsoleLoggerOptions, LogFields, Logger, LogLevel, LogThreshold } from "./runtime/logger.ts";
+export type { ConsoleLoggerOptions, LogFields, Logger, LogLevel, LogStream, LogThreshold } from "./runtime/logger.ts";
 export { createWorker } from "./worker/create-worker.ts";
 export type { ShutdownOptions, WorkerOptions } from "./worker/options.ts";
 export type { RunOnceOptions, RunOnceResult, Worker, WorkerMetrics } from "./worker/worker.ts";

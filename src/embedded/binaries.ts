@@ -7,7 +7,7 @@ import { HowdahError } from "../errors.ts";
 /** The major versions of PostgreSQL that can be asked for. */
 export const POSTGRES_VERSIONS = ["14", "15", "16", "17", "18"] as const;
 
-/** One of {@link POSTGRES_VERSIONS}. */
+/** The major versions of PostgreSQL that can be started. */
 export type PostgresVersion = (typeof POSTGRES_VERSIONS)[number];
 
 /** A symbolic link that the package needs and npm cannot carry: paths below the package, the link is `target`. */

@@ -1,10 +1,11 @@
 /** A timer that has not fired yet can be cancelled; afterwards `cancel` does nothing. */
 export interface Timer {
+  /** Keeps it from firing. */
   cancel(): void;
 }
 
 /**
- * The only source of time and timers. Production code gets {@link systemClock},
+ * The only source of time and timers. Production code gets the machine's own time,
  * tests a manual one, so nothing ever has to wait for real time to pass.
  */
 export interface Clock {

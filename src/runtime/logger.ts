@@ -25,12 +25,19 @@ export interface Logger {
 /** What a logger lets through: a level and everything more serious, or nothing. */
 export type LogThreshold = LogLevel | "silent";
 
+/** Where log lines go: `process.stderr`, or something like it. */
+export interface LogStream {
+  /** Takes a line, with its line end. */
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+}
+
 /** Where and how much {@link consoleLogger} writes. */
 export interface ConsoleLoggerOptions {
   /** Default: the environment variable `HOWDAH_LOG`, or else `"info"`. */
   readonly level?: LogThreshold;
   /** Default: stderr. Coloured when it is a terminal and `NO_COLOR` is not set. */
-  readonly stream?: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly stream?: LogStream;
   readonly clock?: Pick<Clock, "now">;
 }
 

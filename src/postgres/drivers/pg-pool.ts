@@ -11,9 +11,11 @@ export interface PgPoolClient extends PgClient {
 
 /** The part of a `pg` pool that is needed here. */
 export interface PgPool {
+  /** Takes a client out; it has to be released. */
   connect(): Promise<PgPoolClient>;
   /** Told of errors of idle clients; without a listener they would end the process. */
   on?(event: "error", listener: (error: Error) => void): unknown;
+  /** Ends what `on` began. */
   removeListener?(event: "error", listener: (error: Error) => void): unknown;
   readonly options?: { readonly max?: number };
 }

@@ -7,14 +7,19 @@ import { lastAnswer, type PgAnswer, type PgStatement, toPgStatement, toQueryResu
 
 /** Anything of `pg` that runs statements: a client, a pool, or the client of a pool. */
 export interface PgQueryable {
+  /** Runs one statement, or several when it has no values. */
   query(statement: PgStatement): Promise<PgAnswer | PgAnswer[]>;
 }
 
 /** The part of a `pg` client that is needed here. */
 export interface PgClient extends PgQueryable {
+  /** Tells of a connection that failed while no statement was under way. */
   on(event: "error", listener: (error: Error) => void): unknown;
+  /** Tells of the end of the connection. */
   on(event: "end", listener: () => void): unknown;
+  /** Tells of what arrives on the channels it listens to. */
   on(event: "notification", listener: (message: PgNotification) => void): unknown;
+  /** Ends what `on` began. */
   removeListener(event: "error", listener: (error: Error) => void): unknown;
 }
 

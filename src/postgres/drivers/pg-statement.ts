@@ -12,6 +12,7 @@ export interface PgStatement {
 
 /** How `pg` asks what to do with a value of some type. */
 export interface PgTypes {
+  /** How a value of this type becomes one of JavaScript. */
   getTypeParser(typeId: number, format?: "text" | "binary"): (value: string) => unknown;
 }
 
