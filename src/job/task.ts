@@ -10,6 +10,7 @@ export type BatchResult = readonly unknown[] | HandlerResult;
 
 /** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
 export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {
+  /** Does the job: returning is success, throwing is a failed attempt. */
   run(payload: Output, context: JobContext<State>): HandlerResult | Promise<HandlerResult>;
 }
 
@@ -18,9 +19,11 @@ export interface BatchTask<Input = unknown, Output = Input, State = unknown> ext
   Input,
   Output
 > {
+  /** Does all items at once; see {@link BatchResult} for what it may return. */
   runBatch(items: Output[], context: JobContext<State>): BatchResult | Promise<BatchResult>;
 }
 
+/** A task of whatever payload: what a list of tasks holds. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks holds tasks of any payload
 export type AnyTask<State = any> = Task<any, any, State> | BatchTask<any, any, State>;
 
