@@ -31,13 +31,19 @@ beforeAll(async () => {
 }, 120_000);
 
 describe.each([
-  ["statistics from when there were none", "select"],
-  [
-    "no statistics at all",
-    `delete from pg_statistic where starelid in ('howdah._private_jobs'::regclass, 'howdah._private_job_queues'::regclass);
+  { state: "statistics from when there were none", prepare: "select", settings: "" },
+  {
+    state: "true statistics, and a server that finds indexes dear",
+    prepare: "analyze howdah._private_jobs, howdah._private_job_queues",
+    settings: "set random_page_cost = 1000; set cpu_index_tuple_cost = 100",
+  },
+  {
+    state: "no statistics at all",
+    settings: "",
+    prepare: `delete from pg_statistic where starelid in ('howdah._private_jobs'::regclass, 'howdah._private_job_queues'::regclass);
      update pg_class set reltuples = -1, relpages = 0 where oid in ('howdah._private_jobs'::regclass, 'howdah._private_job_queues'::regclass)`,
-  ],
-])("on a million jobs with %s", (_, prepare) => {
+  },
+])("on a million jobs with $state", ({ prepare, settings }) => {
   let session: pg.Client;
   let claims: Claims;
   let plans: string[];
@@ -49,7 +55,8 @@ describe.each([
       load 'auto_explain';
       set auto_explain.log_min_duration = 0;
       set auto_explain.log_nested_statements = on;
-      set auto_explain.log_level = notice`);
+      set auto_explain.log_level = notice;
+      ${settings}`);
     session.on("notice", ({ message }) => plans.push(String(message)));
     claims = await createClaims(database, WORKER_ID, session);
   });
