@@ -68,7 +68,8 @@ async function cachedCopy(found: BinaryPackage, cache: string): Promise<string> 
 
   const draft = await mkdtemp(join(cache, "draft-"));
   try {
-    await cp(join(found.folder, "native"), join(draft, "native"), { recursive: true });
+    // Links as they are: resolved, they would lead back into the folder that this user cannot enter.
+    await cp(join(found.folder, "native"), join(draft, "native"), { recursive: true, verbatimSymlinks: true });
     await letEverybodyRead(draft);
     await makeLinks(found, draft);
     await rename(draft, copy);

@@ -346,7 +346,7 @@ async function createPrivateProject(owner?: Account): Promise<PrivateProject> {
   await writeFile(join(folder, "package.json"), '{ "type": "module" }');
 
   const binaries = findBinaries();
-  await cp(binaries.folder, installed, { recursive: true });
+  await cp(binaries.folder, installed, { recursive: true, verbatimSymlinks: true });
   const manifest = join(installed, "package.json");
   const version = `${binaries.version}-private-${randomBytes(4).toString("hex")}`;
   const text = await readFile(manifest, "utf8");

@@ -1,0 +1,60 @@
+import { writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { install, SPECIFIERS, unpackPackage, type UnpackedPackage } from "./unpacked-package.ts";
+
+/** Grows with the package, on purpose only: what everyone downloads who installs it. */
+const MAX_PACKED_BYTES = 600_000;
+
+let unpacked: UnpackedPackage;
+
+beforeAll(async () => {
+  unpacked = await unpackPackage();
+});
+
+afterAll(() => unpacked.remove());
+
+describe("the packed package", () => {
+  it.each(SPECIFIERS)("exports something from %s", async (specifier) => {
+    const script = `console.log(Object.keys(await import(${JSON.stringify(specifier)})).join(" "))`;
+    const { stdout, stderr } = await unpacked.node("--input-type=module", "--eval", script);
+    expect(stdout.trim()).not.toBe("");
+    expect(stderr).toBe("");
+  });
+
+  it("hides what no subpath exports", async () => {
+    const script = 'await import("howdah/dist/errors.js")';
+    await expect(unpacked.node("--input-type=module", "--eval", script)).rejects.toThrow("ERR_PACKAGE_PATH_NOT_EXPORTED");
+  });
+
+  it("answers --help and --version on the command line", async () => {
+    const cli = join(unpacked.project, "package", unpacked.manifest.bin["howdah"] ?? "");
+    const help = await unpacked.node(cli, "--help");
+    expect(help.stdout).toContain("Usage: howdah");
+    const version = await unpacked.node(cli, "--version");
+    expect(version.stdout.trim()).toBe(unpacked.manifest.version);
+  });
+
+  it("is understood by a strict compiler that knows no package but Node's types", async () => {
+    await install(unpacked.project, "@types/node");
+    const imports = SPECIFIERS.map((specifier, index) => `export * as entry${index} from "${specifier}";`);
+    await writeFile(join(unpacked.project, "consumer.mts"), imports.join("\n"));
+    const tsc = resolve(import.meta.dirname, "../../node_modules/typescript/bin/tsc");
+    const options = "--noEmit --strict --target es2022 --lib es2023,esnext.disposable --module nodenext --types node";
+    const { stdout } = await unpacked
+      .node(tsc, ...options.split(" "), "consumer.mts")
+      .catch((error: { stdout: string }) => error);
+    expect(stdout).toBe("");
+  });
+
+  it("holds what was built and nothing of the tests", () => {
+    const strangers = unpacked.files.filter((file) => !/^(dist\/|package\.json$|[A-Z]+(\.md)?$)/.test(file));
+    expect(strangers).toEqual([]);
+    expect(unpacked.files.filter((file) => /\.test\.|\.test-d\.|(?<!\.d)\.ts$/.test(file))).toEqual([]);
+    expect(unpacked.files).toEqual(expect.arrayContaining(["README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md"]));
+  });
+
+  it("stays within its size budget", () => {
+    expect(unpacked.packedBytes).toBeLessThan(MAX_PACKED_BYTES);
+  });
+});
