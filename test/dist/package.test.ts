@@ -24,7 +24,9 @@ describe("the packed package", () => {
 
   it("hides what no subpath exports", async () => {
     const script = 'await import("howdah/dist/errors.js")';
-    await expect(unpacked.node("--input-type=module", "--eval", script)).rejects.toThrow("ERR_PACKAGE_PATH_NOT_EXPORTED");
+    await expect(unpacked.node("--input-type=module", "--eval", script)).rejects.toThrow(
+      "ERR_PACKAGE_PATH_NOT_EXPORTED",
+    );
   });
 
   it("answers --help and --version on the command line", async () => {

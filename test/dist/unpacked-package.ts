@@ -44,7 +44,9 @@ export interface UnpackedPackage {
  */
 export async function unpackPackage(): Promise<UnpackedPackage> {
   const project = await mkdtemp(join(tmpdir(), "howdah-dist-"));
-  const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", project], { cwd: ROOT });
+  const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", project], {
+    cwd: ROOT,
+  });
   const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
   await run("tar", ["-xzf", filename], { cwd: project });
   const manifest = JSON.parse(await readFile(join(project, "package/package.json"), "utf8")) as Manifest;
