@@ -1,0 +1,73 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+let project: string;
+
+/** A project with the check of this one, and nothing but one test file. */
+beforeEach(() => {
+  project = mkdtempSync(join(tmpdir(), "howdah-check-test-"));
+  mkdirSync(join(project, "scripts"));
+  cpSync(join(ROOT, "scripts/check.mjs"), join(project, "scripts/check.mjs"));
+  cpSync(join(ROOT, ".ci"), join(project, ".ci"), { recursive: true });
+  symlinkSync(join(ROOT, "node_modules"), join(project, "node_modules"));
+  writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module" }));
+});
+
+afterEach(() => {
+  rmSync(project, { recursive: true });
+});
+
+function writeTests(...bodies: readonly string[]): void {
+  const tests = bodies.map((body, index) => `it("case ${index}", () => { ${body} });`);
+  writeFileSync(join(project, "some.test.js"), `import { expect, it } from "vitest";\n${tests.join("\n")}\n`);
+}
+
+function runCheck() {
+  // What vitest tells the processes it starts would make this vitest take itself for one of them.
+  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST"));
+  const { status, stdout } = spawnSync(process.execPath, ["scripts/check.mjs", "--only", "test"], {
+    cwd: project,
+    env: Object.fromEntries(environment),
+    encoding: "utf8",
+  });
+  return { status, lastLine: stdout.trimEnd().split("\n").at(-1) };
+}
+
+describe("the check", () => {
+  it("fails when a test fails, and says how many did in its last line", () => {
+    writeTests("expect(1).toBe(1);", "expect(1).toBe(2);");
+    expect(runCheck()).toEqual({ status: 1, lastLine: "1 passed, 1 failed" });
+  });
+
+  it("passes when every test does", () => {
+    writeTests("expect(1).toBe(1);", "expect(2).toBe(2);");
+    expect(runCheck()).toEqual({ status: 0, lastLine: "2 passed, 0 failed" });
+  });
+
+  it("fails when there is no test at all", () => {
+    expect(runCheck().status).toBe(1);
+  });
+});
+
+describe(".ci/run", () => {
+  it.each([
+    ["installs", "ci", 3],
+    ["tests", "test", 4],
+  ])("fails with what npm fails with when it %s", (_what, failing, code) => {
+    const bin = join(project, "bin");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "npm"), `#!/bin/sh\n[ "$1" = ${failing} ] && exit ${code}\nexit 0\n`);
+    chmodSync(join(bin, "npm"), 0o755);
+    const { status } = spawnSync("bash", [".ci/run"], {
+      cwd: project,
+      env: { ...process.env, PATH: `${bin}:${process.env["PATH"]}` },
+    });
+    expect(status).toBe(code);
+  });
+});
