@@ -35,6 +35,13 @@ const STEPS = [
   { name: "bench", command: "node bench/run.mjs --quick", why: "the benchmark still runs" },
   { name: "test", command: "vitest run", tests: true, why: "unit, integration, docs and the packed package" },
   {
+    name: "test-sql-15",
+    command: "vitest run --project integration sql- claim- release- migrate",
+    environment: { HOWDAH_TEST_POSTGRES: "15" },
+    tests: true,
+    why: "what depends on the version of PostgreSQL, on an older one",
+  },
+  {
     name: "test-postgres-15",
     command: "vitest run --project integration",
     environment: { HOWDAH_TEST_POSTGRES: "15" },
