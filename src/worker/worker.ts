@@ -229,7 +229,10 @@ class HowdahWorker implements Worker {
       logger.warning("Handlers did not stop when told to; their jobs were given back", { worker: this.id, abandoned });
     }
     if (unwritten > 0) {
-      logger.error("Outcomes could not be written; recovery will give these jobs back", { worker: this.id, unwritten });
+      logger.error("Outcomes could not be written; these jobs stay locked until forceUnlockWorkers() frees them", {
+        worker: this.id,
+        unwritten,
+      });
     }
     hooks.emit("workerShutdown", { workerId: this.id, reason: this.#reason });
     await hooks.settle(HOOKS_SETTLE_MS);

@@ -128,7 +128,9 @@ describe("stop", () => {
     await running;
     held.openAll();
     expect(await lockedCount()).toBe(4);
-    expect(logger.messages("error")).toContain("Outcomes could not be written; recovery will give these jobs back");
+    expect(logger.messages("error")).toContain(
+      "Outcomes could not be written; these jobs stay locked until forceUnlockWorkers() frees them",
+    );
     expect(errors.events.map(({ activity }) => activity)).toContain("release jobs");
   });
 });
