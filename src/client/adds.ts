@@ -11,7 +11,10 @@ import type { Session } from "./session.ts";
  * Adds jobs. Whatever is wrong with a job is refused before anything is
  * written: `HOWDAH_JOB_INVALID` and `HOWDAH_OPTION_UNKNOWN` for its spec,
  * `HOWDAH_PAYLOAD_INVALID` for its payload, `HOWDAH_TASK_UNKNOWN` when the
- * client was given tasks and this is none of them.
+ * client was given tasks and this is none of them, `HOWDAH_JOB_SKIPPED` and
+ * `HOWDAH_JOB_REFUSED` when an interceptor of `beforeJobSchedule` says so, and
+ * `HOWDAH_HOOK_FAILED`, `HOWDAH_HOOK_TIMEOUT` or `HOWDAH_HOOK_ANSWER_INVALID`
+ * when it does not answer as it should.
  */
 export interface JobAdds {
   /**
@@ -47,8 +50,8 @@ export interface JobAdds {
 
 /** The adding methods on one session. */
 export function createAdds(session: Session): JobAdds {
-  const { schema, tasks, announcer } = session;
-  const target = { executor: session, schema, tasks, announcer };
+  const { schema, tasks, announcer, hooks } = session;
+  const target = { executor: session, schema, tasks, announcer, hooks };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     addJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));
@@ -57,7 +60,7 @@ export function createAdds(session: Session): JobAdds {
       throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `Batch items must be a list; found ${describeValue(items)}.`);
     if (items.length === 0)
       throw new HowdahError("HOWDAH_BATCH_EMPTY", "A batch job needs at least one item, or there is nothing to run.");
-    return addJob(target, { task, payload: items, spec });
+    return addJob(target, { task, payload: items, spec }, "addBatchJob");
   };
   // What the compiler has checked against the tasks is the same at run time.
   return { addJob: add, addJobs: addMany, addBatchJob: addBatch } as unknown as JobAdds;

@@ -1,11 +1,13 @@
+import { HowdahError } from "../errors.ts";
 import type { HookEmitter } from "../hooks/hooks.ts";
 import { isTransient } from "../postgres/sqlstate.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { type Loop, startLoop } from "../runtime/loop.ts";
 import type { CronStore } from "./cron-store.ts";
-import { encodeTick, type RecurringJob } from "./recurring-job.ts";
+import type { RecurringJob } from "./recurring-job.ts";
 import { ScheduleTracks } from "./schedule-tracks.ts";
+import { type AskedTick, askTick } from "./tick-call.ts";
 import { beginningOf, type DueTick, dueTicks, type Track, trackFrom } from "./track.ts";
 
 /** What a runner is built of. */
@@ -134,16 +136,38 @@ export class CronRunner {
 
   /** Adds ticks of one source; those of a job that cannot be stored stay behind and are tried again later. */
   async #add(due: readonly DueTick[]): Promise<void> {
-    const runnable = due.filter(({ track }) => !this.#blockedUntil.has(keyOf(track.recurring)) || this.#unblock(track));
+    const asked: AskedTick[] = [];
+    for (const tick of due) {
+      if (this.#isBlocked(tick.track)) continue;
+      try {
+        asked.push(await askTick(tick, this.#parts.hooks, this.#isBackfill(tick.tickMs)));
+      } catch (error) {
+        this.#block(tick.track, error);
+      }
+    }
+    await this.#addAsked(asked);
+  }
+
+  async #addAsked(asked: readonly AskedTick[]): Promise<void> {
+    const runnable = asked.filter(({ due: { track }, call }) => {
+      if (!this.#isBlocked(track)) return true;
+      call?.ended({ error: new HowdahError("HOWDAH_JOB_SKIPPED", "An earlier tick has to be added first.") });
+      return false;
+    });
     if (runnable.length === 0) return;
     try {
       this.#decided(await this.#store(runnable), runnable);
     } catch (error) {
-      if (isTransient(error)) throw error;
       const [only, ...others] = runnable;
-      if (others.length > 0) for (const tick of runnable) await this.#add([tick]);
-      else if (only) this.#block(only.track, error);
+      if (isTransient(error) || others.length === 0) for (const { call } of runnable) call?.ended({ error });
+      if (isTransient(error)) throw error;
+      if (others.length > 0) for (const tick of runnable) await this.#addAsked([tick]);
+      else if (only) this.#block(only.due.track, error);
     }
+  }
+
+  #isBlocked(track: Track): boolean {
+    return this.#blockedUntil.has(keyOf(track.recurring)) && !this.#unblock(track);
   }
 
   /** True when the time is over for which a job was left alone. */
@@ -159,22 +183,19 @@ export class CronRunner {
   }
 
   /** The ids of the jobs, in order: null when another worker was first, `undefined` when nothing was decided. */
-  async #store(due: readonly DueTick[]): Promise<(string | null | undefined)[]> {
+  async #store(asked: readonly AskedTick[]): Promise<(string | null | undefined)[]> {
     const { store } = this.#parts;
-    const ticks = due.map(({ track, tickMs }) => {
-      const { id, payload, job } = track.recurring;
-      const json = encodeTick(payload, tickMs, this.#isBackfill(tickMs));
-      return { id, tickMs, payload: json, job, version: track.version ?? "" };
-    });
-    if (due[0]?.track.recurring.source === "crontab") return store.addTicks(ticks);
+    const ticks = asked.map(({ tick }) => tick);
+    if (asked[0]?.due.track.recurring.source === "crontab") return store.addTicks(ticks);
     const results = await store.addScheduleTicks(ticks);
     if (results.some(({ hasChanged }) => hasChanged)) this.schedulesChanged();
     return results.map(({ jobId, hasChanged }) => (hasChanged ? undefined : jobId));
   }
 
-  #decided(jobIds: readonly (string | null | undefined)[], due: readonly DueTick[]): void {
-    const decided = due.flatMap(({ track, tickMs }, index) => {
+  #decided(jobIds: readonly (string | null | undefined)[], asked: readonly AskedTick[]): void {
+    const decided = asked.flatMap(({ due: { track, tickMs }, call }, index) => {
       const jobId = jobIds[index];
+      call?.ended({ jobIds: jobId == null ? [] : [jobId] });
       return jobId === undefined ? [] : [{ recurring: track.recurring, tickMs, jobId }];
     });
     this.#hasDecided ||= decided.length > 0;

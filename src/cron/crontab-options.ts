@@ -1,3 +1,5 @@
+import { checkJobSpec } from "../job/add/job-spec.ts";
+import type { Duration } from "../runtime/duration.ts";
 import { didYouMean } from "../runtime/suggestion.ts";
 import type { CronSpec } from "./cron.ts";
 import { type Fail, shown } from "./field.ts";
@@ -25,6 +27,7 @@ const SPELLINGS = {
   jobKeyMode: ["jobKeyMode", "job_key_mode"],
   priority: ["priority"],
   flags: ["flags"],
+  timeout: ["timeout"],
   timeZone: ["timeZone", "time_zone", "tz"],
 } as const satisfies Record<string, readonly string[]>;
 
@@ -49,6 +52,7 @@ export function readCrontabOptions(word: Word, fail: Fail): CrontabOptions {
       priority: toInteger(text, { name: "priority", min: -32_768, at }, fail),
     })),
     ...read(found.flags, (text) => ({ flags: text.split(",") })),
+    ...read(found.timeout, (text, at) => ({ timeout: toTimeout(text, at, fail) })),
   };
   return {
     ...(id ? { id: id.text, idOffset: id.offset } : {}),
@@ -113,6 +117,15 @@ function toFill(text: string, at: number, fail: Fail): number {
   const fillMs = parseFill(text);
   if (fillMs !== undefined) return fillMs;
   return fail(at, `expected a length of time such as \`4w3d2h1m\` for \`fill\`, found ${shown(text)}`);
+}
+
+function toTimeout(text: string, at: number, fail: Fail): Duration {
+  try {
+    checkJobSpec({ timeout: text }, "a crontab");
+    return text as Duration;
+  } catch {
+    return fail(at, `expected a duration such as \`30s\`, from 1ms to 24d, for \`timeout\`, found ${shown(text)}`);
+  }
 }
 
 function toTimeZone(text: string, at: number, fail: Fail): string {

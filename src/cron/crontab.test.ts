@@ -62,6 +62,11 @@ describe("a crontab", () => {
     }
   });
 
+  it("takes a timeout for the attempts of its jobs", () => {
+    expect(only("* * * * * t ?timeout=90s").spec).toEqual({ timeout: "90s" });
+    expect(() => only("* * * * * t ?timeout=soon")).toThrow(/expected a duration such as `30s`.*found "soon"/);
+  });
+
   it("takes flags, and values that are percent-encoded", () => {
     expect(only("* * * * * t ?flags=a,b&queue=two%20words").spec).toEqual({
       flags: ["a", "b"],

@@ -50,8 +50,8 @@ export async function prepareTickJob(entry: CronEntry, tasks?: KnownTasks): Prom
   const { id, task, payload, spec } = entry;
   // Any tick will do: schemas look at the shape.
   const sample: JobEntry = { task, payload: { ...payload, _cron: describeTick(0, false) }, spec };
-  const prepared = await prepareJob(sample, tasks, `schedule ${JSON.stringify(id)}, job`);
-  const { identifier, queueName, maxAttempts, jobKey, jobKeyMode, priority, flags } = prepared;
+  const prepared = await prepareJob(sample, { tasks, place: `schedule ${JSON.stringify(id)}, job` });
+  const { identifier, queueName, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs } = prepared;
   if (jobKeyMode === "unsafe_dedupe") {
     throw new HowdahError(
       "HOWDAH_JOB_INVALID",
@@ -59,7 +59,7 @@ export async function prepareTickJob(entry: CronEntry, tasks?: KnownTasks): Prom
         `give schedule \`${id}\` another one.`,
     );
   }
-  return { identifier, queueName, maxAttempts, jobKey, jobKeyMode, priority, flags };
+  return { identifier, queueName, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs };
 }
 
 /** The payload of one tick, as JSON. */

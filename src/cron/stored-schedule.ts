@@ -1,6 +1,7 @@
 import type { JobKeyMode } from "../job/job.ts";
 import { toDate, toFlags, toNullableDate } from "../job/row.ts";
 import type { Row } from "../postgres/driver.ts";
+import { parseDuration } from "../runtime/duration.ts";
 import { parseExpression } from "./expression.ts";
 import type { CronSpec } from "./cron.ts";
 import type { MissedTicks, RecurringJob } from "./recurring-job.ts";
@@ -118,6 +119,7 @@ export function toRecurringJob(stored: StoredSchedule): RecurringJob {
       jobKeyMode: spec.jobKeyMode ?? "replace",
       priority: spec.priority ?? null,
       flags: spec.flags ?? null,
+      timeoutMs: spec.timeout === undefined ? null : parseDuration(spec.timeout, "timeout"),
     },
   };
 }
@@ -131,5 +133,6 @@ function toSpec(row: Row): CronSpec {
     ...(jobKeyMode == null ? {} : { jobKeyMode: jobKeyMode as Exclude<JobKeyMode, "unsafe_dedupe"> }),
     ...(priority == null ? {} : { priority: Number(priority) }),
     ...(flags == null ? {} : { flags: toFlags(flags) }),
+    ...(row[23] == null ? {} : { timeout: Number(row[23]) }),
   };
 }

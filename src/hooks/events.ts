@@ -4,7 +4,7 @@ import type { Job } from "../job/job.ts";
 export type ShutdownReason = "stopped" | "signal" | "error";
 
 /** Why a running job was taken from its handler. */
-export type InterruptionReason = "shutdown" | "lost";
+export type InterruptionReason = "shutdown" | "lost" | "crashed";
 
 /** What a local queue is doing; see `docs/guides/local-queue.md`. */
 export type LocalQueueMode = "starting" | "polling" | "waiting" | "ttlExpired" | "released";
@@ -28,6 +28,8 @@ export interface Events {
   workerStart: { workerId: string };
   /** The worker has released everything. */
   workerShutdown: { workerId: string; reason: ShutdownReason };
+  /** `previousWorkerId` is dead. So many of its jobs were given back at once; more may follow. */
+  workerRecovered: { workerId: string; previousWorkerId: string; jobCount: number };
   /** A claim locked this job for this worker. */
   jobFetch: { workerId: string; job: Job };
   /** The handler is about to be called. */
@@ -38,7 +40,7 @@ export interface Events {
   jobFail: { workerId: string; job: Job; error: unknown; durationMs: number; retryAt: Date };
   /** The last attempt failed; the row stays. */
   jobPermanentlyFail: { workerId: string; job: Job; error: unknown; durationMs: number };
-  /** The job was given back although its handler had started; the attempt is refunded. */
+  /** The job was taken from a handler, or from a worker that is dead (`crashed`), and will run again. */
   jobInterrupted: { workerId: string; job: Job; reason: InterruptionReason };
   /** The jobs of a tick are decided: added by this worker, or by another one. */
   cronTick: { workerId: string; timestamp: Date; crontabs: readonly CronTarget[] };
@@ -77,6 +79,7 @@ const NAMES: Readonly<Record<EventName, true>> = {
   workerInit: true,
   workerStart: true,
   workerShutdown: true,
+  workerRecovered: true,
   jobFetch: true,
   jobStart: true,
   jobComplete: true,

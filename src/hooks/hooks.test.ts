@@ -134,13 +134,13 @@ describe("hooks", () => {
     expect(() => hooks.on("jobCompleted" as "jobComplete", () => undefined)).toThrow(
       expect.objectContaining({
         code: "HOWDAH_OPTION_UNKNOWN",
-        message: "Unknown event `jobCompleted`, did you mean `jobComplete`?",
+        message: "Unknown hook `jobCompleted`, did you mean `jobComplete`?",
       }),
     );
     expect(() => hooks.on("jobStart", undefined as never)).toThrow(
       expect.objectContaining({
         code: "HOWDAH_OPTION_INVALID",
-        message: "The handler of event `jobStart` must be a function, found undefined.",
+        message: "The handler of hook `jobStart` must be a function, found undefined.",
       }),
     );
   });
@@ -151,14 +151,14 @@ describe("hooks", () => {
     expect(EVENT_NAMES.every((name) => hooks.has(name))).toBe(true);
   });
 
-  it("are all that a plugin needs", () => {
+  it("are all that a plugin needs", async () => {
     const { hooks } = setUp();
     let started = 0;
     const plugin: Plugin = {
       name: "count",
       register: (given) => void given.on("workerStart", () => void (started += 1)),
     };
-    plugin.register(hooks);
+    await plugin.register(hooks);
     hooks.emit("workerStart", start);
     expect(started).toBe(1);
   });

@@ -5,27 +5,61 @@ import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { didYouMean } from "../runtime/suggestion.ts";
 import { EVENT_NAMES, type EventName, type Events } from "./events.ts";
+import { intercept } from "./interception.ts";
+import { INTERCEPTOR_NAMES, type InterceptorName, type Interceptors } from "./interceptors.ts";
 
-/** What a handler of one event looks like. Nobody waits for the promise it may return. */
-export type HookHandler<Name extends EventName> = (event: Events[Name]) => void | Promise<void>;
+/** The name of a hook: of an event, which is told, or of an interceptor, which is asked. */
+export type HookName = EventName | InterceptorName;
 
-/** Where to be told of what a worker does. */
+/** Is told of an event. Nobody waits for the promise that it may return. */
+export type Observer<Name extends EventName> = (event: Events[Name]) => void | Promise<void>;
+
+/** Is asked, and waited for. Nothing at all as an answer changes nothing. */
+export type Interceptor<Name extends InterceptorName> = (
+  event: Interceptors[Name]["event"],
+) => Answer<Name> | Promise<Answer<Name>>;
+
+type Answer<Name extends InterceptorName> = Interceptors[Name]["decision"] | undefined | void;
+
+/** The handler of every hook. */
+export type HookHandlers = { [Name in EventName]: Observer<Name> } & { [Name in InterceptorName]: Interceptor<Name> };
+
+/** What a handler of one hook looks like. */
+export type HookHandler<Name extends HookName> = HookHandlers[Name];
+
+/** Where to be told of what a worker does, and to have a say in it. */
 export interface Hooks {
   /**
    * Calls `handler` at each event of that name, in the order of registration,
-   * until the function that is returned is called. What a handler throws is
-   * logged the first time and changes nothing. Throws `HOWDAH_OPTION_UNKNOWN`
-   * for an event that does not exist.
+   * until the function that is returned is called. What an observer throws is
+   * logged the first time and changes nothing; what an interceptor throws fails
+   * what it was asked about. Throws `HOWDAH_OPTION_UNKNOWN` for a name that
+   * does not exist.
    */
-  on<Name extends EventName>(name: Name, handler: HookHandler<Name>): () => void;
+  on<Name extends EventName>(name: Name, handler: Observer<Name>): () => void;
+  // One by one: of a type parameter, the compiler would take `{ action: "skip" }` as any action.
+  on(name: "beforeJobRun", handler: Interceptor<"beforeJobRun">): () => void;
+  on(name: "afterJobRun", handler: Interceptor<"afterJobRun">): () => void;
+  on(name: "beforeJobSchedule", handler: Interceptor<"beforeJobSchedule">): () => void;
+  on(name: "jobRecovery", handler: Interceptor<"jobRecovery">): () => void;
 }
 
 /** The inner side of {@link Hooks}: where events come from. */
 export interface HookEmitter extends Hooks {
   /** Whether anybody listens. Ask before an event is built that costs something. */
-  has(name: EventName): boolean;
+  has(name: HookName): boolean;
   /** Tells everybody who listens. Never throws, and waits for nobody. */
   emit<Name extends EventName>(name: Name, event: Events[Name]): void;
+  /**
+   * Asks everybody who has a say, one after another, until one decides.
+   * Resolves to that decision, to the sum of all `continue`, or to `undefined`.
+   * Rejects with `HOWDAH_HOOK_FAILED`, `HOWDAH_HOOK_TIMEOUT` or
+   * `HOWDAH_HOOK_ANSWER_INVALID`.
+   */
+  decide<Name extends InterceptorName>(
+    name: Name,
+    event: Interceptors[Name]["event"],
+  ): Promise<Interceptors[Name]["decision"] | undefined>;
   /**
    * Resolves when every handler has ended that was called until then, or after
    * `limitMs` with a warning. Never rejects.
@@ -33,46 +67,69 @@ export interface HookEmitter extends Hooks {
   settle(limitMs: number): Promise<void>;
 }
 
-interface Observer {
-  readonly name: EventName;
+/** What hooks are made with. */
+export interface HooksOptions {
+  readonly logger: Logger;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+  /** How long an interceptor may take to answer. Default 5 s. */
+  readonly interceptorTimeoutMs?: number;
+}
+
+interface Registration {
+  readonly name: HookName;
   readonly handler: (event: never) => unknown;
   /** Its failure has been logged; the next thousand would say the same. */
   reported: boolean;
 }
 
-/** Creates the hooks of one worker. */
-export function createHooks(options: { readonly logger: Logger; readonly clock?: Clock }): HookEmitter {
-  return new ObserverHooks(options.logger, options.clock ?? systemClock);
+/** Creates the hooks of one worker or client. */
+export function createHooks(options: HooksOptions): HookEmitter {
+  return new RegisteredHooks(options);
 }
 
-class ObserverHooks implements HookEmitter {
+class RegisteredHooks implements HookEmitter {
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #interceptorTimeoutMs: number;
   /** The lists are replaced, never changed, so that a handler may come or go while they are read. */
-  readonly #observers = new Map<EventName, readonly Observer[]>();
+  readonly #registered = new Map<HookName, readonly Registration[]>();
   readonly #running = new Set<Promise<void>>();
 
-  constructor(logger: Logger, clock: Clock) {
+  constructor({ logger, clock = systemClock, interceptorTimeoutMs = 5_000 }: HooksOptions) {
     this.#logger = logger;
     this.#clock = clock;
+    this.#interceptorTimeoutMs = interceptorTimeoutMs;
   }
 
-  on<Name extends EventName>(name: Name, handler: HookHandler<Name>): () => void {
+  on(name: HookName, handler: (event: never) => unknown): () => void {
     checkName(name);
     checkHandler(name, handler);
-    const observer: Observer = { name, handler, reported: false };
-    this.#observers.set(name, [...(this.#observers.get(name) ?? []), observer]);
-    return () => this.#remove(observer);
+    const registration: Registration = { name, handler, reported: false };
+    this.#registered.set(name, [...(this.#registered.get(name) ?? []), registration]);
+    return () => this.#remove(registration);
   }
 
-  has(name: EventName): boolean {
-    return this.#observers.has(name);
+  has(name: HookName): boolean {
+    return this.#registered.has(name);
   }
 
   emit<Name extends EventName>(name: Name, event: Events[Name]): void {
-    const observers = this.#observers.get(name);
+    const observers = this.#registered.get(name);
     if (observers === undefined) return;
     for (const observer of observers) this.#call(observer, event);
+  }
+
+  async decide<Name extends InterceptorName>(
+    name: Name,
+    event: Interceptors[Name]["event"],
+  ): Promise<Interceptors[Name]["decision"] | undefined> {
+    const registered = this.#registered.get(name);
+    if (registered === undefined) return undefined;
+    const handlers = registered.map(({ handler }) => handler);
+    const asked = { name, handlers, clock: this.#clock, timeoutMs: this.#interceptorTimeoutMs };
+    // Every property has been checked against the interceptor's own table.
+    return (await intercept(asked, event)) as Interceptors[Name]["decision"] | undefined;
   }
 
   async settle(limitMs: number): Promise<void> {
@@ -84,13 +141,13 @@ class ObserverHooks implements HookEmitter {
     else await running;
   }
 
-  #remove(observer: Observer): void {
-    const left = (this.#observers.get(observer.name) ?? []).filter((other) => other !== observer);
-    if (left.length > 0) this.#observers.set(observer.name, left);
-    else this.#observers.delete(observer.name);
+  #remove(registration: Registration): void {
+    const left = (this.#registered.get(registration.name) ?? []).filter((other) => other !== registration);
+    if (left.length > 0) this.#registered.set(registration.name, left);
+    else this.#registered.delete(registration.name);
   }
 
-  #call(observer: Observer, event: Events[EventName]): void {
+  #call(observer: Registration, event: Events[EventName]): void {
     try {
       const answer = observer.handler(event as never);
       if (answer !== undefined) this.#follow(observer, answer);
@@ -100,7 +157,7 @@ class ObserverHooks implements HookEmitter {
   }
 
   /** Keeps an asynchronous handler until it has ended. */
-  #follow(observer: Observer, answer: unknown): void {
+  #follow(observer: Registration, answer: unknown): void {
     const running = Promise.resolve(answer)
       .catch((error: unknown) => this.#report(observer, error))
       .then(() => {
@@ -109,7 +166,7 @@ class ObserverHooks implements HookEmitter {
     this.#running.add(running);
   }
 
-  #report(observer: Observer, error: unknown): void {
+  #report(observer: Registration, error: unknown): void {
     if (observer.reported) return;
     observer.reported = true;
     try {
@@ -134,15 +191,18 @@ class ObserverHooks implements HookEmitter {
   }
 }
 
+/** The names of all hooks: every event, and every interceptor. */
+export const HOOK_NAMES: readonly HookName[] = [...EVENT_NAMES, ...INTERCEPTOR_NAMES];
+
 function checkName(name: string): void {
-  if ((EVENT_NAMES as readonly string[]).includes(name)) return;
-  throw new HowdahError("HOWDAH_OPTION_UNKNOWN", `Unknown event \`${name}\`${didYouMean(name, EVENT_NAMES)}`);
+  if ((HOOK_NAMES as readonly string[]).includes(name)) return;
+  throw new HowdahError("HOWDAH_OPTION_UNKNOWN", `Unknown hook \`${name}\`${didYouMean(name, HOOK_NAMES)}`);
 }
 
-function checkHandler(name: EventName, handler: unknown): void {
+function checkHandler(name: HookName, handler: unknown): void {
   if (typeof handler === "function") return;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
-    `The handler of event \`${name}\` must be a function, found ${describeValue(handler)}.`,
+    `The handler of hook \`${name}\` must be a function, found ${describeValue(handler)}.`,
   );
 }

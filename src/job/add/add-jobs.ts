@@ -2,15 +2,17 @@ import { HowdahError } from "../../errors.ts";
 import {
   addJob as storeJob,
   addJobs as storeJobs,
-  dueOf,
+  dueAmong,
+  type DueJobs,
   type JobStore,
   type StoredJob,
 } from "../../postgres/queries/add-jobs.ts";
-import { compareIntegers } from "../../postgres/position.ts";
 import { getJob } from "../../postgres/queries/list-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
+import type { ScheduleCall } from "../../hooks/interceptors.ts";
 import type { Job } from "../job.ts";
 import { toJob, toNewJob } from "../row.ts";
+import { type AddCall, type AddHooks, withAddCall } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkBulkKeys } from "./job-key.ts";
 import { type PreparedJob, prepareJob } from "./prepare-job.ts";
@@ -18,18 +20,25 @@ import { type PreparedJob, prepareJob } from "./prepare-job.ts";
 /** Where jobs go, and which tasks may be added. */
 export interface AddTarget extends Omit<JobStore, "notifies"> {
   /** Told of jobs that are committed and due. Without it the statement tells the workers, when it commits. */
-  readonly announcer?: { added(jobs: AddedJobs): void } | undefined;
+  readonly announcer?: AddAnnouncer | undefined;
   /** Without it any identifier may be added. */
   readonly tasks?: KnownTasks | undefined;
+  /** Those who have a say in what is added. */
+  readonly hooks?: AddHooks | undefined;
+}
+
+/** Tells workers of adds after their commit, unless an add shall do that itself. */
+export interface AddAnnouncer {
+  /** An add of one job begins. True when it shall tell the workers itself, with its commit. `ended` has to follow. */
+  begun(): boolean;
+  /** That add has ended, however. */
+  ended(): void;
+  /** These jobs have been committed untold. */
+  added(jobs: AddedJobs): void;
 }
 
 /** Jobs that were committed and are due, or will be in a moment. */
-export interface AddedJobs {
-  readonly count: number;
-  /** The earliest `run_at` in microseconds. */
-  readonly at: string;
-  readonly queueIds: readonly number[];
-}
+export type AddedJobs = DueJobs;
 
 /**
  * The most payload that one call may bring, in characters of JSON. PostgreSQL
@@ -38,14 +47,30 @@ export interface AddedJobs {
  */
 const MAX_PAYLOAD_LENGTH = 128 * 1024 * 1024;
 
-/** Checks and stores one job and returns it as it was stored. Rejects before anything is written when something is wrong with it. */
-export async function addJob(target: AddTarget, entry: JobEntry): Promise<Job> {
-  const job = await prepareJob(entry, target.tasks);
+/**
+ * Checks and stores one job and returns it as it was stored. Rejects before
+ * anything is written when something is wrong with it, or an interceptor is
+ * against it. `method` is what the interceptors are told.
+ */
+export function addJob(target: AddTarget, entry: JobEntry, method: ScheduleCall["method"] = "addJob"): Promise<Job> {
+  const { hooks } = target;
+  return withAddCall(
+    { hooks, method, size: 1 },
+    (call) => addOne(target, entry, call),
+    ({ id }) => [id],
+  );
+}
+
+async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefined): Promise<Job> {
+  const job = await prepareJob(entry, { tasks: target.tasks, call });
   checkSize([job]);
-  const storedJob = await storeJob(toStore(target), job).catch(explain);
+  const { executor, schema, announcer } = target;
+  const notifies = announcer?.begun() ?? true;
+  const storing = storeJob({ executor, schema, notifies }, job);
+  const storedJob = await storing.catch(explain).finally(() => announcer?.ended());
   const found = readStored(storedJob, job);
   const isNew = job.jobKeyMode !== "unsafe_dedupe" || found.revision === 0;
-  if (isNew) announce(target, [storedJob]);
+  if (isNew && !notifies) announce(target, dueAmong([storedJob]));
   if (isNew) return found;
   // It was there before, so it may be a job of another task and queue.
   const [stored] = await getJob(target.executor, target.schema, found.id);
@@ -55,18 +80,28 @@ export async function addJob(target: AddTarget, entry: JobEntry): Promise<Job> {
 /**
  * Checks and stores jobs in one statement, all of them or none, and returns
  * them in the order given. Rejects before anything is written when something
- * is wrong with one of them.
+ * is wrong with one of them, or an interceptor is against it.
  */
-export async function addJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
+export function addJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
+  return withAddCall(
+    { hooks: target.hooks, method: "addJobs", size: entries.length },
+    (call) => addMany(target, entries, call),
+    (jobs) => jobs.map(({ id }) => id),
+  );
+}
+
+async function addMany(target: AddTarget, entries: readonly JobEntry[], call: AddCall | undefined): Promise<Job[]> {
+  const { tasks } = target;
   const jobs: PreparedJob[] = [];
-  for (const [index, entry] of entries.entries()) jobs.push(await prepareJob(entry, target.tasks, `jobs[${index}]`));
+  for (const [index, entry] of entries.entries())
+    jobs.push(await prepareJob(entry, { tasks, place: `jobs[${index}]`, call }));
   checkBulkKeys(jobs);
   checkSize(jobs);
   if (jobs.length === 0) return [];
-  const storedJobs = await storeJobs(toStore(target), jobs).catch(explain);
-  announce(target, storedJobs);
+  const stored = await storeJobs(toStore(target), jobs).catch(explain);
+  announce(target, stored.due);
   return jobs.flatMap((job, index) => {
-    const storedJob = storedJobs[index];
+    const storedJob = stored.jobs[index];
     return storedJob ? [readStored(storedJob, job)] : [];
   });
 }
@@ -79,17 +114,8 @@ function readStored({ row, isNew }: StoredJob, job: PreparedJob): Job {
   return isNew ? toNewJob(row, job) : toJob(row, job);
 }
 
-function announce({ announcer }: AddTarget, jobs: readonly StoredJob[]): void {
-  if (!announcer) return;
-  const due = jobs.flatMap((job) => dueOf(job) ?? []);
-  const [first] = due;
-  if (!first) return;
-  const queueIds = new Set(due.flatMap(({ queueId }) => queueId ?? []));
-  const at = due.reduce(
-    (earliest, { runAt }) => (compareIntegers(runAt, earliest) < 0 ? runAt : earliest),
-    first.runAt,
-  );
-  announcer.added({ count: due.length, at, queueIds: [...queueIds] });
+function announce({ announcer }: AddTarget, due: DueJobs | undefined): void {
+  if (due) announcer?.added(due);
 }
 
 function checkSize(jobs: readonly PreparedJob[]): void {

@@ -1,4 +1,5 @@
 import { HowdahError } from "../../errors.ts";
+import { parseDuration } from "../../runtime/duration.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import { didYouMean } from "../../runtime/suggestion.ts";
 import type { JobKeyMode, JobSpec } from "../job.ts";
@@ -14,10 +15,20 @@ export interface CheckedSpec {
   readonly jobKeyMode: JobKeyMode;
   readonly priority: number | null;
   readonly flags: readonly string[] | null;
+  readonly timeoutMs: number | null;
 }
 
 /** The keys of a {@link JobSpec}. */
-const SPEC_KEYS: readonly string[] = ["queueName", "runAt", "maxAttempts", "jobKey", "jobKeyMode", "priority", "flags"];
+const SPEC_KEYS: readonly string[] = [
+  "queueName",
+  "runAt",
+  "maxAttempts",
+  "jobKey",
+  "jobKeyMode",
+  "priority",
+  "flags",
+  "timeout",
+];
 
 const JOB_KEY_MODES: readonly unknown[] = ["replace", "preserve_run_at", "unsafe_dedupe"];
 
@@ -36,7 +47,11 @@ const NO_SPEC: CheckedSpec = {
   jobKeyMode: "replace",
   priority: null,
   flags: null,
+  timeoutMs: null,
 };
+
+/** The longest time that a timer of Node.js, and an `integer` of PostgreSQL, can hold. */
+const LONGEST_TIMEOUT_MS = 2_147_483_647;
 
 /**
  * Checks how and when a job shall run. `subject` names the job in messages.
@@ -46,7 +61,10 @@ const NO_SPEC: CheckedSpec = {
 export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
   if (spec === undefined) return NO_SPEC;
   checkShape(spec, subject);
-  const { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags } = spec as Record<keyof JobSpec, unknown>;
+  const { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeout } = spec as Record<
+    keyof JobSpec,
+    unknown
+  >;
   const invalid = (name: string, value: unknown, allowed: string): HowdahError =>
     new HowdahError(
       "HOWDAH_JOB_INVALID",
@@ -77,6 +95,7 @@ export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
     jobKeyMode: (jobKeyMode as JobKeyMode | undefined) ?? "replace",
     priority: smallint("priority", priority, SMALLEST),
     flags: checkFlags(flags, subject),
+    timeoutMs: checkTimeout(timeout, subject),
   };
 }
 
@@ -125,6 +144,25 @@ function unknownKey(key: string, subject: string): HowdahError {
     "HOWDAH_OPTION_UNKNOWN",
     `Unknown job option \`${key}\` of ${subject}${didYouMean(key, SPEC_KEYS)}`,
   );
+}
+
+function checkTimeout(timeout: unknown, subject: string): number | null {
+  if (timeout === undefined) return null;
+  const ms = toTimeoutMs(timeout);
+  if (ms !== undefined) return ms;
+  throw new HowdahError(
+    "HOWDAH_JOB_INVALID",
+    `\`timeout\` of ${subject} is ${describeValue(timeout)}; it has to be a duration such as "30s", from 1 ms to 24 days.`,
+  );
+}
+
+function toTimeoutMs(timeout: unknown): number | undefined {
+  try {
+    const ms = Math.round(parseDuration(timeout, "timeout"));
+    return ms >= 1 && ms <= LONGEST_TIMEOUT_MS ? ms : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function checkFlags(flags: unknown, subject: string): readonly string[] | null {

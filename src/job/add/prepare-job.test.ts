@@ -17,6 +17,7 @@ describe("prepareJob", () => {
       jobKeyMode: "replace",
       priority: null,
       flags: null,
+      timeoutMs: null,
     });
   });
 
@@ -29,7 +30,9 @@ describe("prepareJob", () => {
   it("takes the schema and the defaults of a registered task for its identifier", async () => {
     const task = defineTask({ identifier: "t", defaults: ({ n }: { n: number }) => ({ priority: n }), run() {} });
     const registry = createTaskRegistry([task]);
-    expect(await prepareJob({ ...entry, task: "t", payload: { n: 4 } }, registry)).toMatchObject({ priority: 4 });
+    expect(await prepareJob({ ...entry, task: "t", payload: { n: 4 } }, { tasks: registry })).toMatchObject({
+      priority: 4,
+    });
   });
 
   it("refuses a batch whose payload is no list, and one without items", async () => {

@@ -3,6 +3,7 @@ import { describeValue } from "../../runtime/describe-value.ts";
 import type { JobSpec } from "../job.ts";
 import { encodePayload, validatePayload } from "../payload.ts";
 import type { AnyTaskDeclaration } from "../task-declaration.ts";
+import { attach, type AddCall, type JobChanges } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkJobSpec, checkName, type CheckedSpec, MAX_LENGTH } from "./job-spec.ts";
 
@@ -13,14 +14,24 @@ export interface PreparedJob extends CheckedSpec {
   readonly payload: string;
 }
 
+/** What a job to add is checked against. */
+export interface PrepareSettings {
+  /** Those that may be added; without it any identifier may. */
+  readonly tasks?: KnownTasks | undefined;
+  /** Where the job stands among others, for messages. Default "job". */
+  readonly place?: string;
+  /** The call that adds it, when its interceptors have a say. */
+  readonly call?: AddCall | undefined;
+}
+
 /**
  * Checks one job to add and merges the defaults of its task under its spec.
- * `place` says where the job stands among others, for messages. `tasks` are
- * those that may be added; without it any identifier may. Throws
- * `HOWDAH_TASK_UNKNOWN`, `HOWDAH_BATCH_EMPTY`, `HOWDAH_PAYLOAD_INVALID`,
- * `HOWDAH_JOB_INVALID` or `HOWDAH_OPTION_UNKNOWN`.
+ * What interceptors make of it is checked again. Throws `HOWDAH_TASK_UNKNOWN`,
+ * `HOWDAH_BATCH_EMPTY`, `HOWDAH_PAYLOAD_INVALID`, `HOWDAH_JOB_INVALID` or
+ * `HOWDAH_OPTION_UNKNOWN`, and what {@link AddCall.ask} throws.
  */
-export async function prepareJob(entry: JobEntry, tasks?: KnownTasks, place = "job"): Promise<PreparedJob> {
+export async function prepareJob(entry: JobEntry, settings: PrepareSettings = {}): Promise<PreparedJob> {
+  const { tasks, place = "job", call } = settings;
   const identifier = checkName(typeof entry.task === "string" ? entry.task : entry.task?.identifier, {
     name: "identifier",
     subject: place,
@@ -31,10 +42,35 @@ export async function prepareJob(entry: JobEntry, tasks?: KnownTasks, place = "j
   const subject = `${place} \`${identifier}\``;
   // What is stored is what is checked: a missing payload is {}.
   const payload = entry.payload === undefined ? {} : entry.payload;
-  const spec = checkJobSpec(withDefaults(entry.spec, task, { payload, subject }), subject);
+  const spec = withDefaults(entry.spec, task, { payload, subject });
+  const checked = checkJobSpec(spec, subject);
   const json = encodePayload(payload, `the payload of ${subject}`);
   if (task) await validate(task, payload, subject);
-  return { ...spec, identifier, payload: json };
+  if (!call) return { ...checked, identifier, payload: json };
+
+  const event = { task: identifier, payload, spec: (spec ?? {}) as JobSpec };
+  const changes = await call.ask(event, subject);
+  return {
+    ...(changes?.spec === undefined ? checked : checkJobSpec(changes.spec, subject)),
+    identifier,
+    payload: changes ? await changePayload(changes, { json, subject, task: task ?? declarationOf(call) }) : json,
+  };
+}
+
+/** A payload that was replaced is checked like any other; what is attached to it is nobody's business. */
+async function changePayload(
+  { payload, attach: properties }: JobChanges,
+  { json, subject, task }: { json: string; subject: string; task: AnyTaskDeclaration | undefined },
+): Promise<string> {
+  const at = `the payload of ${subject}`;
+  if (payload !== undefined && task) await validate(task, payload, subject);
+  const changed = payload === undefined ? json : encodePayload(payload, at);
+  return properties ? encodePayload(attach(changed, properties), at) : changed;
+}
+
+/** Of a batch that is known by its identifier only, no more is known than that it is one. */
+function declarationOf({ method }: AddCall): AnyTaskDeclaration | undefined {
+  return method === "addBatchJob" ? { kind: "batch", identifier: "" } : undefined;
 }
 
 /** Accepts a payload only if the task's schema does; a batch has items, and each of them passes. */

@@ -1,0 +1,88 @@
+import { HowdahError, isHowdahError } from "../errors.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { errorMessage } from "../runtime/error-message.ts";
+import { checkDecision, type CheckedDecision } from "./decision.ts";
+import type { InterceptorName } from "./interceptors.ts";
+
+/** What asking needs. */
+export interface Interception {
+  readonly name: InterceptorName;
+  readonly handlers: readonly ((event: never) => unknown)[];
+  readonly clock: Clock;
+  /** How long one handler may take to answer. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Asks the handlers of an interceptor one after another, each with what those
+ * before it have changed, until one of them decides. Resolves to the decision,
+ * or to all that was changed. Rejects with `HOWDAH_HOOK_FAILED` when a handler
+ * throws, `HOWDAH_HOOK_TIMEOUT` when it does not answer in time, and
+ * `HOWDAH_HOOK_ANSWER_INVALID` when its answer is none.
+ */
+export async function intercept(asked: Interception, event: object): Promise<CheckedDecision | undefined> {
+  let seen = event;
+  let changes: CheckedDecision | undefined;
+  for (const handler of asked.handlers) {
+    const answer = await ask(asked, handler, seen);
+    if (answer === undefined) continue;
+    const decision = checkDecision(asked.name, answer);
+    if (decision.action !== "continue") return decision;
+    seen = { ...seen, ...given({ payload: decision["payload"], spec: decision["spec"] }) };
+    changes = changes ? merge(changes, decision) : decision;
+  }
+  return changes;
+}
+
+async function ask({ name, clock, timeoutMs }: Interception, handler: (event: never) => unknown, event: object) {
+  try {
+    const answer = handler(event as never);
+    // What answers at once needs no timer.
+    return isThenable(answer) ? await within(answer, { name, clock, timeoutMs }) : answer;
+  } catch (error) {
+    if (isHowdahError(error, "HOWDAH_HOOK_TIMEOUT")) throw error;
+    throw new HowdahError("HOWDAH_HOOK_FAILED", `The interceptor \`${name}\` failed: ${errorMessage(error)}`, error);
+  }
+}
+
+function within(answer: PromiseLike<unknown>, { name, clock, timeoutMs }: Omit<Interception, "handlers">) {
+  return new Promise<unknown>((resolve, reject) => {
+    const timer = clock.setTimer(timeoutMs, () =>
+      reject(
+        new HowdahError("HOWDAH_HOOK_TIMEOUT", `The interceptor \`${name}\` did not answer within ${timeoutMs} ms.`),
+      ),
+    );
+    // An answer that comes too late settles nothing any more.
+    Promise.resolve(answer)
+      .then(resolve, reject)
+      .finally(() => timer.cancel());
+  });
+}
+
+/** Later changes win; the first handler's `within` is the outermost. */
+function merge(before: CheckedDecision, after: CheckedDecision): CheckedDecision {
+  const attach = { ...(before["attach"] as object | undefined), ...(after["attach"] as object | undefined) };
+  return {
+    ...before,
+    ...given(after),
+    action: "continue",
+    ...(Object.keys(attach).length > 0 ? { attach } : {}),
+    ...given({ within: nest(before["within"] as Wrap | undefined, after["within"] as Wrap | undefined) }),
+  };
+}
+
+type Wrap = <T>(run: () => T) => T;
+
+function nest(outer: Wrap | undefined, inner: Wrap | undefined): Wrap | undefined {
+  if (!outer || !inner) return outer ?? inner;
+  return (run) => outer(() => inner(run));
+}
+
+/** Without what is `undefined`, which changes nothing. */
+function given(properties: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined));
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function";
+}
