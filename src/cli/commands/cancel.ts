@@ -1,0 +1,52 @@
+import { Option } from "commander";
+import type { CancelFilter, CancelResult } from "../../client/control.ts";
+import { HowdahError } from "../../errors.ts";
+import { formatCount } from "../amounts.ts";
+import type { CliCommand } from "../command.ts";
+import { withClient } from "../connect.ts";
+
+/** `howdah cancel <ids…>`: cancels jobs by their ids or by what they have in common. */
+export const cancelCommand: CliCommand = {
+  usage: "cancel [ids...]",
+  summary: "cancel jobs: delete those that wait, stop those that run",
+  examples: [
+    "howdah cancel 42 43 --reason 'not needed any more'",
+    "howdah cancel --task send_email --state scheduled",
+    "howdah cancel --queue mail",
+  ],
+  options: [
+    new Option("--task <identifier>", "all jobs of this task"),
+    new Option("--queue <name>", "all jobs of this queue"),
+    new Option("--key <key>", "the job with this key"),
+    new Option("--state <state>", "only jobs in this state").choices(["ready", "scheduled", "running"]),
+    new Option("--reason <text>", "what handlers are told, and what stays as the last error"),
+  ],
+  async run({ screen, globals, arguments: ids, options }) {
+    const { reason, ...given } = options as CancelOptions;
+    const filter = toFilter(given);
+    if (ids.length > 0 === Object.keys(filter).length > 0) {
+      throw new HowdahError("HOWDAH_OPTION_INVALID", "Name either the ids of jobs, or what they have in common.");
+    }
+    const result = await withClient(globals, (client) => client.cancelJobs(ids.length > 0 ? ids : filter, reason));
+    if (globals.json) screen.printJson(result);
+    else screen.print(describe(result));
+  },
+};
+
+interface CancelOptions {
+  readonly task?: string;
+  readonly queue?: string;
+  readonly key?: string;
+  readonly state?: NonNullable<CancelFilter["state"]>;
+  readonly reason?: string;
+}
+
+function toFilter({ task, queue, key, state }: CancelOptions): CancelFilter {
+  const named = { task, queueName: queue, jobKey: key, state };
+  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)) as CancelFilter;
+}
+
+function describe({ removed, signalled }: CancelResult): string {
+  if (removed.length + signalled.length === 0) return "Nothing to cancel: no such jobs, or they have failed for good.";
+  return `Removed ${formatCount(removed.length, "job")}, told ${formatCount(signalled.length, "job")} to stop.`;
+}

@@ -1,0 +1,124 @@
+import { Option } from "commander";
+import type { Client } from "../../client/client.ts";
+import type { Pause } from "../../client/control.ts";
+import { HowdahError } from "../../errors.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import type { Call, CliCommand } from "../command.ts";
+import { withClient } from "../connect.ts";
+import { printable } from "../printable.ts";
+import { formatTable } from "../table.ts";
+
+/** What can be paused, and how. */
+interface Pausable {
+  readonly summary: string;
+  list(client: Client, call: Call): Promise<void>;
+  pause(client: Client, name: string, options: { readonly until?: string }): Promise<Pause>;
+  resume(client: Client, name: string): Promise<boolean>;
+}
+
+/** `howdah queues list|pause|resume`: looks at named queues and pauses them. */
+export const queuesCommand = pausesCommand("queues", "queue", {
+  summary: "list, pause or resume named queues",
+  async list(client, { screen, globals }) {
+    const queues = await client.listQueues();
+    if (globals.json) return screen.printJson(queues);
+    if (queues.length === 0) return screen.print(screen.paint.dim("No queues."));
+    const table = formatTable(
+      screen,
+      [
+        { title: "QUEUE", flexible: true, text: ({ name }) => printable(name) },
+        { title: "JOBS", align: "right", text: ({ jobCount }) => String(jobCount) },
+        { title: "READY", align: "right", text: ({ readyCount }) => String(readyCount) },
+        { title: "HELD BY", flexible: true, dispensable: 1, text: ({ lockedBy }) => printable(lockedBy ?? "") },
+        {
+          title: "PAUSED",
+          text: ({ isPaused, pausedUntil }) => (isPaused ? describeEnd(pausedUntil) : ""),
+          tint: (text) => screen.paint.yellow(text),
+        },
+      ],
+      queues,
+    );
+    screen.print(table);
+  },
+  pause: (client, name, options) => client.pauseQueue(name, options),
+  resume: (client, name) => client.resumeQueue(name),
+});
+
+/** `howdah tasks list|pause|resume`: pauses tasks, and lists those that are paused. */
+export const tasksCommand = pausesCommand("tasks", "task", {
+  summary: "pause or resume tasks, or list those that are paused",
+  async list(client, { screen, globals }) {
+    const { tasks } = await client.listPauses();
+    if (globals.json) return screen.printJson(tasks);
+    if (tasks.length === 0) return screen.print(screen.paint.dim("No task is paused."));
+    const table = formatTable(
+      screen,
+      [
+        { title: "TASK", flexible: true, text: ({ name }) => printable(name) },
+        { title: "PAUSED", text: ({ until }) => describeEnd(until) },
+      ],
+      tasks,
+    );
+    screen.print(table);
+  },
+  pause: (client, name, options) => client.pauseTask(name, options),
+  resume: (client, name) => client.resumeTask(name),
+});
+
+const ACTIONS = ["list", "pause", "resume"];
+
+function pausesCommand(plural: string, singular: string, pausable: Pausable): CliCommand {
+  return {
+    usage: `${plural} <action> [name]`,
+    summary: pausable.summary,
+    examples: [
+      `howdah ${plural} list`,
+      `howdah ${plural} pause NAME --until 2030-01-31T08:00:00Z`,
+      `howdah ${plural} resume NAME`,
+    ],
+    options: [new Option("--until <time>", "when the pause ends by itself, in ISO 8601 with its offset")],
+    async run(call) {
+      const { screen, globals, arguments: given, options } = call;
+      const [action = "", name] = given;
+      const until = options["until"] as string | undefined;
+      check({ plural, singular, action, name, until });
+      await withClient(globals, async (client) => {
+        if (action === "list") return pausable.list(client, call);
+        if (action === "pause") {
+          const paused = await pausable.pause(client, name ?? "", until === undefined ? {} : { until });
+          return globals.json ? screen.printJson(paused) : screen.print(describePause(paused));
+        }
+        const resumed = await pausable.resume(client, name ?? "");
+        if (globals.json) screen.printJson({ name, resumed });
+        else screen.print(resumed ? "Resumed." : "It was not paused.");
+      });
+    },
+  };
+}
+
+interface Asked {
+  readonly plural: string;
+  readonly singular: string;
+  readonly action: string;
+  readonly name: string | undefined;
+  readonly until: string | undefined;
+}
+
+function check({ plural, singular, action, name, until }: Asked): void {
+  const refuse = (message: string): never => {
+    throw new HowdahError("HOWDAH_OPTION_INVALID", message);
+  };
+  if (!ACTIONS.includes(action)) refuse(`${JSON.stringify(action)} is none of ${ACTIONS.join(", ")}.`);
+  if (action !== "list" && name === undefined) refuse(`Name the ${singular}: \`howdah ${plural} ${action} NAME\`.`);
+  if (action !== "pause" && until !== undefined) refuse(`Option --until goes with \`howdah ${plural} pause\` only.`);
+}
+
+function describePause({ until }: Pause): string {
+  if (until === null) return "Paused until it is resumed.";
+  const isOver = until.getTime() <= systemClock.now();
+  return isOver ? "Not paused: that time has passed." : `Paused until ${until.toISOString()}.`;
+}
+
+function describeEnd(until: Date | null): string {
+  return until === null ? "until resumed" : `until ${until.toISOString()}`;
+}

@@ -1,0 +1,214 @@
+-- Control of what is stored and of what runs: jobs are cancelled, queues and
+-- tasks are paused. What is decided stands in the rows; notifications on
+-- howdah:control only make workers look at them sooner.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- Cancels jobs. One that waits is deleted. One that is locked is marked with the
+-- reason, loses its further attempts, and its worker is told to stop it;
+-- whatever ends its lock, it does not run again. Jobs that have failed for good
+-- are left alone. Answers one row for each job that was cancelled.
+--
+--   a claim at the same moment    either has the row locked, and this waits for
+--                                 its end and then marks the job; or finds the
+--                                 row locked and steps over it
+--   a release at the same moment  whoever locks the row first: a completed job
+--                                 is gone and not answered, one that goes back
+--                                 waits and is deleted, one marked before stays
+--                                 as failed with the reason
+--   a keyed add                   waits for this, then finds no job or one that
+--                                 gives up its key
+--   no commit                     nothing has happened, nobody is told
+--   commit, answer lost           said again, it answers the running ones once
+--                                 more and tells their workers again
+create function :"schema"._howdah_cancel_jobs_v1(job_ids bigint[], reason text)
+returns table (id bigint, signalled boolean)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  running bigint[];
+begin
+  perform from (
+    select job.id from :"schema"._private_jobs as job where job.id = any(job_ids) order by job.id for update
+  ) as locked;
+
+  return query
+  with removed as (
+    delete from :"schema"._private_jobs as job
+    where job.id = any(job_ids) and job.locked_at is null and job.attempts < job.max_attempts
+    returning job.id
+  )
+  select removed.id, false from removed order by removed.id;
+
+  with marked as (
+    update :"schema"._private_jobs as job
+    set
+      _howdah_cancelled = coalesce(job._howdah_cancelled, reason),
+      last_error = coalesce(job._howdah_cancelled, reason),
+      attempts = greatest(job.attempts, job.max_attempts),
+      updated_at = now(),
+      _howdah_detached = true
+    where job.id = any(job_ids) and job.locked_at is not null
+    returning job.id, job.locked_by
+  ), numbered as (
+    -- A notification holds 8,000 bytes.
+    select marked.*, (row_number() over (partition by marked.locked_by order by marked.id) - 1) / 200 as part
+    from marked
+  ), told as materialized (
+    select pg_notify('howdah:control', json_build_object(
+      'schema', :'schema', 'worker', numbered.locked_by, 'cancelled', json_agg(numbered.id::text)
+    )::text)
+    from numbered
+    where length(numbered.locked_by) <= 200
+    group by numbered.locked_by, numbered.part
+  )
+  select array_agg(marked.id order by marked.id) into running
+  from marked
+  -- An outer join would be optimised away, and nobody told.
+  cross join (select count(*) from told) as all_told;
+
+  return query select unnest(running), true;
+end
+$$;
+
+-- Tells workers that something was paused or resumed.
+create function :"schema"._howdah_notify_pauses_v1() returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_notify('howdah:control', json_build_object('schema', :'schema')::text)
+$$;
+
+-- No job of this queue is claimed until then, or until somebody resumes it. The
+-- queue need not exist. Jobs that run go on. Returns the end of the pause.
+--
+-- A claim that has locked the queue at this moment is waited for; its jobs go
+-- back when the worker learns of the pause. Of two calls the one that commits
+-- last counts. May be repeated. The row cannot go before this transaction ends,
+-- and clean-up spares it while the pause lasts.
+create function :"schema"._howdah_pause_queue_v1(queue_name text, until timestamptz default null)
+returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  pause_end timestamptz;
+begin
+  perform :"schema"._howdah_ensure_names_v1('{}', array[queue_name]);
+  update :"schema"._private_job_queues as queue
+  set _howdah_paused_until = coalesce(until, 'infinity')
+  where queue.queue_name = _howdah_pause_queue_v1.queue_name
+  returning queue._howdah_paused_until into pause_end;
+  perform :"schema"._howdah_notify_pauses_v1();
+  return pause_end;
+end
+$$;
+
+-- Ends the pause of this queue and tells workers to look at it. True when it
+-- was paused; without a row there is nothing to do. May be repeated.
+create function :"schema"._howdah_resume_queue_v1(queue_name text) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  resumed record;
+begin
+  select queue.id, queue._howdah_paused_until > now() as was_paused into resumed
+  from :"schema"._private_job_queues as queue
+  where queue.queue_name = _howdah_resume_queue_v1.queue_name and queue._howdah_paused_until is not null
+  for update;
+  if not found then
+    return false;
+  end if;
+  update :"schema"._private_job_queues as queue set _howdah_paused_until = null where queue.id = resumed.id;
+  perform :"schema"._howdah_notify_v1(1, now(), array[resumed.id]);
+  perform :"schema"._howdah_notify_pauses_v1();
+  return resumed.was_paused;
+end
+$$;
+
+-- The same for a task, by its identifier. A claim that began before the commit
+-- may take jobs of the task; they go back when the worker learns of the pause.
+create function :"schema"._howdah_pause_task_v1(identifier text, until timestamptz default null)
+returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  pause_end timestamptz;
+begin
+  insert into :"schema"._howdah_paused_tasks as paused (identifier, paused_until)
+  values (_howdah_pause_task_v1.identifier, coalesce(until, 'infinity'))
+  on conflict on constraint _howdah_paused_tasks_pkey do update set paused_until = excluded.paused_until
+  returning paused.paused_until into pause_end;
+  -- What is over would cost every claim a look. Who has such a row locked is about to change it.
+  delete from :"schema"._howdah_paused_tasks as paused
+  where paused.identifier = any(array(
+    select over.identifier from :"schema"._howdah_paused_tasks as over
+    where over.paused_until <= now()
+    for update skip locked
+  ));
+  perform :"schema"._howdah_notify_pauses_v1();
+  return pause_end;
+end
+$$;
+
+-- Ends the pause of this task. True when it was paused. May be repeated.
+create function :"schema"._howdah_resume_task_v1(identifier text) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  was_paused boolean;
+begin
+  delete from :"schema"._howdah_paused_tasks as paused
+  where paused.identifier = _howdah_resume_task_v1.identifier
+  returning paused.paused_until > now() into was_paused;
+  if found then
+    perform :"schema"._howdah_notify_pauses_v1();
+  end if;
+  return coalesce(was_paused, false);
+end
+$$;
+
+-- What a worker has to know: everything that is paused, and which of these jobs
+-- were cancelled while they ran. Told apart by `kind`:
+--   q   a paused queue: its id, its name, and the end of the pause
+--   t   a paused task: its identifier, and the end of the pause
+--   c   a cancelled job: its id, the reason, and the claim that it ran under:
+--       worker and time
+--   a   once: the time of this answer. What was claimed later has seen all that
+--       is told here
+-- Times are microseconds.
+create function :"schema"._howdah_control_v1(job_ids bigint[])
+returns table (kind text, id bigint, name text, at bigint, worker text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select 'q', queue.id::bigint, queue.queue_name, :"schema"._howdah_us(queue._howdah_paused_until), null::text
+  from :"schema"._private_job_queues as queue
+  where queue._howdah_paused_until is not null and queue._howdah_paused_until > now()
+  union all
+  select 't', null, paused.identifier, :"schema"._howdah_us(paused.paused_until), null
+  from :"schema"._howdah_paused_tasks as paused
+  where paused.paused_until > now()
+  union all
+  select 'c', job.id, job._howdah_cancelled, :"schema"._howdah_us(job.locked_at), job.locked_by
+  from :"schema"._private_jobs as job
+  where job.id = any(job_ids) and job._howdah_cancelled is not null and job.locked_at is not null
+  union all
+  select 'a', null, null, :"schema"._howdah_us(clock_timestamp()), null;
+end
+$$;

@@ -1,0 +1,132 @@
+import { describe, expect, it } from "vitest";
+import { createRecordingLogger } from "../../test/harness/worker.ts";
+import { Interventions } from "../job/interventions.ts";
+import type { ControlAnswer } from "../postgres/queries/control.ts";
+import { createManualClock } from "../testing/manual-clock.ts";
+import { Control } from "./control.ts";
+
+const NOTHING: ControlAnswer = { queues: [], tasks: [], cancelled: [], readAt: "5" };
+
+/** Control over a database in memory: `answers` are given in turn, an error is thrown, and then nothing happens any more. */
+function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partial<ControlAnswer> | Error)[] } = {}) {
+  const clock = createManualClock();
+  const logger = createRecordingLogger();
+  const asked: (readonly string[])[] = [];
+  const told: string[] = [];
+  const jobs = { running: held, waiting: [] as string[] };
+  const control = new Control({
+    clock,
+    logger,
+    schema: "howdah",
+    tasks: ["t", "u"],
+    interventions: new Interventions(),
+    workerId: () => "w",
+    jobIds: () => jobs,
+    async read(jobIds) {
+      asked.push(jobIds);
+      const answer = answers.shift() ?? {};
+      if (answer instanceof Error) throw answer;
+      return { ...NOTHING, ...answer };
+    },
+    intervene: () => void told.push("intervene"),
+    tasksChanged: () => void told.push("tasks"),
+    failed: () => void told.push("failed"),
+  });
+  const cancelled = (worker: string, ...ids: string[]) =>
+    control.notified(JSON.stringify({ schema: "howdah", worker, cancelled: ids }));
+  return { clock, logger, asked, told, jobs, control, cancelled };
+}
+
+describe("a worker that listens", () => {
+  it("asks about everything when it begins to listen, and then only when it is told", async () => {
+    const { clock, asked, control, cancelled } = setUp({ held: ["1", "2"] });
+    const stop = control.start({ asksFirst: false });
+    control.listening(true);
+    await clock.advance(0);
+    expect(asked).toEqual([["1", "2"]]);
+    await clock.advance(100_000);
+    expect(asked).toHaveLength(1);
+    cancelled("w", "2", "3");
+    await clock.advance(0);
+    expect(asked.slice(1)).toEqual([["2", "3"]]);
+    control.notified('{"schema":"howdah"}');
+    await clock.advance(0);
+    expect(asked.slice(2)).toEqual([["1", "2"]]);
+    await stop();
+  });
+
+  it("does not ask when jobs of another worker were cancelled, unless it holds one of them", async () => {
+    const { clock, asked, control, cancelled } = setUp({ held: ["1"] });
+    const stop = control.start({ asksFirst: false });
+    control.listening(true);
+    await clock.advance(0);
+    cancelled("other", "2");
+    control.notified("nonsense");
+    await clock.advance(10_000);
+    expect(asked).toHaveLength(1);
+    cancelled("its id of before", "1");
+    await clock.advance(0);
+    expect(asked).toHaveLength(2);
+    await stop();
+  });
+
+  it("asks again until it is answered, about the same jobs and all others", async () => {
+    const { clock, asked, told, control, cancelled } = setUp({ answers: [{}, new Error("down"), new Error("down")] });
+    const stop = control.start({ asksFirst: false });
+    control.listening(true);
+    await clock.advance(0);
+    cancelled("w", "9");
+    await clock.advance(60_000);
+    expect(asked.slice(1)).toEqual([["9"], ["9"], ["9"]]);
+    expect(told.filter((what) => what === "failed")).toEqual(["failed"]);
+    await stop();
+  });
+});
+
+describe("a worker that does not listen", () => {
+  it("asks once a second while it holds jobs, and not otherwise", async () => {
+    const { clock, asked, control, jobs } = setUp({ held: [] });
+    const stop = control.start({ asksFirst: true });
+    await clock.advance(0);
+    expect(asked).toEqual([[]]);
+    await clock.advance(5_000);
+    expect(asked).toHaveLength(1);
+    jobs.waiting = ["4"];
+    await clock.advance(3_000);
+    expect(asked.slice(1)).toEqual([["4"], ["4"], ["4"]]);
+    await stop();
+  });
+});
+
+describe("an answer", () => {
+  it("makes claims begin anew when other tasks of this worker are paused than before", async () => {
+    const task = (name: string) => ({ name, until: "9" });
+    const answers = [{ tasks: [task("foreign")] }, { tasks: [task("t")] }, { tasks: [task("t")] }, {}];
+    const { clock, told, control } = setUp({ answers });
+    const stop = control.start({ asksFirst: true });
+    await clock.advance(0);
+    const changes = (): number => told.filter((what) => what === "tasks").length;
+    expect(changes()).toBe(0);
+    for (const expected of [1, 1, 2]) {
+      control.notified('{"schema":"howdah"}');
+      await clock.advance(0);
+      expect(changes()).toBe(expected);
+    }
+    expect(told.filter((what) => what === "intervene")).toHaveLength(4);
+    await stop();
+  });
+
+  it("is logged when it is another one, with a few names", async () => {
+    const queues = Array.from({ length: 12 }, (_, index) => ({ id: index, name: `q${index}`, until: "9" }));
+    const { clock, logger, control } = setUp({ answers: [{}, { queues }, { queues }, {}] });
+    const stop = control.start({ asksFirst: true });
+    for (let turn = 0; turn < 4; turn += 1) {
+      await clock.advance(0);
+      control.notified('{"schema":"howdah"}');
+    }
+    await clock.advance(0);
+    expect(logger.messages("info")).toHaveLength(2);
+    expect(logger.entries[0]?.fields["queues"]).toBe("q0, q1, q2, q3, q4, q5, q6, q7, q8, q9 and 2 more");
+    await stop();
+  });
+});
