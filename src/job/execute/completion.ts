@@ -1,0 +1,71 @@
+import { HowdahError } from "../../errors.ts";
+import type { ApplicationTransaction } from "../../client/client.ts";
+import { executorOf } from "../../postgres/drivers/pg-executor.ts";
+import { CLAIM_LOST_STATE, completeJob, NO_TRANSACTION_STATE } from "../../postgres/queries/complete-job.ts";
+import type { Schema } from "../../postgres/schema.ts";
+import { sqlStateOf } from "../../postgres/sqlstate.ts";
+import { describeValue } from "../../runtime/describe-value.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
+
+/** Completes one job in transactions of its handler. */
+export class Completion {
+  readonly #job: ClaimedJob;
+  readonly #schema: Schema;
+  #isAsked = false;
+  /** The transaction that completed the job last; it may have been rolled back since. */
+  #transactionId: string | undefined;
+
+  constructor(job: ClaimedJob, schema: Schema) {
+    this.#job = job;
+    this.#schema = schema;
+  }
+
+  /** Whether a statement was sent, from when on only the row knows whether the job is done. */
+  get isAsked(): boolean {
+    return this.#isAsked;
+  }
+
+  /** See `JobContext.complete`. Without `isHeld` the claim is being released, and the job counts as lost. */
+  async complete(transaction: ApplicationTransaction, isHeld: boolean): Promise<void> {
+    if (typeof (transaction as Partial<ApplicationTransaction> | undefined)?.query !== "function") {
+      throw new HowdahError(
+        "HOWDAH_OPTION_INVALID",
+        `complete() takes the transaction to complete the job in, found ${describeValue(transaction)}.`,
+      );
+    }
+    this.#isAsked ||= isHeld;
+    const { id: jobId, lockedBy: workerId, claimTimes } = this.#job;
+    try {
+      this.#transactionId = await completeJob(executorOf(transaction, { preparedStatements: false }), this.#schema, {
+        jobId,
+        workerId,
+        // Asked all the same when the job is lost, so that the transaction fails and not only this call.
+        claimTimes: isHeld ? claimTimes : [],
+        earlier: this.#transactionId,
+      });
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  #explain(error: unknown): unknown {
+    const { id, task, lockedBy } = this.#job;
+    switch (sqlStateOf(error)) {
+      case CLAIM_LOST_STATE:
+        return new HowdahError(
+          "HOWDAH_ABORTED_LOST",
+          `Job ${id} of task ${task} cannot be completed: it no longer belongs to worker ${lockedBy}, ` +
+            "or another transaction has completed it.",
+          error,
+        );
+      case NO_TRANSACTION_STATE:
+        return new HowdahError(
+          "HOWDAH_OPTION_INVALID",
+          "complete() needs a transaction that has begun; a pool, or a client without BEGIN, would complete the job at once.",
+          error,
+        );
+      default:
+        return error;
+    }
+  }
+}
