@@ -188,6 +188,18 @@ describe("the session's own settings", () => {
     expect(idsOf(answer)).toEqual([1, 4, 2, 3]);
   });
 
+  it("decide how durable a claim is: nothing of ours lets it commit later", async () => {
+    await add(1);
+    const session = await database.connect();
+    const claims = await createClaims(database, "w", session);
+    for (const setting of ["on", "local", "off"]) {
+      await session.query(`set synchronous_commit = ${setting}; begin`);
+      await claims.claim();
+      expect((await session.query("show synchronous_commit")).rows).toEqual([{ synchronous_commit: setting }]);
+      await session.query("rollback");
+    }
+  });
+
   it("give 40001 in repeatable read when rows change, instead of a wrong answer", async () => {
     await add(1);
     const session = await database.connect();

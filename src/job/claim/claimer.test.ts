@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { claimedRow } from "../../../test/harness/claimed-job.ts";
+import { HowdahError } from "../../errors.ts";
 import { START } from "../../postgres/position.ts";
+import type { NamedClaimAnswer } from "../../postgres/queries/claim-named.ts";
 import type { ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { Claimer, type ClaimerOptions } from "./claimer.ts";
@@ -54,6 +56,20 @@ const at = (micros: string, id = "5") => ({ at: micros, id });
 const seen = (priority: number, micros: string, id = "5") => ({ priority, floor: at(micros, id) });
 const levelsOf = (request: ClaimRequest | undefined) =>
   request?.levels.map(({ priority, floor }) => [priority, floor.at, floor.id]);
+
+/** The same, beside a claim by ids that is answered with these rows. */
+function setUpNamed(named: (jobIds: readonly string[]) => Promise<NamedClaimAnswer>, answers: Answer[] = []) {
+  const asked: (readonly string[])[] = [];
+  const uncertain: string[] = [];
+  const parts = setUp(answers, {
+    claimNamed(request) {
+      asked.push(request.jobIds);
+      return named(request.jobIds);
+    },
+    uncertain: (workerId) => uncertain.push(workerId),
+  });
+  return { ...parts, asked, uncertain };
+}
 
 describe("Claimer", () => {
   it("hands out what was claimed by priority, time and id, whatever the order of the answer", async () => {
@@ -163,6 +179,47 @@ describe("Claimer", () => {
     await clock.advance(200);
     await claimer.claim(LOOK);
     expect(requests.map((request) => request.levels.length)).toEqual([0, 1, 0]);
+  });
+
+  it("claims jobs by their ids when nothing else is left, and searches again at the poll interval", async () => {
+    const rows = [claimedRow({ id: "9", runAt: "2" }), claimedRow({ id: "8", runAt: "1" })];
+    const { claimer, clock, requests, claimed, asked } = setUpNamed(() => Promise.resolve({ rows, claimedAt: "5" }));
+    await claimer.claim(LOOK);
+    claimer.announce({ count: 2, at: "1", jobIds: ["9", "8"] });
+    const { chains, more } = await claimer.claim(LOOK);
+    expect(chains.map((chain) => chain.next()?.id)).toEqual(["8", "9"]);
+    expect([more, claimed, asked, requests.length]).toEqual([false, ["8", "9"], [["9", "8"]], 1]);
+    expect(claimer.restMs).toBe(POLL_MS);
+    await clock.advance(POLL_MS);
+    claimer.announce({ count: 1, at: "3", jobIds: ["10"] });
+    await claimer.claim(LOOK);
+    expect([asked.length, requests.length]).toEqual([1, 2]);
+  });
+
+  it.each<[string, (claimer: Claimer) => void]>([
+    ["a queue became free", (claimer) => claimer.announce({ queueIds: [4] })],
+    ["announcements may have been missed", (claimer) => claimer.distrust()],
+    ["tasks have changed", (claimer) => claimer.forget()],
+    ["others were announced without ids", (claimer) => claimer.announce({ count: 1, at: "4" })],
+  ])("searches although jobs were announced by their ids when %s", async (_, happens) => {
+    const { claimer, requests, asked } = setUpNamed(() => Promise.resolve({ rows: [], claimedAt: "5" }));
+    await claimer.claim(LOOK);
+    happens(claimer);
+    claimer.announce({ count: 1, at: "3", jobIds: ["10"] });
+    await claimer.claim(LOOK);
+    expect([asked.length, requests.length]).toEqual([0, 2]);
+  });
+
+  it("searches from the announced time on after a claim by ids failed, and distrusts its id when nobody knows how", async () => {
+    const lost = new HowdahError("HOWDAH_CONNECTION_LOST", "cut off");
+    const { claimer, requests, uncertain } = setUpNamed(() => Promise.reject(lost), [{ levels: [seen(0, "500")] }]);
+    await claimer.claim(LOOK);
+    claimer.announce({ count: 1, at: "300", jobIds: ["10"] });
+    await expect(claimer.claim(LOOK)).rejects.toThrow("cut off");
+    claimer.announce({ count: 1, at: "400", jobIds: ["11"] });
+    await claimer.claim(LOOK);
+    expect(uncertain).toEqual(["w"]);
+    expect(requests.map(levelsOf)).toEqual([[], [[0, "300", "0"]]]);
   });
 
   it("does not scan from the head because a queue became free", async () => {

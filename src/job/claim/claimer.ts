@@ -1,10 +1,12 @@
 import { START, type Position } from "../../postgres/position.ts";
+import type { ClaimNamed } from "../../postgres/queries/claim-named.ts";
 import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
 import { isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
-import { Floors } from "./floors.ts";
+import { AnnouncedJobs } from "./announced-jobs.ts";
+import { Floors, type FloorTicket } from "./floors.ts";
 import { QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 
@@ -33,6 +35,8 @@ export interface Announcement {
   readonly at?: string | undefined;
   /** Queues that have jobs, or have become free. */
   readonly queueIds?: readonly number[] | undefined;
+  /** The jobs, when this is all there is to it and none of them is in a queue. */
+  readonly jobIds?: readonly string[] | undefined;
 }
 
 /** Flags whose jobs are left alone: a list, or a function that is asked before each claim. */
@@ -42,6 +46,8 @@ export type ForbiddenFlags =
 /** What a claimer needs. */
 export interface ClaimerOptions {
   readonly claim: Claim;
+  /** Without it every claim looks everywhere. */
+  readonly claimNamed?: ClaimNamed | undefined;
   readonly clock: Clock;
   /** The id to lock under, asked for at each claim. */
   readonly workerId: () => string;
@@ -52,6 +58,8 @@ export interface ClaimerOptions {
   readonly forbiddenFlags: ForbiddenFlags;
   /** Nobody knows whether a claim under this id has locked jobs: its answer was lost. */
   readonly uncertain: (workerId: string) => void;
+  /** Which of the chains may be started that a claim brought after so long; the others are seen to. Default: all. */
+  readonly keep?: (chains: readonly Chain[], tookMs: number) => readonly Chain[];
   /** These jobs belong to the worker now. */
   readonly claimed: (jobs: readonly ClaimedJob[]) => void;
   /** The shortest time between two scans of the head. */
@@ -74,6 +82,7 @@ export class Claimer {
   readonly #queueIds = new Set<number>();
   readonly #queueFloors: QueueFloors;
   readonly #window: QueueWindow;
+  readonly #announced: AnnouncedJobs;
   #forbiddenFlags: readonly string[] = [];
   /** How many claims in a row were told that there is more and got nothing. */
   #vainClaims = 0;
@@ -87,6 +96,7 @@ export class Claimer {
     this.#options = options;
     if (typeof options.forbiddenFlags !== "function") this.#forbiddenFlags = options.forbiddenFlags;
     this.#window = new QueueWindow(options.pollIntervalMs);
+    this.#announced = new AnnouncedJobs(options.pollIntervalMs);
     this.#queueFloors = new QueueFloors(options.pollIntervalMs);
     this.#headScannedAt = options.clock.monotonic();
   }
@@ -98,8 +108,9 @@ export class Claimer {
 
   /** When a claim is due again although nothing was announced: an unfinished look through all queues goes on. */
   get restMs(): number {
-    const restMs = this.#window.restMs(this.#options.clock.monotonic());
-    return restMs > 0 ? restMs : Number.POSITIVE_INFINITY;
+    const nowMs = this.#options.clock.monotonic();
+    const windowMs = this.#window.restMs(nowMs);
+    return Math.min(windowMs > 0 ? windowMs : Number.POSITIVE_INFINITY, this.#announced.restMs(nowMs));
   }
 
   /** How long ago the head was scanned: the oldest a job can be that was added unannounced and not seen. */
@@ -108,7 +119,8 @@ export class Claimer {
   }
 
   /** Work was announced: makes sure that the next claim sees it. */
-  announce({ count, at, queueIds = [] }: Announcement): void {
+  announce({ count, at, queueIds = [], jobIds }: Announcement): void {
+    this.#announced.announced(jobIds);
     if (at !== undefined) this.#floors.rewind(at);
     // The jobs may lie behind the floors, and nobody said how far.
     else if (count !== undefined) this.#headScanDueAt = Math.min(this.#headScanDueAt, this.#headScanAllowedAt);
@@ -133,6 +145,7 @@ export class Claimer {
 
   /** Announcements may have been missed: the next claim scans from the head and may look through all queues. */
   distrust(): void {
+    this.#announced.lookEverywhere();
     this.#headScanDueAt = 0;
     this.#window.reset();
   }
@@ -142,10 +155,23 @@ export class Claimer {
    * next claim sees again what this one was to see.
    */
   async claim(wanted: Wanted): Promise<Claimed> {
+    const { clock, keep } = this.#options;
+    const startedAt = clock.monotonic();
+    const claimed = await this.#claim(wanted);
+    if (!keep || claimed.chains.length === 0) return claimed;
+    return { chains: keep(claimed.chains, clock.monotonic() - startedAt), more: claimed.more };
+  }
+
+  async #claim(wanted: Wanted): Promise<Claimed> {
     const { clock, claim } = this.#options;
     await this.#askForbiddenFlags();
     const startedAt = clock.monotonic();
     const isHeadScan = startedAt >= this.#headScanDueAt;
+    if (this.#options.claimNamed) {
+      const most = isHeadScan || this.hasCandidates ? 0 : wanted.quantity;
+      const jobIds = this.#announced.take(most, startedAt);
+      if (jobIds) return this.#claimNamed(this.#options.claimNamed, jobIds);
+    }
     // Not only this claim: when it is full, the next ones have to go on from where it ended.
     if (isHeadScan) this.#floors.forget(DUE);
     const request = this.#request(wanted);
@@ -161,15 +187,41 @@ export class Claimer {
       if (isHeadScan) this.#headScanned(startedAt);
       else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority))) this.#headScanWentOn(startedAt);
       const chains = toChains(jobs);
+      this.#announced.looked(answer.more, clock.monotonic());
       await this.#restAfter(answer, jobs.length);
       this.#rememberQueues(chains, request, startedAt);
       return { chains, more: answer.more };
     } catch (error) {
-      this.#floors.fail(ticket);
-      if (isUnknownOutcome(error)) this.#options.uncertain(request.workerId);
+      this.#failed(error, ticket, request.workerId);
       for (const queueId of request.queueIds) this.#queueIds.add(queueId);
       throw error;
     }
+  }
+
+  /** Locks jobs by their ids: all else was seen. What is not locked belongs to others, or is behind the floors. */
+  async #claimNamed(claim: ClaimNamed, jobIds: readonly string[]): Promise<Claimed> {
+    const identifiers = this.#options.taskIdentifiers();
+    const workerId = this.#options.workerId();
+    const ticket = this.#floors.begin();
+    try {
+      const taskIds = [...identifiers.keys()];
+      const forbiddenFlags = this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null;
+      const { rows, claimedAt } = await claim({ workerId, jobIds, taskIds, forbiddenFlags });
+      const tag = { workerId, claimedAt, taskIdentifiers: identifiers };
+      const jobs = rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
+      this.#floors.settle(ticket, []);
+      if (jobs.length > 0) this.#options.claimed(jobs);
+      return { chains: toChains(jobs), more: false };
+    } catch (error) {
+      this.#failed(error, ticket, workerId);
+      throw error;
+    }
+  }
+
+  #failed(error: unknown, ticket: FloorTicket, workerId: string): void {
+    this.#floors.fail(ticket);
+    this.#announced.lookEverywhere();
+    if (isUnknownOutcome(error)) this.#options.uncertain(workerId);
   }
 
   /**
@@ -197,7 +249,7 @@ export class Claimer {
   #request({ quantity, chainLength, mostQueues }: Wanted): ClaimRequest {
     const { workerId, taskIdentifiers, clock } = this.#options;
     const priorities = this.#floors.keys().filter((key) => key !== DUE);
-    const queueIds = this.#takeCandidates(2 * mostQueues + SPARE_CANDIDATES);
+    const queueIds = this.#takeCandidates(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
     return {
       workerId: workerId(),
       quantity,
@@ -264,8 +316,11 @@ export class Claimer {
 const FREE_VAIN_CLAIMS = 3;
 const VAIN_REST_MS = 10;
 
-/** So many queues beyond what is needed are offered to a claim, because some of them will be locked. */
-const SPARE_CANDIDATES = 16;
+/**
+ * So many times the queues that are needed are offered to a claim, because some of them will be locked. Each one that
+ * turns out to be too many costs a look at its head, now and again next time.
+ */
+const SPARE_CANDIDATES = 1.25;
 
 /** The floors that an answer proves: where it says so, else the last job it claimed of that priority. */
 function seenPositions(answer: ClaimAnswer, jobs: readonly ClaimedJob[]): [number, Position][] {

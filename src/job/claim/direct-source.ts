@@ -1,6 +1,7 @@
 import type { Clock } from "../../runtime/clock.ts";
 import { startLoop, type Loop, type LoopFailure } from "../../runtime/loop.ts";
-import type { Chain } from "../chain.ts";
+import { removeJobs, type Chain, type Removal } from "../chain.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
 import type { Announcement, Claimer } from "./claimer.ts";
 import type { Source } from "./source.ts";
 
@@ -62,6 +63,16 @@ export class DirectSource implements Source {
     this.#options.claimer.distrust();
     this.#wanted = true;
     this.#wakeSoon();
+  }
+
+  get waiting(): readonly ClaimedJob[] {
+    return this.#ready.flatMap((chain) => chain.rest);
+  }
+
+  remove(matches: (job: ClaimedJob) => boolean): readonly Removal[] {
+    const { left, removals } = removeJobs(this.#ready, matches);
+    this.#ready = left;
+    return removals;
   }
 
   async stop(): Promise<readonly Chain[]> {

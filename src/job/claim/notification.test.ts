@@ -11,6 +11,21 @@ describe("readNotification", () => {
     expect(readNotification(payload, "howdah")).toEqual({ count: 3, at: "1767225600000001", queueIds: [4, 9] });
   });
 
+  it("reads which jobs it is about when it names all of them and no queue", () => {
+    expect(read({ count: 2, at: 5, queues: [], ids: [7, 8] })).toMatchObject({ count: 2, jobIds: ["7", "8"] });
+  });
+
+  it.each([
+    ["fewer than it counts", { count: 2, ids: [7] }],
+    ["queues beside them", { count: 1, ids: [7], queues: [3] }],
+    ["none", { count: 1, ids: [] }],
+    ["something else", { count: 1, ids: "7" }],
+    ["what is no id", { count: 1, ids: [-7] }],
+    ["an id that JSON.parse cannot hold", { count: 1, ids: [2 ** 60] }],
+  ])("takes no ids when it names %s", (_, said) => {
+    expect(read(said)?.jobIds).toBeUndefined();
+  });
+
   it("ignores other schemas", () => {
     expect(read({ count: 1, schema: "other" })).toBeNull();
   });

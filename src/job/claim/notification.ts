@@ -20,7 +20,8 @@ export function readNotification(payload: string, schema: string): Notification 
   if (typeof said["schema"] === "string" && said["schema"] !== schema) return null;
   const count = typeof said["count"] === "number" ? said["count"] : 1;
   if (!(count > 0)) return null;
-  return { count, at: readMicros(said["at"]), queueIds: readIds(said["queues"]) };
+  const queueIds = readIds(said["queues"]);
+  return { count, at: readMicros(said["at"]), queueIds, jobIds: readJobIds(said["ids"], count, queueIds.length) };
 }
 
 function parse(payload: string): Readonly<Record<string, unknown>> {
@@ -47,6 +48,12 @@ const MAX_QUEUE_ID = 2 ** 31 - 1;
 
 function readIds(value: unknown): readonly number[] {
   return Array.isArray(value) ? value.filter(isQueueId) : [];
+}
+
+/** Only when they are all there is to it: as many as were counted, and no queues beside them. */
+function readJobIds(value: unknown, count: number, queueCount: number): readonly string[] | undefined {
+  if (!Array.isArray(value) || value.length !== count || queueCount > 0) return undefined;
+  return value.every((id) => Number.isSafeInteger(id) && id > 0) ? value.map(String) : undefined;
 }
 
 /** Anybody may notify, and an id that is out of range would fail the claim that asks for it. */

@@ -1,7 +1,7 @@
 import type { HookEmitter } from "../../../hooks/hooks.ts";
 import { backoffMs } from "../../../runtime/backoff.ts";
 import type { Clock, Timer } from "../../../runtime/clock.ts";
-import type { Chain } from "../../chain.ts";
+import { removeJobs, type Chain, type Removal } from "../../chain.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
 import type { Claimer } from "../claimer.ts";
 import type { ChainPace } from "./chain-pace.ts";
@@ -108,6 +108,21 @@ export class LocalQueue {
   /** Looks for jobs now, or again after the fetch under way. */
   pulse(): void {
     this.#handle({ type: "pulsed" });
+  }
+
+  /** The cached jobs, in the order in which slots would take them. */
+  get waiting(): readonly ClaimedJob[] {
+    return this.#cached.toReversed().flatMap((chain) => chain.rest);
+  }
+
+  /** Takes the cached jobs out that match. */
+  remove(matches: (job: ClaimedJob) => boolean): readonly Removal[] {
+    const had = this.#cached.length;
+    const { left, removals } = removeJobs(this.#cached, matches);
+    this.#cached = left;
+    if (removals.length > 0) this.#tellReturned(removals.flatMap(({ jobs }) => jobs));
+    if (had > 0 && left.length === 0) this.#handle({ type: "drained" });
+    return removals;
   }
 
   /** Stops for good and gives back what nobody has started, also what a fetch under way will bring. */

@@ -1,4 +1,5 @@
-import type { Chain } from "../../chain.ts";
+import type { Chain, Removal } from "../../chain.ts";
+import type { ClaimedJob } from "../../claimed-job.ts";
 import type { Announcement } from "../claimer.ts";
 import type { Source } from "../source.ts";
 import { LocalQueue, type LocalQueueParts } from "./local-queue.ts";
@@ -53,6 +54,14 @@ export class LocalQueues implements Source {
   distrust(): void {
     this.#parts.claimer.distrust();
     this.#wake(1);
+  }
+
+  get waiting(): readonly ClaimedJob[] {
+    return this.#queues.flatMap((queue) => queue.waiting);
+  }
+
+  remove(matches: (job: ClaimedJob) => boolean): readonly Removal[] {
+    return this.#queues.flatMap((queue) => queue.remove(matches));
   }
 
   async stop(): Promise<readonly Chain[]> {
