@@ -1,6 +1,6 @@
-import { posix } from "node:path";
 import { describe, expect, it } from "vitest";
-import { projectFiles, readProjectFile } from "./project-tree.ts";
+import { missing, testsNamedIn } from "./named-tests.ts";
+import { readProjectFile } from "./project-tree.ts";
 
 /** Every number of the catalogue, which has gaps. */
 const NUMBERS = `
@@ -25,19 +25,6 @@ const rows = [...readProjectFile("test/behaviours.md").matchAll(/^\| (S?\d[^|]*)
   ([, numbers = "", where = ""]) => ({ numbers: numbers.trim().split(", "), where: where.trim() }),
 );
 
-const tests = rows.flatMap(({ where }) =>
-  [...where.matchAll(/\]\(([^)]+)\) "([^"]+)"/g)].map(([, link = "", title = ""]) => ({
-    file: posix.join("test", link),
-    title,
-  })),
-);
-
-/** Whether a file has this test, given as `describe › it` without the numbers that it may end with. */
-function hasTest(file: string, title: string): boolean {
-  const source = readProjectFile(file).replaceAll(/ \((?:behaviours [^)]*|S\d+)\)/g, "");
-  return title.split(" › ").every((part) => source.includes(`"${part}"`) || source.includes(`\`${part}\``));
-}
-
 describe("test/behaviours.md", () => {
   it("has every number of the catalogue exactly once", () => {
     expect(rows.flatMap(({ numbers }) => numbers).sort()).toEqual([...NUMBERS].sort());
@@ -55,7 +42,6 @@ describe("test/behaviours.md", () => {
   });
 
   it("names only tests that exist", () => {
-    const files = projectFiles();
-    expect(tests.filter(({ file, title }) => !files.includes(file) || !hasTest(file, title))).toEqual([]);
+    expect(missing(rows.flatMap(({ where }) => testsNamedIn(where)))).toEqual([]);
   });
 });

@@ -4,6 +4,8 @@ import type { Release, ReleaseRequest, ReleaseStatus } from "../../src/postgres/
 export type Fault =
   /** The statement is carried out, and its answer is lost. */
   | "answer lost"
+  /** The connection is lost before the statement is carried out, which it may still be. */
+  | "on its way"
   /** The statement never arrives. */
   | "never sent"
   /** Somebody holds a lock that the statement needs, on a table or a queue. */
@@ -27,6 +29,8 @@ export class JobTable {
   readonly busy = new Set<string>();
   /** Rows that exist and belong to somebody else. */
   readonly foreign = new Set<string>();
+  /** Jobs whose rows a trigger defends against every change. */
+  readonly forbidden = new Set<string>();
   /** Texts that cannot be stored. */
   readonly unstorable = new Set<string>();
   /** Each job id, as often as it was really released, in order. */
@@ -39,6 +43,7 @@ export class JobTable {
     const fault = this.faults.shift();
     await Promise.resolve();
     if (fault === "never sent") throw sqlError("57P03");
+    if (fault === "on its way") throw sqlError("08006");
     if (fault === "locked") throw sqlError("55P03");
     const answer = this.#carryOut(request);
     if (fault === "answer lost") throw sqlError("08006");
@@ -50,6 +55,7 @@ export class JobTable {
     const texts = changed.flatMap(({ message, payload }) => [message, payload]);
     if (texts.some((text) => text !== null && this.unstorable.has(text))) throw sqlError("22P05");
     const ids = [...completed, ...changed.map(({ id }) => id)];
+    if (ids.some((id) => this.forbidden.has(id))) throw sqlError("P0001");
     if (patient && ids.some((id) => this.busy.has(id) && this.held.has(id))) throw sqlError("55P03");
 
     const unreleased = new Map<string, ReleaseStatus>();
