@@ -1,6 +1,7 @@
 import { type Client, type Clock, createWorker, type Driver, type Logger, type Worker } from "../../index.ts";
 import { pgDriver } from "../../postgres/drivers/pg.ts";
 import { FilesTable, type FilesSummary, type FileToHash } from "./files-table.ts";
+import { type Crashes, startCrashCrew } from "./crash-crew.ts";
 import { fingerprintFile } from "./fingerprint-task.ts";
 import { packageQueue } from "./package-queue.ts";
 import { noneLeftOut, walkFiles, type FoundFile, type LeftOut } from "./walk-files.ts";
@@ -15,6 +16,8 @@ export interface DemoOptions {
   /** The database is ours alone, so whatever is locked in it was left by a run that was killed. */
   readonly isDatabaseOwn: boolean;
   readonly concurrency: number;
+  /** Runs the jobs in processes that are killed now and then, and restarts the database once. */
+  readonly crash?: CrashOptions | undefined;
   /** Where to write the manifest; absolute. */
   readonly manifest: string;
   /** Absolute paths of files and folders that the demo itself writes. */
@@ -26,6 +29,14 @@ export interface DemoOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly view: DemoView;
+}
+
+/** What to break. */
+export interface CrashOptions {
+  /** How many processes work. */
+  readonly workers: number;
+  /** Takes the database down without warning, and up again; `undefined` when it is not ours. */
+  readonly restart: (() => Promise<void>) | undefined;
 }
 
 /** Who is told how it goes. */
@@ -57,6 +68,8 @@ export interface DemoResult extends FilesSummary, Walked {
   /** Jobs completed by this run, and how long that took, in seconds. */
   readonly completed: number;
   readonly runSeconds: number;
+  /** What was broken meanwhile; `undefined` when nothing was meant to be. */
+  readonly crashes: Crashes | undefined;
   /** Jobs that still wait: more than 0 only when the run was interrupted. */
   readonly remaining: number;
   readonly interrupted: boolean;
@@ -69,6 +82,12 @@ export interface DemoResult extends FilesSummary, Walked {
 }
 
 const BATCH_SIZE = 2_000;
+
+/** A job that dies with its worker time and again uses attempts up, because it might be the reason. Here it is not. */
+const CRASH_ATTEMPTS = 25;
+
+/** How long to rest between two looks at what is done. */
+const LOOK_MS = 100;
 
 /** How long to rest until jobs may be due that were not before. */
 const REST_MS = 500;
@@ -104,7 +123,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     await prepare(files, worker.client, options);
     const walked = await addJobs({ driver, files, client: worker.client }, options);
     options.view.walked(walked);
-    const ran = await runJobs(worker, { ...options, total: walked.waiting });
+    const total = walked.waiting;
+    const ran = options.crash
+      ? await runJobsInCrashes({ files, client: worker.client }, { ...options, crash: options.crash, total })
+      : await runJobs(worker, { ...options, total });
     const remaining = (await files.count()).waiting;
     const gaps = signal.aborted ? NO_GAPS : await finish(files, options);
     const summary = await files.summarize();
@@ -142,7 +164,7 @@ interface Ground {
   readonly client: Client;
 }
 
-async function addJobs(ground: Ground, { directory, own, signal, clock, view }: DemoOptions): Promise<Walked> {
+async function addJobs(ground: Ground, { directory, own, signal, clock, view, crash }: DemoOptions): Promise<Walked> {
   const startedAt = clock.monotonic();
   const leftOut = noneLeftOut();
   let found = 0;
@@ -150,7 +172,7 @@ async function addJobs(ground: Ground, { directory, own, signal, clock, view }: 
   for await (const batch of walkFiles({ directory, own: new Set(own), leftOut, batchSize: BATCH_SIZE })) {
     if (signal.aborted) break;
     found += batch.length;
-    added += await addMissing(ground, directory, batch);
+    added += await addMissing(ground, batch, { directory, maxAttempts: crash ? CRASH_ATTEMPTS : undefined });
     view.walking(found, added);
   }
   const { waiting } = await ground.files.count();
@@ -161,14 +183,18 @@ async function addJobs(ground: Ground, { directory, own, signal, clock, view }: 
  * Adds the jobs of files that have none yet. The rows and the jobs are written
  * in one transaction: interrupted anywhere, either both are there or neither.
  */
-async function addMissing({ driver, files, client }: Ground, directory: string, batch: FoundFile[]): Promise<number> {
+async function addMissing(
+  { driver, files, client }: Ground,
+  batch: FoundFile[],
+  { directory, maxAttempts }: { readonly directory: string; readonly maxAttempts: number | undefined },
+): Promise<number> {
   if (batch.length === 0) return 0;
   return driver.transaction(async (transaction) => {
     const paths = await files.note(transaction, batch);
     const jobs = paths.map((path) => ({
       task: fingerprintFile,
       payload: { directory, path } satisfies FileToHash,
-      spec: { queueName: packageQueue(path) },
+      spec: { queueName: packageQueue(path), maxAttempts },
     }));
     await client.inTransaction(transaction).addJobs(jobs);
     return jobs.length;
@@ -196,7 +222,37 @@ async function runJobs(worker: Worker, { signal, clock, view, total }: RunOption
     await clock.sleep(REST_MS, signal);
   }
   view.ran();
-  return { completed, runSeconds: (endedAt - startedAt) / 1000 };
+  return { completed, runSeconds: (endedAt - startedAt) / 1000, crashes: undefined };
+}
+
+/** The same in processes that are killed; what is done stands in the table, whoever did it. */
+async function runJobsInCrashes(
+  { files, client }: Omit<Ground, "driver">,
+  options: RunOptions & { readonly crash: CrashOptions },
+) {
+  const { connectionString, schema, directory, concurrency, clock, signal, view, total, crash } = options;
+  const share = Math.max(1, Math.ceil(concurrency / crash.workers));
+  const order = { connectionString, schema, directory, concurrency: share };
+  view.running(0, total);
+  const startedAt = clock.monotonic();
+  const crew = startCrashCrew({ order, workers: crash.workers, jobs: total, clock });
+  let restarts = 0;
+  let waiting = total;
+  while (!signal.aborted && waiting > 0 && (await isWorkLeft(client))) {
+    await clock.sleep(LOOK_MS, signal);
+    // The connection may be one of those that the restart has ended; the next one is not.
+    waiting = (await files.count().catch(() => files.count())).waiting;
+    view.running(total - waiting, total);
+    if (restarts === 0 && crash.restart && waiting < total / 2) {
+      restarts += 1;
+      await crash.restart();
+    }
+  }
+  const runSeconds = (clock.monotonic() - startedAt) / 1000;
+  await crew.stop();
+  view.ran();
+  const { kills, recovered } = crew;
+  return { completed: total - waiting, runSeconds, crashes: { kills, restarts, recovered } };
 }
 
 async function isWorkLeft(client: Client): Promise<boolean> {

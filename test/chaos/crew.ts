@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../../src/runtime/clock.ts";
+import type { UntimedLine } from "./ledger.ts";
+
+/** A place at which one process works at a time; when it has ended, another takes over. */
+export interface Place {
+  /** For file names: `worker-3`. */
+  readonly name: string;
+  readonly script: "worker" | "producer";
+  /** What the next process is given, beside the path of its ledger; `undefined` when nothing is left to do. */
+  nextOptions(): Promise<object | undefined>;
+}
+
+/** The processes of a run. */
+export interface Crew {
+  /** Begins to fill all places, and fills them again whenever somebody has ended. */
+  start(): void;
+  /** kill -9. Returns false when nobody is there. */
+  kill(place: number): boolean;
+  /** SIGTERM, unless it was told before. */
+  shutDown(place: number): boolean;
+  /** SIGSTOP, and SIGCONT after a while, unless it was killed meanwhile. Resolves when it goes on. */
+  freeze(place: number, forMs: number): Promise<boolean>;
+  /** Resolves when no place has anything left to do. */
+  finished(): Promise<void>;
+  /** Tells all to end and resolves when they have; whoever takes too long is killed. Returns how many that were. */
+  end(limitMs: number): Promise<number>;
+}
+
+interface CrewOptions {
+  readonly folder: string;
+  readonly places: readonly Place[];
+  readonly tell: (line: UntimedLine) => void;
+}
+
+interface Member {
+  readonly child: ChildProcess;
+  readonly ledger: string;
+  readonly ended: Promise<unknown>;
+  frozen: boolean;
+  leaving: boolean;
+}
+
+/** Whoever cannot even start, because there is no database, does not try again at once. */
+const RESPAWN_MS = 250;
+
+/** Creates a crew, of which nobody works yet. */
+export function createCrew(options: CrewOptions): Crew {
+  const { folder, places, tell } = options;
+  const members: (Member | undefined)[] = places.map(() => undefined);
+  const loops: Promise<void>[] = [];
+  const stopping = new AbortController();
+  let spawned = 0;
+
+  async function keepFilled(index: number, place: Place): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const given = await place.nextOptions();
+      if (!given) return;
+      const member = await spawnMember(place, given);
+      members[index] = member;
+      await member.ended;
+      members[index] = undefined;
+      await systemClock.sleep(RESPAWN_MS, stopping.signal);
+    }
+  }
+
+  async function spawnMember({ name, script }: Place, given: object): Promise<Member> {
+    spawned += 1;
+    const ledger = `${name}-${spawned}.jsonl`;
+    const argument = JSON.stringify({ file: join(folder, ledger), ...given });
+    const child = spawn(process.execPath, [fileURLToPath(new URL(`fixtures/${script}.mjs`, import.meta.url)), argument], {
+      // Its end is the end of whoever reads the pipe: nobody outlives this process.
+      stdio: ["pipe", "ignore", "inherit"],
+    });
+    child.stdin?.on("error", () => {});
+    await once(child, "spawn");
+    const ended = once(child, "exit").then(([code, signal]) =>
+      tell({ e: "exit", of: ledger, code: code as number | null, signal: signal as string | null }),
+    );
+    return { child, ledger, ended, frozen: false, leaving: false };
+  }
+
+  function kill(place: number): boolean {
+    const member = members[place];
+    if (!member || !member.child.kill("SIGKILL")) return false;
+    tell({ e: "killed", of: member.ledger });
+    return true;
+  }
+
+  function leave(member: Member): boolean {
+    if (member.leaving || member.frozen) return false;
+    member.leaving = true;
+    return member.child.kill("SIGTERM");
+  }
+
+  async function freeze(place: number, forMs: number): Promise<boolean> {
+    const member = members[place];
+    if (!member || member.frozen || member.leaving) return false;
+    member.frozen = true;
+    tell({ e: "frozen", of: member.ledger });
+    member.child.kill("SIGSTOP");
+    await systemClock.sleep(forMs, stopping.signal);
+    member.child.kill("SIGCONT");
+    tell({ e: "thawed", of: member.ledger });
+    member.frozen = false;
+    return true;
+  }
+
+  async function end(limitMs: number): Promise<number> {
+    stopping.abort();
+    let killed = 0;
+    await Promise.all(
+      members.map(async (member, place) => {
+        if (!member) return;
+        // Whoever was frozen is being woken by the same signal.
+        await systemClock.sleep(0);
+        leave(member);
+        const late = systemClock.setTimer(limitMs, () => {
+          killed += 1;
+          kill(place);
+        });
+        await member.ended;
+        late.cancel();
+      }),
+    );
+    await Promise.all(loops);
+    return killed;
+  }
+
+  return {
+    start: () => void loops.push(...places.map((place, index) => keepFilled(index, place))),
+    kill,
+    shutDown(place) {
+      const member = members[place];
+      return member !== undefined && leave(member);
+    },
+    freeze,
+    async finished() {
+      await Promise.all(loops);
+    },
+    end,
+  };
+}

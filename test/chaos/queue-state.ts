@@ -1,0 +1,78 @@
+import { systemClock } from "../../src/runtime/clock.ts";
+import type { ChaosServer } from "./server.ts";
+import type { FinalTables } from "./verdict.ts";
+
+/** Nothing went on for so long: whatever is left now will be left for ever. */
+const STUCK_MS = 120_000;
+const REST_MS = 500;
+
+/**
+ * Waits until no job waits or runs and no queue is locked. Returns false when
+ * nothing has changed for two minutes.
+ */
+export function awaitDrained(server: ChaosServer, say: (line: string) => void): Promise<boolean> {
+  return awaitNothingLeft(server, { what: ["jobs", "queues"], say });
+}
+
+/** Waits until none of these workers is registered any more, and nothing is locked. */
+export function awaitSwept(
+  server: ChaosServer,
+  { dead, say }: { readonly dead: readonly string[]; readonly say: (line: string) => void },
+): Promise<boolean> {
+  return awaitNothingLeft(server, { what: ["jobs", "queues", "dead"], dead, say });
+}
+
+interface Awaited {
+  readonly what: readonly ("jobs" | "queues" | "dead")[];
+  readonly dead?: readonly string[];
+  readonly say: (line: string) => void;
+}
+
+async function awaitNothingLeft(server: ChaosServer, { what, dead = [], say }: Awaited): Promise<boolean> {
+  let last = "";
+  let changedAt = systemClock.monotonic();
+  let saidAt = changedAt;
+  for (;;) {
+    const [found] = await server.ask(LEFT, [dead]).catch(() => []);
+    if (found && what.every((kind) => found[kind] === 0)) return true;
+    const now = systemClock.monotonic();
+    const state = found ? what.map((kind) => `${found[kind]} ${kind}`).join(", ") : "the server does not answer";
+    if (state !== last) changedAt = now;
+    last = state;
+    if (now - changedAt > STUCK_MS) return false;
+    if (now - saidAt > 5_000) {
+      say(`Left: ${state}`);
+      saidAt = now;
+    }
+    await systemClock.sleep(REST_MS);
+  }
+}
+
+const LEFT = `
+  select
+    (select count(*)::integer from howdah._private_jobs where attempts < max_attempts or locked_at is not null) as jobs,
+    (select count(*)::integer from howdah._private_job_queues where locked_at is not null) as queues,
+    (select count(*)::integer from howdah._private_workers where id = any($1::text[])) as dead`;
+
+/** What is left when everybody has ended. */
+export async function readFinalTables(server: ChaosServer): Promise<FinalTables> {
+  const jobs = await server.ask(`
+    select id::text, payload ->> 'name' as name, attempts, max_attempts, locked_by, last_error
+    from howdah._private_jobs order by id limit 1000000`);
+  const queues = await server.ask(
+    "select queue_name, locked_by from howdah._private_job_queues where locked_at is not null",
+  );
+  const workers = await server.ask("select id from howdah._private_workers");
+  return {
+    jobs: jobs.map((row) => ({
+      id: String(row["id"]),
+      name: String(row["name"]),
+      attempts: Number(row["attempts"]),
+      maxAttempts: Number(row["max_attempts"]),
+      lockedBy: row["locked_by"] as string | null,
+      lastError: row["last_error"] as string | null,
+    })),
+    lockedQueues: queues.map((row) => ({ name: String(row["queue_name"]), lockedBy: String(row["locked_by"]) })),
+    workers: workers.map((row) => String(row["id"])),
+  };
+}

@@ -1,0 +1,51 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { describeResult } from "./report.ts";
+import type { RunResult } from "./run.ts";
+import type { Settings } from "./settings.ts";
+
+/** Writes `latest.json` and `latest.md`: the figures that documentation may quote. */
+export async function writeResult(folder: string, settings: Settings, result: RunResult): Promise<void> {
+  const { violations, counts, struck, seconds } = result;
+  const json = {
+    seed: settings.seed,
+    commit: git("rev-parse", "HEAD"),
+    changed: git("status", "--porcelain") !== "",
+    date: new Date(systemClock.now()).toISOString().slice(0, 10),
+    machine: `${cpus().length} cores, Node.js ${process.versions.node}`,
+    durationSeconds: Math.round(seconds),
+    faultSeconds: Math.round(settings.durationMs / 1_000),
+    workers: settings.workers,
+    producers: settings.producers,
+    failing: settings.failing,
+    faults: struck,
+    counts,
+    violations: violations.length,
+  };
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "latest.json"), `${JSON.stringify(json, null, 2)}\n`);
+  await writeFile(join(folder, "latest.md"), toMarkdown(json, result));
+}
+
+function toMarkdown(run: { seed: number; date: string; machine: string; durationSeconds: number }, result: RunResult) {
+  const rows = [...describeResult(result), [result.violations.length, "promises broken"] as const];
+  const width = Math.max(...rows.map(([, text]) => text.length));
+  const cell = (figure: number): string => figure.toLocaleString("en").padStart(9);
+  return [
+    "# The last long run",
+    "",
+    `Written by \`npm run chaos -- --long\` on ${run.date}: seed ${run.seed}, ${run.durationSeconds} seconds, ${run.machine}.`,
+    "",
+    `| ${"what".padEnd(width)} |    number |`,
+    `| ${"-".repeat(width)} | --------: |`,
+    ...rows.map(([figure, text]) => `| ${text.padEnd(width)} | ${cell(figure)} |`),
+    "",
+  ].join("\n");
+}
+
+function git(...args: string[]): string {
+  return execFileSync("git", args, { encoding: "utf8" }).trim();
+}
