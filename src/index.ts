@@ -1,6 +1,7 @@
 export type { ApplicationTransaction, Client, TransactionClient } from "./client/client.ts";
 export { createClient } from "./client/create-client.ts";
 export type { ClientOptions } from "./client/create-client.ts";
+export type { CancelFilter, CancelResult, Pause, PauseOptions, Pauses } from "./client/control.ts";
 export type { ConnectionOptions } from "./client/connection.ts";
 export type { Preview, ScheduleOptions, Schedules } from "./client/schedules.ts";
 export { cron } from "./cron/cron.ts";
@@ -13,7 +14,21 @@ export type { Schedule } from "./cron/stored-schedule.ts";
 export { ERROR_CODES, HowdahError, isHowdahError } from "./errors.ts";
 export type { HowdahErrorCode } from "./errors.ts";
 export type { CronTarget, EventName, Events, InterruptionReason, ShutdownReason } from "./hooks/events.ts";
-export type { HookHandler, Hooks } from "./hooks/hooks.ts";
+export type { HookHandler, HookHandlers, HookName, Hooks, Interceptor, Observer } from "./hooks/hooks.ts";
+export type {
+  InterceptorName,
+  Interceptors,
+  JobRanDecision,
+  JobRanEvent,
+  JobRecoveryDecision,
+  JobRecoveryEvent,
+  JobRunDecision,
+  JobRunEvent,
+  JobScheduleDecision,
+  JobScheduleEvent,
+  ScheduleCall,
+  ScheduleResult,
+} from "./hooks/interceptors.ts";
 export type { Plugin } from "./hooks/plugin.ts";
 export { cancel, snooze } from "./job/directive.ts";
 export type { Directive } from "./job/directive.ts";
@@ -23,7 +38,8 @@ export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
 export { defineBatchTask, defineTask } from "./job/task.ts";
 export type { AnyTask, BatchResult, BatchTask, HandlerResult, Task } from "./job/task.ts";
-export type { BatchTaskDeclaration, TaskDeclaration, TaskOptions } from "./job/task-declaration.ts";
+export type { BatchTaskDeclaration, InvalidPayloadPolicy, TaskDeclaration, TaskOptions } from "./job/task-declaration.ts";
+export type { RecoveryOptions } from "./job/recover/options.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
 export type { Cell, Driver, Executor, Listening, ListenHandlers, Query, QueryResult, Row } from "./postgres/driver.ts";
 export { migrate } from "./client/migrate-schema.ts";
@@ -34,5 +50,5 @@ export type { Duration } from "./runtime/duration.ts";
 export { consoleLogger, silentLogger } from "./runtime/logger.ts";
 export type { ConsoleLoggerOptions, LogFields, Logger, LogLevel, LogStream, LogThreshold } from "./runtime/logger.ts";
 export { createWorker } from "./worker/create-worker.ts";
-export type { ShutdownOptions, WorkerOptions } from "./worker/options.ts";
+export type { ShutdownOptions, StateOption, WorkerOptions } from "./worker/options.ts";
 export type { RunOnceOptions, RunOnceResult, Worker, WorkerMetrics } from "./worker/worker.ts";

@@ -1,11 +1,14 @@
 import type { CliCommand } from "./command.ts";
+import { cancelCommand } from "./commands/cancel.ts";
 import { cronCommand } from "./commands/cron.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { listCommand } from "./commands/list.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { queuesCommand, tasksCommand } from "./commands/pauses.ts";
 import { schedulesCommand } from "./commands/schedules.ts";
 import { showCommand } from "./commands/show.ts";
 import { statsCommand } from "./commands/stats.ts";
+import { workersCommand } from "./commands/workers.ts";
 
 /** Every command, in the order in which the help lists them. */
 export const COMMANDS: readonly CliCommand[] = [
@@ -13,6 +16,10 @@ export const COMMANDS: readonly CliCommand[] = [
   statsCommand,
   listCommand,
   showCommand,
+  cancelCommand,
+  queuesCommand,
+  tasksCommand,
+  workersCommand,
   schedulesCommand,
   cronCommand,
   demoCommand,

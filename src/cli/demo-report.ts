@@ -1,4 +1,5 @@
 import { formatBytes, formatCount, formatSeconds } from "./amounts.ts";
+import type { Crashes } from "./demo/crash-crew.ts";
 import type { DemoResult, Walked } from "./demo/run-demo.ts";
 import type { LeftOut } from "./demo/walk-files.ts";
 import { printable } from "./printable.ts";
@@ -64,8 +65,15 @@ export function printResult(screen: Screen, result: DemoResult): void {
     "At once",
     `${result.highestConcurrency} over all queues, ${inQueue} in any one queue, by recorded times`,
   );
+  if (result.crashes) printCrashes(screen, result.crashes);
   printManifest(screen, result);
   printProblems(screen, result);
+}
+
+function printCrashes(screen: Screen, { kills, restarts, recovered }: Crashes): void {
+  const killed = `${screen.paint.bold(formatCount(kills, "worker"))} killed with kill -9`;
+  const restarted = restarts > 0 ? `, PostgreSQL ${screen.paint.bold("crashed")} and came back` : "";
+  printStep(screen, "Crashes", `${killed}${restarted}; ${formatCount(recovered, "job")} recovered from the dead`);
 }
 
 function printManifest(screen: Screen, { manifest = "", directory }: DemoResult): void {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { startPostgres, type EmbeddedPostgres } from "../embedded/index.ts";
+import { startPostgres, type StartPostgresOptions } from "../embedded/index.ts";
 import { HowdahError } from "../errors.ts";
 
 /** Where a demo keeps what belongs to one directory: the same place each time, another one for each directory. */
@@ -16,17 +16,41 @@ export function demoFolder(directory: string): string {
   return join(tmpdir(), `howdah-demo-${name}-${hash}`);
 }
 
-/**
- * Starts PostgreSQL on the demo's folder; with `fresh` on an empty one.
- * Rejects with `HOWDAH_EMBEDDED_FAILED` when another demo runs there.
- */
-export async function startDemoServer(folder: string, fresh: boolean): Promise<EmbeddedPostgres> {
+/** The demo's own server. */
+export interface DemoServer {
+  readonly connectionString: string;
+  /** Ends it as a crash would, and starts it again at the same address. */
+  crash(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** How to start a {@link DemoServer}. */
+export interface DemoServerOptions {
+  readonly folder: string;
+  /** On an empty folder. */
+  readonly fresh: boolean;
+  /** It will crash, so nothing that was committed may be lost with it. */
+  readonly willCrash: boolean;
+}
+
+/** Starts PostgreSQL on the demo's folder. Rejects with `HOWDAH_EMBEDDED_FAILED` when another demo runs there. */
+export async function startDemoServer({ folder, fresh, willCrash }: DemoServerOptions): Promise<DemoServer> {
   if (fresh) await removeData(folder);
-  return startPostgres({
+  const options: StartPostgresOptions = {
     dataDir: folder,
     // All of it can be made again, and even so nothing is lost but the last moment before a power cut.
-    settings: { synchronous_commit: false, shared_buffers: "64MB", max_wal_size: "256MB" },
-  });
+    settings: { synchronous_commit: willCrash, shared_buffers: "64MB", max_wal_size: "256MB" },
+  };
+  let server = await startPostgres(options);
+  const { connectionString } = server;
+  return {
+    connectionString,
+    async crash() {
+      await server.stop("immediate");
+      server = await startPostgres({ ...options, port: Number(new URL(connectionString).port) });
+    },
+    stop: () => server.stop(),
+  };
 }
 
 async function removeData(folder: string): Promise<void> {

@@ -27,6 +27,27 @@ describe("Announcer", () => {
     expect(sent.map(({ values }) => values)).toEqual([["2", "100", "{7}"]]);
   });
 
+  it("lets an add tell by itself that has nobody beside it, nobody shortly before it, and no telling under way", async () => {
+    const { executor, sent } = heldExecutor();
+    const clock = createManualClock();
+    const announcer = new Announcer({ executor, schema, clock });
+    expect(announcer.begun()).toBe(true);
+    expect(announcer.begun()).toBe(false);
+    announcer.ended();
+    announcer.ended();
+    await clock.advance(4);
+    expect(announcer.begun()).toBe(false);
+    announcer.ended();
+    announcer.added(jobs(1, "100"));
+    await clock.advance(5);
+    expect(announcer.begun()).toBe(false);
+    announcer.ended();
+    sent[0]?.answer();
+    await announcer.flush();
+    await clock.advance(5);
+    expect(announcer.begun()).toBe(true);
+  });
+
   it("speaks once for all that are added while it tells, with the earliest time and every queue", async () => {
     const { executor, sent } = heldExecutor();
     const clock = createManualClock();

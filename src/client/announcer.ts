@@ -1,4 +1,4 @@
-import type { AddedJobs } from "../job/add/add-jobs.ts";
+import type { AddAnnouncer, AddedJobs } from "../job/add/add-jobs.ts";
 import type { Executor } from "../postgres/driver.ts";
 import { numberArray } from "../postgres/literal.ts";
 import { compareIntegers } from "../postgres/position.ts";
@@ -15,6 +15,8 @@ export interface AnnouncerOptions {
 
 /** The shortest time between two notifications of a client. */
 const APART_MS = 2;
+/** An add that begins so long after the last one ended is alone. */
+const QUIET_MS = 5;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 /** More named queues than a notification carries are not worth collecting. */
 const MAX_QUEUES = 50;
@@ -22,16 +24,19 @@ const MAX_QUEUES = 50;
 const MAX_FAILURES = 5;
 
 /**
- * Tells workers about jobs after they were committed. A notification inside of
- * the transaction would make all adds of the database queue for one lock; here
+ * Tells workers about jobs after they were committed. Notifications inside of
+ * the transactions would make all adds of the database queue for one lock; here
  * one statement at a time speaks for every add that was committed before it
- * was sent, so none goes untold while this process lives.
+ * was sent, so none goes untold while this process lives. An add that is alone
+ * tells by itself: it has nobody to queue with, and saves the round trip.
  *
  *   silent    jobs are added                  -> telling
  *   telling   told, and none were added since -> silent
  */
-export class Announcer {
+export class Announcer implements AddAnnouncer {
   readonly #options: AnnouncerOptions;
+  #addsUnderWay = 0;
+  #lastAddEndedAt = Number.NEGATIVE_INFINITY;
   #pending: AddedJobs | undefined;
   #telling: Promise<void> | undefined;
 
@@ -39,7 +44,18 @@ export class Announcer {
     this.#options = options;
   }
 
-  /** These jobs have been committed. */
+  begun(): boolean {
+    const quietMs = this.#options.clock.monotonic() - this.#lastAddEndedAt;
+    const isAlone = this.#addsUnderWay === 0 && !this.#telling && quietMs >= QUIET_MS;
+    this.#addsUnderWay += 1;
+    return isAlone;
+  }
+
+  ended(): void {
+    this.#addsUnderWay -= 1;
+    this.#lastAddEndedAt = this.#options.clock.monotonic();
+  }
+
   added(jobs: AddedJobs): void {
     if (jobs.count === 0) return;
     this.#pending = this.#pending ? merge(this.#pending, jobs) : jobs;

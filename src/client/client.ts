@@ -2,12 +2,14 @@ import type { Executor } from "../postgres/driver.ts";
 import type { PgQueryable } from "../postgres/drivers/pg-session.ts";
 import type { JobAdds } from "./adds.ts";
 import type { CleanUp } from "./clean-up.ts";
+import type { JobControl } from "./control.ts";
 import type { JobInspection } from "./inspect.ts";
 import type { JobManagement } from "./manage.ts";
 import type { Schedules } from "./schedules.ts";
+import type { WorkerRegister } from "./workers.ts";
 
 /** What a client does inside of a transaction of the application. */
-export interface TransactionClient extends JobAdds, JobManagement, JobInspection {
+export interface TransactionClient extends JobAdds, JobManagement, JobControl, JobInspection {
   /** Jobs that recur, changed as part of the transaction. */
   readonly schedules: Schedules;
 }
@@ -16,7 +18,8 @@ export interface TransactionClient extends JobAdds, JobManagement, JobInspection
 export type ApplicationTransaction = PgQueryable | Executor;
 
 /** Adds and manages jobs without running them. */
-export interface Client extends JobAdds, JobManagement, JobInspection, CleanUp, AsyncDisposable {
+export interface Client
+  extends JobAdds, JobManagement, JobControl, JobInspection, WorkerRegister, CleanUp, AsyncDisposable {
   /** Jobs that recur. */
   readonly schedules: Schedules;
   /** Brings the schema up to date; harmless when it is. */

@@ -1,3 +1,5 @@
+import { createHooks, type HookEmitter, type Interceptor } from "../hooks/hooks.ts";
+import { type Plugin, registerHooks } from "../hooks/plugin.ts";
 import type { AnyTask } from "../job/task.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver, Executor } from "../postgres/driver.ts";
@@ -7,19 +9,22 @@ import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
 import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
+import type { Duration } from "../runtime/duration.ts";
 import { consoleLogger, type Logger } from "../runtime/logger.ts";
-import { list, object, required } from "../runtime/option-kinds.ts";
+import { duration, func, list, nested, object, required } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { createAdds } from "./adds.ts";
 import { Announcer } from "./announcer.ts";
 import { createCleanUp } from "./clean-up.ts";
 import type { Client } from "./client.ts";
 import { CONNECTION_OPTIONS, type ConnectionOptions, openConnection, schemaNameOf } from "./connection.ts";
+import { createControl } from "./control.ts";
 import { createInspection } from "./inspect.ts";
 import { createManagement } from "./manage.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { createSchedules } from "./schedules.ts";
 import { createSession } from "./session.ts";
+import { createWorkerRegister } from "./workers.ts";
 
 /** What a client can be told. Everything is optional. */
 export interface ClientOptions extends ConnectionOptions {
@@ -27,6 +32,12 @@ export interface ClientOptions extends ConnectionOptions {
   readonly tasks?: readonly AnyTask[];
   /** Default: `consoleLogger()`, which writes to stderr. */
   readonly logger?: Logger;
+  /** Has a say in what this client adds; the other hooks are those of workers. */
+  readonly hooks?: { readonly beforeJobSchedule?: Interceptor<"beforeJobSchedule"> };
+  /** Registered in this order, after `hooks`. */
+  readonly plugins?: readonly Plugin[];
+  /** How long an interceptor may take to answer. Default 5s. */
+  readonly interceptorTimeout?: Duration;
 }
 
 /**
@@ -35,18 +46,23 @@ export interface ClientOptions extends ConnectionOptions {
  * `HOWDAH_DATABASE_UNREACHABLE` after `connectTimeout`,
  * `HOWDAH_DATABASE_FORBIDDEN` for wrong credentials or missing rights,
  * `HOWDAH_SCHEMA_MISSING` when there is nothing to work on and `migrate` is
- * off, and `HOWDAH_SCHEMA_TOO_NEW`.
+ * off, `HOWDAH_SCHEMA_TOO_NEW`, and `HOWDAH_PLUGIN_FAILED`.
  */
 export async function createClient(options: ClientOptions = {}): Promise<Client> {
   const read = readOptions("client", options, {
     ...CONNECTION_OPTIONS,
     tasks: list(required(object<AnyTask>())),
     logger: object<Logger>(["error", "warning", "info", "debug"]),
+    hooks: nested({ beforeJobSchedule: func<Interceptor<"beforeJobSchedule">>() }),
+    plugins: list(required(object<Plugin>(["register"]))),
+    interceptorTimeout: duration({ min: 1, default: "5s" }),
   });
   const schema = createSchema(schemaNameOf(read));
   const tasks = options.tasks === undefined ? undefined : createTaskRegistry(read.tasks);
   const logger = read.logger ?? consoleLogger();
   const clock = systemClock;
+  const hooks = createHooks({ logger, clock, interceptorTimeoutMs: read.interceptorTimeoutMs });
+  await registerHooks(hooks, read);
   const { driver, owned, target } = openConnection(read, clock);
   try {
     await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
@@ -56,7 +72,15 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
     if (owned) await driver.close();
     throw error;
   }
-  return clientOver({ driver, schema, tasks, logger, clock, ...(owned ? { onClose: () => driver.close() } : {}) });
+  return clientOver({
+    driver,
+    schema,
+    tasks,
+    hooks,
+    logger,
+    clock,
+    ...(owned ? { onClose: () => driver.close() } : {}),
+  });
 }
 
 /** What {@link clientOver} stands on. */
@@ -67,6 +91,8 @@ export interface ClientGround {
   readonly logger: Logger;
   /** The tasks that may be added; `undefined` for any. */
   readonly tasks?: TaskRegistry | undefined;
+  /** Those who have a say in what is added. */
+  readonly hooks?: HookEmitter | undefined;
   /** Identifiers that clean-up always spares, beside those of `tasks`. */
   readonly keepTasks?: readonly string[];
   /** Default: the machine's. */
@@ -77,10 +103,10 @@ export interface ClientGround {
 
 /** A client over a driver that is connected to a migrated schema. */
 export function clientOver(ground: ClientGround): Client {
-  const { driver, schema, logger, tasks, keepTasks = [], clock = systemClock, onClose } = ground;
+  const { driver, schema, logger, tasks, hooks, keepTasks = [], clock = systemClock, onClose } = ground;
   const calls = new OpenCalls();
   const announcer = new Announcer({ executor: driver, schema, clock });
-  const session = createSession(driver, { schema, tasks, announcer });
+  const session = createSession(driver, { schema, tasks, announcer, hooks });
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
 
@@ -96,7 +122,9 @@ export function clientOver(ground: ClientGround): Client {
     ...calls.awaited({
       ...createAdds(session),
       ...createManagement(session),
+      ...createControl(session),
       ...createInspection(session),
+      ...createWorkerRegister(session),
       ...createCleanUp(session, { clock, keepTasks: spared }),
       async migrate() {
         await migrate({ driver, schema, logger, clock });
@@ -106,10 +134,16 @@ export function clientOver(ground: ClientGround): Client {
 
     inTransaction(transaction) {
       calls.check();
-      const inside = createSession(withoutNames(executorOf(transaction)), { schema, tasks, announcer: undefined });
+      const executor = withoutNames(executorOf(transaction));
+      const inside = createSession(executor, { schema, tasks, hooks, announcer: undefined });
       // Not waited for: such a call may last as long as the application's transaction.
       return {
-        ...calls.checked({ ...createAdds(inside), ...createManagement(inside), ...createInspection(inside) }),
+        ...calls.checked({
+          ...createAdds(inside),
+          ...createManagement(inside),
+          ...createControl(inside),
+          ...createInspection(inside),
+        }),
         schedules: calls.checked(createSchedules(inside, clock)),
       };
     },

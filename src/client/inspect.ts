@@ -6,6 +6,7 @@ import { getJob, listJobs } from "../postgres/queries/list-jobs.ts";
 import { listQueues } from "../postgres/queries/list-queues.ts";
 import { custom, integer, oneOf, string } from "../runtime/option-kinds.ts";
 import { optionLabel, readOptions } from "../runtime/options.ts";
+import { toPauseEnd } from "./control.ts";
 import { checkJobId } from "./job-ids.ts";
 import type { Session } from "./session.ts";
 
@@ -45,6 +46,10 @@ export interface QueueInfo {
   readonly readyCount: number;
   readonly lockedAt: Date | null;
   readonly lockedBy: string | null;
+  /** True while none of its jobs is claimed, because somebody paused it. */
+  readonly isPaused: boolean;
+  /** When the pause ends by itself; null when it does not, or there is none. */
+  readonly pausedUntil: Date | null;
 }
 
 /** Reads what is stored, without changing anything. */
@@ -98,12 +103,14 @@ export function createInspection(session: Session): JobInspection {
 
     async listQueues() {
       const rows = await listQueues(session, schema);
-      return rows.map(([name, jobCount, readyCount, lockedAt, lockedBy]) => ({
+      return rows.map(([name, jobCount, readyCount, lockedAt, lockedBy, pausedUntil = null]) => ({
         name: name ?? "",
         jobCount: Number(jobCount),
         readyCount: Number(readyCount),
         lockedAt: toNullableDate(lockedAt),
         lockedBy: lockedBy ?? null,
+        isPaused: pausedUntil !== null,
+        pausedUntil: pausedUntil === null ? null : toPauseEnd(pausedUntil),
       }));
     },
   };

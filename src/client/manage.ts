@@ -1,11 +1,11 @@
 import type { Job } from "../job/job.ts";
 import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
-import { toTimestamp } from "../job/add/run-at.ts";
 import { toJob } from "../job/row.ts";
 import * as queries from "../postgres/queries/change-jobs.ts";
 import { custom, integer, list, required, string } from "../runtime/option-kinds.ts";
-import { invalidOption, readOptions } from "../runtime/options.ts";
+import { readOptions } from "../runtime/options.ts";
 import { checkJobIds, inOrderOf } from "./job-ids.ts";
+import { readReason, readTime } from "./option-readers.ts";
 import type { Session } from "./session.ts";
 
 /** What {@link JobManagement.rescheduleJobs} changes. What is left out stays as it is. */
@@ -87,11 +87,7 @@ const WORKER_IDS = list(required(string()));
 
 function readReschedule(to: unknown): queries.Reschedule {
   const { runAt, priority, attempts, maxAttempts } = readOptions("rescheduleJobs", to, {
-    runAt: custom((given, place) => {
-      const timestamp = toTimestamp(given);
-      if (timestamp !== undefined) return timestamp;
-      throw invalidOption(place, "must be a valid Date or a time in ISO 8601 with its offset", given);
-    }),
+    runAt: custom(readTime),
     priority: integer({ min: -32_768, max: 32_767 }),
     attempts: integer({ min: 0, max: 32_767 }),
     maxAttempts: integer({ min: 1, max: 32_767 }),
@@ -110,11 +106,7 @@ function checkReason(reason: unknown): string | null {
     "permanentlyFailJobs",
     { reason },
     {
-      reason: custom((value, place) => {
-        if (typeof value !== "string") throw invalidOption(place, "must be a text", value);
-        // The characters that PostgreSQL cannot store; the text is for people, so it is kept readable.
-        return value.replace(/[\0\p{Surrogate}]/gu, "");
-      }),
+      reason: custom(readReason),
     },
   );
   return given ?? null;

@@ -14,7 +14,6 @@ import { createTimetable } from "../cron/timetable.ts";
 import { HowdahError } from "../errors.ts";
 import { addJob } from "../job/add/add-jobs.ts";
 import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
-import { toTimestamp } from "../job/add/run-at.ts";
 import type { Job } from "../job/job.ts";
 import { encodePayload } from "../job/payload.ts";
 import type { Row } from "../postgres/driver.ts";
@@ -22,6 +21,7 @@ import * as queries from "../postgres/queries/schedules.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { custom, duration, integer, oneOf } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readOptions } from "../runtime/options.ts";
+import { readTime } from "./option-readers.ts";
 import type { Session } from "./session.ts";
 
 /** What {@link Schedules.upsert} stores: what `cron()` takes, with a name and a word on missed ticks. */
@@ -101,7 +101,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
 
     async pause(id, options) {
       const checked = checkId(id);
-      const { until } = readOptions("pause", options, { until: custom(readUntil) });
+      const { until } = readOptions("pause", options, { until: custom(readTime) });
       const [row] = await queries.pauseSchedule(target, checked, until ?? null);
       return shown(row ?? unknown(checked));
     },
@@ -125,7 +125,8 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
       const { task, payload, spec } = await find(checkId(id));
       const tick = JSON.parse(encodeTick(payload, clock.now(), false)) as unknown;
       // What is stored was checked against its task, whose defaults are in it.
-      return addJob({ executor: session, schema, announcer: session.announcer }, { task, payload: tick, spec });
+      const { announcer, hooks } = session;
+      return addJob({ executor: session, schema, announcer, hooks }, { task, payload: tick, spec }, "trigger");
     },
 
     async preview(schedule, count) {
@@ -149,12 +150,6 @@ function readUpsert(given: unknown) {
   const { missed, fill, ...rest } = given as Readonly<Record<string, unknown>>;
   const read = readOptions("schedule", { missed, fill }, UPSERT_ONLY);
   return { ...rest, id: checkId(rest["id"]), fill: read.fillMs, missed: read.missed };
-}
-
-function readUntil(given: unknown, place: { readonly owner: string; readonly path: string }): string {
-  const timestamp = toTimestamp(given);
-  if (timestamp !== undefined) return timestamp;
-  throw invalidOption(place, "must be a valid Date or a time in ISO 8601 with its offset", given);
 }
 
 function checkId(id: unknown): string {

@@ -11,19 +11,19 @@ export interface Session extends Executor {
   readonly tasks: KnownTasks | undefined;
   /** Tells workers of adds after their commit; `undefined` inside of a transaction, which tells them itself. */
   readonly announcer: AddTarget["announcer"];
+  /** Those who have a say in what is added. */
+  readonly hooks: AddTarget["hooks"];
 }
 
 /** A {@link Session} on `executor`. Errors of PostgreSQL that users can act on get a code of ours. */
-export function createSession(executor: Executor, { schema, tasks, announcer }: Omit<Session, "query">): Session {
+export function createSession(executor: Executor, rest: Omit<Session, "query">): Session {
   return {
-    schema,
-    tasks,
-    announcer,
+    ...rest,
     async query(query: Query): Promise<QueryResult> {
       try {
         return await executor.query(query);
       } catch (error) {
-        throw toHowdahError(error, schema);
+        throw toHowdahError(error, rest.schema);
       }
     },
   };

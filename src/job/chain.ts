@@ -33,10 +33,50 @@ export class Chain {
     return job;
   }
 
+  /** The job that runs next; `undefined` when none is left. */
+  get first(): ClaimedJob | undefined {
+    return this.#jobs[this.#started];
+  }
+
   /** Takes the jobs that have not been started out of the chain. */
   cut(): ClaimedJob[] {
     return this.#jobs.splice(this.#started);
   }
+
+  /** Takes out those that match of the jobs that have not been started. */
+  remove(matches: (job: ClaimedJob) => boolean): ClaimedJob[] {
+    const removed: ClaimedJob[] = [];
+    for (const job of this.cut()) {
+      if (matches(job)) removed.push(job);
+      else this.#jobs.push(job);
+    }
+    return removed;
+  }
+}
+
+/** Jobs of one chain that leave it before they are started. */
+export interface Removal {
+  readonly jobs: readonly ClaimedJob[];
+  /** Nothing is left of the chain, and none of its jobs runs. */
+  readonly endsChain: boolean;
+}
+
+/**
+ * Takes the jobs that match out of chains that nobody has started. Returns the
+ * chains that still have jobs, and what was taken out of each.
+ */
+export function removeJobs(
+  chains: readonly Chain[],
+  matches: (job: ClaimedJob) => boolean,
+): { readonly left: Chain[]; readonly removals: readonly Removal[] } {
+  const left: Chain[] = [];
+  const removals: Removal[] = [];
+  for (const chain of chains) {
+    const jobs = chain.remove(matches);
+    if (chain.waiting > 0) left.push(chain);
+    if (jobs.length > 0) removals.push({ jobs, endsChain: chain.waiting === 0 });
+  }
+  return { left, removals };
 }
 
 /** Puts the jobs of one queue together, at the place of the first of them. The jobs come in the order of claims. */

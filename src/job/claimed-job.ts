@@ -21,7 +21,12 @@ interface Extras {
   readonly revision: number;
   readonly createdAt: string;
   readonly updatedAt: string;
+  readonly timeoutMs: number | null;
+  readonly recoveries: number;
 }
+
+/** From so many recoveries on a job is suspected of killing its workers. */
+const SUSPECT_RECOVERIES = 2;
 
 /**
  * A job that a worker holds: the row as it came over the wire, each property
@@ -32,6 +37,7 @@ export class ClaimedJob implements Job {
   readonly #tag: ClaimTag;
   #payload: unknown = UNREAD;
   #extras: Extras | null | undefined;
+  #claimTimes: readonly string[] | undefined;
 
   constructor(row: Row, tag: ClaimTag) {
     this.#row = row;
@@ -89,6 +95,11 @@ export class ClaimedJob implements Job {
   get flags(): readonly string[] {
     return Object.keys(this.#readExtras()?.flags ?? {});
   }
+
+  get timeoutMs(): number | null {
+    return this.#readExtras()?.timeoutMs ?? null;
+  }
+
   get lockedAt(): Date {
     return toDate(this.#tag.claimedAt);
   }
@@ -99,9 +110,27 @@ export class ClaimedJob implements Job {
     return "running";
   }
 
-  /** When it was claimed, in microseconds: with `lockedBy` the fence of its release. */
+  /** Workers have died with it so often that an attempt counts from its start. */
+  get isSuspect(): boolean {
+    return Math.abs(this.#readExtras()?.recoveries ?? 0) >= SUSPECT_RECOVERIES;
+  }
+
+  /** When it was claimed, in microseconds. */
   get claimedAt(): string {
     return this.#tag.claimedAt;
+  }
+
+  /** The times at which it may be locked, the earliest first: with `id` and `lockedBy` the fence of its release. */
+  get claimTimes(): readonly string[] {
+    return this.#claimTimes ?? [this.#tag.claimedAt];
+  }
+
+  /**
+   * Its lock is about to be renewed as of this time. The earlier ones go on to
+   * count, because nobody knows when that is carried out, or whether it is.
+   */
+  renew(claimedAt: string): void {
+    this.#claimTimes = [...this.claimTimes, claimedAt];
   }
 
   /** Negative when this job comes before `other` in the order of claims: priority, run_at, id. */
@@ -121,7 +150,7 @@ export class ClaimedJob implements Job {
   /** What a log or `console.log` shows: everything but the payload. */
   toJSON(): Omit<Job, "payload"> {
     const { id, task, queueName, priority, runAt, attempts, maxAttempts, lastError, createdAt, updatedAt } = this;
-    const { jobKey, revision, flags, lockedAt, lockedBy, state } = this;
+    const { jobKey, revision, flags, timeoutMs, lockedAt, lockedBy, state } = this;
     return {
       id,
       task,
@@ -136,6 +165,7 @@ export class ClaimedJob implements Job {
       jobKey,
       revision,
       flags,
+      timeoutMs,
       lockedAt,
       lockedBy,
       state,

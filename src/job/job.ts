@@ -1,3 +1,5 @@
+import type { Duration } from "../runtime/duration.ts";
+
 /** What happens when a job with the same key is already stored. */
 export type JobKeyMode = "replace" | "preserve_run_at" | "unsafe_dedupe";
 
@@ -17,6 +19,11 @@ export interface JobSpec {
   readonly priority?: number;
   /** Workers that forbid one of these flags leave the job alone. */
   readonly flags?: readonly string[];
+  /**
+   * Aborts the handler's signal and fails the attempt after this time, 1 ms to
+   * 24 days. Default: that of the task.
+   */
+  readonly timeout?: Duration;
 }
 
 /**
@@ -44,6 +51,8 @@ export interface Job<P = unknown> {
   /** How often an add with the same key changed this row. */
   readonly revision: number;
   readonly flags: readonly string[];
+  /** How long one attempt may take, in milliseconds; null leaves that to the task. */
+  readonly timeoutMs: number | null;
   readonly lockedAt: Date | null;
   readonly lockedBy: string | null;
   readonly state: JobState;

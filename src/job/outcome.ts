@@ -1,11 +1,23 @@
 import type { InterruptionReason } from "../hooks/events.ts";
 
 /** How one attempt at a job ended. Every claim ends in exactly one of these, which release then writes down. */
-export type Outcome = Completed | Retried | FailedForGood | Snoozed | Cancelled | Interrupted | Returned;
+export type Outcome = Completed | Undecided | Retried | FailedForGood | Snoozed | Cancelled | Interrupted | Returned;
 
 /** The handler did it; the row goes. */
 export interface Completed {
   readonly kind: "completed";
+  /** The handler threw after it had completed the job in a transaction of its own; made by `errorMessage`. */
+  readonly thrownAfterwards?: string;
+}
+
+/**
+ * The handler completed the job in a transaction of its own. Nobody but the row
+ * knows whether that has committed: if it has, the job is completed.
+ */
+export interface Undecided {
+  readonly kind: "undecided";
+  /** What is written when the transaction was rolled back. */
+  readonly otherwise: Retried | FailedForGood | Snoozed | Cancelled | Interrupted;
 }
 
 /** The attempt failed, and there will be another one. */

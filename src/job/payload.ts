@@ -44,12 +44,28 @@ export async function validatePayload<Output>(
   value: unknown,
   at = "payload",
 ): Promise<Output> {
+  const checked = await checkPayload(schema, value, at);
+  if (checked.problem === undefined) return checked.value;
+  throw new HowdahError("HOWDAH_PAYLOAD_INVALID", checked.problem);
+}
+
+/** What a schema makes of a payload, or why it does not fit. */
+export type CheckedPayload<Output> =
+  { readonly value: Output; readonly problem?: undefined } | { readonly problem: string };
+
+/**
+ * Like {@link validatePayload}, but gives back what is wrong with the payload.
+ * Rejects with `HOWDAH_PAYLOAD_INVALID` only when the schema itself fails,
+ * which says nothing about the payload.
+ */
+export async function checkPayload<Output>(
+  schema: PayloadSchema<unknown, Output>,
+  value: unknown,
+  at = "payload",
+): Promise<CheckedPayload<Output>> {
   const result = await runSchema(schema, value);
-  if (result.issues === undefined) return result.value;
-  throw new HowdahError(
-    "HOWDAH_PAYLOAD_INVALID",
-    `The payload does not fit its schema: ${list(result.issues, value, at)}.`,
-  );
+  if (result.issues === undefined) return { value: result.value };
+  return { problem: `The payload does not fit its schema: ${list(result.issues, value, at)}.` };
 }
 
 async function runSchema<Output>(schema: PayloadSchema<unknown, Output>, value: unknown) {

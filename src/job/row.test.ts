@@ -19,6 +19,7 @@ const row = [
   "1850000000000000",
   "worker",
   "running",
+  "1500",
 ];
 
 describe("toJob", () => {
@@ -37,6 +38,7 @@ describe("toJob", () => {
       flags: ["b", "a"],
       lockedBy: "worker",
       state: "running",
+      timeoutMs: 1500,
       runAt: new Date(1900000000123),
       lockedAt: new Date(185e10),
       createdAt: new Date(18e11),

@@ -33,6 +33,7 @@ export function toJob(row: Row, known?: KnownOfJob): Job {
     lockedAt: toNullableDate(row[14]),
     lockedBy: row[15] ?? null,
     state: text(row[16]) as JobState,
+    timeoutMs: row[17] == null ? null : Number(row[17]),
   };
 }
 
@@ -40,6 +41,7 @@ export function toJob(row: Row, known?: KnownOfJob): Job {
 export interface KnownOfNewJob extends KnownOfJob {
   readonly priority: number | null;
   readonly maxAttempts: number | null;
+  readonly timeoutMs: number | null;
 }
 
 /** Reads the row of a job that has just been stored: its id, when it is due and when it was created. All else is known. */
@@ -63,6 +65,7 @@ export function toNewJob(row: Row, known: KnownOfNewJob): Job {
     lockedAt: null,
     lockedBy: null,
     state: compareIntegers(text(runAt), text(createdAt)) <= 0 ? "ready" : "scheduled",
+    timeoutMs: known.timeoutMs,
   };
 }
 

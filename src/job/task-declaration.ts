@@ -13,7 +13,16 @@ export interface TaskOptions<Payload> {
   readonly retry?: RetryPolicy;
   /** Aborts the handler's signal and fails the attempt after this time. Default: none. */
   readonly timeout?: Duration;
+  /** What becomes of a stored job whose payload does not fit the schema. Default: what the worker says. */
+  readonly invalidPayload?: InvalidPayloadPolicy;
 }
+
+/**
+ * What becomes of a job whose stored payload does not fit the schema of its
+ * task: `fail` ends it for good, because another attempt would find the same
+ * payload; `retry` lets it run again like any failed job.
+ */
+export type InvalidPayloadPolicy = "fail" | "retry";
 
 /** A task without its handler: all that an add needs. `Input` is what is added, `Output` what the handler gets. */
 export interface TaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<Input> {

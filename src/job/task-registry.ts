@@ -6,9 +6,18 @@ import { didYouMean } from "../runtime/suggestion.ts";
 import { compileRetry, type CompiledRetry, type RetrySettings } from "./retry.ts";
 import type { PayloadSchema } from "./schema.ts";
 import type { AnyTask } from "./task.ts";
+import type { InvalidPayloadPolicy } from "./task-declaration.ts";
 
 /** The most characters of an identifier, as PostgreSQL counts them. */
 const MAX_IDENTIFIER_LENGTH = 128;
+
+/** What {@link InvalidPayloadPolicy} can be. */
+export const INVALID_PAYLOAD_POLICIES = ["fail", "retry"] as const satisfies readonly InvalidPayloadPolicy[];
+
+/** What a registry needs from where it is used. */
+export interface RegistrySettings extends Pick<RetrySettings, "random" | "onFault"> {
+  readonly invalidPayload?: InvalidPayloadPolicy;
+}
 
 /** A task that was checked, with its settings ready for use. */
 export interface RegisteredTask {
@@ -19,6 +28,7 @@ export interface RegisteredTask {
   readonly timeoutMs: number | undefined;
   /** The schema of the payload, or of each item of a batch. */
   readonly schema: PayloadSchema<unknown, unknown> | undefined;
+  readonly invalidPayload: InvalidPayloadPolicy;
 }
 
 /** The tasks that a worker or client was given. */
@@ -34,16 +44,14 @@ export interface TaskRegistry {
  * Checks tasks and makes them findable. Throws `HOWDAH_TASK_DUPLICATE` for two
  * with one identifier, and `HOWDAH_OPTION_UNKNOWN` or `HOWDAH_OPTION_INVALID`
  * for one that is not as `defineTask` or `defineBatchTask` makes them.
- * `retry` is passed on to {@link compileRetry}.
+ * `random` and `onFault` are passed on to {@link compileRetry};
+ * `invalidPayload` is for tasks that do not say it themselves, default `fail`.
  */
-export function createTaskRegistry(
-  tasks: readonly AnyTask[],
-  retry: Pick<RetrySettings, "random" | "onFault"> = {},
-): TaskRegistry {
+export function createTaskRegistry(tasks: readonly AnyTask[], settings: RegistrySettings = {}): TaskRegistry {
   if (!Array.isArray(tasks)) throw invalidOption({ owner: "task", path: "" }, "must be a list of tasks", tasks);
   const byIdentifier = new Map<string, RegisteredTask>();
   for (const task of tasks) {
-    const registered = register(task, retry);
+    const registered = register(task, settings);
     if (byIdentifier.has(registered.identifier)) throw duplicate(registered.identifier);
     byIdentifier.set(registered.identifier, registered);
   }
@@ -74,7 +82,7 @@ function checkIdentifier(identifier: unknown, place: OptionPlace): string {
   );
 }
 
-function register(task: AnyTask, retry: Pick<RetrySettings, "random" | "onFault">): RegisteredTask {
+function register(task: AnyTask, { invalidPayload = "fail", ...retry }: RegistrySettings): RegisteredTask {
   if (!isOptionsObject(task)) throw notATask(task);
   const identifier = checkIdentifier(task.identifier, { owner: "task", path: "identifier" });
   const place = { owner: `task ${JSON.stringify(identifier)}`, path: "" };
@@ -85,16 +93,21 @@ function register(task: AnyTask, retry: Pick<RetrySettings, "random" | "onFault"
     retry: compileRetry(task.retry, { ...retry, place: { ...place, path: "retry" } }),
     timeoutMs: read.timeoutMs,
     schema: read.schema,
+    invalidPayload: read.invalidPayload ?? invalidPayload,
   };
 }
 
-function readTask(place: OptionPlace, task: AnyTask): Pick<RegisteredTask, "timeoutMs" | "schema"> {
+interface ReadTask extends Pick<RegisteredTask, "timeoutMs" | "schema"> {
+  readonly invalidPayload: InvalidPayloadPolicy | undefined;
+}
+
+function readTask(place: OptionPlace, task: AnyTask): ReadTask {
   if (task.kind === "batch") {
-    const { item, timeoutMs } = readObject(place, task, { ...SHARED, item: schema, runBatch: required(func()) });
-    return { schema: item, timeoutMs };
+    const read = readObject(place, task, { ...SHARED, item: schema, runBatch: required(func()) });
+    return { ...read, schema: read.item };
   }
-  const { payload, timeoutMs } = readObject(place, task, { ...SHARED, payload: schema, run: required(func()) });
-  return { schema: payload, timeoutMs };
+  const read = readObject(place, task, { ...SHARED, payload: schema, run: required(func()) });
+  return { ...read, schema: read.payload };
 }
 
 const schema = custom(readSchema);
@@ -105,6 +118,7 @@ const SHARED = {
   defaults: custom(readDefaults),
   retry: custom((policy) => policy),
   timeout: duration({ min: 1 }),
+  invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES),
 };
 
 function readSchema(given: unknown, place: OptionPlace): PayloadSchema<unknown, unknown> {

@@ -11,7 +11,8 @@ export type BatchResult = readonly unknown[] | HandlerResult;
 /** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
 export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {
   /** Does the job: returning is success, throwing is a failed attempt. */
-  run(payload: Output, context: JobContext<State>): HandlerResult | Promise<HandlerResult>;
+  // A property, so that the compiler refuses a worker whose state is less than this asks for.
+  readonly run: (payload: Output, context: JobContext<State>) => HandlerResult | Promise<HandlerResult>;
 }
 
 /** A task whose jobs have an array as payload. */
@@ -20,7 +21,7 @@ export interface BatchTask<Input = unknown, Output = Input, State = unknown> ext
   Output
 > {
   /** Does all items at once; see {@link BatchResult} for what it may return. */
-  runBatch(items: Output[], context: JobContext<State>): BatchResult | Promise<BatchResult>;
+  readonly runBatch: (items: Output[], context: JobContext<State>) => BatchResult | Promise<BatchResult>;
 }
 
 /** A task of whatever payload: what a list of tasks holds. */

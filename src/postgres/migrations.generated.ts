@@ -38,6 +38,8 @@ create table :"schema"._private_job_queues (
   locked_at timestamptz,
   locked_by text,
   is_available boolean not null generated always as (locked_at is null) stored,
+  -- Until then no job of the queue is claimed; infinity until somebody says so.
+  _howdah_paused_until timestamptz,
   constraint job_queues_pkey1 primary key (id),
   constraint job_queues_queue_name_key unique (queue_name),
   constraint job_queues_queue_name_check check (length(queue_name) <= 128)
@@ -70,6 +72,10 @@ create table :"schema"._private_jobs (
   _howdah_recoveries smallint not null default 0,
   -- Removed or replaced while it ran: giving it back refunds no attempt.
   _howdah_detached boolean not null default false,
+  -- How long one attempt may take; null leaves that to the task.
+  _howdah_timeout_ms integer,
+  -- Why the job was cancelled while it ran.
+  _howdah_cancelled text,
   constraint jobs_pkey1 primary key (id),
   constraint jobs_key_key1 unique (key),
   constraint jobs_key_check check (length(key) > 0 and length(key) <= 512),
@@ -86,6 +92,10 @@ create index _howdah_queued on :"schema"._private_jobs (job_queue_id, priority, 
 
 create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id)
   where job_queue_id is not null and not _howdah_exhausted;
+
+-- The queues that are paused, or were, for whoever asks which. A claim neither
+-- enters nor leaves it.
+create index _howdah_paused on :"schema"._private_job_queues (id) where _howdah_paused_until is not null;
 
 -- Jobs that failed for good, for whoever lists or deletes them, or looks for
 -- queues without jobs. A claim never enters or leaves it.
@@ -116,6 +126,16 @@ alter table :"schema"._private_job_queues set (
   autovacuum_vacuum_cost_limit = 2000
 );
 
+-- Tasks of which no job is claimed until then. Apart from the tasks, so that one
+-- can be paused before it has a row, and that a claim finds an empty table when
+-- none is.
+create table :"schema"._howdah_paused_tasks (
+  identifier text not null,
+  paused_until timestamptz not null,
+  constraint _howdah_paused_tasks_pkey primary key (identifier),
+  constraint _howdah_paused_tasks_identifier_check check (length(identifier) <= 128)
+);
+
 create table :"schema"._private_known_crontabs (
   identifier text not null,
   known_since timestamptz not null,
@@ -128,6 +148,13 @@ create table :"schema"._private_workers (
   last_heartbeat_at timestamptz not null,
   started_at timestamptz not null default now(),
   metadata jsonb,
+  -- The advisory lock that the worker's session holds, and that session; null
+  -- when there is nothing to be watched but the heartbeat.
+  _howdah_lock_key integer,
+  _howdah_lock_pid integer,
+  -- 0 while it lives. Declared dead 1, its jobs recovered 2, its queues freed 3:
+  -- whatever is left of it beats in vain.
+  _howdah_swept smallint not null default 0,
   constraint _private_workers_pkey primary key (id)
 );
 
@@ -208,15 +235,21 @@ set local search_path = pg_catalog, pg_temp;
 -- Tells the workers of this schema about jobs that are due. Other
 -- implementations read count and ignore the rest; r keeps PostgreSQL from
 -- folding equal notifications of one transaction into one.
-create function :"schema"._howdah_notify_v1(job_count bigint, at timestamptz, queue_ids integer[]) returns void
+--
+-- With job_ids, these are the jobs, and none of them is in a queue: a worker that
+-- has nothing else to look for need not search for them.
+create function :"schema"._howdah_notify_v1(
+  job_count bigint, at timestamptz, queue_ids integer[], job_ids bigint[] default null
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform pg_notify('jobs:insert', format(
-    '{"r":%s,"count":%s,"schema":%s,"at":%s,"queues":%s}',
+    '{"r":%s,"count":%s,"schema":%s,"at":%s,"queues":%s%s}',
     random(), job_count, to_json(:'schema'::text), :"schema"._howdah_us(at),
-    array_to_json(coalesce(queue_ids[1:50], '{}'))
+    array_to_json(coalesce(queue_ids[1:50], '{}')),
+    ',"ids":' || array_to_json(job_ids)
   ));
 end
 $$;
@@ -367,7 +400,8 @@ create function :"schema"._howdah_add_keyed_jobs_v1(
   job_keys text[],
   priorities integer[],
   flag_sets jsonb[],
-  job_key_modes text[]
+  job_key_modes text[],
+  timeouts integer[]
 ) returns setof :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -395,7 +429,7 @@ begin
 
   return query
   insert into :"schema"._private_jobs as job
-    (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags)
+    (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags, _howdah_timeout_ms)
   select
     (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
     (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
@@ -411,11 +445,12 @@ begin
     end,
     coalesce(spec.max_attempts, 25),
     spec.key,
-    spec.flags
+    spec.flags,
+    spec.timeout
   from unnest(
-    identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes
+    identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes, timeouts
   ) with ordinality
-    as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, position)
+    as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, timeout, position)
   left join :"schema"._private_jobs as stored on stored.key = spec.key
   order by spec.position
   on conflict (key) do update set
@@ -430,7 +465,8 @@ begin
     last_error = null,
     revision = job.revision + 1,
     updated_at = now(),
-    _howdah_recoveries = 0
+    _howdah_recoveries = 0,
+    _howdah_timeout_ms = excluded._howdah_timeout_ms
   where job.locked_at is null
   returning *;
 
@@ -451,8 +487,9 @@ $$;
 -- Adds one job for each position of the arrays and returns them in that order.
 -- An array may be null or shorter than identifiers: what is missing is null, and
 -- null takes the default. A flag set is an object like {"flag": true}. With a
--- key, job_key_modes says replace (also null) or preserve_run_at. Unless
--- notify is true the caller tells the workers, after its commit.
+-- key, job_key_modes says replace (also null) or preserve_run_at. Timeouts are
+-- milliseconds. Unless notify is true the caller tells the workers, after its
+-- commit.
 create function :"schema"._howdah_add_jobs_v1(
   identifiers text[],
   payloads json[],
@@ -463,7 +500,8 @@ create function :"schema"._howdah_add_jobs_v1(
   priorities integer[],
   flag_sets jsonb[],
   job_key_modes text[],
-  notify boolean default true
+  notify boolean default true,
+  timeouts integer[] default null
 ) returns setof :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -475,6 +513,9 @@ set jit = off
 as $$
 declare
   keyed constant boolean := exists (select from unnest(job_keys) as key where key is not null);
+  -- When all jobs are of one task, as most are that come together, it is looked up once.
+  alike constant boolean := identifiers = array_fill(identifiers[1], array[cardinality(identifiers)]);
+  only_task integer;
 begin
   if keyed then
     if exists (
@@ -488,13 +529,14 @@ begin
     perform :"schema"._howdah_lock_keys_v1(job_keys);
   end if;
 
-  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);
+  perform :"schema"._howdah_ensure_names_v1(case when alike then identifiers[1:1] else identifiers end, queue_names);
 
   if keyed then
     return query
     with added as materialized (
       select * from :"schema"._howdah_add_keyed_jobs_v1(
-        identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes
+        identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
+        timeouts
       )
     ), told as materialized (
       select :"schema"._howdah_notify_v1(
@@ -511,18 +553,30 @@ begin
   end if;
 
   -- The same insert without the burden of conflicts, for the most frequent case.
+  if alike then
+    select task.id into only_task from :"schema"._private_tasks as task where task.identifier = identifiers[1] limit 1;
+  end if;
   return query
-  insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
+  insert into :"schema"._private_jobs
+    (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   select
-    (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
-    (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
+    coalesce(
+      only_task,
+      (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1)
+    ),
+    case
+      when spec.queue_name is not null
+      then (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1)
+    end,
     coalesce(spec.payload, '{}'),
     coalesce(spec.priority, 0),
     coalesce(spec.run_at, now()),
     coalesce(spec.max_attempts, 25),
-    spec.flags
-  from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets) with ordinality
-    as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, position)
+    spec.flags,
+    spec.timeout
+  from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts)
+    with ordinality
+    as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, timeout, position)
   order by spec.position
   returning *;
 
@@ -554,7 +608,8 @@ create function :"schema"._howdah_add_job_v1(
   priority integer,
   flags text[],
   job_key_mode text,
-  notify boolean default true
+  notify boolean default true,
+  timeout_ms integer default null
 ) returns :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -584,7 +639,7 @@ begin
     end if;
     select * into job from :"schema"._howdah_add_jobs_v1(
       array[identifier], array[payload], array[queue_name], array[run_at], array[max_attempts], array[job_key],
-      array[priority], array[:"schema"._howdah_flag_set_v1(flags)], array[job_key_mode], notify
+      array[priority], array[:"schema"._howdah_flag_set_v1(flags)], array[job_key_mode], notify, array[timeout_ms]
     );
     return job;
   end if;
@@ -606,7 +661,8 @@ begin
     perform :"schema"._howdah_ensure_names_v1(array[identifier], array[queue_name]);
   end if;
 
-  insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
+  insert into :"schema"._private_jobs
+    (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   values (
     (
       select task.id from :"schema"._private_tasks as task
@@ -622,12 +678,16 @@ begin
     coalesce(priority, 0),
     coalesce(run_at, now()),
     coalesce(max_attempts, 25),
-    case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end
+    case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end,
+    timeout_ms
   )
   returning * into job;
 
   if notify and job.run_at <= clock_timestamp() + interval '2 seconds' then
-    perform :"schema"._howdah_notify_v1(1, job.run_at, array_remove(array[job.job_queue_id], null));
+    perform :"schema"._howdah_notify_v1(
+      1, job.run_at, array_remove(array[job.job_queue_id], null),
+      case when job.job_queue_id is null then array[job.id] end
+    );
   end if;
   return job;
 end
@@ -800,7 +860,8 @@ begin
     max_attempts = coalesce(reschedule_jobs.max_attempts, job.max_attempts),
     updated_at = now(),
     _howdah_detached = job._howdah_detached and (reschedule_jobs.attempts is null or job.locked_at is not null),
-    _howdah_recoveries = case when reschedule_jobs.attempts is null then job._howdah_recoveries else 0 end
+    _howdah_recoveries = case when reschedule_jobs.attempts is null then job._howdah_recoveries else 0 end,
+    _howdah_cancelled = case when job.locked_at is not null then job._howdah_cancelled end
   where job.id = any(job_ids);
 
   perform :"schema"._howdah_notify_jobs_v1(job_ids);
@@ -904,7 +965,7 @@ begin
     locked_at = null,
     locked_by = null,
     run_at = greatest(job.run_at, now() + recovery_delay),
-    last_error = 'Job recovered after worker interruption',
+    last_error = coalesce(job._howdah_cancelled, 'Job recovered after worker interruption'),
     updated_at = now(),
     _howdah_recoveries = least(abs(job._howdah_recoveries::integer) + 1, 32767)
   where job.id = any(job_ids);
@@ -991,8 +1052,8 @@ begin
 end
 $$;
 
--- Deletes up to batch_size queues that no job uses and nobody holds, and returns
--- how many; otherwise like _howdah_clean_up_tasks_v1. Exhausted jobs are asked
+-- Deletes up to batch_size queues that no job uses, nobody holds and that are not
+-- paused, and returns how many; otherwise like _howdah_clean_up_tasks_v1. Exhausted jobs are asked
 -- for apart, because each half has an index and the whole has none.
 create function :"schema"._howdah_clean_up_queues_v1(batch_size integer default 1000) returns integer
 language plpgsql
@@ -1007,6 +1068,7 @@ begin
   unused := array(
     select queue.id from :"schema"._private_job_queues as queue
     where queue.locked_at is null
+      and (queue._howdah_paused_until is null or queue._howdah_paused_until <= now())
       and not exists (
         select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and not job._howdah_exhausted
       )
@@ -1027,6 +1089,7 @@ begin
     select candidate.id from :"schema"._private_job_queues as candidate
     where candidate.id = any(unused)
       and candidate.locked_at is null
+      and (candidate._howdah_paused_until is null or candidate._howdah_paused_until <= now())
       and not exists (
         select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and not job._howdah_exhausted
       )
@@ -1092,6 +1155,7 @@ begin
       from unnest(queue_ids, floor_levels, floor_ats, floor_ids) as given(id, level, us, job_id)
     ) as candidate
     join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null
+      and (queues._howdah_paused_until is null or queues._howdah_paused_until <= now())
     cross join lateral (
       with recursive level(priority) as (
         -- Not looked for from the front when there is a floor: what has been
@@ -1148,6 +1212,7 @@ as $$
 declare
   known integer[];
   heads :"schema"._howdah_head[];
+  found integer[];
   hidden integer[];
 begin
   if floor_queues is null or not queue_ids && floor_queues then
@@ -1160,9 +1225,13 @@ begin
     array(select floor_ats[place] from unnest(known) as place),
     array(select floor_ids[place] from unnest(known) as place)
   );
+  if cardinality(heads) = cardinality(queue_ids) then
+    return heads;
+  end if;
+  found := array(select head.queue_id from unnest(heads) as head);
   hidden := array(
     select given.id from unnest(queue_ids, known) as given(id, place)
-    where given.place is not null and not exists (select from unnest(heads) as head where head.queue_id = given.id)
+    where given.place is not null and given.id <> all (found)
   );
   if cardinality(hidden) > 0 then
     heads := heads || :"schema"._howdah_heads_v1(hidden, tasks, forbidden);
@@ -1204,6 +1273,24 @@ begin
 end
 $$;
 
+-- Those of these tasks that are not paused at this moment. Ids without a row stay.
+create function :"schema"._howdah_unpaused_v1(tasks integer[]) returns integer[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  return array(
+    select wanted.id from unnest(tasks) as wanted(id)
+    where not exists (
+      select from :"schema"._private_tasks as task
+      join :"schema"._howdah_paused_tasks as paused on paused.identifier = task.identifier
+      where task.id = wanted.id and paused.paused_until > now()
+    )
+  );
+end
+$$;
+
 -- What is rare about a job, as JSON; null for a plain one, which most are.
 create function :"schema"._howdah_extras_v1(job :"schema"._private_jobs) returns text
 language sql stable
@@ -1211,14 +1298,60 @@ as $$
   select case
     when job.key is null and job.flags is null and job.last_error is null and job.revision = 0
       and job.created_at = job.run_at and job.updated_at = job.run_at and job._howdah_recoveries = 0
+      and job._howdah_timeout_ms is null
       then null
     else pg_catalog.json_build_object(
       'key', job.key, 'flags', job.flags, 'lastError', job.last_error, 'revision', job.revision,
       'createdAt', :"schema"._howdah_us(job.created_at)::text,
       'updatedAt', :"schema"._howdah_us(job.updated_at)::text,
-      'recoveries', job._howdah_recoveries
+      'recoveries', job._howdah_recoveries, 'timeoutMs', job._howdah_timeout_ms
     )::text
   end
+$$;
+
+-- Locks those of these jobs for \`worker\` that are due, unlocked and without a
+-- queue, and that it may run, and returns them. It is the claim of a worker that
+-- has seen everything else, for jobs that a notification named.
+--
+-- Answers rows as _howdah_claim_v1 does, with the claim time (microseconds) in
+-- place of the kind.
+--
+-- Beside another claim: each takes what the other has not (skip locked). A row
+-- that was replaced in place is looked at again and taken if it still fits; one
+-- that is gone is left out. If the answer is lost, what it locked stays under
+-- \`worker\` until recovery.
+create function :"schema"._howdah_claim_named_v1(worker text, ids bigint[], tasks integer[], forbidden text[])
+returns table (
+  claimed_at text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
+  attempts smallint, max_attempts smallint, payload text, extras text
+)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+begin
+  if exists (select from :"schema"._howdah_paused_tasks) then
+    tasks := :"schema"._howdah_unpaused_v1(tasks);
+  end if;
+  return query
+  update :"schema"._private_jobs as job
+  set attempts = job.attempts + 1, locked_by = worker, locked_at = now()
+  where job.id = any (array(
+    select named.id
+    from :"schema"._private_jobs as named
+    where named.id = any (ids) and named.job_queue_id is null and not named._howdah_exhausted
+      and named.run_at <= now() and named.locked_at is null and named.task_id = any (tasks)
+      and (forbidden is null or (named.flags ?| forbidden) is not true)
+    for update skip locked
+  ))
+  returning :"schema"._howdah_us(job.locked_at)::text, job.id, job.task_id, null::integer, null::text, job.priority,
+    :"schema"._howdah_us(job.run_at), job.attempts, job.max_attempts, job.payload::text,
+    :"schema"._howdah_extras_v1(job);
+end
 $$;
 
 -- Locks up to \`quantity\` jobs for \`worker\` and returns them: jobs without a
@@ -1259,6 +1392,9 @@ $$;
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
 -- nobody. Queue rows are locked before their jobs are looked at again, so no
 -- two claims hold one queue. A queue is marked only for jobs really updated.
+-- Beside a pause: what it has read of a queue or task before the pause was
+-- committed counts, so jobs that are claimed at that moment are given back by
+-- the worker when it learns of the pause.
 -- If the answer is lost, what it locked stays under \`worker\` until recovery.
 create function :"schema"._howdah_claim_v1(
   worker text, quantity integer, tasks integer[], forbidden text[],
@@ -1320,6 +1456,11 @@ declare
   touched integer;
   lost boolean := false;
 begin
+  -- Nearly always no task is paused, and this meets an empty table.
+  if exists (select from :"schema"._howdah_paused_tasks) then
+    tasks := :"schema"._howdah_unpaused_v1(tasks);
+  end if;
+
   -- 1. Candidate queues: those named, then those where jobs became due, then windows.
   if cardinality(candidates) > 0 then
     heads := coalesce(
@@ -1541,6 +1682,7 @@ begin
       select queues.id, winner.priority, winner.run_at, winner.id as head_id
       from unnest(heads[1:taken]) as winner
       join :"schema"._private_job_queues as queues on queues.id = winner.queue_id and queues.locked_at is null
+        and (queues._howdah_paused_until is null or queues._howdah_paused_until <= claimed_at)
       for update of queues skip locked
     ), members as materialized (
       select member.id
@@ -1657,6 +1799,12 @@ $$;
 --                         unlocked only when that member is no longer ours
 --   patient               wait for locked rows, at most lock_timeout; false:
 --                         step over them, they come back as busy
+--   interruptions         parallel to changed, or null: the handler was called
+--                         and did not get to the end, which counts as a recovery
+--                         does: once the job is marked nothing is refunded
+--
+-- A job that is kept loses its mark (a negative number of recoveries): its
+-- worker has outlived it.
 --
 -- Answers one row for each changed job (released, with its new run_at) and for
 -- each id that was not released: busy (locked by somebody's transaction), lost
@@ -1669,7 +1817,7 @@ $$;
 create function :"schema"._howdah_release_v1(
   worker text, claim_times bigint[], completed bigint[],
   changed bigint[], refunds boolean[], finals boolean[], delays bigint[], messages text[], payloads text[],
-  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean
+  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean, interruptions boolean[] default null
 )
 returns table (id bigint, status text, run_at bigint)
 language plpgsql volatile
@@ -1719,8 +1867,8 @@ begin
       );
     end if;
     with change as materialized (
-      select * from unnest(changed, refunds, finals, delays, messages, payloads)
-        as given(id, refund, final, delay, message, payload)
+      select * from unnest(changed, refunds, finals, delays, messages, payloads, interruptions)
+        as given(id, refund, final, delay, message, payload, interrupted)
       -- Each id is compared with each, so only when there is a reason.
       where patient or given.id = any (free)
     ), updated as (
@@ -1728,14 +1876,20 @@ begin
       set
         attempts = case
           when change.final then greatest(jobs.attempts, jobs.max_attempts)
-          when change.refund and not jobs._howdah_detached then greatest(0, jobs.attempts - 1)
+          when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts
+          when change.refund then greatest(0, jobs.attempts - 1)
           else jobs.attempts
+        end,
+        _howdah_recoveries = case
+          when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
+          else abs(jobs._howdah_recoveries)
         end,
         run_at = case
           when change.delay is null then jobs.run_at
           else greatest(now(), jobs.run_at) + change.delay * interval '1 millisecond'
         end,
-        last_error = coalesce(change.message, jobs.last_error),
+        -- Why it was cancelled says more than how its handler took it.
+        last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),
         payload = coalesce(change.payload::json, jobs.payload),
         locked_at = null,
         locked_by = null
@@ -1813,6 +1967,7 @@ create table :"schema"._howdah_schedules (
   job_key_mode text,
   priority integer,
   flags jsonb,
+  timeout_ms integer,
   -- Earlier ticks do not belong to the schedule as it is now.
   since timestamptz not null default now(),
   last_tick timestamptz,
@@ -1842,10 +1997,12 @@ begin
   end if;
   if row(
     old.task, old.expression, old.time_zone, old.fill_ms, old.missed, old.payload::text, old.queue_name,
-    old.max_attempts, old.job_key, old.job_key_mode, old.priority, old.flags, old.since, old.paused_at, old.paused_until
+    old.max_attempts, old.job_key, old.job_key_mode, old.priority, old.flags, old.since, old.paused_at, old.paused_until,
+    old.timeout_ms
   ) is distinct from row(
     new.task, new.expression, new.time_zone, new.fill_ms, new.missed, new.payload::text, new.queue_name,
-    new.max_attempts, new.job_key, new.job_key_mode, new.priority, new.flags, new.since, new.paused_at, new.paused_until
+    new.max_attempts, new.job_key, new.job_key_mode, new.priority, new.flags, new.since, new.paused_at, new.paused_until,
+    new.timeout_ms
   ) then
     new.version := gen_random_uuid();
     new.updated_at := now();
@@ -1871,7 +2028,7 @@ $$;
 create trigger _howdah_schedules_notify
 after insert or delete or update of
   task, expression, time_zone, fill_ms, missed, payload, queue_name, max_attempts, job_key, job_key_mode, priority,
-  flags, since, paused_at, paused_until
+  flags, timeout_ms, since, paused_at, paused_until
 on :"schema"._howdah_schedules
 for each statement execute function :"schema"._howdah_schedules_notify();
 
@@ -1890,21 +2047,23 @@ create function :"schema"._howdah_upsert_schedule_v1(
   job_key text,
   job_key_mode text,
   priority integer,
-  flags jsonb
+  flags jsonb,
+  timeout_ms integer default null
 ) returns :"schema"._howdah_schedules
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
   insert into :"schema"._howdah_schedules as stored (
     id, task, expression, time_zone, fill_ms, missed, payload,
-    queue_name, max_attempts, job_key, job_key_mode, priority, flags
+    queue_name, max_attempts, job_key, job_key_mode, priority, flags, timeout_ms
   )
   values (
     _howdah_upsert_schedule_v1.id, _howdah_upsert_schedule_v1.task, _howdah_upsert_schedule_v1.expression,
     _howdah_upsert_schedule_v1.time_zone, _howdah_upsert_schedule_v1.fill_ms, _howdah_upsert_schedule_v1.missed,
     _howdah_upsert_schedule_v1.payload, _howdah_upsert_schedule_v1.queue_name,
     _howdah_upsert_schedule_v1.max_attempts, _howdah_upsert_schedule_v1.job_key,
-    _howdah_upsert_schedule_v1.job_key_mode, _howdah_upsert_schedule_v1.priority, _howdah_upsert_schedule_v1.flags
+    _howdah_upsert_schedule_v1.job_key_mode, _howdah_upsert_schedule_v1.priority, _howdah_upsert_schedule_v1.flags,
+    _howdah_upsert_schedule_v1.timeout_ms
   )
   on conflict (id) do update set
     task = excluded.task,
@@ -1918,7 +2077,8 @@ as $$
     job_key = excluded.job_key,
     job_key_mode = excluded.job_key_mode,
     priority = excluded.priority,
-    flags = excluded.flags
+    flags = excluded.flags,
+    timeout_ms = excluded.timeout_ms
   returning *
 $$;
 
@@ -1968,14 +2128,15 @@ create function :"schema"._howdah_add_tick_job_v1(
   job_key text,
   priority integer,
   flags jsonb,
-  job_key_mode text
+  job_key_mode text,
+  timeout_ms integer
 ) returns bigint
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
   select job.id from :"schema"._howdah_add_jobs_v1(
     array[task], array[payload], array[queue_name], array[tick], array[max_attempts], array[job_key],
-    array[priority], array[flags], array[job_key_mode], false
+    array[priority], array[flags], array[job_key_mode], false, array[timeout_ms]
   ) as job
 $$;
 
@@ -1998,7 +2159,13 @@ $$;
 
 -- Adds the ticks of crontab entries that nobody has added yet, and returns a row
 -- for each position, in order: the id of the job, or null when another worker
--- was first. Ticks are microseconds since 1970, those of one entry ascending.
+-- was first. Ticks are microseconds since 1970, those of one entry ascending. A
+-- tick without a payload is marked and gets no job; run_ats replaces the time of
+-- the tick where it is not null.
+-- Another worker with the same ticks waits for the marks and finds them done. A
+-- connection that dies before the commit leaves neither mark nor job; one that
+-- dies after it leaves both, and who asks again finds the marks. A mark that
+-- somebody deletes meanwhile gives no job, as when another worker was first.
 create function :"schema"._howdah_add_cron_ticks_v1(
   identifiers text[],
   ticks bigint[],
@@ -2009,7 +2176,9 @@ create function :"schema"._howdah_add_cron_ticks_v1(
   job_keys text[],
   priorities integer[],
   flag_sets jsonb[],
-  job_key_modes text[]
+  job_key_modes text[],
+  timeouts integer[] default null,
+  run_ats timestamptz[] default null
 ) returns table (job_id bigint)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2037,9 +2206,11 @@ begin
   for wanted in
     select *, :"schema"._howdah_at(given.tick) as tick_at
     from unnest(
-      identifiers, ticks, tasks, payloads, queue_names, max_attempts, job_keys, priorities, flag_sets, job_key_modes
+      identifiers, ticks, tasks, payloads, queue_names, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
+      timeouts, run_ats
     ) with ordinality as given(
-      identifier, tick, task, payload, queue_name, max_attempts, job_key, priority, flags, job_key_mode, position
+      identifier, tick, task, payload, queue_name, max_attempts, job_key, priority, flags, job_key_mode, timeout_ms,
+      run_at, position
     )
     order by given.position
   loop
@@ -2048,10 +2219,10 @@ begin
     set last_execution = wanted.tick_at
     where known.identifier = wanted.identifier
       and (known.last_execution is null or known.last_execution < wanted.tick_at);
-    if found then
+    if found and wanted.payload is not null then
       job_id := :"schema"._howdah_add_tick_job_v1(
-        wanted.task, wanted.payload, wanted.queue_name, wanted.tick_at, wanted.max_attempts, wanted.job_key,
-        wanted.priority, wanted.flags, wanted.job_key_mode
+        wanted.task, wanted.payload, wanted.queue_name, coalesce(wanted.run_at, wanted.tick_at), wanted.max_attempts,
+        wanted.job_key, wanted.priority, wanted.flags, wanted.job_key_mode, wanted.timeout_ms
       );
       added := added || job_id;
     end if;
@@ -2061,13 +2232,23 @@ begin
 end
 $$;
 
--- The same for stored schedules. The second column says changed when the
+-- The same for stored schedules: the caller sends how their jobs are stored, as
+-- it has read that with the version. The second column says changed when the
 -- schedule is another one than the caller knows, who then has to look again.
 create function :"schema"._howdah_add_schedule_ticks_v1(
   ids text[],
   versions uuid[],
   ticks bigint[],
-  payloads json[]
+  tasks text[],
+  payloads json[],
+  queue_names text[],
+  max_attempts integer[],
+  job_keys text[],
+  priorities integer[],
+  flag_sets jsonb[],
+  job_key_modes text[],
+  timeouts integer[] default null,
+  run_ats timestamptz[] default null
 ) returns table (job_id bigint, changed boolean)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2075,9 +2256,6 @@ as $$
 declare
   wanted record;
   schedule :"schema"._howdah_schedules;
-  tasks text[];
-  queue_names text[];
-  job_keys text[];
   added bigint[];
 begin
   perform from (
@@ -2087,14 +2265,17 @@ begin
     for update
   ) as locked;
 
-  select array_agg(stored.task), array_agg(stored.queue_name), array_agg(stored.job_key)
-  into tasks, queue_names, job_keys
-  from :"schema"._howdah_schedules as stored where stored.id = any(ids);
   perform :"schema"._howdah_prepare_ticks_v1(tasks, queue_names, job_keys);
 
   for wanted in
     select *, :"schema"._howdah_at(given.tick) as tick_at
-    from unnest(ids, versions, ticks, payloads) with ordinality as given(id, version, tick, payload, position)
+    from unnest(
+      ids, versions, ticks, tasks, payloads, queue_names, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
+      timeouts, run_ats
+    ) with ordinality as given(
+      id, version, tick, task, payload, queue_name, max_attempts, job_key, priority, flags, job_key_mode, timeout_ms,
+      run_at, position
+    )
     order by given.position
   loop
     job_id := null;
@@ -2107,15 +2288,716 @@ begin
       and (schedule.paused_at is null or schedule.paused_until <= wanted.tick_at)
     then
       update :"schema"._howdah_schedules as stored set last_tick = wanted.tick_at where stored.id = wanted.id;
-      job_id := :"schema"._howdah_add_tick_job_v1(
-        schedule.task, wanted.payload, schedule.queue_name, wanted.tick_at, schedule.max_attempts, schedule.job_key,
-        schedule.priority, schedule.flags, schedule.job_key_mode
-      );
-      added := added || job_id;
+      if wanted.payload is not null then
+        job_id := :"schema"._howdah_add_tick_job_v1(
+          wanted.task, wanted.payload, wanted.queue_name, coalesce(wanted.run_at, wanted.tick_at), wanted.max_attempts,
+          wanted.job_key, wanted.priority, wanted.flags, wanted.job_key_mode, wanted.timeout_ms
+        );
+        added := added || job_id;
+      end if;
     end if;
     return next;
   end loop;
   perform :"schema"._howdah_notify_jobs_v1(added);
+end
+$$;`,
+  },
+  {
+    id: 5,
+    name: "recovery",
+    sql: `-- Presence and recovery: who is registered, who looks alive, and what becomes of
+-- the jobs of the dead. Who is dead is decided by the sweepers, which watch; here
+-- is only what they see and do.
+--
+-- Jobs of a worker are found by reading the whole table: no index could be kept
+-- on the column without making every claim slower. So nothing here but
+-- _howdah_orphans_v1 looks at jobs before somebody is known to be dead.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- When somebody last looked for locks of workers that are not registered.
+create table :"schema"._howdah_sweeper (
+  orphans_at timestamptz not null default '-infinity'
+);
+
+insert into :"schema"._howdah_sweeper default values;
+
+-- Every registered worker: its last heartbeat, whether its session's lock is
+-- held, lost or not there to be watched (none), how far its recovery has gone,
+-- and since when this server runs. Locks nothing and reads two small lists.
+create function :"schema"._howdah_workers_v1()
+returns table (id text, beat bigint, lock text, swept smallint, server bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select
+    worker.id,
+    :"schema"._howdah_us(worker.last_heartbeat_at),
+    case
+      when worker._howdah_lock_key is null then 'none'
+      when held.pid is null then 'lost'
+      else 'held'
+    end,
+    worker._howdah_swept,
+    :"schema"._howdah_us(pg_postmaster_start_time())
+  from :"schema"._private_workers as worker
+  left join pg_locks as held on
+    held.locktype = 'advisory' and held.granted and held.objsubid = 2 and held.classid = 1752135524
+    and held.database = (select oid from pg_database where datname = current_database())
+    and held.objid = worker._howdah_lock_key::oid and held.pid = worker._howdah_lock_pid
+$$;
+
+-- Declares workers dead whose heartbeat is still the one that the sweeper saw,
+-- and returns them. From then on they beat in vain.
+--
+--   its heartbeat at the same moment  whoever has the row first: then it lives,
+--                                     or its heartbeat finds itself swept
+--   another sweeper                   one of the two gets the id as an answer
+--   commit, answer lost               the next look finds it declared
+create function :"schema"._howdah_declare_dead_v1(worker_ids text[], beats bigint[]) returns table (id text)
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  update :"schema"._private_workers as worker
+  set _howdah_swept = 1
+  from unnest(worker_ids, beats) as seen(id, beat)
+  where worker.id = seen.id and worker._howdah_swept = 0
+    and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat
+  returning worker.id
+$$;
+
+-- Unlocks up to \`quantity\` jobs of dead workers, and tells the living of them.
+--
+--   dead             ids that nobody claims under any more
+--   delay_ms         when a job without a queue runs: after half to all of it
+--   older_ms         only locks that are older, and without a refund: for holders
+--                    that may live; null for the dead
+--   chosen           only these jobs; null for all. In parallel, for each:
+--   actions          default, reschedule or fail
+--   run_ats          microseconds, for reschedule
+--   new_attempts     for reschedule; null: as if the attempt had not been
+--   messages         the new last_error; null for the usual one
+--
+-- An attempt is given back, unless the job was removed or replaced while it ran,
+-- or its handler had been called although its workers keep dying: then it counts
+-- and the job waits as after a failure. A job in a queue keeps its place in it.
+--
+-- Answers one row for each job (recovered; failed when no attempt is left), then
+-- \`left\` if there is more to do, or nothing but \`busy\` if somebody else is at it.
+--
+--   beside a claim or a release  waits for nobody: what is locked by anybody at
+--                                this moment is left for the next call. A release
+--                                that comes later is refused by its fence
+--   two at once                  one of them is told \`busy\`
+--   commit, answer lost          the next call finds what is left
+--   the row is gone              somebody has completed or removed the job
+create function :"schema"._howdah_recover_v1(
+  dead text[], delay_ms bigint, older_ms bigint, quantity integer,
+  chosen bigint[] default null, actions text[] default null, run_ats bigint[] default null,
+  new_attempts integer[] default null, messages text[] default null
+)
+returns table (kind text, id bigint, worker text, task text, attempts smallint, failed boolean)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  oldest constant timestamptz := case when older_ms is not null then now() - older_ms * interval '1 millisecond' end;
+  found_ids bigint[];
+  job_ids bigint[];
+begin
+  if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then
+    return query select 'busy'::text, null::bigint, null::text, null::text, null::smallint, null::boolean;
+    return;
+  end if;
+
+  found_ids := array(
+    select jobs.id from :"schema"._private_jobs as jobs
+    where jobs.locked_by = any(dead)
+      and (oldest is null or jobs.locked_at < oldest)
+      and (chosen is null or jobs.id = any(chosen))
+    order by jobs.id limit quantity + 1
+  );
+  job_ids := array(
+    select jobs.id from :"schema"._private_jobs as jobs
+    where jobs.id = any(found_ids[:quantity]) and jobs.locked_by = any(dead)
+      and (oldest is null or jobs.locked_at < oldest)
+    order by jobs.id for update skip locked
+  );
+
+  return query
+  with updated as (
+    update :"schema"._private_jobs as jobs
+    set
+      attempts = case
+        when change.new_attempts is not null then change.new_attempts
+        when jobs._howdah_detached or oldest is not null then jobs.attempts
+        when change.action = 'reschedule' then greatest(0, jobs.attempts - 1)
+        when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts
+        else greatest(0, jobs.attempts - 1)
+      end,
+      run_at = case
+        when change.action = 'reschedule' then :"schema"._howdah_at(change.run_at)
+        when change.action = 'fail' or jobs._howdah_recoveries < 0
+          then greatest(jobs.run_at, now()) + exp(least(jobs.attempts, 10)) * interval '1 second'
+        when jobs.job_queue_id is not null or delay_ms = 0 then jobs.run_at
+        else greatest(jobs.run_at, now() + delay_ms * (0.5 + random() / 2) * interval '1 millisecond')
+      end,
+      last_error = coalesce(
+        jobs._howdah_cancelled,
+        change.message,
+        case
+          when jobs._howdah_recoveries < 0 then format(
+            'The worker died while it ran this job; %s had died with it before', abs(jobs._howdah_recoveries::integer)
+          )
+          else 'Job recovered after worker interruption'
+        end
+      ),
+      locked_at = null,
+      locked_by = null,
+      updated_at = now(),
+      _howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
+    from (
+      select job.id, job.locked_by, given.action, given.run_at, given.new_attempts, given.message
+      from :"schema"._private_jobs as job
+      left join unnest(chosen, actions, run_ats, new_attempts, messages)
+        as given(id, action, run_at, new_attempts, message) on given.id = job.id
+      where job.id = any(job_ids)
+    ) as change
+    where jobs.id = change.id
+    returning jobs.id, change.locked_by, jobs.task_id, jobs.attempts, jobs._howdah_exhausted
+  )
+  select 'recovered'::text, updated.id, updated.locked_by, tasks.identifier, updated.attempts, updated._howdah_exhausted
+  from updated
+  left join :"schema"._private_tasks as tasks on tasks.id = updated.task_id;
+
+  if cardinality(job_ids) < cardinality(found_ids) then
+    return query select 'left'::text, null::bigint, null::text, null::text, null::smallint, null::boolean;
+  end if;
+  perform :"schema"._howdah_notify_freed_v1(job_ids, '{}');
+end
+$$;
+
+-- Frees the queues that dead workers hold, but not those of which they still
+-- hold a job, and returns how many. Waits for nobody; \`older_ms\` as above.
+--
+--   beside a claim       it steps over what is locked here, and finds the queue
+--                        free afterwards: the living are told
+--   commit, answer lost  the next call finds nothing more to free
+create function :"schema"._howdah_free_queues_v1(dead text[], older_ms bigint) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  queue_ids integer[];
+begin
+  queue_ids := array(
+    select queues.id from :"schema"._private_job_queues as queues
+    where queues.locked_by = any(dead)
+      and (older_ms is null or queues.locked_at < now() - older_ms * interval '1 millisecond')
+      and not exists (
+        select from :"schema"._private_jobs as jobs
+        where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted and jobs.locked_by = queues.locked_by
+      )
+    order by queues.id for update skip locked
+  );
+  update :"schema"._private_job_queues as queues set locked_at = null, locked_by = null
+  where queues.id = any(queue_ids);
+  perform :"schema"._howdah_notify_freed_v1('{}', queue_ids);
+  return cardinality(queue_ids);
+end
+$$;
+
+-- Whoever holds locks without being registered: ids of workers of ours whose
+-- newest lock is older than \`ours_ms\`, others whose oldest one is older than
+-- \`foreign_ms\`. Reads the whole table, so it answers nothing when somebody of
+-- this schema has asked within \`interval_ms\`; null asks in any case.
+create function :"schema"._howdah_orphans_v1(interval_ms bigint, ours_ms bigint, foreign_ms bigint)
+returns table (id text, is_ours boolean)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if interval_ms is not null then
+    -- A time in the future is one of before a clock was set back.
+    update :"schema"._howdah_sweeper as sweeper set orphans_at = now()
+    where sweeper.orphans_at < now() - interval_ms * interval '1 millisecond'
+      or sweeper.orphans_at > now() + interval '1 minute';
+    if not found then
+      return;
+    end if;
+  end if;
+  return query
+  select holder.id, holder.is_ours
+  from (
+    select
+      lock.id, lock.id ~ '^howdah_[0-9a-f]{18}$' as is_ours, max(lock.at) as newest, min(lock.at) as oldest
+    from (
+      select jobs.locked_by as id, jobs.locked_at as at
+      from :"schema"._private_jobs as jobs where jobs.locked_by is not null
+      union all
+      select queues.locked_by, queues.locked_at
+      from :"schema"._private_job_queues as queues where queues.locked_by is not null
+    ) as lock
+    group by lock.id
+  ) as holder
+  where not exists (select from :"schema"._private_workers as worker where worker.id = holder.id)
+    and case
+      when holder.is_ours then holder.newest < now() - ours_ms * interval '1 millisecond'
+      else holder.oldest < now() - foreign_ms * interval '1 millisecond'
+    end
+  order by holder.id;
+end
+$$;
+
+-- The jobs among those of \`worker\` that carry one of these flags, if there are
+-- any: such a worker is given more time. Reads the whole table.
+create function :"schema"._howdah_holds_flags_v1(worker text, flags text[]) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (
+    select from :"schema"._private_jobs as jobs
+    where jobs.locked_by = worker
+      and exists (select from unnest($2) as flag(name) where jobs.flags -> flag.name = 'true'::jsonb)
+  )
+$$;
+
+-- One sweep at the word of an operator: recovers what workers hold that have been
+-- silent for longer than \`threshold_ms\`, six times that if their session still
+-- holds its lock, and what unregistered holders hold: ours after \`threshold_ms\`,
+-- others after \`foreign_ms\`. Answers each of them with the number of its jobs.
+-- \`dry_run\` only tells. Nothing when a sweep is under way elsewhere.
+create function :"schema"._howdah_sweep_v1(threshold_ms bigint, foreign_ms bigint, delay_ms bigint, dry_run boolean)
+returns table (worker_id text, jobs bigint)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  dead text[];
+  strangers text[];
+begin
+  if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then
+    return;
+  end if;
+  dead := array(
+    select worker.id
+    from :"schema"._private_workers as worker
+    join :"schema"._howdah_workers_v1() as seen on seen.id = worker.id
+    where worker._howdah_swept > 0 or worker.last_heartbeat_at
+      < now() - threshold_ms * case when seen.lock = 'held' then 6 else 1 end * interval '1 millisecond'
+    order by worker.id
+    for update of worker skip locked
+  );
+  select
+    dead || coalesce(array_agg(orphan.id) filter (where orphan.is_ours), '{}'),
+    coalesce(array_agg(orphan.id) filter (where not orphan.is_ours), '{}')
+  into dead, strangers
+  from :"schema"._howdah_orphans_v1(null, threshold_ms, foreign_ms) as orphan;
+
+  if dry_run then
+    return query
+    select holder.id, (select count(*) from :"schema"._private_jobs as held where held.locked_by = holder.id)
+    from unnest(dead || strangers) as holder(id);
+    return;
+  end if;
+
+  update :"schema"._private_workers as worker set _howdah_swept = greatest(worker._howdah_swept, 1)
+  where worker.id = any(dead);
+  return query
+  with recovered as materialized (
+    select job.worker from :"schema"._howdah_recover_v1(dead, delay_ms, null, 2147483646) as job
+    where job.kind = 'recovered'
+    union all
+    select job.worker from :"schema"._howdah_recover_v1(strangers, delay_ms, foreign_ms, 2147483646) as job
+    where job.kind = 'recovered'
+  )
+  select holder.id, count(recovered.worker)
+  from unnest(dead || strangers) as holder(id)
+  left join recovered on recovered.worker = holder.id
+  group by holder.id;
+  perform :"schema"._howdah_free_queues_v1(dead, null);
+  perform :"schema"._howdah_free_queues_v1(strangers, foreign_ms);
+  perform :"schema".delete_stale_workers(dead);
+end
+$$;`,
+  },
+  {
+    id: 6,
+    name: "control",
+    sql: `-- Control of what is stored and of what runs: jobs are cancelled, queues and
+-- tasks are paused. What is decided stands in the rows; notifications on
+-- howdah:control only make workers look at them sooner.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- Cancels jobs. One that waits is deleted. One that is locked is marked with the
+-- reason, loses its further attempts, and its worker is told to stop it;
+-- whatever ends its lock, it does not run again. Jobs that have failed for good
+-- are left alone. Answers one row for each job that was cancelled.
+--
+--   a claim at the same moment    either has the row locked, and this waits for
+--                                 its end and then marks the job; or finds the
+--                                 row locked and steps over it
+--   a release at the same moment  whoever locks the row first: a completed job
+--                                 is gone and not answered, one that goes back
+--                                 waits and is deleted, one marked before stays
+--                                 as failed with the reason
+--   a keyed add                   waits for this, then finds no job or one that
+--                                 gives up its key
+--   no commit                     nothing has happened, nobody is told
+--   commit, answer lost           said again, it answers the running ones once
+--                                 more and tells their workers again
+create function :"schema"._howdah_cancel_jobs_v1(job_ids bigint[], reason text)
+returns table (id bigint, signalled boolean)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  running bigint[];
+begin
+  perform from (
+    select job.id from :"schema"._private_jobs as job where job.id = any(job_ids) order by job.id for update
+  ) as locked;
+
+  return query
+  with removed as (
+    delete from :"schema"._private_jobs as job
+    where job.id = any(job_ids) and job.locked_at is null and job.attempts < job.max_attempts
+    returning job.id
+  )
+  select removed.id, false from removed order by removed.id;
+
+  with marked as (
+    update :"schema"._private_jobs as job
+    set
+      _howdah_cancelled = coalesce(job._howdah_cancelled, reason),
+      last_error = coalesce(job._howdah_cancelled, reason),
+      attempts = greatest(job.attempts, job.max_attempts),
+      updated_at = now(),
+      _howdah_detached = true
+    where job.id = any(job_ids) and job.locked_at is not null
+    returning job.id, job.locked_by
+  ), numbered as (
+    -- A notification holds 8,000 bytes.
+    select marked.*, (row_number() over (partition by marked.locked_by order by marked.id) - 1) / 200 as part
+    from marked
+  ), told as materialized (
+    select pg_notify('howdah:control', json_build_object(
+      'schema', :'schema', 'worker', numbered.locked_by, 'cancelled', json_agg(numbered.id::text)
+    )::text)
+    from numbered
+    where length(numbered.locked_by) <= 200
+    group by numbered.locked_by, numbered.part
+  )
+  select array_agg(marked.id order by marked.id) into running
+  from marked
+  -- An outer join would be optimised away, and nobody told.
+  cross join (select count(*) from told) as all_told;
+
+  return query select unnest(running), true;
+end
+$$;
+
+-- Tells workers that something was paused or resumed.
+create function :"schema"._howdah_notify_pauses_v1() returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_notify('howdah:control', json_build_object('schema', :'schema')::text)
+$$;
+
+-- No job of this queue is claimed until then, or until somebody resumes it. The
+-- queue need not exist. Jobs that run go on. Returns the end of the pause.
+--
+-- A claim that has locked the queue at this moment is waited for; its jobs go
+-- back when the worker learns of the pause. Of two calls the one that commits
+-- last counts. May be repeated. The row cannot go before this transaction ends,
+-- and clean-up spares it while the pause lasts.
+create function :"schema"._howdah_pause_queue_v1(queue_name text, until timestamptz default null)
+returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  pause_end timestamptz;
+begin
+  perform :"schema"._howdah_ensure_names_v1('{}', array[queue_name]);
+  update :"schema"._private_job_queues as queue
+  set _howdah_paused_until = coalesce(until, 'infinity')
+  where queue.queue_name = _howdah_pause_queue_v1.queue_name
+  returning queue._howdah_paused_until into pause_end;
+  perform :"schema"._howdah_notify_pauses_v1();
+  return pause_end;
+end
+$$;
+
+-- Ends the pause of this queue and tells workers to look at it. True when it
+-- was paused; without a row there is nothing to do. May be repeated.
+create function :"schema"._howdah_resume_queue_v1(queue_name text) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  resumed record;
+begin
+  select queue.id, queue._howdah_paused_until > now() as was_paused into resumed
+  from :"schema"._private_job_queues as queue
+  where queue.queue_name = _howdah_resume_queue_v1.queue_name and queue._howdah_paused_until is not null
+  for update;
+  if not found then
+    return false;
+  end if;
+  update :"schema"._private_job_queues as queue set _howdah_paused_until = null where queue.id = resumed.id;
+  perform :"schema"._howdah_notify_v1(1, now(), array[resumed.id]);
+  perform :"schema"._howdah_notify_pauses_v1();
+  return resumed.was_paused;
+end
+$$;
+
+-- The same for a task, by its identifier. A claim that began before the commit
+-- may take jobs of the task; they go back when the worker learns of the pause.
+create function :"schema"._howdah_pause_task_v1(identifier text, until timestamptz default null)
+returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  pause_end timestamptz;
+begin
+  insert into :"schema"._howdah_paused_tasks as paused (identifier, paused_until)
+  values (_howdah_pause_task_v1.identifier, coalesce(until, 'infinity'))
+  on conflict on constraint _howdah_paused_tasks_pkey do update set paused_until = excluded.paused_until
+  returning paused.paused_until into pause_end;
+  -- What is over would cost every claim a look. Who has such a row locked is about to change it.
+  delete from :"schema"._howdah_paused_tasks as paused
+  where paused.identifier = any(array(
+    select over.identifier from :"schema"._howdah_paused_tasks as over
+    where over.paused_until <= now()
+    for update skip locked
+  ));
+  perform :"schema"._howdah_notify_pauses_v1();
+  return pause_end;
+end
+$$;
+
+-- Ends the pause of this task. True when it was paused. May be repeated.
+create function :"schema"._howdah_resume_task_v1(identifier text) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  was_paused boolean;
+begin
+  delete from :"schema"._howdah_paused_tasks as paused
+  where paused.identifier = _howdah_resume_task_v1.identifier
+  returning paused.paused_until > now() into was_paused;
+  if found then
+    perform :"schema"._howdah_notify_pauses_v1();
+  end if;
+  return coalesce(was_paused, false);
+end
+$$;
+
+-- What a worker has to know: everything that is paused, and which of these jobs
+-- were cancelled while they ran. Told apart by \`kind\`:
+--   q   a paused queue: its id, its name, and the end of the pause
+--   t   a paused task: its identifier, and the end of the pause
+--   c   a cancelled job: its id, the reason, and the claim that it ran under:
+--       worker and time
+--   a   once: the time of this answer. What was claimed later has seen all that
+--       is told here
+-- Times are microseconds.
+create function :"schema"._howdah_control_v1(job_ids bigint[])
+returns table (kind text, id bigint, name text, at bigint, worker text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select 'q', queue.id::bigint, queue.queue_name, :"schema"._howdah_us(queue._howdah_paused_until), null::text
+  from :"schema"._private_job_queues as queue
+  where queue._howdah_paused_until is not null and queue._howdah_paused_until > now()
+  union all
+  select 't', null, paused.identifier, :"schema"._howdah_us(paused.paused_until), null
+  from :"schema"._howdah_paused_tasks as paused
+  where paused.paused_until > now()
+  union all
+  select 'c', job.id, job._howdah_cancelled, :"schema"._howdah_us(job.locked_at), job.locked_by
+  from :"schema"._private_jobs as job
+  where job.id = any(job_ids) and job._howdah_cancelled is not null and job.locked_at is not null
+  union all
+  select 'a', null, null, :"schema"._howdah_us(clock_timestamp()), null;
+end
+$$;`,
+  },
+  {
+    id: 7,
+    name: "completion",
+    sql: `-- Completes a running job as part of the caller's own transaction: the job is
+-- gone if and when that commits.
+--
+--   job, worker, claim_times   the fence, as in a release: the claim has to be
+--                              this worker's still, of one of these times
+--   within                     the transaction, as a statement before this one
+--                              has read it
+--   earlier                    the transaction of an earlier call for the same
+--                              claim, or null. Asked again in the same one it
+--                              does nothing; after a rollback to a savepoint it
+--                              completes the job once more
+--
+-- Raises HWLST when the claim is not this worker's any more, or the job has been
+-- completed by another transaction. It is raised and not returned, because the
+-- transaction must not commit what was done for a job that runs elsewhere.
+-- Raises 25P01 when the statement before belonged to another transaction: then
+-- none has begun, and the job would be gone before the caller has committed
+-- anything.
+--
+-- The queue stays locked. Its row would be held until the caller commits, and a
+-- queue that is free while its handler goes on could run two jobs at once. The
+-- worker unlocks it as ever, when the handler has ended.
+--
+--   another worker           cannot: the fence. A claim and a sweep step over
+--                            the row while the transaction is open
+--   this worker's release    comes when the handler has ended, steps over the
+--                            row while the transaction is open, then finds it
+--                            gone, or still its own
+--   a user's call            waits for the transaction, or this waits for it,
+--                            as long as the caller's lock_timeout allows
+--   no commit                the connection ended, or the process: the row is as
+--                            it was, and the worker or a sweep releases it
+--   commit, answer lost      the row is gone, which is what the worker looks at
+--   the row is gone          HWLST
+create function :"schema"._howdah_complete_v1(job bigint, worker text, claim_times bigint[], within xid8, earlier xid8)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+begin
+  if within is distinct from pg_current_xact_id() then
+    raise exception 'A job is completed within a transaction, and none has begun.' using errcode = '25P01';
+  end if;
+  delete from :"schema"._private_jobs as jobs
+  where jobs.id = job and jobs.locked_by = worker
+    and jobs.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
+  if not found and earlier is distinct from within then
+    raise exception 'Job % does not belong to worker % any more.', job, worker using errcode = 'HWLST';
+  end if;
+end
+$$;`,
+  },
+  {
+    id: 8,
+    name: "fencing",
+    sql: `-- What a worker does about the locks it holds while their jobs run: marks a job
+-- that may kill it, renews what it has held for long, and looks what is still
+-- its own. All of it touches only rows that are locked by this worker at one of
+-- the times it knows of, and waits for nobody.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- Marks a job before its handler is called: if the worker dies now, the attempt
+-- counts. Answers whether the job still is this worker's.
+--
+--   another worker      cannot: the fence
+--   a user's call       waits 100 ms for it, then fails with 55P03, and the
+--                       worker asks again
+--   no commit           the worker asks again
+--   commit, answer lost the worker asks again: a mark stays a mark
+--   the row is gone     false, and the handler is not called
+create function :"schema"._howdah_mark_v1(worker text, job_id bigint, claim_times bigint[]) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms'
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+begin
+  update :"schema"._private_jobs as job
+  set _howdah_recoveries = -abs(job._howdah_recoveries)
+  where job.id = job_id and job.locked_by = worker
+    and job.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
+  return found;
+end
+$$;
+
+-- Those of these jobs that are not, or no longer, locked by the worker of the
+-- same place in \`workers\` at one of these times. Changes nothing.
+create function :"schema"._howdah_lost_v1(job_ids bigint[], workers text[], claim_times bigint[])
+returns table (id bigint)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
+begin
+  return query
+  select held.id from unnest(job_ids, workers) as held(id, worker)
+  where not exists (
+    select from :"schema"._private_jobs as job
+    where job.id = held.id and job.locked_by = held.worker and job.locked_at = any (times)
+  );
+end
+$$;
+
+-- Locks these jobs and queues anew, as of \`renewed\`, which the worker already
+-- counts among its times: a release that comes before this, after it or instead
+-- of it is written all the same. Other implementations take a lock for forgotten
+-- after four hours.
+--
+--   another worker      cannot: the fence
+--   a user's call       rows that it has locked are stepped over; the next
+--                       renewal finds them
+--   no commit           nothing is renewed; the next one does it
+--   commit, answer lost both times count
+--   the row is gone     nothing happens
+--
+-- Jobs first, then queues, each in the order of their ids, as everywhere.
+create function :"schema"._howdah_renew_v1(
+  worker text, job_ids bigint[], queue_ids integer[], claim_times bigint[], renewed bigint
+)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
+begin
+  update :"schema"._private_jobs as job
+  set locked_at = :"schema"._howdah_at(renewed)
+  where job.id = any (array(
+    select own.id from :"schema"._private_jobs as own
+    where own.id = any (job_ids) and own.locked_by = worker and own.locked_at = any (times)
+    order by own.id for update skip locked
+  ));
+  update :"schema"._private_job_queues as queue
+  set locked_at = :"schema"._howdah_at(renewed)
+  where queue.id = any (array(
+    select own.id from :"schema"._private_job_queues as own
+    where own.id = any (queue_ids) and own.locked_by = worker and own.locked_at = any (times)
+    order by own.id for update skip locked
+  ));
 end
 $$;`,
   },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { HowdahError } from "../errors.ts";
-import { isDataError, isTransient, isUnknownOutcome, sqlStateOf } from "./sqlstate.ts";
+import { isConnectionLoss, isDataError, isSessionOver, isTransient, isUnknownOutcome, sqlStateOf } from "./sqlstate.ts";
 
 function failure(properties: object, message = "it failed"): Error {
   return Object.assign(new Error(message), properties);
@@ -31,57 +31,131 @@ describe("sqlStateOf", () => {
     for (const thrown of [circle, new Error("plain"), "text", null, undefined, 7, { code: 23505 }]) {
       expect(sqlStateOf(thrown)).toBeUndefined();
       expect(isTransient(thrown)).toBe(false);
-      expect(isUnknownOutcome(thrown)).toBe(false);
       expect(isDataError(thrown)).toBe(false);
+      expect(isSessionOver(thrown)).toBe(false);
     }
   });
 });
 
-describe("which errors may be tried again, and which may have been carried out", () => {
-  it.each<[string, unknown, { transient: boolean; unknown: boolean }]>([
-    ["serialization failure", state("40001"), { transient: true, unknown: false }],
-    ["deadlock", state("40P01"), { transient: true, unknown: false }],
-    ["lock timeout", state("55P03"), { transient: true, unknown: false }],
-    ["statement timeout of the server", state("57014"), { transient: true, unknown: false }],
-    ["too many connections", state("53300"), { transient: true, unknown: false }],
-    ["server starting", state("57P03"), { transient: true, unknown: false }],
-    ["read-only standby", state("25006"), { transient: true, unknown: false }],
-    ["completion unknown to the server", state("40003"), { transient: true, unknown: true }],
-    ["connection failure", state("08006"), { transient: true, unknown: true }],
-    ["could not connect", state("08001"), { transient: true, unknown: false }],
-    ["server shut down", state("57P01"), { transient: true, unknown: true }],
-    ["constraint", state("23505"), { transient: false, unknown: false }],
-    ["missing table", state("42P01"), { transient: false, unknown: false }],
-    ["wrong password", state("28P01"), { transient: false, unknown: false }],
-    [
-      "refused",
-      failure({ code: "ECONNREFUSED", errno: -111, syscall: "connect" }),
-      { transient: true, unknown: false },
-    ],
-    ["no such host", failure({ code: "ENOTFOUND", errno: -3008 }), { transient: true, unknown: false }],
-    ["reset", failure({ code: "ECONNRESET", errno: -104, syscall: "read" }), { transient: true, unknown: true }],
-    ["closed, says postgres.js", failure({ code: "CONNECTION_CLOSED" }), { transient: true, unknown: true }],
-    ["closed, says pg", new Error("Connection terminated unexpectedly"), { transient: true, unknown: true }],
-    [
-      "used after it was closed, says pg",
-      new Error("Client has encountered a connection error and is not queryable"),
-      { transient: true, unknown: true },
-    ],
-    ["lost, says the driver", new HowdahError("HOWDAH_CONNECTION_LOST", "lost"), { transient: true, unknown: true }],
-    ["timed out here", new HowdahError("HOWDAH_QUERY_TIMEOUT", "late"), { transient: true, unknown: true }],
-    [
-      "never connected",
-      new HowdahError("HOWDAH_DATABASE_UNREACHABLE", "away", failure({ code: "ECONNRESET", errno: -104 })),
-      { transient: true, unknown: false },
-    ],
-    ["bad option", new HowdahError("HOWDAH_OPTION_INVALID", "bad"), { transient: false, unknown: false }],
-  ])("%s", (_, error, expected) => {
-    expect({ transient: isTransient(error), unknown: isUnknownOutcome(error) }).toEqual(expected);
+describe("what may have been carried out", () => {
+  it("is everything that nobody here has heard of: a statement is certain to have failed only when somebody says so", () => {
+    for (const thrown of [
+      new TypeError("x is not a function"),
+      "text",
+      null,
+      undefined,
+      failure({ code: "EUNHEARDOF" }),
+    ]) {
+      expect(isUnknownOutcome(thrown)).toBe(true);
+      expect(isConnectionLoss(thrown)).toBe(false);
+    }
+  });
+
+  it("is not what an error of ours says that comes before anything is sent", () => {
+    expect(isUnknownOutcome(new HowdahError("HOWDAH_CLIENT_CLOSED", "closed"))).toBe(false);
+    expect(isUnknownOutcome(new HowdahError("HOWDAH_TRANSACTION_ENDED", "ended"))).toBe(false);
+  });
+
+  it.each(["53100", "58030", "XX000"])(
+    "is what the server was at when it panicked (%s), in whatever language, but not when it merely failed",
+    (code) => {
+      for (const severity of ["PANIC", "PANIK", "ПАНИКА"])
+        expect(isUnknownOutcome(failure({ code, severity }))).toBe(true);
+      for (const severity of ["ERROR", undefined]) expect(isUnknownOutcome(failure({ code, severity }))).toBe(false);
+    },
+  );
+});
+
+interface Verdict {
+  readonly transient: boolean;
+  readonly unknown: boolean;
+  readonly over: boolean;
+}
+
+const AGAIN: Verdict = { transient: true, unknown: false, over: false };
+const ELSEWHERE: Verdict = { transient: true, unknown: false, over: true };
+const UNKNOWN: Verdict = { transient: true, unknown: true, over: true };
+const NEVER: Verdict = { transient: false, unknown: false, over: false };
+
+function verdictOf(error: unknown): Verdict {
+  return { transient: isTransient(error), unknown: isUnknownOutcome(error), over: isSessionOver(error) };
+}
+
+describe("which errors of the server may be tried again, which may have been carried out, which end the session", () => {
+  it.each<[string, string, Verdict]>([
+    ["08000", "connection exception", UNKNOWN],
+    ["08001", "could not connect", ELSEWHERE],
+    ["08003", "no connection", UNKNOWN],
+    ["08004", "turned away", ELSEWHERE],
+    ["08006", "connection failure", UNKNOWN],
+    ["08007", "transaction resolution unknown", UNKNOWN],
+    ["08P01", "a pooler lost its server", UNKNOWN],
+    ["22021", "a character that cannot be stored", NEVER],
+    ["23505", "constraint", NEVER],
+    ["25006", "read-only: a standby, or a primary of before", ELSEWHERE],
+    ["25P02", "statement in a failed transaction", NEVER],
+    ["25P03", "idle in transaction", ELSEWHERE],
+    ["25P04", "transaction timeout", ELSEWHERE],
+    ["26000", "prepared statement is gone", ELSEWHERE],
+    ["28000", "role is refused", NEVER],
+    ["28P01", "wrong password", NEVER],
+    ["3D000", "no such database", NEVER],
+    ["3F000", "no such schema", NEVER],
+    ["40001", "serialization failure", AGAIN],
+    ["40003", "completion unknown to the server", UNKNOWN],
+    ["40P01", "deadlock", AGAIN],
+    ["42501", "no right", NEVER],
+    ["42P01", "missing table", NEVER],
+    ["42P05", "prepared statement is there already", ELSEWHERE],
+    ["53100", "disk full", AGAIN],
+    ["53200", "out of memory", AGAIN],
+    ["53300", "too many connections", AGAIN],
+    ["53400", "limit of the configuration", AGAIN],
+    ["54001", "statement too complex", NEVER],
+    ["55P03", "lock timeout", AGAIN],
+    ["57014", "statement timeout, or cancelled", AGAIN],
+    ["57P01", "session ended by an administrator", UNKNOWN],
+    ["57P02", "server crashed", UNKNOWN],
+    ["57P03", "server starting or stopping", ELSEWHERE],
+    ["57P04", "database dropped", UNKNOWN],
+    ["57P05", "idle session", ELSEWHERE],
+    ["58030", "input or output failed", AGAIN],
+    ["P0001", "raised by a trigger", NEVER],
+    ["XX000", "internal error", AGAIN],
+    ["XX001", "corrupted data", NEVER],
+  ])("%s %s", (code, _, expected) => {
+    expect(verdictOf(state(code))).toEqual(expected);
   });
 });
 
-it("blames the data for classes 22, 23 and 54 only", () => {
-  const guilty = ["22021", "22P02", "23514", "54000", "54001"];
+describe("which errors of connections may be tried again, which may have been carried out, which end the session", () => {
+  it.each<[string, unknown, Verdict]>([
+    ["refused", failure({ code: "ECONNREFUSED", errno: -111, syscall: "connect" }), AGAIN],
+    ["no such host", failure({ code: "ENOTFOUND", errno: -3008 }), AGAIN],
+    ["reset", failure({ code: "ECONNRESET", errno: -104, syscall: "read" }), UNKNOWN],
+    ["closed, says postgres.js", failure({ code: "CONNECTION_CLOSED" }), UNKNOWN],
+    ["closed, says pg", new Error("Connection terminated unexpectedly"), UNKNOWN],
+    [
+      "used after it was closed, says pg",
+      new Error("Client has encountered a connection error and is not queryable"),
+      UNKNOWN,
+    ],
+    ["timed out in a pool with a query_timeout", new Error("Query read timeout"), UNKNOWN],
+    ["lost, says the driver", new HowdahError("HOWDAH_CONNECTION_LOST", "lost"), UNKNOWN],
+    ["timed out here", new HowdahError("HOWDAH_QUERY_TIMEOUT", "late"), UNKNOWN],
+    [
+      "never connected",
+      new HowdahError("HOWDAH_DATABASE_UNREACHABLE", "away", failure({ code: "ECONNRESET", errno: -104 })),
+      AGAIN,
+    ],
+    ["bad option", new HowdahError("HOWDAH_OPTION_INVALID", "bad"), NEVER],
+  ])("%s", (_, error, expected) => {
+    expect(verdictOf(error)).toEqual(expected);
+  });
+});
+
+it("blames a row or a value for bad data, constraints, limits, triggers and corruption only", () => {
+  const guilty = ["22021", "22P02", "23514", "38000", "39000", "44000", "54000", "54001", "P0001", "XX001"];
   expect(guilty.filter((code) => isDataError(state(code)))).toEqual(guilty);
-  expect(["42P01", "40001", "53200", "2200"].filter((code) => isDataError(state(code)))).toEqual([]);
+  expect(["42P01", "40001", "53200", "XX000", "2200"].filter((code) => isDataError(state(code)))).toEqual([]);
 });

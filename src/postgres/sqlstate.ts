@@ -16,53 +16,139 @@ const CONNECTION_CODES = new Set(
 );
 
 /** `pg` has no codes for these. */
-const CONNECTION_MESSAGES = /^Connection terminated|^Client .* is not queryable$/;
+const CONNECTION_MESSAGES = /^Connection terminated|^Client .* is not queryable$|^Query read timeout$/;
 
-/** Connection errors, rollbacks to be repeated, lack of resources, trouble of the operating system. */
-const TRANSIENT_CLASSES = new Set(["08", "40", "53", "58"]);
+/** What follows from a SQLSTATE. */
+interface Verdict {
+  /** The same statement may succeed later without anybody changing anything. */
+  readonly transient?: true;
+  /** The statement may have been carried out all the same. */
+  readonly unknown?: true;
+  /** The session is over, or no good: the next statement needs another connection. */
+  readonly over?: true;
+  /** One of the rows or values is at fault; without it the statement may succeed. */
+  readonly data?: true;
+}
 
 /**
- * A lock or a statement timed out (55P03, 57014); the server or the session
- * ended, or the server is not up yet (57P01 to 57P03, 57P05, 25P03); a standby
- * that is about to be promoted, or a primary that no longer is one (25006).
+ * The only place that knows what SQLSTATEs mean for whoever sent the statement.
+ * A whole class counts for the states of it that are not named.
  */
-const TRANSIENT_STATES = new Set(["55P03", "57014", "57P01", "57P02", "57P03", "57P05", "25P03", "25006"]);
+const VERDICTS: Readonly<Record<string, Verdict>> = {
+  // The connection failed, says the server or a pooler in between (PgBouncer: 08P01) …
+  "08": { transient: true, unknown: true, over: true },
+  // … but it never came about (08001), or was turned away (08004).
+  "08001": { transient: true, over: true },
+  "08004": { transient: true, over: true },
+  "22": { data: true },
+  "23": { data: true },
+  // The server is a standby, or a primary that no longer is one: another connection may lead to the new one.
+  "25006": { transient: true, over: true },
+  // An open transaction idled, or took, for too long: rolled back, and the session ended.
+  "25P03": { transient: true, over: true },
+  "25P04": { transient: true, over: true },
+  // A prepared statement is not there, is there already: a pooler has changed the session beneath us.
+  "26000": { transient: true, over: true },
+  "42P05": { transient: true, over: true },
+  // Serialization failure, deadlock: rolled back …
+  "40": { transient: true },
+  // … but here the server itself does not know.
+  "40003": { transient: true, unknown: true, over: true },
+  // Something that a trigger on the table raised, or a function that it calls.
+  "38": { data: true },
+  "39": { data: true },
+  "44": { data: true },
+  P0: { data: true },
+  // Lack of connections, memory, disk.
+  "53": { transient: true },
+  "54": { data: true },
+  "55P03": { transient: true },
+  // A statement timed out or was cancelled: rolled back.
+  "57014": { transient: true },
+  // The session was ended by an administrator, a crash, or for the database that is to be dropped.
+  "57P01": { transient: true, unknown: true, over: true },
+  "57P02": { transient: true, unknown: true, over: true },
+  "57P04": { unknown: true, over: true },
+  // The server is starting or shutting down; a session idled for too long. Nothing was begun.
+  "57P03": { transient: true, over: true },
+  "57P05": { transient: true, over: true },
+  // Trouble of the operating system.
+  "58": { transient: true },
+  // "tuple concurrently updated" and the like.
+  XX000: { transient: true },
+  // A row that can no longer be read.
+  XX001: { data: true },
+};
 
-/** The statement may have committed: the session ended while it was under way, or the server says so itself. */
-const UNKNOWN_STATES = new Set(["08000", "08003", "08006", "08007", "40003", "57P01", "57P02"]);
+/** Where the server's own trouble may end in a PANIC, which says nothing about the commit that was under way. */
+const PANIC_CLASSES = new Set(["53", "58", "XX"]);
 
 /** The SQLSTATE of an error of any client library, or of what caused it; `undefined` when the server said nothing. */
 export function sqlStateOf(error: unknown): string | undefined {
-  for (const link of causes(error)) {
-    // System errors have codes too, and some (EPIPE) look like a SQLSTATE.
-    const isSystemError = "syscall" in link || typeof (link as { errno?: unknown }).errno === "number";
-    const { code } = link as { code?: unknown };
-    if (!isSystemError && typeof code === "string" && /^[0-9A-Z]{5}$/.test(code)) return code;
-  }
-  return undefined;
+  return serverError(error)?.code;
 }
 
 /** True when the same statement may succeed later without anybody changing anything. */
 export function isTransient(error: unknown): boolean {
-  if (isUnreachable(error) || isUnknownOutcome(error)) return true;
+  if (isUnreachable(error) || isConnectionLoss(error)) return true;
   const state = sqlStateOf(error);
-  if (state === undefined) return hasCode(error, NEVER_CONNECTED_CODES);
-  return TRANSIENT_CLASSES.has(state.slice(0, 2)) || TRANSIENT_STATES.has(state);
+  return state === undefined ? hasCode(error, NEVER_CONNECTED_CODES) : verdictOf(state).transient === true;
 }
 
-/** True when the connection ended, or time ran out, after the statement was sent: it may or may not have committed. */
+/**
+ * True unless it is certain that the statement was not carried out: the
+ * connection ended or time ran out after it was sent, or an error is none that
+ * anybody here has heard of.
+ */
 export function isUnknownOutcome(error: unknown): boolean {
+  if (isConnectionLoss(error)) return true;
+  return !isHowdahError(error) && sqlStateOf(error) === undefined && !hasCode(error, NEVER_CONNECTED_CODES);
+}
+
+/** True when the connection ended, or time ran out, after the statement was sent. */
+export function isConnectionLoss(error: unknown): boolean {
   if (isUnreachable(error)) return false;
   if (isHowdahError(error, "HOWDAH_CONNECTION_LOST") || isHowdahError(error, "HOWDAH_QUERY_TIMEOUT")) return true;
-  const state = sqlStateOf(error);
-  if (state !== undefined) return UNKNOWN_STATES.has(state);
-  return hasCode(error, CONNECTION_CODES) || hasConnectionMessage(error);
+  const said = serverError(error);
+  if (!said) return hasCode(error, CONNECTION_CODES) || hasConnectionMessage(error);
+  return verdictOf(said.code).unknown === true || isPanic(said);
 }
 
-/** True when the values of the statement are at fault: bad data, a constraint, or a limit of the server (classes 22, 23, 54). */
+/** True when the session must not be used again: it has ended, or leads to a server that cannot do what is asked. */
+export function isSessionOver(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return isConnectionLoss(error) || (state !== undefined && verdictOf(state).over === true);
+}
+
+/** True when one of the rows or values may be at fault: bad data, a constraint, a limit of the server, a trigger. */
 export function isDataError(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state !== undefined && ["22", "23", "54"].includes(state.slice(0, 2));
+  return state !== undefined && verdictOf(state).data === true;
+}
+
+function verdictOf(state: string): Verdict {
+  return VERDICTS[state] ?? VERDICTS[state.slice(0, 2)] ?? {};
+}
+
+/** The word for a mere error depends on the language of the server: one that is not known is taken for a PANIC. */
+function isPanic({ code, severity }: ServerError): boolean {
+  return PANIC_CLASSES.has(code.slice(0, 2)) && severity !== undefined && !["ERROR", "FATAL"].includes(severity);
+}
+
+interface ServerError {
+  readonly code: string;
+  readonly severity: string | undefined;
+}
+
+function serverError(error: unknown): ServerError | undefined {
+  for (const link of causes(error)) {
+    // System errors have codes too, and some (EPIPE) look like a SQLSTATE.
+    const isSystemError = "syscall" in link || typeof (link as { errno?: unknown }).errno === "number";
+    const { code, severity } = link as { code?: unknown; severity?: unknown };
+    if (isSystemError || typeof code !== "string" || !/^[0-9A-Z]{5}$/.test(code)) continue;
+    return { code, severity: typeof severity === "string" ? severity : undefined };
+  }
+  return undefined;
 }
 
 function isUnreachable(error: unknown): boolean {

@@ -4,13 +4,17 @@ import { CronRunner } from "../cron/cron-runner.ts";
 import { createCronStore } from "../cron/cron-store.ts";
 import type { RecurringJob } from "../cron/recurring-job.ts";
 import { HowdahError } from "../errors.ts";
-import type { EventName } from "../hooks/events.ts";
-import { createHooks, type HookEmitter, type HookHandler } from "../hooks/hooks.ts";
+import { createHooks, type HookEmitter } from "../hooks/hooks.ts";
+import { registerHooks } from "../hooks/plugin.ts";
+import { Interventions } from "../job/interventions.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { migrate } from "../postgres/migrate.ts";
+import { createClaimNamed } from "../postgres/queries/claim-named.ts";
 import { createClaim } from "../postgres/queries/claim.ts";
-import { recoverJobs } from "../postgres/queries/recover-jobs.ts";
+import { recoverLostClaim } from "../postgres/queries/sweep.ts";
+import { readControl } from "../postgres/queries/control.ts";
+import { createHeldLocks } from "../postgres/queries/held-locks.ts";
 import { createRelease } from "../postgres/queries/release.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
@@ -18,11 +22,13 @@ import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { consoleLogger, tolerant, type Logger } from "../runtime/logger.ts";
+import { Control } from "./control.ts";
 import { Engine } from "./engine.ts";
 import { Identity } from "./identity.ts";
 import { startListener } from "./listener.ts";
-import { readWorkerOptions, type ReadWorkerOptions, type WorkerOptions } from "./options.ts";
+import { readWorkerOptions, type ReadWorkerOptions, type StateOption, type WorkerOptions } from "./options.ts";
 import { prepareRecurringJobs } from "./recurring-jobs.ts";
+import { Presence } from "./presence.ts";
 import { Reporter } from "./reporter.ts";
 import { StoredTasks } from "./stored-tasks.ts";
 import { assembleWorker, type Worker } from "./worker.ts";
@@ -35,14 +41,16 @@ import { assembleWorker, type Worker } from "./worker.ts";
  * `connectTimeout`, `HOWDAH_DATABASE_FORBIDDEN`, `HOWDAH_DATABASE_UNSUPPORTED`,
  * `HOWDAH_SCHEMA_MISSING` and `HOWDAH_SCHEMA_TOO_NEW`.
  */
-export async function createWorker<State = unknown>(options: WorkerOptions<State>): Promise<Worker> {
+export async function createWorker<State = unknown>(
+  options: WorkerOptions<State> & StateOption<State>,
+): Promise<Worker> {
   const read = readWorkerOptions(options);
   const schema = createSchema(schemaNameOf(read));
   const logger = tolerant(read.logger ?? consoleLogger());
   const clock = read.clock ?? systemClock;
-  const hooks = createHooks({ logger, clock });
+  const hooks = createHooks({ logger, clock, interceptorTimeoutMs: read.interceptorTimeoutMs });
   const tasks = readTasks(read, logger);
-  register(read, hooks);
+  await registerHooks(hooks, read);
   const recurring = await prepareRecurringJobs(read, tasks, logger);
   const { driver, owned, target } = openConnection(read, clock, "howdah worker");
   const close = owned ? () => driver.close() : () => Promise.resolve();
@@ -73,10 +81,13 @@ async function build(ground: Ground): Promise<Worker> {
   const { read, schema, logger, hooks, tasks, recurring, driver, target, close } = ground;
   const clock = read.clock ?? systemClock;
   const reporter = new Reporter(hooks, logger);
-  const client = clientOver({ driver, schema, logger, clock, keepTasks: tasks.identifiers });
+  const client = clientOver({ driver, schema, logger, clock, hooks, keepTasks: tasks.identifiers });
   const identity = new Identity({
     clock,
-    recover: (workerId) => recoverJobs(driver, schema, workerId),
+    isRegistered: read.recovery !== undefined,
+    // A driver of the application's own has limits that nobody knows here.
+    settledMs: read.driver || read.statementTimeoutMs === 0 ? undefined : 2 * read.statementTimeoutMs,
+    recover: (workerId) => recoverLostClaim({ executor: driver, schema }, workerId),
     recovered: (workerId, jobs) =>
       logger.warning("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
     failed: (error) => reporter.failure(identity.current, "give back the jobs of a lost claim", error),
@@ -84,8 +95,11 @@ async function build(ground: Ground): Promise<Worker> {
   const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
   await stored.register();
   const localQueue = usableLocalQueue(read, logger);
+  const locks = createHeldLocks(driver, schema);
   const closed = new AbortController();
   let cron: CronRunner | undefined;
+  let control: Control | undefined;
+  let presence: Presence | undefined;
   const worker = assembleWorker({
     identity,
     client,
@@ -104,22 +118,27 @@ async function build(ground: Ground): Promise<Worker> {
     osSignals: read.shutdown.osSignals,
     signal: read.shutdown.signal,
     createEngine({ once, maxJobs }) {
+      const interventions = new Interventions();
       const engine = new Engine({
         clock,
         tasks,
         reporter,
         hooks,
         maxJobs,
+        interventions,
         identity,
         closed: closed.signal,
         localQueue: once ? undefined : localQueue,
         claim: createClaim(driver, schema),
+        claimNamed: createClaimNamed(driver, schema),
         release: createRelease(driver, schema),
+        locks,
         taskIdentifiers: () => stored.identifiersById,
         tasksGone: () => stored.refresh(),
         surroundings: {
           logger,
           state: read.state,
+          schema,
           executor: driver,
           client,
         },
@@ -128,11 +147,43 @@ async function build(ground: Ground): Promise<Worker> {
         forbiddenFlags: read.forbiddenFlags ?? [],
         completeDelayMs: read.completeJobBatchDelayMs,
         failDelayMs: read.failJobBatchDelayMs,
+        contactTimeoutMs: read.recovery?.contactTimeoutMs ?? Number.POSITIVE_INFINITY,
         gracePeriodMs: read.shutdown.gracePeriodMs,
         abortPeriodMs: read.shutdown.abortPeriodMs,
         interruptedRetryMs: read.shutdown.interruptedJobRetryDelayMs,
       });
       stored.changed = () => engine.claimer.forget();
+      presence =
+        read.recovery &&
+        new Presence({
+          settings: read.recovery,
+          clock,
+          driver,
+          schema,
+          hooks,
+          logger,
+          identity,
+          reporter,
+          engine,
+          listens: !once && read.useNotificationDelivery,
+          metadata: { tasks: tasks.identifiers, concurrency: read.concurrency },
+        });
+      control = new Control({
+        clock,
+        logger,
+        schema: schema.name,
+        tasks: tasks.identifiers,
+        interventions,
+        workerId: () => identity.current,
+        jobIds: () => engine.jobIds(),
+        read: (jobIds) => readControl({ executor: driver, schema }, jobIds),
+        intervene: () => engine.holdings.intervene(),
+        tasksChanged() {
+          engine.claimer.forget();
+          engine.source.distrust();
+        },
+        failed: (error) => reporter.failure(identity.current, "ask what was cancelled or paused", error),
+      });
       return engine;
     },
     startListener(engine) {
@@ -143,16 +194,25 @@ async function build(ground: Ground): Promise<Worker> {
         schema: schema.name,
         announced: (notification) => engine.source.pulse(notification),
         schedulesChanged: () => cron?.schedulesChanged(),
-        up() {
+        controlled: (payload) => control?.notified(payload),
+        heard: (channel) => presence?.heard(channel),
+        up(session) {
+          presence?.up(session);
           engine.source.distrust();
+          engine.reconnected();
           cron?.listening(true);
+          control?.listening(true);
         },
         down(error) {
+          presence?.down();
           cron?.listening(false);
+          control?.listening(false);
           reporter.failure(identity.current, "listen for new jobs, and polls for them", error);
         },
       });
     },
+    presence: () => presence,
+    startControl: ({ once }) => control?.start({ asksFirst: !once && !read.useNotificationDelivery }),
     startChores() {
       const started = new CronRunner({
         clock,
@@ -180,7 +240,7 @@ async function build(ground: Ground): Promise<Worker> {
   return worker;
 }
 
-function readTasks({ tasks }: ReadWorkerOptions, logger: Logger): TaskRegistry {
+function readTasks({ tasks, invalidPayload }: ReadWorkerOptions, logger: Logger): TaskRegistry {
   if (tasks === undefined || tasks.length === 0) {
     throw new HowdahError(
       "HOWDAH_OPTION_INVALID",
@@ -188,6 +248,7 @@ function readTasks({ tasks }: ReadWorkerOptions, logger: Logger): TaskRegistry {
     );
   }
   return createTaskRegistry(tasks, {
+    invalidPayload,
     onFault: (error, { job }) =>
       logger.error("The retry policy of a task failed; the default policy was used", {
         task: job.task,
@@ -202,11 +263,4 @@ function usableLocalQueue({ localQueue, forbiddenFlags = [] }: ReadWorkerOptions
   if (!localQueue || (typeof forbiddenFlags !== "function" && forbiddenFlags.length === 0)) return localQueue;
   logger.warning("The local queue is off because this worker has forbidden flags");
   return undefined;
-}
-
-function register({ hooks: observers = {}, plugins }: ReadWorkerOptions, hooks: HookEmitter): void {
-  for (const [name, handler] of Object.entries(observers)) {
-    if (handler) hooks.on(name as EventName, handler as HookHandler<EventName>);
-  }
-  for (const plugin of plugins) plugin.register(hooks);
 }

@@ -1,14 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { createFakeClaims } from "../../test/harness/fake-claims.ts";
+import { createFakeLocks } from "../../test/harness/fake-locks.ts";
 import { createGate } from "../../test/harness/worker.ts";
 import { createHooks } from "../hooks/hooks.ts";
+import { Interventions } from "../job/interventions.ts";
 import { defineTask } from "../job/task.ts";
 import { createTaskRegistry } from "../job/task-registry.ts";
 import type { Surroundings } from "../job/execute/execution.ts";
 import type { Release, ReleaseStatus } from "../postgres/queries/release.ts";
 import { silentLogger } from "../runtime/logger.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
-import { Engine, type EngineParts } from "./engine.ts";
+import type { EngineParts } from "./engine-parts.ts";
+import { Engine } from "./engine.ts";
 import { Identity } from "./identity.ts";
 import { Reporter } from "./reporter.ts";
 
@@ -34,6 +37,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     clock,
     claim: claims.claim,
     release: answerAll,
+    locks: createFakeLocks(),
     tasks: createTaskRegistry([task]),
     taskIdentifiers: () => new Map([[1, "t"]]),
     tasksGone: () => undefined,
@@ -46,6 +50,8 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     forbiddenFlags: [],
     completeDelayMs: 0,
     failDelayMs: 0,
+    contactTimeoutMs: 20_000,
+    interventions: new Interventions(),
     gracePeriodMs: 5_000,
     abortPeriodMs: 1_000,
     interruptedRetryMs: 30_000,

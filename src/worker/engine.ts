@@ -1,61 +1,23 @@
 import { HowdahError } from "../errors.ts";
-import type { HookEmitter } from "../hooks/hooks.ts";
-import { Claimer, type ForbiddenFlags } from "../job/claim/claimer.ts";
-import { DirectSource } from "../job/claim/direct-source.ts";
+import { Claimer } from "../job/claim/claimer.ts";
 import { ChainPace } from "../job/claim/local-queue/chain-pace.ts";
-import { LocalQueues } from "../job/claim/local-queue/local-queues.ts";
-import type { LocalQueueSettings } from "../job/claim/local-queue/options.ts";
 import type { Source } from "../job/claim/source.ts";
 import type { Chain } from "../job/chain.ts";
-import type { ClaimedJob } from "../job/claimed-job.ts";
-import type { Surroundings } from "../job/execute/execution.ts";
 import { Slots } from "../job/execute/slots.ts";
 import { Releaser } from "../job/release/releaser.ts";
-import type { TaskRegistry } from "../job/task-registry.ts";
-import type { Claim } from "../postgres/queries/claim.ts";
-import type { Release } from "../postgres/queries/release.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Identity } from "./identity.ts";
-import type { Reporter } from "./reporter.ts";
-
-/** What an engine is built of. */
-export interface EngineParts {
-  readonly identity: Identity;
-  readonly clock: Clock;
-  readonly claim: Claim;
-  readonly release: Release;
-  readonly tasks: TaskRegistry;
-  /** The tasks of this worker by their id, as they are stored now. */
-  readonly taskIdentifiers: () => ReadonlyMap<number, string>;
-  /** A task id is no longer stored. */
-  readonly tasksGone: () => void;
-  readonly surroundings: Surroundings;
-  readonly reporter: Reporter;
-  readonly hooks: HookEmitter;
-  /** `undefined` to claim directly. */
-  readonly localQueue: LocalQueueSettings | undefined;
-  readonly concurrency: number;
-  readonly pollIntervalMs: number;
-  readonly forbiddenFlags: ForbiddenFlags;
-  readonly completeDelayMs: number;
-  readonly failDelayMs: number;
-  readonly gracePeriodMs: number;
-  readonly abortPeriodMs: number;
-  readonly interruptedRetryMs: number;
-  /** The most jobs to claim in all. */
-  readonly maxJobs: number;
-  /** Aborted when the worker closes: nothing can be written any more. */
-  readonly closed: AbortSignal;
-}
+import { createSource } from "./create-source.ts";
+import type { EngineParts } from "./engine-parts.ts";
+import { Holdings } from "./holdings.ts";
+import { LockWatch } from "./lock-watch.ts";
 
 /** So many outcomes may wait to be written before slots are refused new work. */
 const MAX_UNWRITTEN = 10_000;
 
+/** A handler that keeps the event loop from turning for so long is worth a name. */
+const LONG_RUN_MS = 1_000;
+
 /** What ended is written down although handlers may have been given no time at all. */
 const LEAST_FLUSH_MS = 1_000;
-
-/** How many named queues a fetch looks for: some slots will want a second one before the next fetch is there. */
-const QUEUES_PER_SLOT = 2;
 
 /**
  * Claim, execute and release, wired together for one run of a worker:
@@ -67,9 +29,13 @@ export class Engine {
   readonly slots: Slots;
   readonly releaser: Releaser;
   readonly claimer: Claimer;
+  readonly holdings: Holdings;
+  readonly #lockWatch: LockWatch;
   readonly #parts: EngineParts;
   readonly #pace = new ChainPace();
   readonly #giveUp = (): void => void this.releaser.abandon();
+  /** Tasks of which a job ran for long since somebody asked. */
+  readonly #longTasks = new Set<string>();
   #taken = 0;
   /** Slots were refused work until outcomes are written. */
   #isHeldBack = false;
@@ -79,24 +45,42 @@ export class Engine {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     const { clock, reporter, identity } = parts;
+    this.holdings = new Holdings({
+      ...parts,
+      source: () => this.source,
+      slots: () => this.slots,
+      release: (ending) => this.releaser.add(ending),
+    });
     this.claimer = new Claimer({
       ...parts,
       workerId: () => identity.current,
       uncertain: (workerId) => identity.distrust(workerId),
+      keep: (chains, tookMs) => this.holdings.keep(chains, tookMs),
       claimed(jobs) {
         identity.claimed(jobs[0]?.lockedBy ?? identity.current, jobs.length);
         reporter.fetched(jobs);
       },
     });
-    this.source = parts.localQueue ? this.#createLocalQueues(parts.localQueue) : this.#createDirectSource();
+    this.source = createSource(parts, {
+      claimer: this.claimer,
+      pace: this.#pace,
+      room: () => Math.min(this.slots.free, parts.maxJobs - this.#taken),
+      available: () => this.slots.fill(),
+      drained: () => this.#rested?.(),
+      giveBack: (jobs, endsChain) => this.holdings.giveBack({ jobs, endsChain }),
+      failed: (error, failures) => this.#claimFailed(error, failures),
+    });
     this.slots = new Slots({
       ...parts,
       take: () => this.#take(),
+      mark: (job) => parts.locks.mark(job),
       started: (job) => reporter.started(job),
       ended: (job, outcome, end) => {
+        if (end.durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
         if (outcome.kind !== "returned") this.#pace.note(end.durationMs);
         this.releaser.add({ job, outcome, ...end });
       },
+      lost: (job, reason) => reporter.lost(job, reason),
       settledLate: (job) => this.releaser.endChain(job),
       idle: () => this.#rested?.(),
     });
@@ -122,6 +106,15 @@ export class Engine {
         failed: (error) => reporter.failure(identity.current, "release jobs", error),
       },
     });
+    this.#lockWatch = new LockWatch({
+      ...parts,
+      held: () => ({
+        jobs: [...this.holdings.running, ...this.holdings.waiting],
+        queues: this.slots.lingering,
+      }),
+      lost: (jobs, reason) => this.holdings.loseJobs((job) => jobs.has(job), reason),
+      failed: (error) => reporter.failure(identity.current, "look after its locks", error),
+    });
     parts.closed.addEventListener("abort", this.#giveUp, { once: true });
   }
 
@@ -134,6 +127,30 @@ export class Engine {
   start(): void {
     this.slots.resume();
     this.source.start();
+    this.#lockWatch.start();
+  }
+
+  /** A new connection to the database, perhaps to another server. */
+  reconnected(): void {
+    this.#lockWatch.reconnected();
+  }
+
+  /** The jobs that this worker holds: whose handlers run, and which wait in memory for a slot. */
+  jobIds(): { readonly running: readonly string[]; readonly waiting: readonly string[] } {
+    const { running, waiting } = this.holdings;
+    return { running: running.map(({ id }) => id), waiting: waiting.map(({ id }) => id) };
+  }
+
+  /** The tasks that run, and those of which a job has ended since the last call that ran for more than a second; these first. */
+  busyTasks(): readonly string[] {
+    const tasks = new Set([...this.#longTasks, ...this.slots.running.map(({ task }) => task)]);
+    this.#longTasks.clear();
+    return [...tasks];
+  }
+
+  /** What was claimed under these ids may belong to somebody else by now; see {@link Holdings.lose}. */
+  lose(workerIds: ReadonlySet<string> | "all", which: { readonly queuedOnly: boolean }, reason: HowdahError): void {
+    this.holdings.lose(workerIds, which, reason);
   }
 
   /** Resolves when every slot is free and everything is released, or when `signal` is aborted. */
@@ -155,7 +172,7 @@ export class Engine {
   async stop(): Promise<{ readonly abandoned: number; readonly unwritten: number }> {
     const { gracePeriodMs, abortPeriodMs } = this.#parts;
     // The rest of a chain at work; its queue stays locked until the job that runs has ended.
-    this.#giveBack(this.slots.pause(), false);
+    for (const removal of this.slots.pause()) this.holdings.giveBack(removal);
     // Not waited for yet: handlers are told in time although the database does not answer a claim under way.
     const sourceStopped = this.#stopSource();
     await this.#idleWithin(gracePeriodMs);
@@ -163,6 +180,7 @@ export class Engine {
     await this.#idleWithin(abortPeriodMs);
     const abandoned = this.slots.abandon();
     await sourceStopped;
+    this.#lockWatch.stop();
     const unwritten = await this.#flushWithin(Math.max(gracePeriodMs, LEAST_FLUSH_MS));
     // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
     if (this.slots.leftBehind === 0) this.#parts.closed.removeEventListener("abort", this.#giveUp);
@@ -170,7 +188,7 @@ export class Engine {
   }
 
   async #stopSource(): Promise<void> {
-    for (const chain of await this.source.stop()) this.#giveBack(chain.cut(), true);
+    for (const chain of await this.source.stop()) this.holdings.giveBack({ jobs: chain.cut(), endsChain: true });
   }
 
   /** Takes up work again if it was held back: after this turn, when what was written no longer counts. */
@@ -178,40 +196,6 @@ export class Engine {
     if (!this.#isHeldBack) return;
     this.#isHeldBack = false;
     process.nextTick(() => this.slots.fill());
-  }
-
-  #createDirectSource(): Source {
-    const { clock, pollIntervalMs, maxJobs } = this.#parts;
-    return new DirectSource({
-      claimer: this.claimer,
-      clock,
-      pollIntervalMs,
-      room: () => Math.min(this.slots.free, maxJobs - this.#taken),
-      available: () => this.slots.fill(),
-      drained: () => this.#rested?.(),
-      failed: (error, { failures }) => this.#claimFailed(error, failures),
-    });
-  }
-
-  #createLocalQueues(settings: LocalQueueSettings): Source {
-    const { clock, pollIntervalMs, identity, hooks, concurrency } = this.#parts;
-    return new LocalQueues(
-      {
-        settings,
-        claimer: this.claimer,
-        pace: this.#pace,
-        clock,
-        pollIntervalMs,
-        hooks,
-        workerId: () => identity.current,
-        mostQueues: QUEUES_PER_SLOT * concurrency,
-        random: Math.random,
-        available: () => this.slots.fill(),
-        giveBack: (jobs, endsChain) => this.#giveBack(jobs, endsChain),
-        failed: (error, failures) => this.#claimFailed(error, failures),
-      },
-      concurrency,
-    );
   }
 
   #claimFailed(error: unknown, failures: number): void {
@@ -229,18 +213,11 @@ export class Engine {
       this.#isHeldBack = true;
       return undefined;
     }
-    const chain = this.source.take();
+    const chain = this.holdings.take();
     if (chain) {
       this.#taken += chain.waiting;
     }
     return chain;
-  }
-
-  #giveBack(jobs: readonly ClaimedJob[], endsChain: boolean): void {
-    for (const job of jobs) {
-      const isLast = job === jobs.at(-1);
-      this.releaser.add({ job, outcome: { kind: "returned" }, durationMs: 0, endsChain: endsChain && isLast });
-    }
   }
 
   async #idleWithin(limitMs: number): Promise<void> {

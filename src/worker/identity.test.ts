@@ -78,4 +78,33 @@ describe("Identity", () => {
     await clock.advance(60_000);
     expect(recovered).toEqual([[old, 1]]);
   });
+
+  it("that was declared dead is forgotten: another one takes its place, and others recover what it held", async () => {
+    const { clock, identity, asked } = setUp();
+    const retired = identity.current;
+    identity.distrust(retired);
+    const dead = identity.current;
+    identity.claimed(dead, 1);
+    let changes = 0;
+    identity.changed = () => (changes += 1);
+    identity.forget(new Set([dead]));
+    expect(identity.all).toEqual([identity.current, retired]);
+    expect(identity.all).not.toContain(dead);
+    expect(changes).toBe(1);
+    identity.forget(new Set([retired]));
+    expect(identity.all).toEqual([identity.current]);
+    await clock.advance(600_000);
+    expect(asked).toEqual([]);
+  });
+
+  it("is clean while nothing is held under it and no claim under it was lost", () => {
+    const { identity } = setUp();
+    const first = identity.current;
+    expect(identity.clean).toEqual([first]);
+    identity.claimed(first, 1);
+    expect(identity.clean).toEqual([]);
+    identity.ended(first);
+    identity.distrust(first);
+    expect(identity.clean).toEqual([identity.current]);
+  });
 });

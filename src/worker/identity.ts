@@ -5,15 +5,22 @@ import { createWorkerId } from "./worker-id.ts";
 /** What an identity needs, and whom it tells. */
 export interface IdentityOptions {
   readonly clock: Clock;
-  /** Gives back what is still locked under this id. Resolves to the number of jobs. */
-  recover(workerId: string): Promise<number>;
+  /** Whether its ids are registered, so that others find out when this worker dies. Default true. */
+  readonly isRegistered?: boolean;
+  /**
+   * Longer than a statement may take, on its way and in the database: a claim
+   * whose answer was lost has committed by then, or never will. Default 60 s.
+   */
+  readonly settledMs?: number | undefined;
+  /** Gives back what is still locked under this id. Resolves to the number of jobs; `undefined` to be asked again later. */
+  recover(workerId: string): Promise<number | undefined>;
   /** Jobs were found that a lost claim had locked. */
   recovered(workerId: string, jobCount: number): void;
   /** Giving back failed, for the first time in a row; it is tried again. */
   failed(error: unknown): void;
 }
 
-/** Longer than a statement may take: a claim whose answer was lost has committed by then, or never will. */
+/** For workers whose statements have no limit. */
 const SETTLED_MS = 60_000;
 
 /**
@@ -23,23 +30,37 @@ const SETTLED_MS = 60_000;
  * under way any more, whatever is locked there is given back.
  *
  *   current   a claim's answer was lost                     -> retired
- *   retired   a minute later, with nothing held, recovered  -> forgotten
+ *   retired   after `settledMs`, with nothing held          -> recovered, forgotten
+ *   any       swept: others recover what is locked by it    -> forgotten
  */
 export class Identity {
   readonly #options: IdentityOptions;
   readonly #retiredAt = new Map<string, number>();
   /** How many jobs are held under each id. */
   readonly #held = new Map<string, number>();
-  #current = createWorkerId();
+  #current: string;
   #loop: Loop | undefined;
+  /** Called when there is a new id. */
+  changed: () => void = () => undefined;
 
   constructor(options: IdentityOptions) {
     this.#options = options;
+    this.#current = this.#createId();
   }
 
   /** The id for new claims. */
   get current(): string {
     return this.#current;
+  }
+
+  /** Every id under which something may be locked, the current one first. */
+  get all(): readonly string[] {
+    return [this.#current, ...this.#retiredAt.keys()];
+  }
+
+  /** The ids under which nothing is locked, if no claim is under way. */
+  get clean(): readonly string[] {
+    return this.all.filter((id) => !this.#held.has(id) && !this.#retiredAt.has(id));
   }
 
   /** So many jobs are held under an id from now on. */
@@ -57,9 +78,25 @@ export class Identity {
   /** Nobody knows what a claim under this id has locked. */
   distrust(workerId: string): void {
     if (workerId !== this.#current) return;
-    this.#current = createWorkerId();
+    this.#current = this.#createId();
     this.#retiredAt.set(workerId, this.#options.clock.monotonic());
     this.#loop?.wake();
+    this.changed();
+  }
+
+  /** These ids were declared dead: what is locked by them is given back by others, and the current one is replaced. */
+  forget(workerIds: ReadonlySet<string>): void {
+    for (const id of workerIds) {
+      this.#retiredAt.delete(id);
+      this.#held.delete(id);
+    }
+    if (workerIds.has(this.#current)) this.replace();
+  }
+
+  /** Takes another id for new claims. */
+  replace(): void {
+    this.#current = this.#createId();
+    this.changed();
   }
 
   /** Begins to look after retired ids. Returns the end of it. */
@@ -77,14 +114,19 @@ export class Identity {
     return () => loop.stop();
   }
 
+  #createId(): string {
+    return createWorkerId(this.#options.isRegistered ?? true);
+  }
+
   async #recoverRetired(): Promise<number> {
-    const { clock, recover, recovered } = this.#options;
+    const { clock, recover, recovered, settledMs = SETTLED_MS } = this.#options;
     for (const [workerId, retiredAt] of this.#retiredAt) {
-      if (this.#held.has(workerId) || clock.monotonic() - retiredAt < SETTLED_MS) continue;
+      if (this.#held.has(workerId) || clock.monotonic() - retiredAt < settledMs) continue;
       const jobCount = await recover(workerId);
+      if (jobCount === undefined) continue;
       this.#retiredAt.delete(workerId);
       if (jobCount > 0) recovered(workerId, jobCount);
     }
-    return this.#retiredAt.size > 0 ? SETTLED_MS / 6 : Number.POSITIVE_INFINITY;
+    return this.#retiredAt.size > 0 ? settledMs / 6 : Number.POSITIVE_INFINITY;
   }
 }

@@ -1,5 +1,6 @@
 import { JOBS_CHANNEL, readNotification, type Notification } from "../job/claim/notification.ts";
-import type { Driver, Listening } from "../postgres/driver.ts";
+import type { Driver, Executor, Listening } from "../postgres/driver.ts";
+import { CONTROL_CHANNEL } from "../postgres/queries/control.ts";
 import { SCHEDULES_CHANNEL } from "../postgres/queries/schedules.ts";
 import { startLoop, type Loop } from "../runtime/loop.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -13,8 +14,12 @@ export interface ListenerOptions {
   announced(notification: Notification): void;
   /** Stored schedules of this schema were changed. */
   schedulesChanged?(): void;
-  /** It listens, or listens again: what was announced before may have been missed. */
-  up(): void;
+  /** Something was cancelled, paused or resumed, perhaps in another schema. */
+  controlled?(payload: string): void;
+  /** Something arrived on a channel that this session has begun to listen to by itself. */
+  heard?(channel: string): void;
+  /** It listens, or listens again, on this session: what was announced before may have been missed. */
+  up(session: Executor): void;
   /** The session was lost, or could not be opened at first. */
   down(error: unknown): void;
 }
@@ -29,9 +34,12 @@ export interface Listener {
  * closed. Without it jobs are found by polling.
  */
 export function startListener(options: ListenerOptions): Listener {
-  const { driver, clock, schema, announced, schedulesChanged, up, down } = options;
-  const channels = schedulesChanged ? [JOBS_CHANNEL, SCHEDULES_CHANNEL] : [JOBS_CHANNEL];
+  const { driver, clock, schema, announced, schedulesChanged, controlled, heard, up, down } = options;
+  const channels = [JOBS_CHANNEL];
+  if (schedulesChanged) channels.push(SCHEDULES_CHANNEL);
+  if (controlled) channels.push(CONTROL_CHANNEL);
   let listening: Listening | undefined;
+  let isClosing = false;
 
   // The driver reconnects by itself, but the first connection is up to us.
   const loop: Loop = startLoop({
@@ -44,10 +52,13 @@ export function startListener(options: ListenerOptions): Listener {
             if (payload === schema) schedulesChanged?.();
             return;
           }
+          if (channel === CONTROL_CHANNEL) return controlled?.(payload);
+          if (channel !== JOBS_CHANNEL) return heard?.(channel);
           const notification = readNotification(payload, schema);
           if (notification) announced(notification);
         },
-        up,
+        // A session that comes about while it is closed already is of no use to anybody.
+        up: (session) => void (isClosing || up(session)),
         down,
       });
       return Number.POSITIVE_INFINITY;
@@ -58,6 +69,7 @@ export function startListener(options: ListenerOptions): Listener {
   });
 
   async function close(): Promise<void> {
+    isClosing = true;
     await loop.stop();
     await listening?.close();
   }

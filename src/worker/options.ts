@@ -2,16 +2,29 @@ import { availableParallelism } from "node:os";
 import { CONNECTION_OPTIONS, type ConnectionOptions } from "../client/connection.ts";
 import { type CronEntry, type CronOptions, readCronEntry } from "../cron/cron.ts";
 import { parseCrontab } from "../cron/crontab.ts";
-import type { EventName } from "../hooks/events.ts";
-import type { HookHandler } from "../hooks/hooks.ts";
+import type { HookHandlers } from "../hooks/hooks.ts";
 import type { Plugin } from "../hooks/plugin.ts";
 import type { ForbiddenFlags } from "../job/claim/claimer.ts";
 import { checkLocalQueue, LOCAL_QUEUE, type LocalQueueOptions } from "../job/claim/local-queue/options.ts";
+import { RECOVERY, toRecoverySettings, type RecoveryOptions, type RecoverySettings } from "../job/recover/options.ts";
 import type { AnyTask } from "../job/task.ts";
+import type { InvalidPayloadPolicy } from "../job/task-declaration.ts";
+import { INVALID_PAYLOAD_POLICIES } from "../job/task-registry.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { boolean, custom, duration, integer, list, nested, object, required, string } from "../runtime/option-kinds.ts";
+import {
+  boolean,
+  custom,
+  duration,
+  integer,
+  list,
+  nested,
+  object,
+  oneOf,
+  required,
+  string,
+} from "../runtime/option-kinds.ts";
 import { readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
 
 /** How a worker ends. */
@@ -28,10 +41,13 @@ export interface ShutdownOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Asks for `state` when the tasks of a worker need one; `undefined` has to be among what they take to leave it out. */
+export type StateOption<State> = undefined extends State ? unknown : { readonly state: State };
+
 /** What a worker can be told. */
 export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   /** What it can run. At least one; a duplicate identifier is an error. */
-  readonly tasks: readonly AnyTask<State>[];
+  readonly tasks: readonly AnyTask<NoInfer<State>>[];
   /** How many jobs run at once, at least 1. Default: the number of cores. */
   readonly concurrency?: number;
   /** How often to look for jobs that nobody announced. Default 1s. */
@@ -56,13 +72,28 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly crontab?: string;
   /** Jobs that recur, made by `cron()` or `parseCrontab()`; they come on top of `crontab`. */
   readonly crons?: readonly (CronEntry | CronOptions)[];
+  /**
+   * What becomes of a stored job whose payload does not fit the schema of its
+   * task: `fail` for good at once, or `retry` like any failed job. A task may
+   * say otherwise. Default `fail`.
+   */
+  readonly invalidPayload?: InvalidPayloadPolicy;
   /** Given to every handler as `context.state`. */
   readonly state?: State;
-  /** Observers by the name of their event. */
-  readonly hooks?: { readonly [Name in EventName]?: HookHandler<Name> };
+  /** Observers and interceptors by their name. */
+  readonly hooks?: Readonly<Partial<HookHandlers>>;
+  /** Registered in this order, after `hooks`. */
   readonly plugins?: readonly Plugin[];
+  /** How long an interceptor may take to answer. Default 5s. */
+  readonly interceptorTimeout?: Duration;
   /** Default: `consoleLogger()`, which writes to stderr. */
   readonly logger?: Logger;
+  /**
+   * Finds out when workers of this schema die, and gives their jobs back. `false`
+   * for none of it: this worker is not watched, and what it holds when it is
+   * killed stays locked for hours. Default: on.
+   */
+  readonly recovery?: boolean | RecoveryOptions;
   readonly shutdown?: ShutdownOptions;
   /** Default: the machine's time. Tests pass a manual one. */
   readonly clock?: Clock;
@@ -81,10 +112,13 @@ const SHAPE = {
   listenConnectionString: string(),
   crontab: custom((given) => parseCrontab(given as string)),
   crons: list(required(custom((given, place) => readCronEntry(place, given)))),
+  invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES, { default: "fail" }),
   state: custom((given) => given),
   hooks: object<NonNullable<WorkerOptions["hooks"]>>(),
   plugins: list(required(object<Plugin>(["register"]))),
+  interceptorTimeout: duration({ min: 1, default: "5s" }),
   logger: object<Logger>(["error", "warning", "info", "debug"]),
+  recovery: RECOVERY,
   shutdown: nested({
     gracePeriod: duration({ default: "5s" }),
     abortPeriod: duration({ default: "1s" }),
@@ -96,13 +130,16 @@ const SHAPE = {
 };
 
 /** Read {@link WorkerOptions}. */
-export type ReadWorkerOptions = OptionsOf<typeof SHAPE>;
+export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery"> & {
+  /** `undefined` when it is off. */
+  readonly recovery: RecoverySettings | undefined;
+};
 
 /** Checks worker options and fills in defaults. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
-export function readWorkerOptions(options: WorkerOptions): ReadWorkerOptions {
+export function readWorkerOptions<State>(options: WorkerOptions<State>): ReadWorkerOptions {
   const read = readOptions("worker", options, SHAPE);
   if (read.localQueue) checkLocalQueue(read.localQueue, read.pollIntervalMs);
-  return read;
+  return { ...read, recovery: toRecoverySettings(read.recovery) };
 }
 
 const FLAGS = list(required(string({ maxLength: 128 })));

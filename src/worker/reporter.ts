@@ -1,3 +1,5 @@
+import type { HowdahError } from "../errors.ts";
+import type { InterruptionReason } from "../hooks/events.ts";
 import type { HookEmitter } from "../hooks/hooks.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Ending } from "../job/release/ending.ts";
@@ -42,13 +44,17 @@ export class Reporter {
   }
 
   /** An outcome was written. */
-  released({ job, outcome, durationMs }: Ending, runAt: string | undefined): void {
+  released(ending: Ending, runAt: string | undefined): void {
+    const { job, outcome, durationMs } = ending;
     const workerId = job.lockedBy;
     switch (outcome.kind) {
       case "completed":
         this.#completed += 1;
+        if (outcome.thrownAfterwards !== undefined) this.#failedAfterwards(job, outcome.thrownAfterwards);
         if (this.#hooks.has("jobComplete")) this.#hooks.emit("jobComplete", { workerId, job, durationMs });
         return;
+      case "undecided":
+        return this.released({ ...ending, outcome: outcome.otherwise }, runAt);
       case "failed":
         this.#failed += 1;
         if (outcome.final) return this.#failedForGood(job, outcome, durationMs);
@@ -60,8 +66,7 @@ export class Reporter {
         this.#snoozed += 1;
         return;
       case "interrupted":
-        this.#hooks.emit("jobInterrupted", { workerId, job, reason: outcome.reason });
-        return;
+        return this.#interrupted(job, outcome.reason);
       case "returned":
         return;
       default:
@@ -69,8 +74,21 @@ export class Reporter {
     }
   }
 
+  /** A handler was told to stop because its job may no longer be this worker's. */
+  lost(job: ClaimedJob, reason: HowdahError): void {
+    this.#logger.warning("A job was lost while it ran; its handler was told to stop", {
+      ...describe(job),
+      error: reason.message,
+    });
+  }
+
   /** An outcome was not written, because the job no longer is this worker's. */
-  refused({ job, outcome }: Ending): void {
+  refused(ending: Ending): void {
+    const { job, lost = false } = ending;
+    const outcome = ending.outcome.kind === "undecided" ? ending.outcome.otherwise : ending.outcome;
+    // Nothing was to be changed but the lock, and somebody else has taken that.
+    if (lost && outcome.kind === "returned") return;
+    if (lost && outcome.kind === "interrupted") return this.#interrupted(job, outcome.reason);
     this.#logger.warning("The outcome of a job was refused: it no longer belongs to this worker", {
       ...describe(job),
       outcome: outcome.kind,
@@ -85,6 +103,17 @@ export class Reporter {
       error: errorMessage(error),
     });
     this.#hooks.emit("workerError", { workerId, activity, error });
+  }
+
+  #interrupted(job: ClaimedJob, reason: InterruptionReason): void {
+    this.#hooks.emit("jobInterrupted", { workerId: job.lockedBy, job, reason });
+  }
+
+  #failedAfterwards(job: ClaimedJob, message: string): void {
+    this.#logger.error("The handler of a job failed after it had completed the job; the job is done", {
+      ...describe(job),
+      error: message,
+    });
   }
 
   #failedOnce(job: ClaimedJob, error: unknown, end: { durationMs: number; retryAt: Date; message: string }): void {

@@ -12,6 +12,7 @@ import type { Engine } from "./engine.ts";
 import type { Identity } from "./identity.ts";
 import type { Listener } from "./listener.ts";
 import { onOsSignal } from "./os-signals.ts";
+import type { Presence } from "./presence.ts";
 import type { Reporter, Tally } from "./reporter.ts";
 
 /** When `runOnce` ends although there is work. */
@@ -87,6 +88,10 @@ export interface WorkerParts {
   createEngine(run: { readonly once: boolean; readonly maxJobs: number }): Engine;
   /** `undefined` for polling only. */
   startListener(engine: Engine): Listener | undefined;
+  /** Learns what is cancelled and paused while jobs run; returns its end. */
+  startControl(run: { readonly once: boolean }): (() => Promise<void>) | undefined;
+  /** What the worker says of itself during this run; `undefined` when recovery is off. */
+  presence(): Presence | undefined;
   /** Something beside the jobs that goes on while the worker runs; returns its end. */
   startChores(): () => Promise<void>;
   /** Closes what the worker opened. */
@@ -188,14 +193,20 @@ class HowdahWorker implements Worker {
     const engine = this.#createEngine({ once: false, maxJobs: Number.POSITIVE_INFINITY });
     const listener = this.#parts.startListener(engine);
     const endChores = this.#parts.startChores();
+    const endControl = this.#parts.startControl({ once: false });
+    const presence = await this.#startPresence();
     logger.info("Worker started", description);
     hooks.emit("workerStart", { workerId: this.id });
     engine.start();
     await untilAborted(this.#stopping.signal);
     // At the same time, because both may have to wait for a connection.
-    const closing = Promise.all([listener?.close(), endChores()]);
+    const isWatched = presence?.isLocked ?? false;
+    if (!isWatched) presence?.down();
+    const closing = Promise.all([endChores(), endControl?.(), isWatched ? undefined : listener?.close()]);
     await this.#shutDown(engine);
-    await closing;
+    // A session that others watch stays until here: they notice at once when a slow shutdown is cut short.
+    await presence?.end();
+    await Promise.all([closing, listener?.close()]);
     stopWatching();
     logger.info("Worker stopped", { worker: this.id, reason: this.#reason, ...this.#parts.reporter.tally });
   }
@@ -207,11 +218,14 @@ class HowdahWorker implements Worker {
     const engine = this.#createEngine({ once: true, maxJobs });
     const late = new AbortController();
     const timer = deadlineMs === undefined ? undefined : clock.setTimer(deadlineMs, () => late.abort());
+    const endControl = this.#parts.startControl({ once: true });
+    const presence = await this.#startPresence();
     hooks.emit("workerStart", { workerId: this.id });
     engine.start();
     await drain(engine, AbortSignal.any([late.signal, this.#stopping.signal]));
     timer?.cancel();
-    await this.#shutDown(engine);
+    await Promise.all([endControl?.(), this.#shutDown(engine)]);
+    await presence?.end();
     stopWatching();
     return { ...difference(reporter.tally, before), ended: this.#howEnded(engine, late.signal, maxJobs) };
   }
@@ -222,6 +236,13 @@ class HowdahWorker implements Worker {
     return engine.taken >= maxJobs ? "maxJobs" : "drained";
   }
 
+  /** Nothing is claimed before others can know of this worker, unless it is told to stop meanwhile. */
+  async #startPresence(): Promise<Presence | undefined> {
+    const presence = this.#parts.presence();
+    await Promise.race([presence?.start(), untilAborted(this.#stopping.signal)]);
+    return presence;
+  }
+
   async #shutDown(engine: Engine): Promise<void> {
     const { hooks, logger } = this.#parts;
     const { abandoned, unwritten } = await engine.stop();
@@ -229,7 +250,7 @@ class HowdahWorker implements Worker {
       logger.warning("Handlers did not stop when told to; their jobs were given back", { worker: this.id, abandoned });
     }
     if (unwritten > 0) {
-      logger.error("Outcomes could not be written; these jobs stay locked until forceUnlockWorkers() frees them", {
+      logger.error("Outcomes could not be written; these jobs stay locked until recovery gives them back", {
         worker: this.id,
         unwritten,
       });

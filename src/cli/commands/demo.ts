@@ -22,6 +22,9 @@ const SLOTS_PER_CORE = 8;
 /** Not the schema of an application's queue, even in the database of an application. */
 const SCHEMA = "howdah_demo";
 
+/** So many processes share the slots when they are to be killed. */
+const CRASH_WORKERS = 3;
+
 /** As a shell would say it: ended by SIGINT. */
 const INTERRUPTED = 130;
 const INCOMPLETE = 1;
@@ -33,10 +36,12 @@ export const demoCommand: CliCommand = {
   examples: [
     "howdah demo                  all files below this directory, Ctrl-C and again to go on",
     "howdah demo /usr/share --fresh",
+    "howdah demo --crash          the same while workers are killed, and the database once",
     "howdah demo --database-url postgresql://localhost/test --manifest SHA256SUMS",
   ],
   options: [
     new Option("--fresh", "forget what earlier runs did"),
+    new Option("--crash", "run the jobs in processes that are killed at random, and restart the database once"),
     new Option("--manifest <file>", "where to write the hashes (default: beside the data of the demo)"),
     new Option("--concurrency <number>", "how many jobs to run at once")
       .default(SLOTS_PER_CORE * availableParallelism())
@@ -44,7 +49,7 @@ export const demoCommand: CliCommand = {
   ],
   async run({ screen, globals, arguments: [given = "."], options }) {
     const directory = readDirectory(given);
-    const { fresh = false, concurrency, manifest: file } = options as unknown as DemoCommandOptions;
+    const { fresh = false, crash = false, concurrency, manifest: file } = options as unknown as DemoCommandOptions;
     const folder = demoFolder(directory);
     const manifest = await readManifest(file ?? `${folder}.sha256`);
     const quiet = globals.json === true;
@@ -57,7 +62,7 @@ export const demoCommand: CliCommand = {
       stop.abort();
     });
     screen.onClosed(() => stop.abort());
-    await using database = await openDatabase({ globals, folder, fresh, tell: quiet ? undefined : screen });
+    await using database = await openDatabase({ globals, folder, fresh, crash, tell: quiet ? undefined : screen });
     const result = await runDemo({
       directory,
       manifest,
@@ -65,6 +70,7 @@ export const demoCommand: CliCommand = {
       concurrency,
       connectionString: database.connectionString,
       isDatabaseOwn: database.isOwn,
+      crash: crash ? { workers: CRASH_WORKERS, restart: database.crash } : undefined,
       schema: globals.schema ?? SCHEMA,
       own: [manifest, folder],
       signal: stop.signal,
@@ -82,6 +88,7 @@ export const demoCommand: CliCommand = {
 
 interface DemoCommandOptions {
   readonly fresh?: boolean;
+  readonly crash?: boolean;
   readonly concurrency: number;
   readonly manifest?: string;
 }
@@ -117,23 +124,27 @@ async function readManifest(given: string): Promise<string> {
 interface DemoDatabase extends AsyncDisposable {
   readonly connectionString: string;
   readonly isOwn: boolean;
+  /** `undefined` for a database that is not ours to break. */
+  readonly crash: (() => Promise<void>) | undefined;
 }
 
 interface OpenOptions {
   readonly globals: GlobalOptions;
   readonly folder: string;
   readonly fresh: boolean;
+  readonly crash: boolean;
   readonly tell: Screen | undefined;
 }
 
-async function openDatabase({ globals, folder, fresh, tell }: OpenOptions): Promise<DemoDatabase> {
+async function openDatabase({ globals, folder, fresh, crash, tell }: OpenOptions): Promise<DemoDatabase> {
   const given = globals.databaseUrl ?? process.env["DATABASE_URL"];
   if (given) {
     if (tell) printStep(tell, "PostgreSQL", "the one of the database URL");
-    return { connectionString: given, isOwn: false, [Symbol.asyncDispose]: () => Promise.resolve() };
+    if (tell && crash) printStep(tell, "Crashes", "workers only; this database is not the demo's to restart");
+    return { connectionString: given, isOwn: false, crash: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   const startedAt = systemClock.monotonic();
-  const server = await startDemoServer(folder, fresh);
+  const server = await startDemoServer({ folder, fresh, willCrash: crash });
   const seconds = formatSeconds((systemClock.monotonic() - startedAt) / 1000);
   if (tell) {
     printStep(tell, "PostgreSQL", `started in ${seconds}`);
@@ -142,6 +153,7 @@ async function openDatabase({ globals, folder, fresh, tell }: OpenOptions): Prom
   return {
     connectionString: server.connectionString,
     isOwn: true,
+    crash: () => server.crash(),
     [Symbol.asyncDispose]: () => server.stop(),
   };
 }
@@ -173,7 +185,7 @@ function createView(screen: Screen, progress: Progress, quiet: boolean): DemoVie
 
 /** What `--json` prints: documented, and so not simply what the code happens to hold. */
 function toJson(result: DemoResult) {
-  const { directory, manifest, found, added, leftOut, completed, remaining, interrupted, vanished, problems } = result;
+  const { directory, manifest, found, added, leftOut, completed, remaining, interrupted, vanished, problems, crashes } = result;
   const { files, bytes, queues, runSeconds, highestConcurrency, highestQueueConcurrency } = result;
   return {
     directory,
@@ -193,6 +205,7 @@ function toJson(result: DemoResult) {
     jobsPerSecond: runSeconds > 0 ? completed / runSeconds : 0,
     highestConcurrency,
     highestQueueConcurrency,
+    crashes: crashes ?? null,
   };
 }
 

@@ -1,6 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import type { Job } from "../../job/job.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { formatSeconds } from "../amounts.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { tintByState } from "../job-state.ts";
@@ -46,6 +47,7 @@ function printJob(screen: Screen, job: Job): void {
     ["priority", String(job.priority)],
     ["due", time(job.runAt)],
     ["attempts", `${job.attempts} of ${job.maxAttempts}`],
+    ["timeout", job.timeoutMs === null ? undefined : formatSeconds(job.timeoutMs / 1000)],
     ["flags", job.flags.length === 0 ? undefined : printable(job.flags.join(", "))],
     ["created", time(job.createdAt)],
     ["updated", time(job.updatedAt)],

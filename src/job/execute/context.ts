@@ -1,4 +1,4 @@
-import type { Client } from "../../client/client.ts";
+import type { ApplicationTransaction, Client } from "../../client/client.ts";
 import type { Cell, Executor } from "../../postgres/driver.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Job } from "../job.ts";
@@ -18,4 +18,19 @@ export interface JobContext<State = unknown> {
   query(text: string, values?: readonly Cell[]): Promise<{ rows: readonly (readonly Cell[])[]; count: number }>;
   /** Runs `work` in a transaction on one of the worker's connections. */
   withTransaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>;
+  /**
+   * Completes the job as part of a transaction, together with what else is
+   * written there: the job is done if and when that commits. Best called last,
+   * right before the commit. When the transaction is rolled back the attempt
+   * ends as the handler does; a handler that returns all the same has failed
+   * with `HOWDAH_COMPLETION_ROLLED_BACK`. What it throws after the commit is
+   * logged and changes nothing. Calling it again in the same transaction does
+   * nothing.
+   *
+   * Rejects with `HOWDAH_ABORTED_LOST` when the job no longer belongs to this
+   * worker, or was completed by another transaction, and with
+   * `HOWDAH_OPTION_INVALID` when no transaction has begun. The transaction can
+   * only be rolled back then.
+   */
+  complete(transaction: ApplicationTransaction): Promise<void>;
 }

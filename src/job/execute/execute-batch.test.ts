@@ -2,12 +2,11 @@ import { describe, expect, it } from "vitest";
 import { HowdahError } from "../../errors.ts";
 import { snooze } from "../directive.ts";
 import { defineBatchTask } from "../task.ts";
-import type { JobContext } from "./context.ts";
 import { BatchFailure, runBatch } from "./execute-batch.ts";
 
 function run(result: (items: unknown[]) => unknown, payload: unknown = [1, 2, 3]) {
   const task = defineBatchTask({ identifier: "b", runBatch: result as () => void });
-  return runBatch(task, undefined, { job: { payload } } as JobContext);
+  return runBatch(task, undefined, { job: { payload }, payload } as Parameters<typeof runBatch>[2]);
 }
 
 async function failureOf(result: Promise<unknown>): Promise<HowdahError> {

@@ -3,10 +3,11 @@ import { HowdahError } from "../../errors.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import { isDirective, type Directive } from "../directive.ts";
-import { encodePayload, validatePayload } from "../payload.ts";
+import { encodePayload } from "../payload.ts";
 import type { PayloadSchema } from "../schema.ts";
 import type { BatchTask } from "../task.ts";
 import type { JobContext } from "./context.ts";
+import { InvalidPayload, toInput } from "./invalid-payload.ts";
 
 /** Some items of a batch failed; the job keeps only these as its payload. */
 export class BatchFailure extends HowdahError {
@@ -35,12 +36,14 @@ const MAX_SHOWN = 10;
 export async function runBatch(
   task: BatchTask,
   schema: PayloadSchema<unknown, unknown> | undefined,
-  context: JobContext,
+  context: JobContext & { readonly payload: unknown },
 ): Promise<Directive | undefined> {
   const stored = itemsOf(context.job.payload);
+  const given = itemsOf(context.payload);
+  checkCount(given.length, stored.length);
   const items = schema
-    ? await Promise.all(stored.map((item, index) => validatePayload(schema, item, `payload[${index}]`)))
-    : [...stored];
+    ? await Promise.all(given.map((item, index) => toInput(schema, item, `payload[${index}]`)))
+    : [...given];
   const result: unknown = await task.runBatch(items, context);
   if (isDirective(result)) return result;
   if (result !== undefined) await checkResults(stored, result);
@@ -49,9 +52,15 @@ export async function runBatch(
 
 function itemsOf(payload: unknown): readonly unknown[] {
   if (Array.isArray(payload)) return payload;
+  throw new InvalidPayload(`The payload of a batch job must be an array, found ${describeValue(payload)}.`);
+}
+
+/** What is left of a batch is found by its place among the stored items. */
+function checkCount(given: number, stored: number): void {
+  if (given === stored) return;
   throw new HowdahError(
-    "HOWDAH_PAYLOAD_INVALID",
-    `The payload of a batch job must be an array, found ${typeof payload}.`,
+    "HOWDAH_HOOK_ANSWER_INVALID",
+    `The interceptors of \`beforeJobRun\` made ${given} items of the ${stored} of a batch; their number has to stay.`,
   );
 }
 

@@ -7,6 +7,8 @@ import type { RetryPolicy } from "../retry.ts";
 import { defineTask } from "../task.ts";
 import { createTaskRegistry } from "../task-registry.ts";
 import { unrecoverable } from "../unrecoverable.ts";
+import type { Query } from "../../postgres/driver.ts";
+import { createSchema } from "../../postgres/schema.ts";
 import { executeJob, toAborted } from "./execute-job.ts";
 import { Execution, type Surroundings } from "./execution.ts";
 
@@ -98,5 +100,72 @@ describe("toAborted", () => {
     const execution = new Execution(claimedJob(), { logger: silentLogger } as Surroundings);
     execution.abort(reason);
     expect(toAborted(execution, registered, 500)).toMatchObject(expected);
+  });
+});
+
+describe("an attempt whose handler asked to complete the job in a transaction", () => {
+  /** A transaction that answers, or fails with this SQLSTATE. */
+  const transaction = (code?: string) => ({
+    async query() {
+      if (code !== undefined) throw Object.assign(new Error("refused"), { code });
+      return { rows: [["7"]], count: 1 };
+    },
+  });
+
+  function complete(then: () => unknown = () => undefined, code?: string) {
+    const task = defineTask({
+      identifier: "t",
+      retry: { type: "fixed", delay: 70 },
+      async run(_payload: unknown, context) {
+        await context.complete(transaction(code));
+        return then() as undefined;
+      },
+    });
+    const surroundings = { logger: silentLogger, schema: createSchema("howdah") } as Surroundings;
+    const execution = new Execution(claimedJob({ maxAttempts: "3" }), surroundings);
+    return { execution, outcome: executeJob(createTaskRegistry([task]).get("t"), execution, 500) };
+  }
+
+  it("is undecided: a rollback makes a failure of what it returns, and leaves the rest as it is", async () => {
+    expect(await complete().outcome).toMatchObject({
+      kind: "undecided",
+      otherwise: { kind: "failed", final: false, delayMs: 70, error: { code: "HOWDAH_COMPLETION_ROLLED_BACK" } },
+    });
+    const thrown = { kind: "undecided", otherwise: { kind: "failed", message: "no" } };
+    expect(await complete(fail).outcome).toMatchObject(thrown);
+    const snoozed = { kind: "undecided", otherwise: { kind: "snoozed", delayMs: 5 } };
+    expect(await complete(() => snooze(5)).outcome).toEqual(snoozed);
+  });
+
+  it("fails when it is told that the job is lost, or that there is no transaction", async () => {
+    const otherwise = (code: string) => ({ otherwise: { kind: "failed", error: { code } } });
+    expect(await complete(undefined, "HWLST").outcome).toMatchObject(otherwise("HOWDAH_ABORTED_LOST"));
+    expect(await complete(undefined, "25P01").outcome).toMatchObject(otherwise("HOWDAH_OPTION_INVALID"));
+    expect(await complete(undefined, "40001").outcome).toMatchObject(otherwise("40001"));
+  });
+
+  it("is undecided too when its handler has to be left behind", async () => {
+    const { execution, outcome } = complete();
+    await outcome;
+    execution.abort(shutdown);
+    const registered = createTaskRegistry([defineTask({ identifier: "t", run: fail })]).get("t");
+    expect(toAborted(execution, registered, 500)).toMatchObject({
+      kind: "undecided",
+      otherwise: { kind: "interrupted", delayMs: 500 },
+    });
+  });
+
+  it("can no longer complete the job when it has ended", async () => {
+    const sent: (string | null)[] = [];
+    const { execution, outcome } = complete();
+    await outcome;
+    await execution.complete({
+      async query({ values = [] }: Query) {
+        sent.push(...values);
+        return { rows: [["8"]], count: 1 };
+      },
+    });
+    // No claim is of no time, so PostgreSQL refuses it and the transaction with it.
+    expect(sent).toEqual(["1", "w", "{}", "8", "7"]);
   });
 });

@@ -1,16 +1,19 @@
-import { isHowdahError } from "../../errors.ts";
+import { HowdahError, isHowdahError } from "../../errors.ts";
 import { parseDuration } from "../../runtime/duration.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import { isDirective, type Directive } from "../directive.ts";
-import type { Outcome } from "../outcome.ts";
-import { validatePayload } from "../payload.ts";
+import type { Completed, FailedForGood, Outcome, Retried, Undecided } from "../outcome.ts";
 import type { RegisteredTask } from "../task-registry.ts";
 import { isUnrecoverable } from "../unrecoverable.ts";
 import { BatchFailure, runBatch } from "./execute-batch.ts";
 import type { Execution } from "./execution.ts";
+import { InvalidPayload, toInput } from "./invalid-payload.ts";
 
-const COMPLETED: Outcome = { kind: "completed" };
+/** How an attempt ended as far as its handler goes. */
+type Decided = Completed | Undecided["otherwise"];
+
+const COMPLETED: Completed = { kind: "completed" };
 
 /**
  * Calls the handler of a job and says how that ended. Never rejects, whatever
@@ -22,45 +25,94 @@ export async function executeJob(
   execution: Execution,
   interruptedRetryMs: number,
 ): Promise<Outcome> {
-  try {
-    const directive = await callHandler(registered, execution);
-    if (isTimedOut(execution)) return toFailure(execution.abortedWith, registered, execution.job);
-    return directive === undefined ? COMPLETED : fromDirective(directive);
-  } catch (error) {
-    return execution.abortedWith
-      ? toAborted(execution, registered, interruptedRetryMs)
-      : toFailure(error, registered, execution.job);
-  }
+  const outcome = await attempt(registered, execution, interruptedRetryMs);
+  return execution.end().isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
 }
 
 /** How an attempt ends that was told to stop, whether or not its handler has settled. */
 export function toAborted(execution: Execution, registered: RegisteredTask, interruptedRetryMs: number): Outcome {
+  const outcome = abortedOutcome(execution, registered, interruptedRetryMs);
+  return execution.end().isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
+}
+
+async function attempt(registered: RegisteredTask, execution: Execution, interruptedRetryMs: number): Promise<Decided> {
+  try {
+    const directive = await execution.enter(() => callHandler(registered, execution));
+    if (isTimedOut(execution)) return toFailure(execution.abortedWith, registered, execution.job);
+    if (directive === undefined) return COMPLETED;
+    // Later is never, once the job was cancelled.
+    const isCancelled = isHowdahError(execution.abortedWith, "HOWDAH_ABORTED_CANCELLED");
+    if (isCancelled && directive.kind === "snooze") return abortedOutcome(execution, registered, interruptedRetryMs);
+    return fromDirective(directive);
+  } catch (error) {
+    return execution.abortedWith
+      ? abortedOutcome(execution, registered, interruptedRetryMs)
+      : toFailure(error, registered, execution.job);
+  }
+}
+
+function abortedOutcome(execution: Execution, registered: RegisteredTask, interruptedRetryMs: number): Decided {
   if (isTimedOut(execution)) return toFailure(execution.abortedWith, registered, execution.job);
-  return { kind: "interrupted", reason: "shutdown", delayMs: interruptedRetryMs };
+  const { abortedWith } = execution;
+  if (isHowdahError(abortedWith, "HOWDAH_ABORTED_CANCELLED")) return { kind: "cancelled", reason: abortedWith.message };
+  if (abortedWith && isUsedUp(execution.job)) return toFailure(interruptedTooOften(abortedWith), registered, execution.job);
+  const reason = isHowdahError(abortedWith, "HOWDAH_ABORTED_LOST") ? "lost" : "shutdown";
+  return { kind: "interrupted", reason, delayMs: interruptedRetryMs };
+}
+
+/** Its row was marked when the handler was called, so that this attempt counts however it ends. */
+function isUsedUp({ isSuspect, attempts, maxAttempts }: ClaimedJob): boolean {
+  return isSuspect && attempts >= maxAttempts;
+}
+
+function interruptedTooOften({ code, message }: HowdahError): HowdahError {
+  return new HowdahError(code, `The job was interrupted again and again, and this was its last attempt: ${message}`);
+}
+
+/** The handler has completed the job in a transaction: what it did afterwards counts only if that was rolled back. */
+function toUndecided(outcome: Decided, registered: RegisteredTask, job: ClaimedJob): Undecided {
+  if (outcome.kind !== "completed") return { kind: "undecided", otherwise: outcome };
+  const error = new HowdahError(
+    "HOWDAH_COMPLETION_ROLLED_BACK",
+    "The transaction in which the handler completed the job was rolled back, and the handler returned all the same.",
+  );
+  return { kind: "undecided", otherwise: toFailure(error, registered, job) };
 }
 
 /** Runs the handler. What it returns matters only when it is a directive. */
 async function callHandler(registered: RegisteredTask, execution: Execution): Promise<Directive | undefined> {
   const { task, schema } = registered;
   if (task.kind === "batch") return runBatch(task, schema, execution);
-  const stored = execution.job.payload;
-  const payload = schema ? await validatePayload(schema, stored) : stored;
+  const given = execution.payload;
+  // Without a schema the handler is called at once.
+  const payload = schema ? await toInput(schema, given) : given;
   const result: unknown = await task.run(payload, execution);
   return isDirective(result) ? result : undefined;
 }
 
-function fromDirective(directive: Directive): Outcome {
+function fromDirective(directive: Directive): Decided {
   if (directive.kind === "cancel") return { kind: "cancelled", reason: directive.reason };
   return { kind: "snoozed", delayMs: parseDuration(directive.delay, "the delay of snooze()") };
 }
 
-function toFailure(error: unknown, registered: RegisteredTask, job: ClaimedJob): Outcome {
+/** How an attempt ends that failed with `error`: another one follows if the task's policy has one left. */
+export function toFailure(error: unknown, registered: RegisteredTask, job: ClaimedJob): Retried | FailedForGood {
   const payload = BatchFailure.restOf(error);
   const kept = payload === undefined ? {} : { payload };
-  const failed = { kind: "failed", error, message: errorMessage(error), ...kept } as const;
-  if (isUnrecoverable(error) || job.attempts >= job.maxAttempts) return { ...failed, final: true };
+  const failed = { kind: "failed", error, message: describe(error), ...kept } as const;
+  if (isHopeless(error, registered) || job.attempts >= job.maxAttempts) return { ...failed, final: true };
   const delayMs = registered.retry({ attempts: job.attempts, error, job });
   return delayMs === false ? { ...failed, final: true } : { ...failed, final: false, delayMs };
+}
+
+function isHopeless(error: unknown, { invalidPayload }: RegisteredTask): boolean {
+  return isUnrecoverable(error) || (invalidPayload === "fail" && InvalidPayload.is(error));
+}
+
+/** With the code where people look for one: no handler has seen the job. */
+function describe(error: unknown): string {
+  const message = errorMessage(error);
+  return InvalidPayload.is(error) ? `${error.code}: ${message}` : message;
 }
 
 function isTimedOut(execution: Execution): boolean {

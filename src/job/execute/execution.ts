@@ -1,16 +1,26 @@
 import type { Client } from "../../client/client.ts";
 import type { Cell, Executor } from "../../postgres/driver.ts";
+import type { Schema } from "../../postgres/schema.ts";
 import { scoped, type Logger } from "../../runtime/logger.ts";
 import type { HowdahError } from "../../errors.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
+import { Completion } from "./completion.ts";
 import type { JobContext } from "./context.ts";
+import { enter } from "./enter.ts";
 
 /** What all executions of one worker share. */
 export interface Surroundings {
   readonly logger: Logger;
   readonly state: unknown;
   readonly client: Client;
+  readonly schema: Schema;
   readonly executor: Executor & { transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> };
+}
+
+/** What interceptors have changed about the call of a handler. */
+export interface ExecutionChanges {
+  readonly payload?: unknown;
+  readonly within?: (<T>(run: () => T) => T) | undefined;
 }
 
 /**
@@ -23,6 +33,9 @@ export class Execution implements JobContext {
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
   #abortedWith: HowdahError | undefined;
+  #completion: Completion | undefined;
+  #isEnded = false;
+  #changes: ExecutionChanges = {};
 
   constructor(job: ClaimedJob, surroundings: Surroundings) {
     this.job = job;
@@ -64,6 +77,38 @@ export class Execution implements JobContext {
   get withTransaction(): JobContext["withTransaction"] {
     const { executor } = this.#surroundings;
     return (work) => executor.transaction(work);
+  }
+
+  get complete(): JobContext["complete"] {
+    this.#completion ??= new Completion(this.job, this.#surroundings.schema);
+    const completion = this.#completion;
+    return (transaction) => completion.complete(transaction, !this.#isEnded);
+  }
+
+  /**
+   * The claim is about to be released, so that its handler can no longer
+   * complete the job. Says whether it has, or tried to, in a transaction of its
+   * own, which then decides what became of the job.
+   */
+  end(): { readonly isUndecided: boolean } {
+    this.#isEnded = true;
+    return { isUndecided: this.#completion?.isAsked === true };
+  }
+
+  /** What the handler is to be given, before its schema has seen it. */
+  get payload(): unknown {
+    return this.#changes.payload === undefined ? this.job.payload : this.#changes.payload;
+  }
+
+  /** Calls the handler differently. */
+  change(changes: ExecutionChanges): void {
+    this.#changes = changes;
+  }
+
+  /** Calls `run`, from inside of what an interceptor has put around it. */
+  enter<T>(run: () => Promise<T>): Promise<T> {
+    const { within } = this.#changes;
+    return within ? enter(within, run) : run();
   }
 
   /** Why the handler was told to stop, if it was. */

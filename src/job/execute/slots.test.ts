@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { aborted, createGate, type Gate } from "../../../test/harness/worker.ts";
 import { HowdahError } from "../../errors.ts";
+import { createHooks } from "../../hooks/hooks.ts";
 import { silentLogger } from "../../runtime/logger.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { Chain } from "../chain.ts";
@@ -11,8 +12,8 @@ import type { Surroundings } from "./execution.ts";
 import { Slots } from "./slots.ts";
 
 /** Slots whose handlers run until their gate is opened, or until their signal is aborted when they obey. */
-function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boolean } = {}) {
-  const { concurrency = 2, timeout, obeys = false } = settings;
+function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boolean; ignores?: boolean } = {}) {
+  const { concurrency = 2, timeout, obeys = false, ignores = false } = settings;
   const clock = createManualClock();
   const gates = new Map<string, Gate>();
   const gateOf = (id: string): Gate => {
@@ -25,22 +26,26 @@ function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boole
     ...(timeout === undefined ? {} : { timeout }),
     async run(_payload: unknown, { job, signal }) {
       await Promise.race([gateOf(job.id).opened, ...(obeys ? [aborted(signal)] : [])]);
-      signal.throwIfAborted();
+      if (!ignores) signal.throwIfAborted();
     },
   });
   const waiting: Chain[] = [];
   const told: string[] = [];
+  const taken = new Set<string>();
   const slots = new Slots({
     concurrency,
     clock,
+    hooks: createHooks({ logger: silentLogger, clock }),
     abortPeriodMs: 100,
     interruptedRetryMs: 500,
     tasks: createTaskRegistry([task]),
     surroundings: { logger: silentLogger } as Surroundings,
     take: () => waiting.shift(),
     started: ({ id }) => void told.push(`start ${id}`),
-    ended: ({ id }, { kind }, { endsChain, durationMs }) =>
-      void told.push(`${kind} ${id} ${durationMs}${endsChain ? " ends chain" : ""}`),
+    ended: ({ id }, { kind }, { endsChain, durationMs, lost }) =>
+      void told.push(`${kind} ${id} ${durationMs}${endsChain ? " ends chain" : ""}${lost ? ", lost" : ""}`),
+    mark: async ({ id }) => !taken.has(id),
+    lost: ({ id }) => void told.push(`lost ${id}`),
     settledLate: ({ id }) => void told.push(`late ${id}`),
     idle: () => void told.push("idle"),
   });
@@ -58,7 +63,8 @@ function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boole
     gateOf(id).open();
     return clock.advance(0);
   };
-  return { slots, clock, told, add, end };
+  const ids = () => [slots.running, slots.waiting].map((jobs) => jobs.map(({ id }) => id));
+  return { slots, clock, told, add, end, taken, waiting, ids };
 }
 
 const SHUTDOWN = new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "shutting down");
@@ -97,7 +103,8 @@ describe("slots", () => {
     add(1, "1", "2", "3");
     add(null, "4");
     slots.resume();
-    expect(slots.pause().map(({ id }) => id)).toEqual(["2", "3"]);
+    const removals = slots.pause();
+    expect(removals.map(({ jobs, endsChain }) => [jobs.map(({ id }) => id), endsChain])).toEqual([[["2", "3"], false]]);
     add(null, "5");
     slots.fill();
     await end("1");
@@ -163,5 +170,177 @@ describe("a timeout", () => {
     expect(clock.pending).toBe(0);
     await clock.advance(1_000);
     expect(told).toEqual(["start 1", "completed 1 0 ends chain", "idle"]);
+  });
+});
+
+describe("slots whose jobs were cancelled", () => {
+  const reasonOf = ({ id }: { readonly id: string }): string | undefined => (id === "1" ? "enough" : undefined);
+
+  it("tell the handler why, and run the next job of its chain when it has stopped", async () => {
+    const { slots, clock, told, add } = setUp({ obeys: true });
+    add(3, "1", "2");
+    add(null, "4");
+    slots.resume();
+    await clock.advance(10);
+    slots.cancel(reasonOf);
+    await clock.advance(0);
+    expect(told).toEqual(["start 1", "start 4", "cancelled 1 10", "start 2"]);
+  });
+
+  it("give the slot of a handler that ignores it to others, and tell one only once that was told to stop before", async () => {
+    const { slots, clock, told, add, end } = setUp({ concurrency: 1 });
+    add(3, "1", "2");
+    slots.resume();
+    slots.cancel(reasonOf);
+    await clock.advance(60);
+    slots.cancel(reasonOf);
+    await clock.advance(40);
+    expect(told).toEqual(["start 1", "cancelled 1 100", "returned 2 0", "idle"]);
+    await end("1");
+    expect(told.slice(4)).toEqual(["late 1", "idle"]);
+  });
+});
+
+const LOST = new HowdahError("HOWDAH_ABORTED_LOST", "lost");
+const isQueued = ({ queueId }: { readonly queueId: number | null }): boolean => queueId !== null;
+
+describe("slots whose jobs are lost", () => {
+  it("tell these handlers to stop, give back the rest of their chains, and let the others be", async () => {
+    const { slots, clock, told, add, ids } = setUp({ obeys: true });
+    add(7, "1", "2");
+    add(null, "3");
+    slots.resume();
+    expect(ids()).toEqual([["1", "3"], ["2"]]);
+    slots.lose(isQueued, LOST);
+    slots.lose(isQueued, LOST);
+    await clock.advance(0);
+    expect(told.slice(2)).toEqual(["lost 1", "returned 2 0, lost", "interrupted 1 0 ends chain, lost"]);
+    expect(ids()).toEqual([["3"], []]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("offer what a handler has done that ends all the same", async () => {
+    const { slots, told, add, end } = setUp({ ignores: true });
+    add(7, "1");
+    slots.resume();
+    slots.lose(isQueued, LOST);
+    await end("1");
+    expect(told.slice(1)).toEqual(["lost 1", "completed 1 0 ends chain, lost", "idle"]);
+  });
+
+  it("give the slot of a handler that does not stop to others, but start nothing of its queue before it has ended", async () => {
+    const { slots, clock, told, add, end } = setUp();
+    add(7, "1");
+    slots.resume();
+    slots.lose(isQueued, LOST);
+    await clock.advance(100);
+    expect(told.slice(1)).toEqual(["lost 1", "interrupted 1 100, lost", "idle"]);
+    add(7, "2", "3");
+    add(8, "4");
+    slots.fill();
+    expect(told.slice(4)).toEqual(["start 4"]);
+    expect([slots.busy, slots.free]).toEqual([1, 1]);
+    await end("1");
+    expect(told.slice(5)).toEqual(["late 1", "start 2"]);
+    for (const id of ["2", "3", "4"]) await end(id);
+    expect(told.slice(7)).toEqual([
+      "completed 2 0",
+      "start 3",
+      "completed 3 0 ends chain",
+      "completed 4 0 ends chain",
+      "idle",
+    ]);
+  });
+
+  it("wait with what was claimed again, and with no more handlers than slots", async () => {
+    const { slots, clock, told, add, end } = setUp({ concurrency: 1 });
+    add(7, "1");
+    slots.resume();
+    slots.lose(isQueued, LOST);
+    await clock.advance(100);
+    add(7, "2");
+    add(null, "3");
+    slots.fill();
+    await end("1");
+    expect(told.slice(4)).toEqual(["start 3", "late 1"]);
+    await end("3");
+    expect(told.slice(6)).toEqual(["completed 3 0 ends chain", "start 2"]);
+  });
+
+  it("take a queue that is claimed again for lost, and start the new chain when the old handler has ended", async () => {
+    const { slots, clock, told, add, ids } = setUp({ obeys: true });
+    add(7, "1", "2");
+    slots.resume();
+    add(7, "1", "2");
+    slots.fill();
+    expect(told.slice(1)).toEqual(["lost 1", "returned 2 0, lost"]);
+    expect(ids()).toEqual([["1"], ["1", "2"]]);
+    await clock.advance(0);
+    expect(told.slice(3)).toEqual(["interrupted 1 0 ends chain, lost", "start 1"]);
+  });
+
+  it("take a job that is claimed again for lost, but wait for its handler no longer than it may take to stop", async () => {
+    const { slots, clock, told, add } = setUp();
+    add(null, "1");
+    slots.resume();
+    add(null, "1");
+    slots.fill();
+    await clock.advance(99);
+    expect(told).toEqual(["start 1", "lost 1"]);
+    await clock.advance(1);
+    expect(told.slice(2)).toEqual(["interrupted 1 100, lost", "start 1"]);
+  });
+
+  it("give back what waits for an old handler, and free its queue only when that one has ended", async () => {
+    const { slots, clock, told, add, end } = setUp();
+    add(7, "1");
+    slots.resume();
+    slots.lose(isQueued, LOST);
+    await clock.advance(100);
+    add(7, "2", "3");
+    slots.fill();
+    const removals = slots.pause();
+    expect(removals.map(({ jobs, endsChain }) => [jobs.map(({ id }) => id), endsChain])).toEqual([[["2", "3"], false]]);
+    await end("1");
+    expect(told.slice(4)).toEqual(["late 1", "late 3", "idle"]);
+  });
+
+  it("give back what has waited long enough, with its queue", async () => {
+    const { slots, clock, add, end } = setUp({ concurrency: 1 });
+    add(7, "1");
+    slots.resume();
+    slots.lose(isQueued, LOST);
+    await clock.advance(100);
+    add(7, "2");
+    add(null, "3");
+    slots.fill();
+    await end("1");
+    expect(slots.remove(isQueued).map(({ endsChain }) => endsChain)).toEqual([true]);
+    expect(slots.remove(isQueued)).toEqual([]);
+  });
+});
+
+describe("slots with a job that keeps killing its workers", () => {
+  const suspect = (id: string, queueId: number | null): Chain => {
+    const cells = { id, queueId: queueId === null ? null : String(queueId), extras: '{"recoveries":2}' };
+    return new Chain(queueId, [claimedJob(cells), claimedJob({ ...cells, id: `${id}b`, extras: null })]);
+  };
+
+  it("call its handler once its row is marked", async () => {
+    const { slots, clock, told, waiting } = setUp();
+    waiting.push(suspect("1", 7));
+    slots.resume();
+    expect(told).toEqual([]);
+    await clock.advance(0);
+    expect(told).toEqual(["start 1"]);
+  });
+
+  it("do not call it when it is somebody else's by then, nor any other of its chain", async () => {
+    const { slots, clock, told, waiting, taken } = setUp();
+    waiting.push(suspect("1", 7));
+    taken.add("1");
+    slots.resume();
+    await clock.advance(0);
+    expect(told).toEqual(["lost 1", "returned 1b 0, lost", "returned 1 0 ends chain, lost", "idle"]);
   });
 });

@@ -1,36 +1,44 @@
-import { HowdahError } from "../../errors.ts";
-import type { Clock, Timer } from "../../runtime/clock.ts";
-import type { Chain } from "../chain.ts";
+import { HowdahError, isHowdahError } from "../../errors.ts";
+import type { Timer } from "../../runtime/clock.ts";
+import type { Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Outcome } from "../outcome.ts";
 import type { RegisteredTask, TaskRegistry } from "../task-registry.ts";
-import { executeJob, toAborted } from "./execute-job.ts";
+import { toAborted } from "./execute-job.ts";
 import { Execution, type Surroundings } from "./execution.ts";
+import { keyOf, ParkedChains, type RunKey } from "./parked-chains.ts";
+import { runJob, type RunSettings } from "./run-job.ts";
 
 /** What slots need, and whom they tell. */
-export interface SlotsOptions {
+export interface SlotsOptions extends RunSettings {
   readonly concurrency: number;
   readonly tasks: TaskRegistry;
-  readonly clock: Clock;
   readonly surroundings: Surroundings;
   /** How long a handler that was told to stop may go on before its slot is given to others. */
   readonly abortPeriodMs: number;
-  /** When a job that was interrupted runs again. */
-  readonly interruptedRetryMs: number;
   /** The next chain to run, if one is at hand. */
   take(): Chain | undefined;
-  /** A handler is about to be called. */
-  started(job: ClaimedJob): void;
   /** An attempt has ended. With `endsChain` its queue is free. */
-  ended(job: ClaimedJob, outcome: Outcome, end: { readonly durationMs: number; readonly endsChain: boolean }): void;
+  ended(job: ClaimedJob, outcome: Outcome, end: AttemptEnd): void;
+  /** A job may belong to somebody else by now; its handler, if it was called, was told to stop. */
+  lost(job: ClaimedJob, reason: HowdahError): void;
   /** A handler has settled whose job had ended before without it. */
   settledLate(job: ClaimedJob): void;
   /** No slot is at work: the last one became free, or a handler has settled that had lost its slot before. */
   idle(): void;
 }
 
+/** What else is known of an attempt that has ended. */
+export interface AttemptEnd {
+  readonly durationMs: number;
+  readonly endsChain: boolean;
+  /** The job may belong to somebody else by now, or to another claim of this worker. */
+  readonly lost: boolean;
+}
+
 /** One slot at work. */
 interface Run {
+  readonly key: RunKey;
   readonly chain: Chain;
   readonly execution: Execution;
   readonly registered: RegisteredTask;
@@ -38,19 +46,24 @@ interface Run {
   timer: Timer | undefined;
   /** The slot no longer waits for the handler. */
   abandoned: boolean;
+  lost: boolean;
 }
+
+const RETURNED: Outcome = { kind: "returned" };
 
 /**
  * The places in which a worker runs handlers. A slot takes a chain and runs
  * its jobs one after another. A handler that ignores its signal loses its slot,
- * but not its queue: that is free only when the handler has settled.
+ * but not its queue: that is free only when the handler has settled, and until
+ * then no other job of that queue starts here, whoever has locked it meanwhile.
  */
 export class Slots {
   readonly #options: SlotsOptions;
-  readonly #runs = new Set<Run>();
+  readonly #runs = new Map<RunKey, Run>();
+  readonly #leftBehind = new Set<Run>();
+  readonly #parked = new ParkedChains((key) => this.#isHeld(key));
   #filling = false;
   #paused = true;
-  #leftBehind = 0;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -68,7 +81,22 @@ export class Slots {
 
   /** How many handlers still run although their attempts have ended. */
   get leftBehind(): number {
-    return this.#leftBehind;
+    return this.#leftBehind.size;
+  }
+
+  /** The jobs whose handlers run and whose attempts have not ended. */
+  get running(): readonly ClaimedJob[] {
+    return Array.from(this.#runs.values(), ({ execution }) => execution.job);
+  }
+
+  /** The jobs of queues whose handlers still run although their attempts have ended. */
+  get lingering(): readonly ClaimedJob[] {
+    return Array.from(this.#leftBehind, ({ execution }) => execution.job).filter(({ queueId }) => queueId !== null);
+  }
+
+  /** The jobs of chains at work that have not been started. */
+  get waiting(): readonly ClaimedJob[] {
+    return [...this.#runs.values()].flatMap(({ chain }) => chain.rest).concat(this.#parked.waiting);
   }
 
   /** Begins to take chains. */
@@ -78,9 +106,42 @@ export class Slots {
   }
 
   /** Takes no further chain, and ends those at work with the job that runs. Returns the jobs that were not started. */
-  pause(): readonly ClaimedJob[] {
+  pause(): readonly Removal[] {
     this.#paused = true;
-    return [...this.#runs].flatMap(({ chain }) => chain.cut());
+    return this.remove(() => true);
+  }
+
+  /** Takes the jobs that match out of the chains at work, as far as they have not been started. */
+  remove(matches: (job: ClaimedJob) => boolean): readonly Removal[] {
+    const removals = this.#parked.remove(matches);
+    for (const { chain } of this.#runs.values()) {
+      const jobs = chain.waiting > 0 ? chain.remove(matches) : [];
+      if (jobs.length > 0) removals.push({ jobs, endsChain: false });
+    }
+    return removals;
+  }
+
+  /**
+   * Tells the handlers of the jobs that match to stop, because their jobs may
+   * belong to somebody else by now. Their outcomes are still offered, in case
+   * they do not. What is left of their chains goes back.
+   */
+  lose(matches: (job: ClaimedJob) => boolean, reason: HowdahError): void {
+    for (const run of this.#runs.values()) if (matches(run.execution.job)) this.#lose(run, reason);
+  }
+
+  /**
+   * Tells the handlers to stop whose jobs were cancelled, which is when
+   * `reasonOf` gives a reason. One that returns all the same has done its job;
+   * one that ignores it loses its slot.
+   */
+  cancel(reasonOf: (job: ClaimedJob) => string | undefined): void {
+    for (const run of this.#runs.values()) {
+      const reason = reasonOf(run.execution.job);
+      if (reason === undefined || run.execution.abortedWith) continue;
+      run.execution.abort(new HowdahError("HOWDAH_ABORTED_CANCELLED", reason));
+      this.#abandonLater(run);
+    }
   }
 
   /** Gives every free slot a chain, as far as there are any. */
@@ -89,21 +150,21 @@ export class Slots {
     if (this.#filling) return;
     this.#filling = true;
     while (!this.#paused && this.free > 0) {
-      const chain = this.#options.take();
+      const chain = this.#parked.take() ?? this.#options.take();
       if (!chain) break;
-      this.#startNext(chain);
+      if (!this.#parks(chain)) this.#startNext(chain);
     }
     this.#filling = false;
   }
 
   /** Tells all running handlers to stop. */
   abort(reason: HowdahError): void {
-    for (const { execution } of this.#runs) execution.abort(reason);
+    for (const { execution } of this.#runs.values()) execution.abort(reason);
   }
 
   /** Ends all attempts whose handlers still run, without waiting for them. Returns how many. */
   abandon(): number {
-    const left = [...this.#runs];
+    const left = [...this.#runs.values()];
     for (const run of left) this.#abandon(run);
     return left.length;
   }
@@ -112,34 +173,38 @@ export class Slots {
   #startNext(chain: Chain): boolean {
     const job = chain.next();
     if (!job) return false;
-    const { tasks, clock, surroundings, interruptedRetryMs } = this.#options;
+    const { tasks, clock, surroundings } = this.#options;
     const registered = tasks.get(job.task);
     const execution = new Execution(job, surroundings);
     const startedAt = clock.monotonic();
-    const run: Run = { chain, execution, registered, startedAt, timer: undefined, abandoned: false };
-    this.#runs.add(run);
-    if (registered.timeoutMs !== undefined) this.#startTimeout(run, registered.timeoutMs);
-    this.#options.started(job);
-    void executeJob(registered, execution, interruptedRetryMs).then((outcome) => this.#settled(run, outcome));
+    const key = chain.queueId ?? job.id;
+    const run: Run = { key, chain, execution, registered, startedAt, timer: undefined, abandoned: false, lost: false };
+    this.#runs.set(key, run);
+    const timeoutMs = job.timeoutMs ?? registered.timeoutMs;
+    if (timeoutMs !== undefined) this.#startTimeout(run, timeoutMs);
+    void runJob(registered, execution, this.#options).then((outcome) => this.#settled(run, outcome));
     return true;
   }
 
   #settled(run: Run, outcome: Outcome): void {
     if (run.abandoned) {
-      this.#leftBehind -= 1;
+      this.#leftBehind.delete(run);
       this.#options.settledLate(run.execution.job);
-      if (this.#runs.size === 0) this.#options.idle();
-      return;
+      this.#unpark(run.key);
+      return this.#vacated();
     }
+    const { abortedWith } = run.execution;
+    if (abortedWith && isHowdahError(abortedWith, "HOWDAH_ABORTED_LOST")) this.#lose(run, abortedWith);
     this.#end(run, outcome, run.chain.waiting === 0);
     if (!this.#startNext(run.chain)) this.#vacated();
   }
 
   #end(run: Run, outcome: Outcome, endsChain: boolean): void {
     run.timer?.cancel();
-    this.#runs.delete(run);
+    this.#runs.delete(run.key);
     const durationMs = this.#options.clock.monotonic() - run.startedAt;
-    this.#options.ended(run.execution.job, outcome, { durationMs, endsChain });
+    this.#options.ended(run.execution.job, outcome, { durationMs, endsChain, lost: run.lost });
+    this.#unpark(run.key);
   }
 
   #vacated(): void {
@@ -148,24 +213,78 @@ export class Slots {
   }
 
   #startTimeout(run: Run, timeoutMs: number): void {
-    const { clock, abortPeriodMs } = this.#options;
+    const { clock } = this.#options;
     run.timer = clock.setTimer(timeoutMs, () => {
       const { id, task } = run.execution.job;
       const message = `Job ${id} of task ${task} ran longer than its timeout of ${timeoutMs} ms.`;
       run.execution.abort(new HowdahError("HOWDAH_ABORTED_TIMEOUT", message));
-      run.timer = clock.setTimer(abortPeriodMs, () => {
-        this.#abandon(run);
-        this.#vacated();
-      });
+      this.#abandonLater(run);
+    });
+  }
+
+  /** Gives the slot to others when the handler has not stopped in time. */
+  #abandonLater(run: Run): void {
+    const { clock, abortPeriodMs } = this.#options;
+    run.timer?.cancel();
+    run.timer = clock.setTimer(abortPeriodMs, () => {
+      this.#abandon(run);
+      this.#vacated();
     });
   }
 
   /** Ends the attempt without its handler. The rest of its chain goes back; the queue stays locked. */
   #abandon(run: Run): void {
     run.abandoned = true;
-    this.#leftBehind += 1;
-    const { chain, execution, registered } = run;
+    this.#leftBehind.add(run);
+    const { execution, registered } = run;
     this.#end(run, toAborted(execution, registered, this.#options.interruptedRetryMs), false);
-    for (const job of chain.cut()) this.#options.ended(job, { kind: "returned" }, { durationMs: 0, endsChain: false });
+    this.#cut(run);
   }
+
+  /** The rest of its chain goes back. */
+  #cut({ chain, lost }: Run): void {
+    for (const job of chain.cut()) this.#options.ended(job, RETURNED, { durationMs: 0, endsChain: false, lost });
+  }
+
+  /** Sets a chain aside while a handler of its queue runs here, or one of the very same job. */
+  #parks(chain: Chain): boolean {
+    const key = keyOf(chain);
+    const earlier = this.#runs.get(key);
+    // It was claimed again, so the earlier claim no longer counts.
+    if (earlier) this.#lose(earlier, claimedAgain(earlier.execution.job));
+    else if (this.#leftBehind.size === 0 || !this.#isHeld(key)) return false;
+    for (const job of this.#parked.add(key, chain)) {
+      this.#options.ended(job, RETURNED, { durationMs: 0, endsChain: false, lost: true });
+    }
+    return true;
+  }
+
+  /** Whether a handler runs here that a chain with this key has to wait for. */
+  #isHeld(key: RunKey): boolean {
+    if (this.#runs.has(key)) return true;
+    // A job without a queue was released when its handler lost its slot, and may be tried again.
+    return typeof key === "number" && [...this.#leftBehind].some((run) => run.key === key);
+  }
+
+  /** Ends a chain that waited for this handler when its jobs have gone back meanwhile. */
+  #unpark(key: RunKey): void {
+    const last = this.#parked.settle(key);
+    if (last) this.#options.settledLate(last);
+  }
+
+  #lose(run: Run, reason: HowdahError): void {
+    if (run.lost) return;
+    run.lost = true;
+    this.#options.lost(run.execution.job, reason);
+    this.#cut(run);
+    // Whoever told it to stop before sees to its slot, too.
+    if (run.execution.abortedWith) return;
+    run.execution.abort(reason);
+    this.#abandonLater(run);
+  }
+}
+
+function claimedAgain({ id, task }: ClaimedJob): HowdahError {
+  const message = `Job ${id} of task ${task}, or its queue, was unlocked while it ran, and this worker has claimed it again.`;
+  return new HowdahError("HOWDAH_ABORTED_LOST", message);
 }

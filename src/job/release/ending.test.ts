@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
-import type { Outcome } from "../outcome.ts";
-import { toChange, withoutTexts, type Ending } from "./ending.ts";
+import { HowdahError } from "../../errors.ts";
+import type { Outcome, Undecided } from "../outcome.ts";
+import { asCommitted, toChange, withoutTexts, type Ending } from "./ending.ts";
 
 const ending = (outcome: Outcome): Ending => ({ job: claimedJob(), outcome, durationMs: 1, endsChain: false });
 const error = new Error("no");
@@ -28,7 +29,7 @@ describe("toChange", () => {
     [
       "refunds an interrupted attempt",
       { kind: "interrupted", reason: "shutdown", delayMs: 9 },
-      { refund: true, delayMs: 9 },
+      { refund: true, interrupted: true, delayMs: 9 },
     ],
     ["undoes a claim that nobody started", { kind: "returned" }, { refund: true }],
   ])("%s", (_, outcome, change) => {
@@ -52,4 +53,24 @@ describe("withoutTexts", () => {
       expect(withoutTexts(ending(outcome))).toBeNull();
     },
   );
+});
+
+describe("an ending whose handler completed the job in a transaction", () => {
+  const rolledBack = new HowdahError("HOWDAH_COMPLETION_ROLLED_BACK", "rolled back");
+  const undecided = (otherwise: Undecided["otherwise"]): Undecided => ({ kind: "undecided", otherwise });
+  const returnedAllTheSame = undecided({ ...failed, error: rolledBack } as Undecided["otherwise"]);
+  const threw = undecided(failed as Undecided["otherwise"]);
+
+  it("writes what the handler did for the case that the transaction was rolled back", () => {
+    expect(toChange(ending(threw))).toEqual(toChange(ending(failed)));
+    expect(withoutTexts(ending(threw))).toMatchObject({
+      outcome: { kind: "undecided", otherwise: withoutTexts(ending(failed))?.outcome },
+    });
+    expect(withoutTexts(ending(undecided({ kind: "snoozed", delayMs: 1 })))).toBeNull();
+  });
+
+  it("is completed when it has committed, and remembers what the handler threw afterwards", () => {
+    expect(asCommitted(ending(returnedAllTheSame), returnedAllTheSame).outcome).toEqual({ kind: "completed" });
+    expect(asCommitted(ending(threw), threw).outcome).toEqual({ kind: "completed", thrownAfterwards: "no" });
+  });
 });

@@ -1,6 +1,7 @@
+import { isHowdahError } from "../../errors.ts";
 import type { ChainEnd, JobChange } from "../../postgres/queries/release.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import type { Outcome } from "../outcome.ts";
+import type { Outcome, Undecided } from "../outcome.ts";
 
 /** A claim that ends: the job and how its attempt went. */
 export interface Ending {
@@ -10,13 +11,19 @@ export interface Ending {
   readonly durationMs: number;
   /** With this job its chain ends, and the queue is free. */
   readonly endsChain: boolean;
+  /** The job may belong to somebody else by now, or to another claim of the same worker. Default `false`. */
+  readonly lost?: boolean;
 }
 
 /** Stands in for a message or payload that PostgreSQL did not take. */
 const UNSTORABLE = "The error of this attempt could not be stored.";
 
 /** What an outcome changes in the row of its job; `null` when it deletes the row. */
-export function toChange({ job: { id }, outcome }: Ending): JobChange | null {
+export function toChange(ending: Ending): JobChange | null {
+  const {
+    job: { id },
+    outcome,
+  } = ending;
   const unchanged: JobChange = { id, refund: false, final: false, delayMs: null, message: null, payload: null };
   switch (outcome.kind) {
     case "completed":
@@ -30,20 +37,36 @@ export function toChange({ job: { id }, outcome }: Ending): JobChange | null {
         payload: outcome.payload ?? null,
       };
     case "snoozed":
-    case "interrupted":
       return { ...unchanged, refund: true, delayMs: outcome.delayMs };
+    case "interrupted":
+      return { ...unchanged, refund: true, interrupted: true, delayMs: outcome.delayMs };
     case "cancelled":
       return { ...unchanged, final: true, message: outcome.reason };
     case "returned":
       return { ...unchanged, refund: true };
+    case "undecided":
+      return toChange({ ...ending, outcome: outcome.otherwise });
     default:
       return outcome satisfies never;
   }
 }
 
+/** How an ending went whose transaction has committed: what the handler did afterwards no longer changes the job. */
+export function asCommitted(ending: Ending, { otherwise }: Undecided): Ending {
+  const threw = otherwise.kind === "failed" && !isHowdahError(otherwise.error, "HOWDAH_COMPLETION_ROLLED_BACK");
+  return {
+    ...ending,
+    outcome: threw ? { kind: "completed", thrownAfterwards: otherwise.message } : { kind: "completed" },
+  };
+}
+
 /** The same ending without the texts that came from outside; `null` when there are none. */
 export function withoutTexts(ending: Ending): Ending | null {
   const { outcome } = ending;
+  if (outcome.kind === "undecided") {
+    const plain = withoutTexts({ ...ending, outcome: outcome.otherwise });
+    return plain && { ...ending, outcome: { ...outcome, otherwise: plain.outcome as Undecided["otherwise"] } };
+  }
   if (outcome.kind === "failed" && (outcome.message !== UNSTORABLE || outcome.payload !== undefined)) {
     const { payload: _, ...rest } = outcome;
     return { ...ending, outcome: { ...rest, message: UNSTORABLE } };
@@ -54,7 +77,7 @@ export function withoutTexts(ending: Ending): Ending | null {
   return null;
 }
 
-/** The end of the chain whose last open job this is. */
-export function toChainEnd(job: ClaimedJob, queueId: number): ChainEnd {
-  return { queueId, lastJobId: job.id, claimedAt: job.claimedAt };
+/** The end of the chain whose last open job this is: its queue was locked at one of the times of the job. */
+export function toChainEnds({ id, claimTimes }: ClaimedJob, queueId: number): ChainEnd[] {
+  return claimTimes.map((claimedAt) => ({ queueId, lastJobId: id, claimedAt }));
 }

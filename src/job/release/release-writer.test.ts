@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
-import { JobTable, sqlError } from "../../../test/harness/job-table.ts";
+import { type Fault, JobTable, sqlError } from "../../../test/harness/job-table.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
-import type { Outcome } from "../outcome.ts";
+import type { Outcome, Retried } from "../outcome.ts";
 import type { Ending } from "./ending.ts";
 import { ReleaseWriter } from "./release-writer.ts";
 
@@ -62,6 +62,18 @@ function setUp(endings: readonly Ending[]) {
 }
 
 describe("ReleaseWriter", () => {
+  it("learns from the row whether the transaction committed in which a handler completed its job", async () => {
+    const undecided: Outcome = { kind: "undecided", otherwise: failedWith("rolled back") as Retried };
+    const endings = [1, 2, 3].map((id) => ending(id, undecided, id));
+    const { table, told, writer } = setUp(endings);
+    table.held.delete("1");
+    table.held.delete("3");
+    table.foreign.add("3");
+    await writer.write(endings);
+    expect(told).toEqual(["released 1", "released 2 at 1", "refused 3", "freed 1,2"]);
+    expect(table.written).toEqual(["2"]);
+  });
+
   it("writes all endings with one statement and tells what became of each", async () => {
     const endings = [ending(1), ending(2, failedWith("no")), ending(3, returned, 7), ending(4, completed, 8)];
     const { table, told, writer } = setUp(endings);
@@ -204,27 +216,33 @@ describe("ReleaseWriter", () => {
     expect(table.lockedQueues.size).toBe(0);
   });
 
-  it("gives up an ending without texts that the database refuses all the same, and says so", async () => {
-    const { told, aside, giveUp } = setUp([]);
-    let calls = 0;
-    const writer = new ReleaseWriter({
-      release: () => {
-        calls += 1;
-        return Promise.reject(sqlError("23514"));
-      },
-      clock: createManualClock(),
-      giveUp: giveUp.signal,
-      aside: (work) => aside.push(work),
-      listener: {
-        released: () => expect.unreachable(),
-        refused: () => expect.unreachable(),
-        freed: () => expect.unreachable(),
-        failed: (_, final) => told.push(`failed ${final}`),
-      },
-    });
-    await writer.write([ending(1, failedWith("no"))]);
-    expect(told).toEqual(["failed true"]);
-    expect(calls).toBe(2);
+  it("tries on aside with an ending that the database refuses whatever its texts are: somebody may mend the trigger", async () => {
+    const endings = [ending(1), ending(2, failedWith("no"), 7), ending(3)];
+    const { table, clock, told, writer, finish } = setUp(endings);
+    table.forbidden.add("2");
+    await writer.write(endings);
+    expect(told.toSorted()).toEqual(["failed", "released 1", "released 3"]);
+    await clock.advance(60_000);
+    expect([told.length, table.lockedQueues.size]).toEqual([3, 1]);
+    table.forbidden.clear();
+    await finish(Promise.resolve());
+    expect(told.slice(3)).toEqual(["released 2 at 1", "freed 7"]);
+  });
+
+  it("remembers, when a row is busy, that what it sent before may be carried out any moment", async () => {
+    const endings = [ending(1)];
+    const { table, clock, told, writer, finish } = setUp(endings);
+    // The lost statement is still at work: it holds the row, and ends the claim a little later.
+    table.faults.push("on its way");
+    table.busy.add("1");
+    const writing = writer.write(endings);
+    await clock.advance(60);
+    await writing;
+    expect(table.requests.map(({ patient }) => patient)).toEqual([true, true, false]);
+    table.busy.clear();
+    table.held.clear();
+    await finish(Promise.resolve());
+    expect(told).toEqual(["failed", "released 1"]);
   });
 
   it("unlocks a queue only when its job is released, however long that takes", async () => {
@@ -256,7 +274,7 @@ describe("ReleaseWriter", () => {
   it("reports every ending exactly once and leaves nothing locked, whatever goes wrong on the way", async () => {
     const outcome = fc.constantFrom(completed, returned, failedWith("good"), failedWith("bad"));
     const step = fc.record({ outcome, queue: fc.boolean(), busy: fc.boolean() });
-    const fault = fc.option(fc.constantFrom("answer lost" as const, "never sent" as const, "locked" as const), {
+    const fault = fc.option(fc.constantFrom<Fault>("answer lost", "on its way", "never sent", "locked"), {
       nil: undefined,
     });
     await fc.assert(

@@ -2,7 +2,7 @@ import type { ChainEnd, JobChange, Release, ReleaseAnswer } from "../../postgres
 import { isDataError, isUnknownOutcome, sqlStateOf } from "../../postgres/sqlstate.ts";
 import { backoffMs } from "../../runtime/backoff.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { toChainEnd, toChange, withoutTexts, type Ending } from "./ending.ts";
+import { asCommitted, toChainEnds, toChange, withoutTexts, type Ending } from "./ending.ts";
 
 /** Whom a writer tells what became of the endings it was given. */
 export interface ReleaseListener {
@@ -46,8 +46,11 @@ export class ReleaseWriter {
 
   /** Writes endings of one worker id. Never rejects. */
   async write(endings: readonly Ending[]): Promise<void> {
-    const chainEnds = toChainEnds(endings);
-    const answer = await this.#send(endings, chainEnds);
+    await this.#write(endings, NOT_SENT);
+  }
+
+  async #write(endings: readonly Ending[], before: Readonly<History>): Promise<void> {
+    const answer = await this.#send(endings, { ...before });
     if (answer) this.#freed(this.#settle(endings, answer));
   }
 
@@ -65,15 +68,14 @@ export class ReleaseWriter {
   }
 
   /** Sends one statement for all endings, as often as it takes; or hands them on to another way of writing. */
-  async #send(endings: readonly Ending[], chainEnds: readonly ChainEnd[]): Promise<Sent | undefined> {
+  async #send(endings: readonly Ending[], history: History): Promise<Sent | undefined> {
     const { release } = this.#options;
-    const request = { ...toRequest(endings), chainEnds, patient: true };
-    const history: History = { repeated: false };
+    const request = { ...toRequest(endings), chainEnds: chainEndsOf(endings), patient: true };
     try {
       return await this.#persist(() => release(request), history, isForAnotherWay);
     } catch (error) {
-      if (isDataError(error)) await this.#writeApart(endings, error);
-      else await this.#writeAround(endings, chainEnds, history);
+      if (isDataError(error)) await this.#writeApart(endings, history);
+      else await this.#writeAround(endings, history);
       return undefined;
     }
   }
@@ -81,7 +83,7 @@ export class ReleaseWriter {
   /** Repeats a statement until it is answered or there is no point any more. Rejects only with what `passOn` picks. */
   async #persist(
     send: () => Promise<ReleaseAnswer>,
-    history: History = { repeated: false },
+    history: History = { ...NOT_SENT },
     passOn: (error: unknown) => boolean = () => false,
   ): Promise<Sent | undefined> {
     const { clock, giveUp, listener } = this.#options;
@@ -99,51 +101,63 @@ export class ReleaseWriter {
   }
 
   /** Somebody holds one of the rows: writes the others, and each that was busy alone and aside. */
-  async #writeAround(endings: readonly Ending[], chainEnds: readonly ChainEnd[], history: History): Promise<void> {
+  async #writeAround(endings: readonly Ending[], history: History): Promise<void> {
     const { release, clock, giveUp, aside } = this.#options;
     const request = { ...toRequest(endings), chainEnds: [], patient: false };
     let answer: Sent | undefined;
     try {
       answer = await this.#persist(() => release(request), history, isDataError);
-    } catch (error) {
-      return this.#writeApart(endings, error);
+    } catch {
+      return this.#writeApart(endings, history);
     }
     if (!answer) return;
     const busy = endings.filter(({ job }) => answer.unreleased.get(job.id) === "busy");
     const done = endings.filter((ending) => !busy.includes(ending));
     // Their queues are still locked: a queue is unlocked apart, so that only that is tried again.
     this.#settle(done, answer);
-    for (const ending of busy) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.write([ending])));
+    for (const ending of busy) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.#write([ending], history)));
     const busyIds = new Set(busy.map(({ job }) => job.id));
-    const open = chainEnds.filter((end) => !busyIds.has(end.lastJobId));
+    const open = chainEndsOf(endings).filter((end) => !busyIds.has(end.lastJobId));
     const workerId = endings[0]?.job.lockedBy;
     if (workerId !== undefined && open.length > 0) aside(this.endChains(workerId, open));
   }
 
-  /** One of the values cannot be stored: halves the batch, in order, and drops the texts of the one at fault. */
-  async #writeApart(endings: readonly Ending[], error: unknown): Promise<void> {
+  /** One of the rows or values is at fault: halves the batch, in order, and drops the texts of the one at fault. */
+  async #writeApart(endings: readonly Ending[], history: Readonly<History>): Promise<void> {
     const [only] = endings;
     if (!only) return;
     if (endings.length === 1) {
       const plain = withoutTexts(only);
-      if (plain) await this.write([plain]);
-      else this.#options.listener.failed(error, true);
+      if (plain) await this.#write([plain], history);
+      else this.#insist(only, history);
       return;
     }
     const middle = Math.ceil(endings.length / 2);
-    await this.write(endings.slice(0, middle));
-    await this.write(endings.slice(middle));
+    await this.#write(endings.slice(0, middle), history);
+    await this.#write(endings.slice(middle), history);
+  }
+
+  /** Not for its values, then: it is somebody's trigger or constraint, who may mend it. Tries on aside. */
+  #insist(ending: Ending, history: Readonly<History>): void {
+    const { release, aside } = this.#options;
+    const request = { ...toRequest([ending]), chainEnds: chainEndsOf([ending]), patient: true };
+    const writing = this.#persist(() => release(request), { ...history });
+    aside(writing.then((answer) => answer && this.#freed(this.#settle([ending], answer))));
   }
 
   /** Tells what became of each ending. Returns the queues whose chains have ended with them. */
   #settle(endings: readonly Ending[], { unreleased, runAts, repeated }: Sent): number[] {
     const { listener } = this.#options;
     const freed: number[] = [];
-    for (const ending of endings) {
-      const { job } = ending;
+    for (const given of endings) {
+      const { job, outcome } = given;
       const status = unreleased.get(job.id);
+      // Gone with the transaction of its handler, of whose end only the row tells.
+      const isCommitted = status === "gone" && outcome.kind === "undecided";
+      const ending = isCommitted ? asCommitted(given, outcome) : given;
       // Sent again, a job that is no longer ours was written the first time.
-      const isWritten = status === undefined || (repeated && (status === "gone" || toChange(ending) !== null));
+      const isRepeat = repeated && (status === "gone" || toChange(given) !== null);
+      const isWritten = status === undefined || isCommitted || isRepeat;
       if (isWritten) listener.released(ending, runAts.get(job.id));
       else listener.refused(ending);
       if (ending.endsChain && job.queueId !== null && status !== "lost") freed.push(job.queueId);
@@ -163,6 +177,8 @@ interface History {
 
 type Sent = ReleaseAnswer & Readonly<History>;
 
+const NOT_SENT: Readonly<History> = { repeated: false };
+
 function isForAnotherWay(error: unknown): boolean {
   return isDataError(error) || LOCKED_STATES.has(sqlStateOf(error) ?? "");
 }
@@ -170,18 +186,20 @@ function isForAnotherWay(error: unknown): boolean {
 function toRequest(endings: readonly Ending[]) {
   const completed: string[] = [];
   const changed: JobChange[] = [];
+  const claimTimes = new Set<string>();
   for (const ending of endings) {
+    for (const claimedAt of ending.job.claimTimes) claimTimes.add(claimedAt);
     const change = toChange(ending);
     if (change) changed.push(change);
     else completed.push(ending.job.id);
   }
   const workerId = endings[0]?.job.lockedBy ?? "";
-  return { workerId, claimTimes: distinct(endings.map(({ job }) => job.claimedAt)), completed, changed };
+  return { workerId, claimTimes: [...claimTimes], completed, changed };
 }
 
-function toChainEnds(endings: readonly Ending[]): ChainEnd[] {
+function chainEndsOf(endings: readonly Ending[]): ChainEnd[] {
   return endings.flatMap(({ job, endsChain }) =>
-    endsChain && job.queueId !== null ? [toChainEnd(job, job.queueId)] : [],
+    endsChain && job.queueId !== null ? toChainEnds(job, job.queueId) : [],
   );
 }
 

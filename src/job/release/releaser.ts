@@ -2,7 +2,7 @@ import type { Release } from "../../postgres/queries/release.ts";
 import { createBatcher, type Batcher } from "../../runtime/batcher.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import { toChainEnd, type Ending } from "./ending.ts";
+import { toChainEnds, type Ending } from "./ending.ts";
 import { ReleaseWriter, type ReleaseListener } from "./release-writer.ts";
 
 /** What a releaser needs. */
@@ -69,7 +69,7 @@ export class Releaser {
     if (queueId === null) return;
     // The lane first: the queue is unlocked only when the job is no longer held.
     const written = this.#queued.flush();
-    this.#follow(written.then(() => this.#writer.endChains(lockedBy, [toChainEnd(job, queueId)])));
+    this.#follow(written.then(() => this.#writer.endChains(lockedBy, toChainEnds(job, queueId))));
   }
 
   /** Resolves when everything added so far is written or was given up. Never rejects. */
@@ -85,7 +85,7 @@ export class Releaser {
   }
 
   async #write(endings: readonly Ending[]): Promise<void> {
-    for (const group of byWorkerId(endings)) await this.#writer.write(group);
+    for (const group of byClaimant(endings)) await this.#writer.write(group);
   }
 
   #follow(work: Promise<void>): void {
@@ -94,15 +94,21 @@ export class Releaser {
   }
 }
 
-/** Groups by the id the jobs are locked under, which is the same for all unless the worker has changed it. */
-function byWorkerId(endings: readonly Ending[]): readonly (readonly Ending[])[] {
+/**
+ * Groups by the id the jobs are locked under, which is the same for all unless
+ * the worker has changed it. What is lost stands apart by its time: written
+ * together with later claims it would count as theirs.
+ */
+function byClaimant(endings: readonly Ending[]): readonly (readonly Ending[])[] {
   const first = endings[0]?.job.lockedBy;
-  if (endings.every(({ job }) => job.lockedBy === first)) return [endings];
+  if (endings.every(({ job, lost }) => job.lockedBy === first && lost !== true)) return [endings];
   const groups = new Map<string, Ending[]>();
   for (const ending of endings) {
-    const group = groups.get(ending.job.lockedBy);
+    const { lockedBy, claimedAt } = ending.job;
+    const claimant = ending.lost === true ? `${lockedBy} ${claimedAt}` : lockedBy;
+    const group = groups.get(claimant);
     if (group) group.push(ending);
-    else groups.set(ending.job.lockedBy, [ending]);
+    else groups.set(claimant, [ending]);
   }
   return [...groups.values()];
 }

@@ -1,5 +1,5 @@
 import { HowdahError } from "../../errors.ts";
-import { isTransient, sqlStateOf } from "../sqlstate.ts";
+import { isConnectionLoss, isTransient, sqlStateOf } from "../sqlstate.ts";
 import { withDeadline } from "./deadline.ts";
 import type { PgPool, PgPoolClient } from "./pg-pool.ts";
 import { PgSession, type SessionOptions } from "./pg-session.ts";
@@ -70,9 +70,13 @@ export class PgLending {
   }
 }
 
-/** The error of a connection that did not come about. What the server said itself stays as it is. */
+/**
+ * The error of a connection that did not come about. What the server said
+ * itself stays as it is, unless it reads as if a statement had been under way.
+ */
 export function unreachable(reason: unknown): unknown {
-  if (reason instanceof HowdahError || sqlStateOf(reason) !== undefined) return reason;
+  if (reason instanceof HowdahError) return reason;
+  if (sqlStateOf(reason) !== undefined && !isConnectionLoss(reason)) return reason;
   const { message, code } = reason as { message?: string; code?: string };
   if (!isTransient(reason) && !/time|terminated/i.test(message ?? "")) return reason;
   const found = message === undefined || message === "" ? code : message;

@@ -1,6 +1,7 @@
 import pg from "pg";
+import { HowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { waitAtMost } from "./deadline.ts";
+import { waitAtMost, withDeadline } from "./deadline.ts";
 import type { PgClient, PgQueryable } from "./pg-session.ts";
 
 /** A client that was taken out of a pool. */
@@ -69,9 +70,19 @@ export function clientConfig({ config, connectTimeoutMs }: ConnectionSettings): 
   return { keepAlive: true, ...config, connectionTimeoutMillis: connectTimeoutMs };
 }
 
-/** Makes a new session behave the same whatever the defaults of the role and the database are. */
+/**
+ * Makes a new session behave the same whatever the defaults of the role and the
+ * database are. Rejects with `HOWDAH_DATABASE_UNREACHABLE` when the server takes
+ * the connection and then says nothing: nobody else watches over this moment.
+ */
 export async function prepareSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
-  if (!settings.preparedStatements) return;
-  const text = `set default_transaction_isolation = 'read committed'; set statement_timeout = ${Math.ceil(settings.statementTimeoutMs)}`;
-  await client.query({ text });
+  const { clock, preparedStatements, statementTimeoutMs, connectTimeoutMs: timeoutMs } = settings;
+  if (!preparedStatements) return;
+  const text = `set default_transaction_isolation = 'read committed'; set statement_timeout = ${Math.ceil(statementTimeoutMs)}`;
+  const error = (): HowdahError =>
+    new HowdahError(
+      "HOWDAH_DATABASE_UNREACHABLE",
+      `The database took the connection and did not answer within ${timeoutMs} ms.`,
+    );
+  await withDeadline(client.query({ text }), { clock, timeoutMs, error });
 }

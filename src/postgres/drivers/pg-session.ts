@@ -1,7 +1,7 @@
 import { HowdahError, isHowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Executor, Query, QueryResult } from "../driver.ts";
-import { isUnknownOutcome, sqlStateOf } from "../sqlstate.ts";
+import { isConnectionLoss, isSessionOver, sqlStateOf } from "../sqlstate.ts";
 import { withDeadline } from "./deadline.ts";
 import { lastAnswer, type PgAnswer, type PgStatement, toPgStatement, toQueryResult } from "./pg-statement.ts";
 
@@ -43,8 +43,8 @@ export interface SessionOptions {
 /** What sessions that are not ours said about their default isolation. */
 const readCommittedOf = new WeakMap<PgClient, boolean>();
 
-/** SQLSTATEs after which a connection has to forget its prepared statements: a plan or a statement no longer fits. */
-const STALE_STATEMENT_STATES = new Set(["0A000", "26000", "42P05"]);
+/** A plan no longer fits its table: the connection has to forget its prepared statements. */
+const STALE_PLAN_STATE = "0A000";
 
 /** The error of a session whose connection ended: `HOWDAH_CONNECTION_LOST`. */
 export function connectionLost(cause: unknown): HowdahError {
@@ -124,11 +124,11 @@ export class PgSession implements Executor {
     if (isHowdahError(error)) return error;
     const state = sqlStateOf(error);
     if (state !== undefined && query !== undefined) {
-      if (isUnknownOutcome(error)) this.discard(error);
-      if (query.name !== undefined && STALE_STATEMENT_STATES.has(state)) this.discard(error);
+      if (isSessionOver(error)) this.discard(error);
+      if (query.name !== undefined && state === STALE_PLAN_STATE) this.discard(error);
       return error;
     }
-    if (this.#brokenBy === undefined && !isUnknownOutcome(error)) return error;
+    if (this.#brokenBy === undefined && !isConnectionLoss(error)) return error;
     this.discard(error);
     return connectionLost(this.#brokenBy);
   }

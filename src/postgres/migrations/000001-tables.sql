@@ -31,6 +31,8 @@ create table :"schema"._private_job_queues (
   locked_at timestamptz,
   locked_by text,
   is_available boolean not null generated always as (locked_at is null) stored,
+  -- Until then no job of the queue is claimed; infinity until somebody says so.
+  _howdah_paused_until timestamptz,
   constraint job_queues_pkey1 primary key (id),
   constraint job_queues_queue_name_key unique (queue_name),
   constraint job_queues_queue_name_check check (length(queue_name) <= 128)
@@ -63,6 +65,10 @@ create table :"schema"._private_jobs (
   _howdah_recoveries smallint not null default 0,
   -- Removed or replaced while it ran: giving it back refunds no attempt.
   _howdah_detached boolean not null default false,
+  -- How long one attempt may take; null leaves that to the task.
+  _howdah_timeout_ms integer,
+  -- Why the job was cancelled while it ran.
+  _howdah_cancelled text,
   constraint jobs_pkey1 primary key (id),
   constraint jobs_key_key1 unique (key),
   constraint jobs_key_check check (length(key) > 0 and length(key) <= 512),
@@ -79,6 +85,10 @@ create index _howdah_queued on :"schema"._private_jobs (job_queue_id, priority, 
 
 create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id)
   where job_queue_id is not null and not _howdah_exhausted;
+
+-- The queues that are paused, or were, for whoever asks which. A claim neither
+-- enters nor leaves it.
+create index _howdah_paused on :"schema"._private_job_queues (id) where _howdah_paused_until is not null;
 
 -- Jobs that failed for good, for whoever lists or deletes them, or looks for
 -- queues without jobs. A claim never enters or leaves it.
@@ -109,6 +119,16 @@ alter table :"schema"._private_job_queues set (
   autovacuum_vacuum_cost_limit = 2000
 );
 
+-- Tasks of which no job is claimed until then. Apart from the tasks, so that one
+-- can be paused before it has a row, and that a claim finds an empty table when
+-- none is.
+create table :"schema"._howdah_paused_tasks (
+  identifier text not null,
+  paused_until timestamptz not null,
+  constraint _howdah_paused_tasks_pkey primary key (identifier),
+  constraint _howdah_paused_tasks_identifier_check check (length(identifier) <= 128)
+);
+
 create table :"schema"._private_known_crontabs (
   identifier text not null,
   known_since timestamptz not null,
@@ -121,6 +141,13 @@ create table :"schema"._private_workers (
   last_heartbeat_at timestamptz not null,
   started_at timestamptz not null default now(),
   metadata jsonb,
+  -- The advisory lock that the worker's session holds, and that session; null
+  -- when there is nothing to be watched but the heartbeat.
+  _howdah_lock_key integer,
+  _howdah_lock_pid integer,
+  -- 0 while it lives. Declared dead 1, its jobs recovered 2, its queues freed 3:
+  -- whatever is left of it beats in vain.
+  _howdah_swept smallint not null default 0,
   constraint _private_workers_pkey primary key (id)
 );
 

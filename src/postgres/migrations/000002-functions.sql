@@ -14,15 +14,21 @@ set local search_path = pg_catalog, pg_temp;
 -- Tells the workers of this schema about jobs that are due. Other
 -- implementations read count and ignore the rest; r keeps PostgreSQL from
 -- folding equal notifications of one transaction into one.
-create function :"schema"._howdah_notify_v1(job_count bigint, at timestamptz, queue_ids integer[]) returns void
+--
+-- With job_ids, these are the jobs, and none of them is in a queue: a worker that
+-- has nothing else to look for need not search for them.
+create function :"schema"._howdah_notify_v1(
+  job_count bigint, at timestamptz, queue_ids integer[], job_ids bigint[] default null
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform pg_notify('jobs:insert', format(
-    '{"r":%s,"count":%s,"schema":%s,"at":%s,"queues":%s}',
+    '{"r":%s,"count":%s,"schema":%s,"at":%s,"queues":%s%s}',
     random(), job_count, to_json(:'schema'::text), :"schema"._howdah_us(at),
-    array_to_json(coalesce(queue_ids[1:50], '{}'))
+    array_to_json(coalesce(queue_ids[1:50], '{}')),
+    ',"ids":' || array_to_json(job_ids)
   ));
 end
 $$;
@@ -173,7 +179,8 @@ create function :"schema"._howdah_add_keyed_jobs_v1(
   job_keys text[],
   priorities integer[],
   flag_sets jsonb[],
-  job_key_modes text[]
+  job_key_modes text[],
+  timeouts integer[]
 ) returns setof :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -201,7 +208,7 @@ begin
 
   return query
   insert into :"schema"._private_jobs as job
-    (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags)
+    (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags, _howdah_timeout_ms)
   select
     (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
     (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
@@ -217,11 +224,12 @@ begin
     end,
     coalesce(spec.max_attempts, 25),
     spec.key,
-    spec.flags
+    spec.flags,
+    spec.timeout
   from unnest(
-    identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes
+    identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes, timeouts
   ) with ordinality
-    as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, position)
+    as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, timeout, position)
   left join :"schema"._private_jobs as stored on stored.key = spec.key
   order by spec.position
   on conflict (key) do update set
@@ -236,7 +244,8 @@ begin
     last_error = null,
     revision = job.revision + 1,
     updated_at = now(),
-    _howdah_recoveries = 0
+    _howdah_recoveries = 0,
+    _howdah_timeout_ms = excluded._howdah_timeout_ms
   where job.locked_at is null
   returning *;
 
@@ -257,8 +266,9 @@ $$;
 -- Adds one job for each position of the arrays and returns them in that order.
 -- An array may be null or shorter than identifiers: what is missing is null, and
 -- null takes the default. A flag set is an object like {"flag": true}. With a
--- key, job_key_modes says replace (also null) or preserve_run_at. Unless
--- notify is true the caller tells the workers, after its commit.
+-- key, job_key_modes says replace (also null) or preserve_run_at. Timeouts are
+-- milliseconds. Unless notify is true the caller tells the workers, after its
+-- commit.
 create function :"schema"._howdah_add_jobs_v1(
   identifiers text[],
   payloads json[],
@@ -269,7 +279,8 @@ create function :"schema"._howdah_add_jobs_v1(
   priorities integer[],
   flag_sets jsonb[],
   job_key_modes text[],
-  notify boolean default true
+  notify boolean default true,
+  timeouts integer[] default null
 ) returns setof :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -281,6 +292,9 @@ set jit = off
 as $$
 declare
   keyed constant boolean := exists (select from unnest(job_keys) as key where key is not null);
+  -- When all jobs are of one task, as most are that come together, it is looked up once.
+  alike constant boolean := identifiers = array_fill(identifiers[1], array[cardinality(identifiers)]);
+  only_task integer;
 begin
   if keyed then
     if exists (
@@ -294,13 +308,14 @@ begin
     perform :"schema"._howdah_lock_keys_v1(job_keys);
   end if;
 
-  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);
+  perform :"schema"._howdah_ensure_names_v1(case when alike then identifiers[1:1] else identifiers end, queue_names);
 
   if keyed then
     return query
     with added as materialized (
       select * from :"schema"._howdah_add_keyed_jobs_v1(
-        identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes
+        identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
+        timeouts
       )
     ), told as materialized (
       select :"schema"._howdah_notify_v1(
@@ -317,18 +332,30 @@ begin
   end if;
 
   -- The same insert without the burden of conflicts, for the most frequent case.
+  if alike then
+    select task.id into only_task from :"schema"._private_tasks as task where task.identifier = identifiers[1] limit 1;
+  end if;
   return query
-  insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
+  insert into :"schema"._private_jobs
+    (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   select
-    (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
-    (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
+    coalesce(
+      only_task,
+      (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1)
+    ),
+    case
+      when spec.queue_name is not null
+      then (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1)
+    end,
     coalesce(spec.payload, '{}'),
     coalesce(spec.priority, 0),
     coalesce(spec.run_at, now()),
     coalesce(spec.max_attempts, 25),
-    spec.flags
-  from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets) with ordinality
-    as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, position)
+    spec.flags,
+    spec.timeout
+  from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts)
+    with ordinality
+    as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, timeout, position)
   order by spec.position
   returning *;
 
@@ -360,7 +387,8 @@ create function :"schema"._howdah_add_job_v1(
   priority integer,
   flags text[],
   job_key_mode text,
-  notify boolean default true
+  notify boolean default true,
+  timeout_ms integer default null
 ) returns :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -390,7 +418,7 @@ begin
     end if;
     select * into job from :"schema"._howdah_add_jobs_v1(
       array[identifier], array[payload], array[queue_name], array[run_at], array[max_attempts], array[job_key],
-      array[priority], array[:"schema"._howdah_flag_set_v1(flags)], array[job_key_mode], notify
+      array[priority], array[:"schema"._howdah_flag_set_v1(flags)], array[job_key_mode], notify, array[timeout_ms]
     );
     return job;
   end if;
@@ -412,7 +440,8 @@ begin
     perform :"schema"._howdah_ensure_names_v1(array[identifier], array[queue_name]);
   end if;
 
-  insert into :"schema"._private_jobs (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags)
+  insert into :"schema"._private_jobs
+    (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   values (
     (
       select task.id from :"schema"._private_tasks as task
@@ -428,12 +457,16 @@ begin
     coalesce(priority, 0),
     coalesce(run_at, now()),
     coalesce(max_attempts, 25),
-    case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end
+    case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end,
+    timeout_ms
   )
   returning * into job;
 
   if notify and job.run_at <= clock_timestamp() + interval '2 seconds' then
-    perform :"schema"._howdah_notify_v1(1, job.run_at, array_remove(array[job.job_queue_id], null));
+    perform :"schema"._howdah_notify_v1(
+      1, job.run_at, array_remove(array[job.job_queue_id], null),
+      case when job.job_queue_id is null then array[job.id] end
+    );
   end if;
   return job;
 end
@@ -606,7 +639,8 @@ begin
     max_attempts = coalesce(reschedule_jobs.max_attempts, job.max_attempts),
     updated_at = now(),
     _howdah_detached = job._howdah_detached and (reschedule_jobs.attempts is null or job.locked_at is not null),
-    _howdah_recoveries = case when reschedule_jobs.attempts is null then job._howdah_recoveries else 0 end
+    _howdah_recoveries = case when reschedule_jobs.attempts is null then job._howdah_recoveries else 0 end,
+    _howdah_cancelled = case when job.locked_at is not null then job._howdah_cancelled end
   where job.id = any(job_ids);
 
   perform :"schema"._howdah_notify_jobs_v1(job_ids);
@@ -710,7 +744,7 @@ begin
     locked_at = null,
     locked_by = null,
     run_at = greatest(job.run_at, now() + recovery_delay),
-    last_error = 'Job recovered after worker interruption',
+    last_error = coalesce(job._howdah_cancelled, 'Job recovered after worker interruption'),
     updated_at = now(),
     _howdah_recoveries = least(abs(job._howdah_recoveries::integer) + 1, 32767)
   where job.id = any(job_ids);
@@ -797,8 +831,8 @@ begin
 end
 $$;
 
--- Deletes up to batch_size queues that no job uses and nobody holds, and returns
--- how many; otherwise like _howdah_clean_up_tasks_v1. Exhausted jobs are asked
+-- Deletes up to batch_size queues that no job uses, nobody holds and that are not
+-- paused, and returns how many; otherwise like _howdah_clean_up_tasks_v1. Exhausted jobs are asked
 -- for apart, because each half has an index and the whole has none.
 create function :"schema"._howdah_clean_up_queues_v1(batch_size integer default 1000) returns integer
 language plpgsql
@@ -813,6 +847,7 @@ begin
   unused := array(
     select queue.id from :"schema"._private_job_queues as queue
     where queue.locked_at is null
+      and (queue._howdah_paused_until is null or queue._howdah_paused_until <= now())
       and not exists (
         select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and not job._howdah_exhausted
       )
@@ -833,6 +868,7 @@ begin
     select candidate.id from :"schema"._private_job_queues as candidate
     where candidate.id = any(unused)
       and candidate.locked_at is null
+      and (candidate._howdah_paused_until is null or candidate._howdah_paused_until <= now())
       and not exists (
         select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and not job._howdah_exhausted
       )

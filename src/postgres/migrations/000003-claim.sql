@@ -46,6 +46,7 @@ begin
       from unnest(queue_ids, floor_levels, floor_ats, floor_ids) as given(id, level, us, job_id)
     ) as candidate
     join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null
+      and (queues._howdah_paused_until is null or queues._howdah_paused_until <= now())
     cross join lateral (
       with recursive level(priority) as (
         -- Not looked for from the front when there is a floor: what has been
@@ -102,6 +103,7 @@ as $$
 declare
   known integer[];
   heads :"schema"._howdah_head[];
+  found integer[];
   hidden integer[];
 begin
   if floor_queues is null or not queue_ids && floor_queues then
@@ -114,9 +116,13 @@ begin
     array(select floor_ats[place] from unnest(known) as place),
     array(select floor_ids[place] from unnest(known) as place)
   );
+  if cardinality(heads) = cardinality(queue_ids) then
+    return heads;
+  end if;
+  found := array(select head.queue_id from unnest(heads) as head);
   hidden := array(
     select given.id from unnest(queue_ids, known) as given(id, place)
-    where given.place is not null and not exists (select from unnest(heads) as head where head.queue_id = given.id)
+    where given.place is not null and given.id <> all (found)
   );
   if cardinality(hidden) > 0 then
     heads := heads || :"schema"._howdah_heads_v1(hidden, tasks, forbidden);
@@ -158,6 +164,24 @@ begin
 end
 $$;
 
+-- Those of these tasks that are not paused at this moment. Ids without a row stay.
+create function :"schema"._howdah_unpaused_v1(tasks integer[]) returns integer[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  return array(
+    select wanted.id from unnest(tasks) as wanted(id)
+    where not exists (
+      select from :"schema"._private_tasks as task
+      join :"schema"._howdah_paused_tasks as paused on paused.identifier = task.identifier
+      where task.id = wanted.id and paused.paused_until > now()
+    )
+  );
+end
+$$;
+
 -- What is rare about a job, as JSON; null for a plain one, which most are.
 create function :"schema"._howdah_extras_v1(job :"schema"._private_jobs) returns text
 language sql stable
@@ -165,14 +189,60 @@ as $$
   select case
     when job.key is null and job.flags is null and job.last_error is null and job.revision = 0
       and job.created_at = job.run_at and job.updated_at = job.run_at and job._howdah_recoveries = 0
+      and job._howdah_timeout_ms is null
       then null
     else pg_catalog.json_build_object(
       'key', job.key, 'flags', job.flags, 'lastError', job.last_error, 'revision', job.revision,
       'createdAt', :"schema"._howdah_us(job.created_at)::text,
       'updatedAt', :"schema"._howdah_us(job.updated_at)::text,
-      'recoveries', job._howdah_recoveries
+      'recoveries', job._howdah_recoveries, 'timeoutMs', job._howdah_timeout_ms
     )::text
   end
+$$;
+
+-- Locks those of these jobs for `worker` that are due, unlocked and without a
+-- queue, and that it may run, and returns them. It is the claim of a worker that
+-- has seen everything else, for jobs that a notification named.
+--
+-- Answers rows as _howdah_claim_v1 does, with the claim time (microseconds) in
+-- place of the kind.
+--
+-- Beside another claim: each takes what the other has not (skip locked). A row
+-- that was replaced in place is looked at again and taken if it still fits; one
+-- that is gone is left out. If the answer is lost, what it locked stays under
+-- `worker` until recovery.
+create function :"schema"._howdah_claim_named_v1(worker text, ids bigint[], tasks integer[], forbidden text[])
+returns table (
+  claimed_at text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
+  attempts smallint, max_attempts smallint, payload text, extras text
+)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+begin
+  if exists (select from :"schema"._howdah_paused_tasks) then
+    tasks := :"schema"._howdah_unpaused_v1(tasks);
+  end if;
+  return query
+  update :"schema"._private_jobs as job
+  set attempts = job.attempts + 1, locked_by = worker, locked_at = now()
+  where job.id = any (array(
+    select named.id
+    from :"schema"._private_jobs as named
+    where named.id = any (ids) and named.job_queue_id is null and not named._howdah_exhausted
+      and named.run_at <= now() and named.locked_at is null and named.task_id = any (tasks)
+      and (forbidden is null or (named.flags ?| forbidden) is not true)
+    for update skip locked
+  ))
+  returning :"schema"._howdah_us(job.locked_at)::text, job.id, job.task_id, null::integer, null::text, job.priority,
+    :"schema"._howdah_us(job.run_at), job.attempts, job.max_attempts, job.payload::text,
+    :"schema"._howdah_extras_v1(job);
+end
 $$;
 
 -- Locks up to `quantity` jobs for `worker` and returns them: jobs without a
@@ -213,6 +283,9 @@ $$;
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
 -- nobody. Queue rows are locked before their jobs are looked at again, so no
 -- two claims hold one queue. A queue is marked only for jobs really updated.
+-- Beside a pause: what it has read of a queue or task before the pause was
+-- committed counts, so jobs that are claimed at that moment are given back by
+-- the worker when it learns of the pause.
 -- If the answer is lost, what it locked stays under `worker` until recovery.
 create function :"schema"._howdah_claim_v1(
   worker text, quantity integer, tasks integer[], forbidden text[],
@@ -274,6 +347,11 @@ declare
   touched integer;
   lost boolean := false;
 begin
+  -- Nearly always no task is paused, and this meets an empty table.
+  if exists (select from :"schema"._howdah_paused_tasks) then
+    tasks := :"schema"._howdah_unpaused_v1(tasks);
+  end if;
+
   -- 1. Candidate queues: those named, then those where jobs became due, then windows.
   if cardinality(candidates) > 0 then
     heads := coalesce(
@@ -495,6 +573,7 @@ begin
       select queues.id, winner.priority, winner.run_at, winner.id as head_id
       from unnest(heads[1:taken]) as winner
       join :"schema"._private_job_queues as queues on queues.id = winner.queue_id and queues.locked_at is null
+        and (queues._howdah_paused_until is null or queues._howdah_paused_until <= claimed_at)
       for update of queues skip locked
     ), members as materialized (
       select member.id
@@ -611,6 +690,12 @@ $$;
 --                         unlocked only when that member is no longer ours
 --   patient               wait for locked rows, at most lock_timeout; false:
 --                         step over them, they come back as busy
+--   interruptions         parallel to changed, or null: the handler was called
+--                         and did not get to the end, which counts as a recovery
+--                         does: once the job is marked nothing is refunded
+--
+-- A job that is kept loses its mark (a negative number of recoveries): its
+-- worker has outlived it.
 --
 -- Answers one row for each changed job (released, with its new run_at) and for
 -- each id that was not released: busy (locked by somebody's transaction), lost
@@ -623,7 +708,7 @@ $$;
 create function :"schema"._howdah_release_v1(
   worker text, claim_times bigint[], completed bigint[],
   changed bigint[], refunds boolean[], finals boolean[], delays bigint[], messages text[], payloads text[],
-  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean
+  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean, interruptions boolean[] default null
 )
 returns table (id bigint, status text, run_at bigint)
 language plpgsql volatile
@@ -673,8 +758,8 @@ begin
       );
     end if;
     with change as materialized (
-      select * from unnest(changed, refunds, finals, delays, messages, payloads)
-        as given(id, refund, final, delay, message, payload)
+      select * from unnest(changed, refunds, finals, delays, messages, payloads, interruptions)
+        as given(id, refund, final, delay, message, payload, interrupted)
       -- Each id is compared with each, so only when there is a reason.
       where patient or given.id = any (free)
     ), updated as (
@@ -682,14 +767,20 @@ begin
       set
         attempts = case
           when change.final then greatest(jobs.attempts, jobs.max_attempts)
-          when change.refund and not jobs._howdah_detached then greatest(0, jobs.attempts - 1)
+          when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts
+          when change.refund then greatest(0, jobs.attempts - 1)
           else jobs.attempts
+        end,
+        _howdah_recoveries = case
+          when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
+          else abs(jobs._howdah_recoveries)
         end,
         run_at = case
           when change.delay is null then jobs.run_at
           else greatest(now(), jobs.run_at) + change.delay * interval '1 millisecond'
         end,
-        last_error = coalesce(change.message, jobs.last_error),
+        -- Why it was cancelled says more than how its handler took it.
+        last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),
         payload = coalesce(change.payload::json, jobs.payload),
         locked_at = null,
         locked_by = null

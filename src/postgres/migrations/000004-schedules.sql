@@ -23,6 +23,7 @@ create table :"schema"._howdah_schedules (
   job_key_mode text,
   priority integer,
   flags jsonb,
+  timeout_ms integer,
   -- Earlier ticks do not belong to the schedule as it is now.
   since timestamptz not null default now(),
   last_tick timestamptz,
@@ -52,10 +53,12 @@ begin
   end if;
   if row(
     old.task, old.expression, old.time_zone, old.fill_ms, old.missed, old.payload::text, old.queue_name,
-    old.max_attempts, old.job_key, old.job_key_mode, old.priority, old.flags, old.since, old.paused_at, old.paused_until
+    old.max_attempts, old.job_key, old.job_key_mode, old.priority, old.flags, old.since, old.paused_at, old.paused_until,
+    old.timeout_ms
   ) is distinct from row(
     new.task, new.expression, new.time_zone, new.fill_ms, new.missed, new.payload::text, new.queue_name,
-    new.max_attempts, new.job_key, new.job_key_mode, new.priority, new.flags, new.since, new.paused_at, new.paused_until
+    new.max_attempts, new.job_key, new.job_key_mode, new.priority, new.flags, new.since, new.paused_at, new.paused_until,
+    new.timeout_ms
   ) then
     new.version := gen_random_uuid();
     new.updated_at := now();
@@ -81,7 +84,7 @@ $$;
 create trigger _howdah_schedules_notify
 after insert or delete or update of
   task, expression, time_zone, fill_ms, missed, payload, queue_name, max_attempts, job_key, job_key_mode, priority,
-  flags, since, paused_at, paused_until
+  flags, timeout_ms, since, paused_at, paused_until
 on :"schema"._howdah_schedules
 for each statement execute function :"schema"._howdah_schedules_notify();
 
@@ -100,21 +103,23 @@ create function :"schema"._howdah_upsert_schedule_v1(
   job_key text,
   job_key_mode text,
   priority integer,
-  flags jsonb
+  flags jsonb,
+  timeout_ms integer default null
 ) returns :"schema"._howdah_schedules
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
   insert into :"schema"._howdah_schedules as stored (
     id, task, expression, time_zone, fill_ms, missed, payload,
-    queue_name, max_attempts, job_key, job_key_mode, priority, flags
+    queue_name, max_attempts, job_key, job_key_mode, priority, flags, timeout_ms
   )
   values (
     _howdah_upsert_schedule_v1.id, _howdah_upsert_schedule_v1.task, _howdah_upsert_schedule_v1.expression,
     _howdah_upsert_schedule_v1.time_zone, _howdah_upsert_schedule_v1.fill_ms, _howdah_upsert_schedule_v1.missed,
     _howdah_upsert_schedule_v1.payload, _howdah_upsert_schedule_v1.queue_name,
     _howdah_upsert_schedule_v1.max_attempts, _howdah_upsert_schedule_v1.job_key,
-    _howdah_upsert_schedule_v1.job_key_mode, _howdah_upsert_schedule_v1.priority, _howdah_upsert_schedule_v1.flags
+    _howdah_upsert_schedule_v1.job_key_mode, _howdah_upsert_schedule_v1.priority, _howdah_upsert_schedule_v1.flags,
+    _howdah_upsert_schedule_v1.timeout_ms
   )
   on conflict (id) do update set
     task = excluded.task,
@@ -128,7 +133,8 @@ as $$
     job_key = excluded.job_key,
     job_key_mode = excluded.job_key_mode,
     priority = excluded.priority,
-    flags = excluded.flags
+    flags = excluded.flags,
+    timeout_ms = excluded.timeout_ms
   returning *
 $$;
 
@@ -178,14 +184,15 @@ create function :"schema"._howdah_add_tick_job_v1(
   job_key text,
   priority integer,
   flags jsonb,
-  job_key_mode text
+  job_key_mode text,
+  timeout_ms integer
 ) returns bigint
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
   select job.id from :"schema"._howdah_add_jobs_v1(
     array[task], array[payload], array[queue_name], array[tick], array[max_attempts], array[job_key],
-    array[priority], array[flags], array[job_key_mode], false
+    array[priority], array[flags], array[job_key_mode], false, array[timeout_ms]
   ) as job
 $$;
 
@@ -208,7 +215,13 @@ $$;
 
 -- Adds the ticks of crontab entries that nobody has added yet, and returns a row
 -- for each position, in order: the id of the job, or null when another worker
--- was first. Ticks are microseconds since 1970, those of one entry ascending.
+-- was first. Ticks are microseconds since 1970, those of one entry ascending. A
+-- tick without a payload is marked and gets no job; run_ats replaces the time of
+-- the tick where it is not null.
+-- Another worker with the same ticks waits for the marks and finds them done. A
+-- connection that dies before the commit leaves neither mark nor job; one that
+-- dies after it leaves both, and who asks again finds the marks. A mark that
+-- somebody deletes meanwhile gives no job, as when another worker was first.
 create function :"schema"._howdah_add_cron_ticks_v1(
   identifiers text[],
   ticks bigint[],
@@ -219,7 +232,9 @@ create function :"schema"._howdah_add_cron_ticks_v1(
   job_keys text[],
   priorities integer[],
   flag_sets jsonb[],
-  job_key_modes text[]
+  job_key_modes text[],
+  timeouts integer[] default null,
+  run_ats timestamptz[] default null
 ) returns table (job_id bigint)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -247,9 +262,11 @@ begin
   for wanted in
     select *, :"schema"._howdah_at(given.tick) as tick_at
     from unnest(
-      identifiers, ticks, tasks, payloads, queue_names, max_attempts, job_keys, priorities, flag_sets, job_key_modes
+      identifiers, ticks, tasks, payloads, queue_names, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
+      timeouts, run_ats
     ) with ordinality as given(
-      identifier, tick, task, payload, queue_name, max_attempts, job_key, priority, flags, job_key_mode, position
+      identifier, tick, task, payload, queue_name, max_attempts, job_key, priority, flags, job_key_mode, timeout_ms,
+      run_at, position
     )
     order by given.position
   loop
@@ -258,10 +275,10 @@ begin
     set last_execution = wanted.tick_at
     where known.identifier = wanted.identifier
       and (known.last_execution is null or known.last_execution < wanted.tick_at);
-    if found then
+    if found and wanted.payload is not null then
       job_id := :"schema"._howdah_add_tick_job_v1(
-        wanted.task, wanted.payload, wanted.queue_name, wanted.tick_at, wanted.max_attempts, wanted.job_key,
-        wanted.priority, wanted.flags, wanted.job_key_mode
+        wanted.task, wanted.payload, wanted.queue_name, coalesce(wanted.run_at, wanted.tick_at), wanted.max_attempts,
+        wanted.job_key, wanted.priority, wanted.flags, wanted.job_key_mode, wanted.timeout_ms
       );
       added := added || job_id;
     end if;
@@ -271,13 +288,23 @@ begin
 end
 $$;
 
--- The same for stored schedules. The second column says changed when the
+-- The same for stored schedules: the caller sends how their jobs are stored, as
+-- it has read that with the version. The second column says changed when the
 -- schedule is another one than the caller knows, who then has to look again.
 create function :"schema"._howdah_add_schedule_ticks_v1(
   ids text[],
   versions uuid[],
   ticks bigint[],
-  payloads json[]
+  tasks text[],
+  payloads json[],
+  queue_names text[],
+  max_attempts integer[],
+  job_keys text[],
+  priorities integer[],
+  flag_sets jsonb[],
+  job_key_modes text[],
+  timeouts integer[] default null,
+  run_ats timestamptz[] default null
 ) returns table (job_id bigint, changed boolean)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -285,9 +312,6 @@ as $$
 declare
   wanted record;
   schedule :"schema"._howdah_schedules;
-  tasks text[];
-  queue_names text[];
-  job_keys text[];
   added bigint[];
 begin
   perform from (
@@ -297,14 +321,17 @@ begin
     for update
   ) as locked;
 
-  select array_agg(stored.task), array_agg(stored.queue_name), array_agg(stored.job_key)
-  into tasks, queue_names, job_keys
-  from :"schema"._howdah_schedules as stored where stored.id = any(ids);
   perform :"schema"._howdah_prepare_ticks_v1(tasks, queue_names, job_keys);
 
   for wanted in
     select *, :"schema"._howdah_at(given.tick) as tick_at
-    from unnest(ids, versions, ticks, payloads) with ordinality as given(id, version, tick, payload, position)
+    from unnest(
+      ids, versions, ticks, tasks, payloads, queue_names, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
+      timeouts, run_ats
+    ) with ordinality as given(
+      id, version, tick, task, payload, queue_name, max_attempts, job_key, priority, flags, job_key_mode, timeout_ms,
+      run_at, position
+    )
     order by given.position
   loop
     job_id := null;
@@ -317,11 +344,13 @@ begin
       and (schedule.paused_at is null or schedule.paused_until <= wanted.tick_at)
     then
       update :"schema"._howdah_schedules as stored set last_tick = wanted.tick_at where stored.id = wanted.id;
-      job_id := :"schema"._howdah_add_tick_job_v1(
-        schedule.task, wanted.payload, schedule.queue_name, wanted.tick_at, schedule.max_attempts, schedule.job_key,
-        schedule.priority, schedule.flags, schedule.job_key_mode
-      );
-      added := added || job_id;
+      if wanted.payload is not null then
+        job_id := :"schema"._howdah_add_tick_job_v1(
+          wanted.task, wanted.payload, wanted.queue_name, coalesce(wanted.run_at, wanted.tick_at), wanted.max_attempts,
+          wanted.job_key, wanted.priority, wanted.flags, wanted.job_key_mode, wanted.timeout_ms
+        );
+        added := added || job_id;
+      end if;
     end if;
     return next;
   end loop;

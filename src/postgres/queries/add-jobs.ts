@@ -1,5 +1,6 @@
 import type { Cell, Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
+import { compareIntegers } from "../position.ts";
 import type { Schema } from "../schema.ts";
 import { jobColumns } from "./job-columns.ts";
 
@@ -15,6 +16,7 @@ export interface JobToStore {
   readonly jobKeyMode: string;
   readonly priority: number | null;
   readonly flags: readonly string[] | null;
+  readonly timeoutMs: number | null;
 }
 
 /** Where jobs are stored. */
@@ -39,14 +41,34 @@ const newColumns = (schema: Schema): string =>
 /** As the functions decide themselves whether to tell: what is due later is found by polling. */
 const WHETHER_DUE = "job.job_queue_id, job.run_at <= now() + interval '2 seconds'";
 
-/** What has to be told about a job that was stored by a statement that tells nothing. */
-export function dueOf({
-  row,
-  isNew,
-}: StoredJob): { readonly runAt: string; readonly queueId: number | null } | undefined {
-  const [runAt, queueId, isDue] = isNew ? [row[1], row[3], row[4]] : [row[5], row[17], row[18]];
-  if (isDue !== "t" || runAt == null) return undefined;
-  return { runAt, queueId: queueId == null ? null : Number(queueId) };
+/** What has to be told about jobs that were stored by a statement that tells nothing. */
+export interface DueJobs {
+  readonly count: number;
+  /** The earliest `run_at` in microseconds. */
+  readonly at: string;
+  readonly queueIds: readonly number[];
+}
+
+/** Those of the jobs that are due, or will be in a moment; `undefined` when none is. */
+export function dueAmong(jobs: readonly StoredJob[]): DueJobs | undefined {
+  const due = jobs
+    .map(({ row, isNew }) => (isNew ? [row[1], row[3], row[4]] : [row[5], row[18], row[19]]))
+    .filter(([, , isDue]) => isDue === "t");
+  const [first] = due;
+  if (!first) return undefined;
+  const at = due.reduce(
+    (earliest, [runAt]) => (compareIntegers(String(runAt), earliest) < 0 ? String(runAt) : earliest),
+    String(first[0]),
+  );
+  const queueIds = new Set(due.flatMap(([, queueId]) => (queueId == null ? [] : Number(queueId))));
+  return { count: due.length, at, queueIds: [...queueIds] };
+}
+
+/** Jobs that were stored together. */
+export interface StoredJobs {
+  /** In the order given. */
+  readonly jobs: readonly StoredJob[];
+  readonly due: DueJobs | undefined;
 }
 
 /** True when a stored job is what it was given and the defaults: nothing merged, no flags put in order. */
@@ -67,21 +89,20 @@ export async function addJob({ executor, schema, notifies }: JobStore, job: JobT
     cell(job.priority),
     job.flags === null ? null : textArray(job.flags),
     job.jobKeyMode,
+    cell(job.timeoutMs),
+    String(notifies),
   ];
   // $1 identifier     $2 payload   $3 queue name   $4 run at   $5 max attempts
-  // $6 key            $7 priority  $8 flags        $9 key mode
+  // $6 key            $7 priority  $8 flags        $9 key mode $10 timeout   $11 notifies
   const columns = isNew
     ? newColumns(schema)
     : jobColumns(schema, { task: "null", queue: "null", payload: "job.payload" });
   const text = `select ${columns}, ${WHETHER_DUE}
 from ${schema.of("_howdah_add_job_v1")}(
-  $1::text, $2::json, $3::text, $4::timestamptz, $5::integer, $6::text, $7::integer, $8::text[], $9::text, ${notifies}
+  $1::text, $2::json, $3::text, $4::timestamptz, $5::integer, $6::text, $7::integer, $8::text[], $9::text, $11::boolean,
+  $10::integer
 ) as job`;
-  const { rows } = await executor.query({
-    name: `add_${isNew ? "new_" : ""}job${notifies ? "" : "_silently"}`,
-    text,
-    values,
-  });
+  const { rows } = await executor.query({ name: isNew ? "add_new_job" : "add_job", text, values });
   return { row: rows[0] ?? [], isNew };
 }
 
@@ -93,7 +114,7 @@ from ${schema.of("_howdah_add_job_v1")}(
 export async function addJobs(
   { executor, schema, notifies }: JobStore,
   jobs: readonly JobToStore[],
-): Promise<StoredJob[]> {
+): Promise<StoredJobs> {
   const isNew = jobs.every(isPlain);
   const values = [
     textArray(jobs.map((job) => job.identifier)),
@@ -105,20 +126,55 @@ export async function addJobs(
     numberColumn(jobs.map((job) => job.priority)),
     textColumn(jobs.map((job) => job.flags && flagSet(job.flags))),
     textColumn(jobs.map((job) => (job.jobKey === null ? null : job.jobKeyMode))),
+    numberColumn(jobs.map((job) => job.timeoutMs)),
   ];
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
-  // $6 keys          $7 priorities  $8 flag sets     $9 key modes
+  // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
+  const merged = "case when job.revision > 0 then job.payload end";
   const columns = isNew
-    ? newColumns(schema)
-    : jobColumns(schema, { task: "null", queue: "null", payload: "case when job.revision > 0 then job.payload end" });
-  const text = `select ${columns}, ${WHETHER_DUE}
+    ? newJobsColumns(schema, values[3] !== null)
+    : `${jobColumns(schema, { task: "null", queue: "null", payload: merged })}, ${WHETHER_DUE}`;
+  const text = `select ${columns}
 from ${schema.of("_howdah_add_jobs_v1")}(
   $1::text[], $2::json[], $3::text[], $4::timestamptz[], $5::integer[], $6::text[], $7::integer[], $8::jsonb[],
-  $9::text[], ${notifies}
+  $9::text[], ${notifies}, $10::integer[]
 ) as job`;
   const name = `add_${isNew ? "new_" : ""}jobs${notifies ? "" : "_silently"}`;
   const { rows } = await executor.query({ name, text, values });
-  return rows.map((row) => ({ row, isNew }));
+  if (isNew) return readNewJobs(rows[0] ?? []);
+  const stored = rows.map((row) => ({ row, isNew }));
+  return { jobs: stored, due: dueAmong(stored) };
+}
+
+/**
+ * As `newColumns` for all jobs in one row, which is a fraction of the work.
+ * Without times given they are all the same. Nothing here may be distinct or
+ * ordered: PostgreSQL would sort the jobs for it, and the ids would not be in
+ * the order given.
+ */
+function newJobsColumns(schema: Schema, areTimesGiven: boolean): string {
+  const us = schema.of("_howdah_us");
+  const due = "job.run_at <= now() + interval '2 seconds'";
+  return `array_agg(job.id), ${us}(min(job.created_at)), ${areTimesGiven ? `array_agg(${us}(job.run_at))` : "null"},
+  count(*) filter (where ${due}), ${us}(min(job.run_at) filter (where ${due})),
+  array_agg(job.job_queue_id) filter (where job.job_queue_id is not null and ${due})`;
+}
+
+function readNewJobs([ids, createdAt, runAts, dueCount, dueAt, dueQueues]: Row): StoredJobs {
+  const times = readArray(runAts);
+  const jobs = readArray(ids).map((id, index) => {
+    const row: Row = [id, times[index] ?? createdAt ?? null, createdAt ?? null];
+    return { row, isNew: true };
+  });
+  const count = Number(dueCount);
+  const due =
+    count > 0 ? { count, at: String(dueAt), queueIds: [...new Set(readArray(dueQueues).map(Number))] } : undefined;
+  return { jobs, due };
+}
+
+/** The numbers of an array as PostgreSQL writes it. */
+function readArray(literal: Cell | undefined): string[] {
+  return literal == null || literal === "{}" ? [] : literal.slice(1, -1).split(",");
 }
 
 /** A column that nobody has set is sent as null: the function fills it up. */

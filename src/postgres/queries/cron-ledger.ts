@@ -17,6 +17,7 @@ export interface TickJob {
   readonly jobKeyMode: string;
   readonly priority: number | null;
   readonly flags: readonly string[] | null;
+  readonly timeoutMs: number | null;
 }
 
 /** A tick to add. */
@@ -24,9 +25,11 @@ export interface TickToAdd {
   /** What the ledger knows the entry as. */
   readonly id: string;
   readonly tickMs: number;
-  /** JSON. */
-  readonly payload: string;
+  /** JSON; null to mark the tick without adding a job. */
+  readonly payload: string | null;
   readonly job: TickJob;
+  /** When its job is due, as PostgreSQL reads it; null for the time of the tick. */
+  readonly runAt: string | null;
 }
 
 /**
@@ -72,16 +75,27 @@ export async function addCronTicks(
   schema: Schema,
   ticks: readonly TickToAdd[],
 ): Promise<(string | null)[]> {
-  const jobs = ticks.map(({ job }) => job);
-  // $1 identifiers    $2 ticks      $3 tasks        $4 payloads    $5 queue names
-  // $6 max attempts   $7 job keys   $8 priorities   $9 flag sets   $10 key modes
+  // $1 identifiers   $2 ticks   $3 to $12 as tickJobColumns has them
   const text = `select job_id from ${schema.of("_howdah_add_cron_ticks_v1")}(
   $1::text[], $2::bigint[], $3::text[], $4::json[], $5::text[],
-  $6::integer[], $7::text[], $8::integer[], $9::jsonb[], $10::text[]
+  $6::integer[], $7::text[], $8::integer[], $9::jsonb[], $10::text[], $11::integer[], $12::timestamptz[]
 )`;
   const values = [
     textArray(ticks.map(({ id }) => id)),
     numberArray(ticks.map(({ tickMs }) => microseconds(tickMs))),
+    ...tickJobColumns(ticks),
+  ];
+  const { rows } = await executor.query({ name: "howdah_cron_ticks_1", text, values });
+  return rows.map(([jobId]) => jobId ?? null);
+}
+
+/**
+ * How the jobs of ticks are stored, a column each: tasks, payloads, queue names,
+ * max attempts, job keys, priorities, flag sets, key modes, timeouts, times.
+ */
+export function tickJobColumns(ticks: readonly TickToAdd[]): string[] {
+  const jobs = ticks.map(({ job }) => job);
+  return [
     textArray(jobs.map(({ identifier }) => identifier)),
     textArray(ticks.map(({ payload }) => payload)),
     textArray(jobs.map(({ queueName }) => queueName)),
@@ -90,9 +104,9 @@ export async function addCronTicks(
     numberArray(jobs.map(({ priority }) => priority ?? "null")),
     textArray(jobs.map(({ flags }) => flags && flagSet(flags))),
     textArray(jobs.map(({ jobKey, jobKeyMode }) => (jobKey === null ? null : jobKeyMode))),
+    numberArray(jobs.map(({ timeoutMs }) => timeoutMs ?? "null")),
+    textArray(ticks.map(({ runAt }) => runAt)),
   ];
-  const { rows } = await executor.query({ name: "howdah_cron_ticks_1", text, values });
-  return rows.map(([jobId]) => jobId ?? null);
 }
 
 /** A set of flags as the object in which it is stored. */

@@ -23,7 +23,7 @@ export function jobColumns(schema: Schema, { task, queue, payload }: JobColumnSo
   return `
   job.id, ${task}, ${queue}, ${payload}, job.priority, ${us}(job.run_at),
   job.attempts, job.max_attempts, job.last_error, ${us}(job.created_at), ${us}(job.updated_at),
-  job.key, job.revision, job.flags, ${us}(job.locked_at), job.locked_by, ${jobState}`;
+  job.key, job.revision, job.flags, ${us}(job.locked_at), job.locked_by, ${jobState}, job._howdah_timeout_ms`;
 }
 
 /** The states that a job can be in. */

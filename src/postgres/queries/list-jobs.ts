@@ -25,8 +25,26 @@ export async function listJobs(
   filter: JobFilter,
   limit: number,
 ): Promise<readonly Row[]> {
+  const { where, values } = filtered(schema, filter, limit);
+  const text = `${selectJobs(schema)}${where}`;
+  return (await executor.query({ text, values })).rows;
+}
+
+/** Returns the ids of at most `limit` jobs that pass the filter and have not failed for good, in order. */
+export async function listOpenJobIds(
+  { executor, schema }: { executor: Executor; schema: Schema },
+  filter: JobFilter,
+  limit: number,
+): Promise<string[]> {
+  const { where, values } = filtered(schema, filter, limit, `not (${stateConditions.failed})`);
+  const text = `select job.id from ${schema.of("_private_jobs")} as job${where}`;
+  return (await executor.query({ text, values })).rows.map(([id]) => String(id));
+}
+
+/** The end of a statement that selects jobs. */
+function filtered(schema: Schema, filter: JobFilter, limit: number, ...conditions: string[]) {
   const values: Cell[] = [String(limit)];
-  const conditions = filter.state === undefined ? [] : [stateConditions[filter.state]];
+  if (filter.state !== undefined) conditions.push(stateConditions[filter.state]);
   const filterBy = (value: string | undefined, condition: (parameter: string) => string): void => {
     if (value !== undefined) conditions.push(condition(`$${values.push(value)}`));
   };
@@ -42,8 +60,7 @@ export async function listJobs(
   filterBy(filter.after, (id) => `job.id > ${id}::bigint`);
   const where = conditions.length === 0 ? "" : `\nwhere ${conditions.join("\n  and ")}`;
   // $1 limit   $2… the filters
-  const text = `${selectJobs(schema)}${where}\norder by job.id\nlimit $1::integer`;
-  return (await executor.query({ text, values })).rows;
+  return { where: `${where}\norder by job.id\nlimit $1::integer`, values };
 }
 
 function selectJobs(schema: Schema): string {

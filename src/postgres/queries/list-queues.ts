@@ -4,12 +4,14 @@ import { stateConditions } from "./job-columns.ts";
 
 /**
  * Returns every named queue by name: name, number of jobs, number of ready
- * ones, locked at in microseconds since 1970, locked by.
+ * ones, locked at in microseconds since 1970, locked by, paused until, null for
+ * a queue that is not.
  */
 export async function listQueues(executor: Executor, schema: Schema): Promise<readonly Row[]> {
   const text = `
 select queue.queue_name, coalesce(held.jobs, 0), coalesce(held.ready, 0),
-  ${schema.of("_howdah_us")}(queue.locked_at), queue.locked_by
+  ${schema.of("_howdah_us")}(queue.locked_at), queue.locked_by,
+  case when queue._howdah_paused_until > now() then ${schema.of("_howdah_us")}(queue._howdah_paused_until) end
 from ${schema.of("_private_job_queues")} as queue
 left join (
   select job.job_queue_id, count(*) as jobs, count(*) filter (where ${stateConditions.ready}) as ready

@@ -9,6 +9,8 @@ export interface JobChange {
   readonly refund: boolean;
   /** Uses up all attempts. */
   readonly final: boolean;
+  /** The handler was called and did not get to the end: counts as a recovery, and a marked job gets no refund. */
+  readonly interrupted?: boolean;
   /** From now to the new `run_at`; `null` keeps it. */
   readonly delayMs: number | null;
   /** The new `last_error`; `null` keeps it. */
@@ -52,7 +54,7 @@ export type Release = (request: ReleaseRequest) => Promise<ReleaseAnswer>;
 
 /** Prepares {@link Release} for one schema. */
 export function createRelease(driver: Driver, schema: Schema): Release {
-  const places = Array.from({ length: 13 }, (_, index) => `$${index + 1}`).join(", ");
+  const places = Array.from({ length: 14 }, (_, index) => `$${index + 1}`).join(", ");
   const text = `select * from ${schema.of("_howdah_release_v1")}(${places})`;
   return async (request) => {
     const { changed, chainEnds } = request;
@@ -73,10 +75,15 @@ export function createRelease(driver: Driver, schema: Schema): Release {
         numberArray(chainEnds.map((end) => end.lastJobId)),
         numberArray(chainEnds.map((end) => end.claimedAt)),
         String(request.patient),
+        changed.some(isInterrupted) ? numberArray(changed.map((change) => String(isInterrupted(change)))) : null,
       ],
     });
     return readAnswer(answer);
   };
+}
+
+function isInterrupted({ interrupted }: JobChange): boolean {
+  return interrupted === true;
 }
 
 function readAnswer({ rows }: QueryResult): ReleaseAnswer {

@@ -1,7 +1,7 @@
 import type { Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { flagSet, microseconds, type TickJob } from "./cron-ledger.ts";
+import { flagSet, microseconds, type TickJob, tickJobColumns, type TickToAdd } from "./cron-ledger.ts";
 
 /** The channel on which a change of the schedules is announced, with the name of the schema. */
 export const SCHEDULES_CHANNEL = "howdah:schedules";
@@ -25,13 +25,9 @@ export interface ScheduleToStore {
 }
 
 /** A tick of a stored schedule. */
-export interface ScheduleTick {
-  readonly id: string;
+export interface ScheduleTick extends TickToAdd {
   /** Of the schedule that the tick was computed from. */
   readonly version: string;
-  readonly tickMs: number;
-  /** JSON. */
-  readonly payload: string;
 }
 
 /** What became of a tick. */
@@ -46,10 +42,10 @@ export interface ScheduleTickResult {
 export async function upsertSchedule({ executor, schema }: ScheduleTarget, wanted: ScheduleToStore): Promise<Row> {
   const { job } = wanted;
   // $1 id        $2 task         $3 expression     $4 zone      $5 fill ms        $6 missed     $7 payload
-  // $8 queue     $9 max attempts $10 job key       $11 key mode $12 priority      $13 flag set
+  // $8 queue     $9 max attempts $10 job key       $11 key mode $12 priority      $13 flag set  $14 timeout
   const text = `select ${columns(schema)} from ${schema.of("_howdah_upsert_schedule_v1")}(
   $1::text, $2::text, $3::text, $4::text, $5::bigint, $6::text, $7::json,
-  $8::text, $9::integer, $10::text, $11::text, $12::integer, $13::jsonb
+  $8::text, $9::integer, $10::text, $11::text, $12::integer, $13::jsonb, $14::integer
 ) as stored`;
   const values = [
     wanted.id,
@@ -65,6 +61,7 @@ export async function upsertSchedule({ executor, schema }: ScheduleTarget, wante
     job.jobKey === null ? null : job.jobKeyMode,
     job.priority === null ? null : String(job.priority),
     job.flags && flagSet(job.flags),
+    job.timeoutMs === null ? null : String(job.timeoutMs),
   ];
   const { rows } = await executor.query({ name: "upsert_schedule", text, values });
   return rows[0] ?? [];
@@ -101,15 +98,16 @@ export async function addScheduleTicks(
   { executor, schema }: ScheduleTarget,
   ticks: readonly ScheduleTick[],
 ): Promise<ScheduleTickResult[]> {
-  // $1 ids   $2 versions   $3 ticks   $4 payloads
+  // $1 ids   $2 versions   $3 ticks   $4 to $13 as tickJobColumns has them
   const text = `select job_id, changed from ${schema.of("_howdah_add_schedule_ticks_v1")}(
-  $1::text[], $2::uuid[], $3::bigint[], $4::json[]
+  $1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::json[], $6::text[],
+  $7::integer[], $8::text[], $9::integer[], $10::jsonb[], $11::text[], $12::integer[], $13::timestamptz[]
 )`;
   const values = [
     textArray(ticks.map(({ id }) => id)),
     textArray(ticks.map(({ version }) => version)),
     numberArray(ticks.map(({ tickMs }) => microseconds(tickMs))),
-    textArray(ticks.map(({ payload }) => payload)),
+    ...tickJobColumns(ticks),
   ];
   const { rows } = await executor.query({ name: "howdah_schedule_ticks_1", text, values });
   return rows.map(([jobId, hasChanged]) => ({ jobId: jobId ?? null, hasChanged: hasChanged === "t" }));
@@ -156,5 +154,5 @@ function columns(schema: Schema): string {
   ${us}(stored.since), ${us}(stored.last_tick), ${us}(stored.paused_at), ${us}(stored.paused_until),
   ${us}(stored.task_seen_at), ${us}(stored.created_at), ${us}(stored.updated_at), stored.version,
   stored.paused_at is not null and (stored.paused_until is null or stored.paused_until > now()),
-  coalesce(stored.task_seen_at > now() - interval '5 minutes', false)`;
+  coalesce(stored.task_seen_at > now() - interval '5 minutes', false), stored.timeout_ms`;
 }

@@ -1,0 +1,112 @@
+import { toDate } from "../job/row.ts";
+import { listWorkers, sweepWorkers } from "../postgres/queries/list-workers.ts";
+import type { Duration } from "../runtime/duration.ts";
+import { boolean, duration } from "../runtime/option-kinds.ts";
+import { readOptions } from "../runtime/options.ts";
+import type { Session } from "./session.ts";
+
+/** A worker that is registered: it runs, or it is dead and its recovery is not over. */
+export interface WorkerInfo {
+  readonly id: string;
+  readonly startedAt: Date;
+  readonly lastHeartbeatAt: Date;
+  /**
+   * Whether the database still has the session that the worker listens on.
+   * `lost` a moment after the process is gone; `none` for workers that have no
+   * session to be watched by, such as one that only polls.
+   */
+  readonly session: "held" | "lost" | "none";
+  /** Declared dead, or silent for longer than `sweepThreshold`. */
+  readonly isStale: boolean;
+  /** What it says of itself: for workers of Howdah pid, host, version, revision, tasks and concurrency. */
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+}
+
+/** Which silence is a long one. */
+export interface WorkerListOptions {
+  /** Default 5m. */
+  readonly sweepThreshold?: Duration;
+}
+
+/** How {@link WorkerRegister.sweepStaleWorkers} sweeps. */
+export interface SweepOptions {
+  /** Workers that have been silent for longer are taken for dead. Default 5m. */
+  readonly sweepThreshold?: Duration;
+  /** Jobs without a queue run after half to all of this time. Default 30s. */
+  readonly recoveryDelay?: Duration;
+  /** Changes nothing and tells what would be. Default false. */
+  readonly dryRun?: boolean;
+}
+
+/** Whom a sweep took for dead. */
+export interface SweepResult {
+  /** By id; workers, and holders of locks that were never registered. */
+  readonly workerIds: string[];
+  /** How many jobs were given back. */
+  readonly jobCount: number;
+}
+
+/** Who runs jobs in this schema. */
+export interface WorkerRegister {
+  /** Every registered worker, the longest registered first, those of other implementations too. */
+  listActiveWorkers(options?: WorkerListOptions): Promise<WorkerInfo[]>;
+  /**
+   * Gives back, once and now, what silent workers hold. Workers do that for each
+   * other all the time and watch before they decide; this call goes by the
+   * times that are stored, and is for schemas in which no worker runs for long.
+   * A worker whose session the database still has may be silent for six times
+   * as long; locks of other implementations' workers that never registered are
+   * left alone for four hours. Nothing happens while another sweep is under way.
+   */
+  sweepStaleWorkers(options?: SweepOptions): Promise<SweepResult>;
+}
+
+/** Locks of unregistered workers of other kinds count as forgotten after so long, as everywhere. */
+const FOREIGN_MS = 4 * 60 * 60 * 1_000;
+
+/** The methods about workers on one session. */
+export function createWorkerRegister(session: Session): WorkerRegister {
+  const { schema } = session;
+  return {
+    async listActiveWorkers(options) {
+      const { sweepThresholdMs } = readOptions("listActiveWorkers", options, {
+        sweepThreshold: duration({ min: 1, default: "5m" }),
+      });
+      const rows = await listWorkers(session, schema);
+      return rows.map(([id, startedAt, lastHeartbeatAt, lock, isDeclared, silentMs, metadata]) => ({
+        id: id ?? "",
+        startedAt: toDate(startedAt),
+        lastHeartbeatAt: toDate(lastHeartbeatAt),
+        session: lock as WorkerInfo["session"],
+        isStale: isDeclared === "t" || Number(silentMs) > sweepThresholdMs,
+        metadata: toMetadata(metadata),
+      }));
+    },
+
+    async sweepStaleWorkers(options) {
+      const { sweepThresholdMs, recoveryDelayMs, dryRun } = readOptions("sweepStaleWorkers", options, {
+        sweepThreshold: duration({ min: 1, default: "5m" }),
+        recoveryDelay: duration({ default: "30s" }),
+        dryRun: boolean({ default: false }),
+      });
+      const request = {
+        thresholdMs: sweepThresholdMs,
+        foreignMs: Math.max(FOREIGN_MS, sweepThresholdMs),
+        delayMs: recoveryDelayMs,
+        dryRun,
+      };
+      const rows = await sweepWorkers(session, schema, request);
+      const workerIds = rows.map(([id]) => id ?? "").sort();
+      const jobCount = dryRun ? 0 : rows.reduce((sum, [, jobs]) => sum + Number(jobs), 0);
+      return { workerIds, jobCount };
+    },
+  };
+}
+
+/** Others may store anything there. */
+function toMetadata(stored: string | null | undefined): WorkerInfo["metadata"] {
+  const value: unknown = JSON.parse(stored ?? "null");
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>)
+    : null;
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { readOptions } from "../../runtime/options.ts";
+import { RECOVERY, toRecoverySettings, type RecoveryOptions } from "./options.ts";
+
+const read = (recovery?: boolean | RecoveryOptions) =>
+  toRecoverySettings(readOptions("worker", { recovery }, { recovery: RECOVERY }).recovery);
+
+describe("the option recovery", () => {
+  it("is on by default", () => {
+    expect(read()).toEqual({
+      enabled: true,
+      heartbeatIntervalMs: 4_000,
+      sweepIntervalMs: 5_000,
+      lockLossTimeoutMs: 8_000,
+      sweepThresholdMs: 300_000,
+      watchTimeMs: 30_000,
+      recoveryDelayMs: 1_000,
+      contactTimeoutMs: 20_000,
+      queueDelayMs: 30_000,
+      resilientJobFlags: ["infrastructure_resilient"],
+      resilientSweepThresholdMultiplier: 3,
+      orphanIntervalMs: 600_000,
+      orphanThresholdMs: 14_400_000,
+    });
+    expect(read(true)).toEqual(read());
+    expect(read({})).toEqual(read());
+  });
+
+  it.each([false, { enabled: false }, { enabled: false, heartbeatInterval: "1m" }])("is off when it is %j", (given) => {
+    expect(read(given as RecoveryOptions)).toBeUndefined();
+  });
+
+  it("lets what is left out follow from what is given", () => {
+    expect(read({ heartbeatInterval: "200ms", sweepInterval: "100ms", resilientJobFlags: [] })).toMatchObject({
+      lockLossTimeoutMs: 400,
+      watchTimeMs: 600,
+      contactTimeoutMs: 1_000,
+      queueDelayMs: 1_500,
+      resilientJobFlags: [],
+    });
+  });
+
+  it.each<[RecoveryOptions, RegExp]>([
+    [
+      { lockLossTimeout: "7s" },
+      /`recovery\.lockLossTimeout` \(7000 ms\) must be at least 8000 ms: twice `heartbeatInterval`/,
+    ],
+    [{ sweepThreshold: "7s" }, /`recovery\.sweepThreshold` .* twice `heartbeatInterval`/],
+    [{ contactTimeout: "7s" }, /`recovery\.contactTimeout` .* twice `heartbeatInterval`/],
+    [{ queueDelay: "19s" }, /`recovery\.queueDelay` \(19000 ms\) must be at least 20000 ms: `contactTimeout`/],
+    [{ heartbeatInterval: 5 }, /`recovery\.heartbeatInterval` .* at least 10 ms/],
+    [
+      { heartbeatIntervall: "4s" } as RecoveryOptions,
+      /did you mean `recovery\.heartbeatInterval`|did you mean `heartbeatInterval`/,
+    ],
+  ])("refuses %j, and says why", (given, message) => {
+    expect(() => read(given)).toThrow(message);
+  });
+});

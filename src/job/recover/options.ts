@@ -1,0 +1,125 @@
+import { HowdahError } from "../../errors.ts";
+import type { Duration } from "../../runtime/duration.ts";
+import { boolean, custom, duration, integer, list, required, string, switchable } from "../../runtime/option-kinds.ts";
+import type { OptionsOf } from "../../runtime/options.ts";
+
+/**
+ * When a worker counts as dead, and what becomes of its jobs. The defaults suit
+ * production; `docs/guides/recovery.md` tells what follows from each. All
+ * workers of a schema should be given the same.
+ *
+ * Tests that kill workers shorten everything by shortening three:
+ * `{ heartbeatInterval: "200ms", sweepInterval: "100ms", sweepThreshold: "3s", recoveryDelay: 0 }`.
+ */
+export interface RecoveryOptions {
+  /** `false`: this worker is neither watched nor watches others. Default true. */
+  readonly enabled?: boolean;
+  /** How often a worker says that it lives; once a second at least while it cannot listen. 10 ms or more. Default 4s. */
+  readonly heartbeatInterval?: Duration;
+  /** How often a worker looks whether the others live. 10 ms or more. Default 5s. */
+  readonly sweepInterval?: Duration;
+  /** A worker whose session is gone is dead after so long without a heartbeat. Default: twice `heartbeatInterval`, the least. */
+  readonly lockLossTimeout?: Duration;
+  /**
+   * A worker that has no session to be watched by, because it does not listen or
+   * listens through a transaction pooler, is dead after so long without a
+   * heartbeat; one whose session is there, after six times as long. At least
+   * twice `heartbeatInterval`. Default 5m.
+   */
+  readonly sweepThreshold?: Duration;
+  /**
+   * How long a sweeper watches, over one connection to one server, before it
+   * declares anybody dead. Default: six times `sweepInterval`, 30s.
+   */
+  readonly watchTime?: Duration;
+  /**
+   * A recovered job without a queue runs after half to all of this time. One
+   * with a queue keeps its place: it runs when its queue is free. Default 1s.
+   */
+  readonly recoveryDelay?: Duration;
+  /**
+   * A worker without a successful heartbeat for so long tells the handlers of
+   * queued jobs to stop, because others are about to take over its queues. At
+   * least twice `heartbeatInterval`. Default: five times, 20s.
+   */
+  readonly contactTimeout?: Duration;
+  /**
+   * The queues of a dead worker are free after so long without a heartbeat. Not
+   * below `contactTimeout`. Default: one and a half times that, 30s.
+   */
+  readonly queueDelay?: Duration;
+  /** A worker that runs a job with one of these flags may be silent for longer. Default: `["infrastructure_resilient"]`. */
+  readonly resilientJobFlags?: readonly string[];
+  /** For how much longer: `sweepThreshold` times this, 1 or more. Default 3. */
+  readonly resilientSweepThresholdMultiplier?: number;
+  /** How often to look, in a whole schema, for locks of workers that are not registered. Default 10m. */
+  readonly orphanInterval?: Duration;
+  /** For how long locks of other kinds of workers are left alone that are not registered. Default 4h. */
+  readonly orphanThreshold?: Duration;
+}
+
+const FLAGS = list(required(string({ maxLength: 128 })));
+
+const SHAPE = {
+  enabled: boolean({ default: true }),
+  heartbeatInterval: duration({ min: 10, default: "4s" }),
+  sweepInterval: duration({ min: 10, default: "5s" }),
+  lockLossTimeout: duration(),
+  sweepThreshold: duration({ default: "5m" }),
+  watchTime: duration(),
+  recoveryDelay: duration({ default: "1s" }),
+  contactTimeout: duration(),
+  queueDelay: duration(),
+  resilientJobFlags: custom((given, place) => FLAGS.read(given, place)),
+  resilientSweepThresholdMultiplier: integer({ min: 1, default: 3 }),
+  orphanInterval: duration({ min: 10, default: "10m" }),
+  orphanThreshold: duration({ min: 1, default: "4h" }),
+};
+
+/** How {@link RecoveryOptions} are read; `toRecoverySettings` does the rest. */
+export const RECOVERY = switchable(SHAPE, { default: true });
+
+type ReadRecoveryOptions = OptionsOf<typeof SHAPE>;
+
+/** {@link RecoveryOptions} with every default filled in. */
+export type RecoverySettings = {
+  readonly [Name in keyof ReadRecoveryOptions]-?: NonNullable<ReadRecoveryOptions[Name]>;
+};
+
+/**
+ * Fills in the defaults that follow from other options, and checks what has to
+ * be at least as long as something else. `undefined` when recovery is off.
+ * Throws `HOWDAH_OPTION_INVALID`.
+ */
+export function toRecoverySettings(read: ReadRecoveryOptions | undefined): RecoverySettings | undefined {
+  if (!read?.enabled) return undefined;
+  const { heartbeatIntervalMs, sweepIntervalMs } = read;
+  const contactTimeoutMs = read.contactTimeoutMs ?? 5 * heartbeatIntervalMs;
+  const settings: RecoverySettings = {
+    ...read,
+    lockLossTimeoutMs: read.lockLossTimeoutMs ?? 2 * heartbeatIntervalMs,
+    watchTimeMs: read.watchTimeMs ?? 6 * sweepIntervalMs,
+    contactTimeoutMs,
+    queueDelayMs: read.queueDelayMs ?? 1.5 * contactTimeoutMs,
+    resilientJobFlags: read.resilientJobFlags ?? ["infrastructure_resilient"],
+  };
+  atLeast(settings, "lockLossTimeout", [2 * heartbeatIntervalMs, "twice `heartbeatInterval`"]);
+  atLeast(settings, "sweepThreshold", [2 * heartbeatIntervalMs, "twice `heartbeatInterval`"]);
+  atLeast(settings, "contactTimeout", [2 * heartbeatIntervalMs, "twice `heartbeatInterval`"]);
+  atLeast(settings, "queueDelay", [
+    contactTimeoutMs,
+    "`contactTimeout`, which a worker that is cut off needs to stop what it runs",
+  ]);
+  return settings;
+}
+
+type Limited = "lockLossTimeout" | "sweepThreshold" | "contactTimeout" | "queueDelay";
+
+function atLeast(settings: RecoverySettings, name: Limited, [limitMs, what]: readonly [number, string]): void {
+  const found = settings[`${name}Ms`];
+  if (found >= limitMs) return;
+  throw new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `Worker option \`recovery.${name}\` (${found} ms) must be at least ${limitMs} ms: ${what}.`,
+  );
+}

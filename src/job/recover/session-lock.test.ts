@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import type { Executor, QueryResult } from "../../postgres/driver.ts";
+import { createSchema } from "../../postgres/schema.ts";
+import { createManualClock } from "../../testing/manual-clock.ts";
+import { SessionLockKeeper } from "./session-lock.ts";
+
+const NOTHING: QueryResult = { rows: [], count: 0 };
+const ROW: QueryResult = { rows: [[]], count: 1 };
+
+/** A keeper between a session and another connection, each of which answers as the test says. */
+function setUp({ echoes = true, isShown = true } = {}) {
+  const clock = createManualClock();
+  const log: string[] = [];
+  let pid = 0;
+  const elsewhere: Executor = {
+    async query({ text, values = [] }) {
+      if (text.includes("pg_locks")) return isShown ? ROW : NOTHING;
+      if (echoes) queueMicrotask(() => keeper.heard(String(values[0])));
+      return ROW;
+    },
+  };
+  const keeper = new SessionLockKeeper({
+    clock,
+    target: { executor: elsewhere, schema: createSchema("howdah"), timeoutMs: 1_000 },
+    changed: () => log.push(keeper.lock ? `locked by ${keeper.lock.pid}` : "unlocked"),
+    unusable: () => log.push("unusable"),
+    failed: (error) => log.push(`failed: ${(error as Error).message}`),
+  });
+  const createSession = (fail?: string): Executor => {
+    pid += 1;
+    const rows = [[String(pid), "t"]];
+    return {
+      async query({ text }) {
+        if (fail !== undefined) throw new Error(fail);
+        // The first word of the statement.
+        log.push(text.trim().split(" ")[0] ?? "");
+        return { rows, count: 1 };
+      },
+    };
+  };
+  return { clock, keeper, log, createSession, stop: keeper.start() };
+}
+
+describe("the lock of a session", () => {
+  it("counts once a sign from elsewhere has arrived and the server shows it", async () => {
+    const { clock, keeper, log, createSession, stop } = setUp();
+    keeper.up(createSession());
+    await clock.advance(0);
+    expect(log).toEqual(["set", "unlisten", "locked by 1"]);
+    expect(keeper.lock?.key).toBeGreaterThan(0);
+    await stop();
+  });
+
+  it("does not count behind a transaction pooler, where the sign never arrives", async () => {
+    const { clock, keeper, log, createSession, stop } = setUp({ echoes: false });
+    keeper.up(createSession());
+    await clock.advance(11_000);
+    expect(keeper.lock).toBeUndefined();
+    expect(log).toEqual(["set", "unlisten", "unusable"]);
+    await stop();
+  });
+
+  it("does not count when the server shows it under nobody, or another process", async () => {
+    const { clock, keeper, log, createSession, stop } = setUp({ isShown: false });
+    keeper.up(createSession());
+    await clock.advance(0);
+    expect(log).toEqual(["set", "unlisten", "unusable"]);
+    await stop();
+  });
+
+  it("is gone with its session, and is another one on the next", async () => {
+    const { clock, keeper, log, createSession, stop } = setUp();
+    keeper.up(createSession());
+    await clock.advance(0);
+    const first = keeper.lock?.key;
+    keeper.down();
+    expect(keeper.lock).toBeUndefined();
+    expect(keeper.session).toBeUndefined();
+    keeper.up(createSession());
+    await clock.advance(0);
+    expect(log.filter((entry) => entry.includes("lock"))).toEqual(["locked by 1", "unlocked", "locked by 2"]);
+    expect(keeper.lock?.key).not.toBe(first);
+    await stop();
+  });
+
+  it("says once that it could not be had, and tries again", async () => {
+    const { clock, keeper, log, createSession, stop } = setUp();
+    keeper.up(createSession("no right"));
+    await clock.advance(5_000);
+    expect(log).toEqual(["failed: no right"]);
+    keeper.up(createSession());
+    await clock.advance(20_000);
+    expect(log.at(-1)).toBe("locked by 2");
+    await stop();
+  });
+});

@@ -1,0 +1,245 @@
+import {
+  declareDead,
+  deleteStaleWorkers,
+  findOrphans,
+  freeQueues,
+  holdsFlags,
+  lookAtWorkers,
+  noteSwept,
+  SWEPT,
+  type WorkerSightings,
+} from "../../postgres/queries/sweep.ts";
+import type { Executor } from "../../postgres/driver.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import { startLoop } from "../../runtime/loop.ts";
+import type { RecoverySettings } from "./options.ts";
+import { recoverJobs, type Deceased, type RecoverJobsOptions, type Recovered } from "./recover-jobs.ts";
+import { Retries } from "./retries.ts";
+import { lifeLeftMs, observe, type Watch, type Watched } from "./watch.ts";
+
+/** What a sweeper needs, and whom it tells. */
+export interface SweeperOptions extends RecoverJobsOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: RecoverySettings;
+  /** The session to look over; another object is another session. `undefined`: any connection. */
+  session(): Executor | undefined;
+  /** The ids of the sweeper itself. */
+  own(): readonly string[];
+  /** A look or a recovery failed, for the first time in a row; it is tried again. */
+  sweepFailed(error: unknown): void;
+}
+
+/** One look may take so long. */
+const LOOK_TIMEOUT_MS = 5_000;
+
+/** What is left after a recovery, because somebody has it locked, is tried again after a look's time, then twice that, up to this. */
+const LONGEST_RETRY_MS = 60_000;
+
+const OUR_ID = /^howdah_[0-9a-f]{18}$/;
+
+/**
+ * Watches the workers of a schema and recovers what the dead held, in stages:
+ *
+ *   found dead                     declared: it beats in vain from now on
+ *   declared                       its jobs are given back
+ *   silent for queueDelay          its queues are freed
+ *   silent for twice queueDelay    what a claim of it had still locked is given
+ *                                  back, and its registration goes
+ *
+ * Every worker has a sweeper, and each decides for itself; the database sees to
+ * it that two do not recover at the same moment. How far a recovery has gone
+ * stands in the row of the dead, so any other can go on.
+ */
+export class Sweeper {
+  readonly #options: SweeperOptions;
+  readonly #retries: Retries;
+  readonly #resilient = new Set<string>();
+  #watch: Watch | undefined;
+  #lookedOver: Executor | undefined;
+  #server = "";
+  #orphansAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: SweeperOptions) {
+    this.#options = options;
+    this.#retries = new Retries(options.clock, { firstMs: options.settings.sweepIntervalMs, maxMs: LONGEST_RETRY_MS });
+  }
+
+  /** Begins to watch. Returns the end of it. */
+  start(): () => Promise<void> {
+    const { clock, settings, sweepFailed } = this.#options;
+    const loop = startLoop({
+      name: "sweep",
+      clock,
+      backoff: { firstMs: settings.sweepIntervalMs, maxMs: 4 * settings.sweepIntervalMs },
+      round: (signal) => this.#round(signal),
+      onError(error, { failures }) {
+        if (failures === 1) sweepFailed(error);
+      },
+    });
+    return () => loop.stop();
+  }
+
+  async #round(stopping: AbortSignal): Promise<number> {
+    const before = this.#watch;
+    const { watch, swept } = await this.#look();
+    this.#retries.keepOnly(watch.workers);
+    const others = [...watch.workers.values()].filter(({ workerId }) => !this.#options.own().includes(workerId));
+    const revived = others.filter((worker) => worker.declared && hasMoved(before, worker));
+    if (revived.length > 0) await this.#revive(revived);
+    const living = others.filter(({ declared }) => !declared);
+    const { dead, soonestMs } = await this.#judge(watch, living);
+    const declared = await this.#declare(dead);
+    for (const worker of others) {
+      if (stopping.aborted) return 0;
+      const stage = declared.has(worker.workerId) ? SWEPT.declared : (swept.get(worker.workerId) ?? SWEPT.no);
+      if (stage !== SWEPT.no && !revived.includes(worker))
+        await this.#advance(worker, stage, declared.has(worker.workerId));
+    }
+    if (watch.watchedMs >= this.#options.settings.watchTimeMs) await this.#recoverOrphans();
+    return Math.min(this.#options.settings.sweepIntervalMs, soonestMs);
+  }
+
+  /** Looks once. A look that fails, another session or another server begin the watch anew. */
+  async #look(): Promise<{ readonly watch: Watch; readonly swept: ReadonlyMap<string, number> }> {
+    const { clock, target, settings, session } = this.#options;
+    const executor = session() ?? target.executor;
+    if (executor !== this.#lookedOver) this.#watch = undefined;
+    this.#lookedOver = executor;
+    const sentAt = clock.monotonic();
+    let sightings: WorkerSightings;
+    try {
+      sightings = await lookAtWorkers({ executor, schema: target.schema }, LOOK_TIMEOUT_MS);
+    } catch (error) {
+      this.#watch = undefined;
+      throw error;
+    }
+    if (sightings.server !== this.#server) this.#watch = undefined;
+    this.#server = sightings.server;
+    const workers = sightings.workers.map((worker) => ({ ...worker, declared: worker.swept !== SWEPT.no }));
+    const look = { sentAt, answeredAt: clock.monotonic(), workers };
+    this.#watch = observe(this.#watch, look, 2 * settings.sweepIntervalMs);
+    return { watch: this.#watch, swept: new Map(workers.map(({ workerId, swept }) => [workerId, swept])) };
+  }
+
+  /** Who is dead, and how soon somebody else may be. */
+  async #judge(
+    watch: Watch,
+    living: readonly Watched[],
+  ): Promise<{ readonly dead: Watched[]; readonly soonestMs: number }> {
+    const { target, settings } = this.#options;
+    const dead: Watched[] = [];
+    let soonestMs = Number.POSITIVE_INFINITY;
+    for (const worker of living) {
+      const { workerId, lock, silentMs } = worker;
+      if (silentMs === 0) this.#resilient.delete(workerId);
+      const limits = {
+        ...settings,
+        resilientFactor: settings.resilientSweepThresholdMultiplier,
+        isResilient: this.#resilient.has(workerId),
+      };
+      const leftMs = lifeLeftMs(watch, worker, limits);
+      if (leftMs > 0) {
+        if (silentMs > 0) soonestMs = Math.min(soonestMs, leftMs);
+      } else if (
+        lock === "none" &&
+        !limits.isResilient &&
+        (await holdsFlags(target, workerId, settings.resilientJobFlags))
+      ) {
+        this.#resilient.add(workerId);
+      } else {
+        dead.push(worker);
+      }
+    }
+    return { dead, soonestMs };
+  }
+
+  async #declare(dead: readonly Watched[]): Promise<ReadonlySet<string>> {
+    if (dead.length === 0) return new Set();
+    return declareDead(this.#options.target, dead);
+  }
+
+  /** Takes a recovery one stage further, if it is time for that. */
+  async #advance(worker: Watched, stage: number, isOurCase: boolean): Promise<void> {
+    const { settings } = this.#options;
+    const { workerId, silentMs } = worker;
+    if (!this.#retries.isDue(workerId)) return;
+    if (stage === SWEPT.declared) {
+      // Whoever declared it is at it, unless it has died, too.
+      if (isOurCase || silentMs >= 2 * settings.sweepIntervalMs) await this.#recoverJobs(worker);
+    } else if (stage === SWEPT.jobsRecovered) {
+      if (silentMs >= settings.queueDelayMs) await this.#freeQueues([workerId]);
+    } else if (silentMs >= 2 * settings.queueDelayMs) {
+      await this.#bury(workerId);
+    }
+  }
+
+  async #recoverJobs({ workerId, lock }: Watched): Promise<void> {
+    const { target } = this.#options;
+    const { jobs, isDone } = await this.#recover({ workerIds: [workerId], olderMs: null });
+    if (isDone || jobs.length > 0) this.#report(workerId, jobs, { lock });
+    if (!isDone) return this.#retries.later(workerId);
+    await noteSwept(target, [workerId], SWEPT.jobsRecovered);
+    this.#retries.done(workerId);
+  }
+
+  async #freeQueues(workerIds: readonly string[]): Promise<void> {
+    const { target, logger } = this.#options;
+    const count = await freeQueues(target, workerIds, null);
+    if (count > 0) logger.info("The queues of a dead worker are free", { worker: workerIds.join(","), queues: count });
+    await noteSwept(target, workerIds, SWEPT.queuesFreed);
+  }
+
+  /** A claim may have committed after the first look. The row goes only when nothing is left. */
+  async #bury(workerId: string): Promise<void> {
+    const { target } = this.#options;
+    const { jobs } = await this.#recover({ workerIds: [workerId], olderMs: null });
+    if (jobs.length > 0) this.#report(workerId, jobs, {});
+    await freeQueues(target, [workerId], null);
+    await deleteStaleWorkers(target, [workerId]);
+    // If it is still there at the next look, something was left.
+    this.#retries.later(workerId);
+  }
+
+  async #recoverOrphans(): Promise<void> {
+    const { clock, settings, target } = this.#options;
+    const { orphanIntervalMs, queueDelayMs, orphanThresholdMs } = settings;
+    const now = clock.monotonic();
+    if (now - this.#orphansAt < orphanIntervalMs) return;
+    this.#orphansAt = now;
+    // Whoever claims is registered first, but for a moment when it changes its id.
+    const age = { intervalMs: orphanIntervalMs, oursMs: 2 * queueDelayMs, foreignMs: orphanThresholdMs };
+    for (const { id, isOurs } of await findOrphans(target, age)) {
+      const olderMs = isOurs ? null : orphanThresholdMs;
+      const { jobs } = await this.#recover({ workerIds: [id], olderMs });
+      await freeQueues(target, [id], olderMs);
+      this.#report(id, jobs, { registered: false });
+    }
+  }
+
+  /** Workers of another kind beat whether or not they were declared dead. */
+  async #revive(moved: readonly Watched[]): Promise<void> {
+    const ids = moved.map(({ workerId }) => workerId).filter((id) => !OUR_ID.test(id));
+    if (ids.length > 0) await noteSwept(this.#options.target, ids, SWEPT.no);
+  }
+
+  #recover(deceased: Deceased): Promise<Recovered> {
+    return recoverJobs(this.#options, deceased);
+  }
+
+  #report(previousWorkerId: string, jobs: Recovered["jobs"], about: Readonly<Record<string, unknown>>): void {
+    const { logger, hooks, workerId } = this.#options;
+    const fields = { worker: previousWorkerId, jobs: jobs.length, ...about, recoveredBy: workerId() };
+    logger.warning("A worker is dead; its jobs were given back", fields);
+    for (const { id, task, attempts, failed } of jobs) {
+      if (failed) logger.warning("A job of a dead worker has no attempt left", { task, job: id, attempts });
+    }
+    hooks.emit("workerRecovered", { workerId: workerId(), previousWorkerId, jobCount: jobs.length });
+  }
+}
+
+function hasMoved(watch: Watch | undefined, { workerId, beat }: Watched): boolean {
+  const before = watch?.workers.get(workerId);
+  return before !== undefined && before.beat !== beat;
+}

@@ -1,0 +1,36 @@
+import type { Executor, Row } from "../driver.ts";
+import type { Schema } from "../schema.ts";
+
+/**
+ * Returns every registered worker, the longest registered first: id, started at
+ * and last heartbeat in microseconds since 1970, whether its session's lock is
+ * held, lost or none, whether it was declared dead, for how many milliseconds it
+ * has been silent by the database's clock, and its metadata.
+ */
+export async function listWorkers(executor: Executor, schema: Schema): Promise<readonly Row[]> {
+  const us = schema.of("_howdah_us");
+  const text = `
+select worker.id, ${us}(worker.started_at), ${us}(worker.last_heartbeat_at), seen.lock, worker._howdah_swept > 0,
+  (extract(epoch from now() - worker.last_heartbeat_at) * 1000)::bigint, worker.metadata
+from ${schema.of("_private_workers")} as worker
+join ${schema.of("_howdah_workers_v1")}() as seen on seen.id = worker.id
+order by worker.started_at, worker.id`;
+  return (await executor.query({ name: "howdah_list_workers", text })).rows;
+}
+
+/** What an operator's sweep is told. */
+export interface SweepRequest {
+  readonly thresholdMs: number;
+  readonly foreignMs: number;
+  readonly delayMs: number;
+  readonly dryRun: boolean;
+}
+
+/** Recovers what silent workers hold. Returns their ids, each with the number of its jobs. */
+export async function sweepWorkers(executor: Executor, schema: Schema, request: SweepRequest): Promise<readonly Row[]> {
+  const { thresholdMs, foreignMs, delayMs, dryRun } = request;
+  // $1 threshold   $2 threshold for others   $3 recovery delay   $4 dry run
+  const text = `select worker_id, jobs from ${schema.of("_howdah_sweep_v1")}($1::bigint, $2::bigint, $3::bigint, $4::boolean)`;
+  const values = [thresholdMs, foreignMs, delayMs].map((ms) => String(Math.round(ms)));
+  return (await executor.query({ text, values: [...values, String(dryRun)] })).rows;
+}

@@ -1,0 +1,110 @@
+import type { Executor } from "../driver.ts";
+import { textArray } from "../literal.ts";
+import type { Schema } from "../schema.ts";
+
+/** What a statement about registered workers needs. */
+export interface PresenceTarget {
+  readonly executor: Executor;
+  readonly schema: Schema;
+  /** How long it may take. */
+  readonly timeoutMs: number;
+}
+
+/** An advisory lock that a session of a worker holds. */
+export interface SessionLock {
+  /** Its second number; the first is the same for all. */
+  readonly key: number;
+  /** The process of the server that holds it. */
+  readonly pid: number;
+}
+
+/** The first number of every lock that stands for a worker; the SQL of recovery knows it, too. */
+const LOCK_CLASS = 1_752_135_524;
+
+/**
+ * Registers workers with a first heartbeat. One that is registered stays as it
+ * is, so the call may be repeated after a lost answer.
+ */
+export async function registerWorkers(
+  { executor, schema, timeoutMs }: PresenceTarget,
+  workerIds: readonly string[],
+  metadata: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  // $1 worker ids   $2 metadata
+  const text = `
+insert into ${schema.of("_private_workers")} (id, last_heartbeat_at, metadata)
+select id, now(), $2::jsonb from unnest($1::text[]) as id
+on conflict (id) do nothing`;
+  const values = [textArray(workerIds), JSON.stringify(metadata)];
+  await executor.query({ name: "howdah_register_workers", text, values, timeoutMs });
+}
+
+/**
+ * Says that these workers live and which lock stands for them. Returns those
+ * that are registered and were not declared dead; the others are swept. An
+ * UPDATE, because a worker that was swept must not come back by saying so.
+ */
+export async function beat(
+  { executor, schema, timeoutMs }: PresenceTarget,
+  workerIds: readonly string[],
+  lock: SessionLock | undefined,
+): Promise<ReadonlySet<string>> {
+  // $1 worker ids   $2 lock key   $3 pid of the session that holds it
+  const text = `
+update ${schema.of("_private_workers")}
+set last_heartbeat_at = now(), _howdah_lock_key = $2::integer, _howdah_lock_pid = $3::integer
+where id = any($1::text[]) and _howdah_swept = 0
+returning id`;
+  const values = [textArray(workerIds), lock ? String(lock.key) : null, lock ? String(lock.pid) : null];
+  const { rows } = await executor.query({ name: "howdah_beat", text, values, timeoutMs });
+  return new Set(rows.map(([id]) => id ?? ""));
+}
+
+/** Takes workers off the register that hold nothing any more. Harmless for those that are not there. */
+export async function deregisterWorkers(
+  { executor, schema, timeoutMs }: PresenceTarget,
+  workerIds: readonly string[],
+): Promise<void> {
+  // $1 worker ids
+  const text = `delete from ${schema.of("_private_workers")} where id = any($1::text[])`;
+  await executor.query({ text, values: [textArray(workerIds)], timeoutMs });
+}
+
+/**
+ * Makes a session one that stands for a worker: the server notices within half a
+ * minute when the other end has vanished, does not end it for idleness, and
+ * holds a lock for as long as it lives. Listens to `channel`, too. `undefined`
+ * when somebody else has a lock with this number.
+ */
+export async function lockSession(
+  session: Executor,
+  { key, channel, timeoutMs }: { readonly key: number; readonly channel: string; readonly timeoutMs: number },
+): Promise<SessionLock | undefined> {
+  const { rows } = await session.query({
+    text: `
+set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;
+set idle_session_timeout = 0; listen ${channel};
+select pg_backend_pid(), pg_try_advisory_lock(${LOCK_CLASS}, ${key})`,
+    timeoutMs,
+  });
+  const [pid, isLocked] = rows[0] ?? [];
+  return isLocked === "t" ? { key, pid: Number(pid) } : undefined;
+}
+
+/** Sends nothing but a sign to `channel`. */
+export async function notifyChannel(executor: Executor, channel: string, timeoutMs: number): Promise<void> {
+  // $1 channel
+  await executor.query({ text: "select pg_notify($1, '')", values: [channel], timeoutMs });
+}
+
+/** Whether the server says that this session holds this lock. */
+export async function isSessionLocked(executor: Executor, lock: SessionLock, timeoutMs: number): Promise<boolean> {
+  // $1 lock key   $2 pid
+  const text = `
+select from pg_catalog.pg_locks
+where locktype = 'advisory' and granted and objsubid = 2 and classid = ${LOCK_CLASS}
+  and database = (select oid from pg_catalog.pg_database where datname = current_database())
+  and objid = $1::integer::oid and pid = $2::integer`;
+  const { rows } = await executor.query({ text, values: [String(lock.key), String(lock.pid)], timeoutMs });
+  return rows.length > 0;
+}

@@ -1,0 +1,219 @@
+import type { Executor, Row } from "../driver.ts";
+import { numberArray, textArray } from "../literal.ts";
+import type { Schema } from "../schema.ts";
+import { jobColumns, jobNames } from "./job-columns.ts";
+
+/** What a statement of a sweeper needs. What it does beside others is told at its function in `000005-recovery.sql`. */
+export interface SweepTarget {
+  readonly executor: Executor;
+  readonly schema: Schema;
+}
+
+/** How far the recovery of a worker has gone. */
+export const SWEPT = { no: 0, declared: 1, jobsRecovered: 2, queuesFreed: 3 } as const;
+
+/** A registered worker as it looks from outside. */
+export interface WorkerSighting {
+  readonly workerId: string;
+  /** Its last heartbeat in microseconds. */
+  readonly beat: string;
+  readonly lock: "held" | "lost" | "none";
+  /** One of {@link SWEPT}. */
+  readonly swept: number;
+}
+
+/** All registered workers, and what tells one server from another, or from itself after a restart. */
+export interface WorkerSightings {
+  readonly server: string;
+  readonly workers: readonly WorkerSighting[];
+}
+
+/** Looks at all registered workers. */
+export async function lookAtWorkers({ executor, schema }: SweepTarget, timeoutMs: number): Promise<WorkerSightings> {
+  const text = `select * from ${schema.of("_howdah_workers_v1")}()`;
+  const { rows } = await executor.query({ name: "howdah_workers_1", text, timeoutMs });
+  const workers = rows.map(([id, beat, lock, swept]) => ({
+    workerId: id ?? "",
+    beat: beat ?? "",
+    lock: lock as WorkerSighting["lock"],
+    swept: Number(swept),
+  }));
+  return { server: rows[0]?.[4] ?? "", workers };
+}
+
+/** Declares workers dead that have not beaten since they were seen. Returns those that are declared now. */
+export async function declareDead(
+  { executor, schema }: SweepTarget,
+  seen: readonly Pick<WorkerSighting, "workerId" | "beat">[],
+): Promise<ReadonlySet<string>> {
+  // $1 worker ids   $2 their heartbeats in microseconds
+  const text = `select id from ${schema.of("_howdah_declare_dead_v1")}($1::text[], $2::bigint[])`;
+  const values = [textArray(seen.map(({ workerId }) => workerId)), numberArray(seen.map((worker) => worker.beat))];
+  const { rows } = await executor.query({ text, values });
+  return new Set(rows.map(([id]) => id ?? ""));
+}
+
+/** Notes how far the recovery of workers has gone; 0 for one that was found alive after all. */
+export async function noteSwept(
+  { executor, schema }: SweepTarget,
+  workerIds: readonly string[],
+  swept: number,
+): Promise<void> {
+  // $1 worker ids   $2 how far. Another sweeper may note the same at the same moment.
+  const text = `update ${schema.of("_private_workers")} set _howdah_swept = $2::smallint where id = any($1::text[])`;
+  await executor.query({ text, values: [textArray(workerIds), String(swept)] });
+}
+
+/** What becomes of one job, when that is not the usual. */
+export interface JobVerdict {
+  readonly id: string;
+  readonly action: "default" | "reschedule" | "fail";
+  /** For `reschedule`, in microseconds. */
+  readonly runAt: string | null;
+  readonly attempts: number | null;
+  readonly message: string | null;
+}
+
+/** Which jobs are recovered, and how. */
+export interface RecoverRequest {
+  readonly dead: readonly string[];
+  readonly delayMs: number;
+  /** Only locks that are older, without a refund; `null` for the dead. */
+  readonly olderMs: number | null;
+  readonly quantity: number;
+  /** Only these jobs; `undefined` for all. */
+  readonly verdicts?: readonly JobVerdict[];
+}
+
+/** A job that was given back. */
+export interface RecoveredJob {
+  readonly id: string;
+  /** Who had held it. */
+  readonly workerId: string;
+  readonly task: string;
+  readonly attempts: number;
+  /** No attempt is left. */
+  readonly failed: boolean;
+}
+
+/** What a call has recovered. */
+export interface RecoverAnswer {
+  readonly jobs: readonly RecoveredJob[];
+  /** There is more to do, or somebody else is at it. */
+  readonly isDone: boolean;
+}
+
+/** Unlocks jobs of dead workers and tells the living. */
+export async function recoverDead({ executor, schema }: SweepTarget, request: RecoverRequest): Promise<RecoverAnswer> {
+  const { dead, delayMs, olderMs, quantity, verdicts } = request;
+  const parallel = (cell: (verdict: JobVerdict) => string | number | null): string | null =>
+    verdicts ? numberArray(verdicts.map((verdict) => cell(verdict) ?? "null")) : null;
+  const text = `
+select kind, id, worker, task, attempts, failed
+from ${schema.of("_howdah_recover_v1")}(
+  $1::text[], $2::bigint, $3::bigint, $4::integer, $5::bigint[], $6::text[], $7::bigint[], $8::integer[], $9::text[]
+)`;
+  const { rows } = await executor.query({
+    text,
+    values: [
+      textArray(dead),
+      String(Math.round(delayMs)),
+      olderMs === null ? null : String(Math.round(olderMs)),
+      String(quantity),
+      parallel(({ id }) => id),
+      parallel(({ action }) => action),
+      parallel(({ runAt }) => runAt),
+      parallel(({ attempts }) => attempts),
+      verdicts ? textArray(verdicts.map(({ message }) => message)) : null,
+    ],
+  });
+  const jobs = rows.filter(([kind]) => kind === "recovered");
+  return { jobs: jobs.map(toRecoveredJob), isDone: jobs.length === rows.length };
+}
+
+/** Frees the queues of dead workers that hold none of their jobs any more. Returns how many. */
+export async function freeQueues(
+  { executor, schema }: SweepTarget,
+  dead: readonly string[],
+  olderMs: number | null,
+): Promise<number> {
+  const text = `select ${schema.of("_howdah_free_queues_v1")}($1::text[], $2::bigint)`;
+  const values = [textArray(dead), olderMs === null ? null : String(Math.round(olderMs))];
+  const { rows } = await executor.query({ text, values });
+  return Number(rows[0]?.[0] ?? 0);
+}
+
+/** Takes workers off the register that hold nothing any more. */
+export async function deleteStaleWorkers({ executor, schema }: SweepTarget, dead: readonly string[]): Promise<void> {
+  const text = `select ${schema.of("delete_stale_workers")}($1::text[])`;
+  await executor.query({ text, values: [textArray(dead)] });
+}
+
+/**
+ * Gives back what a claim may have locked under an id that nobody claims under
+ * any more, and takes the id off the register. Returns how many jobs that were;
+ * `undefined` when somebody has one of them locked at this moment. May be repeated.
+ */
+export async function recoverLostClaim(target: SweepTarget, workerId: string): Promise<number | undefined> {
+  const request = { dead: [workerId], delayMs: 0, olderMs: null, quantity: 100_000 };
+  const { jobs, isDone } = await recoverDead(target, request);
+  if (!isDone) return undefined;
+  await freeQueues(target, [workerId], null);
+  await deleteStaleWorkers(target, [workerId]);
+  return jobs.length;
+}
+
+/** Somebody who holds locks without being registered. */
+export interface Orphan {
+  readonly id: string;
+  /** It has the form of our ids. */
+  readonly isOurs: boolean;
+}
+
+/** Looks for unregistered holders, unless somebody of this schema has done so within `intervalMs`. */
+export async function findOrphans(
+  { executor, schema }: SweepTarget,
+  age: { readonly intervalMs: number; readonly oursMs: number; readonly foreignMs: number },
+): Promise<readonly Orphan[]> {
+  const text = `select id, is_ours from ${schema.of("_howdah_orphans_v1")}($1::bigint, $2::bigint, $3::bigint)`;
+  const values = [age.intervalMs, age.oursMs, age.foreignMs].map((ms) => String(Math.round(ms)));
+  const { rows } = await executor.query({ text, values });
+  return rows.map(([id, isOurs]) => ({ id: id ?? "", isOurs: isOurs === "t" }));
+}
+
+/** Whether a worker holds a job with one of these flags. */
+export async function holdsFlags(
+  { executor, schema }: SweepTarget,
+  workerId: string,
+  flags: readonly string[],
+): Promise<boolean> {
+  const text = `select ${schema.of("_howdah_holds_flags_v1")}($1::text, $2::text[])`;
+  const { rows } = await executor.query({ text, values: [workerId, textArray(flags)] });
+  return rows[0]?.[0] === "t";
+}
+
+/** Reads the jobs that these workers hold, whole, by id. */
+export async function listHeldJobs(
+  { executor, schema }: SweepTarget,
+  workerIds: readonly string[],
+  page: { readonly after: string; readonly limit: number },
+): Promise<readonly Row[]> {
+  // $1 worker ids   $2 after this id   $3 how many
+  const text = `
+select ${jobColumns(schema)}
+from ${schema.of("_private_jobs")} as job${jobNames(schema)}
+where job.locked_by = any($1::text[]) and job.id > $2::bigint
+order by job.id limit $3::integer`;
+  const values = [textArray(workerIds), page.after, String(page.limit)];
+  return (await executor.query({ text, values })).rows;
+}
+
+function toRecoveredJob([, id, worker, task, attempts, failed]: Row): RecoveredJob {
+  return {
+    id: id ?? "",
+    workerId: worker ?? "",
+    task: task ?? "",
+    attempts: Number(attempts),
+    failed: failed === "t",
+  };
+}

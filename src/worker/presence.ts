@@ -1,0 +1,206 @@
+import { hostname } from "node:os";
+import { HowdahError } from "../errors.ts";
+import type { HookEmitter } from "../hooks/hooks.ts";
+import { Heartbeat } from "../job/recover/heartbeat.ts";
+import type { RecoverySettings } from "../job/recover/options.ts";
+import { SessionLockKeeper } from "../job/recover/session-lock.ts";
+import { Sweeper } from "../job/recover/sweeper.ts";
+import type { Driver, Executor } from "../postgres/driver.ts";
+import { migrations } from "../postgres/migrations.generated.ts";
+import { beat, deregisterWorkers, registerWorkers, type PresenceTarget } from "../postgres/queries/presence.ts";
+import type { Schema } from "../postgres/schema.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { errorMessage } from "../runtime/error-message.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Engine } from "./engine.ts";
+import type { Identity } from "./identity.ts";
+import { packageVersion } from "./package-version.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** What the presence of a worker is made of. */
+export interface PresenceParts {
+  readonly settings: RecoverySettings;
+  readonly clock: Clock;
+  readonly driver: Driver;
+  readonly schema: Schema;
+  readonly hooks: HookEmitter;
+  readonly logger: Logger;
+  readonly identity: Identity;
+  readonly reporter: Reporter;
+  readonly engine: Engine;
+  /** False when it only polls: there is no session to be watched by. */
+  readonly listens: boolean;
+  /** What else others may like to know about this worker. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** An event loop that is late by so much was blocked. */
+const BLOCKED_MS = 1_000;
+
+/** How long the end of a run waits for a statement of presence. */
+const END_MS = 1_000;
+
+/** A worker that says it lives, learns when others think otherwise, and watches them, for one run. */
+export class Presence {
+  readonly #parts: PresenceParts;
+  readonly #keeper: SessionLockKeeper;
+  readonly #heartbeat: Heartbeat;
+  readonly #timeoutMs: number;
+  #ends: readonly (() => Promise<void>)[] = [];
+  readonly #metadata: Readonly<Record<string, unknown>>;
+  #isEnded = false;
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
+    const { clock, settings, identity, reporter, listens, metadata } = parts;
+    this.#timeoutMs = Math.max(1_000, settings.contactTimeoutMs / 4);
+    this.#metadata = {
+      pid: process.pid,
+      host: hostname(),
+      version: packageVersion(),
+      revision: migrations.at(-1)?.id,
+      ...metadata,
+    };
+    this.#keeper = new SessionLockKeeper({
+      clock,
+      target: this.#target(parts.driver),
+      changed: () => this.#heartbeat.wake(),
+      unusable: () =>
+        parts.logger.info("Others can watch this worker's heartbeat only: it does not listen on a session of its own", {
+          worker: identity.current,
+        }),
+      failed: (error) => reporter.failure(identity.current, "lock its session", error),
+    });
+    this.#heartbeat = new Heartbeat({
+      clock,
+      ...settings,
+      ids: () => identity.all,
+      isDeaf: () => listens && this.#keeper.session === undefined,
+      register: (ids) => this.#reach((target) => registerWorkers(target, ids, this.#metadata)),
+      beat: (ids) => this.#reach((target) => beat(target, ids, this.#keeper.lock)),
+      swept: (ids) => this.#swept(ids),
+      outOfContact: (silentMs) => this.#outOfContact(silentMs),
+      begins: (lateMs) => this.#noteDelay(lateMs),
+      failed: (error) => reporter.failure(identity.current, "say that it lives", error),
+    });
+  }
+
+  /** True while others watch the session that this worker listens on. */
+  get isLocked(): boolean {
+    return this.#keeper.lock !== undefined;
+  }
+
+  /** Begins. Resolves when the worker is registered, or that has failed once. */
+  async start(): Promise<void> {
+    const { identity, settings, reporter, driver, schema } = this.#parts;
+    const sweeper = new Sweeper({
+      ...this.#parts,
+      target: { executor: driver, schema },
+      recoveryDelayMs: settings.recoveryDelayMs,
+      workerId: () => identity.current,
+      own: () => identity.all,
+      session: () => this.#keeper.session,
+      failed: (error) => reporter.failure(identity.current, "ask a hook about a job to recover", error),
+      sweepFailed: (error) => reporter.failure(identity.current, "look whether others live", error),
+    });
+    identity.changed = () => this.#heartbeat.wake();
+    await this.#heartbeat.start();
+    if (!this.#isEnded) this.#ends = [sweeper.start(), this.#keeper.start()];
+  }
+
+  /** The worker listens, over this session. */
+  up(session: Executor): void {
+    this.#keeper.up(session);
+    this.#heartbeat.wake();
+  }
+
+  /** The session is lost. */
+  down(): void {
+    this.#keeper.down();
+    this.#heartbeat.wake();
+  }
+
+  /** Something arrived on a channel of presence. */
+  heard(channel: string): void {
+    this.#keeper.heard(channel);
+  }
+
+  /**
+   * Ends it. Ids under which nothing is locked are taken off the register; the
+   * others stay there, so that somebody recovers what they hold.
+   */
+  async end(): Promise<void> {
+    const { identity, engine, settings } = this.#parts;
+    this.#isEnded = true;
+    identity.changed = () => undefined;
+    await this.#stopWithin(END_MS);
+    const lingering = new Set(engine.slots.lingering.map(({ lockedBy }) => lockedBy));
+    const clean = identity.clean.filter((id) => !lingering.has(id));
+    // A database that is away is not waited for: whoever finds the ids there finds nothing locked by them.
+    if (clean.length === 0 || this.#heartbeat.silentMs > 2 * settings.heartbeatIntervalMs) return;
+    try {
+      await this.#reach((target) => deregisterWorkers(target, clean));
+    } catch (error) {
+      this.#parts.logger.debug("The worker could not be taken off the register", { error: errorMessage(error) });
+    }
+  }
+
+  /** What is under way is not waited for when the database does not answer; it does no harm. */
+  async #stopWithin(limitMs: number): Promise<void> {
+    const stopped = new AbortController();
+    const stopping = Promise.all([this.#heartbeat.stop(), ...this.#ends.map((end) => end())]);
+    void stopping.then(() => stopped.abort());
+    await this.#parts.clock.sleep(limitMs, stopped.signal);
+  }
+
+  /**
+   * Over the session of the listener, which is there for this alone: handlers
+   * that use up all other connections do not matter. When it is lost meanwhile,
+   * over another connection; all of these statements may be repeated.
+   */
+  async #reach<T>(work: (target: PresenceTarget) => Promise<T>): Promise<T> {
+    const { session } = this.#keeper;
+    if (!session) return work(this.#target(this.#parts.driver));
+    try {
+      return await work(this.#target(session));
+    } catch (error) {
+      if (session === this.#keeper.session) throw error;
+      return work(this.#target(this.#parts.driver));
+    }
+  }
+
+  #target(executor: Executor): PresenceTarget {
+    return { executor, schema: this.#parts.schema, timeoutMs: this.#timeoutMs };
+  }
+
+  #swept(ids: ReadonlySet<string>): void {
+    const { engine, identity, reporter } = this.#parts;
+    const names = [...ids].join(", ");
+    const reason = new HowdahError(
+      "HOWDAH_ABORTED_LOST",
+      `Worker ${names} was taken for dead, and its jobs were given to others. It goes on under another id.`,
+    );
+    engine.lose(ids, { queuedOnly: false }, reason);
+    identity.forget(ids);
+    reporter.failure(identity.current, "keep its registration", reason);
+  }
+
+  #outOfContact(silentMs: number): void {
+    const reason = new HowdahError(
+      "HOWDAH_ABORTED_LOST",
+      `No heartbeat has reached the database for ${Math.round(silentMs)} ms; others may take over the job's queue.`,
+    );
+    this.#parts.engine.lose("all", { queuedOnly: true }, reason);
+  }
+
+  #noteDelay(lateMs: number): void {
+    const { logger, identity, engine } = this.#parts;
+    const tasks = engine.busyTasks();
+    if (lateMs < BLOCKED_MS) return;
+    logger.warning("The event loop was blocked, or the process stood still", {
+      worker: identity.current,
+      blockedMs: Math.round(lateMs),
+      tasks: tasks.join(", "),
+    });
+  }
+}
