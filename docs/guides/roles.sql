@@ -25,20 +25,25 @@ grant select on
 -- It can neither lock, unlock nor delete.
 grant insert (id, identifier) on howdah._private_tasks to howdah_producer;
 grant insert (id, queue_name) on howdah._private_job_queues to howdah_producer;
-grant insert (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags)
+grant insert (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags, _howdah_timeout_ms)
   on howdah._private_jobs to howdah_producer;
 grant update (
     task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags,
-    attempts, last_error, revision, updated_at, _howdah_recoveries, _howdah_detached
+    attempts, last_error, revision, updated_at, _howdah_recoveries, _howdah_detached, _howdah_timeout_ms
   ) on howdah._private_jobs to howdah_producer;
 
 -- A worker adds jobs too, claims and releases them, keeps its registration and
 -- recovers what dead workers held.
 grant insert (id, identifier) on howdah._private_tasks to howdah_worker;
-grant insert (id, queue_name), update (locked_at, locked_by) on howdah._private_job_queues to howdah_worker;
+grant insert (id, queue_name), update (locked_at, locked_by, _howdah_paused_until)
+  on howdah._private_job_queues to howdah_worker;
 grant insert, update, delete on howdah._private_jobs to howdah_worker;
 grant select, insert, update, delete on howdah._private_workers to howdah_worker;
+grant select, update on howdah._howdah_sweeper to howdah_worker;
 grant select, insert, update on howdah._private_known_crontabs to howdah_worker;
+
+-- Workers obey the pauses of tasks, and may pause and resume tasks and queues.
+grant select, insert, update, delete on howdah._howdah_paused_tasks to howdah_worker;
 
 -- Workers add the jobs of stored schedules, and may change them. Producers that
 -- shall manage schedules need the same right.

@@ -6,6 +6,9 @@ import { install, SPECIFIERS, unpackPackage, type UnpackedPackage } from "./unpa
 /** Grows with the package, on purpose only: what everyone downloads who installs it. */
 const MAX_PACKED_BYTES = 600_000;
 
+/** What has to be installed beside the package for a subpath; all others do without. */
+const PEERS: Readonly<Record<string, string>> = { "howdah/opentelemetry": "@opentelemetry/api" };
+
 let unpacked: UnpackedPackage;
 
 beforeAll(async () => {
@@ -15,6 +18,15 @@ beforeAll(async () => {
 afterAll(() => unpacked.remove());
 
 describe("the packed package", () => {
+  it("needs no optional peer where nothing says so", async () => {
+    const imports = SPECIFIERS.filter((specifier) => !(specifier in PEERS)).map(
+      (specifier) => `import "${specifier}";`,
+    );
+    const { stderr } = await unpacked.node("--input-type=module", "--eval", imports.join(""));
+    expect(stderr).toBe("");
+    await Promise.all(Object.values(PEERS).map((peer) => install(unpacked.project, peer)));
+  });
+
   it.each(SPECIFIERS)("exports something from %s", async (specifier) => {
     const script = `console.log(Object.keys(await import(${JSON.stringify(specifier)})).join(" "))`;
     const { stdout, stderr } = await unpacked.node("--input-type=module", "--eval", script);

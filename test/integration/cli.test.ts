@@ -70,6 +70,55 @@ describe("migrate", () => {
   });
 });
 
+describe("cancel", () => {
+  it("cancels the jobs with these ids, or those that pass the options", async () => {
+    const [one, two, three] = await client.addJobs([
+      { identifier: "cancel_one" },
+      { identifier: "cancel_two", spec: { queueName: "cancel queue" } },
+      { identifier: "cancel_one", spec: { timeout: "90s" } },
+    ]);
+    expect((await howdah(["show", three?.id ?? ""])).out).toContain("1 min 30 s");
+    expect(await howdahJson(["cancel", one?.id ?? "", "999999"])).toEqual({ removed: [one?.id], signalled: [] });
+    expect((await howdah(["cancel", "--queue", "cancel queue"])).out).toBe("Removed 1 job, told 0 jobs to stop.\n");
+    await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'w' where id = $1", [three?.id]);
+    const answer = await howdahJson(["cancel", "--task", "cancel_one", "--reason", "enough"]);
+    expect(answer).toEqual({ removed: [], signalled: [three?.id] });
+    expect((await howdah(["cancel", two?.id ?? ""])).out).toMatch(/^Nothing to cancel/);
+  });
+
+  it("refuses to guess", async () => {
+    for (const args of [["cancel"], ["cancel", "1", "--task", "t"], ["cancel", "--state", "failed"], ["cancel", "x"]]) {
+      expect(await howdah(args)).toMatchObject({ code: 2, out: "" });
+    }
+  });
+});
+
+describe("queues and tasks", () => {
+  it("pause, list and resume", async () => {
+    expect((await howdah(["queues", "pause", "slow"])).out).toBe("Paused until it is resumed.\n");
+    const until = "2100-01-31T08:00:00.000Z";
+    expect(await howdahJson(["tasks", "pause", "charge", "--until", until])).toEqual({ name: "charge", until });
+    expect((await howdah(["queues", "list"])).out).toMatch(/slow\s+0\s+0\s+until resumed/);
+    expect(await howdahJson(["queues", "list"])).toContainEqual(
+      expect.objectContaining({ name: "slow", isPaused: true }),
+    );
+    expect((await howdah(["tasks", "pause", "over", "--until", "2000-01-01T00:00:00Z"])).out).toMatch(/^Not paused/);
+    expect(await howdahJson(["queues", "resume", "slow"])).toEqual({ name: "slow", resumed: true });
+    expect((await howdah(["tasks", "resume", "charge"])).out).toBe("Resumed.\n");
+    expect((await howdah(["tasks", "list"])).out).toBe("No task is paused.\n");
+  });
+
+  it("say what they need", async () => {
+    for (const args of [
+      ["queues", "stop"],
+      ["tasks", "pause"],
+      ["queues", "list", "--until", "2100-01-01T00:00:00Z"],
+    ]) {
+      expect(await howdah(args)).toMatchObject({ code: 2, out: "" });
+    }
+  });
+});
+
 describe("list", () => {
   it("prints the jobs that were asked for, with the keys of the library", async () => {
     const job = await client.addJob("list_one", { to: "x" }, { queueName: "a queue", jobKey: "a key", priority: 3 });

@@ -144,10 +144,18 @@ describe("listQueues", () => {
     const done = await client.addJob("t", {}, { queueName: "empty" });
     await client.completeJobs([done.id]);
 
+    const unpaused = { isPaused: false, pausedUntil: null };
     expect(await client.listQueues()).toEqual([
-      { name: "empty", jobCount: 0, readyCount: 0, lockedAt: null, lockedBy: null },
-      { name: "one", jobCount: 2, readyCount: 0, lockedAt: new Date("2030-01-01T00:00:00.123Z"), lockedBy: "w" },
-      { name: "two", jobCount: 3, readyCount: 1, lockedAt: null, lockedBy: null },
+      { name: "empty", jobCount: 0, readyCount: 0, lockedAt: null, lockedBy: null, ...unpaused },
+      {
+        name: "one",
+        jobCount: 2,
+        readyCount: 0,
+        lockedAt: new Date("2030-01-01T00:00:00.123Z"),
+        lockedBy: "w",
+        ...unpaused,
+      },
+      { name: "two", jobCount: 3, readyCount: 1, lockedAt: null, lockedBy: null, ...unpaused },
     ]);
   });
 });

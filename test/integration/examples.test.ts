@@ -27,6 +27,10 @@ const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
     "attempt 2: camel.png",
   ],
   "05-local-queue.mjs": [expect.stringMatching(/^2000 jobs completed, claimed in \d{1,2} fetches$/)],
+  "06-exactly-once.mjs": [
+    "pay: SIGKILL, ran again: true, ada has 80",
+    "pay_once: SIGKILL, ran again: false, bob has 90",
+  ],
 };
 
 const examples = readdirSync(join(ROOT, "examples")).filter((file) => file.endsWith(".mjs"));

@@ -1,7 +1,9 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import type { ScheduleOptions } from "../../src/client/schedules.ts";
+import { cron } from "../../src/cron/cron.ts";
 import { every } from "../../src/cron/every.ts";
+import { prepareTickJob } from "../../src/cron/recurring-job.ts";
 import { defineTask } from "../../src/job/task.ts";
 import { addScheduleTicks } from "../../src/postgres/queries/schedules.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
@@ -251,7 +253,8 @@ it("refuses a tick that was computed from what a schedule is no longer", async (
   await store();
   const [{ version }] = (await database.sql("select version from howdah._howdah_schedules")) as [{ version: string }];
   const target = { executor: database.driver, schema: database.schema };
-  const tick = { id: "s", version, tickMs: Date.parse("2021-01-01T04:00:00Z"), payload: "{}" };
+  const job = await prepareTickJob(cron({ task: "do_it", schedule: "0 * * * *" }));
+  const tick = { id: "s", version, tickMs: Date.parse("2021-01-01T04:00:00Z"), payload: "{}", runAt: null, job };
   await schedules.upsert({ id: "s", task: "other", schedule: "0 * * * *" });
   expect(await addScheduleTicks(target, [tick])).toEqual([{ jobId: null, hasChanged: true }]);
   await schedules.remove("s");

@@ -46,6 +46,8 @@ describe("tables", () => {
       "_howdah_exhausted boolean ! generated = ((locked_at IS NULL) AND (attempts >= max_attempts))",
       "_howdah_recoveries smallint ! = 0",
       "_howdah_detached boolean ! = false",
+      "_howdah_timeout_ms integer",
+      "_howdah_cancelled text",
     ]);
   });
 
@@ -56,6 +58,7 @@ describe("tables", () => {
       "locked_at timestamp with time zone",
       "locked_by text",
       "is_available boolean ! generated = (locked_at IS NULL)",
+      "_howdah_paused_until timestamp with time zone",
     ]);
     expect(await columnsOf("_private_tasks")).toEqual(["id integer ! identity", "identifier text !"]);
     expect(await columnsOf("_private_known_crontabs")).toEqual([
@@ -68,6 +71,9 @@ describe("tables", () => {
       "last_heartbeat_at timestamp with time zone !",
       "started_at timestamp with time zone ! = now()",
       "metadata jsonb",
+      "_howdah_lock_key integer",
+      "_howdah_lock_pid integer",
+      "_howdah_swept smallint ! = 0",
     ]);
     expect(await columnsOf("migrations")).toEqual([
       "id integer !",

@@ -143,7 +143,8 @@ describe("a worker", () => {
       `select howdah._howdah_upsert_schedule_v1('s', 't', '* * * * *', 'UTC', 0, 'all', '{}', 'q', null, null, null, null, null);
        select howdah._howdah_pause_schedule_v1('s', null), howdah._howdah_resume_schedule_v1('s');
        select howdah._howdah_add_schedule_ticks_v1(
-         array[id], array[version], array[howdah._howdah_us(now() + interval '1 minute')], array['{}']::json[]
+         array[id], array[version], array[howdah._howdah_us(now() + interval '1 minute')], '{t}', array['{}']::json[],
+         '{q}', '{3}', '{k}', '{0}', array['{}']::jsonb[], '{replace}'
        ) from howdah._howdah_schedules;
        delete from howdah._howdah_schedules`,
     ],

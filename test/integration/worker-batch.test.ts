@@ -107,8 +107,10 @@ describe("a batch handler that fails as a whole", () => {
       { payload: { id: 1 } },
     );
     expect(calls).toBe(0);
-    expect(row).toMatchObject({ payload: { id: 1 }, attempts: 1 });
-    expect(row?.["last_error"]).toMatch(/payload of a batch job must be an array/);
+    expect(row).toMatchObject({ payload: { id: 1 }, attempts: 25 });
+    expect(row?.["last_error"]).toBe(
+      "HOWDAH_PAYLOAD_INVALID: The payload of a batch job must be an array, found an object.",
+    );
   });
 });
 

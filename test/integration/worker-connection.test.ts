@@ -82,7 +82,7 @@ describe("listenConnectionString", () => {
     const completed = record(worker.hooks, "jobComplete");
     const running = worker.run();
     const find = `select from pg_stat_activity where application_name = 'listener'
-      and datname = current_database() and query ~* '^(listen|select 1)'`;
+      and datname = current_database() and state = 'idle' and query <> '' and query !~* '^set default'`;
     await until(async () => (await database.sql(find)).length === 1);
     await worker.client.addJob(task);
     await completed.reach();

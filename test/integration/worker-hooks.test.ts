@@ -131,6 +131,6 @@ describe("an observer", () => {
   it("of an unknown event is an error that says which was meant", async () => {
     await expect(
       createTestWorker(database, { tasks, hooks: { jobCompleted: () => undefined } as object }),
-    ).rejects.toThrow(/Unknown event `jobCompleted`.*`jobComplete`/);
+    ).rejects.toThrow(/Unknown hook `jobCompleted`.*`jobComplete`/);
   });
 });

@@ -32,7 +32,8 @@ function createListeningWorker() {
 async function listeners(): Promise<number[]> {
   const rows = await database.sql(
     `select pid from pg_stat_activity
-     where datname = current_database() and application_name = 'listener' and query ~* '^(listen|select 1)'`,
+     where datname = current_database() and application_name = 'listener' and state = 'idle'
+       and query <> '' and query !~* '^set default'`,
   );
   return rows.map((row) => Number(row["pid"]));
 }

@@ -2,9 +2,10 @@ import { type } from "arktype";
 import * as v from "valibot";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { defineTask, type AnyTask } from "../../src/job/task.ts";
+import { defineBatchTask, defineTask, type AnyTask } from "../../src/job/task.ts";
+import type { WorkerOptions } from "../../src/worker/options.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
-import { createTestWorker } from "../harness/worker.ts";
+import { createTestWorker, record } from "../harness/worker.ts";
 
 let database: TestDatabase;
 let handled: unknown[];
@@ -59,16 +60,85 @@ describe.each(tasks)("a schema of %s", (_library, task) => {
     expect(await database.sql("select from howdah._private_jobs")).toHaveLength(0);
   });
 
-  it("fails a stored payload that does not fit, without calling the handler or quoting the payload", async () => {
+  it("fails a stored payload that does not fit for good, without calling the handler or quoting the payload", async () => {
     await using worker = await createTestWorker(database, { tasks: [task] });
+    const failed = record(worker.hooks, "jobPermanentlyFail");
     await worker.client.addJob(task.identifier, { count: "hunter2" });
 
     expect(await worker.runOnce()).toMatchObject({ completed: 0, failed: 1 });
     expect(handled).toEqual([]);
-    const [row] = await database.sql("select attempts, last_error from howdah.jobs");
-    expect(row?.["attempts"]).toBe(1);
-    expect(row?.["last_error"]).toMatch(/^The payload does not fit its schema: payload\.count: /);
+    expect(failed.events).toMatchObject([{ error: { name: "HowdahError", code: "HOWDAH_PAYLOAD_INVALID" } }]);
+    const [row] = await database.sql("select attempts, max_attempts, payload, last_error from howdah._private_jobs");
+    expect(row).toMatchObject({ attempts: 25, max_attempts: 25, payload: { count: "hunter2" } });
+    expect(row?.["last_error"]).toMatch(
+      /^HOWDAH_PAYLOAD_INVALID: The payload does not fit its schema: payload\.count: /,
+    );
     expect(row?.["last_error"]).not.toContain("hunter2");
+  });
+});
+
+describe("a stored payload that does not fit", () => {
+  const count = z.object({ count: z.number() });
+  const retry = { type: "fixed", delay: 0 } as const;
+
+  /** Adds a job that is started three times at most and returns how its attempts ended. */
+  async function attempts(task: AnyTask, options: Partial<WorkerOptions> = {}, payload: unknown = {}) {
+    await using worker = await createTestWorker(database, { tasks: [task], ...options });
+    const [retried, final] = [record(worker.hooks, "jobFail"), record(worker.hooks, "jobPermanentlyFail")];
+    await worker.client.addJob(task.identifier, payload, { maxAttempts: 3 });
+    await worker.runOnce();
+    return { retried: retried.events.length, final: final.events.length };
+  }
+
+  it("is tried again like any failure when the worker or the task says so, of whom the task has the last word", async () => {
+    const plain = defineTask({ identifier: "plain", payload: count, retry, run });
+    expect(await attempts(plain)).toEqual({ retried: 0, final: 1 });
+    expect(await attempts(plain, { invalidPayload: "retry" })).toEqual({ retried: 2, final: 1 });
+    const patient = defineTask({ identifier: "patient", payload: count, retry, invalidPayload: "retry", run });
+    expect(await attempts(patient)).toEqual({ retried: 2, final: 1 });
+    const strict = defineTask({ identifier: "strict", payload: count, retry, invalidPayload: "fail", run });
+    expect(await attempts(strict, { invalidPayload: "retry" })).toEqual({ retried: 0, final: 1 });
+  });
+
+  it("ends a batch job for good, with all its items", async () => {
+    const batch = defineBatchTask({ identifier: "batch", item: count, retry, runBatch: run });
+    const payload = [{ count: 1 }, { count: "two" }];
+    expect(await attempts(batch, {}, payload)).toEqual({ retried: 0, final: 1 });
+    expect(handled).toEqual([]);
+    const [row] = await database.sql("select payload, last_error from howdah._private_jobs");
+    expect(row).toMatchObject({ payload, last_error: expect.stringContaining("payload[1].count") as unknown });
+  });
+
+  it("is not what a handler meets that adds a job with such a payload", async () => {
+    const child = defineTask({ identifier: "child", payload: count, run });
+    const parent = defineTask({
+      identifier: "parent",
+      retry,
+      async run(_payload: unknown, { client }) {
+        await client.addJob(child, { count: "two" } as never);
+      },
+    });
+    expect(await attempts(parent)).toEqual({ retried: 2, final: 1 });
+  });
+
+  it("is not the same as a schema that fails, which is tried again", async () => {
+    const broken = defineTask({
+      identifier: "broken",
+      payload: z.object({}).refine(() => {
+        throw new Error("no connection to the directory");
+      }),
+      retry,
+      run,
+    });
+    expect(await attempts(broken)).toEqual({ retried: 2, final: 1 });
+  });
+
+  it("is refused with a policy that does not exist", async () => {
+    const task = defineTask({ identifier: "t", invalidPayload: "ignore" as "fail", run });
+    await expect(createTestWorker(database, { tasks: [task] })).rejects.toMatchObject({
+      code: "HOWDAH_OPTION_INVALID",
+      message: expect.stringContaining("`invalidPayload`") as unknown,
+    });
   });
 });
 
