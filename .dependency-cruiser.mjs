@@ -95,11 +95,23 @@ export default {
       to: { path: "node_modules/(pg|pg-[^/]+|postgres|@electric-sql/pglite)/" },
     },
     {
+      name: "opentelemetry-in-its-plugin",
+      comment: "An application without tracing has no such package.",
+      severity: "error",
+      from: { pathNot: "^src/observe/" },
+      to: { path: "node_modules/@opentelemetry/" },
+    },
+    {
       name: "no-development-packages",
       comment: "An installed package has only its own dependencies; a type must not need another one either.",
       severity: "error",
       from: {},
-      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: TYPE_ONLY },
+      to: {
+        dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
+        dependencyTypesNot: TYPE_ONLY,
+        // An optional peer, which the tests need as well.
+        pathNot: "node_modules/@opentelemetry/api/",
+      },
     },
     {
       name: "resolves",
