@@ -3,7 +3,8 @@
  *
  *   node bench/run.mjs                    everything; writes bench/results/
  *   node bench/run.mjs --quick            tiny numbers, to see that it runs; writes nothing
- *   node bench/run.mjs --only NAME,…      some scenarios (--list shows them)
+ *   node bench/run.mjs --only NAME,…      some scenarios (--list shows them); the results of the others stay
+ *   node bench/run.mjs --resume           only what this commit has no results of yet, after a run was interrupted
  *   node bench/run.mjs --peers NAME,…     some sides
  *   node bench/run.mjs --repeats N        how often each cell is measured (3)
  *   node bench/run.mjs --out FOLDER       another folder for the results
@@ -18,9 +19,10 @@ import { labelOf, PEER_NAMES, reasonToSkip, settingsOf, versionOf } from "./peer
 import { resultOf } from "./report/result.mjs";
 import { printScenario } from "./report/console.mjs";
 import { formatFigure } from "./report/format.mjs";
-import { writeResults } from "./report/write-results.mjs";
+import { mergeReports, readReport, writeReport } from "./report/store.mjs";
 import { SCENARIOS } from "./scenarios/scenarios.mjs";
 
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CELL_LIMIT_MS = 30_000;
 const QUICK_LIMIT_MS = 1_000;
 const QUICK_PEERS = ["howdah", "bare-loop", "graphile-worker-0.17"];
@@ -30,6 +32,7 @@ const { values: flags } = parseArgs({
     quick: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
     only: { type: "string" },
+    resume: { type: "boolean", default: false },
     peers: { type: "string" },
     repeats: { type: "string", default: "3" },
     out: { type: "string", default: fileURLToPath(new URL("results", import.meta.url)) },
@@ -43,39 +46,38 @@ if (flags.list) {
 }
 
 async function main() {
-  const startedAt = new Date();
-  const scenarios = chosen(
-    "scenario",
-    flags.only,
-    SCENARIOS.map(({ name }) => name),
-  );
+  const startedAt = performance.now();
+  const commit = describeCommit();
   const node = findNode();
   const peers = installedPeers(chosen("side", flags.peers, flags.quick ? QUICK_PEERS : PEER_NAMES), node.major);
   const repeats = flags.quick ? 1 : Number(flags.repeats);
+  const wanted = chosenScenarios({ commit, repeats });
   const load = loadAverage();
   if (load > 0.5 && !flags.quick) console.log(`The machine is not quiet: load average ${load.toFixed(2)}.`);
   const postgres = await openPostgres();
   const run = { postgres, node: node.path, quick: flags.quick, limitMs: flags.quick ? QUICK_LIMIT_MS : CELL_LIMIT_MS };
   const results = [];
   try {
-    for (const scenario of SCENARIOS.filter(({ name }) => scenarios.includes(name))) {
-      const cells = await measureScenario(run, scenario, { peers, repeats: scenario.repeats ?? repeats });
-      results.push(resultOf(scenario, cells));
-      if (!flags.quick) printScenario(results.at(-1));
+    for (const scenario of wanted) {
+      const conditions = { at: new Date().toISOString(), commit, load: loadAverage(), ...surroundings(postgres, node) };
+      const scenarioStartedAt = performance.now();
+      const times = scenario.repeats ?? repeats;
+      const cells = await measureScenario(run, scenario, { peers, repeats: times });
+      const seconds = Math.round((performance.now() - scenarioStartedAt) / 1000);
+      results.push({ ...resultOf(scenario, cells), conditions: { ...conditions, repeats: times, seconds } });
+      if (flags.quick) continue;
+      printScenario(results.at(-1));
+      // After each, so that a run that is interrupted loses only the one under way.
+      const scenarioNames = SCENARIOS.map(({ name }) => name);
+      const measured = { peers: await describePeers(peers), results, scenarioNames };
+      await writeReport(flags.out, mergeReports(readReport(flags.out), measured));
     }
   } finally {
     await postgres.stop();
   }
-  const seconds = Math.round((Date.now() - startedAt.getTime()) / 1000);
   console.log(
-    `\n${results.length} scenarios in ${seconds} s${flags.quick ? "; at this size the figures say nothing" : ""}`,
+    `\n${results.length} scenarios in ${seconds(startedAt)} s${flags.quick ? "; at this size the figures say nothing" : `; results are in ${flags.out}`}`,
   );
-  if (!flags.quick) {
-    const server = { version: postgres.version, settings: postgres.isGiven ? undefined : SERVER_SETTINGS };
-    const conditions = { machine: describeMachine(), load, server, node: node.version, repeats, startedAt, seconds };
-    await writeResults(flags.out, { conditions, peers: await describePeers(peers), results });
-    console.log(`Results are in ${flags.out}`);
-  }
   const failed = results.flatMap(({ rows }) => rows).filter(({ error }) => error);
   if (failed.length > 0) process.exitCode = 1;
 }
@@ -114,6 +116,38 @@ async function measureCell(run, scenario, side) {
     console.error(error);
     return { error: String(error.message).split("\n")[0] };
   }
+}
+
+/** Those that were asked for; a run that goes on leaves out what this commit has been measured for as often. */
+function chosenScenarios({ commit, repeats }) {
+  const names = chosen(
+    "scenario",
+    flags.only,
+    SCENARIOS.map(({ name }) => name),
+  );
+  const { results } = flags.resume ? readReport(flags.out) : { results: [] };
+  const isDone = (scenario) =>
+    results.some(
+      ({ name, conditions }) =>
+        name === scenario.name && conditions.commit === commit && conditions.repeats >= (scenario.repeats ?? repeats),
+    );
+  return SCENARIOS.filter((scenario) => names.includes(scenario.name) && !isDone(scenario));
+}
+
+/** The commit that is measured, with a plus when files differ from it. */
+function describeCommit() {
+  const git = (...words) => execFileSync("git", words, { encoding: "utf8", cwd: ROOT, stdio: "pipe" }).trim();
+  try {
+    const changed = git("status", "--porcelain", "--", ".", ":!bench/results", ":!docs");
+    return `${git("rev-parse", "--short", "HEAD")}${changed === "" ? "" : "+"}`;
+  } catch {
+    return "unknown";
+  }
+}
+
+function surroundings(postgres, node) {
+  const server = { version: postgres.version, settings: postgres.isGiven ? undefined : SERVER_SETTINGS };
+  return { machine: describeMachine(), server, node: node.version };
 }
 
 function seconds(startedAt) {

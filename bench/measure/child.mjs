@@ -4,12 +4,13 @@ import { fileURLToPath } from "node:url";
 const MAIN = fileURLToPath(new URL("child-main.mjs", import.meta.url));
 
 /**
- * Calls an exported function of a module in a Node process of its own. `result` is what the function returned; `send`
+ * Calls an exported function of a module in a Node process of its own, started with `nodeFlags`. `result` is what the function returned; `send`
  * puts a message into its inbox, and `onMessage` gets what it sends.
  */
-export function startChild({ node, module, call, input, onMessage = () => {} }) {
+export function startChild({ node, nodeFlags = [], module, call, input, onMessage = () => {} }) {
   const child = fork(MAIN, [module.href ?? module, call], {
     execPath: node,
+    execArgv: nodeFlags,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   const result = new Promise((resolve, reject) => {

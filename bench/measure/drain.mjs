@@ -38,6 +38,7 @@ export async function drainFilled(run, side, { database, total, processes = 1, w
     const worker = { state: { ran: 0 } };
     worker.child = startChild({
       node: run.node,
+      nodeFlags: side.nodeFlags,
       module: WORKER,
       call: "work",
       input: {

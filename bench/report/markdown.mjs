@@ -1,12 +1,14 @@
 import { formatFigure, formatRemark, formatTarget } from "./format.mjs";
+import { table } from "./table.mjs";
 
 /** The whole report as a Markdown text; charts lie beside it under `charts/`. */
-export function toMarkdown({ conditions, peers, results }) {
+export function toMarkdown({ peers, results }) {
+  const newest = results.toSorted((a, b) => b.conditions.at.localeCompare(a.conditions.at))[0];
   return [
     "# Benchmark results",
     "How this is measured, and how to repeat it: [docs/benchmarks.md](../../docs/benchmarks.md). " +
       "Ratios hold for other machines more or less; absolute figures hold for this one only.",
-    conditionsOf(conditions),
+    surroundingsOf(newest.conditions),
     "## Sides",
     table(
       ["side", "version", "settings", "options", "source"],
@@ -20,27 +22,43 @@ export function toMarkdown({ conditions, peers, results }) {
         ]),
       ),
     ),
-    ...results.map(sectionOf),
+    ...results.map((result) => sectionOf(result, newest.conditions)),
   ].join("\n\n");
 }
 
-function conditionsOf({ machine, load, server, node, repeats, startedAt, seconds }) {
+/** What all scenarios have in common, unless their own line says otherwise. */
+function surroundingsOf({ machine, server, node }) {
   const settings = server.settings ?? { settings: "those of the server given by DATABASE_URL" };
   return table(
     ["", ""],
     [
-      ["when", `${startedAt.toISOString().slice(0, 16).replace("T", " ")} UTC, ${Math.round(seconds / 60)} minutes`],
-      ["machine", `${machine.cores} cores, ${machine.cpu}, ${machine.memoryGb} GB, ${machine.system}`],
-      ["load before", load.toFixed(2)],
+      ["machine", describe(machine)],
       ["PostgreSQL", server.version],
       ...Object.entries(settings).map(([name, value]) => [name, String(value)]),
       ["Node, for all sides", node],
-      ["repeats", `${repeats}; the median is shown, with the lowest and the highest`],
+      ["figures", "the median of the repeats, with the lowest and the highest"],
     ],
   );
 }
 
-function sectionOf({ name, title, unit, what, fair, columns, rows, targets }) {
+function describe({ cores, cpu, memoryGb, system }) {
+  return `${cores} cores, ${cpu}, ${memoryGb} GB, ${system}`;
+}
+
+/** When a scenario was measured, and what was different from the newest one. */
+function occasionOf({ at, commit, repeats, load, seconds, machine, server, node }, newest) {
+  const when = `${at.slice(0, 16).replace("T", " ")} UTC`;
+  const parts = [
+    `Measured ${when} at commit ${commit}, ${repeats} ${repeats === 1 ? "time" : "times"}, in ${seconds} s`,
+    `load average before ${load.toFixed(2)}`,
+  ];
+  if (describe(machine) !== describe(newest.machine)) parts.push(`on ${describe(machine)}`);
+  if (server.version !== newest.server.version) parts.push(`with PostgreSQL ${server.version}`);
+  if (node !== newest.node) parts.push(`on Node ${node}`);
+  return `${parts.join(", ")}.`;
+}
+
+function sectionOf({ name, title, unit, what, fair, columns, rows, targets, conditions }, newest) {
   const headings = ["", unit, "lowest – highest", ...Object.values(columns), ""];
   const lines = rows.map((row) => [
     row.label,
@@ -52,13 +70,9 @@ function sectionOf({ name, title, unit, what, fair, columns, rows, targets }) {
   return [
     `## ${title}`,
     `${what} ${fair}`,
+    occasionOf(conditions, newest),
     `![${title}](charts/${name}.svg)`,
     table(headings, lines),
     targets.map((target) => `- ${formatTarget(target)}`).join("\n"),
   ].join("\n\n");
-}
-
-function table(headings, rows) {
-  const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(headings), line(headings.map(() => "---")), ...rows.map(line)].join("\n");
 }

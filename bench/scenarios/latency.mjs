@@ -30,7 +30,7 @@ export const latency = {
   title: "From add to start on an idle worker",
   unit: "ms (median)",
   isLessBetter: true,
-  what: "400 jobs, one at a time: from the call that adds a job to the first line of its handler. Adding and running happen in one process, the add over a connection of its own.",
+  what: "300 jobs, one at a time: from the call that adds a job to the first line of its handler. Adding and running happen in one process, the add over a connection of its own.",
   fair: "Each side adds with its own function for one job, and wakes its worker in its own way: by notification wherever it has one.",
   columns: { p99: "p99, ms" },
   sides: [
@@ -57,7 +57,7 @@ export const latency = {
         node: run.node,
         module: SELF,
         call: "timeStarts",
-        input: { ...input, samples: run.quick ? 20 : 400, warmUp: run.quick ? 5 : 100 },
+        input: { ...input, samples: run.quick ? 20 : 300, warmUp: run.quick ? 5 : 100 },
       });
     } finally {
       await database.drop();

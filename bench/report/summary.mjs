@@ -1,0 +1,43 @@
+import { formatFigure, formatTarget } from "./format.mjs";
+import { table } from "./table.mjs";
+
+const BEGIN = "<!-- measured: written by bench/report.mjs -->";
+const END = "<!-- /measured -->";
+
+/** A page with the summary of a report between its two marks. */
+export function withSummary(page, report) {
+  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (from < 0 || to < from) throw new Error(`The page has no ${BEGIN} … ${END}.`);
+  return `${page.slice(0, from + BEGIN.length)}\n\n${toSummary(report)}\n\n${page.slice(to)}`;
+}
+
+/** One row a scenario: Howdah's figure, the best of the others, and the targets that were reached or missed. */
+function toSummary({ results }) {
+  if (results.length === 0) return "No results are stored yet: `npm run bench` writes them.";
+  const rows = results.map((result) => {
+    const own = result.rows.find(({ peer }) => peer === "howdah");
+    const other = bestOther(result);
+    return [
+      `[${result.title}](../bench/results/README.md#${anchorOf(result.title)})`,
+      result.unit,
+      own ? `${formatFigure(own.value)} (${own.label})` : "–",
+      other ? `${formatFigure(other.value)} (${other.label})` : "–",
+      result.targets.map((target) => formatTarget(target)).join("<br>"),
+      result.conditions.at.slice(0, 10),
+    ];
+  });
+  return table(["scenario", "unit", "howdah", "best of the others", "targets", "measured"], rows);
+}
+
+function bestOther({ rows, isLessBetter }) {
+  const others = rows.filter(({ peer, value }) => peer !== "howdah" && peer !== "bare-loop" && Number.isFinite(value));
+  const sorted = others.toSorted((a, b) => (isLessBetter ? a.value - b.value : b.value - a.value));
+  return sorted[0];
+}
+
+function anchorOf(title) {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} -]/gu, "")
+    .replaceAll(" ", "-");
+}
