@@ -280,11 +280,11 @@ describe("Claimer", () => {
 
   it("offers no more queues at once than a claim can use, and keeps the others", async () => {
     const { claimer, requests } = setUp();
-    claimer.announce({ queueIds: Array.from({ length: 30 }, (_, index) => index + 1) });
+    claimer.announce({ queueIds: Array.from({ length: 12 }, (_, index) => index + 1) });
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
-    expect(requests.flatMap(({ queueIds }) => queueIds)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
-    expect(requests[0]?.queueIds).toHaveLength(20);
+    expect(requests.flatMap(({ queueIds }) => queueIds)).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
+    expect(requests[0]?.queueIds).toHaveLength(7);
   });
 
   it("looks through all queues at first, rests, and looks again when announcements may have been missed", async () => {

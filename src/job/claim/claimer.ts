@@ -1,4 +1,4 @@
-import { START, type Position } from "../../postgres/position.ts";
+import { START } from "../../postgres/position.ts";
 import type { ClaimNamed } from "../../postgres/queries/claim-named.ts";
 import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
 import { isUnknownOutcome } from "../../postgres/sqlstate.ts";
@@ -7,8 +7,10 @@ import { toChains, type Chain } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
 import { Floors, type FloorTicket } from "./floors.ts";
+import { HeadScans } from "./head-scans.ts";
 import { QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
+import { DUE, seenPositions } from "./seen-positions.ts";
 
 /** How much a claim shall bring. */
 export interface Wanted {
@@ -66,11 +68,6 @@ export interface ClaimerOptions {
   readonly pollIntervalMs: number;
 }
 
-/** Queued jobs that became due are scanned beside the priorities, under a key that is none. */
-const DUE = 32_768;
-/** A scan of the head costs at most one part in so many of the time. */
-const HEAD_SCAN_SHARE = 20;
-
 /**
  * Makes claims for one worker and remembers what they have seen: how far each
  * priority has been scanned, which queues are worth a look, when to look
@@ -83,14 +80,10 @@ export class Claimer {
   readonly #queueFloors: QueueFloors;
   readonly #window: QueueWindow;
   readonly #announced: AnnouncedJobs;
+  readonly #headScans: HeadScans;
   #forbiddenFlags: readonly string[] = [];
   /** How many claims in a row were told that there is more and got nothing. */
   #vainClaims = 0;
-  #headScanDueAt = 0;
-  /** When the cost of the last head scan is made up for. */
-  #headScanAllowedAt = 0;
-  #headScanCostMs = 0;
-  #headScannedAt: number;
 
   constructor(options: ClaimerOptions) {
     this.#options = options;
@@ -98,7 +91,7 @@ export class Claimer {
     this.#window = new QueueWindow(options.pollIntervalMs);
     this.#announced = new AnnouncedJobs(options.pollIntervalMs);
     this.#queueFloors = new QueueFloors(options.pollIntervalMs);
-    this.#headScannedAt = options.clock.monotonic();
+    this.#headScans = new HeadScans(options.pollIntervalMs, options.clock.monotonic());
   }
 
   /** True when queues are known that a claim should look at. */
@@ -115,7 +108,7 @@ export class Claimer {
 
   /** How long ago the head was scanned: the oldest a job can be that was added unannounced and not seen. */
   get headScanAgeMs(): number {
-    return this.#options.clock.monotonic() - this.#headScannedAt;
+    return this.#options.clock.monotonic() - this.#headScans.lastAt;
   }
 
   /** Work was announced: makes sure that the next claim sees it. */
@@ -123,7 +116,7 @@ export class Claimer {
     this.#announced.announced(jobIds);
     if (at !== undefined) this.#floors.rewind(at);
     // The jobs may lie behind the floors, and nobody said how far.
-    else if (count !== undefined) this.#headScanDueAt = Math.min(this.#headScanDueAt, this.#headScanAllowedAt);
+    else if (count !== undefined) this.#headScans.bringForward();
     for (const queueId of queueIds) {
       this.#queueIds.add(queueId);
       if (count === undefined) this.#queueFloors.freed(queueId);
@@ -146,7 +139,7 @@ export class Claimer {
   /** Announcements may have been missed: the next claim scans from the head and may look through all queues. */
   distrust(): void {
     this.#announced.lookEverywhere();
-    this.#headScanDueAt = 0;
+    this.#headScans.askFor();
     this.#window.reset();
   }
 
@@ -166,7 +159,7 @@ export class Claimer {
     const { clock, claim } = this.#options;
     await this.#askForbiddenFlags();
     const startedAt = clock.monotonic();
-    const isHeadScan = startedAt >= this.#headScanDueAt;
+    const isHeadScan = this.#headScans.isDue(startedAt);
     if (this.#options.claimNamed) {
       const most = isHeadScan || this.hasCandidates ? 0 : wanted.quantity;
       const jobIds = this.#announced.take(most, startedAt);
@@ -184,10 +177,12 @@ export class Claimer {
       const jobs = answer.rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
       this.#floors.settle(ticket, seenPositions(answer, jobs));
       this.#settle(request, answer, jobs);
-      if (isHeadScan) this.#headScanned(startedAt);
-      else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority))) this.#headScanWentOn(startedAt);
+      const endedAt = clock.monotonic();
+      if (isHeadScan) this.#headScans.done(startedAt, endedAt);
+      else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority)))
+        this.#headScans.wentOn(startedAt, endedAt);
       const chains = toChains(jobs);
-      this.#announced.looked(answer.more, clock.monotonic());
+      this.#announced.looked(answer.more, endedAt);
       await this.#restAfter(answer, jobs.length);
       this.#rememberQueues(chains, request, startedAt);
       return { chains, more: answer.more };
@@ -293,45 +288,11 @@ export class Claimer {
     for (const queueId of answer.leftover) this.#queueIds.add(queueId);
     this.#window.settle(answer, jobs.length >= request.quantity, this.#options.clock.monotonic());
   }
-
-  #headScanned(startedAt: number): void {
-    const { clock, pollIntervalMs } = this.#options;
-    const endedAt = clock.monotonic();
-    this.#headScannedAt = startedAt;
-    this.#headScanCostMs = endedAt - startedAt;
-    this.#headScanAllowedAt = endedAt + HEAD_SCAN_SHARE * this.#headScanCostMs;
-    this.#headScanDueAt = Math.max(endedAt + pollIntervalMs, this.#headScanAllowedAt);
-  }
-
-  /** The claim came to a priority that the head scan had not reached. */
-  #headScanWentOn(startedAt: number): void {
-    const endedAt = this.#options.clock.monotonic();
-    this.#headScanCostMs += endedAt - startedAt;
-    this.#headScanAllowedAt = endedAt + HEAD_SCAN_SHARE * this.#headScanCostMs;
-    this.#headScanDueAt = Math.max(this.#headScanDueAt, this.#headScanAllowedAt);
-  }
 }
 
 /** The first few may be over at once: a claim beside us commits, or a backlog of locked queues is walked through. */
 const FREE_VAIN_CLAIMS = 3;
 const VAIN_REST_MS = 10;
 
-/**
- * So many times the queues that are needed are offered to a claim, because some of them will be locked. Each one that
- * turns out to be too many costs a look at its head, now and again next time.
- */
+/** So many times the queues that are needed are offered to a claim: some will be locked, and each costs a look. */
 const SPARE_CANDIDATES = 1.25;
-
-/** The floors that an answer proves: where it says so, else the last job it claimed of that priority. */
-function seenPositions(answer: ClaimAnswer, jobs: readonly ClaimedJob[]): [number, Position][] {
-  const seen: [number, Position][] = [[DUE, answer.due]];
-  for (const { priority, floor } of answer.levels) {
-    const position = floor ?? lastPosition(jobs, priority);
-    if (position) seen.push([priority, position]);
-  }
-  return seen;
-}
-
-function lastPosition(jobs: readonly ClaimedJob[], priority: number): Position | undefined {
-  return jobs.findLast((job) => job.queueId === null && job.priority === priority)?.position;
-}

@@ -1,0 +1,56 @@
+/** A scan of the head costs at most one part in so many of the time. */
+const SHARE = 20;
+
+/**
+ * When to scan the jobs without a queue from the very first one, past all
+ * floors: once per interval, and at most a twentieth of the time.
+ */
+export class HeadScans {
+  readonly #intervalMs: number;
+  #dueAt = 0;
+  /** When the cost of the last one is made up for. */
+  #allowedAt = 0;
+  #costMs = 0;
+  #lastAt: number;
+
+  /** @param intervalMs - the shortest time between two, unless one is asked for */
+  constructor(intervalMs: number, nowMs: number) {
+    this.#intervalMs = intervalMs;
+    this.#lastAt = nowMs;
+  }
+
+  /** When the last one began. */
+  get lastAt(): number {
+    return this.#lastAt;
+  }
+
+  /** Whether a claim that begins now shall scan the head. */
+  isDue(nowMs: number): boolean {
+    return nowMs >= this.#dueAt;
+  }
+
+  /** There may be jobs behind the floors: the next one comes as soon as its share of the time allows. */
+  bringForward(): void {
+    this.#dueAt = Math.min(this.#dueAt, this.#allowedAt);
+  }
+
+  /** Nothing that was seen counts: the next claim scans the head. */
+  askFor(): void {
+    this.#dueAt = 0;
+  }
+
+  /** A claim has scanned the head. */
+  done(startedAt: number, endedAt: number): void {
+    this.#lastAt = startedAt;
+    this.#costMs = endedAt - startedAt;
+    this.#allowedAt = endedAt + SHARE * this.#costMs;
+    this.#dueAt = Math.max(endedAt + this.#intervalMs, this.#allowedAt);
+  }
+
+  /** A later claim came to a priority that the scan had not reached. */
+  wentOn(startedAt: number, endedAt: number): void {
+    this.#costMs += endedAt - startedAt;
+    this.#allowedAt = endedAt + SHARE * this.#costMs;
+    this.#dueAt = Math.max(this.#dueAt, this.#allowedAt);
+  }
+}
