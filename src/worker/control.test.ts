@@ -14,12 +14,13 @@ function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partia
   const asked: (readonly string[])[] = [];
   const told: string[] = [];
   const jobs = { running: held, waiting: [] as string[] };
+  const interventions = new Interventions();
   const control = new Control({
     clock,
     logger,
     schema: "howdah",
     tasks: ["t", "u"],
-    interventions: new Interventions(),
+    interventions,
     workerId: () => "w",
     jobIds: () => jobs,
     async read(jobIds) {
@@ -34,7 +35,7 @@ function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partia
   });
   const cancelled = (worker: string, ...ids: string[]) =>
     control.notified(JSON.stringify({ schema: "howdah", worker, cancelled: ids }));
-  return { clock, logger, asked, told, jobs, control, cancelled };
+  return { clock, logger, asked, told, jobs, interventions, control, cancelled };
 }
 
 describe("a worker that listens", () => {
@@ -113,6 +114,20 @@ describe("an answer", () => {
       expect(changes()).toBe(expected);
     }
     expect(told.filter((what) => what === "intervene")).toHaveLength(4);
+    await stop();
+  });
+
+  it("no longer burdens claims after a while, without asking again", async () => {
+    const { clock, asked, interventions, control } = setUp({
+      answers: [{ queues: [{ id: 1, name: "q", until: "9" }] }],
+    });
+    const stop = control.start({ asksFirst: false });
+    control.listening(true);
+    await clock.advance(0);
+    expect(interventions.isEmpty).toBe(false);
+    await clock.advance(200_000);
+    expect(interventions.isEmpty).toBe(true);
+    expect(asked).toHaveLength(1);
     await stop();
   });
 

@@ -29,6 +29,8 @@ export interface ControlParts {
 
 /** How often a worker that does not listen asks, as long as it holds jobs. */
 const ASK_MS = 1_000;
+/** How often to see whether what was told still matters. */
+const FORGET_MS = 60_000;
 
 /**
  * Learns what was cancelled, paused and resumed while the worker runs. The
@@ -54,17 +56,18 @@ export class Control {
 
   /** Begins, and asks at once with `asksFirst`. Returns the end of it. */
   start({ asksFirst }: { readonly asksFirst: boolean }): () => Promise<void> {
-    const { clock, failed } = this.#parts;
+    const { clock, interventions, failed } = this.#parts;
     this.#isAskDue ||= asksFirst;
     const loop = startLoop({
       name: "control",
       clock,
       round: async () => {
         await this.#ask();
-        return this.#isListening ? Number.POSITIVE_INFINITY : ASK_MS;
+        interventions.forget(clock.monotonic());
+        if (!this.#isListening) return ASK_MS;
+        return interventions.isEmpty ? Number.POSITIVE_INFINITY : FORGET_MS;
       },
       onError: (error, { failures }) => {
-        this.#isAskDue = true;
         if (failures === 1) failed(error);
       },
     });
@@ -97,17 +100,27 @@ export class Control {
   }
 
   async #ask(): Promise<void> {
-    const { read, interventions, clock, intervene } = this.#parts;
-    const told = [...this.#told];
-    const held = this.#heldToAskFor();
-    if (!this.#isAskDue && told.length === 0 && held.length === 0) return;
+    const { interventions, clock, intervene } = this.#parts;
+    const ids = new Set([...this.#told, ...this.#heldToAskFor()]);
+    if (!this.#isAskDue && ids.size === 0) return;
     this.#isAskDue = false;
-    const answer = await read([...new Set([...told, ...held])]);
-    for (const id of told) this.#told.delete(id);
+    // What is told from now on, the answer may not have seen.
+    this.#told.clear();
+    const answer = await this.#read([...ids]);
     interventions.update(answer, clock.monotonic());
     this.#say(answer);
     intervene();
     this.#noteTasks(answer);
+  }
+
+  async #read(jobIds: readonly string[]): Promise<ControlAnswer> {
+    try {
+      return await this.#parts.read(jobIds);
+    } catch (error) {
+      this.#isAskDue = true;
+      for (const id of jobIds) this.#told.add(id);
+      throw error;
+    }
   }
 
   /** All jobs, unless each that was cancelled has been told. */

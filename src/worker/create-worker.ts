@@ -148,6 +148,7 @@ async function build(ground: Ground): Promise<Worker> {
         completeDelayMs: read.completeJobBatchDelayMs,
         failDelayMs: read.failJobBatchDelayMs,
         contactTimeoutMs: read.recovery?.contactTimeoutMs ?? Number.POSITIVE_INFINITY,
+        startUntil: () => presence?.startUntil ?? Number.POSITIVE_INFINITY,
         gracePeriodMs: read.shutdown.gracePeriodMs,
         abortPeriodMs: read.shutdown.abortPeriodMs,
         interruptedRetryMs: read.shutdown.interruptedJobRetryDelayMs,

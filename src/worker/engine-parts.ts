@@ -43,6 +43,8 @@ export interface EngineParts {
   readonly interruptedRetryMs: number;
   /** After so long without an answer from the database others may run the queues that this worker has locked. */
   readonly contactTimeoutMs: number;
+  /** No job is started later than this, by the monotonic clock, until it moves on: others may have taken it. */
+  readonly startUntil: () => number;
   /** The most jobs to claim in all. */
   readonly maxJobs: number;
   /** Aborted when the worker closes: nothing can be written any more. */

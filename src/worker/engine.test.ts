@@ -51,6 +51,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     completeDelayMs: 0,
     failDelayMs: 0,
     contactTimeoutMs: 20_000,
+    startUntil: () => Number.POSITIVE_INFINITY,
     interventions: new Interventions(),
     gracePeriodMs: 5_000,
     abortPeriodMs: 1_000,

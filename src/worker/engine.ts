@@ -8,6 +8,7 @@ import { Releaser } from "../job/release/releaser.ts";
 import { createSource } from "./create-source.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { Holdings } from "./holdings.ts";
+import { Interruptions } from "./interruptions.ts";
 import { LockWatch } from "./lock-watch.ts";
 
 /** So many outcomes may wait to be written before slots are refused new work. */
@@ -32,6 +33,7 @@ export class Engine {
   readonly holdings: Holdings;
   readonly #lockWatch: LockWatch;
   readonly #parts: EngineParts;
+  readonly #interruptions: Interruptions;
   readonly #pace = new ChainPace();
   readonly #giveUp = (): void => void this.releaser.abandon();
   /** Tasks of which a job ran for long since somebody asked. */
@@ -78,11 +80,17 @@ export class Engine {
       ended: (job, outcome, end) => {
         if (end.durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
         if (outcome.kind !== "returned") this.#pace.note(end.durationMs);
-        this.releaser.add({ job, outcome, ...end });
+        this.#interruptions.add({ job, outcome, ...end });
       },
       lost: (job, reason) => reporter.lost(job, reason),
       settledLate: (job) => this.releaser.endChain(job),
       idle: () => this.#rested?.(),
+    });
+    this.#interruptions = new Interruptions({
+      ...parts,
+      client: parts.surroundings.client,
+      release: (ending) => this.releaser.add(ending),
+      failed: (error) => reporter.failure(identity.current, "ask what becomes of an interrupted job", error),
     });
     this.releaser = new Releaser({
       release: parts.release,
@@ -109,7 +117,7 @@ export class Engine {
     this.#lockWatch = new LockWatch({
       ...parts,
       held: () => ({
-        jobs: [...this.holdings.running, ...this.holdings.waiting],
+        jobs: [...this.slots.held, ...this.holdings.waiting],
         queues: this.slots.lingering,
       }),
       lost: (jobs, reason) => this.holdings.loseJobs((job) => jobs.has(job), reason),
@@ -179,9 +187,10 @@ export class Engine {
     this.slots.abort(new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "The worker is shutting down."));
     await this.#idleWithin(abortPeriodMs);
     const abandoned = this.slots.abandon();
-    await sourceStopped;
+    await Promise.all([sourceStopped, this.#interruptions.answered()]);
     this.#lockWatch.stop();
     const unwritten = await this.#flushWithin(Math.max(gracePeriodMs, LEAST_FLUSH_MS));
+    if (unwritten === 0) await this.#interruptions.correct();
     // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
     if (this.slots.leftBehind === 0) this.#parts.closed.removeEventListener("abort", this.#giveUp);
     return { abandoned, unwritten };

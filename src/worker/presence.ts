@@ -7,7 +7,14 @@ import { SessionLockKeeper } from "../job/recover/session-lock.ts";
 import { Sweeper } from "../job/recover/sweeper.ts";
 import type { Driver, Executor } from "../postgres/driver.ts";
 import { migrations } from "../postgres/migrations.generated.ts";
-import { beat, deregisterWorkers, registerWorkers, type PresenceTarget } from "../postgres/queries/presence.ts";
+import {
+  beat,
+  deregisterWorkers,
+  LOCK_TO_COME,
+  registerWorkers,
+  type PresenceTarget,
+  type SessionLock,
+} from "../postgres/queries/presence.ts";
 import type { Schema } from "../postgres/schema.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
@@ -37,6 +44,9 @@ export interface PresenceParts {
 /** An event loop that is late by so much was blocked. */
 const BLOCKED_MS = 1_000;
 
+/** How long a worker may take to have its first session locked. */
+const STARTING_MS = 10_000;
+
 /** How long the end of a run waits for a statement of presence. */
 const END_MS = 1_000;
 
@@ -48,6 +58,7 @@ export class Presence {
   readonly #timeoutMs: number;
   #ends: readonly (() => Promise<void>)[] = [];
   readonly #metadata: Readonly<Record<string, unknown>>;
+  #startsUntil = Number.NEGATIVE_INFINITY;
   #isEnded = false;
 
   constructor(parts: PresenceParts) {
@@ -64,11 +75,13 @@ export class Presence {
     this.#keeper = new SessionLockKeeper({
       clock,
       target: this.#target(parts.driver),
-      changed: () => this.#heartbeat.wake(),
-      unusable: () =>
+      changed: () => this.#sessionKnown(),
+      unusable: () => {
+        this.#sessionKnown();
         parts.logger.info("Others can watch this worker's heartbeat only: it does not listen on a session of its own", {
           worker: identity.current,
-        }),
+        });
+      },
       failed: (error) => reporter.failure(identity.current, "lock its session", error),
     });
     this.#heartbeat = new Heartbeat({
@@ -77,9 +90,10 @@ export class Presence {
       ids: () => identity.all,
       isDeaf: () => listens && this.#keeper.session === undefined,
       register: (ids) => this.#reach((target) => registerWorkers(target, ids, this.#metadata)),
-      beat: (ids) => this.#reach((target) => beat(target, ids, this.#keeper.lock)),
+      beat: (ids) => this.#reach((target) => beat(target, ids, this.#shownLock)),
       swept: (ids) => this.#swept(ids),
       outOfContact: (silentMs) => this.#outOfContact(silentMs),
+      heard: () => parts.engine.slots.fill(),
       begins: (lateMs) => this.#noteDelay(lateMs),
       failed: (error) => reporter.failure(identity.current, "say that it lives", error),
     });
@@ -88,6 +102,12 @@ export class Presence {
   /** True while others watch the session that this worker listens on. */
   get isLocked(): boolean {
     return this.#keeper.lock !== undefined;
+  }
+
+  /** Until when nobody can have taken what this worker has cached, by the monotonic clock. */
+  get startUntil(): number {
+    const { lockLossTimeoutMs, contactTimeoutMs } = this.#parts.settings;
+    return this.#heartbeat.contactAt + Math.min(lockLossTimeoutMs, contactTimeoutMs);
   }
 
   /** Begins. Resolves when the worker is registered, or that has failed once. */
@@ -104,6 +124,7 @@ export class Presence {
       sweepFailed: (error) => reporter.failure(identity.current, "look whether others live", error),
     });
     identity.changed = () => this.#heartbeat.wake();
+    if (this.#parts.listens) this.#startsUntil = this.#parts.clock.monotonic() + STARTING_MS;
     await this.#heartbeat.start();
     if (!this.#isEnded) this.#ends = [sweeper.start(), this.#keeper.start()];
   }
@@ -143,6 +164,17 @@ export class Presence {
     } catch (error) {
       this.#parts.logger.debug("The worker could not be taken off the register", { error: errorMessage(error) });
     }
+  }
+
+  /** A worker that dies right after its start, before its lock counts, shall not be missed for minutes. */
+  get #shownLock(): SessionLock | undefined {
+    const isStarting = this.#parts.clock.monotonic() < this.#startsUntil;
+    return this.#keeper.lock ?? (isStarting ? LOCK_TO_COME : undefined);
+  }
+
+  #sessionKnown(): void {
+    this.#startsUntil = Number.NEGATIVE_INFINITY;
+    this.#heartbeat.wake();
   }
 
   /** What is under way is not waited for when the database does not answer; it does no harm. */

@@ -26,13 +26,15 @@ export async function executeJob(
   interruptedRetryMs: number,
 ): Promise<Outcome> {
   const outcome = await attempt(registered, execution, interruptedRetryMs);
-  return execution.end().isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
+  execution.end();
+  return execution.isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
 }
 
 /** How an attempt ends that was told to stop, whether or not its handler has settled. */
 export function toAborted(execution: Execution, registered: RegisteredTask, interruptedRetryMs: number): Outcome {
   const outcome = abortedOutcome(execution, registered, interruptedRetryMs);
-  return execution.end().isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
+  execution.end();
+  return execution.isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
 }
 
 async function attempt(registered: RegisteredTask, execution: Execution, interruptedRetryMs: number): Promise<Decided> {
@@ -55,7 +57,8 @@ function abortedOutcome(execution: Execution, registered: RegisteredTask, interr
   if (isTimedOut(execution)) return toFailure(execution.abortedWith, registered, execution.job);
   const { abortedWith } = execution;
   if (isHowdahError(abortedWith, "HOWDAH_ABORTED_CANCELLED")) return { kind: "cancelled", reason: abortedWith.message };
-  if (abortedWith && isUsedUp(execution.job)) return toFailure(interruptedTooOften(abortedWith), registered, execution.job);
+  if (abortedWith && isUsedUp(execution.job))
+    return toFailure(interruptedTooOften(abortedWith), registered, execution.job);
   const reason = isHowdahError(abortedWith, "HOWDAH_ABORTED_LOST") ? "lost" : "shutdown";
   return { kind: "interrupted", reason, delayMs: interruptedRetryMs };
 }

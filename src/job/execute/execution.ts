@@ -85,14 +85,14 @@ export class Execution implements JobContext {
     return (transaction) => completion.complete(transaction, !this.#isEnded);
   }
 
-  /**
-   * The claim is about to be released, so that its handler can no longer
-   * complete the job. Says whether it has, or tried to, in a transaction of its
-   * own, which then decides what became of the job.
-   */
-  end(): { readonly isUndecided: boolean } {
+  /** Whether the handler has completed the job, or tried to, in a transaction of its own, which decides what becomes of it. */
+  get isUndecided(): boolean {
+    return this.#completion?.isAsked === true;
+  }
+
+  /** The claim is about to be released: from now on its handler can no longer complete the job. */
+  end(): void {
     this.#isEnded = true;
-    return { isUndecided: this.#completion?.isAsked === true };
   }
 
   /** What the handler is to be given, before its schema has seen it. */

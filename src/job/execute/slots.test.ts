@@ -3,6 +3,7 @@ import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { aborted, createGate, type Gate } from "../../../test/harness/worker.ts";
 import { HowdahError } from "../../errors.ts";
 import { createHooks } from "../../hooks/hooks.ts";
+import { createSchema } from "../../postgres/schema.ts";
 import { silentLogger } from "../../runtime/logger.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { Chain } from "../chain.ts";
@@ -12,8 +13,10 @@ import type { Surroundings } from "./execution.ts";
 import { Slots } from "./slots.ts";
 
 /** Slots whose handlers run until their gate is opened, or until their signal is aborted when they obey. */
-function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boolean; ignores?: boolean } = {}) {
-  const { concurrency = 2, timeout, obeys = false, ignores = false } = settings;
+function setUp(
+  settings: { concurrency?: number; timeout?: number; obeys?: boolean; ignores?: boolean; completes?: boolean } = {},
+) {
+  const { concurrency = 2, timeout, obeys = false, ignores = false, completes = false } = settings;
   const clock = createManualClock();
   const gates = new Map<string, Gate>();
   const gateOf = (id: string): Gate => {
@@ -24,7 +27,8 @@ function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boole
   const task = defineTask({
     identifier: "t",
     ...(timeout === undefined ? {} : { timeout }),
-    async run(_payload: unknown, { job, signal }) {
+    async run(_payload: unknown, { job, signal, complete }) {
+      if (completes) await complete({ query: async () => ({ rows: [["1"]], count: 1 }) });
       await Promise.race([gateOf(job.id).opened, ...(obeys ? [aborted(signal)] : [])]);
       if (!ignores) signal.throwIfAborted();
     },
@@ -32,6 +36,7 @@ function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boole
   const waiting: Chain[] = [];
   const told: string[] = [];
   const taken = new Set<string>();
+  const trust = { until: Number.POSITIVE_INFINITY };
   const slots = new Slots({
     concurrency,
     clock,
@@ -39,7 +44,8 @@ function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boole
     abortPeriodMs: 100,
     interruptedRetryMs: 500,
     tasks: createTaskRegistry([task]),
-    surroundings: { logger: silentLogger } as Surroundings,
+    surroundings: { logger: silentLogger, schema: createSchema("howdah") } as Surroundings,
+    startUntil: () => trust.until,
     take: () => waiting.shift(),
     started: ({ id }) => void told.push(`start ${id}`),
     ended: ({ id }, { kind }, { endsChain, durationMs, lost }) =>
@@ -64,7 +70,7 @@ function setUp(settings: { concurrency?: number; timeout?: number; obeys?: boole
     return clock.advance(0);
   };
   const ids = () => [slots.running, slots.waiting].map((jobs) => jobs.map(({ id }) => id));
-  return { slots, clock, told, add, end, taken, waiting, ids };
+  return { slots, clock, told, add, end, trust, taken, waiting, ids };
 }
 
 const SHUTDOWN = new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "shutting down");
@@ -83,6 +89,20 @@ describe("slots", () => {
     await end("3");
     await end("1");
     expect(told.slice(4)).toEqual(["completed 3 0 ends chain", "completed 1 0 ends chain", "idle"]);
+  });
+
+  it("hold the queue of a job that its handler has completed, and no longer its row", async () => {
+    const { slots, clock, told, add, end } = setUp({ completes: true });
+    add(7, "1");
+    add(null, "2");
+    slots.resume();
+    const held = () => [slots.running, slots.held, slots.lingering].map((jobs) => jobs.map(({ id }) => id));
+    expect(held()).toEqual([["1", "2"], [], ["1"]]);
+    await clock.advance(0);
+    await end("1");
+    await end("2");
+    expect(held()).toEqual([[], [], []]);
+    expect(told).toContain("undecided 1 0 ends chain");
   });
 
   it("run the jobs of a chain one after another, in one slot, and end it with the last", async () => {
@@ -317,6 +337,32 @@ describe("slots whose jobs are lost", () => {
     await end("1");
     expect(slots.remove(isQueued).map(({ endsChain }) => endsChain)).toEqual([true]);
     expect(slots.remove(isQueued)).toEqual([]);
+  });
+});
+
+describe("slots of a worker that may have been taken for dead", () => {
+  it("start nothing until it is known that it was not, and then go on", async () => {
+    const { slots, clock, told, add, end, trust } = setUp({ concurrency: 1 });
+    add(null, "1");
+    add(null, "2");
+    slots.resume();
+    trust.until = 5;
+    await clock.advance(10);
+    await end("1");
+    expect(told.slice(1)).toEqual(["completed 1 10 ends chain", "idle"]);
+    trust.until = 20;
+    slots.fill();
+    expect(told.slice(3)).toEqual(["start 2"]);
+  });
+
+  it("give back the rest of a chain", async () => {
+    const { slots, clock, told, add, end, trust } = setUp();
+    add(7, "1", "2", "3");
+    slots.resume();
+    trust.until = 5;
+    await clock.advance(10);
+    await end("1");
+    expect(told.slice(1)).toEqual(["returned 2 0", "returned 3 0", "completed 1 10 ends chain", "idle"]);
   });
 });
 

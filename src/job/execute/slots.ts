@@ -16,6 +16,11 @@ export interface SlotsOptions extends RunSettings {
   readonly surroundings: Surroundings;
   /** How long a handler that was told to stop may go on before its slot is given to others. */
   readonly abortPeriodMs: number;
+  /**
+   * No job is started later than this, by the monotonic clock: it may have been
+   * taken away. `fill` is called when that has moved on.
+   */
+  startUntil(): number;
   /** The next chain to run, if one is at hand. */
   take(): Chain | undefined;
   /** An attempt has ended. With `endsChain` its queue is free. */
@@ -89,9 +94,17 @@ export class Slots {
     return Array.from(this.#runs.values(), ({ execution }) => execution.job);
   }
 
-  /** The jobs of queues whose handlers still run although their attempts have ended. */
+  /** Those of them whose rows are locked. Others have been completed by their handlers, or soon will be. */
+  get held(): readonly ClaimedJob[] {
+    const held = [...this.#runs.values()].filter(({ execution }) => !execution.isUndecided);
+    return held.map(({ execution }) => execution.job);
+  }
+
+  /** The jobs of queues whose handlers still run although their attempts have ended, or their rows may be gone. */
   get lingering(): readonly ClaimedJob[] {
-    return Array.from(this.#leftBehind, ({ execution }) => execution.job).filter(({ queueId }) => queueId !== null);
+    const undecided = [...this.#runs.values()].filter(({ execution }) => execution.isUndecided);
+    const lingering = [...this.#leftBehind, ...undecided].map(({ execution }) => execution.job);
+    return lingering.filter(({ queueId }) => queueId !== null);
   }
 
   /** The jobs of chains at work that have not been started. */
@@ -149,10 +162,13 @@ export class Slots {
     // A handler that ends at once comes back here: the loop below goes on anyway.
     if (this.#filling) return;
     this.#filling = true;
+    const { clock, startUntil } = this.#options;
     while (!this.#paused && this.free > 0) {
+      const now = clock.monotonic();
+      if (now > startUntil()) break;
       const chain = this.#parked.take() ?? this.#options.take();
       if (!chain) break;
-      if (!this.#parks(chain)) this.#startNext(chain);
+      if (!this.#parks(chain)) this.#startNext(chain, now);
     }
     this.#filling = false;
   }
@@ -170,13 +186,12 @@ export class Slots {
   }
 
   /** Starts the next job of a chain, if there is one. */
-  #startNext(chain: Chain): boolean {
+  #startNext(chain: Chain, startedAt: number): boolean {
     const job = chain.next();
     if (!job) return false;
-    const { tasks, clock, surroundings } = this.#options;
+    const { tasks, surroundings } = this.#options;
     const registered = tasks.get(job.task);
     const execution = new Execution(job, surroundings);
-    const startedAt = clock.monotonic();
     const key = chain.queueId ?? job.id;
     const run: Run = { key, chain, execution, registered, startedAt, timer: undefined, abandoned: false, lost: false };
     this.#runs.set(key, run);
@@ -195,8 +210,11 @@ export class Slots {
     }
     const { abortedWith } = run.execution;
     if (abortedWith && isHowdahError(abortedWith, "HOWDAH_ABORTED_LOST")) this.#lose(run, abortedWith);
-    this.#end(run, outcome, run.chain.waiting === 0);
-    if (!this.#startNext(run.chain)) this.#vacated();
+    const { chain } = run;
+    const now = chain.waiting > 0 ? this.#options.clock.monotonic() : 0;
+    if (now > this.#options.startUntil()) this.#cut(run);
+    this.#end(run, outcome, chain.waiting === 0);
+    if (!this.#startNext(chain, now)) this.#vacated();
   }
 
   #end(run: Run, outcome: Outcome, endsChain: boolean): void {

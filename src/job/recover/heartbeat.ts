@@ -18,6 +18,8 @@ export interface HeartbeatOptions {
   swept(ids: ReadonlySet<string>): void;
   /** No heartbeat has succeeded for `contactTimeout`; told again every second while that lasts. */
   outOfContact(silentMs: number): void;
+  /** A heartbeat was answered. */
+  heard?(): void;
   /** A heartbeat begins; by so much later than it should when the event loop, or the whole process, stood still. */
   begins(lateMs: number): void;
   /** A heartbeat failed, for the first time in a row; it is tried again. */
@@ -44,6 +46,11 @@ export class Heartbeat {
   constructor(options: HeartbeatOptions) {
     this.#options = options;
     this.#contactAt = options.clock.monotonic();
+  }
+
+  /** When the last heartbeat was sent that was answered. */
+  get contactAt(): number {
+    return this.#contactAt;
   }
 
   /** For how long no heartbeat has been heard of. */
@@ -109,6 +116,7 @@ export class Heartbeat {
     this.#contactAt = sentAt;
     this.#watchContact();
     if (dead.length > 0) swept(new Set(dead));
+    this.#options.heard?.();
     const restMs = isDeaf() ? Math.min(URGENT_MS, heartbeatIntervalMs) : heartbeatIntervalMs;
     this.#dueAt = clock.monotonic() + restMs;
     // Another id may have taken the place of one that was swept.

@@ -14,7 +14,7 @@ describe("the option recovery", () => {
       lockLossTimeoutMs: 8_000,
       sweepThresholdMs: 300_000,
       watchTimeMs: 30_000,
-      recoveryDelayMs: 1_000,
+      recoveryDelayMs: 500,
       contactTimeoutMs: 20_000,
       queueDelayMs: 30_000,
       resilientJobFlags: ["infrastructure_resilient"],

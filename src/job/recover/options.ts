@@ -34,7 +34,7 @@ export interface RecoveryOptions {
   readonly watchTime?: Duration;
   /**
    * A recovered job without a queue runs after half to all of this time. One
-   * with a queue keeps its place: it runs when its queue is free. Default 1s.
+   * with a queue keeps its place: it runs when its queue is free. Default 500ms.
    */
   readonly recoveryDelay?: Duration;
   /**
@@ -67,7 +67,7 @@ const SHAPE = {
   lockLossTimeout: duration(),
   sweepThreshold: duration({ default: "5m" }),
   watchTime: duration(),
-  recoveryDelay: duration({ default: "1s" }),
+  recoveryDelay: duration({ default: "500ms" }),
   contactTimeout: duration(),
   queueDelay: duration(),
   resilientJobFlags: custom((given, place) => FLAGS.read(given, place)),

@@ -116,19 +116,19 @@ export class SessionLockKeeper {
     const key = randomInt(1, MAX_KEY);
     const channel = `${PRESENCE_CHANNEL}${key}`;
     let lock: SessionLock | undefined;
-    let isHeard = false;
+    let counts = false;
     try {
       lock = await lockSession(session, { key, channel, timeoutMs });
-      isHeard = await this.#echo(channel, stopping);
+      const isHeard = await this.#echo(channel, stopping);
       await session.query({ text: `unlisten ${channel}`, timeoutMs });
+      counts = lock !== undefined && isHeard && (await isSessionLocked(executor, lock, timeoutMs));
     } catch (error) {
       // A session that is lost meanwhile is no failure: the next one is on its way.
       if (session !== this.#session) return;
       throw error;
     }
     if (stopping.aborted || session !== this.#session) return;
-    if (!lock || !isHeard || !(await isSessionLocked(executor, lock, timeoutMs))) return unusable();
-    if (session !== this.#session) return;
+    if (!counts) return unusable();
     this.#lock = lock;
     changed();
   }

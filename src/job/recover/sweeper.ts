@@ -113,6 +113,8 @@ export class Sweeper {
       sightings = await lookAtWorkers({ executor, schema: target.schema }, LOOK_TIMEOUT_MS);
     } catch (error) {
       this.#watch = undefined;
+      // A session that is lost meanwhile is told of by others; there is another way.
+      if (executor !== (session() ?? target.executor)) return this.#look();
       throw error;
     }
     if (sightings.server !== this.#server) this.#watch = undefined;
@@ -167,7 +169,7 @@ export class Sweeper {
     if (!this.#retries.isDue(workerId)) return;
     if (stage === SWEPT.declared) {
       // Whoever declared it is at it, unless it has died, too.
-      if (isOurCase || silentMs >= 2 * settings.sweepIntervalMs) await this.#recoverJobs(worker);
+      if (isOurCase || silentMs >= 2 * settings.sweepIntervalMs) await this.#recoverJobs(worker, isOurCase);
     } else if (stage === SWEPT.jobsRecovered) {
       if (silentMs >= settings.queueDelayMs) await this.#freeQueues([workerId]);
     } else if (silentMs >= 2 * settings.queueDelayMs) {
@@ -175,10 +177,10 @@ export class Sweeper {
     }
   }
 
-  async #recoverJobs({ workerId, lock }: Watched): Promise<void> {
+  async #recoverJobs({ workerId, lock }: Watched, isOurCase: boolean): Promise<void> {
     const { target } = this.#options;
     const { jobs, isDone } = await this.#recover({ workerIds: [workerId], olderMs: null });
-    if (isDone || jobs.length > 0) this.#report(workerId, jobs, { lock });
+    if (jobs.length > 0 || (isDone && isOurCase)) this.#report(workerId, jobs, { lock });
     if (!isDone) return this.#retries.later(workerId);
     await noteSwept(target, [workerId], SWEPT.jobsRecovered);
     this.#retries.done(workerId);

@@ -58,8 +58,8 @@ describe("withoutTexts", () => {
 describe("an ending whose handler completed the job in a transaction", () => {
   const rolledBack = new HowdahError("HOWDAH_COMPLETION_ROLLED_BACK", "rolled back");
   const undecided = (otherwise: Undecided["otherwise"]): Undecided => ({ kind: "undecided", otherwise });
-  const returnedAllTheSame = undecided({ ...failed, error: rolledBack } as Undecided["otherwise"]);
-  const threw = undecided(failed as Undecided["otherwise"]);
+  const returnedAllTheSame = undecided({ ...failed, error: rolledBack });
+  const threw = undecided(failed);
 
   it("writes what the handler did for the case that the transaction was rolled back", () => {
     expect(toChange(ending(threw))).toEqual(toChange(ending(failed)));

@@ -60,6 +60,12 @@ export function asCommitted(ending: Ending, { otherwise }: Undecided): Ending {
   };
 }
 
+/** An ending that left no further attempt, whether or not the worker knew: the job was removed or replaced meanwhile. */
+export function asLast(ending: Ending): Ending {
+  const outcome = ending.outcome.kind === "undecided" ? ending.outcome.otherwise : ending.outcome;
+  return outcome.kind === "failed" ? { ...ending, outcome: { ...outcome, final: true } } : ending;
+}
+
 /** The same ending without the texts that came from outside; `null` when there are none. */
 export function withoutTexts(ending: Ending): Ending | null {
   const { outcome } = ending;

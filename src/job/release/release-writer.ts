@@ -1,8 +1,8 @@
 import type { ChainEnd, JobChange, Release, ReleaseAnswer } from "../../postgres/queries/release.ts";
-import { isDataError, isUnknownOutcome, sqlStateOf } from "../../postgres/sqlstate.ts";
+import { isDataError, isLocked, isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import { backoffMs } from "../../runtime/backoff.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { asCommitted, toChainEnds, toChange, withoutTexts, type Ending } from "./ending.ts";
+import { asCommitted, asLast, toChainEnds, toChange, withoutTexts, type Ending } from "./ending.ts";
 
 /** Whom a writer tells what became of the endings it was given. */
 export interface ReleaseListener {
@@ -28,8 +28,6 @@ export interface ReleaseWriterOptions {
 }
 
 const BACKOFF = { firstMs: 50, maxMs: 5_000 };
-/** Somebody holds a lock that is needed: the wait timed out, or would have closed a circle. */
-const LOCKED_STATES = new Set(["55P03", "40P01"]);
 
 /**
  * Writes endings until they are written. A statement whose answer was lost is
@@ -158,7 +156,8 @@ export class ReleaseWriter {
       // Sent again, a job that is no longer ours was written the first time.
       const isRepeat = repeated && (status === "gone" || toChange(given) !== null);
       const isWritten = status === undefined || isCommitted || isRepeat;
-      if (isWritten) listener.released(ending, runAts.get(job.id));
+      const runAt = runAts.get(job.id);
+      if (isWritten) listener.released(runAt === null ? asLast(ending) : ending, runAt ?? undefined);
       else listener.refused(ending);
       if (ending.endsChain && job.queueId !== null && status !== "lost") freed.push(job.queueId);
     }
@@ -180,7 +179,7 @@ type Sent = ReleaseAnswer & Readonly<History>;
 const NOT_SENT: Readonly<History> = { repeated: false };
 
 function isForAnotherWay(error: unknown): boolean {
-  return isDataError(error) || LOCKED_STATES.has(sqlStateOf(error) ?? "");
+  return isDataError(error) || isLocked(error);
 }
 
 function toRequest(endings: readonly Ending[]) {
