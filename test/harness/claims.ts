@@ -2,6 +2,7 @@ import type pg from "pg";
 import type { Driver } from "../../src/postgres/driver.ts";
 import { START } from "../../src/postgres/position.ts";
 import { CLAIM_COLUMNS, createClaim, type ClaimAnswer, type ClaimRequest } from "../../src/postgres/queries/claim.ts";
+import { createClaimNamed, type NamedClaimAnswer } from "../../src/postgres/queries/claim-named.ts";
 import {
   createRelease,
   type JobChange,
@@ -15,6 +16,8 @@ import type { TestDatabase } from "./database.ts";
 export interface Claims {
   /** With defaults that look everywhere: no floors, a window, one job of a queue. */
   claim(wanted?: Partial<ClaimRequest>): Promise<ClaimAnswer>;
+  /** Jobs without a queue, by their ids. */
+  claimNamed(jobIds: readonly string[], forbiddenFlags?: readonly string[]): Promise<NamedClaimAnswer>;
   release(ended: Partial<ReleaseRequest>): Promise<ReleaseAnswer>;
 }
 
@@ -23,6 +26,7 @@ export async function createClaims(database: TestDatabase, workerId = "w", sessi
   const [taskId = 0] = (await registerTasks(database.driver, database.schema, ["t"])).keys();
   const driver = session ? driverOf(session) : database.driver;
   const claim = createClaim(driver, database.schema);
+  const claimNamed = createClaimNamed(driver, database.schema);
   const release = createRelease(driver, database.schema);
   return {
     claim: (wanted = {}) =>
@@ -40,6 +44,8 @@ export async function createClaims(database: TestDatabase, workerId = "w", sessi
         mostQueues: wanted.quantity ?? 10,
         ...wanted,
       }),
+    claimNamed: (jobIds, forbiddenFlags) =>
+      claimNamed({ workerId, jobIds, taskIds: [taskId], forbiddenFlags: forbiddenFlags ?? null }),
     release: (ended) =>
       release({ workerId, claimTimes: [], completed: [], changed: [], chainEnds: [], patient: true, ...ended }),
   };

@@ -134,6 +134,21 @@ describe("an add", () => {
     expect(await payloads()).toEqual([]);
   });
 
+  it("by an interceptor itself is asked about as well, and does not go on for ever", async () => {
+    let asked = 0;
+    const client: Client = await clientWith(async ({ task }) => {
+      asked += 1;
+      if (task !== "audited") await client.addJob(task === "t" ? "audited" : task, { of: task });
+      return { action: "continue" };
+    });
+    await client.addJob("t", { n: 1 });
+    expect([asked, await payloads()]).toEqual([2, [{ of: "t" }, { n: 1 }]]);
+    asked = 0;
+    await expect(client.addJob("endless")).rejects.toThrow(/adds a job each time it is asked about one/);
+    expect(asked).toBeLessThan(50);
+    await client.close();
+  });
+
   it("rejects when an interceptor throws or does not answer in time", async () => {
     await using broken = await clientWith(() => Promise.reject(new Error("no quota service")));
     await expect(broken.addJob("t")).rejects.toMatchObject({ code: "HOWDAH_HOOK_FAILED" });

@@ -1,29 +1,19 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { createClaimNamed } from "../../src/postgres/queries/claim-named.ts";
-import { createSchema } from "../../src/postgres/schema.ts";
-import { pgDriver } from "../../src/postgres/drivers/pg.ts";
 import { createClaims, empty } from "../harness/claims.ts";
 import { createDatabase } from "../harness/database.ts";
 
 const database = await createDatabase();
-const driver = pgDriver({ connectionString: database.connectionString });
-const claimNamed = createClaimNamed(driver, createSchema("howdah"));
-const { claim } = await createClaims(database);
-afterAll(async () => {
-  await driver.close();
-  await database.drop();
-});
+const { claim, claimNamed } = await createClaims(database);
+afterAll(() => database.drop());
 beforeEach(() => empty(database));
-
-const asked = { workerId: "w", taskIds: [1], forbiddenFlags: null };
 
 async function add(spec = ""): Promise<string> {
   const [row] = await database.sql(`select id::text from howdah.add_job('t', '{"n":1}'${spec})`);
   return String(row?.["id"]);
 }
 
-async function claimedOf(jobIds: readonly string[], forbiddenFlags: readonly string[] | null = null) {
-  const { rows } = await claimNamed({ ...asked, forbiddenFlags, jobIds });
+async function claimedOf(jobIds: readonly string[], forbiddenFlags?: readonly string[]) {
+  const { rows } = await claimNamed(jobIds, forbiddenFlags);
   return rows.map((row) => row[1]);
 }
 
@@ -32,7 +22,7 @@ describe("a claim by ids", () => {
     const jobId = await add(`, priority => 3, flags => array['f'], job_key => 'k', max_attempts => 2`);
     const searched = await claim({});
     await database.sql("update howdah._private_jobs set locked_at = null, locked_by = null, attempts = 0");
-    const named = await claimNamed({ ...asked, jobIds: [jobId] });
+    const named = await claimNamed([jobId]);
     expect(named.rows.map((row) => row.slice(1))).toEqual(searched.rows.map((row) => row.slice(1)));
     const [stored] = await database.sql(
       "select locked_by, attempts, howdah._howdah_us(locked_at)::text as at from howdah._private_jobs",
@@ -74,7 +64,8 @@ describe("a claim by ids", () => {
     await held.query("begin");
     await held.query("select from howdah._private_jobs where id = $1 for update", [jobIds[0]]);
     const taken = (await Promise.all(Array.from({ length: 5 }, () => claimedOf(jobIds)))).flat();
-    expect(taken.toSorted()).toEqual(jobIds.slice(1).toSorted());
+    expect(taken).toHaveLength(19);
+    expect(new Set(taken)).toEqual(new Set(jobIds.slice(1)));
     await held.query("rollback");
     await held.end();
   });

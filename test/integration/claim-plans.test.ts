@@ -111,6 +111,18 @@ describe.each([
     expect(scans.length).toBeGreaterThan(4);
   });
 
+  it("claims jobs that were named by their ids alone", async () => {
+    const named = await session.query(
+      "select id::text from howdah._private_jobs where job_queue_id is null and locked_at is null and run_at <= now() and task_id = 1 and id > 500000 order by id limit 20",
+    );
+    const jobIds = (named.rows as { id: string }[]).map(({ id }) => id);
+    let claimed = 0;
+    const scans = await scansOf(async () => {
+      claimed = (await claims.claimNamed(jobIds, ["x"])).rows.length;
+    });
+    expect([claimed, scans]).toEqual([20, ["Index Scan using jobs_pkey1 on _private_jobs"]]);
+  });
+
   it("sees the bad plan when the claim's settings are taken away", async () => {
     const scans = await scansOf(() => session.query("select count(*) from howdah._private_jobs where locked_by = 'w'"));
     expect(scans.join()).toMatch(/Seq Scan/);

@@ -297,3 +297,20 @@ describe("help", () => {
     expect((await howdah(["--version"])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });
+
+describe("workers", () => {
+  it("lists who is registered, and recovers what silent ones hold", async () => {
+    await database.sql(
+      `insert into howdah._private_workers (id, last_heartbeat_at, metadata)
+       values ('silent', now() - interval '6 minutes', '{"pid": 7, "host": "box"}')`,
+    );
+    const text = await howdah(["workers"]);
+    expect(text.out).toMatch(/silent.*box.*7.*6 min ago.*none.*stale/);
+    expect(await howdahJson(["workers"])).toMatchObject([{ id: "silent", session: "none", isStale: true }]);
+    expect(await howdahJson(["workers", "--sweep", "--dry-run"])).toEqual({ workerIds: ["silent"], jobCount: 0 });
+    expect((await howdah(["workers", "--sweep", "--threshold", "10m"])).out).toContain("0 dead");
+    expect((await howdah(["workers", "--sweep"])).out).toContain("1 dead, 0 jobs given back");
+    expect((await howdah(["workers"])).out).toContain("No workers");
+    expect(await howdah(["workers", "--dry-run"])).toMatchObject({ code: 2 });
+  });
+});

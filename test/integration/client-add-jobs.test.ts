@@ -74,6 +74,21 @@ describe("addJobs", () => {
     }
   });
 
+  it("returns each job with its own id and time, whatever queues and times they have", async () => {
+    const spec = (n: number) => ({
+      queueName: n % 3 === 0 ? `queue ${9 - n}` : undefined,
+      runAt: n % 4 === 0 ? new Date(Date.UTC(2020, 0, 20 - n)) : undefined,
+    });
+    const added = await client.addJobs(
+      Array.from({ length: 9 }, (_, n) => ({
+        identifier: n % 2 === 0 ? "even" : "odd",
+        payload: { n },
+        spec: spec(n),
+      })),
+    );
+    for (const job of added) expect(await client.getJob(job.id)).toEqual(job);
+  });
+
   it("shares one spec between many jobs (behaviours 46, 49, 53)", async () => {
     const spec = { queueName: "large_queue", priority: 3, flags: ["sqlx"] };
     const jobs = await client.addJobs(

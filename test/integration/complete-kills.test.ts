@@ -64,7 +64,7 @@ async function killAt(dieAt: string, options: object): Promise<void> {
 }
 
 /** Each payment stands in the ledger once, each job has one receipt, and nothing is left to do or locked. */
-async function expectOnce(accounts: readonly string[]): Promise<void> {
+async function assertOnce(accounts: readonly string[]): Promise<void> {
   expect(await database.sql("select account, count(*)::int as times from public.ledger group by 1 order by 1")).toEqual(
     accounts.map((account) => ({ account, times: 1 })),
   );
@@ -84,7 +84,7 @@ describe("a worker that is killed while it pays has paid exactly once in the end
   it.each(STEPS)("in the step “%s” of a job without a queue", async (step) => {
     await database.sql("select howdah.add_job('pay', $1)", [payment("a")]);
     await killAt(step, {});
-    await expectOnce(["a"]);
+    await assertOnce(["a"]);
   });
 
   it.each(STEPS)("in the step “%s” of the first of a chain", async (step) => {
@@ -92,12 +92,12 @@ describe("a worker that is killed while it pays has paid exactly once in the end
       await database.sql("select howdah.add_job('pay', $1, 'q')", [payment(account)]);
     }
     await killAt(step, { localQueue: { size: 10 } });
-    await expectOnce(["a", "b", "c"]);
+    await assertOnce(["a", "b", "c"]);
   });
 
   it.each(["written", "completed", "committed"])("in the step “%s” of a batch job", async (step) => {
     await database.sql("select howdah.add_job('pay_many', $1)", [JSON.stringify([payment("a"), payment("b")])]);
     await killAt(step, {});
-    await expectOnce(["a", "b"]);
+    await assertOnce(["a", "b"]);
   });
 });

@@ -358,6 +358,20 @@ describe("complete", () => {
     expect(remains).toMatchObject({ ...DONE, jobs: [{ task: "work", attempts: 0, last_error: null }] });
   });
 
+  it("is nothing when the connection ends before the commit", async () => {
+    const session = await database.connect();
+    const remains = await run(async ({ complete }) => {
+      await session.query("begin");
+      await session.query("insert into public.effects values ('paid')");
+      await complete(session);
+      const { processID } = session as pg.Client & { readonly processID: number };
+      await database.sql("select pg_terminate_backend($1)", [processID]);
+      await session.query("commit");
+    });
+    expect(remains).toMatchObject({ notes: [], completed: 0, jobs: [{ attempts: 1, locked_by: null }] });
+    expect(remains.errors).toHaveLength(1);
+  });
+
   it("uses up the last attempt when it is rolled back", async () => {
     const remains = await run(
       async ({ withTransaction, complete }) => {

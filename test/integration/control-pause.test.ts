@@ -5,6 +5,9 @@ import { defineTask } from "../../src/job/task.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import type { WorkerOptions } from "../../src/worker/options.ts";
 import type { Worker } from "../../src/worker/worker.ts";
+import { CLAIM_COLUMNS } from "../../src/postgres/queries/claim.ts";
+import { blockedBy } from "../harness/blocked.ts";
+import { createClaims, idsOf, stopAtRow } from "../harness/claims.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
 import { createHeldTask } from "../harness/held-task.ts";
 import { until } from "../harness/until.ts";
@@ -161,6 +164,43 @@ describe.each([
   });
 });
 
+describe("a claim", () => {
+  it("steps over paused queues and tasks, however many and however urgent, in one look", async () => {
+    const claims = await createClaims(database);
+    await database.sql(
+      "select howdah.add_job('t', queue_name => 'q' || n, priority => -9) from generate_series(1, 50) as n",
+    );
+    await database.sql("select howdah._howdah_pause_queue_v1('q' || n) from generate_series(1, 50) as n");
+    await database.sql("select howdah.add_job('paused', priority => -9) from generate_series(1, 50)");
+    await client.pauseTask("paused");
+    const { id } = await client.addJob("t", {}, { queueName: "free" });
+    const taskIds = (await database.sql("select id from howdah._private_tasks")).map((row) => Number(row["id"]));
+    const answer = await claims.claim({ quantity: 2, taskIds });
+    expect(idsOf(answer)).toEqual([Number(id)]);
+    // Nothing that is paused is said to be there for the taking, or would be asked for again and again.
+    expect([answer.more, answer.leftover]).toEqual([false, []]);
+    expect((await claims.claim({ quantity: 2, taskIds })).more).toBe(false);
+  });
+
+  it("does not take a queue that is paused while the claim looks at it", async () => {
+    const claims = await createClaims(database);
+    await client.addJob("t", {}, { queueName: "q" });
+    await client.addJob("t", {}, { queueName: "r" });
+    const session = await database.connect();
+    const slow = await createClaims(database, "slow", session);
+    // Stops at the second queue, after the head of the first was seen.
+    const stop = await stopAtRow(database, session, "_private_job_queues", 2);
+    const claiming = slow.claim();
+    await blockedBy(database, stop.session);
+    await client.pauseQueue("q");
+    await stop.pass();
+    const claimed = await claiming;
+    await stop.remove();
+    expect(claimed.rows.map((row) => row[CLAIM_COLUMNS.queueName])).toEqual(["r"]);
+    expect((await claims.claim()).rows).toEqual([]);
+  });
+});
+
 describe("a pause", () => {
   it("lasts until a time of the database's clock", async () => {
     const [row] = await database.sql("select now() + interval '2 seconds' as soon");
@@ -186,9 +226,9 @@ describe("a pause", () => {
 
   it("can be said again, with another end, and ended twice", async () => {
     await client.pauseQueue("q");
-    const until = new Date(Date.now() + 3_600_000);
-    expect(await client.pauseQueue("q", { until })).toEqual({ name: "q", until });
-    await client.pauseTask("t", { until });
+    const end = new Date("2100-01-01T00:00:00Z");
+    expect(await client.pauseQueue("q", { until: end })).toEqual({ name: "q", until: end });
+    await client.pauseTask("t", { until: end });
     expect(await client.pauseTask("t")).toEqual({ name: "t", until: null });
     expect(await client.resumeQueue("q")).toBe(true);
     expect(await client.resumeQueue("q")).toBe(false);

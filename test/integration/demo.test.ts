@@ -35,8 +35,8 @@ async function fill(folder: string, files: Readonly<Record<string, string | Buff
   }
 }
 
-function manyFiles(count: number): Record<string, string> {
-  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`pkg${n % 7}/lib/${n}.js`, `file ${n}`]));
+function manyFiles(count: number, queues = 7): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`pkg${n % queues}/lib/${n}.js`, `file ${n}`]));
 }
 
 async function demo(database: TestDatabase, args: readonly string[], options: ProcessOptions = {}) {
@@ -229,6 +229,36 @@ describe("howdah demo", () => {
     expect(second).toMatchObject({ files: 3_000, added: 0, completed: left, remaining: 0, highestQueueConcurrency: 1 });
     expect(await checkManifest(folder, manifest)).toBe(3_000);
   });
+
+  it("ends with the same manifest when its workers are killed and its PostgreSQL crashes meanwhile", async () => {
+    const folder = await temporaryFolder();
+    const place = await temporaryFolder();
+    // More than three workers can begin before one of them is killed.
+    await fill(folder, manyFiles(240, 80));
+    const env = { DATABASE_URL: undefined, HOWDAH_SCHEMA: undefined, TMPDIR: place };
+    const started = await startNode(MAIN, { args: ["demo", folder, "--crash", "--json"], env, ownGroup: true });
+    const summary = await summaryOf(started);
+    expect(summary).toMatchObject({
+      files: 240,
+      completed: 240,
+      remaining: 0,
+      problems: [],
+      highestQueueConcurrency: 1,
+      crashes: { restarts: 1 },
+    });
+    expect((summary["crashes"] as { kills: number }).kills).toBeGreaterThan(0);
+    expect(await checkManifest(folder, summary.manifest)).toBe(240);
+  }, 120_000);
+
+  it("kills workers only when the database is somebody else's", async () => {
+    await using database = await createDatabase({ migrate: false });
+    const folder = await temporaryFolder();
+    await fill(folder, manyFiles(30, 30));
+    const args = [folder, "--crash", "--json", "--manifest", join(folder, "sums")];
+    const summary = await summaryOf(await demo(database, args));
+    expect(summary).toMatchObject({ files: 30, completed: 30, problems: [], crashes: { restarts: 0 } });
+    expect(await checkManifest(folder, join(folder, "sums"))).toBe(30);
+  }, 120_000);
 
   it("brings its own PostgreSQL, keeps its data, and goes on after kill -9", async () => {
     const folder = await temporaryFolder();

@@ -35,20 +35,28 @@ afterAll(async () => {
 /** What was seen of each case, for each way that it can go. */
 type Seen = Map<EndingCase, Map<Way, Observation>>;
 
-/** Cases without options of their own share a worker. */
+/** Cases that have the same options share a worker. */
 async function playAll(cases: readonly EndingCase[]): Promise<Seen> {
   const seen: Seen = new Map(cases.map((one) => [one, new Map<Way, Observation>()]));
   for (const way of WAYS) {
     await database.sql("truncate howdah._private_jobs, howdah._private_job_queues, howdah._private_workers");
     const possible = cases.filter(({ ways = WAYS }) => ways.includes(way));
-    const together = possible.filter(({ options }) => options === undefined);
-    const alone = possible.filter(({ options }) => options !== undefined).map((one) => [one]);
-    for (const group of together.length > 0 ? [together, ...alone] : alone) {
+    for (const group of bySharedWorker(possible)) {
       const observed = await play(database, way, group);
       for (const [index, one] of group.entries()) seen.get(one)?.set(way, observed[index] as Observation);
     }
   }
   return seen;
+}
+
+/** A case that ends its worker cannot share it. */
+function bySharedWorker(cases: readonly EndingCase[]): readonly (readonly EndingCase[])[] {
+  const groups = new Map<unknown, EndingCase[]>();
+  for (const one of cases) {
+    const key = one.endsWorker ? one : one.options;
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()];
 }
 
 function toFinding(one: EndingCase, seen: Map<Way, Observation>): Finding {

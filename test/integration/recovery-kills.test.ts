@@ -56,6 +56,22 @@ describe("a worker that is killed", () => {
     await running;
   });
 
+  it("by its first job, before anybody has seen its session, is missed as soon", async () => {
+    await using helper = await createTestWorker(database, {
+      tasks: [defineTask({ identifier: "die", run: () => undefined })],
+      pollInterval: "100ms",
+      recovery: FAST_RECOVERY,
+    });
+    const { id } = await helper.client.addJob("die");
+    const victim = await startWorkerProcess(database, { taskNames: ["die"] });
+    await victim.ended;
+    const completed = record(helper.hooks, "jobComplete");
+    const running = helper.run();
+    expect((await completed.reach()).job).toMatchObject({ id, attempts: 1 });
+    await helper.stop();
+    await running;
+  });
+
   it("and that only polls, is missed after the threshold", async () => {
     const victim = await startWorkerProcess(database, { taskNames: ["hold"], useNotificationDelivery: false });
     await using helper = await createTestWorker(database, {

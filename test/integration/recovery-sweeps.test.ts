@@ -138,6 +138,7 @@ describe("what a dead worker held", () => {
     const running = watcher.run();
     await unlocked(id);
     await buried();
+    expect(await job(id)).toMatchObject({ attempts: 0, _howdah_recoveries: 1 });
     await watcher.stop();
     await running;
   });

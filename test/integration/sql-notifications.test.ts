@@ -42,11 +42,13 @@ const lastId = () => one("select max(id) from howdah._private_jobs");
 const queueId = (name: string) => one(`select id from howdah._private_job_queues where queue_name = '${name}'`);
 
 describe("adds", () => {
-  it("tells the schema, the time in microseconds and the queue of a job that is due", async () => {
+  it("tells the schema, the time in microseconds and the queue of a job that is due, or its id when it is in none", async () => {
     const plain = await told("select howdah.add_job('t')");
-    expect(plain).toEqual([{ count: 1, schema: "howdah", at: await runAt(await lastId()), queues: [] }]);
+    const id = await lastId();
+    expect(plain).toEqual([{ count: 1, schema: "howdah", at: await runAt(id), queues: [], ids: [Number(id)] }]);
     const queued = await told("select howdah.add_job('t', queue_name => 'q')");
     expect(queued).toMatchObject([{ count: 1, at: await runAt(await lastId()), queues: [await queueId("q")] }]);
+    expect(queued[0]).not.toHaveProperty("ids");
   });
 
   it("tells once for every call of one transaction", async () => {

@@ -201,6 +201,42 @@ describe("a run", () => {
     }
   });
 
+  it("that throws anything at all fails its job and nothing else", async () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const hostile = Object.defineProperty(new Error("x"), "name", { get: () => expect.unreachable() });
+    const thrown: unknown[] = [null, undefined, "text", proxy, hostile, { code: 5, stack: {} }];
+    const fails = defineTask({
+      identifier: "fails",
+      run: ({ n }: { n: number }) => {
+        throw thrown[n];
+      },
+    });
+    await using worker = await tracedWorker([fails]);
+    await worker.client.addJobs(thrown.map((_, n) => ({ task: fails, payload: { n } })));
+    expect(await worker.runOnce()).toMatchObject({ failed: thrown.length });
+    const runs = exporter.getFinishedSpans().filter(({ name }) => name === "run fails");
+    expect(runs.map(({ status }) => status.code)).toEqual(thrown.map(() => SpanStatusCode.ERROR));
+  });
+
+  it("goes on when a span cannot be begun or ended", async () => {
+    const fail = (): never => {
+      throw new Error("exporter broken");
+    };
+    const endless = { ...tracer.startSpan("x"), spanContext: fail, setAttribute: fail, setStatus: fail, end: fail };
+    for (const startSpan of [fail, () => endless]) {
+      seen.length = 0;
+      const broken = { getTracer: () => ({ startSpan }) } as unknown as typeof tracerProvider;
+      await using worker = await createTestWorker(database, {
+        tasks: [mail],
+        plugins: [openTelemetry({ tracerProvider: broken })],
+      });
+      await worker.client.addJob(mail, { to: "x" });
+      expect(await worker.runOnce()).toMatchObject({ completed: 1, failed: 0 });
+      expect(seen).toEqual([{ to: "x" }]);
+    }
+  });
+
   it("that is snoozed is no error", async () => {
     const later = defineTask({ identifier: "later", run: () => snooze("1h") });
     await using worker = await tracedWorker([later]);

@@ -2,6 +2,7 @@ import { describe, expectTypeOf, it } from "vitest";
 import type { JobContext } from "../../src/job/execute/context.ts";
 import { type AnyTask, defineBatchTask, defineTask, type Task } from "../../src/job/task.ts";
 import { createWorker } from "../../src/worker/create-worker.ts";
+import type { Worker } from "../../src/worker/worker.ts";
 
 interface Mailer {
   send(to: string): Promise<void>;
@@ -41,13 +42,13 @@ describe("the state of a task", () => {
 
 describe("createWorker", () => {
   it("takes a state that has what every task needs", () => {
-    void createWorker({ tasks: [sendEmail, tidy], state: { mailer } });
+    expectTypeOf(createWorker({ tasks: [sendEmail, tidy], state: { mailer } })).toEqualTypeOf<Promise<Worker>>();
     void createWorker({ tasks: [sendEmail, archive], state: { mailer, folder: "old" } });
     void createWorker<{ mailer: Mailer }>({ tasks: [sendEmail], state: { mailer } });
   });
 
   it("takes any value as state, and none when no task needs one", () => {
-    void createWorker({ tasks: [count], state: 5 });
+    expectTypeOf(createWorker({ tasks: [count], state: 5 })).toEqualTypeOf<Promise<Worker>>();
     void createWorker({ tasks: [tidy] });
     void createWorker({ tasks: [tidy], state: mailer });
     void createWorker<string | undefined>({ tasks: [tidy] });

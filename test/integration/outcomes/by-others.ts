@@ -1,14 +1,17 @@
 import type { JobContext } from "../../../src/job/execute/context.ts";
-import { defineTask } from "../../../src/job/task.ts";
+import { snooze } from "../../../src/job/directive.ts";
+import { defineTask, type HandlerResult } from "../../../src/job/task.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
+import { parseDuration } from "../../../src/runtime/duration.ts";
 import { until } from "../../harness/until.ts";
 import { aborted } from "../../harness/worker.ts";
 import type { Cue, EndingCase, Scene } from "./ending-case.ts";
-import { INTERRUPTED_DELAY, RECOVERY_DELAY, RETRY_DELAY } from "./observation.ts";
+import { INTERRUPTED_DELAY, RECOVERY_DELAY, RETRY_DELAY, SNOOZE_DELAY } from "./observation.ts";
 
 const retry = { type: "fixed", delay: RETRY_DELAY } as const;
 
 /** Says that it runs, waits for the case, and then does this. */
-function waits(then: () => void = () => undefined): EndingCase["task"] {
+function waits(then: () => HandlerResult = () => undefined): EndingCase["task"] {
   return (identifier, cue) =>
     defineTask({
       identifier,
@@ -16,7 +19,7 @@ function waits(then: () => void = () => undefined): EndingCase["task"] {
       async run() {
         cue.started();
         await cue.released;
-        then();
+        return then();
       },
     });
 }
@@ -61,6 +64,12 @@ export const BY_OTHERS: readonly EndingCase[] = [
     act: remove,
   },
   {
+    what: "`removeJob` while it runs, and it snoozes",
+    task: waits(() => snooze("1s")),
+    spec: { jobKey: "removed, snoozes" },
+    act: remove,
+  },
+  {
     what: "replaced by its key while it runs, and it returns",
     task: waits(),
     spec: { jobKey: "replaced" },
@@ -74,6 +83,28 @@ export const BY_OTHERS: readonly EndingCase[] = [
   },
   { what: "`cancelJobs` while it runs, and it stops", task: obeys, act: cancelIt },
   { what: "`cancelJobs` while it runs, and it returns all the same", task: waits(), act: cancelIt },
+  {
+    what: "`cancelJobs` while it waits in a local queue",
+    waits: true,
+    task: waits(),
+    options: {},
+    ways: ["local queue", "chain"],
+    act: async ({ worker, job, claimed }) => {
+      await claimed();
+      await worker.client.cancelJobs([job.id], "not wanted");
+    },
+  },
+  {
+    what: "its task is paused while it waits in a local queue",
+    waits: true,
+    task: waits(),
+    options: {},
+    ways: ["local queue", "chain"],
+    act: async ({ worker, job, claimed }) => {
+      await claimed();
+      await worker.client.pauseTask(job.task);
+    },
+  },
   {
     what: "its timeout is over, and it stops",
     task: (identifier, cue) =>
@@ -99,7 +130,6 @@ const stop: EndingCase["act"] = async ({ worker, started }) => {
   await started;
   await worker.stop();
 };
-const DEAD = "howdah_00000000000000dead";
 const QUICK_RECOVERY = {
   heartbeatInterval: "100ms",
   sweepInterval: "50ms",
@@ -111,23 +141,17 @@ const QUICK_RECOVERY = {
 /** A worker that is gone holds the job, and its queue. */
 function heldByDead(columns: string): NonNullable<EndingCase["act"]> {
   return async ({ database, job, queueName }) => {
+    const dead = `howdah_${job.id.padStart(18, "0")}`;
+    const locked = "locked_by = $2, locked_at = now() - interval '1 h'";
     await database.sql(
       "insert into howdah._private_workers (id, last_heartbeat_at) values ($1, now() - interval '1 h')",
-      [DEAD],
+      [dead],
     );
-    await database.sql(
-      `update howdah._private_jobs set locked_by = $2, locked_at = now() - interval '1 h', ${columns} where id = $1`,
-      [job.id, DEAD],
-    );
-    await database.sql(
-      "update howdah._private_job_queues set locked_by = $2, locked_at = now() - interval '1 h' where queue_name = $1",
-      [queueName, DEAD],
-    );
+    await database.sql(`update howdah._private_jobs set ${locked}, ${columns} where id = $1`, [job.id, dead]);
+    await database.sql(`update howdah._private_job_queues set ${locked} where queue_name = $1`, [queueName, dead]);
     await until(
-      async () => (await database.sql("select from howdah._private_workers where id = $1", [DEAD])).length === 0,
-      {
-        message: "the dead worker to be recovered",
-      },
+      async () => (await database.sql("select from howdah._private_workers where id = $1", [dead])).length === 0,
+      { message: "the dead worker to be recovered" },
     );
   };
 }
@@ -139,13 +163,18 @@ const crashed = {
   options: { recovery: QUICK_RECOVERY },
 } as const;
 
+function inSnoozeDelay(): Date {
+  return new Date(systemClock.now() + parseDuration(SNOOZE_DELAY, "the delay"));
+}
+
 /** What can happen to the worker. */
 export const BY_WORKER: readonly EndingCase[] = [
-  { what: "the worker shuts down, and it stops", task: obeys, options: INTERRUPTING, act: stop },
+  { what: "the worker shuts down, and it stops", task: obeys, endsWorker: true, options: INTERRUPTING, act: stop },
   {
     what: "the worker shuts down, and it goes on",
     lingers: true,
     task: waits(),
+    endsWorker: true,
     options: INTERRUPTING,
     act: stop,
   },
@@ -153,9 +182,13 @@ export const BY_WORKER: readonly EndingCase[] = [
     what: "the worker shuts down, and it was not started",
     waits: true,
     task: waits(),
+    endsWorker: true,
     options: INTERRUPTING,
     ways: ["local queue", "chain"],
-    act: ({ worker }) => worker.stop(),
+    act: async ({ worker, claimed }) => {
+      await claimed();
+      await worker.stop();
+    },
   },
   {
     what: "its local queue's `ttl` is over, and it was not started",
@@ -179,7 +212,7 @@ export const BY_WORKER: readonly EndingCase[] = [
     what: "the worker is taken for dead while it runs",
     lastEvent: "jobInterrupted",
     task: obeys,
-    options: { recovery: { heartbeatInterval: "50ms", sweepInterval: "10s" } },
+    options: { recovery: { heartbeatInterval: "50ms", contactTimeout: "10s" } },
     act: async ({ database, worker, started }) => {
       await started;
       const ids = [worker.id];
@@ -188,6 +221,18 @@ export const BY_WORKER: readonly EndingCase[] = [
     },
   },
   { what: "the worker dies while it runs", ...crashed, act: heldByDead("attempts = 1") },
+  {
+    what: "the same, and `jobRecovery` reschedules it",
+    ...crashed,
+    act: heldByDead("attempts = 1"),
+    hooks: { jobRecovery: () => ({ action: "reschedule", runAt: inSnoozeDelay() }) },
+  },
+  {
+    what: "the same, and `jobRecovery` fails it",
+    ...crashed,
+    act: heldByDead("attempts = 1"),
+    hooks: { jobRecovery: () => ({ action: "fail", message: "no second time" }) },
+  },
   {
     what: "the third worker dies while it runs",
     ...crashed,

@@ -18,6 +18,8 @@ export interface Scene {
   readonly worker: Worker;
   readonly job: Job;
   readonly queueName: string | undefined;
+  /** Resolves when the worker has claimed the job. */
+  claimed(): Promise<unknown>;
   /** Resolves when the handler has been called. */
   readonly started: Promise<void>;
   /** Lets the handler go on that waits for it. */
@@ -40,8 +42,10 @@ export interface EndingCase {
   readonly spec?: JobSpec;
   /** What is done while it runs. */
   act?(scene: Scene): Promise<void>;
-  /** Gives the case a worker of its own, with these options. */
+  /** Gives the case a worker with these options, which it shares with those that have the same. */
   readonly options?: Partial<WorkerOptions>;
+  /** It shares its worker with no other case. */
+  readonly endsWorker?: boolean;
   /** Interceptors of this job alone. */
   readonly hooks?: Readonly<Partial<HookHandlers>>;
   /** Default: all. */

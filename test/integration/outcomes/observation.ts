@@ -8,6 +8,7 @@ export const RECOVERY_DELAY = "100h";
 
 const DELAYS: readonly (readonly [minHours: number, maxHours: number, name: string])[] = [
   [-Infinity, 0, "at once"],
+  [0, 0.01, "after some seconds"],
   [0.9, 1, "after the retry delay"],
   [9.9, 10, "after its delay"],
   [19.9, 20, "after `interruptedJobRetryDelay`"],

@@ -37,26 +37,33 @@ export async function play(
   const parts = cases.map((one) => toPart(one, way));
   const worker = await createActor(database, way, parts);
   const watch = watchHooks(worker, parts);
+  // Cases that pause their task do so to the end.
+  for (const { case: one, identifier } of parts) if (one.options) await worker.client.resumeTask(identifier);
   const jobs = await addJobs(worker, parts);
   const running = worker.run();
-  const observed = await Promise.all(
-    parts.map(async (part, index) => {
-      const job = jobs[index] as Job;
-      await part.case.act?.({
-        database,
-        worker,
-        job,
-        queueName: part.queueName ?? undefined,
-        started: part.started.opened,
-        release: () => part.released.open(),
-      });
-      return settle({ database, worker, part, job, watch });
-    }),
-  );
-  for (const { released } of parts) released.open();
-  await worker.stop();
-  await running;
-  return observed;
+  try {
+    return await Promise.all(
+      parts.map((part, index) => playPart({ database, worker, part, job: jobs[index] as Job, watch })),
+    );
+  } finally {
+    for (const { released } of parts) released.open();
+    await worker.stop();
+    await running;
+  }
+}
+
+async function playPart(scene: Settling): Promise<Observation> {
+  const { database, worker, part, job, watch } = scene;
+  await part.case.act?.({
+    database,
+    worker,
+    job,
+    queueName: part.queueName ?? undefined,
+    claimed: () => until(() => watch.fetched.has(job.id), { message: "the claim" }),
+    started: part.started.opened,
+    release: () => part.released.open(),
+  });
+  return settle(scene);
 }
 
 function toPart(one: EndingCase, way: Way): Part {
@@ -77,7 +84,7 @@ function createActor(database: TestDatabase, way: Way, parts: readonly Part[]): 
     tasks: [...tasks, next, blocker],
     concurrency: parts.some((part) => part.case.waits) ? 1 : CONCURRENCY,
     ...(isCached ? { localQueue: { size: 100 } } : {}),
-    shutdown: { abortPeriod: "50ms" },
+    shutdown: { gracePeriod: "50ms", abortPeriod: "50ms" },
     ...options,
   });
 }
