@@ -35,6 +35,11 @@ const STEPS = [
   { name: "bench", command: "node bench/run.mjs --quick", why: "the benchmark still runs" },
   { name: "test", command: "vitest run", tests: true, why: "unit, integration, docs and the packed package" },
   {
+    name: "chaos",
+    command: "npm run chaos --silent -- --seed 20",
+    why: "nothing is lost and queues stay serial while workers, sessions and the server die",
+  },
+  {
     name: "test-sql-15",
     command: "vitest run --project integration sql- claim- release- migrate",
     environment: { HOWDAH_TEST_POSTGRES: "15" },

@@ -71,10 +71,14 @@ export function createCrew(options: CrewOptions): Crew {
     spawned += 1;
     const ledger = `${name}-${spawned}.jsonl`;
     const argument = JSON.stringify({ file: join(folder, ledger), ...given });
-    const child = spawn(process.execPath, [fileURLToPath(new URL(`fixtures/${script}.mjs`, import.meta.url)), argument], {
-      // Its end is the end of whoever reads the pipe: nobody outlives this process.
-      stdio: ["pipe", "ignore", "inherit"],
-    });
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL(`fixtures/${script}.mjs`, import.meta.url)), argument],
+      {
+        // Its end is the end of whoever reads the pipe: nobody outlives this process.
+        stdio: ["pipe", "ignore", "inherit"],
+      },
+    );
     child.stdin?.on("error", () => {});
     await once(child, "spawn");
     const ended = once(child, "exit").then(([code, signal]) =>

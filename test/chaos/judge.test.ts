@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { createHistory } from "./history.ts";
 import { judge } from "./judge.ts";
-import { parseLedger, type Ledger, type LedgerLine, type ListedJob, type UntimedLine } from "./ledger.ts";
+import { parseLedger, type Ledger, type ListedJob, type UntimedLine } from "./ledger.ts";
 import type { FinalTables } from "./verdict.ts";
 
 const EMPTY: FinalTables = { jobs: [], lockedQueues: [], workers: [] };
-const CLAIMED_MS = 100_000;
+const CLAIMED_MS = 9;
 
 /** Lines with times in milliseconds, the first of them a boot. */
 function ledger(file: string, lines: readonly (readonly [number, UntimedLine])[]): Ledger {
   const all: (readonly [number, UntimedLine])[] = [[0, { e: "boot", place: 0, pid: 1 }], [0, { e: "ready" }], ...lines];
-  return { file, lines: all.map(([ms, line]) => ({ t: ms * 1_000, ...line }) as LedgerLine) };
+  return { file, lines: all.map(([ms, line]) => ({ t: ms * 1_000, ...line })) };
 }
 
 function added(...jobs: readonly (string | ListedJob)[]): Ledger {
@@ -202,6 +202,23 @@ describe("completed once", () => {
     expect(broken([added("a"), first, again])).toEqual(["completed once"]);
   });
 
+  it("holds when the worker that starts it again had stood still since it claimed the job, which is counted", () => {
+    const frozen = (until: number): Ledger =>
+      ledger("faults", [
+        [5, { e: "frozen", of: "two" }],
+        [until, { e: "thawed", of: "two" }],
+      ]);
+    // Claimed at 4 ms.
+    const again = ledger("two", [
+      [20, start(1, "a", { w: "w2", l: 4 })],
+      [21, { e: "told", how: "refused", id: "id-a", w: "w2", l: 4 }],
+    ]);
+    const { violations, counts } = judged([added("a"), first, frozen(19), again]);
+    expect(violations).toEqual([]);
+    expect(counts["startedLate"]).toBe(1);
+    expect(broken([added("a"), first, frozen(3), again])).toEqual(["completed once"]);
+  });
+
   it("is broken by a start between two acknowledgements, and counts what was acknowledged twice", () => {
     const cutOff = (from: number): Ledger =>
       ledger("two", [
@@ -327,9 +344,9 @@ describe("queues keep their order", () => {
   /** Starts b, then a. */
   function inOrder(a: StartOptions, b: StartOptions): Ledger {
     return ledger("one", [
-      [10, start(1, "b", { q: "q", ...b })],
+      [10, start(1, "b", { q: "q", l: 100_000, ...b })],
       [11, ok(1)],
-      [12, start(2, "a", { q: "q", ...a })],
+      [12, start(2, "a", { q: "q", l: 100_000, ...a })],
       [13, ok(2)],
     ]);
   }

@@ -9,7 +9,7 @@ import { queuesKeepOrder } from "./rules/queues-keep-order.ts";
 import type { Evidence, Rule, Violation } from "./verdict.ts";
 
 /** Every promise that a run is held to. */
-export const RULES = {
+const RULES = {
   "nothing is lost": nothingLost,
   "nothing is invented": nothingInvented,
   "completed once": completedOnce,

@@ -80,7 +80,9 @@ export type UntimedLine = WithoutTime<LedgerLine>;
 
 /** Reads all ledgers of a folder. */
 export async function readLedgers(folder: string): Promise<Ledger[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".jsonl")).toSorted((a, b) => a.localeCompare(b));
+  const files = (await readdir(folder))
+    .filter((name) => name.endsWith(".jsonl"))
+    .toSorted((a, b) => a.localeCompare(b));
   return Promise.all(
     files.map(async (file) => ({ file, lines: parseLedger(await readFile(join(folder, file), "utf8"), file) })),
   );

@@ -13,7 +13,9 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const settings = readSettings(args, randomInt(2 ** 32), fileURLToPath(new URL("results", import.meta.url)));
-  say(`Seed ${settings.seed}. The same again: npm run chaos -- ${["--seed", settings.seed, ...without(args)].join(" ")}`);
+  say(
+    `Seed ${settings.seed}. The same again: npm run chaos -- ${["--seed", settings.seed, ...without(args)].join(" ")}`,
+  );
   const result = await runChaos(settings, say);
   printResult(result, say);
   if (settings.out) await writeResult(settings.out, settings, result);

@@ -66,7 +66,17 @@ describe("a plan", () => {
   });
 
   it("goes round the ways of restarting and of cutting, so that few faults see each of them", () => {
-    const faults = { kill: 0, shutdown: 0, freeze: 0, killProducer: 0, restart: 3, terminate: 0, link: 5, pin: 0, sweep: 0 };
+    const faults = {
+      kill: 0,
+      shutdown: 0,
+      freeze: 0,
+      killProducer: 0,
+      restart: 3,
+      terminate: 0,
+      link: 5,
+      pin: 0,
+      sweep: 0,
+    };
     const plan = createPlan(1, { durationMs: 60_000, workers: 3, linked: [1], producers: 1, faults });
     const modes = plan.flatMap((fault) => (fault.kind === "restart" ? [fault.mode] : []));
     expect(modes.toSorted((a, b) => a.localeCompare(b))).toEqual(["crash", "fast", "immediate"]);

@@ -74,11 +74,22 @@ function createFault(kind: FaultKind, { index, count, random, shape }: Draw): Fa
     case "killProducer":
       return { kind, atMs, place: random.integer(0, shape.producers - 1) };
     case "restart":
-      return { kind, atMs: restartAt(index, count, { random, shape }), mode: turn(MODES, index), downMs: random.integer(0, 1_500) };
+      return {
+        kind,
+        atMs: restartAt(index, count, { random, shape }),
+        mode: turn(MODES, index),
+        downMs: random.integer(0, 1_500),
+      };
     case "terminate":
       return { kind, atMs, share: random.next() };
     case "link":
-      return { kind, atMs, place: random.pick(shape.linked), effect: turn(EFFECTS, index), forMs: random.integer(500, 6_000) };
+      return {
+        kind,
+        atMs,
+        place: random.pick(shape.linked),
+        effect: turn(EFFECTS, index),
+        forMs: random.integer(500, 6_000),
+      };
     case "pin":
       return { kind, atMs, forMs: random.integer(2_000, 10_000) };
     case "sweep":

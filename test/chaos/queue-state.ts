@@ -3,12 +3,12 @@ import type { ChaosServer } from "./server.ts";
 import type { FinalTables } from "./verdict.ts";
 
 /** Nothing went on for so long: whatever is left now will be left for ever. */
-const STUCK_MS = 120_000;
+const STUCK_MS = 60_000;
 const REST_MS = 500;
 
 /**
  * Waits until no job waits or runs and no queue is locked. Returns false when
- * nothing has changed for two minutes.
+ * nothing has changed for a minute.
  */
 export function awaitDrained(server: ChaosServer, say: (line: string) => void): Promise<boolean> {
   return awaitNothingLeft(server, { what: ["jobs", "queues"], say });

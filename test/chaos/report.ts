@@ -22,6 +22,7 @@ const COUNTS: Readonly<Record<string, string>> = {
   starts: "handlers called",
   succeededTwice: "jobs that succeeded again, because the first time was not acknowledged",
   acknowledgedTwice: "jobs whose completion was acknowledged to two workers",
+  startedLate: "handlers called for a job that was done already, by workers that had stood still",
   startsNotFirst: "handlers called for a further attempt",
   overlapsFenced: "handlers that outlived their claim, and were fenced off",
   ordersCompared: "starts compared with what waited in their queue",
@@ -33,7 +34,10 @@ const COUNTS: Readonly<Record<string, string>> = {
 
 /** What happened, one line each: the figure and what it counts. */
 export function describeResult({ struck, counts }: RunResult): [number, string][] {
-  const faults = Object.entries(FAULTS).map(([kind, text]): [number, string] => [struck[kind as keyof typeof FAULTS], text]);
+  const faults = Object.entries(FAULTS).map(([kind, text]): [number, string] => [
+    struck[kind as keyof typeof FAULTS],
+    text,
+  ]);
   return [...faults, ...Object.entries(COUNTS).map(([name, text]): [number, string] => [counts[name] ?? 0, text])];
 }
 

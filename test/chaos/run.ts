@@ -63,7 +63,7 @@ export async function runChaos(settings: Settings, say: (line: string) => void):
   say("All jobs are added and nothing breaks any more; waiting until they have run.");
   const drained = await awaitDrained(server, say);
   const late = (await producers.end(END_MS)) + (await workers.end(END_MS));
-  const swept = await sweepUp({ folder, tell, server, say });
+  const swept = drained && (await sweepUp({ folder, tell, server, say }));
   await stopCounting();
   for (const proxy of proxies.values()) await proxy.close();
   const tables = await readFinalTables(server);
@@ -154,7 +154,9 @@ function countSessions(server: ChaosServer, tell: (line: UntimedLine) => void): 
 }
 
 function mostSessions({ workers, producers }: Settings): number {
-  const perWorker = configurationsOf(workers).map(({ options }) => 2 * ((options.maxConnections ?? 10) + LISTENING_SESSIONS));
+  const perWorker = configurationsOf(workers).map(
+    ({ options }) => 2 * ((options.maxConnections ?? 10) + LISTENING_SESSIONS),
+  );
   return perWorker.reduce((sum, sessions) => sum + sessions, 0) + producers * SESSIONS_OF_PRODUCER + SPARE_SESSIONS;
 }
 

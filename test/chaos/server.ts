@@ -91,7 +91,11 @@ async function startTime(connectionString: string): Promise<string> {
 }
 
 async function ask(connectionString: string, text: string, values?: unknown[]): Promise<pg.QueryResultRow[]> {
-  const client = new pg.Client({ connectionString, application_name: "chaos-observer", connectionTimeoutMillis: 5_000 });
+  const client = new pg.Client({
+    connectionString,
+    application_name: "chaos-observer",
+    connectionTimeoutMillis: 5_000,
+  });
   client.on("error", () => {});
   await client.connect();
   try {

@@ -42,7 +42,7 @@ const CHECK: Preset = {
 
 /** What `docs/guides/promises.md` quotes. */
 const LONG: Preset = {
-  durationMs: 450_000,
+  durationMs: 420_000,
   workers: 7,
   producers: 2,
   jobs: 200_000,
@@ -116,7 +116,10 @@ export function readSettings(args: readonly string[], randomSeed: number, result
     throw new Error(`--${name} has to be a whole number, found ${JSON.stringify(given)}`);
   };
   const faults = Object.fromEntries(
-    Object.entries(FAULT_OPTIONS).map(([name, kind]) => [kind, number(name, values["no-faults"] ? 0 : preset.faults[kind])]),
+    Object.entries(FAULT_OPTIONS).map(([name, kind]) => [
+      kind,
+      number(name, values["no-faults"] ? 0 : preset.faults[kind]),
+    ]),
   ) as Record<FaultKind, number>;
   return {
     seed: number("seed", randomSeed) >>> 0,

@@ -161,9 +161,7 @@ async function sweepTwice({ connectionString }: Ground): Promise<boolean> {
 
 /** Opens a proxy for each place of `linked`. */
 export async function openProxies(connectionString: string, linked: readonly number[]): Promise<Map<number, Proxy>> {
-  const opened = await Promise.all(
-    linked.map(async (place) => [place, await openProxy(connectionString)] as const),
-  );
+  const opened = await Promise.all(linked.map(async (place) => [place, await openProxy(connectionString)] as const));
   return new Map(opened);
 }
 

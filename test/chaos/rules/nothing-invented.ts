@@ -12,7 +12,8 @@ export const nothingInvented: Rule = ({ history }) => {
     if (!job) violations.push(`${name} (${id}) ran although nobody added it`);
     else if (job.answer === "rolledBack") violations.push(`${name} (${id}) ran although it was rolled back`);
     else if (first !== id) violations.push(`${name} ran as ${first} and as ${id}`);
-    else if (job.queue !== q || job.priority !== p) violations.push(`${name} (${id}) ran as another job than was added`);
+    else if (job.queue !== q || job.priority !== p)
+      violations.push(`${name} (${id}) ran as another job than was added`);
   }
   return { violations };
 };

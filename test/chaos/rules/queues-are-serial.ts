@@ -1,22 +1,23 @@
-import type { History, Run } from "../history.ts";
-import type { Rule } from "../verdict.ts";
+import type { Run } from "../history.ts";
+import type { Micros } from "../ledger.ts";
+import type { Evidence, Rule } from "../verdict.ts";
 
 /**
- * No two handlers of a queue run at once. The one exception: a worker was
- * presumed dead, because it stood still, or its handler ignored being told to
- * stop; then what it does afterwards is refused. Inside one process there is no
+ * No two handlers of a queue run at once. The one exception: the worker of one
+ * of them was presumed dead, because it stood still, or the handler ignored
+ * being told to stop; then nothing comes of it. Inside one process there is no
  * exception.
  */
-export const queuesAreSerial: Rule = ({ history }) => {
+export const queuesAreSerial: Rule = (evidence) => {
+  const lastStart = new Map(evidence.history.runs.map((run) => [run.id, run]));
   const violations: string[] = [];
   let fenced = 0;
-  const lastStart = new Map(history.runs.map((run) => [run.id, run]));
-  for (const [queue, runs] of byQueue(history.runs)) {
+  for (const [queue, runs] of byQueue(evidence.history.runs)) {
     let open: Run[] = [];
     for (const run of runs) {
       open = open.filter(({ until }) => until > run.from);
       for (const older of open) {
-        const fault = judge(older, run, { history, wasRepeated: lastStart.get(older.id) !== older });
+        const fault = judge(older, run, { evidence, lastStart });
         if (fault === undefined) fenced += 1;
         else violations.push(`${queue}: ${describe(older)} and ${describe(run)}: ${fault}`);
       }
@@ -26,24 +27,32 @@ export const queuesAreSerial: Rule = ({ history }) => {
   return { violations, counts: { overlapsFenced: fenced } };
 };
 
-interface Circumstances {
-  readonly history: History;
-  /** The job of the older one was given to another worker and started there. */
-  readonly wasRepeated: boolean;
+interface Ground {
+  readonly evidence: Evidence;
+  /** The last start of each job. */
+  readonly lastStart: ReadonlyMap<string, Run>;
 }
 
 /** What is wrong with an overlap; `undefined` when it is one of those that may be. */
-function judge(older: Run, newer: Run, { history, wasRepeated }: Circumstances): string | undefined {
+function judge(older: Run, newer: Run, { evidence, lastStart }: Ground): string | undefined {
   if (older.file === newer.file) return "in one process";
-  // Who completes a job whose row is gone is told that it is done, and here another one did it.
-  const isFenced = older.told === undefined || older.told.how === "refused" || wasRepeated;
-  if (!isFenced) return `the older one was still ${older.told?.how}`;
-  const stoodStill = (history.standstills.get(older.file) ?? []).some(
-    ({ from, until }) => from < newer.from && until > older.from,
-  );
-  if (stoodStill) return undefined;
-  const wasTold = older.aborted !== undefined && older.aborted.at < newer.from;
-  return older.stubborn && wasTold ? undefined : "nothing explains why its worker was presumed dead";
+  const harmless = [older, newer].filter((run) => isFenced(run, lastStart.get(run.id) !== run));
+  if (harmless.length === 0) return `the older one was still ${older.told?.how}`;
+  const ignoresItsEnd = older.stubborn === true && older.aborted !== undefined && older.aborted.at < newer.from;
+  if (harmless.includes(older) && ignoresItsEnd) return undefined;
+  if (harmless.some((run) => stoodStill(run, newer.from, evidence))) return undefined;
+  return "nothing explains why a worker was presumed dead";
+}
+
+/** Whether a process could not do anything for a while between its claim of a job and a moment. */
+export function stoodStill(run: Run, at: Micros, { history, wallOffset }: Evidence): boolean {
+  const claimedAt = run.l * 1_000 - wallOffset;
+  return (history.standstills.get(run.file) ?? []).some(({ from, until }) => from < at && until > claimedAt);
+}
+
+/** Nothing came of a run. Who completes a job that another one has completed meanwhile is told that it is done. */
+function isFenced({ told }: Run, wasRepeated: boolean): boolean {
+  return told === undefined || told.how === "refused" || wasRepeated;
 }
 
 /** The runs of each queue, in the order of their starts. */

@@ -1,0 +1,189 @@
+/**
+ * Measures at default settings how long after the death of its worker a job
+ * starts elsewhere: `node test/chaos/recovery-times.mjs [--victims 6] [--rounds 1]`.
+ * With --vanished (Linux, root) the worker does not die but its network does:
+ * it runs in a network namespace whose link is taken away.
+ */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, readlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { systemClock } from "../../dist/runtime/clock.js";
+import { createWorker, defineTask, silentLogger } from "../../dist/index.js";
+import { startPostgres } from "../../dist/embedded/index.js";
+
+const { values } = parseArgs({
+  options: {
+    victims: { type: "string", default: "6" },
+    rounds: { type: "string", default: "1" },
+    vanished: { type: "boolean", default: false },
+    victim: { type: "string" },
+    url: { type: "string" },
+  },
+});
+const pause = (ms) => systemClock.sleep(ms);
+const say = (line) => process.stdout.write(`${line}\n`);
+
+if (values.victim) await beVictim();
+else await measure();
+
+/** Holds a job without a queue and one with until it dies. */
+async function beVictim() {
+  const held = defineTask({ identifier: values.victim, run: () => new Promise(() => {}) });
+  const worker = await createWorker({
+    connectionString: values.url,
+    tasks: [held],
+    migrate: false,
+    concurrency: 2,
+    logger: silentLogger,
+    hooks: { jobStart: () => say("holds") },
+  });
+  await worker.run();
+}
+
+async function measure() {
+  const times = { withoutQueue: [], withQueue: [] };
+  for (let round = 0; round < Number(values.rounds); round += 1) await measureOnce(times);
+  for (const [name, found] of Object.entries(times)) {
+    const sorted = [...found].sort((a, b) => a - b);
+    const seconds = (ms) => (ms / 1000).toFixed(1);
+    const median = sorted[Math.floor(sorted.length / 2)];
+    say(`${name}: ${sorted.length} deaths, median ${seconds(median)} s, worst ${seconds(sorted.at(-1))} s`);
+  }
+}
+
+async function measureOnce(times) {
+  const network = values.vanished ? createNetwork() : undefined;
+  process.once("exit", () => network?.remove());
+  const server = await startServer(network);
+  const count = Number(values.victims);
+  const tasks = Array.from({ length: count }, (_, index) => `held_${index}`);
+  const killedAt = new Map();
+  const startedAt = new Map();
+  const helper = await createWorker({
+    connectionString: server.localUrl,
+    tasks: tasks.map((identifier) => defineTask({ identifier, run: () => undefined })),
+    concurrency: 4,
+    logger: silentLogger,
+    hooks: {
+      jobStart: ({ job }) =>
+        startedAt.set(`${job.task} ${job.queueName ? "withQueue" : "withoutQueue"}`, performance.now()),
+    },
+  });
+  const victims = [];
+  for (const task of tasks) {
+    await helper.client.addJob(task);
+    await helper.client.addJob(task, {}, { queueName: task });
+    victims.push(await startVictim(task, server.remoteUrl, network));
+  }
+  const running = helper.run();
+  // The helper has to have watched for a while; after that every moment is like every other.
+  await pause(35_000);
+  if (network) {
+    for (const task of tasks) killedAt.set(task, performance.now());
+    network.cut();
+    // Somebody may be sending to the vanished at any time.
+    for (let count = 0; count < 20; count += 1) {
+      await helper.client.addJob("noise");
+      await pause(500);
+    }
+  } else {
+    for (const [index, victim] of victims.entries()) {
+      await pause(Math.random() * 5_000);
+      killedAt.set(tasks[index], performance.now());
+      victim.kill("SIGKILL");
+    }
+  }
+  const deadline = performance.now() + 120_000;
+  while (startedAt.size < 2 * count && performance.now() < deadline) await pause(50);
+  for (const [key, at] of startedAt) {
+    const [task, kind] = key.split(" ");
+    times[kind].push(at - killedAt.get(task));
+  }
+  if (startedAt.size < 2 * count) say(`${2 * count - startedAt.size} jobs did not start within two minutes`);
+  await helper.stop();
+  await running;
+  for (const victim of victims) victim.kill("SIGKILL");
+  await server.stop();
+  network?.remove();
+}
+
+async function startVictim(task, url, network) {
+  const self = [fileURLToPath(import.meta.url), "--victim", task, "--url", url];
+  const [command, args] = network ? network.inside([process.execPath, ...self]) : [process.execPath, self];
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let holding = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === "holds") holding += 1;
+    if (holding === 2) return child;
+  }
+  throw new Error(`The worker of ${task} has ended`);
+}
+
+/** The embedded server; for a network of its own, the same data under a server that listens there, too. */
+async function startServer(network) {
+  const folder = mkdtempSync(join(tmpdir(), "howdah-recovery-"));
+  // PostgreSQL may have to run as another user than root.
+  chmodSync(folder, 0o777);
+  const dataDir = join(folder, "data");
+  const server = await startPostgres({ dataDir });
+  const url = new URL(server.connectionString);
+  const first = await createWorker({
+    connectionString: url.href,
+    tasks: [defineTask({ identifier: "none", run: () => undefined })],
+    logger: silentLogger,
+  });
+  await first.stop();
+  if (!network) return { localUrl: url.href, remoteUrl: url.href, stop: () => server.stop() };
+
+  // The program that this user may run, wherever it lies.
+  const found = execFileSync("find", [dataDir, "-name", "postmaster.pid"], { encoding: "utf8" }).trim();
+  const [pid] = readFileSync(found, "utf8").split("\n");
+  const program = readlinkSync(`/proc/${pid}/exe`);
+  await server.stop();
+  appendFileSync(join(dirname(found), "pg_hba.conf"), `\nhost all all ${network.range} trust\n`);
+  const owner = execFileSync("stat", ["-c", "%U", dirname(found)], { encoding: "utf8" }).trim();
+  const listening = `-c listen_addresses=127.0.0.1,${network.address} -c port=${url.port}`;
+  const command = `exec ${program} -D ${dirname(found)} ${listening}`;
+  const child = spawn("su", [owner, "-s", "/bin/sh", "-c", command], { stdio: "ignore" });
+  await pause(2_000);
+  const remote = new URL(url);
+  remote.hostname = network.address;
+  return {
+    localUrl: url.href,
+    remoteUrl: remote.href,
+    async stop() {
+      child.kill("SIGINT");
+      await once(child, "exit");
+    },
+  };
+}
+
+/** A network namespace with one link to this machine. */
+function createNetwork() {
+  const name = `howdah${process.pid}`;
+  let isThere = true;
+  const ip = (...args) => execFileSync("ip", args);
+  ip("netns", "add", name);
+  ip("link", "add", "howdah-a", "type", "veth", "peer", "name", "howdah-b", "netns", name);
+  ip("addr", "add", "10.213.7.1/24", "dev", "howdah-a");
+  ip("link", "set", "howdah-a", "up");
+  ip("-n", name, "addr", "add", "10.213.7.2/24", "dev", "howdah-b");
+  ip("-n", name, "link", "set", "howdah-b", "up");
+  ip("-n", name, "link", "set", "lo", "up");
+  return {
+    address: "10.213.7.1",
+    range: "10.213.7.0/24",
+    inside: (command) => ["ip", ["netns", "exec", name, ...command]],
+    // Packets get lost on the way, as on a host that has lost its power: nobody is told.
+    cut: () => ip("-n", name, "link", "set", "howdah-b", "down"),
+    remove() {
+      if (isThere) ip("netns", "del", name);
+      isThere = false;
+    },
+  };
+}
