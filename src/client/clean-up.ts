@@ -1,7 +1,7 @@
 import { HowdahError } from "../errors.ts";
 import { MAX_LENGTH } from "../job/add/job-spec.ts";
 import { cleanUpQueues, cleanUpTasks, deleteExhausted } from "../postgres/queries/clean-up.ts";
-import { sqlStateOf } from "../postgres/sqlstate.ts";
+import { isLocked } from "../postgres/sqlstate.ts";
 import { backoffMs } from "../runtime/backoff.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { list, oneOf, required, string } from "../runtime/option-kinds.ts";
@@ -92,7 +92,7 @@ async function removePatiently(removeBatch: () => Promise<number>, clock: Clock)
     try {
       return await removeBatch();
     } catch (error) {
-      if (sqlStateOf(error) !== "55P03") throw error;
+      if (!isLocked(error)) throw error;
       if (attempt === ATTEMPTS)
         throw new HowdahError(
           "HOWDAH_QUERY_TIMEOUT",

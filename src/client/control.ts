@@ -155,7 +155,7 @@ function readFilter(given: unknown): CancelFilter {
   });
   const filter = Object.fromEntries(
     Object.entries({ state, task, queueName, jobKey }).filter(([, value]) => value !== undefined),
-  ) as CancelFilter;
+  );
   if (Object.keys(filter).length > 0) return filter;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",

@@ -7,6 +7,7 @@ import { didYouMean } from "../runtime/suggestion.ts";
 import { EVENT_NAMES, type EventName, type Events } from "./events.ts";
 import { intercept } from "./interception.ts";
 import { INTERCEPTOR_NAMES, type InterceptorName, type Interceptors } from "./interceptors.ts";
+import { withinDepth } from "./nesting.ts";
 
 /** The name of a hook: of an event, which is told, or of an interceptor, which is asked. */
 export type HookName = EventName | InterceptorName;
@@ -38,9 +39,13 @@ export interface Hooks {
    */
   on<Name extends EventName>(name: Name, handler: Observer<Name>): () => void;
   // One by one: of a type parameter, the compiler would take `{ action: "skip" }` as any action.
+  /** Asks `handler` before a job runs. */
   on(name: "beforeJobRun", handler: Interceptor<"beforeJobRun">): () => void;
+  /** Asks `handler` when the handler of a job has ended, before that is written down. */
   on(name: "afterJobRun", handler: Interceptor<"afterJobRun">): () => void;
+  /** Asks `handler` before a job is stored. */
   on(name: "beforeJobSchedule", handler: Interceptor<"beforeJobSchedule">): () => void;
+  /** Asks `handler` before a job comes back that was taken from its worker. */
   on(name: "jobRecovery", handler: Interceptor<"jobRecovery">): () => void;
 }
 
@@ -128,8 +133,10 @@ class RegisteredHooks implements HookEmitter {
     if (registered === undefined) return undefined;
     const handlers = registered.map(({ handler }) => handler);
     const asked = { name, handlers, clock: this.#clock, timeoutMs: this.#interceptorTimeoutMs };
+    const ask = () => intercept(asked, event);
     // Every property has been checked against the interceptor's own table.
-    return (await intercept(asked, event)) as Interceptors[Name]["decision"] | undefined;
+    return (await (name === "beforeJobSchedule" ? withinDepth(ask) : ask())) as
+      Interceptors[Name]["decision"] | undefined;
   }
 
   async settle(limitMs: number): Promise<void> {
@@ -192,7 +199,7 @@ class RegisteredHooks implements HookEmitter {
 }
 
 /** The names of all hooks: every event, and every interceptor. */
-export const HOOK_NAMES: readonly HookName[] = [...EVENT_NAMES, ...INTERCEPTOR_NAMES];
+const HOOK_NAMES: readonly HookName[] = [...EVENT_NAMES, ...INTERCEPTOR_NAMES];
 
 function checkName(name: string): void {
   if ((HOOK_NAMES as readonly string[]).includes(name)) return;

@@ -61,6 +61,9 @@ describe("an interceptor", () => {
     hooks.on("beforeJobSchedule", () => ({ action: "continue", payload: undefined, spec: { priority: 5 } }));
     hooks.on("beforeJobSchedule", ({ spec }) => ({ action: "continue", spec: { ...spec, queueName: "q" } }));
     hooks.on("beforeJobSchedule", () => ({ action: "continue", attach: { _b: 2 } }));
+    hooks.on("beforeJobSchedule", ({ payload, spec }) => {
+      expect([payload, spec]).toEqual([1, { priority: 5, queueName: "q" }]);
+    });
     expect(await hooks.decide("beforeJobSchedule", add)).toEqual({
       action: "continue",
       payload: 1,

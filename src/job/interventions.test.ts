@@ -34,6 +34,14 @@ describe("a pause", () => {
     expect(after({ queues, readAt: BEFORE }).stops(queued())).toBe(false);
   });
 
+  it("is forgotten when every claim that had not seen it must have been answered", () => {
+    const interventions = after({ queues });
+    interventions.forget(119_000);
+    expect(interventions.stops(queued())).toBe(true);
+    interventions.forget(121_000);
+    expect(interventions.isEmpty).toBe(true);
+  });
+
   it("ends with an answer that does not hold it", () => {
     const interventions = after({ queues });
     interventions.update({ queues: [], tasks: [], cancelled: [], readAt: AFTER }, 1);

@@ -26,6 +26,7 @@ export class Interventions {
   #pausedTasks: ReadonlySet<string> = new Set();
   /** In microseconds, by the database's clock. */
   #pausedAt = "0";
+  #updatedAtMs = 0;
   /** By job id. */
   readonly #cancelled = new Map<string, Cancellation>();
 
@@ -36,15 +37,24 @@ export class Interventions {
 
   /** Takes over what the database says at monotonic time `nowMs`. */
   update({ queues, tasks, cancelled, readAt }: ControlAnswer, nowMs: number): void {
+    this.forget(nowMs);
     this.#pausedQueues = new Set(queues.map(({ id }) => id));
     this.#pausedTasks = new Set(tasks.map(({ name }) => name));
     this.#pausedAt = readAt;
-    for (const [id, { readAtMs }] of this.#cancelled) {
-      if (nowMs - readAtMs > REMEMBERED_MS) this.#cancelled.delete(id);
-    }
+    this.#updatedAtMs = nowMs;
     for (const { id, workerId, lockedAt, reason } of cancelled) {
       this.#cancelled.set(id, { workerId, lockedAt, reason, readAtMs: nowMs });
     }
+  }
+
+  /** Drops what was read so long ago that it is about no job any more, so that claimed jobs need not be compared with it. */
+  forget(nowMs: number): void {
+    for (const [id, { readAtMs }] of this.#cancelled) {
+      if (nowMs - readAtMs > REMEMBERED_MS) this.#cancelled.delete(id);
+    }
+    if (nowMs - this.#updatedAtMs <= REMEMBERED_MS) return;
+    this.#pausedQueues = new Set();
+    this.#pausedTasks = new Set();
   }
 
   /** Why a job must not run, if it was cancelled under this very claim. */

@@ -7,7 +7,7 @@ import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
 import { LEDGER, readSchemaState, type SchemaState, tooNew } from "./schema-revision.ts";
 import { forbiddenFor } from "./schema-rights.ts";
-import { sqlStateOf } from "./sqlstate.ts";
+import { isLocked, sqlStateOf } from "./sqlstate.ts";
 
 /** One step of the schema; `:"schema"` and `:'schema'` in the SQL stand for the schema's name. */
 export interface Migration {
@@ -45,9 +45,6 @@ const OLDEST_SERVER = 140_000;
 
 /** The most time that one migration may take; a table of millions of rows may be rewritten. */
 const MIGRATION_TIMEOUT_MS = 3_600_000;
-
-/** Somebody uses what the migration needs: worth as many tries as were asked for. */
-const LOCKED = new Set(["55P03", "40P01", "40001"]);
 
 /** Somebody without our lock created the same object at the same moment: the next try finds it, or never will. */
 const CLASHES = new Set(["23505", "42P06", "42P07", "42710"]);
@@ -114,9 +111,9 @@ async function applyOnce(migration: Migration, options: MigrateOptions): Promise
 }
 
 function attemptsAfter(error: unknown, { attempts = 40 }: MigrateOptions): number {
-  const state = sqlStateOf(error) ?? "";
-  if (LOCKED.has(state)) return attempts;
-  return CLASHES.has(state) ? CLASH_ATTEMPTS : 1;
+  // Somebody uses what the migration needs.
+  if (isLocked(error)) return attempts;
+  return CLASHES.has(sqlStateOf(error) ?? "") ? CLASH_ATTEMPTS : 1;
 }
 
 async function apply(transaction: Executor, migration: Migration, options: MigrateOptions): Promise<boolean> {

@@ -1343,7 +1343,8 @@ begin
   where job.id = any (array(
     select named.id
     from :"schema"._private_jobs as named
-    where named.id = any (ids) and named.job_queue_id is null and not named._howdah_exhausted
+    -- Not "is null", which would let the planner walk the index of all jobs without a queue.
+    where named.id = any (ids) and coalesce(named.job_queue_id, 0) = 0 and not named._howdah_exhausted
       and named.run_at <= now() and named.locked_at is null and named.task_id = any (tasks)
       and (forbidden is null or (named.flags ?| forbidden) is not true)
     for update skip locked
@@ -1806,10 +1807,11 @@ $$;
 -- A job that is kept loses its mark (a negative number of recoveries): its
 -- worker has outlived it.
 --
--- Answers one row for each changed job (released, with its new run_at) and for
--- each id that was not released: busy (locked by somebody's transaction), lost
--- (belongs to somebody else now), gone (no such row). A queue that is still
--- locked because its last member is still ours answers with that member, busy.
+-- Answers one row for each changed job (released, with its new run_at, which is
+-- null when it has no attempt left) and for each id that was not released: busy
+-- (locked by somebody's transaction), lost (belongs to somebody else now), gone
+-- (no such row). A queue that is still locked because its last member is still
+-- ours answers with that member, busy.
 --
 -- Beside a claim: never touches a row that is not ours. Beside a user's keyed
 -- add or remove of a running job: waits 100 ms, then fails with 55P03, and the
@@ -1895,12 +1897,13 @@ begin
         locked_by = null
       from change
       where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)
-      returning jobs.id, jobs.run_at, jobs.job_queue_id,
+      returning jobs.id, jobs.run_at, jobs.job_queue_id, jobs._howdah_exhausted as exhausted,
         not jobs._howdah_exhausted and jobs.run_at <= now() + interval '2 seconds' as due
     )
     select
       coalesce(array_agg(updated.id), '{}') as ids,
       array_agg(updated.run_at) as run_ats,
+      array_agg(updated.exhausted) as exhausted,
       count(*) filter (where updated.due) as due_jobs,
       min(updated.run_at) filter (where updated.due) as due_at,
       array_agg(distinct updated.job_queue_id)
@@ -1908,8 +1911,8 @@ begin
     into kept
     from updated;
     return query
-    select back.id, 'released'::text, :"schema"._howdah_us(back.run_at)
-    from unnest(kept.ids, kept.run_ats) as back(id, run_at);
+    select back.id, 'released'::text, case when not back.exhausted then :"schema"._howdah_us(back.run_at) end
+    from unnest(kept.ids, kept.run_ats, kept.exhausted) as back(id, run_at, exhausted);
     if cardinality(kept.ids) < cardinality(changed) then
       return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids);
     end if;
@@ -2234,7 +2237,8 @@ $$;
 
 -- The same for stored schedules: the caller sends how their jobs are stored, as
 -- it has read that with the version. The second column says changed when the
--- schedule is another one than the caller knows, who then has to look again.
+-- schedule is another one than the caller knows, or gone; the caller then has to
+-- look again.
 create function :"schema"._howdah_add_schedule_ticks_v1(
   ids text[],
   versions uuid[],
@@ -2430,7 +2434,7 @@ begin
     update :"schema"._private_jobs as jobs
     set
       attempts = case
-        when change.new_attempts is not null then change.new_attempts
+        when change.new_attempts is not null and not jobs._howdah_detached then change.new_attempts
         when jobs._howdah_detached or oldest is not null then jobs.attempts
         when change.action = 'reschedule' then greatest(0, jobs.attempts - 1)
         when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts

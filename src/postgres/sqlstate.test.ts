@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { HowdahError } from "../errors.ts";
-import { isConnectionLoss, isDataError, isSessionOver, isTransient, isUnknownOutcome, sqlStateOf } from "./sqlstate.ts";
+import {
+  isConnectionLoss,
+  isDataError,
+  isLocked,
+  isSessionOver,
+  isTransient,
+  isUnknownOutcome,
+  sqlStateOf,
+} from "./sqlstate.ts";
 
 function failure(properties: object, message = "it failed"): Error {
   return Object.assign(new Error(message), properties);
@@ -152,6 +160,12 @@ describe("which errors of connections may be tried again, which may have been ca
   ])("%s", (_, error, expected) => {
     expect(verdictOf(error)).toEqual(expected);
   });
+});
+
+it("says that somebody else is in the way for lock timeouts, deadlocks and serialization failures only", () => {
+  const locked = ["55P03", "40P01", "40001"];
+  expect(locked.filter((code) => isLocked(state(code)))).toEqual(locked);
+  expect(["40003", "57014", "55006", "40000"].filter((code) => isLocked(state(code)))).toEqual([]);
 });
 
 it("blames a row or a value for bad data, constraints, limits, triggers and corruption only", () => {

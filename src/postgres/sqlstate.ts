@@ -26,6 +26,8 @@ interface Verdict {
   readonly unknown?: true;
   /** The session is over, or no good: the next statement needs another connection. */
   readonly over?: true;
+  /** Somebody holds what the statement needs. */
+  readonly locked?: true;
   /** One of the rows or values is at fault; without it the statement may succeed. */
   readonly data?: true;
 }
@@ -52,6 +54,8 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   "42P05": { transient: true, over: true },
   // Serialization failure, deadlock: rolled back …
   "40": { transient: true },
+  "40001": { transient: true, locked: true },
+  "40P01": { transient: true, locked: true },
   // … but here the server itself does not know.
   "40003": { transient: true, unknown: true, over: true },
   // Something that a trigger on the table raised, or a function that it calls.
@@ -62,7 +66,7 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   // Lack of connections, memory, disk.
   "53": { transient: true },
   "54": { data: true },
-  "55P03": { transient: true },
+  "55P03": { transient: true, locked: true },
   // A statement timed out or was cancelled: rolled back.
   "57014": { transient: true },
   // The session was ended by an administrator, a crash, or for the database that is to be dropped.
@@ -118,6 +122,12 @@ export function isConnectionLoss(error: unknown): boolean {
 export function isSessionOver(error: unknown): boolean {
   const state = sqlStateOf(error);
   return isConnectionLoss(error) || (state !== undefined && verdictOf(state).over === true);
+}
+
+/** True when somebody else held what the statement needs: the wait for it timed out, or would have closed a circle. */
+export function isLocked(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state !== undefined && verdictOf(state).locked === true;
 }
 
 /** True when one of the rows or values may be at fault: bad data, a constraint, a limit of the server, a trigger. */

@@ -43,7 +43,7 @@ interface CancelOptions {
 
 function toFilter({ task, queue, key, state }: CancelOptions): CancelFilter {
   const named = { task, queueName: queue, jobKey: key, state };
-  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)) as CancelFilter;
+  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
 }
 
 function describe({ removed, signalled }: CancelResult): string {

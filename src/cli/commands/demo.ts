@@ -185,7 +185,8 @@ function createView(screen: Screen, progress: Progress, quiet: boolean): DemoVie
 
 /** What `--json` prints: documented, and so not simply what the code happens to hold. */
 function toJson(result: DemoResult) {
-  const { directory, manifest, found, added, leftOut, completed, remaining, interrupted, vanished, problems, crashes } = result;
+  const { directory, manifest, found, added, leftOut, completed, remaining, interrupted, vanished, problems, crashes } =
+    result;
   const { files, bytes, queues, runSeconds, highestConcurrency, highestQueueConcurrency } = result;
   return {
     directory,

@@ -41,7 +41,10 @@ export const workersCommand: CliCommand = {
 
 function tableOf(screen: Screen, workers: readonly WorkerInfo[]): string {
   const nowMs = systemClock.now();
-  const metadata = (worker: WorkerInfo, name: string): string => printable(String(worker.metadata?.[name] ?? ""));
+  const metadata = (worker: WorkerInfo, name: string): string => {
+    const value = worker.metadata?.[name];
+    return typeof value === "string" || typeof value === "number" ? printable(String(value)) : "";
+  };
   return formatTable(
     screen,
     [

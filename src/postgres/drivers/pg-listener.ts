@@ -110,6 +110,7 @@ class ListenSession implements Executor {
   readonly #session: PgSession;
   readonly #options: ListenSessionOptions;
   #underWay = 0;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #isOver = false;
   #lostBy: unknown;
 
@@ -132,7 +133,9 @@ class ListenSession implements Executor {
   async query(query: Query): Promise<QueryResult> {
     this.#underWay += 1;
     try {
-      return await this.#session.query(query);
+      const answer = await this.#session.query(query);
+      this.#answeredAt = this.#options.clock.monotonic();
+      return answer;
     } catch (error) {
       if (this.#session.brokenBy !== undefined) this.#lose(error);
       throw error;
@@ -141,9 +144,9 @@ class ListenSession implements Executor {
     }
   }
 
-  /** Asks the server for a sign of life, unless it owes an answer anyway. */
+  /** Asks the server for a sign of life, unless it owes an answer anyway or has just given one. */
   async ping(): Promise<void> {
-    if (this.#underWay > 0) return;
+    if (this.#underWay > 0 || this.#options.clock.monotonic() - this.#answeredAt < PING_MS) return;
     try {
       await this.query({ text: "select 1", timeoutMs: PING_MS });
     } catch (error) {

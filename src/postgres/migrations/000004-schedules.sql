@@ -290,7 +290,8 @@ $$;
 
 -- The same for stored schedules: the caller sends how their jobs are stored, as
 -- it has read that with the version. The second column says changed when the
--- schedule is another one than the caller knows, who then has to look again.
+-- schedule is another one than the caller knows, or gone; the caller then has to
+-- look again.
 create function :"schema"._howdah_add_schedule_ticks_v1(
   ids text[],
   versions uuid[],

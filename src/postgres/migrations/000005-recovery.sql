@@ -123,7 +123,7 @@ begin
     update :"schema"._private_jobs as jobs
     set
       attempts = case
-        when change.new_attempts is not null then change.new_attempts
+        when change.new_attempts is not null and not jobs._howdah_detached then change.new_attempts
         when jobs._howdah_detached or oldest is not null then jobs.attempts
         when change.action = 'reschedule' then greatest(0, jobs.attempts - 1)
         when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts

@@ -36,14 +36,15 @@ export async function listOpenJobIds(
   filter: JobFilter,
   limit: number,
 ): Promise<string[]> {
-  const { where, values } = filtered(schema, filter, limit, `not (${stateConditions.failed})`);
+  const { where, values } = filtered(schema, { ...filter, isOpen: true }, limit);
   const text = `select job.id from ${schema.of("_private_jobs")} as job${where}`;
   return (await executor.query({ text, values })).rows.map(([id]) => String(id));
 }
 
 /** The end of a statement that selects jobs. */
-function filtered(schema: Schema, filter: JobFilter, limit: number, ...conditions: string[]) {
+function filtered(schema: Schema, filter: JobFilter & { readonly isOpen?: true }, limit: number) {
   const values: Cell[] = [String(limit)];
+  const conditions = filter.isOpen ? [`not (${stateConditions.failed})`] : [];
   if (filter.state !== undefined) conditions.push(stateConditions[filter.state]);
   const filterBy = (value: string | undefined, condition: (parameter: string) => string): void => {
     if (value !== undefined) conditions.push(condition(`$${values.push(value)}`));

@@ -18,8 +18,17 @@ export interface SessionLock {
   readonly pid: number;
 }
 
+/** Stands for a lock that a worker is about to take; nobody ever holds it. */
+export const LOCK_TO_COME: SessionLock = { key: 0, pid: 0 };
+
 /** The first number of every lock that stands for a worker; the SQL of recovery knows it, too. */
 const LOCK_CLASS = 1_752_135_524;
+
+/**
+ * When the server gives up on a peer that confirms nothing of what it was sent:
+ * as long as the keepalives take, which it does not send while it waits for that.
+ */
+const VANISHED_MS = 25_000;
 
 /**
  * Registers workers with a first heartbeat. One that is registered stays as it
@@ -83,7 +92,7 @@ export async function lockSession(
   const { rows } = await session.query({
     text: `
 set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;
-set idle_session_timeout = 0; listen ${channel};
+set tcp_user_timeout = ${VANISHED_MS}; set idle_session_timeout = 0; listen ${channel};
 select pg_backend_pid(), pg_try_advisory_lock(${LOCK_CLASS}, ${key})`,
     timeoutMs,
   });

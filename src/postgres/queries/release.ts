@@ -45,8 +45,8 @@ export type ReleaseStatus = "busy" | "lost" | "gone";
 /** What became of a release. Every id that is not in `unreleased` was released. */
 export interface ReleaseAnswer {
   readonly unreleased: ReadonlyMap<string, ReleaseStatus>;
-  /** The new `run_at` of changed jobs, in microseconds. */
-  readonly runAts: ReadonlyMap<string, string>;
+  /** The new `run_at` of changed jobs, in microseconds; `null` for those that have no attempt left. */
+  readonly runAts: ReadonlyMap<string, string | null>;
 }
 
 /** Ends claims. What it does beside other statements is told at the function in `000003-claim.sql`. */
@@ -88,9 +88,9 @@ function isInterrupted({ interrupted }: JobChange): boolean {
 
 function readAnswer({ rows }: QueryResult): ReleaseAnswer {
   const unreleased = new Map<string, ReleaseStatus>();
-  const runAts = new Map<string, string>();
+  const runAts = new Map<string, string | null>();
   for (const [id, status, runAt] of rows) {
-    if (status === "released") runAts.set(String(id), String(runAt));
+    if (status === "released") runAts.set(String(id), runAt ?? null);
     else unreleased.set(String(id), status as ReleaseStatus);
   }
   return { unreleased, runAts };
