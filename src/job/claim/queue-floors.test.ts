@@ -41,4 +41,15 @@ describe("the floor of a queue", () => {
     floors.freed(7);
     expect(floors.get(7, 100)?.position.id).toBe("6");
   });
+
+  it("goes along for the queues that were taken from last although nobody names them, and for no older ones", () => {
+    const floors = new QueueFloors(LIFE_MS);
+    for (const queueId of [1, 2, ...Array.from({ length: 15 }, (_, index) => index + 3), 1]) {
+      floors.took(queueId, last(String(queueId)), looked);
+      floors.freed(queueId);
+    }
+    const expected = [...Array.from({ length: 15 }, (_, index) => index + 3), 1];
+    expect(floors.known([], 100).map(({ queueId }) => queueId)).toEqual(expected);
+    expect(floors.known([2], 100)[0]?.queueId).toBe(2);
+  });
 });

@@ -28,6 +28,8 @@ const LOOK_SHARE = 20;
 export class QueueFloors {
   readonly #lifeMs: number;
   readonly #floors = new Map<number, QueueFloor>();
+  /** The queues that were taken from last, the latest one at the end. */
+  readonly #recent = new Set<number>();
   /** How many chains of a queue were taken and not ended, as far as this worker knows. */
   readonly #held = new Map<number, number>();
 
@@ -38,7 +40,7 @@ export class QueueFloors {
 
   /** These queues, as far as their floors are known, and the ones that were taken from last. */
   known(queueIds: readonly number[], nowMs: number): KnownQueue[] {
-    const wanted = new Set([...queueIds, ...[...this.#floors.keys()].slice(-RECENT)]);
+    const wanted = new Set([...queueIds, ...this.#recent]);
     return [...wanted].flatMap((queueId) => {
       const floor = this.get(queueId, nowMs);
       return floor ? [{ queueId, priority: floor.priority, floor: floor.position }] : [];
@@ -58,8 +60,7 @@ export class QueueFloors {
   took(queueId: number, last: Pick<QueueFloor, "priority" | "position">, claim: LookedFrom): void {
     const expiresAt = claim.floor?.expiresAt ?? claim.endedAt + Math.max(this.#lifeMs, LOOK_SHARE * claim.durationMs);
     if (this.#floors.size >= MAX_FLOORS) this.#floors.clear();
-    // Anew, so that the last ones taken from are the last of the map.
-    this.#floors.delete(queueId);
+    this.#noteRecent(queueId);
     this.#floors.set(queueId, { priority: last.priority, position: last.position, expiresAt });
     this.#held.set(queueId, (this.#held.get(queueId) ?? 0) + 1);
   }
@@ -80,6 +81,14 @@ export class QueueFloors {
   /** Starts again from the first job of every queue. */
   clear(): void {
     this.#floors.clear();
+  }
+
+  #noteRecent(queueId: number): void {
+    this.#recent.delete(queueId);
+    this.#recent.add(queueId);
+    if (this.#recent.size <= RECENT) return;
+    const [oldest = queueId] = this.#recent;
+    this.#recent.delete(oldest);
   }
 }
 
