@@ -55,10 +55,19 @@ export async function createWorker<State = unknown>(
   const { driver, owned, target } = openConnection(read, clock, "howdah worker");
   const close = owned ? () => driver.close() : () => Promise.resolve();
   try {
-    await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
-    if (read.migrate) await migrate({ driver, schema, logger, clock });
-    else await readSchemaRevision({ driver, schema });
-    return await build({ read, schema, logger, hooks, tasks, recurring, driver, target, close });
+    const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
+    await reachDatabase({
+      driver,
+      clock,
+      timeoutMs: read.connectTimeoutMs,
+      target,
+      async prepare() {
+        if (read.migrate) await migrate({ driver, schema, logger, clock });
+        else await readSchemaRevision({ driver, schema });
+        await stored.register();
+      },
+    });
+    return build({ read, schema, logger, hooks, tasks, recurring, driver, target, stored, close });
   } catch (error) {
     await close();
     throw error;
@@ -74,26 +83,27 @@ interface Ground {
   readonly recurring: readonly RecurringJob[];
   readonly driver: Driver;
   readonly target: string;
+  /** Registered. */
+  readonly stored: StoredTasks;
   close(): Promise<void>;
 }
 
-async function build(ground: Ground): Promise<Worker> {
-  const { read, schema, logger, hooks, tasks, recurring, driver, target, close } = ground;
+function build(ground: Ground): Worker {
+  const { read, schema, logger, hooks, tasks, recurring, driver, target, stored, close } = ground;
   const clock = read.clock ?? systemClock;
   const reporter = new Reporter(hooks, logger);
   const client = clientOver({ driver, schema, logger, clock, hooks, keepTasks: tasks.identifiers });
+  let lingers: (workerId: string) => boolean = () => false;
   const identity = new Identity({
     clock,
     isRegistered: read.recovery !== undefined,
     // A driver of the application's own has limits that nobody knows here.
-    settledMs: read.driver || read.statementTimeoutMs === 0 ? undefined : 2 * read.statementTimeoutMs,
-    recover: (workerId) => recoverLostClaim({ executor: driver, schema }, workerId),
+    settledMs: read.driver || read.statementTimeoutMs === 0 ? undefined : settledAfter(read.statementTimeoutMs),
+    recover: (workerId) => recoverLostClaim({ executor: driver, schema }, workerId, { keepQueues: lingers(workerId) }),
     recovered: (workerId, jobs) =>
       logger.warning("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
     failed: (error) => reporter.failure(identity.current, "give back the jobs of a lost claim", error),
   });
-  const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
-  await stored.register();
   const localQueue = usableLocalQueue(read, logger);
   const locks = createHeldLocks(driver, schema);
   const closed = new AbortController();
@@ -154,6 +164,7 @@ async function build(ground: Ground): Promise<Worker> {
         interruptedRetryMs: read.shutdown.interruptedJobRetryDelayMs,
       });
       stored.changed = () => engine.claimer.forget();
+      lingers = (workerId) => engine.slots.lingering.some(({ lockedBy }) => lockedBy === workerId);
       presence =
         read.recovery &&
         new Presence({
@@ -239,6 +250,13 @@ async function build(ground: Ground): Promise<Worker> {
   });
   hooks.emit("workerInit", { workerId: identity.current, schema: schema.name, concurrency: read.concurrency });
   return worker;
+}
+
+/** A statement that runs out of time on the server has spent some on its way there, however little it may take. */
+const LEAST_SETTLED_MS = 5_000;
+
+function settledAfter(statementTimeoutMs: number): number {
+  return Math.max(LEAST_SETTLED_MS, 2 * statementTimeoutMs);
 }
 
 function readTasks({ tasks, invalidPayload }: ReadWorkerOptions, logger: Logger): TaskRegistry {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createFakeClaims } from "../../test/harness/fake-claims.ts";
 import { createFakeLocks } from "../../test/harness/fake-locks.ts";
 import { createGate } from "../../test/harness/worker.ts";
+import { HowdahError } from "../errors.ts";
 import { createHooks } from "../hooks/hooks.ts";
 import { Interventions } from "../job/interventions.ts";
 import { defineTask } from "../job/task.ts";
@@ -182,5 +183,39 @@ describe("an engine that stops", () => {
     }
     expect(await stopped).toMatchObject({ unwritten: 0 });
     expect(released.toSorted((a, b) => Number(a) - Number(b))).toEqual(ids);
+  });
+});
+
+describe("a claim that is answered", () => {
+  const ended: string[] = [];
+  const start = (options: Partial<EngineParts> = {}) => {
+    ended.length = 0;
+    const held = setUp(() => void ended.push("ran"), options);
+    const [queued] = held.claims.add(1, 7);
+    const [other] = held.claims.add(1);
+    held.claims.hold();
+    held.engine.start();
+    return { ...held, queued, other };
+  };
+
+  it("later than others may have taken the queues gives back what is queued, and runs the rest", async () => {
+    const { engine, clock, claims, released, queued, other } = start({ contactTimeoutMs: 5_000 });
+    await clock.advance(5_000);
+    claims.answer();
+    await clock.advance(0);
+    expect(ended).toEqual(["ran"]);
+    expect(new Set(released)).toEqual(new Set([queued, other]));
+    await engine.stop();
+  });
+
+  it("under an id that was lost meanwhile gives everything back", async () => {
+    const { engine, clock, claims, released, queued, other } = start();
+    await clock.advance(0);
+    engine.lose("all", { queuedOnly: false }, new HowdahError("HOWDAH_ABORTED_LOST", "lost"));
+    claims.answer();
+    await clock.advance(0);
+    expect(ended).toEqual([]);
+    expect(new Set(released)).toEqual(new Set([queued, other]));
+    await engine.stop();
   });
 });

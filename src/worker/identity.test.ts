@@ -2,13 +2,14 @@ import { describe, expect, it } from "vitest";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { Identity } from "./identity.ts";
 
-function setUp(recover: (workerId: string) => Promise<number> = () => Promise.resolve(0)) {
+function setUp(recover: (workerId: string) => Promise<number> = () => Promise.resolve(0), settledMs?: number) {
   const clock = createManualClock();
   const asked: string[] = [];
   const recovered: [string, number][] = [];
   const failures: unknown[] = [];
   const identity = new Identity({
     clock,
+    settledMs,
     recover(workerId) {
       asked.push(workerId);
       return recover(workerId);
@@ -40,6 +41,16 @@ describe("Identity", () => {
     await clock.advance(20_000);
     expect(recovered).toEqual([[old, 3]]);
     await clock.advance(600_000);
+    expect(asked).toEqual([old]);
+  });
+
+  it("recovers the old one as soon as no statement can be under way any more", async () => {
+    const { clock, identity, asked } = setUp(undefined, 6_000);
+    const old = identity.current;
+    identity.distrust(old);
+    await clock.advance(5_900);
+    expect(asked).toEqual([]);
+    await clock.advance(1_100);
     expect(asked).toEqual([old]);
   });
 

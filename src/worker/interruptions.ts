@@ -6,6 +6,7 @@ import type { Interrupted, Outcome } from "../job/outcome.ts";
 import type { Ending } from "../job/release/ending.ts";
 import type { TaskRegistry } from "../job/task-registry.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { MAX_DURATION_MS } from "../runtime/duration.ts";
 
 /** What the interruptions of a worker need, and whom they tell. */
 export interface InterruptionsParts {
@@ -65,7 +66,7 @@ export class Interruptions {
       if (decision?.action === "skip") return;
       if (decision?.action === "reschedule") {
         const { runAt, attempts } = decision;
-        const delayMs = Math.max(0, runAt.getTime() - this.#parts.clock.now());
+        const delayMs = Math.min(Math.max(0, runAt.getTime() - this.#parts.clock.now()), MAX_DURATION_MS);
         if (attempts !== undefined) this.#corrections.push({ id: job.id, runAt, attempts });
         return this.#parts.release({ ...ending, outcome: { ...interrupted, delayMs } });
       }

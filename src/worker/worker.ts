@@ -46,7 +46,7 @@ export interface WorkerMetrics {
 
 /** Runs jobs. Made by `createWorker`. */
 export interface Worker extends AsyncDisposable {
-  /** What its jobs are locked under. Another one after a claim whose answer was lost. */
+  /** What its jobs are locked under. Another one after a claim whose answer was lost, or when it was taken for dead. */
   readonly id: string;
   /** Adds and manages jobs over the worker's connections. */
   readonly client: Client;

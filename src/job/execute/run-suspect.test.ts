@@ -48,4 +48,10 @@ describe("runSuspect", () => {
     expect([await ended, calls()]).toEqual([{ kind: "returned" }, 0]);
     expect(clock.pending).toBe(0);
   });
+
+  it("ends a job that was cancelled before it was called", async () => {
+    const { execution, ended, calls } = setUp(true);
+    execution.abort(new HowdahError("HOWDAH_ABORTED_CANCELLED", "enough"));
+    expect([await ended, calls()]).toEqual([{ kind: "cancelled", reason: "enough" }, 0]);
+  });
 });

@@ -1,4 +1,4 @@
-import { HowdahError } from "../../errors.ts";
+import { HowdahError, isHowdahError } from "../../errors.ts";
 import { backoffMs } from "../../runtime/backoff.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
@@ -13,7 +13,6 @@ export interface MarkSettings {
 }
 
 const BACKOFF = { firstMs: 50, maxMs: 5_000 };
-const RETURNED: Outcome = { kind: "returned" };
 
 /**
  * Runs a job with which workers keep dying, once its row says that it is being
@@ -29,12 +28,18 @@ export async function runSuspect(
   const { job } = execution;
   for (let failures = 1; !execution.abortedWith; failures++) {
     try {
-      if (await mark(job)) return execution.abortedWith ? RETURNED : await run();
+      if (await mark(job)) return execution.abortedWith ? unstarted(execution) : await run();
       execution.abort(new HowdahError("HOWDAH_ABORTED_LOST", `Job ${job.id} of task ${job.task} was taken away.`));
     } catch {
       // The outage is reported by those who claim and release; this only waits for its end.
       await clock.sleep(backoffMs(BACKOFF, failures), execution.signal);
     }
   }
-  return RETURNED;
+  return unstarted(execution);
+}
+
+/** Only a cancelled job does not come back. */
+function unstarted({ abortedWith }: Execution): Outcome {
+  if (!isHowdahError(abortedWith, "HOWDAH_ABORTED_CANCELLED")) return { kind: "returned" };
+  return { kind: "cancelled", reason: abortedWith.message };
 }

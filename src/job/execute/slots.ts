@@ -3,43 +3,12 @@ import type { Timer } from "../../runtime/clock.ts";
 import type { Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Outcome } from "../outcome.ts";
-import type { RegisteredTask, TaskRegistry } from "../task-registry.ts";
+import type { RegisteredTask } from "../task-registry.ts";
 import { toAborted } from "./execute-job.ts";
-import { Execution, type Surroundings } from "./execution.ts";
+import { Execution } from "./execution.ts";
 import { keyOf, ParkedChains, type RunKey } from "./parked-chains.ts";
-import { runJob, type RunSettings } from "./run-job.ts";
-
-/** What slots need, and whom they tell. */
-export interface SlotsOptions extends RunSettings {
-  readonly concurrency: number;
-  readonly tasks: TaskRegistry;
-  readonly surroundings: Surroundings;
-  /** How long a handler that was told to stop may go on before its slot is given to others. */
-  readonly abortPeriodMs: number;
-  /**
-   * No job is started later than this, by the monotonic clock: it may have been
-   * taken away. `fill` is called when that has moved on.
-   */
-  startUntil(): number;
-  /** The next chain to run, if one is at hand. */
-  take(): Chain | undefined;
-  /** An attempt has ended. With `endsChain` its queue is free. */
-  ended(job: ClaimedJob, outcome: Outcome, end: AttemptEnd): void;
-  /** A job may belong to somebody else by now; its handler, if it was called, was told to stop. */
-  lost(job: ClaimedJob, reason: HowdahError): void;
-  /** A handler has settled whose job had ended before without it. */
-  settledLate(job: ClaimedJob): void;
-  /** No slot is at work: the last one became free, or a handler has settled that had lost its slot before. */
-  idle(): void;
-}
-
-/** What else is known of an attempt that has ended. */
-export interface AttemptEnd {
-  readonly durationMs: number;
-  readonly endsChain: boolean;
-  /** The job may belong to somebody else by now, or to another claim of this worker. */
-  readonly lost: boolean;
-}
+import { runJob } from "./run-job.ts";
+import type { SlotsOptions } from "./slots-options.ts";
 
 /** One slot at work. */
 interface Run {

@@ -24,7 +24,7 @@ export interface SessionLockOptions {
 }
 
 /** A channel of ours begins like this. */
-export const PRESENCE_CHANNEL = "howdah_presence_";
+const PRESENCE_CHANNEL = "howdah_presence_";
 
 /** How long a notification to oneself may take. */
 const ECHO_MS = 10_000;
@@ -93,7 +93,7 @@ export class SessionLockKeeper {
     this.#drop();
   }
 
-  /** Something arrived on a channel that begins with {@link PRESENCE_CHANNEL}. */
+  /** Something arrived on a channel that begins as those of presence do. */
   heard(channel: string): void {
     if (this.#awaited?.channel === channel) this.#awaited.arrived();
   }

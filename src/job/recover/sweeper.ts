@@ -130,7 +130,7 @@ export class Sweeper {
     watch: Watch,
     living: readonly Watched[],
   ): Promise<{ readonly dead: Watched[]; readonly soonestMs: number }> {
-    const { target, settings } = this.#options;
+    const { settings } = this.#options;
     const dead: Watched[] = [];
     let soonestMs = Number.POSITIVE_INFINITY;
     for (const worker of living) {
@@ -144,17 +144,20 @@ export class Sweeper {
       const leftMs = lifeLeftMs(watch, worker, limits);
       if (leftMs > 0) {
         if (silentMs > 0) soonestMs = Math.min(soonestMs, leftMs);
-      } else if (
-        lock === "none" &&
-        !limits.isResilient &&
-        (await holdsFlags(target, workerId, settings.resilientJobFlags))
-      ) {
+      } else if (lock === "none" && !limits.isResilient && (await this.#holdsResilientJobs(workerId))) {
         this.#resilient.add(workerId);
       } else {
         dead.push(worker);
       }
     }
     return { dead, soonestMs };
+  }
+
+  /** Reads all jobs, and only when a worker has been silent for that long. */
+  async #holdsResilientJobs(workerId: string): Promise<boolean> {
+    const { target, settings } = this.#options;
+    const { resilientJobFlags: flags } = settings;
+    return flags.length > 0 && holdsFlags(target, workerId, flags);
   }
 
   async #declare(dead: readonly Watched[]): Promise<ReadonlySet<string>> {

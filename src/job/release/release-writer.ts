@@ -149,14 +149,15 @@ export class ReleaseWriter {
     const freed: number[] = [];
     for (const given of endings) {
       const { job, outcome } = given;
-      const status = unreleased.get(job.id);
+      // Nearly always both are empty, and a look into them would still hash the id.
+      const status = unreleased.size === 0 ? undefined : unreleased.get(job.id);
       // Gone with the transaction of its handler, of whose end only the row tells.
       const isCommitted = status === "gone" && outcome.kind === "undecided";
       const ending = isCommitted ? asCommitted(given, outcome) : given;
       // Sent again, a job that is no longer ours was written the first time.
       const isRepeat = repeated && (status === "gone" || toChange(given) !== null);
       const isWritten = status === undefined || isCommitted || isRepeat;
-      const runAt = runAts.get(job.id);
+      const runAt = runAts.size === 0 ? undefined : runAts.get(job.id);
       if (isWritten) listener.released(runAt === null ? asLast(ending) : ending, runAt ?? undefined);
       else listener.refused(ending);
       if (ending.endsChain && job.queueId !== null && status !== "lost") freed.push(job.queueId);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { JobTable } from "../../../test/harness/job-table.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
 import type { Outcome } from "../outcome.ts";
 import { Releaser, type ReleaserOptions } from "./releaser.ts";
 
@@ -70,6 +71,38 @@ describe("Releaser", () => {
     await releaser.flush();
     expect(table.requests.flatMap(idsOf).filter((id) => id !== "3")).toEqual(["9", "5"]);
     expect(table.written).toHaveLength(3);
+  });
+
+  it("writes what may be lost apart, each claim by itself, so that no later claim of the same job counts for it", async () => {
+    const { releaser, table, jobOf } = setUp();
+    const end = (job: ClaimedJob, lost: boolean) =>
+      releaser.add({ job, outcome: completed, durationMs: 1, endsChain: false, lost });
+    const again = (id: string, claimedAt: string) => claimedJob({ id }, { claimedAt });
+    end(jobOf(1), true);
+    end(again("1", "9"), false);
+    end(again("2", "9"), true);
+    end(again("3", "8"), true);
+    await releaser.flush();
+    const times = table.requests.map(({ claimTimes }) => claimTimes);
+    expect(times.map((each) => each.length)).toEqual([1, 1, 1, 1]);
+    expect(table.requests.map(({ completed: ids }) => ids)).toEqual([["1"], ["1"], ["2"], ["3"]]);
+  });
+
+  it("counts every time at which a lock may have been renewed", async () => {
+    const { releaser, table, jobOf } = setUp();
+    const job = jobOf(1, 7);
+    job.renew("9");
+    releaser.add({ job, outcome: completed, durationMs: 1, endsChain: true });
+    await releaser.flush();
+    expect(table.requests).toMatchObject([
+      {
+        claimTimes: [job.claimedAt, "9"],
+        chainEnds: [
+          { queueId: 7, lastJobId: "1", claimedAt: job.claimedAt },
+          { queueId: 7, lastJobId: "1", claimedAt: "9" },
+        ],
+      },
+    ]);
   });
 
   it("does not overtake in the queued lane while a statement is being repeated", async () => {
