@@ -32,7 +32,7 @@ export interface Proxy extends AsyncDisposable {
    * Stops the next statement whose text (for a prepared one: whose text when it
    * was prepared) holds `part`. Each call stops one statement.
    */
-  catch(part: string | RegExp, at: CatchPoint): Promise<Caught>;
+  next(part: string | RegExp, at: CatchPoint): Promise<Caught>;
   /** Ends all connections, with a reset. */
   cut(): void;
   /** Ends every connection, those to come too, once so many further bytes have gone one way over it. `allow` ends that. */
@@ -109,7 +109,7 @@ class TcpProxy {
     return this.#server.address() as AddressInfo;
   }
 
-  catch(part: string | RegExp, at: CatchPoint): Promise<Caught> {
+  next(part: string | RegExp, at: CatchPoint): Promise<Caught> {
     return new Promise((caught) => this.#faults.traps.push({ part, at, caught }));
   }
 

@@ -35,7 +35,7 @@ const ENDS: End[] = [
 
 /** Ends the connection of the next statement with this text. */
 async function breakNext(through: Proxy, text: string | RegExp, [, at, how]: End): Promise<void> {
-  (await through.catch(text, at))[how]();
+  (await through.next(text, at))[how]();
 }
 
 /** Nothing is stored any more, and nothing is locked. */
@@ -60,7 +60,7 @@ function createCounter(failsFirst = false) {
       if (failsFirst && job.attempts === 1) throw new Error("the first time");
     },
   });
-  return { task, runs: () => [...runs.values()].toSorted() };
+  return { task, runs: () => [...runs.values()].toSorted((a, b) => a - b) };
 }
 
 const SOURCES = [
@@ -212,14 +212,25 @@ it.each(ENDS)(
   },
 );
 
+describe.each(ENDS)("a worker whose connection ends while it is created, %s", (...end) => {
+  it.each(["_howdah_migrations", "_private_tasks"])("comes about all the same (%s)", async (text) => {
+    const { task } = createCounter();
+    const breaking = breakNext(proxy, text, end);
+    await using worker = await createTestWorker(database, { tasks: [task], connectionString });
+    await breaking;
+    await worker.client.addJob(task);
+    expect(await worker.runOnce()).toMatchObject({ completed: 1 });
+  });
+});
+
 describe.each(ENDS)("a client whose connection ends in the middle of an add, %s", (...end) => {
   it("is told so, and repeats it safely with a key", async () => {
     const client = await createClient({ connectionString, migrate: false, logger: silentLogger });
     const add = () => client.addJob("t", {}, { jobKey: "k", runAt: new Date(Date.UTC(2100, 0)) });
     const breaking = breakNext(proxy, ADD, end);
-    const adding = expect(add()).rejects.toMatchObject({ code: "HOWDAH_CONNECTION_LOST" });
+    const adding = add();
     await breaking;
-    await adding;
+    await expect(adding).rejects.toMatchObject({ code: "HOWDAH_CONNECTION_LOST" });
     const stored = async () => (await database.sql("select revision from howdah._private_jobs")).length;
     if (end[2] === "cutClient") await until(async () => (await stored()) === 1);
     expect(await stored()).toBe(end[1] === "before" && end[2] === "cut" ? 0 : 1);

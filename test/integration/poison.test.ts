@@ -85,7 +85,9 @@ describe("a job that is interrupted at every shutdown", () => {
           signal.addEventListener("abort", () => reject(signal.reason as Error));
         }),
     });
-    const { id } = await database.sql("select id from howdah.add_job('long', max_attempts => 2)").then(([row]) => row ?? {});
+    const { id } = await database
+      .sql("select id from howdah.add_job('long', max_attempts => 2)")
+      .then(([row]) => row ?? {});
     const attempts: unknown[] = [];
     for (let run = 0; run < 4; run++) {
       const worker = await createTestWorker(database, {

@@ -29,12 +29,12 @@ it.each([
   const { insert } = await connect(proxy);
   // Prepared by the first, so that the text does not go along with the second.
   await insert(0);
-  const catching = proxy.catch("insert into", at);
-  const inserting = expect(insert(n)).rejects.toThrow(/terminated|ECONNRESET/);
+  const catching = proxy.next("insert into", at);
+  const inserting = insert(n);
   const caught = await catching;
   expect(await isThere(n)).toBe(at === "after");
   caught[end]();
-  await inserting;
+  await expect(inserting).rejects.toThrow(/terminated|ECONNRESET/);
   await until(() => proxy.connections === 0);
   if (isDone) await until(() => isThere(n));
   else {
@@ -48,7 +48,7 @@ it("a statement that is caught and passed goes on as if nothing had been", async
   await using proxy = await openProxy(database.connectionString);
   const { client, insert } = await connect(proxy);
   for (const at of ["before", "after"] as const) {
-    const catching = proxy.catch(/insert/, at);
+    const catching = proxy.next(/insert/, at);
     const inserting = insert(5);
     (await catching).pass();
     expect(await inserting).toMatchObject({ rowCount: 1 });

@@ -89,6 +89,22 @@ describe("a worker that runs", () => {
     expect(await registrations()).toEqual([]);
   });
 
+  it("and holds a job is alive for the sweepers of other implementations", async () => {
+    const { task } = createWaitingTask();
+    await using worker = await createTestWorker(database, { tasks: [task], shutdown: { gracePeriod: 0 } });
+    const started = record(worker.hooks, "jobStart");
+    await worker.client.addJob(task, "held", { queueName: "q" });
+    const running = worker.run();
+    await started.reach();
+    const seen = await database.sql(
+      `select worker_id from howdah.list_stale_workers('30 seconds')
+       union all select worker_id from howdah.list_orphan_locked_workers('0')`,
+    );
+    expect(seen).toEqual([]);
+    await worker.stop();
+    await running;
+  });
+
   it("is registered in runOnce too, each time", async () => {
     const seen: unknown[] = [];
     const look = defineTask({ identifier: "look", run: async () => void seen.push((await registrations()).length) });
@@ -134,7 +150,8 @@ describe("a worker that runs", () => {
     const startedAt = systemClock.monotonic();
     await until(() => statements.slice(from).filter((name) => name === "howdah_beat").length >= 20);
     const elapsedMs = systemClock.monotonic() - startedAt;
-    const presence = statements.slice(from).filter((name) => !/claim|control|foreign|cron|schedule/.test(name));
+    const ofPresence = /beat|worker|orphan|recover|sweep|presence|select 1/;
+    const presence = statements.slice(from).filter((name) => ofPresence.test(name));
     expect(new Set(presence)).toEqual(new Set(["howdah_beat", "howdah_workers_1"]));
     // At the default intervals that is 0.45 statements a second.
     expect(presence.length).toBeLessThanOrEqual(elapsedMs / 40 + elapsedMs / 50 + 2);

@@ -144,6 +144,23 @@ describe("what a dead worker held", () => {
   });
 });
 
+describe("a claim of a dead worker that commits late", () => {
+  it("is given back before the registration goes", async () => {
+    await registerDead(database, DEAD);
+    await database.sql("update howdah._private_workers set _howdah_swept = 3");
+    const id = await addDeadJob(database, DEAD, { queueName: "q" });
+    await using watcher = await createWatcher();
+    const recovered = record(watcher.hooks, "workerRecovered");
+    const running = watcher.run();
+    await buried();
+    expect(await job(id)).toMatchObject({ attempts: 0, locked_by: null });
+    expect(await watcher.client.listQueues()).toMatchObject([{ lockedBy: null }]);
+    expect(recovered.events).toMatchObject([{ previousWorkerId: DEAD, jobCount: 1 }]);
+    await watcher.stop();
+    await running;
+  });
+});
+
 describe("the interceptor jobRecovery", () => {
   it("may reschedule, fail or skip each job, and jobInterrupted tells of those that were taken", async () => {
     await registerDead(database, DEAD);

@@ -97,9 +97,10 @@ describe("a worker", () => {
     const note = defineTask({
       identifier: "note",
       retry: { type: "fixed", delay: "1h" },
-      run(payload: string) {
+      async run(payload: string, { withTransaction, complete }) {
         seen.push(payload);
         if (payload === "bad") throw new Error("no");
+        if (payload === "exactly once") await withTransaction((transaction) => complete(transaction));
       },
     });
     await using runner = await createWorker({
@@ -113,9 +114,10 @@ describe("a worker", () => {
       { task: note, payload: "queued", spec: { queueName: "q" } },
       { task: note, payload: "bad", spec: { jobKey: "bad" } },
       { task: note, payload: "plain" },
+      { task: note, payload: "exactly once" },
     ]);
-    expect(await runner.runOnce()).toMatchObject({ completed: 2, failed: 1, ended: "drained" });
-    expect(new Set(seen)).toEqual(new Set(["bad", "plain", "queued"]));
+    expect(await runner.runOnce()).toMatchObject({ completed: 3, failed: 1, ended: "drained" });
+    expect(new Set(seen)).toEqual(new Set(["bad", "exactly once", "plain", "queued"]));
     const left = await database.sql("select key, attempts, locked_by from howdah._private_jobs");
     expect(left).toEqual([{ key: "bad", attempts: 1, locked_by: null }]);
   });

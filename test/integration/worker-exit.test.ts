@@ -34,7 +34,10 @@ const troubles: [string, (proxy: Proxy, worker: WorkerProcess) => unknown][] = [
         [worker.workerId],
       ),
   ],
-  ["had all its jobs unlocked", (_proxy, worker) => database.sql("select howdah.force_unlock_workers(array[$1])", [worker.workerId])],
+  [
+    "had all its jobs unlocked",
+    (_proxy, worker) => database.sql("select howdah.force_unlock_workers(array[$1])", [worker.workerId]),
+  ],
   ["lost its connections", (proxy) => proxy.cut()],
   ["cannot reach the database", (proxy) => proxy.refuse()],
 ];

@@ -3,6 +3,7 @@ import { defineTask } from "../../src/job/task.ts";
 import type { Driver } from "../../src/postgres/driver.ts";
 import { createDatabase } from "../harness/database.ts";
 import { PATIENT_RECOVERY } from "../harness/recovery.ts";
+import { createShiftedClock } from "../harness/shifted-clock.ts";
 import { until } from "../harness/until.ts";
 import { aborted, createGate, createRecordingLogger, createTestWorker, record } from "../harness/worker.ts";
 
@@ -143,6 +144,61 @@ describe("a worker that was taken for dead while it lives", () => {
     await worker.stop();
     await running;
     expect(await database.sql("select from howdah._private_jobs")).toEqual([]);
+  });
+});
+
+describe("a handler that has lost its slot", () => {
+  it("keeps its queue although its worker goes on under another id and looks after the old one", async () => {
+    const clock = createShiftedClock();
+    let losesNext = false;
+    const driver: Driver = {
+      async query(query) {
+        const answer = await database.driver.query(query);
+        const isClaim = query.text.includes("_howdah_claim");
+        const hasJobs = query.text.includes("_howdah_claim_named")
+          ? answer.rows.length > 0
+          : answer.rows.some(([kind]) => kind === "j");
+        if (!losesNext || !isClaim || !hasJobs) return answer;
+        losesNext = false;
+        throw Object.assign(new Error("The connection was reset."), { code: "ECONNRESET" });
+      },
+      transaction: (work) => database.driver.transaction(work),
+      listen: (channels, handlers) => database.driver.listen(channels, handlers),
+      close: () => Promise.resolve(),
+    };
+    const gate = createGate();
+    const ran: string[] = [];
+    const stubborn = defineTask({ identifier: "stubborn", timeout: 1, run: () => gate.opened });
+    const other = defineTask({ identifier: "other", run: (name: string) => void ran.push(name) });
+    await using worker = await createTestWorker(database, {
+      tasks: [stubborn, other],
+      driver,
+      clock,
+      concurrency: 2,
+      recovery: false,
+      shutdown: { abortPeriod: "1ms" },
+    });
+    const failed = record(worker.hooks, "jobPermanentlyFail");
+    await worker.client.addJob(stubborn, {}, { queueName: "q", maxAttempts: 1 });
+    await worker.client.addJob(other, "behind it", { queueName: "q" });
+    const { id } = worker;
+    const running = worker.run();
+    await failed.reach();
+    losesNext = true;
+    await worker.client.addJob(other, "of the lost claim");
+    await until(() => {
+      clock.skip(10_000);
+      return ran.length > 0;
+    });
+    expect([ran, worker.id === id]).toEqual([["of the lost claim"], false]);
+    const lockedBy = async () =>
+      (await database.sql("select locked_by from howdah._private_job_queues"))[0]?.["locked_by"];
+    expect(await lockedBy()).toBe(id);
+    gate.open();
+    await until(() => ran.length > 1);
+    await worker.stop();
+    await running;
+    expect(await lockedBy()).toBe(null);
   });
 });
 

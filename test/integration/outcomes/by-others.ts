@@ -199,6 +199,8 @@ export const BY_WORKER: readonly EndingCase[] = [
   },
   {
     what: "`forceUnlockWorkers` while it runs, and it returns",
+    // The worker would claim it and learn from that what has happened, sooner or later.
+    isLast: true,
     lastEvent: "jobReleaseRefused",
     task: waits(),
     options: { concurrency: 1 },

@@ -56,6 +56,8 @@ export interface EndingCase {
   readonly lastEvent?: EventName;
   /** The only slot is at work for somebody else, so that the job is not started. */
   readonly waits?: boolean;
+  /** Nothing is behind it in its queue. */
+  readonly isLast?: boolean;
   /** The worker does not know the task: the job is held by another one. */
   readonly foreign?: boolean;
 }

@@ -121,7 +121,8 @@ async function addJobs(worker: Worker, parts: readonly Part[]): Promise<Job[]> {
   for (const { case: one, identifier, queueName } of parts) {
     const queue = queueName === null ? {} : { queueName };
     jobs.push(await client.addJob(identifier, one.payload, { ...one.spec, ...queue }));
-    if (queueName !== null) await client.addJob(next, {}, queue);
+    // No slot would take it, and as part of the same chain it would hold the queue.
+    if (queueName !== null && !one.waits && !one.isLast) await client.addJob(next, {}, queue);
   }
   return jobs;
 }
@@ -137,15 +138,19 @@ interface Settling {
 /** Waits until the job has ended and everybody has been told, and looks. */
 async function settle({ database, worker, part, job, watch }: Settling): Promise<Observation> {
   const { lingers = false, foreign = false, lastEvent } = part.case;
-  const isLast = (): boolean => lastEvent === undefined || watch.events.get(job.id)?.at(-1) === lastEvent;
+  // A row may be gone before its handler has ended, and then there is more to tell.
+  const isLast = (row: string): boolean => {
+    const last = watch.events.get(job.id)?.at(-1);
+    return lastEvent === undefined ? row !== "deleted" || last !== "jobStart" : last === lastEvent;
+  };
   const known = { id: job.id, payload: job.payload, queueName: part.queueName };
   let seen: Omit<Observation, "hooks"> | undefined;
   await until(
     async () => {
-      // Before the row: what is not written now has not been told either.
-      const isTold = (foreign || watch.fetched.has(job.id)) && worker.metrics().unwritten === 0;
       seen = await observeRow(database, known);
-      return isTold && isLast() && seen.row !== "locked" && (lingers || seen.queue !== "locked");
+      // After the row: what has been written is told when the answer is there.
+      const isTold = (foreign || watch.fetched.has(job.id)) && worker.metrics().unwritten === 0;
+      return isTold && isLast(seen.row) && seen.row !== "locked" && (lingers || seen.queue !== "locked");
     },
     { message: `the end of “${part.case.what}”` },
   );
