@@ -39,13 +39,17 @@ interface CrewOptions {
 interface Member {
   readonly child: ChildProcess;
   readonly ledger: string;
-  readonly ended: Promise<unknown>;
+  /** True when it failed, and was not killed. */
+  readonly ended: Promise<boolean>;
   frozen: boolean;
   leaving: boolean;
 }
 
 /** Whoever cannot even start, because there is no database, does not try again at once. */
 const RESPAWN_MS = 250;
+
+/** So often in a row is no longer the work of faults. */
+const MOST_FAILURES = 30;
 
 /** Creates a crew, of which nobody works yet. */
 export function createCrew(options: CrewOptions): Crew {
@@ -56,13 +60,15 @@ export function createCrew(options: CrewOptions): Crew {
   let spawned = 0;
 
   async function keepFilled(index: number, place: Place): Promise<void> {
+    let failures = 0;
     while (!stopping.signal.aborted) {
       const given = await place.nextOptions();
       if (!given) return;
       const member = await spawnMember(place, given);
       members[index] = member;
-      await member.ended;
+      failures = (await member.ended) ? failures + 1 : 0;
       members[index] = undefined;
+      if (failures >= MOST_FAILURES) throw new Error(`${place.name} fails again and again; see ${member.ledger}`);
       await systemClock.sleep(RESPAWN_MS, stopping.signal);
     }
   }
@@ -81,9 +87,10 @@ export function createCrew(options: CrewOptions): Crew {
     );
     child.stdin?.on("error", () => {});
     await once(child, "spawn");
-    const ended = once(child, "exit").then(([code, signal]) =>
-      tell({ e: "exit", of: ledger, code: code as number | null, signal: signal as string | null }),
-    );
+    const ended = once(child, "exit").then(([code, signal]: (number | string | null)[]) => {
+      tell({ e: "exit", of: ledger, code: code as number | null, signal: signal as string | null });
+      return code !== 0 && signal === null;
+    });
     return { child, ledger, ended, frozen: false, leaving: false };
   }
 

@@ -112,7 +112,7 @@ async function breakLink(
     case "loseQuery":
     case "loseAnswer": {
       // Whatever it sends next; most of it are claims and releases.
-      const caught = proxy.catch(/_howdah_/, effect === "loseQuery" ? "before" : "after");
+      const caught = proxy.next(/_howdah_/, effect === "loseQuery" ? "before" : "after");
       await Promise.race([caught.then((statement) => statement.cut()), systemClock.sleep(CATCH_MS)]);
       return true;
     }

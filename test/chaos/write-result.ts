@@ -30,14 +30,22 @@ export async function writeResult(folder: string, settings: Settings, result: Ru
   await writeFile(join(folder, "latest.md"), toMarkdown(json, result));
 }
 
-function toMarkdown(run: { seed: number; date: string; machine: string; durationSeconds: number }, result: RunResult) {
+interface RunDescription {
+  readonly seed: number;
+  readonly date: string;
+  readonly machine: string;
+  readonly durationSeconds: number;
+  readonly faultSeconds: number;
+}
+
+function toMarkdown(run: RunDescription, result: RunResult): string {
   const rows = [...describeResult(result), [result.violations.length, "promises broken"] as const];
   const width = Math.max(...rows.map(([, text]) => text.length));
   const cell = (figure: number): string => figure.toLocaleString("en").padStart(9);
   return [
-    "# The last long run",
+    "# The last run that was written down",
     "",
-    `Written by \`npm run chaos -- --long\` on ${run.date}: seed ${run.seed}, ${run.durationSeconds} seconds, ${run.machine}.`,
+    `On ${run.date}: seed ${run.seed}, ${run.durationSeconds} seconds, faults in ${run.faultSeconds} of them, ${run.machine}.`,
     "",
     `| ${"what".padEnd(width)} |    number |`,
     `| ${"-".repeat(width)} | --------: |`,

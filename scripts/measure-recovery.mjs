@@ -1,20 +1,20 @@
 /**
  * Measures at default settings how long after the death of its worker a job
- * starts elsewhere: `node test/chaos/recovery-times.mjs [--victims 6] [--rounds 1]`.
+ * starts elsewhere: `node scripts/measure-recovery.mjs [--victims 6] [--rounds 1]`.
  * With --vanished (Linux, root) the worker does not die but its network does:
  * it runs in a network namespace whose link is taken away.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, chmodSync, mkdtempSync, readFileSync, readlinkSync } from "node:fs";
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { systemClock } from "../../dist/runtime/clock.js";
-import { createWorker, defineTask, silentLogger } from "../../dist/index.js";
-import { startPostgres } from "../../dist/embedded/index.js";
+import { systemClock } from "../dist/runtime/clock.js";
+import { createWorker, defineTask, silentLogger } from "../dist/index.js";
+import { startPostgres } from "../dist/embedded/index.js";
 
 const { values } = parseArgs({
   options: {
@@ -138,7 +138,8 @@ async function startServer(network) {
     logger: silentLogger,
   });
   await first.stop();
-  if (!network) return { localUrl: url.href, remoteUrl: url.href, stop: () => server.stop() };
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  if (!network) return { localUrl: url.href, remoteUrl: url.href, stop: () => server.stop().then(remove) };
 
   // The program that this user may run, wherever it lies.
   const found = execFileSync("find", [dataDir, "-name", "postmaster.pid"], { encoding: "utf8" }).trim();
@@ -159,6 +160,7 @@ async function startServer(network) {
     async stop() {
       child.kill("SIGINT");
       await once(child, "exit");
+      remove();
     },
   };
 }
