@@ -4,6 +4,7 @@ export type { ClientOptions } from "./client/create-client.ts";
 export type { CancelFilter, CancelResult, Pause, PauseOptions, Pauses } from "./client/control.ts";
 export type { ConnectionOptions } from "./client/connection.ts";
 export type { Preview, ScheduleOptions, Schedules } from "./client/schedules.ts";
+export type { SweepOptions, SweepResult, WorkerInfo, WorkerListOptions } from "./client/workers.ts";
 export { cron } from "./cron/cron.ts";
 export type { CronEntry, CronOptions, CronPayload, CronSpec, CronTask, CronTick } from "./cron/cron.ts";
 export { parseCrontab } from "./cron/crontab.ts";

@@ -65,9 +65,16 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
   await registerHooks(hooks, read);
   const { driver, owned, target } = openConnection(read, clock);
   try {
-    await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
-    if (read.migrate) await migrate({ driver, schema, logger, clock });
-    else await readSchemaRevision({ driver, schema });
+    await reachDatabase({
+      driver,
+      clock,
+      timeoutMs: read.connectTimeoutMs,
+      target,
+      async prepare() {
+        if (read.migrate) await migrate({ driver, schema, logger, clock });
+        else await readSchemaRevision({ driver, schema });
+      },
+    });
   } catch (error) {
     if (owned) await driver.close();
     throw error;

@@ -1,5 +1,6 @@
 import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
+import { storableText } from "../runtime/error-message.ts";
 import { didYouMean } from "../runtime/suggestion.ts";
 import type { InterceptorName } from "./interceptors.ts";
 
@@ -47,8 +48,9 @@ const FORMS: Readonly<Record<InterceptorName, Readonly<Record<string, Form>>>> =
 };
 
 /**
- * What an interceptor answered, if it is one of its decisions. Throws
- * `HOWDAH_HOOK_ANSWER_INVALID` for everything else.
+ * What an interceptor answered, if it is one of its decisions, with a message
+ * that PostgreSQL can store. Throws `HOWDAH_HOOK_ANSWER_INVALID` for everything
+ * else.
  */
 export function checkDecision(name: InterceptorName, answer: unknown): CheckedDecision {
   const forms = FORMS[name];
@@ -57,7 +59,8 @@ export function checkDecision(name: InterceptorName, answer: unknown): CheckedDe
     const allowed = actions.map((action) => `{ action: ${JSON.stringify(action)} }`).join(", ");
     throw invalid(name, `answered ${describeValue(answer)}; it has to answer nothing, or one of ${allowed}.`);
   }
-  const given = answer as Readonly<Record<string, unknown>>;
+  // Read once: it may have getters.
+  const given: Readonly<Record<string, unknown>> = { ...(answer as object) };
   const { action } = given;
   const form = typeof action === "string" && Object.hasOwn(forms, action) ? forms[action] : undefined;
   if (typeof action !== "string" || form === undefined) {
@@ -81,7 +84,8 @@ export function checkDecision(name: InterceptorName, answer: unknown): CheckedDe
       `answered ${JSON.stringify(action)} with \`${key}\` ${describeValue(value)}; it has to be ${expected}.`,
     );
   }
-  return given as CheckedDecision;
+  const { message } = given;
+  return { ...given, action, ...(typeof message === "string" ? { message: storableText(message) } : {}) };
 }
 
 function invalid(name: InterceptorName, what: string): HowdahError {

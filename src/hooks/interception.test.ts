@@ -143,6 +143,25 @@ describe("an interceptor", () => {
 });
 
 describe("an answer", () => {
+  it("is read once, and one that cannot be read is a failure of its interceptor", async () => {
+    const { hooks } = setUp();
+    let reads = 0;
+    const off = hooks.on("beforeJobRun", () => ({
+      action: "fail",
+      get message() {
+        reads += 1;
+        return "a\0b";
+      },
+    }));
+    expect(await hooks.decide("beforeJobRun", run)).toEqual({ action: "fail", message: "a\uFFFDb" });
+    expect(reads).toBe(1);
+    off();
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    hooks.on("beforeJobRun", () => proxy as never);
+    await expect(hooks.decide("beforeJobRun", run)).rejects.toMatchObject({ code: "HOWDAH_HOOK_FAILED" });
+  });
+
   it.each([
     ["beforeJobRun", null, "answered null; it has to answer nothing, or one of "],
     ["beforeJobRun", "skip", 'answered "skip"; it has to answer nothing, or one of { action: "continue" }, '],

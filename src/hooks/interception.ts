@@ -24,9 +24,8 @@ export async function intercept(asked: Interception, event: object): Promise<Che
   let seen = event;
   let changes: CheckedDecision | undefined;
   for (const handler of asked.handlers) {
-    const answer = await ask(asked, handler, seen);
-    if (answer === undefined) continue;
-    const decision = checkDecision(asked.name, answer);
+    const decision = await ask(asked, handler, seen);
+    if (decision === undefined) continue;
     if (decision.action !== "continue") return decision;
     seen = { ...seen, ...given({ payload: decision["payload"], spec: decision["spec"] }) };
     changes = changes ? merge(changes, decision) : decision;
@@ -34,13 +33,18 @@ export async function intercept(asked: Interception, event: object): Promise<Che
   return changes;
 }
 
-async function ask({ name, clock, timeoutMs }: Interception, handler: (event: never) => unknown, event: object) {
+async function ask(
+  { name, clock, timeoutMs }: Interception,
+  handler: (event: never) => unknown,
+  event: object,
+): Promise<CheckedDecision | undefined> {
   try {
     const answer = handler(event as never);
     // What answers at once needs no timer.
-    return isThenable(answer) ? await within(answer, { name, clock, timeoutMs }) : answer;
+    const given = isThenable(answer) ? await within(answer, { name, clock, timeoutMs }) : answer;
+    return given === undefined ? undefined : checkDecision(name, given);
   } catch (error) {
-    if (isHowdahError(error, "HOWDAH_HOOK_TIMEOUT")) throw error;
+    if (isHowdahError(error, "HOWDAH_HOOK_TIMEOUT") || isHowdahError(error, "HOWDAH_HOOK_ANSWER_INVALID")) throw error;
     throw new HowdahError("HOWDAH_HOOK_FAILED", `The interceptor \`${name}\` failed: ${errorMessage(error)}`, error);
   }
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../test/harness/claimed-job.ts";
-import { toChains, type Chain } from "./chain.ts";
+import { removeJobs, toChains, type Chain } from "./chain.ts";
 
 const jobOf = (id: number, queueId: number | null) =>
   claimedJob({ id: String(id), queueId: queueId === null ? null : String(queueId) });
@@ -54,5 +54,26 @@ describe("a chain", () => {
     running.next();
     expect(running.cut().map(({ id }) => id)).toEqual(["2", "3"]);
     expect([running.waiting, running.next(), running.cut()]).toEqual([0, undefined, []]);
+  });
+});
+
+describe("removeJobs", () => {
+  const chains = () => toChains([jobOf(1, 7), jobOf(2, null), jobOf(3, 7), jobOf(4, 8)]);
+  const idsOf = (jobs: readonly { readonly id: string }[]) => jobs.map(({ id }) => id);
+
+  it("takes out what matches, and says of each chain whether anything is left", () => {
+    const { left, removals } = removeJobs(chains(), ({ id }) => ["1", "4"].includes(id));
+    expect(left.map(({ rest }) => idsOf(rest))).toEqual([["3"], ["2"]]);
+    expect(removals.map(({ jobs, endsChain }) => [idsOf(jobs), endsChain])).toEqual([
+      [["1"], false],
+      [["4"], true],
+    ]);
+  });
+
+  it("leaves alone what was started", () => {
+    const [chain] = chains();
+    chain?.next();
+    expect(idsOf(chain?.remove(() => true) ?? [])).toEqual(["3"]);
+    expect(chain?.first).toBe(undefined);
   });
 });

@@ -56,7 +56,7 @@ export interface Cancelled {
   readonly reason: string;
 }
 
-/** The job was taken from its handler, which is not the job's fault; the attempt is refunded. */
+/** The job was taken from its handler, which is not the job's fault; the attempt is refunded, unless the row is marked. */
 export interface Interrupted {
   readonly kind: "interrupted";
   readonly reason: InterruptionReason;

@@ -4,6 +4,7 @@ import { createManualClock } from "../testing/manual-clock.ts";
 import type { Driver } from "./driver.ts";
 import { reachDatabase } from "./reach-database.ts";
 
+const sqlError = (code: string): Error => Object.assign(new Error(`SQLSTATE ${code}`), { code });
 const refused = (): Error => Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
 
 /** A driver whose answers are the given errors, one after another, and then success. */
@@ -54,6 +55,31 @@ describe("reachDatabase", () => {
     await expect(reaching).rejects.toMatchObject({ code: expected });
     expect(asked()).toBe(1);
   });
+
+  it("prepares it, and begins anew when the connection is lost meanwhile", async () => {
+    const clock = createManualClock();
+    const { driver, asked } = failing([]);
+    const lost = [new HowdahError("HOWDAH_CONNECTION_LOST", "cut"), sqlError("57P01"), sqlError("25006"), refused()];
+    let prepared = 0;
+    const prepare = async (): Promise<void> => {
+      const error = lost[prepared++];
+      if (error) throw error;
+    };
+    const reached = reachDatabase({ driver, clock, timeoutMs: 10_000, target: "db", prepare });
+    await clock.advance(2_000);
+    await reached;
+    expect([asked(), prepared]).toEqual([5, 5]);
+  });
+
+  it.each([sqlError("42501"), sqlError("57014"), new HowdahError("HOWDAH_SCHEMA_MISSING", "no")])(
+    "passes on what preparing it fails with (%s)",
+    async (error) => {
+      const { driver } = failing([]);
+      const prepare = () => Promise.reject(error);
+      const reaching = reachDatabase({ driver, clock: createManualClock(), timeoutMs: 10_000, target: "db", prepare });
+      await expect(reaching).rejects.toBe(error);
+    },
+  );
 
   it("passes errors of ours on that trying again does not cure", async () => {
     const error = new HowdahError("HOWDAH_OPTION_INVALID", "no");

@@ -1,7 +1,7 @@
 import { HowdahError, isHowdahError } from "../errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Driver } from "./driver.ts";
-import { isTransient, sqlStateOf } from "./sqlstate.ts";
+import { isSessionOver, isTransient, sqlStateOf } from "./sqlstate.ts";
 
 /** What {@link reachDatabase} needs to know. */
 export interface ReachOptions {
@@ -11,6 +11,8 @@ export interface ReachOptions {
   readonly timeoutMs: number;
   /** Where the driver leads, for messages, without credentials. */
   readonly target: string;
+  /** What to do there first; begun anew when the connection is lost in its middle. What else it rejects with is passed on. */
+  readonly prepare?: () => Promise<void>;
 }
 
 /** How long to wait between two tries: often enough for a database that is just starting. */
@@ -20,16 +22,16 @@ const PAUSE_MS = 250;
 const REFUSED_STATES = new Set(["28000", "28P01", "42501"]);
 
 /**
- * Resolves once the database answers. Tries again while it may only be
+ * Resolves once the database answers and is prepared. Tries again while it may only be
  * starting, then rejects with `HOWDAH_DATABASE_UNREACHABLE`. What waiting does
  * not cure is rejected at once: wrong credentials with
  * `HOWDAH_DATABASE_FORBIDDEN`, a database that does not exist with
  * `HOWDAH_DATABASE_UNREACHABLE`.
  */
-export async function reachDatabase({ driver, clock, timeoutMs, target }: ReachOptions): Promise<void> {
+export async function reachDatabase({ driver, clock, timeoutMs, target, prepare }: ReachOptions): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
   for (;;) {
-    const error = await probe(driver, Math.max(1, deadline - clock.monotonic()));
+    const error = (await probe(driver, Math.max(1, deadline - clock.monotonic()))) ?? (await lossDuring(prepare));
     if (error === undefined) return;
     if (!isTransient(error.found)) throw explain(error.found, target);
     if (clock.monotonic() + PAUSE_MS >= deadline) throw unreachable(error.found, { target, timeoutMs });
@@ -44,6 +46,17 @@ async function probe(driver: Driver, timeoutMs: number): Promise<{ found: unknow
     return undefined;
   } catch (found) {
     return { found };
+  }
+}
+
+/** The error of a server that was lost in the middle of the work: it was not the work that failed. */
+async function lossDuring(work: ReachOptions["prepare"]): Promise<{ found: unknown } | undefined> {
+  try {
+    await work?.();
+    return undefined;
+  } catch (found) {
+    if (isSessionOver(found) || (sqlStateOf(found) === undefined && isTransient(found))) return { found };
+    throw found;
   }
 }
 

@@ -152,12 +152,18 @@ export async function deleteStaleWorkers({ executor, schema }: SweepTarget, dead
 /**
  * Gives back what a claim may have locked under an id that nobody claims under
  * any more, and takes the id off the register. Returns how many jobs that were;
- * `undefined` when somebody has one of them locked at this moment. May be repeated.
+ * `undefined` when somebody has one of them locked at this moment, or with
+ * `keepQueues`, which gives back jobs only: handlers that have lost their slots
+ * still run under the id. May be repeated.
  */
-export async function recoverLostClaim(target: SweepTarget, workerId: string): Promise<number | undefined> {
+export async function recoverLostClaim(
+  target: SweepTarget,
+  workerId: string,
+  { keepQueues }: { readonly keepQueues: boolean },
+): Promise<number | undefined> {
   const request = { dead: [workerId], delayMs: 0, olderMs: null, quantity: 100_000 };
   const { jobs, isDone } = await recoverDead(target, request);
-  if (!isDone) return undefined;
+  if (!isDone || keepQueues) return undefined;
   await freeQueues(target, [workerId], null);
   await deleteStaleWorkers(target, [workerId]);
   return jobs.length;
