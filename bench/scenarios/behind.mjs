@@ -50,13 +50,13 @@ export const behindInQueue = {
   name: "behind-in-queue",
   title: "Behind jobs that cannot run, in the same queue",
   unit: "jobs/s",
-  what: "10,000 jobs of one queue, default options, 24 slots; alone, beside two other queues that are stuck, and with jobs in the same queue that cannot run.",
+  what: "5,000 jobs of one queue, default options, 24 slots; alone, beside two other queues that are stuck, and with jobs in the same queue that cannot run.",
   fair: "As above. A stuck queue runs nothing, so here the stuck jobs are in queues of their own.",
   sides: sidesFor("howdah", "default", ["stuck", ...IN_ONE_QUEUE]),
   targets: targetsFor(["stuck", ...IN_ONE_QUEUE]),
   run: (run, side) =>
     fillAndDrain(run, side, {
-      total: run.quick ? 200 : 10_000,
+      total: run.quick ? 200 : 5_000,
       queues: 1,
       prepare: prepare(run, side, side.load === "stuck" ? undefined : "queue-0"),
     }),

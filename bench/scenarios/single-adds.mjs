@@ -52,7 +52,7 @@ export const singleAdds = {
   name: "single-adds",
   title: "Single adds from many connections",
   unit: "adds/s",
-  what: "8, 16 and 32 producers in one process, each adding one job after another for 3 seconds over a connection of its own, while four sessions listen for new jobs as workers do.",
+  what: "8, 16 and 32 producers in one process, each adding one job after another for 2 seconds over a connection of its own, while four sessions listen for new jobs as workers do.",
   fair: "Every add is a durable commit of its own and is followed by a notification. The SQL function notifies in each commit, which is what graphile-worker's addJob does too.",
   sides: CONNECTIONS.flatMap((connections) => [
     { peer: "howdah", way: "howdah client", connections, variant: `client, ${connections} connections` },
@@ -73,7 +73,7 @@ export const singleAdds = {
     const database = await run.postgres.createDatabase();
     try {
       const { connectionString } = database;
-      const input = { peer, way, connectionString, connections, durationMs: run.quick ? 200 : 3_000 };
+      const input = { peer, way, connectionString, connections, durationMs: run.quick ? 200 : 2_000 };
       return await callInChild({ node: run.node, module: SELF, call: "timeAdds", input });
     } finally {
       await database.drop();
