@@ -243,8 +243,7 @@ describe("complete", () => {
 
   it("lets no transaction commit for a job that belongs to somebody else", async () => {
     const codes: unknown[] = [];
-    const remains = await run(async ({ withTransaction, complete, client, workerId }) => {
-      await client.forceUnlockWorkers([workerId]);
+    const remains = await run(async ({ withTransaction, complete }) => {
       await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'other'");
       await withTransaction(async (transaction) => {
         await note(transaction, "paid");
