@@ -23,6 +23,7 @@ export async function writeResult(folder: string, settings: Settings, result: Ru
     failing: settings.failing,
     faults: struck,
     counts,
+    lost: violations.filter(({ rule }) => rule === "nothing is lost").length,
     violations: violations.length,
   };
   await mkdir(folder, { recursive: true });
