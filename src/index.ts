@@ -39,7 +39,12 @@ export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
 export { defineBatchTask, defineTask } from "./job/task.ts";
 export type { AnyTask, BatchResult, BatchTask, HandlerResult, Task } from "./job/task.ts";
-export type { BatchTaskDeclaration, InvalidPayloadPolicy, TaskDeclaration, TaskOptions } from "./job/task-declaration.ts";
+export type {
+  BatchTaskDeclaration,
+  InvalidPayloadPolicy,
+  TaskDeclaration,
+  TaskOptions,
+} from "./job/task-declaration.ts";
 export type { RecoveryOptions } from "./job/recover/options.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
 export type { Cell, Driver, Executor, Listening, ListenHandlers, Query, QueryResult, Row } from "./postgres/driver.ts";
