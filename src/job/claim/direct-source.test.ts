@@ -74,6 +74,22 @@ describe("DirectSource", () => {
     expect(wanted).toHaveLength(1);
   });
 
+  it("claims nothing more while slots do not start what is at hand", async () => {
+    const { source, clock, wanted } = setUp(
+      [
+        { ids: [1, 2], more: true },
+        { ids: [3], more: true },
+      ],
+      2,
+    );
+    source.start();
+    await clock.advance(10 * POLL_MS);
+    expect(wanted).toHaveLength(1);
+    expect(source.take()?.next()?.id).toBe("1");
+    await clock.advance(10 * POLL_MS);
+    expect(wanted.map(({ quantity }) => quantity)).toEqual([2, 1]);
+  });
+
   it("polls when nothing happens, and sooner when the claimer has not looked everywhere", async () => {
     const { source, clock, wanted, state } = setUp();
     source.start();

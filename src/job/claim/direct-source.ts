@@ -88,8 +88,8 @@ export class DirectSource implements Source {
   }
 
   async #round(): Promise<number> {
-    const { claimer, room, available, drained, pollIntervalMs } = this.#options;
-    const quantity = room();
+    const { claimer, available, drained, pollIntervalMs } = this.#options;
+    const quantity = this.#room;
     // Whoever frees a slot wakes us; a look is overdue then.
     this.#wanted = true;
     if (quantity <= 0) return pollIntervalMs;
@@ -111,8 +111,13 @@ export class DirectSource implements Source {
   }
 
   #restMs(): number {
-    const { claimer, room, pollIntervalMs } = this.#options;
+    const { claimer, pollIntervalMs } = this.#options;
     const isMoreWanted = this.#wanted || claimer.hasCandidates;
-    return isMoreWanted && room() > 0 ? 0 : Math.min(pollIntervalMs, claimer.restMs);
+    return isMoreWanted && this.#room > 0 ? 0 : Math.min(pollIntervalMs, claimer.restMs);
+  }
+
+  /** Slots may refuse to start for a while: what is at hand already waits for them. */
+  get #room(): number {
+    return this.#options.room() - this.#ready.length;
   }
 }
