@@ -17,7 +17,7 @@ function setUp(jobs: readonly ClaimedJob[], queues: readonly ClaimedJob[] = []) 
   const watch = new LockWatch({
     clock,
     locks,
-    held: () => ({ jobs, queues }),
+    held: () => ({ jobs: [...jobs], queues: [...queues] }),
     lost: (found, { code }) => lost.push(...[...found].map(({ id }) => `${id} ${code}`)),
     failed: (error) => failures.push(error),
   });
@@ -44,6 +44,34 @@ describe("a lock watch", () => {
     expect(job.claimTimes).toEqual([String(CLAIMED_AT), renewedAt]);
     for (let round = 0; round < 5; round++) await pass(HOUR_MS / 6);
     expect(locks.renewals).toHaveLength(2);
+  });
+
+  it("leaves alone what ended while it asked for the time, so that its release counts", async () => {
+    const ended = claimedJob({ id: "1" });
+    const jobs = [ended, claimedJob({ id: "2" })];
+    const { locks, pass } = setUp(jobs);
+    for (let round = 0; round < 5; round++) await pass(HOUR_MS / 6);
+    const readTime = locks.readTime.bind(locks);
+    locks.readTime = () => {
+      jobs.shift();
+      return readTime();
+    };
+    await pass(HOUR_MS / 6);
+    expect(locks.renewals).toMatchObject([{ jobIds: ["2"] }]);
+    expect(ended.claimTimes).toHaveLength(1);
+  });
+
+  it("counts both times for every job before the first renewal is sent", async () => {
+    const [job, other] = [claimedJob({ id: "1" }), claimedJob({ id: "2" }, { workerId: "x" })];
+    const { locks, pass } = setUp([job, other]);
+    const counted: number[] = [];
+    const renew = locks.renew.bind(locks);
+    locks.renew = (renewal) => {
+      counted.push(job.claimTimes.length + other.claimTimes.length);
+      return renew(renewal);
+    };
+    for (let round = 0; round < 6; round++) await pass(HOUR_MS / 6);
+    expect(counted).toEqual([4, 4]);
   });
 
   it("counts all times when nobody knows whether a renewal was carried out, and renews again", async () => {

@@ -98,19 +98,23 @@ export class LockWatch {
   }
 
   async #renew(): Promise<void> {
-    const { jobs, queues } = this.#parts.held();
-    if (jobs.length + queues.length === 0) return;
-    const { locks } = this.#parts;
+    const { locks, held } = this.#parts;
+    const before = held();
+    if (before.jobs.length + before.queues.length === 0) return;
     const renewedAt = await locks.readTime();
+    // Not before: what has ended meanwhile is released with the times it had.
+    const { jobs, queues } = held();
     const oldest = String(BigInt(renewedAt) - BigInt(Math.round(this.#renewAfterMs)) * 1_000n);
     const isOld = (job: ClaimedJob): boolean =>
       this.#unconfirmed.has(job) || compareIntegers(job.claimTimes.at(-1) ?? "0", oldest) <= 0;
     const old = jobs.filter(isOld);
-    for (const group of byWorkerId([...old, ...queues.filter(isOld)])) {
-      for (const job of group) {
-        job.renew(renewedAt);
-        this.#unconfirmed.add(job);
-      }
+    const renewed = [...old, ...queues.filter(isOld)];
+    // All in this turn: whatever ends from now on is released with both times.
+    for (const job of renewed) {
+      job.renew(renewedAt);
+      this.#unconfirmed.add(job);
+    }
+    for (const group of byWorkerId(renewed)) {
       await locks.renew({
         workerId: group[0]?.lockedBy ?? "",
         jobIds: group.map(({ id }) => id),
