@@ -39,7 +39,8 @@ import { assembleWorker, type Worker } from "./worker.ts";
  * get better by itself: `HOWDAH_OPTION_UNKNOWN`, `HOWDAH_OPTION_INVALID`,
  * `HOWDAH_TASK_DUPLICATE`, `HOWDAH_DATABASE_UNREACHABLE` after
  * `connectTimeout`, `HOWDAH_DATABASE_FORBIDDEN`, `HOWDAH_DATABASE_UNSUPPORTED`,
- * `HOWDAH_SCHEMA_MISSING` and `HOWDAH_SCHEMA_TOO_NEW`.
+ * `HOWDAH_SCHEMA_MISSING`, `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`,
+ * `HOWDAH_CRON_INVALID` and `HOWDAH_PLUGIN_FAILED`.
  */
 export async function createWorker<State = unknown>(
   options: WorkerOptions<State> & StateOption<State>,
@@ -93,7 +94,10 @@ function build(ground: Ground): Worker {
   const clock = read.clock ?? systemClock;
   const reporter = new Reporter(hooks, logger);
   const client = clientOver({ driver, schema, logger, clock, hooks, keepTasks: tasks.identifiers });
-  let lingers: (workerId: string) => boolean = () => false;
+  /** That of the run under way, and those of which handlers were left behind. */
+  let engines: readonly Engine[] = [];
+  const lingers = (workerId: string): boolean =>
+    engines.some(({ slots }) => slots.lingering.some(({ lockedBy }) => lockedBy === workerId));
   const identity = new Identity({
     clock,
     isRegistered: read.recovery !== undefined,
@@ -164,7 +168,7 @@ function build(ground: Ground): Worker {
         interruptedRetryMs: read.shutdown.interruptedJobRetryDelayMs,
       });
       stored.changed = () => engine.claimer.forget();
-      lingers = (workerId) => engine.slots.lingering.some(({ lockedBy }) => lockedBy === workerId);
+      engines = [...engines.filter(({ slots }) => slots.leftBehind > 0), engine];
       presence =
         read.recovery &&
         new Presence({
@@ -225,7 +229,9 @@ function build(ground: Ground): Worker {
     },
     presence: () => presence,
     startControl: ({ once }) => control?.start({ asksFirst: !once && !read.useNotificationDelivery }),
-    startChores() {
+    startChores({ once }) {
+      const endIdentity = identity.start();
+      if (once) return endIdentity;
       const started = new CronRunner({
         clock,
         hooks,
@@ -237,7 +243,7 @@ function build(ground: Ground): Worker {
         failed: (activity, error) => reporter.failure(identity.current, activity, error),
       });
       cron = started;
-      const ends = [stored.startWarning(), identity.start(), () => started.stop()];
+      const ends = [stored.startWarning(), endIdentity, () => started.stop()];
       return async () => {
         await Promise.all(ends.map((end) => end()));
       };

@@ -67,6 +67,20 @@ describe("Identity", () => {
     expect(asked).toEqual([old]);
   });
 
+  it("recovers what a run has left under its id, and goes on under another", async () => {
+    const { clock, identity, asked } = setUp();
+    const old = identity.current;
+    identity.claimed(old, 2);
+    identity.abandonHeld();
+    expect(identity.current).not.toBe(old);
+    expect(identity.all).toContain(old);
+    await clock.advance(80_000);
+    expect(asked).toEqual([old]);
+    const next = identity.current;
+    identity.abandonHeld();
+    expect(identity.current).toBe(next);
+  });
+
   it("changes once when several claims under one id are lost", () => {
     const { identity } = setUp();
     const old = identity.current;

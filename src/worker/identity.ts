@@ -30,6 +30,7 @@ const SETTLED_MS = 60_000;
  * under way any more, whatever is locked there is given back.
  *
  *   current   a claim's answer was lost                     -> retired
+ *   current   a run ended with outcomes it could not write  -> retired
  *   retired   after `settledMs`, with nothing held          -> recovered, forgotten
  *   any       swept: others recover what is locked by it    -> forgotten
  */
@@ -97,6 +98,17 @@ export class Identity {
   replace(): void {
     this.#current = this.#createId();
     this.changed();
+  }
+
+  /** A run has ended: what is still held will not be released by it any more. */
+  abandonHeld(): void {
+    const held = this.all.filter((id) => this.#held.has(id));
+    this.#held.clear();
+    for (const id of held) {
+      if (!this.#retiredAt.has(id)) this.#retiredAt.set(id, this.#options.clock.monotonic());
+    }
+    if (held.includes(this.#current)) this.replace();
+    this.#loop?.wake();
   }
 
   /** Begins to look after retired ids. Returns the end of it. */

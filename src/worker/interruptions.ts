@@ -20,6 +20,9 @@ export interface InterruptionsParts {
   failed(error: unknown): void;
 }
 
+/** For so long nobody claims a job whose attempts are still to be corrected. */
+const CORRECTION_MS = 5_000;
+
 /** Asks the interceptors of `jobRecovery` about jobs that a shutdown takes from their handlers. */
 export class Interruptions {
   readonly #parts: InterruptionsParts;
@@ -66,7 +69,8 @@ export class Interruptions {
       if (decision?.action === "skip") return;
       if (decision?.action === "reschedule") {
         const { runAt, attempts } = decision;
-        const delayMs = Math.min(Math.max(0, runAt.getTime() - this.#parts.clock.now()), MAX_DURATION_MS);
+        const leastMs = attempts === undefined ? 0 : CORRECTION_MS;
+        const delayMs = Math.min(Math.max(leastMs, runAt.getTime() - this.#parts.clock.now()), MAX_DURATION_MS);
         if (attempts !== undefined) this.#corrections.push({ id: job.id, runAt, attempts });
         return this.#parts.release({ ...ending, outcome: { ...interrupted, delayMs } });
       }

@@ -93,7 +93,7 @@ export interface WorkerParts {
   /** What the worker says of itself during this run; `undefined` when recovery is off. */
   presence(): Presence | undefined;
   /** Something beside the jobs that goes on while the worker runs; returns its end. */
-  startChores(): () => Promise<void>;
+  startChores(run: { readonly once: boolean }): () => Promise<void>;
   /** Closes what the worker opened. */
   close(): Promise<void>;
 }
@@ -192,7 +192,7 @@ class HowdahWorker implements Worker {
     const stopWatching = this.#watchSignals();
     const engine = this.#createEngine({ once: false, maxJobs: Number.POSITIVE_INFINITY });
     const listener = this.#parts.startListener(engine);
-    const endChores = this.#parts.startChores();
+    const endChores = this.#parts.startChores({ once: false });
     const endControl = this.#parts.startControl({ once: false });
     const presence = await this.#startPresence();
     logger.info("Worker started", description);
@@ -218,14 +218,16 @@ class HowdahWorker implements Worker {
     const engine = this.#createEngine({ once: true, maxJobs });
     const late = new AbortController();
     const timer = deadlineMs === undefined ? undefined : clock.setTimer(deadlineMs, () => late.abort());
+    const endChores = this.#parts.startChores({ once: true });
     const endControl = this.#parts.startControl({ once: true });
     const presence = await this.#startPresence();
     hooks.emit("workerStart", { workerId: this.id });
     engine.start();
     await drain(engine, AbortSignal.any([late.signal, this.#stopping.signal]));
     timer?.cancel();
-    await Promise.all([endControl?.(), this.#shutDown(engine)]);
+    await Promise.all([endChores(), endControl?.(), this.#shutDown(engine)]);
     await presence?.end();
+    this.#parts.identity.abandonHeld();
     stopWatching();
     return { ...difference(reporter.tally, before), ended: this.#howEnded(engine, late.signal, maxJobs) };
   }
@@ -239,7 +241,11 @@ class HowdahWorker implements Worker {
   /** Nothing is claimed before others can know of this worker, unless it is told to stop meanwhile. */
   async #startPresence(): Promise<Presence | undefined> {
     const presence = this.#parts.presence();
-    await Promise.race([presence?.start(), untilAborted(this.#stopping.signal)]);
+    if (!presence) return undefined;
+    const started = new AbortController();
+    const starting = presence.start().finally(() => started.abort());
+    await untilAborted(AbortSignal.any([started.signal, this.#stopping.signal]));
+    if (started.signal.aborted) await starting;
     return presence;
   }
 

@@ -127,6 +127,30 @@ describe.each(SOURCES)("a worker that claims %s", (_, source) => {
   });
 });
 
+it.each(ENDS)(
+  "runOnce, when its connection ends in the middle of a claim, %s, runs every job in the end",
+  async (...end) => {
+    const clock = createShiftedClock();
+    const { task, runs } = createCounter();
+    await using worker = await createTestWorker(database, { tasks: [task], connectionString, clock });
+    await worker.client.addJobs([1, 2, 3].map((n) => ({ task, spec: n > 1 ? { queueName: "q" } : {} })));
+    const breaking = breakNext(proxy, CLAIM, end);
+    const first = worker.runOnce();
+    await breaking;
+    await first;
+    await until(
+      async () => {
+        clock.skip(5_000);
+        await worker.runOnce();
+        return runs().length === 3;
+      },
+      { message: "all jobs to run" },
+    );
+    await everythingDone();
+    expect(runs()).toEqual([1, 1, 1]);
+  },
+);
+
 describe.each(ENDS)("a worker that is stopped and whose connection ends while it gives jobs back, %s", (...end) => {
   it("has given them back with all their attempts", async () => {
     const { task } = createCounter();
