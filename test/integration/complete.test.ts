@@ -213,6 +213,22 @@ describe("complete", () => {
     expect(takenBack).toMatchObject({ completed: 0, errors: ["HOWDAH_COMPLETION_ROLLED_BACK"] });
   });
 
+  it("is refused after such a rollback when the job belongs to somebody else by then", async () => {
+    const codes: unknown[] = [];
+    const remains = await run(async ({ withTransaction, complete }) => {
+      await withTransaction(async (transaction) => {
+        await note(transaction, "paid");
+        await transaction.query({ text: "savepoint before" });
+        await complete(transaction);
+        await transaction.query({ text: "rollback to savepoint before" });
+        await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'other'");
+        await complete(transaction).catch((error: { code: unknown }) => codes.push(error.code));
+      }).catch(() => codes.push("rolled back"));
+    });
+    expect(codes).toEqual(["HOWDAH_ABORTED_LOST", "rolled back"]);
+    expect(remains).toMatchObject({ notes: [], completed: 0, refused: 1, jobs: [{ locked_by: "other" }] });
+  });
+
   it("may be tried again in another transaction when the first was rolled back", async () => {
     const remains = await run(async ({ withTransaction, complete }) => {
       const attempt = (number: number) =>
