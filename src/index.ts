@@ -1,8 +1,11 @@
+export type { CleanUpOptions, CleanUpResult, CleanUpTask } from "./client/clean-up.ts";
 export type { ApplicationTransaction, Client, TransactionClient } from "./client/client.ts";
 export { createClient } from "./client/create-client.ts";
 export type { ClientOptions } from "./client/create-client.ts";
 export type { CancelFilter, CancelResult, Pause, PauseOptions, Pauses } from "./client/control.ts";
 export type { ConnectionOptions } from "./client/connection.ts";
+export type { JobList, JobListOptions, JobStats, QueueInfo } from "./client/inspect.ts";
+export type { RescheduleOptions } from "./client/manage.ts";
 export type { Preview, ScheduleOptions, Schedules } from "./client/schedules.ts";
 export type { SweepOptions, SweepResult, WorkerInfo, WorkerListOptions } from "./client/workers.ts";
 export { cron } from "./cron/cron.ts";
@@ -31,6 +34,8 @@ export type {
   ScheduleResult,
 } from "./hooks/interceptors.ts";
 export type { Plugin } from "./hooks/plugin.ts";
+export type { ForbiddenFlags } from "./job/claim/claimer.ts";
+export type { LocalQueueOptions, RefetchDelayOptions } from "./job/claim/local-queue/options.ts";
 export { cancel, snooze } from "./job/directive.ts";
 export type { Directive } from "./job/directive.ts";
 export type { JobContext } from "./job/execute/context.ts";

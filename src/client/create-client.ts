@@ -46,7 +46,8 @@ export interface ClientOptions extends ConnectionOptions {
  * `HOWDAH_DATABASE_UNREACHABLE` after `connectTimeout`,
  * `HOWDAH_DATABASE_FORBIDDEN` for wrong credentials or missing rights,
  * `HOWDAH_SCHEMA_MISSING` when there is nothing to work on and `migrate` is
- * off, `HOWDAH_SCHEMA_TOO_NEW`, and `HOWDAH_PLUGIN_FAILED`.
+ * off, `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`,
+ * `HOWDAH_DATABASE_UNSUPPORTED`, and `HOWDAH_PLUGIN_FAILED`.
  */
 export async function createClient(options: ClientOptions = {}): Promise<Client> {
   const read = readOptions("client", options, {

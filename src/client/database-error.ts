@@ -1,6 +1,6 @@
 import { HowdahError, isHowdahError } from "../errors.ts";
 import type { Schema } from "../postgres/schema.ts";
-import { sqlStateOf } from "../postgres/sqlstate.ts";
+import { isConnectionLoss, sqlStateOf } from "../postgres/sqlstate.ts";
 
 /** Objects that a migrated schema has and that were not found. */
 const MISSING_STATES = new Set(["3F000", "42P01", "42883"]);
@@ -26,5 +26,9 @@ export function toHowdahError(error: unknown, schema: Schema): unknown {
       `The database role may not do this in schema ${schema.quoted} (${said}): see the guide on database roles.`,
       error,
     );
+  if (state === "57014")
+    return new HowdahError("HOWDAH_QUERY_TIMEOUT", `The server ended the statement, and undid it: ${said}`, error);
+  if (isConnectionLoss(error))
+    return new HowdahError("HOWDAH_CONNECTION_LOST", `The connection to the database ended: ${said}`, error);
   return error;
 }

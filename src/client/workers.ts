@@ -97,7 +97,7 @@ export function createWorkerRegister(session: Session): WorkerRegister {
       };
       const rows = await sweepWorkers(session, schema, request);
       const workerIds = rows.map(([id]) => id ?? "").sort();
-      const jobCount = dryRun ? 0 : rows.reduce((sum, [, jobs]) => sum + Number(jobs), 0);
+      const jobCount = rows.reduce((sum, [, jobs]) => sum + Number(jobs), 0);
       return { workerIds, jobCount };
     },
   };
