@@ -124,8 +124,11 @@ describe("cleanup", () => {
     const cleaning = client.cleanup(["unusedTasks", "unusedQueues"]);
     await until(
       async () =>
-        (await database.sql("select from pg_stat_activity where wait_event_type = 'Lock' and query like '%clean_up%'"))
-          .length,
+        (
+          await database.sql(
+            "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like '%clean_up%'",
+          )
+        ).length,
       { message: "clean-up to wait for the add" },
     );
     await session.query("commit");

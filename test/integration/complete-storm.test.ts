@@ -105,4 +105,5 @@ it.each([
     expect(new Set(completed.events.map(({ job }) => job.id)).size).toBe(PAYMENTS);
     expect([completed.events.length, refused.events.length]).toEqual([PAYMENTS, 0]);
   },
+  90_000,
 );

@@ -67,6 +67,9 @@ function toFinding(one: EndingCase, seen: Map<Way, Observation>): Finding {
   };
 }
 
+/** Every ending is played in four ways, one after another. */
+const PLAY_LIMIT_MS = 180_000;
+
 describe.each(TABLES)("how a job can end: %s", (heading, cases) => {
   let seen: Seen;
 
@@ -75,7 +78,7 @@ describe.each(TABLES)("how a job can end: %s", (heading, cases) => {
     if (!isWriting) return;
     const rows = toRows(cases.map((one) => toFinding(one, seen.get(one) ?? new Map())));
     await writeFile(PAGE, replaceTable(await readFile(PAGE, "utf8"), heading, rows));
-  });
+  }, PLAY_LIMIT_MS);
 
   it.each(cases.map((one) => [one.what, one] as const))(
     "%s: the same from the local queue as without it",

@@ -249,7 +249,7 @@ describe("a heartbeat", () => {
     await using worker = await createTestWorker(database, {
       tasks: [greedy],
       maxConnections: 1,
-      connectTimeout: "500ms",
+      connectTimeout: "2s",
       recovery: PATIENT_RECOVERY,
       shutdown: { gracePeriod: 0 },
     });

@@ -54,4 +54,4 @@ it("a restart of the server, however long it takes, kills no worker and interrup
   await Promise.all(running);
   await again.stop();
   await rm(folder, { recursive: true });
-});
+}, 90_000);

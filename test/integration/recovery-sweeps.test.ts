@@ -239,7 +239,8 @@ describe("a worker that only its heartbeat stands for", () => {
 
   it("lives as long as it beats, and when one of another kind beats after it was declared dead", async () => {
     await database.sql(`select howdah.worker_heartbeat('graphile_worker_1')`);
-    await using watcher = await createWatcher({ recovery: { sweepThreshold: "500ms" } });
+    // Its registration goes after twice the queueDelay: not before it could be seen that it was declared dead.
+    await using watcher = await createWatcher({ recovery: { sweepThreshold: "500ms", queueDelay: "5s" } });
     const running = watcher.run();
     await until(async () => Number((await registered(database, "graphile_worker_1"))?.["_howdah_swept"]) > 0);
     await database.sql(`select howdah.worker_heartbeat('graphile_worker_1')`);

@@ -29,7 +29,7 @@ it("a worker that is cut off stops its queued handler before another one runs th
       },
     });
   // Long enough that a machine with much to do does not make the worker look cut off before it is.
-  const contact = { contactTimeout: "2500ms", queueDelay: "3s" } as const;
+  const contact = { contactTimeout: "2500ms", queueDelay: "4s" } as const;
   const recovery = { heartbeatInterval: "200ms", sweepInterval: "200ms", sweepThreshold: "500ms", ...contact } as const;
   const options = { concurrency: 2, pollInterval: "100ms", recovery } as const;
   const { connectionString } = proxy;
