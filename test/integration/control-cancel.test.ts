@@ -223,7 +223,7 @@ describe("jobs that a worker holds in memory", () => {
   it("are not started when they were cancelled before the claim was answered", async () => {
     const task = createHeldTask("held");
     const gate = createGate();
-    const [claimed, asked] = [createGate(), createGate()];
+    const [claimed, asked, listens] = [createGate(), createGate(), createGate()];
     const { driver } = database;
     const slow: Driver = {
       async query(query) {
@@ -236,13 +236,17 @@ describe("jobs that a worker holds in memory", () => {
         return answer;
       },
       transaction: (work) => driver.transaction(work),
-      listen: (channels, handlers) => driver.listen(channels, handlers),
+      async listen(channels, handlers) {
+        const listening = await driver.listen(channels, handlers);
+        listens.open();
+        return listening;
+      },
       close: async () => undefined,
     };
     const { id } = await client.addJob(task.task, "never");
     await running({ driver: slow, tasks: [task.task], concurrency: 1 }, async (worker) => {
       const failed = record(worker.hooks, "jobPermanentlyFail");
-      await claimed.opened;
+      await Promise.all([claimed.opened, listens.opened]);
       expect(await client.cancelJobs([id], "too early")).toEqual({ removed: [], signalled: [id] });
       await asked.opened;
       gate.open();
