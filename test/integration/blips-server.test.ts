@@ -111,7 +111,7 @@ describe("a database that can only be read", () => {
     await using own = await createDatabase();
     const name = new URL(own.connectionString).pathname.slice(1);
     const { task, runs } = createLedger();
-    await using worker = await createTestWorker(own, { tasks: [task], pollInterval: "50ms" });
+    await using worker = await createTestWorker(own, { tasks: [task], pollInterval: "50ms", maxConnections: 2 });
     const errors = record(worker.hooks, "workerError");
     await worker.client.addJobs(payloads(4));
     await own.sql(`alter database ${name} set default_transaction_read_only = on`);
@@ -129,7 +129,8 @@ describe("a database that can only be read", () => {
     await worker.stop();
     await running;
     expect(runs()).toEqual(upTo(5));
-    expect(counts(errors.events)["claim jobs"]).toBe(1);
+    // Once, and once more for each connection that was opened before the end of it and used after that.
+    expect(counts(errors.events)["claim jobs"]).toBeLessThanOrEqual(3);
   });
 });
 
