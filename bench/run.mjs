@@ -27,22 +27,32 @@ const CELL_LIMIT_MS = 30_000;
 const QUICK_LIMIT_MS = 1_000;
 const QUICK_PEERS = ["howdah", "bare-loop", "graphile-worker-0.17"];
 
-const { values: flags } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
-    only: { type: "string" },
-    resume: { type: "boolean", default: false },
-    peers: { type: "string" },
-    repeats: { type: "string", default: "3" },
-    out: { type: "string", default: fileURLToPath(new URL("results", import.meta.url)) },
-  },
+const OPTIONS = /** @type {const} */ ({
+  quick: { type: "boolean", default: false },
+  list: { type: "boolean", default: false },
+  only: { type: "string" },
+  resume: { type: "boolean", default: false },
+  peers: { type: "string" },
+  repeats: { type: "string", default: "3" },
+  out: { type: "string", default: fileURLToPath(new URL("results", import.meta.url)) },
 });
+const flags = readFlags();
 
 if (flags.list) {
   for (const { name, title, what } of SCENARIOS) console.log(`${name.padEnd(18)}${title}\n${" ".repeat(18)}${what}`);
 } else {
   await main();
+}
+
+/** Ends the process, with a word about it, for arguments that mean nothing. */
+function readFlags() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    const known = Object.keys(OPTIONS).map((name) => `--${name}`);
+    console.error(`${error.message}\nOptions: ${known.join(", ")}`);
+    process.exit(2);
+  }
 }
 
 async function main() {

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { printResult } from "./report.ts";
 import { runChaos } from "./run.ts";
-import { readSettings, USAGE } from "./settings.ts";
+import { readSettings, type Settings, USAGE } from "./settings.ts";
 import { writeResult } from "./write-result.ts";
 
 const say = (line: string): void => console.log(line);
@@ -12,7 +12,8 @@ async function main(args: readonly string[]): Promise<number> {
     say(USAGE);
     return 0;
   }
-  const settings = readSettings(args, randomInt(2 ** 32), fileURLToPath(new URL("results", import.meta.url)));
+  const settings = settingsOf(args);
+  if (!settings) return 2;
   say(
     `Seed ${settings.seed}. The same again: npm run chaos -- ${["--seed", settings.seed, ...without(args)].join(" ")}`,
   );
@@ -20,6 +21,16 @@ async function main(args: readonly string[]): Promise<number> {
   printResult(result, say);
   if (settings.out) await writeResult(settings.out, settings, result);
   return result.violations.length === 0 ? 0 : 1;
+}
+
+/** `undefined`, with a word about it, for arguments that mean nothing. */
+function settingsOf(args: readonly string[]): Settings | undefined {
+  try {
+    return readSettings(args, randomInt(2 ** 32), fileURLToPath(new URL("results", import.meta.url)));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    return undefined;
+  }
 }
 
 /** The arguments but for the seed. */
