@@ -1,5 +1,6 @@
 import { addJob, addJobs } from "../job/add/add-jobs.ts";
 import type { JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../job/add/job-entry.ts";
+import type { JoinedAdds } from "../job/add/joined-adds.ts";
 import { HowdahError } from "../errors.ts";
 import type { Job, JobSpec } from "../job/job.ts";
 import type { AnyTaskDeclaration, BatchTaskDeclaration } from "../job/task-declaration.ts";
@@ -48,10 +49,10 @@ export interface JobAdds {
   addBatchJob(identifier: string, items: readonly unknown[], spec?: JobSpec): Promise<Job>;
 }
 
-/** The adding methods on one session. */
-export function createAdds(session: Session): JobAdds {
+/** The adding methods on one session. With `joined`, single adds may share statements. */
+export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
   const { schema, tasks, announcer, hooks } = session;
-  const target = { executor: session, schema, tasks, announcer, hooks };
+  const target = { executor: session, schema, tasks, announcer, hooks, joined };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     addJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));

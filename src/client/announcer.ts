@@ -1,4 +1,4 @@
-import type { AddAnnouncer, AddedJobs } from "../job/add/add-jobs.ts";
+import type { AddAnnouncer, AddedJobs } from "../job/add/store-jobs.ts";
 import type { Executor } from "../postgres/driver.ts";
 import { numberArray } from "../postgres/literal.ts";
 import { compareIntegers } from "../postgres/position.ts";

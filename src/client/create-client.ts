@@ -1,6 +1,7 @@
 import { createHooks, type HookEmitter, type Interceptor } from "../hooks/hooks.ts";
 import { type Plugin, registerHooks } from "../hooks/plugin.ts";
 import type { AnyTask } from "../job/task.ts";
+import { createJoinedAdds } from "../job/add/store-jobs.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver, Executor } from "../postgres/driver.ts";
 import { executorOf } from "../postgres/drivers/pg.ts";
@@ -115,6 +116,7 @@ export function clientOver(ground: ClientGround): Client {
   const calls = new OpenCalls();
   const announcer = new Announcer({ executor: driver, schema, clock });
   const session = createSession(driver, { schema, tasks, announcer, hooks });
+  const joined = createJoinedAdds({ executor: session, schema, announcer }, clock);
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
 
@@ -128,7 +130,7 @@ export function clientOver(ground: ClientGround): Client {
 
   return {
     ...calls.awaited({
-      ...createAdds(session),
+      ...createAdds(session, joined),
       ...createManagement(session),
       ...createControl(session),
       ...createInspection(session),

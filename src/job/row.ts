@@ -44,9 +44,9 @@ export interface KnownOfNewJob extends KnownOfJob {
   readonly timeoutMs: number | null;
 }
 
-/** Reads the row of a job that has just been stored: its id, when it is due and when it was created. All else is known. */
+/** Reads the row of a job that has just been stored: its id, when it is due, when it was created, its flags. All else is known. */
 export function toNewJob(row: Row, known: KnownOfNewJob): Job {
-  const [id, runAt, createdAt] = row;
+  const [id, runAt, createdAt, flags] = row;
   return {
     id: text(id),
     task: known.identifier,
@@ -61,7 +61,7 @@ export function toNewJob(row: Row, known: KnownOfNewJob): Job {
     updatedAt: toDate(createdAt),
     jobKey: null,
     revision: 0,
-    flags: [],
+    flags: toFlags(flags),
     lockedAt: null,
     lockedBy: null,
     state: compareIntegers(text(runAt), text(createdAt)) <= 0 ? "ready" : "scheduled",

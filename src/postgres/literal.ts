@@ -10,6 +10,15 @@ export function textArray(values: readonly Cell[]): string {
   return `{${values.map(element).join(",")}}`;
 }
 
+/**
+ * Writes texts that `JSON.stringify` has made as a PostgreSQL array. They hold
+ * no control characters and no half of a surrogate pair, and what is left to
+ * escape JSON escapes as an array does, at many times the speed.
+ */
+export function jsonArray(texts: readonly string[]): string {
+  return `{${JSON.stringify(texts).slice(1, -1)}}`;
+}
+
 /** How much is escaped at once: a regular expression with more matches than fit an array would end the process. */
 const CHUNK_LENGTH = 65_536;
 

@@ -4,6 +4,7 @@ import {
   isConnectionLoss,
   isDataError,
   isLocked,
+  isRefused,
   isSessionOver,
   isTransient,
   isUnknownOutcome,
@@ -42,6 +43,22 @@ describe("sqlStateOf", () => {
       expect(isDataError(thrown)).toBe(false);
       expect(isSessionOver(thrown)).toBe(false);
     }
+  });
+});
+
+describe("what was refused", () => {
+  it("is what the server itself says it has not done, through the errors that wrap it", () => {
+    for (const code of ["22P05", "23505", "P0001", "40P01", "55P03", "57014", "53300", "25006", "99999"])
+      expect(isRefused(state(code))).toBe(true);
+    expect(isRefused(new HowdahError("HOWDAH_QUERY_TIMEOUT", "ended by the server", state("57014")))).toBe(true);
+  });
+
+  it("is nothing that may have been carried out, and nothing that the server has not spoken of", () => {
+    const panic = failure({ code: "XX000", severity: "PANIC" });
+    const unanswered = new HowdahError("HOWDAH_QUERY_TIMEOUT", "no answer");
+    for (const thrown of [state("57P01"), state("08006"), state("40003"), panic, unanswered, new TypeError("x"), null])
+      expect(isRefused(thrown)).toBe(false);
+    expect(isRefused(failure({ code: "ECONNREFUSED", syscall: "connect" }))).toBe(false);
   });
 });
 

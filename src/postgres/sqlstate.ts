@@ -118,6 +118,12 @@ export function isConnectionLoss(error: unknown): boolean {
   return verdictOf(said.code).unknown === true || isPanic(said);
 }
 
+/** True when the server has said that it did not carry out the statement. */
+export function isRefused(error: unknown): boolean {
+  const said = serverError(error);
+  return said !== undefined && verdictOf(said.code).unknown !== true && !isPanic(said);
+}
+
 /** True when the session must not be used again: it has ended, or leads to a server that cannot do what is asked. */
 export function isSessionOver(error: unknown): boolean {
   const state = sqlStateOf(error);

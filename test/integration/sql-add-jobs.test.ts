@@ -216,3 +216,57 @@ describe("_howdah_add_jobs_v1", () => {
     expect(keys).toEqual([{ key: "k" }]);
   });
 });
+
+describe("_howdah_add_jobs_without_keys_v1", () => {
+  const addAll = async (given: string): Promise<Record<string, unknown>> => {
+    const [row] = await database.sql(`select * from howdah._howdah_add_jobs_without_keys_v1(${given})`);
+    return row ?? {};
+  };
+
+  it("takes one task for all jobs or one for each, and the defaults for what is left out", async () => {
+    const one = await addAll("'{t}', '{1,2}', null, null, null, null, null, null, false");
+    expect(one).toMatchObject({ due_count: "2", run_times: null, stored_flags: null, due_queue_ids: null });
+    const each = await addAll("'{t,u}', '{3,4}', '{null,q}', null, null, null, null, null, false");
+    expect(await tasks()).toEqual(["t", "t", "t", "u"]);
+    const jobs = await stored();
+    expect(jobs.map(({ id }) => id)).toEqual([one["ids"], each["ids"]].flat());
+    expect(jobs.map(({ json }) => json)).toEqual(["1", "2", "3", "4"]);
+    expect(jobs[0]).toMatchObject({ priority: 0, max_attempts: 25, flags: null, _howdah_timeout_ms: null });
+    expect(jobs[3]).toMatchObject({ job_queue_id: (each["due_queue_ids"] as number[])[0] });
+  });
+
+  it("tells what it was given to store as it was stored", async () => {
+    const given = await addAll(
+      `'{t}', '{1,2}', null, '{2100-01-01 00:00:00.000001Z,null}', '{3,null}', '{7,null}', '{"{\\"b\\": true, \\"a\\": true}",null}', '{10,null}', false`,
+    );
+    const [createdAt] = [given["created_at"]];
+    expect(given).toMatchObject({
+      run_times: ["4102444800000001", createdAt],
+      stored_flags: [{ a: true, b: true }, null],
+      due_count: "1",
+      due_at: createdAt,
+    });
+    expect(await stored()).toMatchObject([{ max_attempts: 3, priority: 7, _howdah_timeout_ms: 10 }, { priority: 0 }]);
+  });
+
+  it("gives up when it has waited for a lock for as long as it may, and stores nothing", async () => {
+    const session = await database.connect();
+    await session.query("begin; select howdah.add_job('t', queue_name => 'under way')");
+    const adding = addAll("'{t}', '{1,2}', '{null,under way}', null, null, null, null, null, false, 100");
+    await expect(adding).rejects.toMatchObject({ code: "55P03" });
+    await session.query("rollback");
+    expect(await stored()).toEqual([]);
+    expect((await database.sql("show lock_timeout"))[0]).toEqual({ lock_timeout: "0" });
+  });
+
+  it("notifies in its transaction when it is told to, once, with the earliest time and each queue", async () => {
+    const listener = await database.connect();
+    const heard: unknown[] = [];
+    listener.on("notification", ({ payload }) => heard.push(JSON.parse(payload ?? "")));
+    await listener.query('listen "jobs:insert"');
+    const given = await addAll("'{t}', '{1,2,3}', '{q,q,null}', null, null, null, null, null, true");
+    await listener.query("select 1");
+    const [queueId] = given["due_queue_ids"] as number[];
+    expect(heard).toMatchObject([{ count: 3, at: Number(given["due_at"]), queues: [queueId] }]);
+  });
+});

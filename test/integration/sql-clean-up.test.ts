@@ -107,6 +107,32 @@ describe("a clean-up and an add at the same time", () => {
     expect(await danglingJobs()).toEqual([]);
   });
 
+  const plainAdd = "select howdah._howdah_add_plain_job_v1('t', null, null, null, null, null, true)";
+
+  it("makes one wait for the other, too, when the job is plain", async () => {
+    await first.query(`begin; ${plainAdd}`);
+    await expect(second.query("select howdah._howdah_clean_up_tasks_v1(null)")).rejects.toMatchObject({
+      code: "55P03",
+    });
+    await first.query("commit");
+    await database.sql("truncate howdah._private_jobs");
+    await first.query("begin; select howdah._howdah_clean_up_tasks_v1(null)");
+    const adding = second.query(plainAdd);
+    await blocked(database, second);
+    await first.query("commit");
+    await adding;
+    expect(await column("select task_identifier from howdah.jobs")).toEqual(["t"]);
+    expect(await danglingJobs()).toEqual([]);
+  });
+
+  it("restores a task that was removed behind the snapshot of a repeatable read when the job is plain", async () => {
+    await first.query("begin isolation level repeatable read; select count(*) from howdah.jobs");
+    expect(await count("_howdah_clean_up_tasks_v1(null)")).toBe(1);
+    await first.query(`${plainAdd}; commit`);
+    expect(await column("select task_identifier from howdah.jobs")).toEqual(["t"]);
+    expect(await danglingJobs()).toEqual([]);
+  });
+
   it("looks again once it has the lock: what was unused before may be used by now", async () => {
     await first.query("begin; select howdah.add_job('t', queue_name => 'q')");
     const cleaning = second.query("select howdah._howdah_clean_up_queues_v1() as count");

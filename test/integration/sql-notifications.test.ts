@@ -51,6 +51,30 @@ describe("adds", () => {
     expect(queued[0]).not.toHaveProperty("ids");
   });
 
+  it("tells the same of a plain job that a client adds", async () => {
+    const add = (at: string, notify = true): string =>
+      `select howdah._howdah_add_plain_job_v1('t', '{}', ${at}, null, null, null, ${notify})`;
+    for (const at of ["null", "'-infinity'", "now() + interval '1 second'"]) {
+      const plain = await told(add(at));
+      const id = await lastId();
+      expect(plain).toEqual([{ count: 1, schema: "howdah", at: await runAt(id), queues: [], ids: [Number(id)] }]);
+    }
+    expect(await told(add("now() + interval '1 minute'"))).toEqual([]);
+    expect(await told(add("null", false))).toEqual([]);
+    expect(await told(add("null").replace("'t'", "'of a new task'"))).toHaveLength(1);
+    expect(await told(`begin isolation level repeatable read; ${add("null")}; commit`)).toHaveLength(1);
+  });
+
+  it("tells nothing of a plain job that a trigger has kept from being stored, and asks the trigger once", async () => {
+    await database.sql(`
+      create table asked (n integer);
+      create function refuse() returns trigger language plpgsql as $$ begin insert into public.asked values (1); return null; end $$;
+      create trigger refuse before insert on howdah._private_jobs for each row execute function refuse()`);
+    expect(await told("select howdah._howdah_add_plain_job_v1('t', '{}', null, null, null, null, true)")).toEqual([]);
+    expect(await one("select count(*) from asked")).toBe(1);
+    await database.sql("drop trigger refuse on howdah._private_jobs; drop function refuse; drop table asked");
+  });
+
   it("tells once for every call of one transaction", async () => {
     const both = await told("select howdah.add_job('t'), howdah.add_job('t')");
     expect(both).toHaveLength(2);

@@ -36,6 +36,7 @@ const forbidden = { code: "42501" };
 describe("a producer", () => {
   it.each([
     ["a job", "select howdah.add_job('new task', '{}', 'new queue')"],
+    ["a plain job", "select howdah._howdah_add_plain_job_v1('t', '{}', null, null, null, null, true)"],
     [
       "a job in repeatable read",
       "begin isolation level repeatable read; select howdah.add_job('t', queue_name => 'q'); commit",

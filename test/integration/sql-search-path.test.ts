@@ -84,6 +84,10 @@ describe("a hostile search_path", () => {
     ["unsafe_dedupe", `howdah.add_job('t', job_key => 'k', job_key_mode => 'unsafe_dedupe')`],
     ["add_jobs", `howdah.add_jobs(array[row('t', '[3]', 'q', null, 3, 'k', 1, '{a}')]::howdah.job_spec[], true)`],
     ["_howdah_add_jobs_v1", "howdah._howdah_add_jobs_v1('{t}', null, '{q}', null, null, null, null, null, null)"],
+    [
+      "_howdah_add_jobs_without_keys_v1",
+      "howdah._howdah_add_jobs_without_keys_v1('{t}', '{1}', '{q}', null, null, null, null, null, true, 100)",
+    ],
     ["permanently_fail_jobs", "howdah.permanently_fail_jobs('{1}')"],
     ["reschedule_jobs", "howdah.reschedule_jobs('{1}', attempts => 0)"],
     ["force_unlock_workers", "howdah.force_unlock_workers('{w}')"],

@@ -1,12 +1,5 @@
 import { HowdahError } from "../../errors.ts";
-import {
-  addJob as storeJob,
-  addJobs as storeJobs,
-  dueAmong,
-  type DueJobs,
-  type JobStore,
-  type StoredJob,
-} from "../../postgres/queries/add-jobs.ts";
+import type { StoredJob } from "../../postgres/queries/add-jobs.ts";
 import { getJob } from "../../postgres/queries/list-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { ScheduleCall } from "../../hooks/interceptors.ts";
@@ -15,30 +8,19 @@ import { toJob, toNewJob } from "../row.ts";
 import { type AddCall, type AddHooks, withAddCall } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkBulkKeys } from "./job-key.ts";
-import { type PreparedJob, prepareJob } from "./prepare-job.ts";
+import type { JoinedAdds } from "./joined-adds.ts";
+import { type PreparedJob, prepareJob, prepareNow } from "./prepare-job.ts";
+import { type JobTarget, storeAll, storeAlone, wasThere } from "./store-jobs.ts";
 
 /** Where jobs go, and which tasks may be added. */
-export interface AddTarget extends Omit<JobStore, "notifies"> {
-  /** Told of jobs that are committed and due. Without it the statement tells the workers, when it commits. */
-  readonly announcer?: AddAnnouncer | undefined;
+export interface AddTarget extends JobTarget {
+  /** Lets single adds share statements. Without it each has one of its own. */
+  readonly joined?: JoinedAdds | undefined;
   /** Without it any identifier may be added. */
   readonly tasks?: KnownTasks | undefined;
   /** Those who have a say in what is added. */
   readonly hooks?: AddHooks | undefined;
 }
-
-/** Tells workers of adds after their commit, unless an add shall do that itself. */
-export interface AddAnnouncer {
-  /** An add of one job begins. True when it shall tell the workers itself, with its commit. `ended` has to follow. */
-  begun(): boolean;
-  /** That add has ended, however. */
-  ended(): void;
-  /** These jobs have been committed untold. */
-  added(jobs: AddedJobs): void;
-}
-
-/** Jobs that were committed and are due, or will be in a moment. */
-export type AddedJobs = DueJobs;
 
 /**
  * The most payload that one call may bring, in characters of JSON. PostgreSQL
@@ -64,14 +46,9 @@ export function addJob(target: AddTarget, entry: JobEntry, method: ScheduleCall[
 async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefined): Promise<Job> {
   const job = await prepareJob(entry, { tasks: target.tasks, call });
   checkSize([job]);
-  const { executor, schema, announcer } = target;
-  const notifies = announcer?.begun() ?? true;
-  const storing = storeJob({ executor, schema, notifies }, job);
-  const storedJob = await storing.catch(explain).finally(() => announcer?.ended());
+  const storedJob = await (target.joined?.store(job) ?? storeAlone(target, job)).catch(explain);
   const found = readStored(storedJob, job);
-  const isNew = job.jobKeyMode !== "unsafe_dedupe" || found.revision === 0;
-  if (isNew && !notifies) announce(target, dueAmong([storedJob]));
-  if (isNew) return found;
+  if (!wasThere(storedJob, job)) return found;
   // It was there before, so it may be a job of another task and queue.
   const [stored] = await getJob(target.executor, target.schema, found.id);
   return stored ? toJob(stored) : found;
@@ -93,29 +70,25 @@ export function addJobs(target: AddTarget, entries: readonly JobEntry[]): Promis
 async function addMany(target: AddTarget, entries: readonly JobEntry[], call: AddCall | undefined): Promise<Job[]> {
   const { tasks } = target;
   const jobs: PreparedJob[] = [];
-  for (const [index, entry] of entries.entries())
-    jobs.push(await prepareJob(entry, { tasks, place: `jobs[${index}]`, call }));
+  for (const entry of entries) {
+    const preparing = prepareNow(entry, { tasks, place: `jobs[${jobs.length}]`, call });
+    // Nearly always it is prepared, and a promise for each of very many jobs would cost more than all the checks.
+    jobs.push(preparing instanceof Promise ? await preparing : preparing);
+  }
   checkBulkKeys(jobs);
   checkSize(jobs);
   if (jobs.length === 0) return [];
-  const stored = await storeJobs(toStore(target), jobs).catch(explain);
-  announce(target, stored.due);
-  return jobs.flatMap((job, index) => {
-    const storedJob = stored.jobs[index];
-    return storedJob ? [readStored(storedJob, job)] : [];
-  });
-}
-
-function toStore({ executor, schema, announcer }: AddTarget): JobStore {
-  return { executor, schema, notifies: announcer === undefined };
+  const stored = await storeAll(target, jobs).catch(explain);
+  const added: Job[] = [];
+  for (const job of jobs) {
+    const storedJob = stored.at(added.length);
+    if (storedJob) added.push(readStored(storedJob, job));
+  }
+  return added;
 }
 
 function readStored({ row, isNew }: StoredJob, job: PreparedJob): Job {
   return isNew ? toNewJob(row, job) : toJob(row, job);
-}
-
-function announce({ announcer }: AddTarget, due: DueJobs | undefined): void {
-  if (due) announcer?.added(due);
 }
 
 function checkSize(jobs: readonly PreparedJob[]): void {

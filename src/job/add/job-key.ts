@@ -7,6 +7,7 @@ import type { CheckedSpec } from "./job-spec.ts";
  * never asked for (`HOWDAH_JOB_KEY_MODE_UNSUPPORTED`).
  */
 export function checkBulkKeys(jobs: readonly CheckedSpec[]): void {
+  if (jobs.every(({ jobKey }) => jobKey === null)) return;
   const places = new Map<string, number>();
   for (const [index, { jobKey, jobKeyMode }] of jobs.entries()) {
     if (jobKey === null) continue;

@@ -60,7 +60,7 @@ const LONGEST_TIMEOUT_MS = 2_147_483_647;
  */
 export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
   if (spec === undefined) return NO_SPEC;
-  checkShape(spec, subject);
+  if (checkShape(spec, subject) === 0) return NO_SPEC;
   const { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeout } = spec as Record<
     keyof JobSpec,
     unknown
@@ -128,15 +128,18 @@ function problemOf(value: unknown, max: number): string | undefined {
   return undefined;
 }
 
-function checkShape(spec: unknown, subject: string): void {
+/** How many keys there are. */
+function checkShape(spec: unknown, subject: string): number {
   if (typeof spec !== "object" || spec === null || Array.isArray(spec))
     throw new HowdahError(
       "HOWDAH_JOB_INVALID",
       `The spec of ${subject} is ${describeValue(spec)}; it has to be an object.`,
     );
-  for (const key of Object.keys(spec)) {
+  const keys = Object.keys(spec);
+  for (const key of keys) {
     if (!SPEC_KEYS.includes(key)) throw unknownKey(key, subject);
   }
+  return keys.length;
 }
 
 function unknownKey(key: string, subject: string): HowdahError {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { defineBatchTask, defineTask } from "../task.ts";
 import { createTaskRegistry } from "../task-registry.ts";
-import { prepareJob } from "./prepare-job.ts";
+import { prepareJob, prepareNow } from "./prepare-job.ts";
 
 const entry = { payload: undefined, spec: undefined };
 
@@ -51,5 +51,26 @@ describe("prepareJob", () => {
     const refused = prepareJob({ ...entry, task, payload: { card: "4111" } });
     await expect(refused).rejects.toThrow(/card/);
     await expect(refused).rejects.not.toThrow(/4111/);
+  });
+});
+
+describe("prepareNow", () => {
+  const schema = { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) } } as const;
+
+  it("makes a promise only when a schema has to be asked, and what it promises is the same", async () => {
+    const plain = defineTask({ identifier: "t", defaults: { priority: 1 }, run() {} });
+    const checked = defineTask({ identifier: "t", defaults: { priority: 1 }, payload: schema, run() {} });
+    const prepared = prepareNow({ ...entry, task: plain }, {});
+    expect(prepared).not.toBeInstanceOf(Promise);
+    const promised = prepareNow({ ...entry, task: checked }, {});
+    expect(promised).toBeInstanceOf(Promise);
+    expect(await promised).toEqual(prepared);
+  });
+
+  it("throws what is wrong", () => {
+    const spec = { priority: 1.5 };
+    expect(() => prepareNow({ ...entry, task: "t", spec }, { place: "jobs[3]" })).toThrow(
+      /`priority` of jobs\[3\] `t`/,
+    );
   });
 });

@@ -26,11 +26,16 @@ export interface PrepareSettings {
 
 /**
  * Checks one job to add and merges the defaults of its task under its spec.
- * What interceptors make of it is checked again. Throws `HOWDAH_TASK_UNKNOWN`,
- * `HOWDAH_BATCH_EMPTY`, `HOWDAH_PAYLOAD_INVALID`, `HOWDAH_JOB_INVALID` or
- * `HOWDAH_OPTION_UNKNOWN`, and what {@link AddCall.ask} throws.
+ * What interceptors make of it is checked again. Rejects with
+ * `HOWDAH_TASK_UNKNOWN`, `HOWDAH_BATCH_EMPTY`, `HOWDAH_PAYLOAD_INVALID`,
+ * `HOWDAH_JOB_INVALID` or `HOWDAH_OPTION_UNKNOWN`, and as {@link AddCall.ask}.
  */
 export async function prepareJob(entry: JobEntry, settings: PrepareSettings = {}): Promise<PreparedJob> {
+  return prepareNow(entry, settings);
+}
+
+/** As {@link prepareJob}, but throws, and makes no promise unless a schema or an interceptor has to be asked. */
+export function prepareNow(entry: JobEntry, settings: PrepareSettings): PreparedJob | Promise<PreparedJob> {
   const { tasks, place = "job", call } = settings;
   const identifier = checkName(typeof entry.task === "string" ? entry.task : entry.task?.identifier, {
     name: "identifier",
@@ -42,19 +47,42 @@ export async function prepareJob(entry: JobEntry, settings: PrepareSettings = {}
   const subject = `${place} \`${identifier}\``;
   // What is stored is what is checked: a missing payload is {}.
   const payload = entry.payload === undefined ? {} : entry.payload;
-  const spec = withDefaults(entry.spec, task, { payload, subject });
+  const spec = task?.defaults === undefined ? entry.spec : withDefaults(entry.spec, task, { payload, subject });
   const checked = checkJobSpec(spec, subject);
   const json = encodePayload(payload, `the payload of ${subject}`);
-  if (task) await validate(task, payload, subject);
-  if (!call) return { ...checked, identifier, payload: json };
+  const job = toPrepared(identifier, json, checked);
+  if (!call && !(task && hasRules(task))) return job;
+  return askOthers(job, { subject, task, payload, spec: spec as JobSpec | undefined, call });
+}
 
-  const event = { task: identifier, payload, spec: (spec ?? {}) as JobSpec };
-  const changes = await call.ask(event, subject);
-  return {
-    ...(changes?.spec === undefined ? checked : checkJobSpec(changes.spec, subject)),
-    identifier,
-    payload: changes ? await changePayload(changes, { json, subject, task: task ?? declarationOf(call) }) : json,
-  };
+/** Written out, because this is done for each of very many jobs. */
+function toPrepared(identifier: string, payload: string, spec: CheckedSpec): PreparedJob {
+  const { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs } = spec;
+  return { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs, identifier, payload };
+}
+
+interface Asked {
+  readonly subject: string;
+  readonly task: AnyTaskDeclaration | undefined;
+  readonly payload: unknown;
+  readonly spec: JobSpec | undefined;
+  readonly call: AddCall | undefined;
+}
+
+async function askOthers(job: PreparedJob, { subject, task, payload, spec, call }: Asked): Promise<PreparedJob> {
+  if (task) await validate(task, payload, subject);
+  if (!call) return job;
+  const { identifier, payload: json } = job;
+  const changes = await call.ask({ task: identifier, payload, spec: spec ?? {} }, subject);
+  if (!changes) return job;
+  const checked = changes.spec === undefined ? job : checkJobSpec(changes.spec, subject);
+  const changed = await changePayload(changes, { json, subject, task: task ?? declarationOf(call) });
+  return toPrepared(identifier, changed, checked);
+}
+
+/** Whether a payload has to be more than JSON. */
+function hasRules(task: AnyTaskDeclaration): boolean {
+  return task.kind === "batch" || task.payload !== undefined;
 }
 
 /** A payload that was replaced is checked like any other; what is attached to it is nobody's business. */
@@ -95,10 +123,10 @@ function emptyBatch(subject: string): HowdahError {
 
 function withDefaults(
   spec: JobSpec | undefined,
-  task: AnyTaskDeclaration | undefined,
+  task: AnyTaskDeclaration,
   { payload, subject }: DefaultsInput,
 ): unknown {
-  if (task?.defaults === undefined || (spec !== undefined && !isObject(spec))) return spec;
+  if (spec !== undefined && !isObject(spec)) return spec;
   const defaults = defaultsOf(task, payload, subject);
   const given = Object.entries(spec ?? {}).filter(([, value]) => value !== undefined);
   const { jobKeyMode, ...merged }: Record<string, unknown> = { ...defaults, ...Object.fromEntries(given) };

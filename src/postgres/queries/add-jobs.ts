@@ -2,6 +2,7 @@ import type { Cell, Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import { compareIntegers } from "../position.ts";
 import type { Schema } from "../schema.ts";
+import { flagSet } from "./flag-set.ts";
 import { jobColumns } from "./job-columns.ts";
 
 /** A job to store. Null takes the default of the database. */
@@ -36,7 +37,7 @@ export interface StoredJob {
 
 /** What of a new job whoever adds it cannot know. */
 const newColumns = (schema: Schema): string =>
-  `job.id, ${schema.of("_howdah_us")}(job.run_at), ${schema.of("_howdah_us")}(job.created_at)`;
+  `job.id, ${schema.of("_howdah_us")}(job.run_at), ${schema.of("_howdah_us")}(job.created_at), job.flags`;
 
 /** As the functions decide themselves whether to tell: what is due later is found by polling. */
 const WHETHER_DUE = "job.job_queue_id, job.run_at <= now() + interval '2 seconds'";
@@ -52,7 +53,7 @@ export interface DueJobs {
 /** Those of the jobs that are due, or will be in a moment; `undefined` when none is. */
 export function dueAmong(jobs: readonly StoredJob[]): DueJobs | undefined {
   const due = jobs
-    .map(({ row, isNew }) => (isNew ? [row[1], row[3], row[4]] : [row[5], row[18], row[19]]))
+    .map(({ row, isNew }) => (isNew ? [row[1], row[4], row[5]] : [row[5], row[18], row[19]]))
     .filter(([, , isDue]) => isDue === "t");
   const [first] = due;
   if (!first) return undefined;
@@ -64,21 +65,9 @@ export function dueAmong(jobs: readonly StoredJob[]): DueJobs | undefined {
   return { count: due.length, at, queueIds: [...queueIds] };
 }
 
-/** Jobs that were stored together. */
-export interface StoredJobs {
-  /** In the order given. */
-  readonly jobs: readonly StoredJob[];
-  readonly due: DueJobs | undefined;
-}
-
-/** True when a stored job is what it was given and the defaults: nothing merged, no flags put in order. */
-function isPlain(job: JobToStore): boolean {
-  return job.jobKey === null && job.flags === null;
-}
-
 /** Stores one job. Its row lacks the names of its task and queue. */
 export async function addJob({ executor, schema, notifies }: JobStore, job: JobToStore): Promise<StoredJob> {
-  const isNew = isPlain(job);
+  const isNew = job.jobKey === null;
   const values = [
     job.identifier,
     job.payload,
@@ -110,85 +99,34 @@ from ${schema.of("_howdah_add_job_v1")}(
  * Stores all of the jobs or none, in one statement, and returns them in the
  * same order. Their rows lack the names of tasks and queues, and have the
  * payload only if it may differ from what was given, because it was merged.
+ * For jobs without keys `addNewJobs` does the same for less.
  */
 export async function addJobs(
   { executor, schema, notifies }: JobStore,
   jobs: readonly JobToStore[],
-): Promise<StoredJobs> {
-  const isNew = jobs.every(isPlain);
+): Promise<readonly StoredJob[]> {
   const values = [
     textArray(jobs.map((job) => job.identifier)),
     textArray(jobs.map((job) => job.payload)),
-    textColumn(jobs.map((job) => job.queueName)),
-    textColumn(jobs.map((job) => job.runAt)),
-    numberColumn(jobs.map((job) => job.maxAttempts)),
-    textColumn(jobs.map((job) => job.jobKey)),
-    numberColumn(jobs.map((job) => job.priority)),
-    textColumn(jobs.map((job) => job.flags && flagSet(job.flags))),
-    textColumn(jobs.map((job) => (job.jobKey === null ? null : job.jobKeyMode))),
-    numberColumn(jobs.map((job) => job.timeoutMs)),
+    textArray(jobs.map((job) => job.queueName)),
+    textArray(jobs.map((job) => job.runAt)),
+    numberArray(jobs.map((job) => job.maxAttempts ?? "null")),
+    textArray(jobs.map((job) => job.jobKey)),
+    numberArray(jobs.map((job) => job.priority ?? "null")),
+    textArray(jobs.map((job) => job.flags && flagSet(job.flags))),
+    textArray(jobs.map((job) => (job.jobKey === null ? null : job.jobKeyMode))),
+    numberArray(jobs.map((job) => job.timeoutMs ?? "null")),
   ];
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
   // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
   const merged = "case when job.revision > 0 then job.payload end";
-  const columns = isNew
-    ? newJobsColumns(schema, values[3] !== null)
-    : `${jobColumns(schema, { task: "null", queue: "null", payload: merged })}, ${WHETHER_DUE}`;
-  const text = `select ${columns}
+  const text = `select ${jobColumns(schema, { task: "null", queue: "null", payload: merged })}, ${WHETHER_DUE}
 from ${schema.of("_howdah_add_jobs_v1")}(
   $1::text[], $2::json[], $3::text[], $4::timestamptz[], $5::integer[], $6::text[], $7::integer[], $8::jsonb[],
   $9::text[], ${notifies}, $10::integer[]
 ) as job`;
-  const name = `add_${isNew ? "new_" : ""}jobs${notifies ? "" : "_silently"}`;
-  const { rows } = await executor.query({ name, text, values });
-  if (isNew) return readNewJobs(rows[0] ?? []);
-  const stored = rows.map((row) => ({ row, isNew }));
-  return { jobs: stored, due: dueAmong(stored) };
-}
-
-/**
- * As `newColumns` for all jobs in one row, which is a fraction of the work.
- * Without times given they are all the same. Nothing here may be distinct or
- * ordered: PostgreSQL would sort the jobs for it, and the ids would not be in
- * the order given.
- */
-function newJobsColumns(schema: Schema, areTimesGiven: boolean): string {
-  const us = schema.of("_howdah_us");
-  const due = "job.run_at <= now() + interval '2 seconds'";
-  return `array_agg(job.id), ${us}(min(job.created_at)), ${areTimesGiven ? `array_agg(${us}(job.run_at))` : "null"},
-  count(*) filter (where ${due}), ${us}(min(job.run_at) filter (where ${due})),
-  array_agg(job.job_queue_id) filter (where job.job_queue_id is not null and ${due})`;
-}
-
-function readNewJobs([ids, createdAt, runAts, dueCount, dueAt, dueQueues]: Row): StoredJobs {
-  const times = readArray(runAts);
-  const jobs = readArray(ids).map((id, index) => {
-    const row: Row = [id, times[index] ?? createdAt ?? null, createdAt ?? null];
-    return { row, isNew: true };
-  });
-  const count = Number(dueCount);
-  const due =
-    count > 0 ? { count, at: String(dueAt), queueIds: [...new Set(readArray(dueQueues).map(Number))] } : undefined;
-  return { jobs, due };
-}
-
-/** The numbers of an array as PostgreSQL writes it. */
-function readArray(literal: Cell | undefined): string[] {
-  return literal == null || literal === "{}" ? [] : literal.slice(1, -1).split(",");
-}
-
-/** A column that nobody has set is sent as null: the function fills it up. */
-function textColumn(values: readonly Cell[]): Cell {
-  return values.every((value) => value === null) ? null : textArray(values);
-}
-
-function numberColumn(values: readonly (number | null)[]): Cell {
-  if (values.every((value) => value === null)) return null;
-  return numberArray(values.map((value) => value ?? "null"));
-}
-
-function flagSet(flags: readonly string[]): string {
-  return JSON.stringify(Object.fromEntries(flags.map((flag) => [flag, true])));
+  const { rows } = await executor.query({ name: `add_jobs${notifies ? "" : "_silently"}`, text, values });
+  return rows.map((row) => ({ row, isNew: false }));
 }
 
 function cell(value: number | null): Cell {

@@ -1,6 +1,7 @@
 import type { Cell, Executor } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { flagSet } from "./flag-set.ts";
 
 /** What is remembered of an entry of a crontab, in milliseconds since 1970. */
 export interface KnownCrontab {
@@ -107,11 +108,6 @@ export function tickJobColumns(ticks: readonly TickToAdd[]): string[] {
     numberArray(jobs.map(({ timeoutMs }) => timeoutMs ?? "null")),
     textArray(ticks.map(({ runAt }) => runAt)),
   ];
-}
-
-/** A set of flags as the object in which it is stored. */
-export function flagSet(flags: readonly string[]): string {
-  return JSON.stringify(Object.fromEntries(flags.map((flag) => [flag, true])));
 }
 
 /** A whole number of milliseconds, as the database takes it: microseconds. */

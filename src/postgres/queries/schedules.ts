@@ -1,7 +1,8 @@
 import type { Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { flagSet, microseconds, type TickJob, tickJobColumns, type TickToAdd } from "./cron-ledger.ts";
+import { microseconds, type TickJob, tickJobColumns, type TickToAdd } from "./cron-ledger.ts";
+import { flagSet } from "./flag-set.ts";
 
 /** The channel on which a change of the schedules is announced, with the name of the schema. */
 export const SCHEDULES_CHANNEL = "howdah:schedules";

@@ -1,0 +1,153 @@
+import { AsyncResource } from "node:async_hooks";
+import type { JobToStore, StoredJob } from "../../postgres/queries/add-jobs.ts";
+import { isRefused } from "../../postgres/sqlstate.ts";
+import type { Clock, Timer } from "../../runtime/clock.ts";
+import { KnownNames } from "./known-names.ts";
+
+/** What joining needs. */
+export interface JoinedAddsOptions {
+  readonly clock: Clock;
+  /** Stores one job with a statement of its own. */
+  alone(job: JobToStore): Promise<StoredJob>;
+  /** Stores all jobs or none, in one statement and in order, and waits for nobody's lock for longer than `PATIENCE_MS`. */
+  together(jobs: readonly JobToStore[]): Promise<readonly StoredJob[]>;
+}
+
+/** So many statements may be under way before adds wait for one of them to end: more make each add dearer and none sooner. */
+const MAX_UNDER_WAY = 2;
+/** The most jobs of one statement, and the most JSON, in characters. */
+const MAX_JOBS = 200;
+const MAX_LENGTH = 1024 * 1024;
+/** A payload that is longer takes its time alone. */
+const MAX_PAYLOAD_LENGTH = 64 * 1024;
+/** How long adds of strangers wait for one another. */
+export const PATIENCE_MS = 100;
+
+/**
+ * Lets adds of one client that happen at the same moment share statements and
+ * commits. What is added in one turn goes together. While few statements are
+ * under way they are sent with the turn; otherwise they wait, and go together
+ * with the next. So an add waits for a statement that was sent before it, at
+ * most, and never for a timer.
+ *
+ *   an add                                         goes
+ *   has a key, a name that is new to this client,  alone, at once, whatever is
+ *     or a large payload                             under way
+ *   comes while fewer than two are under way       at the end of the turn
+ *   comes later                                    when one of them has ended
+ *   was in a statement that was refused            alone, at once
+ *
+ * No add suffers for another. Keys and new names may have to wait for a
+ * transaction of somebody else, so they are never joined. What else a statement
+ * may wait for is rare (triggers and unique indexes of users, a name that was
+ * cleaned up and is just added anew): a joined one that waits for a lock, or
+ * that is refused for whatever reason, leaves nothing, and each of its adds is
+ * sent alone. One that takes its time no longer counts as under way, so that
+ * those behind it go on over another connection. When the outcome is not known,
+ * each of the adds rejects with what happened, as it would have alone.
+ */
+export class JoinedAdds {
+  readonly #options: JoinedAddsOptions;
+  readonly #known = new KnownNames();
+  /** When each of the statements that others wait for was sent. */
+  readonly #underWay = new Map<object, number>();
+  /** The surroundings that the client was made in: what is sent for several callers belongs to none of them. */
+  readonly #surroundings = new AsyncResource("howdah.adds");
+  #waiting: WaitingAdd[] = [];
+  #watch: Timer | undefined;
+  #turnEnds = false;
+
+  constructor(options: JoinedAddsOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the job is committed, to how it was stored. Rejects as an add that is alone. */
+  store(job: JobToStore): Promise<StoredJob> {
+    if (job.jobKey !== null || job.payload.length > MAX_PAYLOAD_LENGTH) return this.#options.alone(job);
+    return this.#known.has(job) ? this.#join(job) : this.#introduce(job);
+  }
+
+  async #introduce(job: JobToStore): Promise<StoredJob> {
+    const stored = await this.#options.alone(job);
+    this.#known.add(job);
+    return stored;
+  }
+
+  #join(job: JobToStore): Promise<StoredJob> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ job, resolve, reject });
+      this.#sendAfterTurn();
+    });
+  }
+
+  /** The next tick comes when all promises of this turn have settled, so whatever they add goes along. */
+  #sendAfterTurn(): void {
+    if (this.#turnEnds) return;
+    this.#turnEnds = true;
+    process.nextTick(() => {
+      this.#turnEnds = false;
+      this.#sendWaiting();
+    });
+  }
+
+  #sendWaiting(): void {
+    while (this.#waiting.length > 0 && this.#underWay.size < MAX_UNDER_WAY) void this.#send(this.#take());
+    if (this.#waiting.length === 0) {
+      this.#watch?.cancel();
+      this.#watch = undefined;
+    } else this.#watch ??= this.#options.clock.setTimer(PATIENCE_MS, () => this.#overtake(), true);
+  }
+
+  /** Those who wait go past the statements that have kept them waiting. */
+  #overtake(): void {
+    this.#watch = undefined;
+    const latest = this.#options.clock.monotonic() - PATIENCE_MS;
+    for (const [statement, sentAt] of this.#underWay) if (sentAt <= latest) this.#underWay.delete(statement);
+    this.#sendWaiting();
+  }
+
+  #take(): WaitingAdd[] {
+    let length = 0;
+    let count = 0;
+    for (const { job } of this.#waiting) {
+      length += job.payload.length;
+      if (count === MAX_JOBS || (count > 0 && length > MAX_LENGTH)) break;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  /** Sends one statement. Never rejects. */
+  async #send(adds: readonly WaitingAdd[]): Promise<void> {
+    const statement = {};
+    this.#underWay.set(statement, this.#options.clock.monotonic());
+    try {
+      const stored = await this.#store(adds.map(({ job }) => job));
+      for (const [index, add] of adds.entries()) add.resolve(stored[index] as StoredJob);
+    } catch (error) {
+      if (adds.length > 1 && isRefused(error)) this.#sendApart(adds);
+      else for (const { reject } of adds) reject(error);
+    }
+    this.#underWay.delete(statement);
+    // Those who have just been answered may add again.
+    this.#surroundings.runInAsyncScope(() => this.#sendAfterTurn());
+  }
+
+  async #store(jobs: readonly JobToStore[]): Promise<readonly StoredJob[]> {
+    const { alone, together } = this.#options;
+    const [only] = jobs;
+    return jobs.length === 1 && only ? [await alone(only)] : together(jobs);
+  }
+
+  /** One of them is at fault, or has to wait: for its names, perhaps, so that all of them have to prove themselves anew. */
+  #sendApart(adds: readonly WaitingAdd[]): void {
+    for (const { job } of adds) this.#known.remove(job);
+    for (const { job, resolve, reject } of adds) this.#introduce(job).then(resolve, reject);
+  }
+}
+
+interface WaitingAdd {
+  readonly job: JobToStore;
+  resolve(stored: StoredJob): void;
+  reject(error: unknown): void;
+}

@@ -1,0 +1,91 @@
+import type { Cell, Row } from "../driver.ts";
+import { jsonArray, numberArray, textArray } from "../literal.ts";
+import type { DueJobs, JobStore, JobToStore, StoredJob } from "./add-jobs.ts";
+import { flagSet } from "./flag-set.ts";
+
+/** How several jobs are stored. */
+export interface StoreOptions {
+  /**
+   * Rejects with 55P03 when the statement has waited for somebody's lock for so
+   * many milliseconds, and with HWALN when a trigger has kept one of the rows
+   * from being stored. Without it the statement waits as long as it may take.
+   */
+  readonly patienceMs?: number;
+}
+
+/** Jobs that were stored together. */
+export interface StoredTogether {
+  /** The job that was given at this place; `undefined` for none. */
+  at(index: number): StoredJob | undefined;
+  /** Those that are due, or will be in a moment; `undefined` when none is. */
+  readonly due: DueJobs | undefined;
+}
+
+/**
+ * Stores all of the jobs or none, in one statement, and returns them in the
+ * same order. None of them may have a key. What happens beside other
+ * statements is told at the function in `000002-functions.sql`.
+ */
+export async function addNewJobs(
+  { executor, schema, notifies }: JobStore,
+  jobs: readonly JobToStore[],
+  { patienceMs }: StoreOptions = {},
+): Promise<StoredTogether> {
+  const identifier = jobs[0]?.identifier ?? "";
+  const isOneTask = jobs.every((job) => job.identifier === identifier);
+  const values = [
+    isOneTask ? textArray([identifier]) : textArray(jobs.map((job) => job.identifier)),
+    jsonArray(jobs.map((job) => job.payload)),
+    textColumn(jobs, (job) => job.queueName),
+    textColumn(jobs, (job) => job.runAt),
+    numberColumn(jobs, (job) => job.maxAttempts),
+    numberColumn(jobs, (job) => job.priority),
+    textColumn(jobs, (job) => job.flags && flagSet(job.flags)),
+    numberColumn(jobs, (job) => job.timeoutMs),
+    String(notifies),
+    patienceMs === undefined ? null : String(patienceMs),
+  ];
+  // $1 identifiers   $2 payloads     $3 queue names   $4 run ats    $5 max attempts
+  // $6 priorities    $7 flag sets    $8 timeouts      $9 notifies   $10 patience
+  const text = `select * from ${schema.of("_howdah_add_jobs_without_keys_v1")}(
+  $1::text[], $2::json[], $3::text[], $4::timestamptz[], $5::integer[], $6::integer[], $7::jsonb[], $8::integer[],
+  $9::boolean, $10::integer
+)`;
+  const { rows } = await executor.query({ name: "add_new_jobs", text, values });
+  return readTogether(rows[0] ?? []);
+}
+
+function readTogether([ids, createdAt = null, runTimes, flags, dueCount, dueAt, dueQueueIds]: Row): StoredTogether {
+  const allIds = readArray(ids);
+  const times = readArray(runTimes);
+  const flagSets = flags == null ? [] : (JSON.parse(flags) as readonly unknown[]);
+  const count = Number(dueCount);
+  return {
+    // Made when it is asked for, because there may be very many.
+    at(index) {
+      const id = allIds[index];
+      const flagsOf = flagSets[index];
+      if (id === undefined) return undefined;
+      const row = [id, times[index] ?? createdAt, createdAt, flagsOf == null ? null : JSON.stringify(flagsOf)];
+      return { row, isNew: true };
+    },
+    due:
+      count > 0 ? { count, at: String(dueAt), queueIds: [...new Set(readArray(dueQueueIds).map(Number))] } : undefined,
+  };
+}
+
+/** The numbers of an array as PostgreSQL writes it. */
+function readArray(literal: Cell | undefined): string[] {
+  return literal == null || literal === "{}" ? [] : literal.slice(1, -1).split(",");
+}
+
+type Pick<T> = (job: JobToStore) => T | null;
+
+/** A column that nobody has set is sent as null: the function fills it up. */
+function textColumn(jobs: readonly JobToStore[], pick: Pick<string>): Cell {
+  return jobs.every((job) => pick(job) === null) ? null : textArray(jobs.map(pick));
+}
+
+function numberColumn(jobs: readonly JobToStore[], pick: Pick<number>): Cell {
+  return jobs.every((job) => pick(job) === null) ? null : numberArray(jobs.map((job) => pick(job) ?? "null"));
+}
