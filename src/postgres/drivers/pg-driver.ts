@@ -34,7 +34,11 @@ export class PgDriver implements Driver {
     this.#ownPool = pool ? undefined : createPool(settings, maxConnections);
     this.#sessionOptions = sessionOptions(settings, pool === undefined);
     const { connectTimeoutMs } = settings;
-    this.#lending = new PgLending(this.#pool, { ...this.#sessionOptions, connectTimeoutMs });
+    this.#lending = new PgLending(this.#pool, {
+      ...this.#sessionOptions,
+      connectTimeoutMs,
+      ownPool: this.#ownPool,
+    });
     this.#pool.on?.("error", ignore);
   }
 

@@ -38,6 +38,10 @@ export const GOODBYE_MS = 1_000;
 
 /** A pool of our own, which lets the process exit while it is idle. */
 export interface OwnPool extends PgPool {
+  /** How many clients are open and in nobody's hands. */
+  readonly idleCount: number;
+  /** How many wait for one. */
+  readonly waitingCount: number;
   /** Waits for the clients that are out, then closes all; resolves when the server has been told. */
   end(): Promise<void>;
 }

@@ -36,13 +36,11 @@ const sentNames = new Map<string, string>();
 
 /** A statement for `pg`, with its text in and its text out. Without `named` it is not prepared under a name. */
 export function toPgStatement(query: Query, named: boolean): PgStatement {
-  return {
-    ...(named && query.name !== undefined ? { name: sentName(query.name, query.text) } : {}),
-    text: query.text,
-    ...(query.values === undefined ? {} : { values: query.values as unknown[] }),
-    rowMode: "array",
-    types: RAW_TEXT,
-  };
+  const { name, text, values } = query;
+  const statement: PgStatement = { text, rowMode: "array", types: RAW_TEXT };
+  if (values !== undefined) statement.values = values as unknown[];
+  if (named && name !== undefined) statement.name = sentName(name, text);
+  return statement;
 }
 
 /** The answer to the last statement of a text. */
