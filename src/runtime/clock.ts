@@ -13,7 +13,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds from an arbitrary start; never goes back. Use it to measure. */
   monotonic(): number;
-  /** Calls `callback` once after `ms`. Does not keep the process alive when `background` is true. */
+  /** Calls `callback` once after `ms`, never before. Does not keep the process alive when `background` is true. */
   setTimer(ms: number, callback: () => void, background?: boolean): Timer;
   /** Resolves after `ms`, or at once when `signal` is or becomes aborted. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -27,9 +27,21 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   setTimer(ms, callback, background = false) {
-    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), MAX_TIMER_MS));
-    if (background) timer.unref();
+    const dueAt = performance.now() + ms;
+    let timer = arm(ms);
     return { cancel: () => clearTimeout(timer) };
+
+    function arm(leftMs: number): NodeJS.Timeout {
+      const armed = setTimeout(fire, Math.min(Math.max(Math.ceil(leftMs), 0), MAX_TIMER_MS));
+      return background ? armed.unref() : armed;
+    }
+
+    // Node counts from the beginning of the turn: what is due then is not due yet, and whoever looks would look twice.
+    function fire(): void {
+      const leftMs = dueAt - performance.now();
+      if (leftMs > 0) timer = arm(leftMs);
+      else callback();
+    }
   },
   sleep(ms, signal) {
     return sleepOn(systemClock, ms, signal);

@@ -9,6 +9,7 @@ import type { Driver, Executor } from "../postgres/driver.ts";
 import { migrations } from "../postgres/migrations.generated.ts";
 import {
   beat,
+  beatAndLook,
   deregisterWorkers,
   LOCK_TO_COME,
   registerWorkers,
@@ -60,6 +61,7 @@ export class Presence {
   readonly #metadata: Readonly<Record<string, unknown>>;
   #startsUntil = Number.NEGATIVE_INFINITY;
   #isEnded = false;
+  #sweeper: Sweeper | undefined;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
@@ -90,7 +92,7 @@ export class Presence {
       ids: () => identity.all,
       isDeaf: () => listens && this.#keeper.session === undefined,
       register: (ids) => this.#reach((target) => registerWorkers(target, ids, this.#metadata)),
-      beat: (ids) => this.#reach((target) => beat(target, ids, this.#shownLock)),
+      beat: (ids, nextMs) => this.#beat(ids, nextMs),
       swept: (ids) => this.#swept(ids),
       outOfContact: (silentMs) => this.#outOfContact(silentMs),
       heard: () => parts.engine.slots.fill(),
@@ -126,6 +128,7 @@ export class Presence {
     identity.changed = () => this.#heartbeat.wake();
     if (this.#parts.listens) this.#startsUntil = this.#parts.clock.monotonic() + STARTING_MS;
     await this.#heartbeat.start();
+    this.#sweeper = sweeper;
     if (!this.#isEnded) this.#ends = [sweeper.start(), this.#keeper.start()];
   }
 
@@ -163,6 +166,24 @@ export class Presence {
       await this.#reach((target) => deregisterWorkers(target, clean));
     } catch (error) {
       this.#parts.logger.debug("The worker could not be taken off the register", { error: errorMessage(error) });
+    }
+  }
+
+  /** A heartbeat takes the look along that would be due before the next one. */
+  async #beat(ids: readonly string[], nextMs: number): Promise<ReadonlySet<string>> {
+    const sweeper = this.#sweeper;
+    if (!sweeper?.wantsLook(nextMs)) return this.#reach((target) => beat(target, ids, this.#shownLock));
+    const { clock } = this.#parts;
+    try {
+      return await this.#reach(async (target) => {
+        const sentAt = clock.monotonic();
+        const { alive, sightings } = await beatAndLook(target, ids, this.#shownLock);
+        sweeper.bring({ executor: target.executor, sentAt, answeredAt: clock.monotonic(), sightings });
+        return alive;
+      });
+    } catch (error) {
+      sweeper.missed();
+      throw error;
     }
   }
 

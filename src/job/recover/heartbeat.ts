@@ -12,8 +12,8 @@ export interface HeartbeatOptions {
   isDeaf(): boolean;
   /** Registers ids. Rejects when the database does not take it. */
   register(ids: readonly string[]): Promise<void>;
-  /** Says that they live. Resolves to those that are still registered. */
-  beat(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Says that they live, and will again in `nextMs` unless woken. Resolves to those that are still registered. */
+  beat(ids: readonly string[], nextMs: number): Promise<ReadonlySet<string>>;
   /** These ids were declared dead, or removed. */
   swept(ids: ReadonlySet<string>): void;
   /** No heartbeat has succeeded for `contactTimeout`; told again every second while that lasts. */
@@ -102,14 +102,14 @@ export class Heartbeat {
   }
 
   async #round(): Promise<number> {
-    const { clock, heartbeatIntervalMs, ids, isDeaf, register, beat, swept } = this.#options;
+    const { clock, ids, register, beat, swept } = this.#options;
     this.#begin();
     const sentAt = clock.monotonic();
     const living = ids();
     const fresh = living.filter((id) => !this.#registered.has(id));
     if (fresh.length > 0) await register(fresh);
     for (const id of fresh) this.#registered.add(id);
-    const alive = await beat(living);
+    const alive = await beat(living, this.#restMs);
     // One that the worker has given up meanwhile need not be registered any more.
     const dead = ids().filter((id) => living.includes(id) && !alive.has(id));
     for (const id of this.#registered) if (!alive.has(id)) this.#registered.delete(id);
@@ -117,10 +117,15 @@ export class Heartbeat {
     this.#watchContact();
     if (dead.length > 0) swept(new Set(dead));
     this.#options.heard?.();
-    const restMs = isDeaf() ? Math.min(URGENT_MS, heartbeatIntervalMs) : heartbeatIntervalMs;
+    const restMs = this.#restMs;
     this.#dueAt = clock.monotonic() + restMs;
     // Another id may have taken the place of one that was swept.
     return ids().every((id) => this.#registered.has(id)) ? restMs : 0;
+  }
+
+  get #restMs(): number {
+    const { heartbeatIntervalMs, isDeaf } = this.#options;
+    return isDeaf() ? Math.min(URGENT_MS, heartbeatIntervalMs) : heartbeatIntervalMs;
   }
 
   #begin(): void {

@@ -16,7 +16,10 @@ export interface RecoveryOptions {
   readonly enabled?: boolean;
   /** How often a worker says that it lives; once a second at least while it cannot listen. 10 ms or more. Default 4s. */
   readonly heartbeatInterval?: Duration;
-  /** How often a worker looks whether the others live. 10 ms or more. Default 5s. */
+  /**
+   * How often a worker looks whether the others live, at least: a heartbeat takes
+   * the look along that is due before the next one. 10 ms or more. Default 5s.
+   */
   readonly sweepInterval?: Duration;
   /** A worker whose session is gone is dead after so long without a heartbeat. Default: twice `heartbeatInterval`, the least. */
   readonly lockLossTimeout?: Duration;

@@ -12,7 +12,7 @@ import {
 import type { Executor } from "../../postgres/driver.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import { startLoop } from "../../runtime/loop.ts";
+import { startLoop, type Loop } from "../../runtime/loop.ts";
 import type { RecoverySettings } from "./options.ts";
 import { recoverJobs, type Deceased, type RecoverJobsOptions, type Recovered } from "./recover-jobs.ts";
 import { Retries } from "./retries.ts";
@@ -29,6 +29,16 @@ export interface SweeperOptions extends RecoverJobsOptions {
   own(): readonly string[];
   /** A look or a recovery failed, for the first time in a row; it is tried again. */
   sweepFailed(error: unknown): void;
+}
+
+/** A look at all workers that somebody else has made for a sweeper. */
+export interface BroughtLook {
+  /** What it went over: a session, or any connection. */
+  readonly executor: Executor;
+  /** When it was asked and when it was answered, by the monotonic clock. */
+  readonly sentAt: number;
+  readonly answeredAt: number;
+  readonly sightings: WorkerSightings;
 }
 
 /** One look may take so long. */
@@ -60,6 +70,10 @@ export class Sweeper {
   #lookedOver: Executor | undefined;
   #server = "";
   #orphansAt = Number.NEGATIVE_INFINITY;
+  #loop: Loop | undefined;
+  /** When it looks again; never, while it is at work or after a failure. */
+  #restsUntil = Number.POSITIVE_INFINITY;
+  #brought: BroughtLook | undefined;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -78,10 +92,38 @@ export class Sweeper {
         if (failures === 1) sweepFailed(error);
       },
     });
+    this.#loop = loop;
     return () => loop.stop();
   }
 
+  /** True when it rests and will look within so long: whoever asks the database anyway may look for it. */
+  wantsLook(withinMs: number): boolean {
+    return this.#restsUntil <= this.#options.clock.monotonic() + withinMs;
+  }
+
+  /** Takes a look that somebody has made for it, unless it has begun one itself meanwhile. */
+  bring(look: BroughtLook): void {
+    if (this.#restsUntil === Number.POSITIVE_INFINITY) return;
+    this.#brought = look;
+    this.#loop?.wake();
+  }
+
+  /** A look that was made for it has failed: the watch begins anew, with a look of its own. */
+  missed(): void {
+    if (this.#restsUntil === Number.POSITIVE_INFINITY) return;
+    this.#watch = undefined;
+    this.#restsUntil = Number.POSITIVE_INFINITY;
+    this.#loop?.wake();
+  }
+
   async #round(stopping: AbortSignal): Promise<number> {
+    this.#restsUntil = Number.POSITIVE_INFINITY;
+    const restMs = await this.#sweep(stopping);
+    this.#restsUntil = this.#options.clock.monotonic() + restMs;
+    return restMs;
+  }
+
+  async #sweep(stopping: AbortSignal): Promise<number> {
     const before = this.#watch;
     const { watch, swept } = await this.#look();
     this.#retries.keepOnly(watch.workers);
@@ -103,26 +145,31 @@ export class Sweeper {
 
   /** Looks once. A look that fails, another session or another server begin the watch anew. */
   async #look(): Promise<{ readonly watch: Watch; readonly swept: ReadonlyMap<string, number> }> {
-    const { clock, target, settings, session } = this.#options;
-    const executor = session() ?? target.executor;
-    if (executor !== this.#lookedOver) this.#watch = undefined;
+    const { settings } = this.#options;
+    const brought = this.#brought;
+    this.#brought = undefined;
+    const { executor, sentAt, answeredAt, sightings } = brought ?? (await this.#lookItself());
+    if (executor !== this.#lookedOver || sightings.server !== this.#server) this.#watch = undefined;
     this.#lookedOver = executor;
+    this.#server = sightings.server;
+    const workers = sightings.workers.map((worker) => ({ ...worker, declared: worker.swept !== SWEPT.no }));
+    this.#watch = observe(this.#watch, { sentAt, answeredAt, workers }, 2 * settings.sweepIntervalMs);
+    return { watch: this.#watch, swept: new Map(workers.map(({ workerId, swept }) => [workerId, swept])) };
+  }
+
+  async #lookItself(): Promise<BroughtLook> {
+    const { clock, target, session } = this.#options;
+    const executor = session() ?? target.executor;
     const sentAt = clock.monotonic();
-    let sightings: WorkerSightings;
     try {
-      sightings = await lookAtWorkers({ executor, schema: target.schema }, LOOK_TIMEOUT_MS);
+      const sightings = await lookAtWorkers({ executor, schema: target.schema }, LOOK_TIMEOUT_MS);
+      return { executor, sentAt, answeredAt: clock.monotonic(), sightings };
     } catch (error) {
       this.#watch = undefined;
       // A session that is lost meanwhile is told of by others; there is another way.
-      if (executor !== (session() ?? target.executor)) return this.#look();
+      if (executor !== (session() ?? target.executor)) return this.#lookItself();
       throw error;
     }
-    if (sightings.server !== this.#server) this.#watch = undefined;
-    this.#server = sightings.server;
-    const workers = sightings.workers.map((worker) => ({ ...worker, declared: worker.swept !== SWEPT.no }));
-    const look = { sentAt, answeredAt: clock.monotonic(), workers };
-    this.#watch = observe(this.#watch, look, 2 * settings.sweepIntervalMs);
-    return { watch: this.#watch, swept: new Map(workers.map(({ workerId, swept }) => [workerId, swept])) };
   }
 
   /** Who is dead, and how soon somebody else may be. */

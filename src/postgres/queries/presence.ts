@@ -1,6 +1,7 @@
 import type { Executor } from "../driver.ts";
 import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { readSightings, type WorkerSightings } from "./sweep.ts";
 
 /** What a statement about registered workers needs. */
 export interface PresenceTarget {
@@ -58,15 +59,59 @@ export async function beat(
   workerIds: readonly string[],
   lock: SessionLock | undefined,
 ): Promise<ReadonlySet<string>> {
+  const { rows } = await executor.query({
+    name: "howdah_beat",
+    text: updateText(schema),
+    values: beatValues(workerIds, lock),
+    timeoutMs,
+  });
+  return new Set(rows.map(([id]) => id ?? ""));
+}
+
+/** The heartbeat. Two workers never beat for one id; a sweeper that declares it dead has the row first, or not. */
+function updateText(schema: Schema): string {
   // $1 worker ids   $2 lock key   $3 pid of the session that holds it
-  const text = `
+  return `
 update ${schema.of("_private_workers")}
 set last_heartbeat_at = now(), _howdah_lock_key = $2::integer, _howdah_lock_pid = $3::integer
 where id = any($1::text[]) and _howdah_swept = 0
 returning id`;
-  const values = [textArray(workerIds), lock ? String(lock.key) : null, lock ? String(lock.pid) : null];
-  const { rows } = await executor.query({ name: "howdah_beat", text, values, timeoutMs });
-  return new Set(rows.map(([id]) => id ?? ""));
+}
+
+function beatValues(workerIds: readonly string[], lock: SessionLock | undefined): (string | null)[] {
+  return [textArray(workerIds), lock ? String(lock.key) : null, lock ? String(lock.pid) : null];
+}
+
+/** What came of a heartbeat that looked at all workers. */
+export interface BeatAndLookAnswer {
+  /** As {@link beat} returns them. */
+  readonly alive: ReadonlySet<string>;
+  /** Their own heartbeats as they were before this one. */
+  readonly sightings: WorkerSightings;
+}
+
+/**
+ * {@link beat}, and a look at all registered workers, in one statement. The look
+ * is that of the moment at which the statement began, also when it had to wait
+ * for somebody who was declaring one of these workers dead.
+ */
+export async function beatAndLook(
+  { executor, schema, timeoutMs }: PresenceTarget,
+  workerIds: readonly string[],
+  lock: SessionLock | undefined,
+): Promise<BeatAndLookAnswer> {
+  const text = `
+with beaten as (${updateText(schema)})
+select worker.id, worker.beat, worker.lock, worker.swept, worker.server, beaten.id is not null
+from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.id = worker.id`;
+  const { rows } = await executor.query({
+    name: "howdah_beat_and_look",
+    text,
+    values: beatValues(workerIds, lock),
+    timeoutMs,
+  });
+  const alive = rows.filter((row) => row[5] === "t").map(([id]) => id ?? "");
+  return { alive: new Set(alive), sightings: readSightings(rows) };
 }
 
 /** Takes workers off the register that hold nothing any more. Harmless for those that are not there. */

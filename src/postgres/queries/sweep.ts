@@ -32,6 +32,11 @@ export interface WorkerSightings {
 export async function lookAtWorkers({ executor, schema }: SweepTarget, timeoutMs: number): Promise<WorkerSightings> {
   const text = `select * from ${schema.of("_howdah_workers_v1")}()`;
   const { rows } = await executor.query({ name: "howdah_workers_1", text, timeoutMs });
+  return readSightings(rows);
+}
+
+/** Reads what `_howdah_workers_v1` answered. */
+export function readSightings(rows: readonly Row[]): WorkerSightings {
   const workers = rows.map(([id, beat, lock, swept]) => ({
     workerId: id ?? "",
     beat: beat ?? "",
