@@ -29,9 +29,12 @@ describe("a claimed job", () => {
     });
   });
 
-  it("has the defaults of a plain job when no extras came", () => {
-    const job = claimedJob();
+  it("has the values of a plain job where the answer says nothing", () => {
+    const job = claimedJob({ priority: null, attempts: null, maxAttempts: null });
     expect(job).toMatchObject({
+      priority: 0,
+      attempts: 1,
+      maxAttempts: 25,
       jobKey: null,
       flags: [],
       lastError: null,

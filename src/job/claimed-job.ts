@@ -66,16 +66,16 @@ export class ClaimedJob implements Job {
     return this.#payload;
   }
   get priority(): number {
-    return Number(this.#row[CLAIM_COLUMNS.priority]);
+    return Number(this.#row[CLAIM_COLUMNS.priority] ?? 0);
   }
   get runAt(): Date {
     return toDate(this.#runAtMicros);
   }
   get attempts(): number {
-    return Number(this.#row[CLAIM_COLUMNS.attempts]);
+    return Number(this.#row[CLAIM_COLUMNS.attempts] ?? 1);
   }
   get maxAttempts(): number {
-    return Number(this.#row[CLAIM_COLUMNS.maxAttempts]);
+    return Number(this.#row[CLAIM_COLUMNS.maxAttempts] ?? 25);
   }
   get lastError(): string | null {
     return this.#readExtras()?.lastError ?? null;
@@ -123,6 +123,11 @@ export class ClaimedJob implements Job {
   /** The times at which it may be locked, the earliest first: with `id` and `lockedBy` the fence of its release. */
   get claimTimes(): readonly string[] {
     return this.#claimTimes ?? [this.#tag.claimedAt];
+  }
+
+  /** Whether it has several of them. */
+  get isRenewed(): boolean {
+    return this.#claimTimes !== undefined;
   }
 
   /**

@@ -90,7 +90,7 @@ create index _howdah_ready on :"schema"._private_jobs (priority, run_at, id)
 create index _howdah_queued on :"schema"._private_jobs (job_queue_id, priority, run_at, id)
   where job_queue_id is not null and not _howdah_exhausted;
 
-create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id)
+create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id, task_id)
   where job_queue_id is not null and not _howdah_exhausted;
 
 -- The queues that are paused, or were, for whoever asks which. A claim neither
@@ -596,6 +596,124 @@ begin
 end
 $$;
 
+-- Adds one job for each payload and tells in one row, in that order, what the
+-- caller cannot know about them: a fraction of the work that whole rows are.
+-- There is one identifier for all jobs or one for each. The other arrays may be
+-- null, which takes the defaults. None of the jobs has a key. Times are
+-- microseconds; run_times is null when run_ats is, unless patience_ms is given,
+-- and stored_flags is a list of flag sets, null when none was given. Unless
+-- notify is true the caller tells the workers of those that are due, after its
+-- commit.
+--
+-- With patience_ms these are adds of strangers that share a statement, and none
+-- of them may suffer for another: it waits at most so long for somebody's lock
+-- (55P03), and stores all of them or none (HWALN) even if a trigger skips a row.
+-- The caller then adds each of them alone. What such a statement may wait for:
+--
+--   a name whose row was cleaned up, and that another transaction just adds
+--   clean-up, which shuts out all adds for a moment, or a migration
+--   whatever triggers and unique indexes of users wait for
+--
+-- Beside others of its kind it waits for nobody. A connection that ends before
+-- the commit leaves nothing, one that ends after it leaves all of the jobs; the
+-- caller cannot tell the one from the other.
+create function :"schema"._howdah_add_jobs_without_keys_v1(
+  identifiers text[],
+  payloads json[],
+  queue_names text[],
+  run_ats timestamptz[],
+  max_attempts integer[],
+  priorities integer[],
+  flag_sets jsonb[],
+  timeouts integer[],
+  notify boolean,
+  patience_ms integer default null,
+  out ids bigint[],
+  out created_at bigint,
+  out run_times bigint[],
+  out stored_flags json,
+  out due_count bigint,
+  out due_at bigint,
+  out due_queue_ids integer[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  with_times constant boolean := run_ats is not null or patience_ms is not null;
+  with_flags constant boolean := flag_sets is not null;
+  only_task integer;
+begin
+  if patience_ms is not null then
+    perform set_config('lock_timeout', patience_ms::text, true);
+  end if;
+
+  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);
+  -- Most jobs that come together are of one task, which is looked up once.
+  if cardinality(identifiers) = 1 then
+    select task.id into only_task from :"schema"._private_tasks as task where task.identifier = identifiers[1] limit 1;
+  end if;
+
+  -- Nothing here is distinct or ordered: PostgreSQL would sort the jobs for it,
+  -- and the ids would not be in the order given.
+  with added as (
+    insert into :"schema"._private_jobs as job
+      (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
+    select
+      coalesce(
+        only_task,
+        (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1)
+      ),
+      case
+        when spec.queue_name is not null
+        then (
+          select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1
+        )
+      end,
+      coalesce(spec.payload, '{}'),
+      coalesce(spec.priority, 0),
+      coalesce(spec.run_at, now()),
+      coalesce(spec.max_attempts, 25),
+      spec.flags,
+      spec.timeout
+    from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts)
+      with ordinality
+      as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, timeout, position)
+    order by spec.position
+    returning job.id, job.job_queue_id, job.run_at, job.created_at, job.flags
+  )
+  select
+    array_agg(added.id),
+    :"schema"._howdah_us(min(added.created_at)),
+    array_agg(:"schema"._howdah_us(added.run_at)) filter (where with_times),
+    json_agg(added.flags) filter (where with_flags),
+    count(*) filter (where added.run_at <= now() + interval '2 seconds'),
+    :"schema"._howdah_us(min(added.run_at)),
+    array_agg(added.job_queue_id)
+      filter (where added.job_queue_id is not null and added.run_at <= now() + interval '2 seconds')
+  into ids, created_at, run_times, stored_flags, due_count, due_at, due_queue_ids
+  from added;
+
+  if patience_ms is not null and cardinality(ids) is distinct from cardinality(payloads) then
+    raise exception using
+      errcode = 'HWALN',
+      message = 'A trigger has kept one of the jobs from being stored: each has to be added alone';
+  end if;
+
+  if notify and due_count > 0 then
+    perform :"schema"._howdah_notify_v1(
+      due_count, :"schema"._howdah_at(due_at), array(select distinct id from unnest(due_queue_ids) as id)
+    );
+  end if;
+end
+$$;
+
 -- add_job with a switch: unless notify is true the caller tells the workers,
 -- after its commit.
 create function :"schema"._howdah_add_job_v1(
@@ -690,6 +808,84 @@ begin
     );
   end if;
   return job;
+end
+$$;
+
+-- Adds a job without key, queue and flags, as most are: what _howdah_add_job_v1
+-- does, with a quarter less work. Answers what the caller cannot know: id, run_at
+-- and created_at in microseconds, and 1 if the job is due now or will be in two
+-- seconds, otherwise 0; null if a trigger has kept it from being stored.
+--
+--   beside clean-up         as any insert of a task, also one that inserts
+--                           nothing: one of the two waits for the other, and a
+--                           task that was removed meanwhile is added again
+--   two at once             wait for nobody, but for a new task that another
+--                           transaction just adds
+--   lost before the commit  nothing is stored
+--   lost after it           it is stored and announced; the caller cannot tell
+create function :"schema"._howdah_add_plain_job_v1(
+  identifier text,
+  payload json,
+  run_at timestamptz,
+  max_attempts integer,
+  priority integer,
+  timeout_ms integer,
+  notify boolean
+) returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+#variable_conflict use_variable
+declare
+  stored bigint[];
+  told text;
+  job :"schema"._private_jobs;
+begin
+  -- What an older snapshot shows may be gone; the other function sees to that.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    job := :"schema"._howdah_add_job_v1(
+      identifier, payload, null, run_at, max_attempts, null, priority, null, 'replace', notify, timeout_ms
+    );
+    return array[
+      job.id, :"schema"._howdah_us(job.run_at), :"schema"._howdah_us(job.created_at),
+      (job.run_at <= now() + interval '2 seconds')::integer
+    ];
+  end if;
+
+  insert into :"schema"._private_tasks (identifier)
+  select identifier
+  where not exists (
+    select from :"schema"._private_tasks as task where task.identifier = _howdah_add_plain_job_v1.identifier
+  )
+  on conflict do nothing;
+
+  insert into :"schema"._private_jobs as added (task_id, payload, priority, run_at, max_attempts, _howdah_timeout_ms)
+  select
+    task.id,
+    coalesce(payload, '{}'),
+    coalesce(priority, 0),
+    coalesce(run_at, now()),
+    coalesce(max_attempts, 25),
+    timeout_ms
+  from :"schema"._private_tasks as task
+  where task.identifier = _howdah_add_plain_job_v1.identifier
+  returning array[
+    added.id,
+    :"schema"._howdah_us(added.run_at),
+    (extract(epoch from added.created_at) * 1000000)::bigint,
+    (added.run_at <= now() + interval '2 seconds')::integer
+  ]
+  into stored;
+
+  if notify and stored[4] = 1 then
+    -- What _howdah_notify_v1 says, without a call of it.
+    told := pg_notify('jobs:insert',
+      '{"r":' || random() || ',"count":1,"schema":' || to_json(:'schema'::text) || ',"at":' || stored[2]
+      || ',"queues":[],"ids":[' || stored[1] || ']}');
+  end if;
+  return stored;
 end
 $$;
 
@@ -1313,8 +1509,9 @@ $$;
 -- queue, and that it may run, and returns them. It is the claim of a worker that
 -- has seen everything else, for jobs that a notification named.
 --
--- Answers rows as _howdah_claim_v1 does, with the claim time (microseconds) in
--- place of the kind.
+-- Answers rows as _howdah_claim_v1 does, without the queue, and with the claim
+-- time (microseconds) in place of the kind. Every column costs whoever starts a
+-- job as soon as it is added.
 --
 -- Beside another claim: each takes what the other has not (skip locked). A row
 -- that was replaced in place is looked at again and taken if it still fits; one
@@ -1322,8 +1519,8 @@ $$;
 -- \`worker\` until recovery.
 create function :"schema"._howdah_claim_named_v1(worker text, ids bigint[], tasks integer[], forbidden text[])
 returns table (
-  claimed_at text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
-  attempts smallint, max_attempts smallint, payload text, extras text
+  claimed_at bigint, id bigint, task_id integer, priority smallint, run_at bigint, attempts smallint,
+  max_attempts smallint, payload text, extras text
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -1349,7 +1546,7 @@ begin
       and (forbidden is null or (named.flags ?| forbidden) is not true)
     for update skip locked
   ))
-  returning :"schema"._howdah_us(job.locked_at)::text, job.id, job.task_id, null::integer, null::text, job.priority,
+  returning (extract(epoch from job.locked_at) * 1000000)::bigint, job.id, job.task_id, job.priority,
     :"schema"._howdah_us(job.run_at), job.attempts, job.max_attempts, job.payload::text,
     :"schema"._howdah_extras_v1(job);
 end
@@ -1376,22 +1573,27 @@ $$;
 --                              rest was not enough; -1: from anywhere; null: do not
 --   most_queues                take no more queues than this, so that chains
 --                              become longer instead; null: \`quantity\`
+--   held                       queues that are not worth a look unless they are
+--                              among queue_ids: the worker holds them, and will
+--                              name them once they are free. One that it holds no
+--                              more is left to others and to its later claims
 --
 -- Answers, told apart by \`kind\`:
---   j   a claimed job
+--   j   a claimed job; its priority, attempts and max_attempts are null for 0,
+--       1 and 25, which most jobs have and nobody has to send and decode then
 --   f   a floor: up to here (run_at, id) priority \`priority\` was seen; run_at is
---       null when the last job claimed there is the floor
+--       null when nothing of it was looked at
 --   a   once, last: an object with claimedAt (microseconds, the claim time that
 --       fences the release), tasksGone (a task id no longer exists; looked at
 --       when no level was given), more (there may be more to claim right now),
 --       dueAt and dueId (the new due position), leftover (queues with a due job
 --       that were not taken), windowStart and windowAfter (from where to where
 --       the window went; where it started when it came round to there without
---       meeting a queue), windowWrapped (past the last queue), windowMicros (its
---       cost)
+--       meeting a queue), windowWrapped (past the last queue), windowFound (a
+--       queue with a job that can be claimed), windowMicros (its cost)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
--- nobody. Queue rows are locked before their jobs are looked at again, so no
+-- nobody, and does not try what it sees another one take. Queue rows are locked before their jobs are looked at again, so no
 -- two claims hold one queue. A queue is marked only for jobs really updated.
 -- Beside a pause: what it has read of a queue or task before the pause was
 -- committed counts, so jobs that are claimed at that moment are given back by
@@ -1403,7 +1605,7 @@ create function :"schema"._howdah_claim_v1(
   queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer,
   most_queues integer default null,
   queue_floors integer[] default null, queue_levels integer[] default null, queue_ats bigint[] default null,
-  queue_floor_ids bigint[] default null
+  queue_floor_ids bigint[] default null, held integer[] default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -1429,20 +1631,23 @@ declare
   heads :"schema"._howdah_head[] := '{}';
   spare :"schema"._howdah_head[] := '{}';
   taken integer := 0;
-  seen integer[] := '{}';
+  seen integer[] := coalesce(held, '{}');
   candidates integer[] := queue_ids;
   due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);
   due_position_id bigint := case when :"schema"._howdah_at(due_at) <= settled then due_id else 0 end;
-  due_ats timestamptz[];
-  due_ids bigint[];
+  due_limit integer := greatest(200, 2 * enough);
   due_count integer;
+  due_last_at timestamptz;
+  due_last_id bigint;
   due_left boolean := false;
   window_started timestamptz;
   window_start integer := window_after;
   window_end integer;
   window_wrapped boolean := false;
   window_closed boolean := false;
-  window_size integer := greatest(16, enough);
+  window_found boolean := false;
+  window_heads integer;
+  window_size integer := 16;
   level smallint;
   level_index integer := 1;
   level_count constant integer := coalesce(cardinality(levels), 0);
@@ -1470,26 +1675,29 @@ begin
       ),
       '{}'
     );
-    seen := candidates;
+    seen := seen || candidates;
   end if;
 
+  -- From the index alone. A queue in which only jobs of other tasks became due
+  -- is not looked at: it would be walked through from its first job.
   for turn in 1..5 loop
     exit when cardinality(heads) >= enough;
-    select array_agg(due.job_queue_id), array_agg(due.run_at), array_agg(due.id)
-    into candidates, due_ats, due_ids
+    select
+      count(*), max(due.run_at), (array_agg(due.id))[count(*)::integer],
+      array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))
+    into due_count, due_last_at, due_last_id, candidates
     from (
-      select jobs.job_queue_id, jobs.run_at, jobs.id
+      select jobs.job_queue_id, jobs.task_id, jobs.run_at, jobs.id
       from :"schema"._private_jobs as jobs
       where jobs.job_queue_id is not null and not jobs._howdah_exhausted
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (due_position, due_position_id)
       order by jobs.run_at, jobs.id
-      limit greatest(200, 2 * enough)
+      limit due_limit
     ) as due;
-    due_count := coalesce(cardinality(candidates), 0);
     due_left := false;
     exit when due_count = 0;
-    due_position := due_ats[due_count];
-    due_position_id := due_ids[due_count];
+    due_position := due_last_at;
+    due_position_id := due_last_id;
     candidates := array(select distinct fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
     if cardinality(candidates) > 0 then
       heads := heads || coalesce(
@@ -1500,13 +1708,19 @@ begin
       );
       seen := seen || candidates;
     end if;
-    exit when due_count < greatest(200, 2 * enough);
+    exit when due_count < due_limit;
     -- After an unsettled position the next claim would only read the same again.
     due_left := due_position <= settled;
+    -- Entries that name no queue worth a look cost next to nothing: the fewer
+    -- statements read them, the less.
+    if cardinality(candidates) = 0 then
+      due_limit := greatest(due_limit, least(4 * due_limit, 2000));
+    end if;
   end loop;
 
   if window_after is not null and cardinality(heads) < enough then
     window_started := clock_timestamp();
+    window_heads := cardinality(heads);
     if window_after < 0 then
       select floor(random() * jobs.job_queue_id)::integer into window_start
       from :"schema"._private_jobs as jobs
@@ -1538,6 +1752,7 @@ begin
         '{}'
       );
         seen := seen || candidates;
+        window_found := cardinality(heads) > window_heads;
       end if;
       exit when window_wrapped and window_end >= window_start;
     end loop;
@@ -1612,13 +1827,27 @@ begin
     end if;
 
     return query
-    with picked as materialized (
+    with beside as materialized (
+      select
+        array(select pg_snapshot_xip(pg_current_snapshot())::xid) as transactions,
+        age(pg_snapshot_xmax(pg_current_snapshot())::xid) as youngest
+    ), picked as materialized (
       select jobs.id
       from :"schema"._private_jobs as jobs
       where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
         and jobs.locked_at is null and jobs.task_id = any (tasks)
         and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+        -- Steps over rows that a transaction has its hands on which this snapshot
+        -- does not see the end of: nearly always another claim. Without this each
+        -- of them would be tried, and those that were claimed a moment ago even
+        -- locked, dropped, and kept from being released until this claim commits.
+        -- The number of several lockers may look younger than any transaction; a
+        -- scan of the head takes such a row, too.
+        and (jobs.xmax = '0' or (
+          jobs.xmax <> all ((select transactions from beside)::xid[])
+          and (floor_at = '-infinity' or age(jobs.xmax) > (select youngest from beside))
+        ))
       order by jobs.run_at, jobs.id
       limit wanted
       for update skip locked
@@ -1630,9 +1859,11 @@ begin
     ), short as materialized (
       select (select count(*) from claimed) < wanted as is_short
     ), newest as materialized (
-      -- The last due entry of this priority in this very snapshot, read only
-      -- when the claim came back short. Two probes, because before PostgreSQL
-      -- 18 a row comparison does not end a backward scan.
+      -- When the claim came back short, the last due entry of this priority in
+      -- this very snapshot. Two probes, because before PostgreSQL 18 a row
+      -- comparison does not end a backward scan. Otherwise the last one picked,
+      -- where it was seen: one that was put off a moment before it was locked
+      -- stands behind others now that nobody has looked at.
       select position.run_at, position.id
       from (
         (
@@ -1654,11 +1885,17 @@ begin
         )
         union all
         select 3, floor_at, floor_id from short where is_short
+        union all
+        select 4, last.run_at, last.id
+        from :"schema"._private_jobs as last
+        where not (select is_short from short)
+          and last.id = (select picked.id from picked offset greatest(wanted, 1) - 1 limit 1)
       ) as position
       limit 1
     )
-    select 'j', job.id, job.task_id, null::integer, null::text, job.priority, :"schema"._howdah_us(job.run_at),
-      job.attempts, job.max_attempts, job.payload::text,
+    select 'j', job.id, job.task_id, null::integer, null::text,
+      nullif(job.priority, 0), :"schema"._howdah_us(job.run_at),
+      nullif(job.attempts, 1), nullif(job.max_attempts, 25), job.payload::text,
       :"schema"._howdah_extras_v1(job)
     from claimed as job
     union all
@@ -1728,8 +1965,9 @@ begin
       set locked_by = worker, locked_at = claimed_at
       where queues.id = any (array(select distinct claimed.job_queue_id from claimed))
     )
-    select 'j', job.id, job.task_id, queues.id, queues.queue_name, job.priority, :"schema"._howdah_us(job.run_at),
-      job.attempts, job.max_attempts, job.payload::text,
+    select 'j', job.id, job.task_id, queues.id, queues.queue_name,
+      nullif(job.priority, 0), :"schema"._howdah_us(job.run_at),
+      nullif(job.attempts, 1), nullif(job.max_attempts, 25), job.payload::text,
       :"schema"._howdah_extras_v1(job)
     from claimed as job
     -- By the index: a join with what is held compares each with each.
@@ -1753,6 +1991,7 @@ begin
       'windowAfter', coalesce(window_end, window_after),
       'windowStart', window_start,
       'windowWrapped', window_wrapped,
+      'windowFound', window_found,
       'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
     )::text,
     null::text;

@@ -38,6 +38,7 @@ export async function createClaims(database: TestDatabase, workerId = "w", sessi
         levels: [],
         queueIds: [],
         queueFloors: [],
+        heldQueueIds: [],
         due: START,
         windowAfter: 0,
         chainLength: 1,
@@ -64,7 +65,7 @@ function driverOf(session: pg.Client): Driver {
 /** The ids of the claimed jobs, in the order of claims. */
 export function idsOf({ rows }: ClaimAnswer): number[] {
   const place = (row: (typeof rows)[number]) =>
-    [CLAIM_COLUMNS.priority, CLAIM_COLUMNS.runAt, CLAIM_COLUMNS.id].map((column) => BigInt(String(row[column])));
+    [CLAIM_COLUMNS.priority, CLAIM_COLUMNS.runAt, CLAIM_COLUMNS.id].map((column) => BigInt(row[column] ?? 0));
   return rows
     .map((row) => ({ id: Number(row[CLAIM_COLUMNS.id]), place: place(row) }))
     .sort((a, b) =>

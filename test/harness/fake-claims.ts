@@ -124,5 +124,6 @@ const NOTHING: ClaimAnswer = {
   windowStart: null,
   windowAfter: null,
   windowWrapped: false,
+  windowFound: false,
   windowMs: 0,
 };

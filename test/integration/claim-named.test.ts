@@ -1,4 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { ClaimedJob } from "../../src/job/claimed-job.ts";
+import type { Row } from "../../src/postgres/driver.ts";
 import { createClaims, empty } from "../harness/claims.ts";
 import { createDatabase } from "../harness/database.ts";
 
@@ -12,6 +14,12 @@ async function add(spec = ""): Promise<string> {
   return String(row?.["id"]);
 }
 
+/** What a worker makes of a row. */
+function shown(row: Row) {
+  const job = new ClaimedJob(row, { workerId: "w", claimedAt: "0", taskIdentifiers: new Map() });
+  return { ...job.toJSON(), taskId: job.taskId, queueId: job.queueId, payload: job.payload };
+}
+
 async function claimedOf(jobIds: readonly string[], forbiddenFlags?: readonly string[]) {
   const { rows } = await claimNamed(jobIds, forbiddenFlags);
   return rows.map((row) => row[1]);
@@ -23,7 +31,10 @@ describe("a claim by ids", () => {
     const searched = await claim({});
     await database.sql("update howdah._private_jobs set locked_at = null, locked_by = null, attempts = 0");
     const named = await claimNamed([jobId]);
-    expect(named.rows.map((row) => row.slice(1))).toEqual(searched.rows.map((row) => row.slice(1)));
+    expect(named.rows.map(shown)).toEqual(searched.rows.map(shown));
+    expect(named.rows.map(shown)).toMatchObject([
+      { id: jobId, priority: 3, attempts: 1, maxAttempts: 2, payload: { n: 1 } },
+    ]);
     const [stored] = await database.sql(
       "select locked_by, attempts, howdah._howdah_us(locked_at)::text as at from howdah._private_jobs",
     );

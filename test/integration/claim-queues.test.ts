@@ -141,6 +141,15 @@ describe("a named queue", () => {
   });
 });
 
+describe("a queue that its worker says it holds", () => {
+  it("is not looked at, however it is come across, unless it is named", async () => {
+    await fill(2);
+    const heldQueueIds = [1];
+    expect(idsOf(await claim({ heldQueueIds, windowAfter: 0 }))).toEqual([2]);
+    expect(idsOf(await claim({ heldQueueIds, queueIds: [1] }))).toEqual([1]);
+  });
+});
+
 describe("a claim of few jobs", () => {
   it("takes the best heads it has seen, and names the queues that are left over", async () => {
     await fill(5);
@@ -171,12 +180,12 @@ describe("jobs that became due", () => {
   });
 
   it("are found behind thousands that are stuck in locked queues, before a claim says that there is nothing", async () => {
-    await fill(2, 2_000);
+    await fill(2, 10_000);
     await lock("true");
     await add(["free"]);
-    await database.sql("update howdah._private_jobs set run_at = now() - interval '1 s' where id = 4001");
+    await database.sql("update howdah._private_jobs set run_at = now() - interval '1 s' where id = 20001");
     const { ids, answers } = await drain({ quantity: 5 });
-    expect(ids).toEqual([4_001]);
+    expect(ids).toEqual([20_001]);
     expect(answers.length).toBeGreaterThan(1);
   });
 });

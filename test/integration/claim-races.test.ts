@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { START } from "../../src/postgres/position.ts";
 import { blockedBy } from "../harness/blocked.ts";
 import { createClaims, empty, idsOf, jobsById, stopAtRow } from "../harness/claims.ts";
 import { createDatabase } from "../harness/database.ts";
@@ -86,6 +87,15 @@ describe("a claim of ten jobs, when the fifth is changed before it is locked", (
     expect(fifth?.["locked_by"]).not.toBe("w");
   });
 
+  it.each([5, 10])("leaves no other behind its floor when number %i of twenty is put off by a little", async (id) => {
+    await add(20);
+    const change = `select howdah.reschedule_jobs('{${id}}', run_at => now() - interval '1 s')`;
+    const answer = await claimBeside({ ...JOBS, meanwhile: () => database.sql(change) });
+    expect(idsOf(answer).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    const levels = answer.levels.map(({ priority, floor }) => ({ priority, floor: floor ?? START }));
+    expect(idsOf(await claim({ levels }))).toEqual([11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
+  });
+
   it("takes the fifth in its new place when its priority is changed", async () => {
     await add(10);
     const change = "select howdah.reschedule_jobs('{5}', priority => 7)";
@@ -106,6 +116,50 @@ describe("a claim of ten jobs, when the fifth is changed before it is locked", (
     });
     expect(idsOf(answer)).toEqual([1, 2, 3, 4, 6, 7, 8, 9, 10]);
     expect(idsOf(await claim())).toEqual([5]);
+  });
+});
+
+describe("a claim beside another one, of the first five of ten jobs", () => {
+  const levels = [{ priority: 0, floor: { at: "0", id: "0" } }];
+
+  it.each([
+    ["from a floor on, when the other begins and ends before it comes to them", { levels, nth: 1, begunBefore: false }],
+    ["from the head on, when the other is under way as it begins", { levels: [], nth: 2, begunBefore: true }],
+  ])("takes the others, and keeps nobody from releasing the five, %s", async (_, { begunBefore, nth, ...wanted }) => {
+    await add(10);
+    const [session, elsewhere] = [await database.connect(), await database.connect()];
+    const claims = await createClaims(database, "w", session);
+    const others = await createClaims(database, "other", elsewhere);
+    const claimElsewhere = async () => {
+      await elsewhere.query("begin");
+      return others.claim({ quantity: 5 });
+    };
+    await session.query("begin");
+    const stop = await stopAtRow(database, session, "_private_jobs", nth);
+    try {
+      const before = begunBefore ? await claimElsewhere() : undefined;
+      // A snapshot lists those that are under way up to the last one that is over.
+      await database.sql("select pg_current_xact_id()");
+      const claiming = claims.claim({ windowAfter: null, ...wanted });
+      await blockedBy(database, stop.session);
+      const { claimedAt } = before ?? (await claimElsewhere());
+      await elsewhere.query("commit");
+      await stop.pass();
+      expect(idsOf(await claiming)).toEqual([6, 7, 8, 9, 10]);
+      const ended = { claimTimes: [claimedAt], completed: ["1", "2", "3", "4", "5"], patient: false };
+      expect((await others.release(ended)).unreleased).toEqual(new Map());
+    } finally {
+      await session.query("rollback");
+      await stop.remove();
+    }
+  });
+
+  it("leaves one that was given back meanwhile to the next scan of the head", async () => {
+    await add(10);
+    const change = `${take} where id <= 5; ${give} where id <= 5`;
+    const race = { table: "_private_jobs", nth: 1, meanwhile: () => database.sql(change) } as const;
+    expect(idsOf(await claimBeside(race, { levels }))).toEqual([6, 7, 8, 9, 10]);
+    expect(idsOf(await claim({ levels: [] }))).toEqual([1, 2, 3, 4, 5]);
   });
 });
 

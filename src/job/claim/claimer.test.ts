@@ -21,6 +21,7 @@ const nothing: ClaimAnswer = {
   windowStart: null,
   windowAfter: null,
   windowWrapped: false,
+  windowFound: false,
   windowMs: 0,
 };
 
@@ -101,32 +102,27 @@ describe("Claimer", () => {
     expect(chains.map((chain) => chain.next()?.task)).toEqual(["t"]);
   });
 
-  it("goes on from what the answer saw, and from the last job claimed where the answer says nothing", async () => {
-    const rows = [claimedRow({ id: "9", runAt: "20" }), claimedRow({ id: "10", runAt: "20" })];
-    const levels = [
-      { priority: 0, floor: null },
-      { priority: 5, floor: at("70", "8") },
-    ];
-    const { claimer, requests } = setUp([{ rows, levels, due: at("30", "2") }]);
-    await claimer.claim(LOOK);
-    await claimer.claim(LOOK);
-    expect(levelsOf(requests[1])).toEqual([
-      [0, "20", "10"],
-      [5, "70", "8"],
+  it("goes on from what the answer saw, not from what it brought, and stays where nothing was looked at", async () => {
+    const { claimer, requests } = setUp([
+      {
+        rows: [claimedRow({ id: "9", runAt: "20" }), claimedRow({ id: "10", runAt: "90" })],
+        levels: [seen(0, "25", "11"), seen(5, "70", "8")],
+        due: at("30", "2"),
+      },
+      { levels: [{ priority: 0, floor: null }] },
     ]);
-    expect(requests[1]?.due).toEqual(at("30", "2"));
-  });
-
-  it("does not take a queued job for the floor of the jobs without a queue", async () => {
-    const rows = [claimedRow({ id: "9", runAt: "20", queueId: "7" })];
-    const { claimer, requests } = setUp([{ rows, levels: [{ priority: 0, floor: null }] }]);
-    await claimer.claim(LOOK);
-    await claimer.claim(LOOK);
-    expect(levelsOf(requests[1])).toEqual([]);
+    for (let claims = 0; claims < 3; claims++) await claimer.claim(LOOK);
+    for (const request of requests.slice(1)) {
+      expect(levelsOf(request)).toEqual([
+        [0, "25", "11"],
+        [5, "70", "8"],
+      ]);
+      expect(request.due).toEqual(at("30", "2"));
+    }
   });
 
   it("scans from the head at first and once a poll, and goes on from where a full scan ended", async () => {
-    const full = { rows: [claimedRow({ id: "2", runAt: "20" })], levels: [{ priority: 0, floor: null }], more: true };
+    const full = { rows: [claimedRow({ id: "2", runAt: "20" })], levels: [seen(0, "20", "2")], more: true };
     const { claimer, clock, requests } = setUp([{ levels: [seen(0, "500"), seen(5, "500")], due: at("500") }, full]);
     await claimer.claim(LOOK);
     await clock.advance(POLL_MS - 1);
@@ -278,6 +274,25 @@ describe("Claimer", () => {
     expect(claimer.hasCandidates).toBe(false);
   });
 
+  it("asks for no look at a queue it holds, until it is free or nothing is known of it any more", async () => {
+    const rows = [claimedRow({ id: "9", runAt: "20", queueId: "7" })];
+    const { claimer, clock, requests } = setUp([{ rows }, {}, { rows }]);
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    claimer.announce({ queueIds: [7] });
+    await claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    await clock.advance(POLL_MS);
+    await claimer.claim(LOOK);
+    expect(requests.map(({ heldQueueIds, queueIds }) => [heldQueueIds, queueIds])).toEqual([
+      [[], []],
+      [[7], []],
+      [[], [7]],
+      [[7], []],
+      [[], []],
+    ]);
+  });
+
   it("offers no more queues at once than a claim can use, and keeps the others", async () => {
     const { claimer, requests } = setUp();
     claimer.announce({ queueIds: Array.from({ length: 12 }, (_, index) => index + 1) });
@@ -302,6 +317,29 @@ describe("Claimer", () => {
     ]);
   });
 
+  it("looks through all queues with one claim at a time, and with the next one when that failed", async () => {
+    let fail: (error: Error) => void = () => expect.unreachable();
+    const { claimer, requests } = setUp([() => new Promise((_, reject) => (fail = reject))]);
+    const first = claimer.claim(LOOK);
+    await claimer.claim(LOOK);
+    fail(new Error("down"));
+    await expect(first).rejects.toThrow("down");
+    await claimer.claim(LOOK);
+    expect(requests.map(({ windowAfter }) => windowAfter)).toEqual([-1, null, -1]);
+  });
+
+  it("looks through all queues in claim after claim only while that brings something", async () => {
+    const look = { windowStart: 3, windowAfter: 3, windowWrapped: true, windowMs: 1, more: true };
+    const rows = [claimedRow({ id: "8" }), claimedRow({ id: "9" })];
+    const { claimer, requests } = setUp([
+      { ...look, rows, windowFound: true },
+      { ...look, rows },
+      { ...look, rows },
+    ]);
+    for (let claims = 0; claims < 3; claims++) await claimer.claim(LOOK);
+    expect(requests.map(({ windowAfter }) => windowAfter)).toEqual([-1, 3, null]);
+  });
+
   it("rests for a moment when it hears again and again that there is more and gets nothing of it", async () => {
     const { claimer, clock, requests } = setUp(Array.from({ length: 5 }, () => ({ more: true })));
     for (let claims = 0; claims < 3; claims++) await claimer.claim(LOOK);
@@ -312,6 +350,14 @@ describe("Claimer", () => {
     expect(clock.pending).toBe(1);
     await clock.advance(10);
     await fourth;
+  });
+
+  it("does not rest while it gets further through what became due", async () => {
+    const dues = ["10", "20", "30", "40", "50", "60"].map((micros) => ({ more: true, due: at(micros) }));
+    const { claimer, clock, requests } = setUp(dues);
+    for (let claims = 0; claims < 6; claims++) await claimer.claim(LOOK);
+    expect(requests.at(-1)?.due).toEqual(at("50"));
+    expect(clock.pending).toBe(0);
   });
 
   it("says when a task is no longer stored", async () => {

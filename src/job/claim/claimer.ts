@@ -1,4 +1,4 @@
-import { START } from "../../postgres/position.ts";
+import { comparePositions, START } from "../../postgres/position.ts";
 import type { ClaimNamed } from "../../postgres/queries/claim-named.ts";
 import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
 import { isUnknownOutcome } from "../../postgres/sqlstate.ts";
@@ -11,6 +11,7 @@ import { HeadScans } from "./head-scans.ts";
 import { QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 import { DUE, seenPositions } from "./seen-positions.ts";
+import { VainClaims } from "./vain-claims.ts";
 
 /** How much a claim shall bring. */
 export interface Wanted {
@@ -48,6 +49,8 @@ export type ForbiddenFlags =
 /** What a claimer needs. */
 export interface ClaimerOptions {
   readonly claim: Claim;
+  /** Queues that the statement of the next claim frees before it looks. Default: none. */
+  readonly queuesFreed?: (() => readonly number[]) | undefined;
   /** Without it every claim looks everywhere. */
   readonly claimNamed?: ClaimNamed | undefined;
   readonly clock: Clock;
@@ -81,9 +84,8 @@ export class Claimer {
   readonly #window: QueueWindow;
   readonly #announced: AnnouncedJobs;
   readonly #headScans: HeadScans;
+  readonly #vainClaims: VainClaims;
   #forbiddenFlags: readonly string[] = [];
-  /** How many claims in a row were told that there is more and got nothing. */
-  #vainClaims = 0;
 
   constructor(options: ClaimerOptions) {
     this.#options = options;
@@ -92,6 +94,7 @@ export class Claimer {
     this.#announced = new AnnouncedJobs(options.pollIntervalMs);
     this.#queueFloors = new QueueFloors(options.pollIntervalMs);
     this.#headScans = new HeadScans(options.pollIntervalMs, options.clock.monotonic());
+    this.#vainClaims = new VainClaims(options.clock);
   }
 
   /** True when queues are known that a claim should look at. */
@@ -122,6 +125,11 @@ export class Claimer {
       if (count === undefined) this.#queueFloors.freed(queueId);
       else this.#queueFloors.forget(queueId);
     }
+  }
+
+  /** These queues were free again when the claim in the same statement looked at them. */
+  freed(queueIds: readonly number[]): void {
+    for (const queueId of queueIds) this.#queueFloors.freed(queueId);
   }
 
   /** A job has gone back into this queue, perhaps before others that have been seen. */
@@ -175,7 +183,7 @@ export class Claimer {
       const answer = await claim(request);
       const tag = { workerId: request.workerId, claimedAt: answer.claimedAt, taskIdentifiers: identifiers };
       const jobs = answer.rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
-      this.#floors.settle(ticket, seenPositions(answer, jobs));
+      this.#floors.settle(ticket, seenPositions(answer));
       this.#settle(request, answer, jobs);
       const endedAt = clock.monotonic();
       if (isHeadScan) this.#headScans.done(startedAt, endedAt);
@@ -183,12 +191,14 @@ export class Claimer {
         this.#headScans.wentOn(startedAt, endedAt);
       const chains = toChains(jobs);
       this.#announced.looked(answer.more, endedAt);
-      await this.#restAfter(answer, jobs.length);
+      const hasGoneOn = jobs.length > 0 || comparePositions(answer.due, request.due) > 0;
+      await this.#vainClaims.rest(answer.more && !hasGoneOn);
       this.#rememberQueues(chains, request, startedAt);
       return { chains, more: answer.more };
     } catch (error) {
       this.#failed(error, ticket, request.workerId);
       for (const queueId of request.queueIds) this.#queueIds.add(queueId);
+      if (request.windowAfter !== null) this.#window.failed();
       throw error;
     }
   }
@@ -219,19 +229,6 @@ export class Claimer {
     if (isUnknownOutcome(error)) this.#options.uncertain(workerId);
   }
 
-  /**
-   * What there is more of is held by somebody for the moment when nothing of it
-   * could be taken: asking again at once, and again, would not make it free.
-   */
-  async #restAfter({ more }: ClaimAnswer, count: number): Promise<void> {
-    if (!more || count > 0) {
-      this.#vainClaims = 0;
-      return;
-    }
-    this.#vainClaims += 1;
-    if (this.#vainClaims > FREE_VAIN_CLAIMS) await this.#options.clock.sleep(VAIN_REST_MS);
-  }
-
   /** What was seen with other flags does not count. */
   async #askForbiddenFlags(): Promise<void> {
     const { forbiddenFlags } = this.#options;
@@ -244,7 +241,9 @@ export class Claimer {
   #request({ quantity, chainLength, mostQueues }: Wanted): ClaimRequest {
     const { workerId, taskIdentifiers, clock } = this.#options;
     const priorities = this.#floors.keys().filter((key) => key !== DUE);
-    const queueIds = this.#takeCandidates(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
+    const freed = this.#options.queuesFreed?.() ?? NO_QUEUES;
+    const candidates = this.#takeCandidates(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
+    const queueIds = freed.length > 0 ? [...new Set([...freed, ...candidates])] : candidates;
     return {
       workerId: workerId(),
       quantity,
@@ -252,7 +251,8 @@ export class Claimer {
       forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
       levels: priorities.map((priority) => ({ priority, floor: this.#floors.get(priority) ?? START })),
       queueIds,
-      queueFloors: this.#queueFloors.known(queueIds, clock.monotonic()),
+      queueFloors: this.#queueFloors.known(queueIds, clock.monotonic(), freed),
+      heldQueueIds: this.#queueFloors.held(freed, clock.monotonic()),
       due: this.#floors.get(DUE) ?? START,
       windowAfter: this.#window.next(clock.monotonic()),
       chainLength,
@@ -273,8 +273,9 @@ export class Claimer {
   /** Where each chain ends is where the next look at its queue begins. */
   #rememberQueues(chains: readonly Chain[], request: ClaimRequest, startedAt: number): void {
     const endedAt = this.#options.clock.monotonic();
-    for (const { queueId, rest } of chains) {
-      const last = rest.at(-1);
+    for (const chain of chains) {
+      const { queueId } = chain;
+      const last = queueId === null ? undefined : chain.rest.at(-1);
       if (queueId === null || !last) continue;
       const wasSent = request.queueFloors.some((known) => known.queueId === queueId);
       const floor = wasSent ? this.#queueFloors.get(queueId, startedAt) : undefined;
@@ -286,13 +287,13 @@ export class Claimer {
     if (jobs.length > 0) this.#options.claimed(jobs);
     if (answer.tasksGone) this.#options.tasksGone();
     for (const queueId of answer.leftover) this.#queueIds.add(queueId);
-    this.#window.settle(answer, jobs.length >= request.quantity, this.#options.clock.monotonic());
+    if (request.windowAfter === null) return;
+    const isNeeded = answer.windowFound && jobs.length >= request.quantity;
+    this.#window.settle(answer, isNeeded, this.#options.clock.monotonic());
   }
 }
 
-/** The first few may be over at once: a claim beside us commits, or a backlog of locked queues is walked through. */
-const FREE_VAIN_CLAIMS = 3;
-const VAIN_REST_MS = 10;
+const NO_QUEUES: readonly number[] = [];
 
 /** So many times the queues that are needed are offered to a claim: some will be locked, and each costs a look. */
 const SPARE_CANDIDATES = 1.25;

@@ -42,6 +42,23 @@ describe("the floor of a queue", () => {
     expect(floors.get(7, 100)?.position.id).toBe("6");
   });
 
+  it("lets its queue be left alone while the chain is held, as long as it would count", () => {
+    const floors = setUp();
+    expect(floors.held([], 100)).toEqual([7]);
+    expect(floors.held([7], 100)).toEqual([]);
+    expect(floors.held([], 100 + LIFE_MS)).toEqual([]);
+  });
+
+  it.each<[string, (floors: QueueFloors) => void]>([
+    ["the chain has ended", (floors) => floors.freed(7)],
+    ["a job went back", (floors) => floors.forget(7)],
+    ["nothing that was seen counts", (floors) => floors.clear()],
+  ])("lets its queue be looked at when %s", (_, happens) => {
+    const floors = setUp();
+    happens(floors);
+    expect(floors.held([], 100)).toEqual([]);
+  });
+
   it("goes along for the queues that were taken from last although nobody names them, and for no older ones", () => {
     const floors = new QueueFloors(LIFE_MS);
     for (const queueId of [1, 2, ...Array.from({ length: 15 }, (_, index) => index + 3), 1]) {

@@ -38,20 +38,42 @@ export class QueueFloors {
     this.#lifeMs = lifeMs;
   }
 
-  /** These queues, as far as their floors are known, and the ones that were taken from last. */
-  known(queueIds: readonly number[], nowMs: number): KnownQueue[] {
+  /**
+   * These queues, as far as their floors are known, and the ones that were
+   * taken from last. Of those that are `ending` the last chain ends before it
+   * is looked at them.
+   */
+  known(queueIds: readonly number[], nowMs: number, ending: readonly number[] = []): KnownQueue[] {
     const wanted = new Set([...queueIds, ...this.#recent]);
     return [...wanted].flatMap((queueId) => {
-      const floor = this.get(queueId, nowMs);
+      const isEnding = ending.includes(queueId) && this.#held.get(queueId) === 1;
+      const floor = isEnding ? this.#current(queueId, nowMs) : this.get(queueId, nowMs);
       return floor ? [{ queueId, priority: floor.priority, floor: floor.position }] : [];
     });
   }
 
+  /**
+   * Of the queues that were taken from last, those that this worker holds and
+   * that are not `ending`. A claim that is carried out just when one becomes
+   * free would look at it from its first job.
+   *
+   * Not for longer than a floor counts: should the end of a chain never be
+   * told, others look at its queue again.
+   */
+  held(ending: readonly number[], nowMs: number): number[] {
+    return [...this.#recent].filter(
+      (queueId) => this.#held.has(queueId) && !ending.includes(queueId) && this.#current(queueId, nowMs) !== undefined,
+    );
+  }
+
   /** Where to look from; `undefined` for the first job. */
   get(queueId: number, nowMs: number): QueueFloor | undefined {
+    return this.#held.has(queueId) ? undefined : this.#current(queueId, nowMs);
+  }
+
+  #current(queueId: number, nowMs: number): QueueFloor | undefined {
     const floor = this.#floors.get(queueId);
-    if (this.#held.has(queueId)) return undefined;
-    if (floor && nowMs < floor.expiresAt) return floor;
+    if (!floor || nowMs < floor.expiresAt) return floor;
     this.#floors.delete(queueId);
     return undefined;
   }

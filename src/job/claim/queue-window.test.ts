@@ -8,6 +8,12 @@ function went(windowStart: number, windowAfter: number, rest: Partial<WindowResu
   return { windowStart, windowAfter, windowWrapped: false, windowMs: 5, ...rest };
 }
 
+/** A claim looks where it shall, and this is how it went. */
+function ended(window: QueueWindow, result: WindowResult, found: boolean, nowMs: number): void {
+  expect(window.next(nowMs)).not.toBeNull();
+  window.settle(result, found, nowMs);
+}
+
 describe("QueueWindow", () => {
   it("begins anywhere, at once", () => {
     const window = new QueueWindow(CIRCLE_REST_MS);
@@ -17,7 +23,7 @@ describe("QueueWindow", () => {
 
   it("goes on where it stopped, after a rest of nine times its cost", () => {
     const window = new QueueWindow(CIRCLE_REST_MS);
-    window.settle(went(40, 240), false, 100);
+    ended(window, went(40, 240), false, 100);
     expect(window.next(144)).toBeNull();
     expect(window.restMs(144)).toBe(1);
     expect(window.next(145)).toBe(240);
@@ -25,40 +31,55 @@ describe("QueueWindow", () => {
 
   it("rests for the length of a poll once the circle is closed, or twenty times its cost when that is more", () => {
     const cheap = new QueueWindow(CIRCLE_REST_MS);
-    cheap.settle(went(40, 50, { windowWrapped: true }), false, 0);
+    ended(cheap, went(40, 50, { windowWrapped: true }), false, 0);
     expect(cheap.restMs(0)).toBe(CIRCLE_REST_MS);
 
     const dear = new QueueWindow(CIRCLE_REST_MS);
-    dear.settle(went(40, 500, { windowMs: 100 }), false, 0);
-    dear.settle(went(500, 60, { windowMs: 100, windowWrapped: true }), false, 900);
+    ended(dear, went(40, 500, { windowMs: 100 }), false, 0);
+    ended(dear, went(500, 60, { windowMs: 100, windowWrapped: true }), false, 900);
     expect(dear.restMs(900)).toBe(20 * 200);
   });
 
   it("closes the circle although every queue where it began is gone", () => {
     const window = new QueueWindow(CIRCLE_REST_MS);
-    window.settle(went(90, 100), false, 0);
-    window.settle(went(100, 0, { windowWrapped: true }), false, 45);
-    window.settle(went(0, 0, { windowWrapped: true }), false, 90);
+    ended(window, went(90, 100), false, 0);
+    ended(window, went(100, 0, { windowWrapped: true }), false, 45);
+    ended(window, went(0, 0, { windowWrapped: true }), false, 90);
     expect(window.restMs(90)).toBe(CIRCLE_REST_MS);
   });
 
   it("goes on at once after a claim that got all it wanted", () => {
     const window = new QueueWindow(CIRCLE_REST_MS);
-    window.settle(went(40, 60), true, 0);
+    ended(window, went(40, 60), true, 0);
     expect(window.next(0)).toBe(60);
   });
 
-  it("is not moved by a claim without a window", () => {
+  it("is not moved by a claim that found enough without it", () => {
     const window = new QueueWindow(CIRCLE_REST_MS);
-    window.settle(went(40, 60), false, 0);
-    window.settle({ windowStart: null, windowAfter: null, windowWrapped: false, windowMs: 0 }, false, 10);
-    expect(window.restMs(10)).toBe(35);
+    ended(window, went(40, 60), false, 0);
+    ended(window, { windowStart: null, windowAfter: null, windowWrapped: false, windowMs: 0 }, true, 45);
+    expect(window.restMs(45)).toBe(0);
     expect(window.next(45)).toBe(60);
+  });
+
+  it("is for one claim at a time, and for another one when that has failed", () => {
+    const window = new QueueWindow(CIRCLE_REST_MS);
+    expect([window.next(0), window.next(0)]).toEqual([-1, null]);
+    window.failed();
+    expect([window.next(0), window.next(0)]).toEqual([-1, null]);
+  });
+
+  it("is allowed at once after a reset that came while a claim looked", () => {
+    const window = new QueueWindow(CIRCLE_REST_MS);
+    expect(window.next(0)).toBe(-1);
+    window.reset();
+    window.settle(went(40, 60), false, 1);
+    expect(window.next(1)).toBe(-1);
   });
 
   it("is allowed at once after a reset, and begins a new circle there", () => {
     const window = new QueueWindow(CIRCLE_REST_MS);
-    window.settle(went(40, 60), false, 0);
+    ended(window, went(40, 60), false, 0);
     window.reset();
     expect(window.next(1)).toBe(60);
     window.settle(went(60, 80, { windowWrapped: true }), false, 1);
@@ -73,7 +94,7 @@ describe("QueueWindow", () => {
         fc.record({ start: fc.integer({ min: 0, max: 60 }), size: fc.integer({ min: 1, max: 6 }) }),
         (last, earlierSets, { start, size }) => {
           const window = new QueueWindow(CIRCLE_REST_MS);
-          window.settle(went(0, start), false, 0);
+          ended(window, went(0, start), false, 0);
           const sets = [...earlierSets, last];
           const seen = new Set<number>();
           let circles = 0;

@@ -23,15 +23,22 @@ export class QueueWindow {
   #circleStart: number | undefined;
   #circleCostMs = 0;
   #wrapped = false;
+  /** A claim is under way that looks through the queues. */
+  #isOut = false;
 
   /** @param circleRestMs - the shortest rest between two fruitless circles */
   constructor(circleRestMs: number) {
     this.#circleRestMs = circleRestMs;
   }
 
-  /** Where the next claim shall look from, or `null` while it is too early. */
+  /**
+   * Where a claim that begins now shall look from, or `null` while it is too
+   * early or another one looks. After a number, tell how it went.
+   */
   next(nowMs: number): number | null {
-    return nowMs >= this.#dueAt ? this.#after : null;
+    if (this.#isOut || nowMs < this.#dueAt) return null;
+    this.#isOut = true;
+    return this.#after;
   }
 
   /** How long until a window is allowed again; 0 when it is. */
@@ -41,12 +48,21 @@ export class QueueWindow {
 
   /** Allows the next window at once: something may have happened unseen. */
   reset(): void {
+    this.#isOut = false;
     this.#dueAt = 0;
     this.#endCircle();
   }
 
-  /** Takes over how the last window went; `found` when the claim got all it wanted. */
+  /** The claim that was to look through the queues has failed. */
+  failed(): void {
+    this.#isOut = false;
+  }
+
+  /** Takes over how the last window went; `found` when the claim got all it wanted, and not without the window. */
   settle(result: WindowResult, found: boolean, nowMs: number): void {
+    // Otherwise it began before a reset, after which another look is wanted.
+    if (!this.#isOut) return;
+    this.#isOut = false;
     if (result.windowMs === 0) return;
     this.#after = result.windowAfter ?? -1;
     if (found) {

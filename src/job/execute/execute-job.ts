@@ -25,7 +25,16 @@ export async function executeJob(
   execution: Execution,
   interruptedRetryMs: number,
 ): Promise<Outcome> {
-  const outcome = await attempt(registered, execution, interruptedRetryMs);
+  let outcome: Decided;
+  try {
+    // The only wait of a plain job: each further one would cost every job as much again.
+    const result: unknown = await execution.enter(() => callHandler(registered, execution));
+    outcome = toDecided(result, execution, { registered, interruptedRetryMs });
+  } catch (error) {
+    outcome = execution.abortedWith
+      ? abortedOutcome(execution, registered, interruptedRetryMs)
+      : toFailure(error, registered, execution.job);
+  }
   execution.end();
   return execution.isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
 }
@@ -37,20 +46,18 @@ export function toAborted(execution: Execution, registered: RegisteredTask, inte
   return execution.isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
 }
 
-async function attempt(registered: RegisteredTask, execution: Execution, interruptedRetryMs: number): Promise<Decided> {
-  try {
-    const directive = await execution.enter(() => callHandler(registered, execution));
-    if (isTimedOut(execution)) return toFailure(execution.abortedWith, registered, execution.job);
-    if (directive === undefined) return COMPLETED;
-    // Later is never, once the job was cancelled.
-    const isCancelled = isHowdahError(execution.abortedWith, "HOWDAH_ABORTED_CANCELLED");
-    if (isCancelled && directive.kind === "snooze") return abortedOutcome(execution, registered, interruptedRetryMs);
-    return fromDirective(directive);
-  } catch (error) {
-    return execution.abortedWith
-      ? abortedOutcome(execution, registered, interruptedRetryMs)
-      : toFailure(error, registered, execution.job);
-  }
+/** How an attempt ends whose handler has returned; what that was matters only when it is a directive. */
+function toDecided(
+  result: unknown,
+  execution: Execution,
+  { registered, interruptedRetryMs }: { readonly registered: RegisteredTask; readonly interruptedRetryMs: number },
+): Decided {
+  if (isTimedOut(execution)) return toFailure(execution.abortedWith, registered, execution.job);
+  if (!isDirective(result)) return COMPLETED;
+  // Later is never, once the job was cancelled.
+  const isCancelled = isHowdahError(execution.abortedWith, "HOWDAH_ABORTED_CANCELLED");
+  if (isCancelled && result.kind === "snooze") return abortedOutcome(execution, registered, interruptedRetryMs);
+  return fromDirective(result);
 }
 
 function abortedOutcome(execution: Execution, registered: RegisteredTask, interruptedRetryMs: number): Decided {
@@ -82,15 +89,12 @@ function toUndecided(outcome: Decided, registered: RegisteredTask, job: ClaimedJ
   return { kind: "undecided", otherwise: toFailure(error, registered, job) };
 }
 
-/** Runs the handler. What it returns matters only when it is a directive. */
-async function callHandler(registered: RegisteredTask, execution: Execution): Promise<Directive | undefined> {
-  const { task, schema } = registered;
+/** Calls the handler: at once, unless there is a schema. Gives back what it returns, or a promise of that. */
+function callHandler({ task, schema }: RegisteredTask, execution: Execution): unknown {
   if (task.kind === "batch") return runBatch(task, schema, execution);
   const given = execution.payload;
-  // Without a schema the handler is called at once.
-  const payload = schema ? await toInput(schema, given) : given;
-  const result: unknown = await task.run(payload, execution);
-  return isDirective(result) ? result : undefined;
+  if (!schema) return task.run(given, execution);
+  return toInput(schema, given).then((payload) => task.run(payload, execution));
 }
 
 function fromDirective(directive: Directive): Decided {

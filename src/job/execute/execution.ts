@@ -23,6 +23,8 @@ export interface ExecutionChanges {
   readonly within?: (<T>(run: () => T) => T) | undefined;
 }
 
+const UNCHANGED: ExecutionChanges = {};
+
 /**
  * One call of a handler: what it is given, and what may still happen to it
  * from outside. The signal and the logger are made when they are asked for.
@@ -35,7 +37,7 @@ export class Execution implements JobContext {
   #abortedWith: HowdahError | undefined;
   #completion: Completion | undefined;
   #isEnded = false;
-  #changes: ExecutionChanges = {};
+  #changes = UNCHANGED;
 
   constructor(job: ClaimedJob, surroundings: Surroundings) {
     this.job = job;
@@ -106,9 +108,9 @@ export class Execution implements JobContext {
   }
 
   /** Calls `run`, from inside of what an interceptor has put around it. */
-  enter<T>(run: () => Promise<T>): Promise<T> {
+  enter<T>(run: () => T | Promise<T>): T | Promise<T> {
     const { within } = this.#changes;
-    return within ? enter(within, run) : run();
+    return within ? enter(within, async () => run()) : run();
   }
 
   /** Why the handler was told to stop, if it was. */

@@ -20,8 +20,8 @@ export interface SlotsOptions extends RunSettings {
   startUntil(): number;
   /** The next chain to run, if one is at hand. */
   take(): Chain | undefined;
-  /** An attempt has ended. With `endsChain` its queue is free. */
-  ended(job: ClaimedJob, outcome: Outcome, end: AttemptEnd): void;
+  /** An attempt has ended. */
+  ended(attempt: EndedAttempt): void;
   /** A job may belong to somebody else by now; its handler, if it was called, was told to stop. */
   lost(job: ClaimedJob, reason: HowdahError): void;
   /** A handler has settled whose job had ended before without it. */
@@ -30,9 +30,13 @@ export interface SlotsOptions extends RunSettings {
   idle(): void;
 }
 
-/** What else is known of an attempt that has ended. */
-export interface AttemptEnd {
+/** An attempt that has ended. */
+export interface EndedAttempt {
+  readonly job: ClaimedJob;
+  readonly outcome: Outcome;
+  /** How long its handler ran; 0 when it was not called. */
   readonly durationMs: number;
+  /** Its queue is free. */
   readonly endsChain: boolean;
   /** The job may belong to somebody else by now, or to another claim of this worker. */
   readonly lost: boolean;

@@ -48,7 +48,7 @@ function setUp(
     startUntil: () => trust.until,
     take: () => waiting.shift(),
     started: ({ id }) => void told.push(`start ${id}`),
-    ended: ({ id }, { kind }, { endsChain, durationMs, lost }) =>
+    ended: ({ job: { id }, outcome: { kind }, endsChain, durationMs, lost }) =>
       void told.push(`${kind} ${id} ${durationMs}${endsChain ? " ends chain" : ""}${lost ? ", lost" : ""}`),
     mark: async ({ id }) => !taken.has(id),
     lost: ({ id }) => void told.push(`lost ${id}`),

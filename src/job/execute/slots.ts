@@ -190,7 +190,7 @@ export class Slots {
     run.timer?.cancel();
     this.#runs.delete(run.key);
     const durationMs = this.#options.clock.monotonic() - run.startedAt;
-    this.#options.ended(run.execution.job, outcome, { durationMs, endsChain, lost: run.lost });
+    this.#options.ended({ job: run.execution.job, outcome, durationMs, endsChain, lost: run.lost });
     this.#unpark(run.key);
   }
 
@@ -230,7 +230,9 @@ export class Slots {
 
   /** The rest of its chain goes back. */
   #cut({ chain, lost }: Run): void {
-    for (const job of chain.cut()) this.#options.ended(job, RETURNED, { durationMs: 0, endsChain: false, lost });
+    for (const job of chain.cut()) {
+      this.#options.ended({ job, outcome: RETURNED, durationMs: 0, endsChain: false, lost });
+    }
   }
 
   /** Sets a chain aside while a handler of its queue runs here, or one of the very same job. */
@@ -241,7 +243,7 @@ export class Slots {
     if (earlier) this.#lose(earlier, claimedAgain(earlier.execution.job));
     else if (this.#leftBehind.size === 0 || !this.#isHeld(key)) return false;
     for (const job of this.#parked.add(key, chain)) {
-      this.#options.ended(job, RETURNED, { durationMs: 0, endsChain: false, lost: true });
+      this.#options.ended({ job, outcome: RETURNED, durationMs: 0, endsChain: false, lost: true });
     }
     return true;
   }

@@ -83,7 +83,7 @@ create index _howdah_ready on :"schema"._private_jobs (priority, run_at, id)
 create index _howdah_queued on :"schema"._private_jobs (job_queue_id, priority, run_at, id)
   where job_queue_id is not null and not _howdah_exhausted;
 
-create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id)
+create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id, task_id)
   where job_queue_id is not null and not _howdah_exhausted;
 
 -- The queues that are paused, or were, for whoever asks which. A claim neither

@@ -204,8 +204,9 @@ $$;
 -- queue, and that it may run, and returns them. It is the claim of a worker that
 -- has seen everything else, for jobs that a notification named.
 --
--- Answers rows as _howdah_claim_v1 does, with the claim time (microseconds) in
--- place of the kind.
+-- Answers rows as _howdah_claim_v1 does, without the queue, and with the claim
+-- time (microseconds) in place of the kind. Every column costs whoever starts a
+-- job as soon as it is added.
 --
 -- Beside another claim: each takes what the other has not (skip locked). A row
 -- that was replaced in place is looked at again and taken if it still fits; one
@@ -213,8 +214,8 @@ $$;
 -- `worker` until recovery.
 create function :"schema"._howdah_claim_named_v1(worker text, ids bigint[], tasks integer[], forbidden text[])
 returns table (
-  claimed_at text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
-  attempts smallint, max_attempts smallint, payload text, extras text
+  claimed_at bigint, id bigint, task_id integer, priority smallint, run_at bigint, attempts smallint,
+  max_attempts smallint, payload text, extras text
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -240,7 +241,7 @@ begin
       and (forbidden is null or (named.flags ?| forbidden) is not true)
     for update skip locked
   ))
-  returning :"schema"._howdah_us(job.locked_at)::text, job.id, job.task_id, null::integer, null::text, job.priority,
+  returning (extract(epoch from job.locked_at) * 1000000)::bigint, job.id, job.task_id, job.priority,
     :"schema"._howdah_us(job.run_at), job.attempts, job.max_attempts, job.payload::text,
     :"schema"._howdah_extras_v1(job);
 end
@@ -267,22 +268,27 @@ $$;
 --                              rest was not enough; -1: from anywhere; null: do not
 --   most_queues                take no more queues than this, so that chains
 --                              become longer instead; null: `quantity`
+--   held                       queues that are not worth a look unless they are
+--                              among queue_ids: the worker holds them, and will
+--                              name them once they are free. One that it holds no
+--                              more is left to others and to its later claims
 --
 -- Answers, told apart by `kind`:
---   j   a claimed job
+--   j   a claimed job; its priority, attempts and max_attempts are null for 0,
+--       1 and 25, which most jobs have and nobody has to send and decode then
 --   f   a floor: up to here (run_at, id) priority `priority` was seen; run_at is
---       null when the last job claimed there is the floor
+--       null when nothing of it was looked at
 --   a   once, last: an object with claimedAt (microseconds, the claim time that
 --       fences the release), tasksGone (a task id no longer exists; looked at
 --       when no level was given), more (there may be more to claim right now),
 --       dueAt and dueId (the new due position), leftover (queues with a due job
 --       that were not taken), windowStart and windowAfter (from where to where
 --       the window went; where it started when it came round to there without
---       meeting a queue), windowWrapped (past the last queue), windowMicros (its
---       cost)
+--       meeting a queue), windowWrapped (past the last queue), windowFound (a
+--       queue with a job that can be claimed), windowMicros (its cost)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
--- nobody. Queue rows are locked before their jobs are looked at again, so no
+-- nobody, and does not try what it sees another one take. Queue rows are locked before their jobs are looked at again, so no
 -- two claims hold one queue. A queue is marked only for jobs really updated.
 -- Beside a pause: what it has read of a queue or task before the pause was
 -- committed counts, so jobs that are claimed at that moment are given back by
@@ -294,7 +300,7 @@ create function :"schema"._howdah_claim_v1(
   queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer,
   most_queues integer default null,
   queue_floors integer[] default null, queue_levels integer[] default null, queue_ats bigint[] default null,
-  queue_floor_ids bigint[] default null
+  queue_floor_ids bigint[] default null, held integer[] default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -320,20 +326,23 @@ declare
   heads :"schema"._howdah_head[] := '{}';
   spare :"schema"._howdah_head[] := '{}';
   taken integer := 0;
-  seen integer[] := '{}';
+  seen integer[] := coalesce(held, '{}');
   candidates integer[] := queue_ids;
   due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);
   due_position_id bigint := case when :"schema"._howdah_at(due_at) <= settled then due_id else 0 end;
-  due_ats timestamptz[];
-  due_ids bigint[];
+  due_limit integer := greatest(200, 2 * enough);
   due_count integer;
+  due_last_at timestamptz;
+  due_last_id bigint;
   due_left boolean := false;
   window_started timestamptz;
   window_start integer := window_after;
   window_end integer;
   window_wrapped boolean := false;
   window_closed boolean := false;
-  window_size integer := greatest(16, enough);
+  window_found boolean := false;
+  window_heads integer;
+  window_size integer := 16;
   level smallint;
   level_index integer := 1;
   level_count constant integer := coalesce(cardinality(levels), 0);
@@ -361,26 +370,29 @@ begin
       ),
       '{}'
     );
-    seen := candidates;
+    seen := seen || candidates;
   end if;
 
+  -- From the index alone. A queue in which only jobs of other tasks became due
+  -- is not looked at: it would be walked through from its first job.
   for turn in 1..5 loop
     exit when cardinality(heads) >= enough;
-    select array_agg(due.job_queue_id), array_agg(due.run_at), array_agg(due.id)
-    into candidates, due_ats, due_ids
+    select
+      count(*), max(due.run_at), (array_agg(due.id))[count(*)::integer],
+      array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))
+    into due_count, due_last_at, due_last_id, candidates
     from (
-      select jobs.job_queue_id, jobs.run_at, jobs.id
+      select jobs.job_queue_id, jobs.task_id, jobs.run_at, jobs.id
       from :"schema"._private_jobs as jobs
       where jobs.job_queue_id is not null and not jobs._howdah_exhausted
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (due_position, due_position_id)
       order by jobs.run_at, jobs.id
-      limit greatest(200, 2 * enough)
+      limit due_limit
     ) as due;
-    due_count := coalesce(cardinality(candidates), 0);
     due_left := false;
     exit when due_count = 0;
-    due_position := due_ats[due_count];
-    due_position_id := due_ids[due_count];
+    due_position := due_last_at;
+    due_position_id := due_last_id;
     candidates := array(select distinct fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
     if cardinality(candidates) > 0 then
       heads := heads || coalesce(
@@ -391,13 +403,19 @@ begin
       );
       seen := seen || candidates;
     end if;
-    exit when due_count < greatest(200, 2 * enough);
+    exit when due_count < due_limit;
     -- After an unsettled position the next claim would only read the same again.
     due_left := due_position <= settled;
+    -- Entries that name no queue worth a look cost next to nothing: the fewer
+    -- statements read them, the less.
+    if cardinality(candidates) = 0 then
+      due_limit := greatest(due_limit, least(4 * due_limit, 2000));
+    end if;
   end loop;
 
   if window_after is not null and cardinality(heads) < enough then
     window_started := clock_timestamp();
+    window_heads := cardinality(heads);
     if window_after < 0 then
       select floor(random() * jobs.job_queue_id)::integer into window_start
       from :"schema"._private_jobs as jobs
@@ -429,6 +447,7 @@ begin
         '{}'
       );
         seen := seen || candidates;
+        window_found := cardinality(heads) > window_heads;
       end if;
       exit when window_wrapped and window_end >= window_start;
     end loop;
@@ -503,13 +522,27 @@ begin
     end if;
 
     return query
-    with picked as materialized (
+    with beside as materialized (
+      select
+        array(select pg_snapshot_xip(pg_current_snapshot())::xid) as transactions,
+        age(pg_snapshot_xmax(pg_current_snapshot())::xid) as youngest
+    ), picked as materialized (
       select jobs.id
       from :"schema"._private_jobs as jobs
       where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
         and jobs.locked_at is null and jobs.task_id = any (tasks)
         and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+        -- Steps over rows that a transaction has its hands on which this snapshot
+        -- does not see the end of: nearly always another claim. Without this each
+        -- of them would be tried, and those that were claimed a moment ago even
+        -- locked, dropped, and kept from being released until this claim commits.
+        -- The number of several lockers may look younger than any transaction; a
+        -- scan of the head takes such a row, too.
+        and (jobs.xmax = '0' or (
+          jobs.xmax <> all ((select transactions from beside)::xid[])
+          and (floor_at = '-infinity' or age(jobs.xmax) > (select youngest from beside))
+        ))
       order by jobs.run_at, jobs.id
       limit wanted
       for update skip locked
@@ -521,9 +554,11 @@ begin
     ), short as materialized (
       select (select count(*) from claimed) < wanted as is_short
     ), newest as materialized (
-      -- The last due entry of this priority in this very snapshot, read only
-      -- when the claim came back short. Two probes, because before PostgreSQL
-      -- 18 a row comparison does not end a backward scan.
+      -- When the claim came back short, the last due entry of this priority in
+      -- this very snapshot. Two probes, because before PostgreSQL 18 a row
+      -- comparison does not end a backward scan. Otherwise the last one picked,
+      -- where it was seen: one that was put off a moment before it was locked
+      -- stands behind others now that nobody has looked at.
       select position.run_at, position.id
       from (
         (
@@ -545,11 +580,17 @@ begin
         )
         union all
         select 3, floor_at, floor_id from short where is_short
+        union all
+        select 4, last.run_at, last.id
+        from :"schema"._private_jobs as last
+        where not (select is_short from short)
+          and last.id = (select picked.id from picked offset greatest(wanted, 1) - 1 limit 1)
       ) as position
       limit 1
     )
-    select 'j', job.id, job.task_id, null::integer, null::text, job.priority, :"schema"._howdah_us(job.run_at),
-      job.attempts, job.max_attempts, job.payload::text,
+    select 'j', job.id, job.task_id, null::integer, null::text,
+      nullif(job.priority, 0), :"schema"._howdah_us(job.run_at),
+      nullif(job.attempts, 1), nullif(job.max_attempts, 25), job.payload::text,
       :"schema"._howdah_extras_v1(job)
     from claimed as job
     union all
@@ -619,8 +660,9 @@ begin
       set locked_by = worker, locked_at = claimed_at
       where queues.id = any (array(select distinct claimed.job_queue_id from claimed))
     )
-    select 'j', job.id, job.task_id, queues.id, queues.queue_name, job.priority, :"schema"._howdah_us(job.run_at),
-      job.attempts, job.max_attempts, job.payload::text,
+    select 'j', job.id, job.task_id, queues.id, queues.queue_name,
+      nullif(job.priority, 0), :"schema"._howdah_us(job.run_at),
+      nullif(job.attempts, 1), nullif(job.max_attempts, 25), job.payload::text,
       :"schema"._howdah_extras_v1(job)
     from claimed as job
     -- By the index: a join with what is held compares each with each.
@@ -644,6 +686,7 @@ begin
       'windowAfter', coalesce(window_end, window_after),
       'windowStart', window_start,
       'windowWrapped', window_wrapped,
+      'windowFound', window_found,
       'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
     )::text,
     null::text;

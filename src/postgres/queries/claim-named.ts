@@ -28,6 +28,11 @@ export function createClaimNamed(driver: Driver, schema: Schema): ClaimNamed {
       text,
       values: [workerId, numberArray(jobIds), numberArray(taskIds), forbiddenFlags && textArray(forbiddenFlags)],
     });
-    return { rows, claimedAt: rows[0]?.[0] ?? "0" };
+    return { rows: rows.map(withQueue), claimedAt: rows[0]?.[0] ?? "0" };
   };
+}
+
+/** The row of a claim that searched, which has an empty place for the queue. */
+function withQueue([claimedAt, id, taskId, ...rest]: Row): Row {
+  return [claimedAt ?? null, id ?? null, taskId ?? null, null, null, ...rest];
 }

@@ -28,6 +28,8 @@ export interface ClaimRequest {
   readonly queueIds: readonly number[];
   /** Queues of which it is known up to where they have been seen. */
   readonly queueFloors: readonly KnownQueue[];
+  /** Queues not to look at unless `queueIds` names them: the worker holds them and will name them once they are free. */
+  readonly heldQueueIds: readonly number[];
   /** Up to where queued jobs have been seen to become due. */
   readonly due: Position;
   /** Where to look through all queues from; -1 for anywhere, `null` for not at all. */
@@ -48,7 +50,7 @@ export interface ClaimAnswer {
   readonly tasksGone: boolean;
   /** There may be more to claim right now. */
   readonly more: boolean;
-  /** `null` stands for the last job claimed of that priority. */
+  /** `null` when nothing of that priority was looked at. */
   readonly levels: readonly { readonly priority: number; readonly floor: Position | null }[];
   readonly due: Position;
   /** Queues with a due job that were not taken. */
@@ -56,11 +58,13 @@ export interface ClaimAnswer {
   readonly windowStart: number | null;
   readonly windowAfter: number | null;
   readonly windowWrapped: boolean;
+  /** The window came across a queue with a job that can be claimed. */
+  readonly windowFound: boolean;
   /** 0 when there was no window. */
   readonly windowMs: number;
 }
 
-/** Where a claimed job's properties stand in its row. */
+/** Where a claimed job's properties stand in its row. No priority is 0; no attempts are 1, the most of them 25. */
 export const CLAIM_COLUMNS = {
   id: 1,
   taskId: 2,
@@ -87,43 +91,50 @@ interface Summary {
   readonly windowStart: number | null;
   readonly windowAfter: number | null;
   readonly windowWrapped: boolean;
+  readonly windowFound: boolean;
   readonly windowMicros: number;
 }
 
 /** Prepares {@link Claim} for one schema. */
 export function createClaim(driver: Driver, schema: Schema): Claim {
-  const places = Array.from({ length: 17 }, (_, index) => `$${index + 1}`).join(", ");
+  const places = Array.from({ length: CLAIM_VALUES }, (_, index) => `$${index + 1}`).join(", ");
   const text = `select * from ${schema.of("_howdah_claim_v1")}(${places})`;
   return async (request) => {
-    const { levels, queueFloors } = request;
-    const { rows } = await driver.query({
-      name: "howdah_claim_1",
-      text,
-      values: [
-        request.workerId,
-        String(request.quantity),
-        numberArray(request.taskIds),
-        request.forbiddenFlags && textArray(request.forbiddenFlags),
-        numberArray(levels.map((level) => level.priority)),
-        numberArray(levels.map((level) => level.floor.at)),
-        numberArray(levels.map((level) => level.floor.id)),
-        numberArray(request.queueIds),
-        request.due.at,
-        request.due.id,
-        request.windowAfter === null ? null : String(request.windowAfter),
-        String(request.chainLength),
-        String(request.mostQueues),
-        queueFloors.length > 0 ? numberArray(queueFloors.map(({ queueId }) => queueId)) : null,
-        numberArray(queueFloors.map(({ priority }) => priority)),
-        numberArray(queueFloors.map(({ floor }) => floor.at)),
-        numberArray(queueFloors.map(({ floor }) => floor.id)),
-      ],
-    });
-    return readAnswer(rows);
+    const { rows } = await driver.query({ name: "howdah_claim_1", text, values: claimValues(request) });
+    return readClaimAnswer(rows);
   };
 }
 
-function readAnswer(rows: readonly Row[]): ClaimAnswer {
+/** How many values {@link claimValues} gives. */
+export const CLAIM_VALUES = 18;
+
+/** The arguments of the function, in order. */
+export function claimValues(request: ClaimRequest): (string | null)[] {
+  const { levels, queueFloors } = request;
+  return [
+    request.workerId,
+    String(request.quantity),
+    numberArray(request.taskIds),
+    request.forbiddenFlags && textArray(request.forbiddenFlags),
+    numberArray(levels.map((level) => level.priority)),
+    numberArray(levels.map((level) => level.floor.at)),
+    numberArray(levels.map((level) => level.floor.id)),
+    numberArray(request.queueIds),
+    request.due.at,
+    request.due.id,
+    request.windowAfter === null ? null : String(request.windowAfter),
+    String(request.chainLength),
+    String(request.mostQueues),
+    queueFloors.length > 0 ? numberArray(queueFloors.map(({ queueId }) => queueId)) : null,
+    numberArray(queueFloors.map(({ priority }) => priority)),
+    numberArray(queueFloors.map(({ floor }) => floor.at)),
+    numberArray(queueFloors.map(({ floor }) => floor.id)),
+    request.heldQueueIds.length > 0 ? numberArray(request.heldQueueIds) : null,
+  ];
+}
+
+/** Reads what the function answered, beside rows of another kind. */
+export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
   const jobs: Row[] = [];
   const levels: { priority: number; floor: Position | null }[] = [];
   for (const row of rows) {
@@ -142,6 +153,7 @@ function readAnswer(rows: readonly Row[]): ClaimAnswer {
     windowStart: summary.windowStart,
     windowAfter: summary.windowAfter,
     windowWrapped: summary.windowWrapped,
+    windowFound: summary.windowFound,
     windowMs: summary.windowMicros / 1000,
   };
 }
