@@ -15,6 +15,7 @@ import { createClaim } from "../postgres/queries/claim.ts";
 import { recoverLostClaim } from "../postgres/queries/sweep.ts";
 import { readControl } from "../postgres/queries/control.ts";
 import { createHeldLocks } from "../postgres/queries/held-locks.ts";
+import { createReleaseAndClaim } from "../postgres/queries/release-and-claim.ts";
 import { createRelease } from "../postgres/queries/release.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
@@ -146,6 +147,7 @@ function build(ground: Ground): Worker {
         claim: createClaim(driver, schema),
         claimNamed: createClaimNamed(driver, schema),
         release: createRelease(driver, schema),
+        releaseAndClaim: createReleaseAndClaim(driver, schema),
         locks,
         taskIdentifiers: () => stored.identifiersById,
         tasksGone: () => stored.refresh(),

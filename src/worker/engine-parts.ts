@@ -7,6 +7,7 @@ import type { TaskRegistry } from "../job/task-registry.ts";
 import type { ClaimNamed } from "../postgres/queries/claim-named.ts";
 import type { Claim } from "../postgres/queries/claim.ts";
 import type { HeldLocks } from "../postgres/queries/held-locks.ts";
+import type { ReleaseAndClaim } from "../postgres/queries/release-and-claim.ts";
 import type { Release } from "../postgres/queries/release.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Identity } from "./identity.ts";
@@ -20,6 +21,8 @@ export interface EngineParts {
   /** Without it every claim looks everywhere. */
   readonly claimNamed?: ClaimNamed | undefined;
   readonly release: Release;
+  /** Without it each is a statement of its own. */
+  readonly releaseAndClaim?: ReleaseAndClaim | undefined;
   readonly locks: HeldLocks;
   readonly tasks: TaskRegistry;
   /** The tasks of this worker by their id, as they are stored now. */

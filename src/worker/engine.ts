@@ -1,10 +1,11 @@
 import { HowdahError } from "../errors.ts";
-import { Claimer } from "../job/claim/claimer.ts";
+import { Claimer, type ClaimerOptions } from "../job/claim/claimer.ts";
 import { ChainPace } from "../job/claim/local-queue/chain-pace.ts";
 import type { Source } from "../job/claim/source.ts";
 import type { Chain } from "../job/chain.ts";
 import { Slots } from "../job/execute/slots.ts";
 import { Releaser } from "../job/release/releaser.ts";
+import { Coupler } from "./coupler.ts";
 import { createSource } from "./create-source.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { Holdings } from "./holdings.ts";
@@ -47,6 +48,7 @@ export class Engine {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     const { clock, reporter, identity } = parts;
+    const { claim, release, queuesFreed } = this.#statements(parts);
     this.holdings = new Holdings({
       ...parts,
       source: () => this.source,
@@ -55,6 +57,8 @@ export class Engine {
     });
     this.claimer = new Claimer({
       ...parts,
+      claim,
+      queuesFreed,
       workerId: () => identity.current,
       uncertain: (workerId) => identity.distrust(workerId),
       keep: (chains, tookMs) => this.holdings.keep(chains, tookMs),
@@ -77,10 +81,11 @@ export class Engine {
       take: () => this.#take(),
       mark: (job) => parts.locks.mark(job),
       started: (job) => reporter.started(job),
-      ended: (job, outcome, end) => {
-        if (end.durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
-        if (outcome.kind !== "returned") this.#pace.note(end.durationMs);
-        this.#interruptions.add({ job, outcome, ...end });
+      ended: (attempt) => {
+        const { job, outcome, durationMs } = attempt;
+        if (durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
+        if (outcome.kind !== "returned") this.#pace.note(durationMs);
+        this.#interruptions.add(attempt);
       },
       lost: (job, reason) => reporter.lost(job, reason),
       settledLate: (job) => this.releaser.endChain(job),
@@ -93,7 +98,7 @@ export class Engine {
       failed: (error) => reporter.failure(identity.current, "ask what becomes of an interrupted job", error),
     });
     this.releaser = new Releaser({
-      release: parts.release,
+      release,
       clock,
       completeDelayMs: parts.completeDelayMs,
       failDelayMs: parts.failDelayMs,
@@ -110,7 +115,7 @@ export class Engine {
           reporter.refused(ending);
           this.#goOn();
         },
-        freed: (queueIds) => this.source.pulse({ queueIds }),
+        freed: (queueIds, hasClaimed) => (hasClaimed ? this.claimer.freed(queueIds) : this.source.pulse({ queueIds })),
         failed: (error) => reporter.failure(identity.current, "release jobs", error),
       },
     });
@@ -196,6 +201,19 @@ export class Engine {
     return { abandoned, unwritten };
   }
 
+  /** With local queues the next claim does not follow from a release. */
+  #statements({ claim, release, releaseAndClaim, localQueue, clock }: EngineParts): ClaimAndRelease {
+    if (!releaseAndClaim || localQueue) return { claim, release, queuesFreed: undefined };
+    const coupler = new Coupler({
+      claim,
+      release,
+      releaseAndClaim,
+      clock,
+      freeing: () => this.source.pulse({ queueIds: [] }),
+    });
+    return { claim: coupler.claim, release: coupler.release, queuesFreed: () => coupler.queuesFreed };
+  }
+
   async #stopSource(): Promise<void> {
     for (const chain of await this.source.stop()) this.holdings.giveBack({ jobs: chain.cut(), endsChain: true });
   }
@@ -264,3 +282,5 @@ export class Engine {
     this.#rested = undefined;
   }
 }
+
+type ClaimAndRelease = Pick<EngineParts, "claim" | "release"> & Pick<ClaimerOptions, "queuesFreed">;

@@ -24,10 +24,9 @@ export function toChange(ending: Ending): JobChange | null {
     job: { id },
     outcome,
   } = ending;
+  if (outcome.kind === "completed") return null;
   const unchanged: JobChange = { id, refund: false, final: false, delayMs: null, message: null, payload: null };
   switch (outcome.kind) {
-    case "completed":
-      return null;
     case "failed":
       return {
         ...unchanged,

@@ -92,6 +92,7 @@ describe("ReleaseWriter", () => {
           { queueId: 8, lastJobId: "4", claimedAt: "1767225600000000" },
         ],
         patient: true,
+        isApart: false,
       },
     ]);
     expect(told).toEqual(["released 1", "released 2 at 1", "released 3 at 1", "released 4", "freed 7,8"]);
@@ -146,6 +147,17 @@ describe("ReleaseWriter", () => {
     await finish(Promise.resolve());
     expect(told.slice(2)).toEqual(["released 2"]);
     expect(table.written).toEqual(["1", "3", "2"]);
+  });
+
+  it("writes what was busy with one statement once it is free, however much that was", async () => {
+    const endings = Array.from({ length: 100 }, (_, index) => ending(index + 1));
+    const { table, writer, finish } = setUp(endings);
+    for (const { job } of endings.slice(1)) table.busy.add(job.id);
+    await writer.write(endings);
+    table.busy.clear();
+    await finish(Promise.resolve());
+    expect(table.requests.map(({ completed: ids }) => ids.length)).toEqual([100, 100, 99]);
+    expect(table.written).toHaveLength(100);
   });
 
   it("unlocks the queues of the others apart, and that of the busy job with it", async () => {

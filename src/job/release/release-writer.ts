@@ -10,8 +10,8 @@ export interface ReleaseListener {
   released(ending: Ending, runAt: string | undefined): void;
   /** The job belongs to somebody else, or is gone: its outcome was not written. */
   refused(ending: Ending): void;
-  /** These queues are unlocked now. */
-  freed(queueIds: readonly number[]): void;
+  /** These queues are unlocked now, or were, before a claim in the same statement `hasClaimed` from them. */
+  freed(queueIds: readonly number[], hasClaimed: boolean): void;
   /** A statement failed, for the first time in a row. It is sent again, unless the failure is `final`. */
   failed(error: unknown, final: boolean): void;
 }
@@ -49,7 +49,7 @@ export class ReleaseWriter {
 
   async #write(endings: readonly Ending[], before: Readonly<History>): Promise<void> {
     const answer = await this.#send(endings, { ...before });
-    if (answer) this.#freed(this.#settle(endings, answer));
+    if (answer) this.#freed(this.#settle(endings, answer), answer.hasClaimed);
   }
 
   /** Unlocks queues once their last jobs have been released. Never rejects. */
@@ -68,10 +68,16 @@ export class ReleaseWriter {
   /** Sends one statement for all endings, as often as it takes; or hands them on to another way of writing. */
   async #send(endings: readonly Ending[], history: History): Promise<Sent | undefined> {
     const { release } = this.#options;
-    const request = { ...toRequest(endings), chainEnds: chainEndsOf(endings), patient: true };
+    const request = {
+      ...toRequest(endings),
+      chainEnds: chainEndsOf(endings),
+      patient: true,
+      isApart: history.isApart,
+    };
     try {
       return await this.#persist(() => release(request), history, isForAnotherWay);
     } catch (error) {
+      history.isApart = true;
       if (isDataError(error)) await this.#writeApart(endings, history);
       else await this.#writeAround(endings, history);
       return undefined;
@@ -98,7 +104,7 @@ export class ReleaseWriter {
     return undefined;
   }
 
-  /** Somebody holds one of the rows: writes the others, and each that was busy alone and aside. */
+  /** Somebody holds one of the rows: writes the others, and those that were busy aside, until they are free. */
   async #writeAround(endings: readonly Ending[], history: History): Promise<void> {
     const { release, clock, giveUp, aside } = this.#options;
     const request = { ...toRequest(endings), chainEnds: [], patient: false };
@@ -113,7 +119,8 @@ export class ReleaseWriter {
     const done = endings.filter((ending) => !busy.includes(ending));
     // Their queues are still locked: a queue is unlocked apart, so that only that is tried again.
     this.#settle(done, answer);
-    for (const ending of busy) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.#write([ending], history)));
+    // Together: one claim of somebody else can hold hundreds of them for a moment.
+    if (busy.length > 0) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.#write(busy, history)));
     const busyIds = new Set(busy.map(({ job }) => job.id));
     const open = chainEndsOf(endings).filter((end) => !busyIds.has(end.lastJobId));
     const workerId = endings[0]?.job.lockedBy;
@@ -165,19 +172,21 @@ export class ReleaseWriter {
     return freed;
   }
 
-  #freed(queueIds: readonly number[]): void {
-    if (queueIds.length > 0) this.#options.listener.freed(queueIds);
+  #freed(queueIds: readonly number[], hasClaimed = false): void {
+    if (queueIds.length > 0) this.#options.listener.freed(queueIds, hasClaimed);
   }
 }
 
 interface History {
   /** The same was sent before, and nobody knows whether it was carried out. */
   repeated: boolean;
+  /** The same failed on one of its rows: it has gone another way since. */
+  isApart: boolean;
 }
 
 type Sent = ReleaseAnswer & Readonly<History>;
 
-const NOT_SENT: Readonly<History> = { repeated: false };
+const NOT_SENT: Readonly<History> = { repeated: false, isApart: false };
 
 function isForAnotherWay(error: unknown): boolean {
   return isDataError(error) || isLocked(error);
@@ -187,20 +196,26 @@ function toRequest(endings: readonly Ending[]) {
   const completed: string[] = [];
   const changed: JobChange[] = [];
   const claimTimes = new Set<string>();
+  let seen: string | undefined;
   for (const ending of endings) {
-    for (const claimedAt of ending.job.claimTimes) claimTimes.add(claimedAt);
+    const { job } = ending;
+    // Most come from the claim of the one before, and a look at their times would make a list for each.
+    if (job.claimedAt !== seen || job.isRenewed) for (const claimedAt of job.claimTimes) claimTimes.add(claimedAt);
+    seen = job.claimedAt;
     const change = toChange(ending);
     if (change) changed.push(change);
-    else completed.push(ending.job.id);
+    else completed.push(job.id);
   }
   const workerId = endings[0]?.job.lockedBy ?? "";
   return { workerId, claimTimes: [...claimTimes], completed, changed };
 }
 
 function chainEndsOf(endings: readonly Ending[]): ChainEnd[] {
-  return endings.flatMap(({ job, endsChain }) =>
-    endsChain && job.queueId !== null ? toChainEnds(job, job.queueId) : [],
-  );
+  const chainEnds: ChainEnd[] = [];
+  for (const { job, endsChain } of endings) {
+    if (endsChain && job.queueId !== null) chainEnds.push(...toChainEnds(job, job.queueId));
+  }
+  return chainEnds;
 }
 
 function distinct(values: readonly string[]): string[] {

@@ -61,6 +61,29 @@ describe("Releaser", () => {
     expect(told).toEqual(expect.arrayContaining(["released 1", "released 3", "released 2", "released 4", "freed 7,8"]));
   });
 
+  it("lets any number of endings wait for rows that somebody holds, without a warning of Node about listeners", async () => {
+    const { releaser, table, clock, told, add } = setUp();
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on("warning", note);
+    try {
+      for (let id = 1; id <= 20; id++) {
+        table.busy.add(String(id));
+        add(id);
+        await clock.advance(1);
+      }
+      expect([releaser.size, told]).toEqual([20, []]);
+      // Warnings come in a turn of their own.
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.off("warning", note);
+    }
+    expect(warnings).toEqual([]);
+    table.busy.clear();
+    await clock.advance(100);
+    expect(told).toHaveLength(20);
+  });
+
   it("writes queued endings one statement after another, in the order in which they ended", async () => {
     const { releaser, table, add, idsOf } = setUp();
     add(9, completed, 7);

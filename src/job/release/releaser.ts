@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Release } from "../../postgres/queries/release.ts";
 import { createBatcher, type Batcher } from "../../runtime/batcher.ts";
 import type { Clock } from "../../runtime/clock.ts";
@@ -34,6 +35,8 @@ export class Releaser {
 
   constructor({ release, clock, listener, completeDelayMs, failDelayMs }: ReleaserOptions) {
     const giveUp = this.#giveUp.signal;
+    // All that waits aside listens to it, however much that is.
+    setMaxListeners(0, giveUp);
     this.#writer = new ReleaseWriter({ release, clock, listener, giveUp, aside: (work) => this.#follow(work) });
     const isDelayed = completeDelayMs > 0 || failDelayMs > 0;
     const delayMs = ({ outcome: { kind } }: Ending): number => {

@@ -37,6 +37,8 @@ export interface ReleaseRequest {
   readonly chainEnds: readonly ChainEnd[];
   /** Waits 100 ms for rows that somebody has locked and then rejects with 55P03; otherwise they come back as `busy`. */
   readonly patient: boolean;
+  /** One of these rows was held or at fault before: nothing else shall depend on the statement. Default `false`. */
+  readonly isApart?: boolean;
 }
 
 /** `busy`: locked by somebody's transaction. `lost`: belongs to somebody else. `gone`: there is no such row. */
@@ -47,6 +49,8 @@ export interface ReleaseAnswer {
   readonly unreleased: ReadonlyMap<string, ReleaseStatus>;
   /** The new `run_at` of changed jobs, in microseconds; `null` for those that have no attempt left. */
   readonly runAts: ReadonlyMap<string, string | null>;
+  /** A claim in the same statement has looked at the queues that were freed. Default `false`. */
+  readonly hasClaimed?: boolean;
 }
 
 /** Ends claims. What it does beside other statements is told at the function in `000003-claim.sql`. */

@@ -1,0 +1,192 @@
+import { describe, expect, it } from "vitest";
+import { sqlError } from "../../test/harness/job-table.ts";
+import { HowdahError } from "../errors.ts";
+import { START } from "../postgres/position.ts";
+import type { ClaimAnswer, ClaimRequest } from "../postgres/queries/claim.ts";
+import type { ReleaseAnswer, ReleaseRequest } from "../postgres/queries/release.ts";
+import { createManualClock } from "../testing/manual-clock.ts";
+import { Coupler } from "./coupler.ts";
+
+const claimRequest: ClaimRequest = {
+  workerId: "w",
+  quantity: 1,
+  taskIds: [1],
+  forbiddenFlags: null,
+  levels: [],
+  queueIds: [],
+  queueFloors: [],
+  heldQueueIds: [],
+  due: START,
+  windowAfter: null,
+  chainLength: 1,
+  mostQueues: 1,
+};
+const claimAnswer: ClaimAnswer = {
+  rows: [],
+  claimedAt: "1",
+  tasksGone: false,
+  more: false,
+  levels: [],
+  due: START,
+  leftover: [],
+  windowStart: null,
+  windowAfter: null,
+  windowWrapped: false,
+  windowFound: false,
+  windowMs: 0,
+};
+const releaseAnswer: ReleaseAnswer = { unreleased: new Map(), runAts: new Map() };
+
+/** The release of one completed job, the last of its queue when one is given. */
+function completion(id: number, queueId?: number): ReleaseRequest {
+  const end = { lastJobId: String(id), claimedAt: "0" };
+  const chainEnds = queueId === undefined ? [] : [{ queueId, ...end }];
+  return { workerId: "w", claimTimes: ["0"], completed: [String(id)], changed: [], chainEnds, patient: true };
+}
+
+/** A coupler whose statements end when the test says so. */
+function setUp() {
+  const clock = createManualClock();
+  const sent: { readonly what: string; answer(error?: Error): void }[] = [];
+  let freeings = 0;
+  const send = <Answer>(what: string, answer: Answer): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      sent.push({ what, answer: (error) => (error ? reject(error) : resolve(answer)) });
+    });
+  const coupler = new Coupler({
+    clock,
+    claim: () => send("claim", claimAnswer),
+    release: ({ completed, changed }) =>
+      send(`release ${[...completed, ...changed.map(({ id }) => id)].join()}`, releaseAnswer),
+    releaseAndClaim: ({ completed }) =>
+      send(`release ${completed.join()} and claim`, { released: releaseAnswer, claimed: claimAnswer }),
+    freeing: () => (freeings += 1),
+  });
+  return { clock, coupler, statements: () => sent.map(({ what }) => what), sent, freeings: () => freeings };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("Coupler", () => {
+  it("sends the claim of the same turn with the release", async () => {
+    const { coupler, sent, statements } = setUp();
+    const released = coupler.release(completion(1));
+    await Promise.resolve();
+    const claimed = coupler.claim(claimRequest);
+    await turn();
+    expect(statements()).toEqual(["release 1 and claim"]);
+    sent[0]?.answer();
+    expect(await released).toBe(releaseAnswer);
+    expect(await claimed).toBe(claimAnswer);
+  });
+
+  it("sends the release alone at the end of the turn, and a later claim alone", async () => {
+    const { coupler, sent, statements } = setUp();
+    const released = coupler.release(completion(1));
+    expect(statements()).toEqual([]);
+    await turn();
+    expect(statements()).toEqual(["release 1"]);
+    sent[0]?.answer();
+    expect(await released).toBe(releaseAnswer);
+    void coupler.claim(claimRequest);
+    expect(statements()).toEqual(["release 1", "claim"]);
+  });
+
+  it("keeps a release for the claim after the one under way", async () => {
+    const { coupler, sent, statements } = setUp();
+    const claimed = coupler.claim(claimRequest);
+    void coupler.release(completion(1));
+    await turn();
+    expect(statements()).toEqual(["claim"]);
+    sent[0]?.answer();
+    await claimed;
+    void coupler.claim(claimRequest);
+    expect(statements()).toEqual(["claim", "release 1 and claim"]);
+  });
+
+  it("sends it alone in the turn in which the claim under way ends, when no other follows", async () => {
+    const { coupler, sent, statements } = setUp();
+    const claimed = coupler.claim(claimRequest);
+    void coupler.release(completion(1));
+    sent[0]?.answer();
+    await claimed;
+    await turn();
+    expect(statements()).toEqual(["claim", "release 1"]);
+  });
+
+  it("lets a release wait for 10 ms at most, however long a claim takes", async () => {
+    const { clock, coupler, statements } = setUp();
+    void coupler.claim(claimRequest);
+    void coupler.release(completion(1));
+    await clock.advance(9);
+    expect(statements()).toEqual(["claim"]);
+    await clock.advance(1);
+    expect(statements()).toEqual(["claim", "release 1"]);
+    await clock.advance(60_000);
+    expect(statements()).toEqual(["claim", "release 1"]);
+  });
+
+  it("sends at once what is more than completions, was in the way before, or comes beside one that waits", async () => {
+    const { coupler, statements } = setUp();
+    const change = { id: "9", refund: false, final: false, delayMs: null, message: null, payload: null };
+    void coupler.release({ ...completion(1), changed: [change] });
+    void coupler.release({ ...completion(2), isApart: true });
+    void coupler.release({ ...completion(3), patient: false });
+    void coupler.release({ ...completion(4), completed: [] });
+    void coupler.release(completion(5));
+    void coupler.release(completion(6));
+    expect(statements()).toEqual(["release 1,9", "release 2", "release 3", "release ", "release 6"]);
+    await turn();
+    expect(statements().at(-1)).toBe("release 5");
+  });
+
+  it("says which queues the next claim will find free, and that there is one to claim from", async () => {
+    const { coupler, freeings } = setUp();
+    expect(coupler.queuesFreed).toEqual([]);
+    void coupler.release(completion(1, 7));
+    expect(coupler.queuesFreed).toEqual([7]);
+    expect(freeings()).toBe(1);
+    void coupler.claim(claimRequest);
+    expect(coupler.queuesFreed).toEqual([]);
+    void coupler.release(completion(2));
+    expect(freeings()).toBe(1);
+  });
+
+  it("tells of the release, and of all that follows from it, before the claim", async () => {
+    const { coupler, sent } = setUp();
+    const told: string[] = [];
+    const released = coupler.release(completion(1)).then(async () => {
+      for (let hop = 0; hop < 20; hop += 1) await Promise.resolve();
+      told.push("released");
+    });
+    const claimed = coupler.claim(claimRequest).then(() => told.push("claimed"));
+    sent[0]?.answer();
+    await Promise.all([released, claimed]);
+    expect(told).toEqual(["released", "claimed"]);
+  });
+
+  it.each(["55P03", "23514", "P0001"])(
+    "claims alone when a completed job was in the way (%s), which only its release is told",
+    async (state) => {
+      const { coupler, sent, statements } = setUp();
+      const released = coupler.release(completion(1));
+      const claimed = coupler.claim(claimRequest);
+      sent[0]?.answer(sqlError(state));
+      await expect(released).rejects.toMatchObject({ code: state });
+      expect(statements()).toEqual(["release 1 and claim", "claim"]);
+      sent[1]?.answer();
+      expect(await claimed).toBe(claimAnswer);
+    },
+  );
+
+  it("fails both when the connection was lost, so that each does what it does about that", async () => {
+    const { coupler, sent, statements } = setUp();
+    const released = coupler.release(completion(1));
+    const claimed = coupler.claim(claimRequest);
+    const error = new HowdahError("HOWDAH_CONNECTION_LOST", "lost");
+    sent[0]?.answer(error);
+    await expect(released).rejects.toBe(error);
+    await expect(claimed).rejects.toBe(error);
+    expect(statements()).toEqual(["release 1 and claim"]);
+  });
+});
