@@ -25,7 +25,7 @@ import { SCENARIOS } from "./scenarios/scenarios.mjs";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CELL_LIMIT_MS = 30_000;
 const QUICK_LIMIT_MS = 1_000;
-const QUICK_PEERS = ["howdah", "bare-loop", "graphile-worker-0.17"];
+const QUICK_PEERS = ["howdah", "bare-loop", "bare-statements", "graphile-worker-0.17"];
 
 const OPTIONS = /** @type {const} */ ({
   quick: { type: "boolean", default: false },

@@ -31,8 +31,14 @@ export async function fillAndDrain(run, side, { total, queues = 0, prepare, ...o
 /**
  * Lets `processes` worker processes of a side run the jobs of a database. The time goes from the first call of a
  * handler, in whichever process, to the moment when no job is left in the table; or to the limit, when it comes first.
+ * With `warmUp` it goes from the moment when each process has run so many jobs, which leaves out what a process costs
+ * to start, and the jobs that were run by then (as told within the last 10 ms) do not count.
  */
-export async function drainFilled(run, side, { database, total, processes = 1, watchQueues = false, marks = [] }) {
+export async function drainFilled(
+  run,
+  side,
+  { database, total, processes = 1, warmUp = 0, watchQueues = false, marks = [] },
+) {
   await database.settle();
   const workers = Array.from({ length: processes }, () => {
     const worker = { state: { ran: 0 } };
@@ -55,21 +61,27 @@ export async function drainFilled(run, side, { database, total, processes = 1, w
   try {
     await untilAll(workers, ({ state }) => state.isReady);
     for (const { child } of workers) child.send("start");
-    const endedAt = await untilDrained(workers, total, run.limitMs);
+    const line = { from: warmUp, at: undefined, ran: 0 };
+    const endedAt = await untilDrained(workers, { total, line, limitMs: run.limitMs });
     for (const { child } of workers) child.send("stop");
     const reports = await Promise.all(workers.map(({ child }) => child.result));
-    return summary(reports, workers, { total, endedAt });
+    return summary(reports, workers, { total, line, endedAt });
   } finally {
     for (const { child } of workers) child.kill();
   }
 }
 
 /** Resolves with the time at which nothing was left, or `undefined` when the limit came first. */
-async function untilDrained(workers, total, limitMs) {
+async function untilDrained(workers, { total, line, limitMs }) {
   const startedAt = monotonicMs();
   for (;;) {
     await Promise.race([sleep(LOOK_MS), ...workers.map(({ child }) => child.result.then(unexpected))]);
-    if (sum(workers.map(({ state }) => state.ran)) >= total) break;
+    const states = workers.map(({ state }) => state);
+    const ran = sum(states.map((state) => state.ran));
+    if (line.at === undefined && line.from > 0 && states.every((state) => state.ran >= line.from)) {
+      Object.assign(line, { at: Math.max(...states.map(({ at }) => at)), ran });
+    }
+    if (ran >= total) break;
     if (monotonicMs() - startedAt > limitMs) return undefined;
   }
   workers[0].child.send({ untilReleased: total });
@@ -77,15 +89,15 @@ async function untilDrained(workers, total, limitMs) {
   return workers[0].state.releasedAt;
 }
 
-function summary(reports, workers, { total, endedAt }) {
-  const firstAt = Math.min(...reports.map((report) => report.firstAt ?? Number.POSITIVE_INFINITY));
+function summary(reports, workers, { total, line, endedAt }) {
+  const from = line.at ?? Math.min(...reports.map((report) => report.firstAt ?? Number.POSITIVE_INFINITY));
   const states = workers.map(({ state }) => state);
   const isComplete = endedAt !== undefined;
   const done = sum((isComplete ? reports : states).map(({ ran }) => ran));
   const until = isComplete ? endedAt : Math.max(...states.map(({ at }) => at));
-  const seconds = done === 0 ? 0 : (until - firstAt) / 1000;
+  const seconds = done === 0 ? 0 : (until - from) / 1000;
   return {
-    value: done === 0 ? 0 : done / seconds,
+    value: done === 0 ? 0 : (done - line.ran) / seconds,
     done,
     total,
     seconds,
@@ -94,9 +106,16 @@ function summary(reports, workers, { total, endedAt }) {
     maxRssMb: Math.max(...reports.map(({ maxRssMb }) => maxRssMb)),
     marks: reports[0].marks,
     mostAtOnce: reports[0].mostAtOnce,
-    // A drain that ran more than there was has run something twice.
-    note: done > total ? `${done - total} jobs ran twice` : undefined,
+    note: noteOn({ done, total, line }),
   };
+}
+
+function noteOn({ done, total, line }) {
+  // A drain that ran more than there was has run something twice.
+  if (done > total) return `${done - total} jobs ran twice`;
+  return line.from > 0 && line.at === undefined
+    ? `not every process ran ${line.from} jobs; starting included`
+    : undefined;
 }
 
 async function untilAll(workers, condition) {

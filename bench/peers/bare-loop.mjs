@@ -43,7 +43,7 @@ export async function openLoop(connectionString) {
       values: ["bare", quantity, [rows[0].id], levels, ats, ids, BEFORE_ALL],
     });
     const jobs = answer.rows.filter(([kind]) => kind === "j");
-    floor = floorOf(answer.rows, jobs) ?? floor;
+    floor = floorOf(answer.rows) ?? floor;
     return { ids: jobs.map(([, id]) => id), claimedAt: JSON.parse(answer.rows.at(-1)[PAYLOAD]).claimedAt };
   }
 
@@ -79,19 +79,8 @@ const BEFORE_ALL = "-9223372036854775808";
 const RUN_AT = 6;
 const PAYLOAD = 9;
 
-/** How far priority 0 has been seen: said by the answer, or the last job it claimed. */
-function floorOf(rows, jobs) {
+/** How far priority 0 has been seen. */
+function floorOf(rows) {
   const said = rows.find(([kind]) => kind === "f");
-  if (said?.[RUN_AT] != null) return { at: said[RUN_AT], id: said[1] };
-  const last = jobs.reduce((latest, job) => (latest && isBefore(job, latest) ? latest : job), undefined);
-  return last && { at: last[RUN_AT], id: last[1] };
-}
-
-/** Compares times and ids as the texts they arrive as; two of the same length compare like numbers. */
-function isBefore(a, b) {
-  return a[RUN_AT] === b[RUN_AT] ? isLess(a[1], b[1]) : isLess(a[RUN_AT], b[RUN_AT]);
-}
-
-function isLess(a, b) {
-  return a.length === b.length ? a < b : a.length < b.length;
+  return said?.[RUN_AT] == null ? undefined : { at: said[RUN_AT], id: said[1] };
 }

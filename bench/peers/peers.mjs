@@ -12,11 +12,12 @@ import { existsSync, readFileSync } from "node:fs";
  *   close()
  *
  * and exports `SETTINGS`: by name, the options and where the peer's own documentation recommends them. The queue of a
- * job is left out by peers without serial queues.
+ * job is left out by peers without serial queues. A side leaves out what the scenarios do not ask of it.
  */
 const PEERS = {
   howdah: { label: "howdah", adapter: "howdah.mjs" },
   "bare-loop": { label: "bare loop", adapter: "bare-loop.mjs" },
+  "bare-statements": { label: "bare statements", adapter: "bare-statements.mjs" },
   "graphile-worker-0.17": {
     label: "graphile-worker 0.17",
     adapter: "graphile-worker.mjs",

@@ -5,7 +5,7 @@ const LABELS = 390;
 const BAR = 20;
 const STEP = 28;
 const TOP = 52;
-const COLORS = { howdah: "#c2410c", "bare-loop": "#fdba74" };
+const COLORS = { howdah: "#c2410c", "bare-loop": "#fdba74", "bare-statements": "#fdba74" };
 const OTHER = "#64748b";
 /** Leaves room behind the longest bar for its figure and remark. */
 const BARS = WIDTH - LABELS - 210;

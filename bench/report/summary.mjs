@@ -3,6 +3,8 @@ import { table } from "./table.mjs";
 
 const BEGIN = "<!-- measured: written by bench/report.mjs -->";
 const END = "<!-- /measured -->";
+/** Howdah, and what it is measured against that nobody could use. */
+const NOBODY_ELSE = ["howdah", "bare-loop", "bare-statements"];
 
 /** A page with the summary of a report between its two marks. */
 export function withSummary(page, report) {
@@ -30,7 +32,7 @@ function toSummary({ results }) {
 }
 
 function bestOther({ rows, isLessBetter }) {
-  const others = rows.filter(({ peer, value }) => peer !== "howdah" && peer !== "bare-loop" && Number.isFinite(value));
+  const others = rows.filter(({ peer, value }) => !NOBODY_ELSE.includes(peer) && Number.isFinite(value));
   const sorted = others.toSorted((a, b) => (isLessBetter ? a.value - b.value : b.value - a.value));
   return sorted[0];
 }

@@ -31,11 +31,12 @@ export const latency = {
   unit: "ms (median)",
   isLessBetter: true,
   what: "300 jobs, one at a time: from the call that adds a job to the first line of its handler. Adding and running happen in one process, the add over a connection of its own.",
-  fair: "Each side adds with its own function for one job, and wakes its worker in its own way: by notification wherever it has one.",
+  fair: "Each side adds with its own function for one job, and wakes its worker in its own way: by notification wherever it has one. The bare statements are an insert that notifies, a session that listens and an update by id, over plain connections and with no library around them: two commits and a notification cannot be had for less, so that is the part of each figure that no side can save.",
   columns: { p99: "p99, ms" },
   sides: [
     { peer: "howdah", settings: "default", variant: "direct" },
     { peer: "howdah", settings: "tuned", variant: "local queue" },
+    { peer: "bare-statements", settings: "default" },
     { peer: "graphile-worker-0.17", settings: "default", variant: "direct" },
     { peer: "graphile-worker-0.17", settings: "tuned", variant: "local queue" },
     { peer: "graphile-worker-0.18", settings: "default", variant: "direct" },
