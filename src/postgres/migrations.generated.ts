@@ -850,7 +850,7 @@ begin
     );
     return array[
       job.id, :"schema"._howdah_us(job.run_at), :"schema"._howdah_us(job.created_at),
-      (job.run_at <= now() + interval '2 seconds')::integer
+      (job.run_at <= now() + interval '2 seconds')::integer, job.job_queue_id
     ];
   end if;
 
@@ -862,24 +862,32 @@ begin
   on conflict do nothing;
 
   insert into :"schema"._private_jobs as added (task_id, payload, priority, run_at, max_attempts, _howdah_timeout_ms)
-  select
-    task.id,
+  values (
+    -- Null, which is refused, should the task be gone again.
+    (
+      select task.id from :"schema"._private_tasks as task
+      where task.identifier = _howdah_add_plain_job_v1.identifier
+      limit 1
+    ),
     coalesce(payload, '{}'),
     coalesce(priority, 0),
     coalesce(run_at, now()),
     coalesce(max_attempts, 25),
     timeout_ms
-  from :"schema"._private_tasks as task
-  where task.identifier = _howdah_add_plain_job_v1.identifier
+  )
   returning array[
     added.id,
     :"schema"._howdah_us(added.run_at),
     (extract(epoch from added.created_at) * 1000000)::bigint,
-    (added.run_at <= now() + interval '2 seconds')::integer
+    (added.run_at <= now() + interval '2 seconds')::integer,
+    added.job_queue_id
   ]
   into stored;
 
-  if notify and stored[4] = 1 then
+  if notify and stored[4] = 1 and stored[5] is not null then
+    -- A trigger has put it into a queue.
+    perform :"schema"._howdah_notify_v1(1, :"schema"._howdah_at(stored[2]), array[stored[5]::integer]);
+  elsif notify and stored[4] = 1 then
     -- What _howdah_notify_v1 says, without a call of it.
     told := pg_notify('jobs:insert',
       '{"r":' || random() || ',"count":1,"schema":' || to_json(:'schema'::text) || ',"at":' || stored[2]
@@ -1587,14 +1595,15 @@ $$;
 --       fences the release), tasksGone (a task id no longer exists; looked at
 --       when no level was given), more (there may be more to claim right now),
 --       dueAt and dueId (the new due position), leftover (queues with a due job
---       that were not taken), windowStart and windowAfter (from where to where
+--       that were not taken or not looked at), windowStart and windowAfter (from where to where
 --       the window went; where it started when it came round to there without
---       meeting a queue), windowWrapped (past the last queue), windowFound (a
---       queue with a job that can be claimed), windowMicros (its cost)
+--       meeting a queue), windowWrapped (past the last queue), windowFound
+--       (there was not enough without what it found), windowMicros (its cost)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
--- nobody, and does not try what it sees another one take. Queue rows are locked before their jobs are looked at again, so no
--- two claims hold one queue. A queue is marked only for jobs really updated.
+-- nobody, and does not try what it sees another one take. Queue rows are locked
+-- before their jobs are looked at again, so no two claims hold one queue. A queue
+-- is marked only for jobs really updated.
 -- Beside a pause: what it has read of a queue or task before the pause was
 -- committed counts, so jobs that are claimed at that moment are given back by
 -- the worker when it learns of the pause.
@@ -1640,6 +1649,7 @@ declare
   due_last_at timestamptz;
   due_last_id bigint;
   due_left boolean := false;
+  unlooked integer[] := '{}';
   window_started timestamptz;
   window_start integer := window_after;
   window_end integer;
@@ -1679,9 +1689,11 @@ begin
   end if;
 
   -- From the index alone. A queue in which only jobs of other tasks became due
-  -- is not looked at: it would be walked through from its first job.
+  -- is not looked at: it would be walked through from its first job. Once in any
+  -- case, for the queues that are named may be the same busy ones for ever; what
+  -- is found then is named next time.
   for turn in 1..5 loop
-    exit when cardinality(heads) >= enough;
+    exit when turn > 1 and cardinality(heads) >= enough;
     select
       count(*), max(due.run_at), (array_agg(due.id))[count(*)::integer],
       array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))
@@ -1699,15 +1711,17 @@ begin
     due_position := due_last_at;
     due_position_id := due_last_id;
     candidates := array(select distinct fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
-    if cardinality(candidates) > 0 then
+    if cardinality(heads) >= enough then
+      unlooked := candidates;
+    elsif cardinality(candidates) > 0 then
       heads := heads || coalesce(
         :"schema"._howdah_look_v1(
           candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
         ),
         '{}'
       );
-      seen := seen || candidates;
     end if;
+    seen := seen || candidates;
     exit when due_count < due_limit;
     -- After an unsettled position the next claim would only read the same again.
     due_left := due_position <= settled;
@@ -1718,7 +1732,8 @@ begin
     end if;
   end loop;
 
-  if window_after is not null and cardinality(heads) < enough then
+  -- Also when there is enough: jobs that nobody announced take their turn, too.
+  if window_after is not null then
     window_started := clock_timestamp();
     window_heads := cardinality(heads);
     if window_after < 0 then
@@ -1729,8 +1744,8 @@ begin
       window_start := coalesce(window_start, 0);
     end if;
     window_end := window_start;
-    -- Until enough is found, the circle is closed, or the time is used up.
-    while cardinality(heads) < enough and clock_timestamp() - window_started < interval '5 milliseconds' loop
+    -- Until there is enough, the circle is closed, or the time is used up.
+    loop
       candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
       if candidates is null then
         -- Past the last id, and then past it again although the circle began
@@ -1746,15 +1761,16 @@ begin
       candidates := array(select fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
       if cardinality(candidates) > 0 then
         heads := heads || coalesce(
-        :"schema"._howdah_look_v1(
-          candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
-        ),
-        '{}'
-      );
+          :"schema"._howdah_look_v1(
+            candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
+          ),
+          '{}'
+        );
         seen := seen || candidates;
-        window_found := cardinality(heads) > window_heads;
+        window_found := window_heads < enough and cardinality(heads) > window_heads;
       end if;
       exit when window_wrapped and window_end >= window_start;
+      exit when cardinality(heads) >= enough or clock_timestamp() - window_started >= interval '5 milliseconds';
     end loop;
     if window_closed then
       window_end := window_start;
@@ -1984,10 +2000,11 @@ begin
       'tasksGone', level_count = 0 and (
         select count(*) < cardinality(tasks) from :"schema"._private_tasks as known where known.id = any (tasks)
       ),
-      'more', taken < cardinality(heads) or cardinality(spare) > 0 or lost or remaining = 0 or due_left,
+      'more', taken < cardinality(heads) or cardinality(spare) > 0 or cardinality(unlooked) > 0 or lost or remaining = 0
+        or due_left,
       'dueAt', :"schema"._howdah_us(due_position)::text,
       'dueId', due_position_id::text,
-      'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser),
+      'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser) || unlooked,
       'windowAfter', coalesce(window_end, window_after),
       'windowStart', window_start,
       'windowWrapped', window_wrapped,

@@ -70,6 +70,28 @@ describe("a claim of ten jobs, when the fifth is changed before it is locked", (
   });
 
   it.each([
+    [
+      "is replaced by its key in place",
+      "select howdah.add_job('t', '[1]', run_at => now() - interval '95 s', job_key => '5')",
+    ],
+    ["is claimed and given back elsewhere", `${take} where id = 5; ${give} where id = 5`],
+  ])(
+    "leaves the fifth to an announcement, or to a scan of the head, when it %s beside a claim from a floor",
+    async (_, change) => {
+      await add(10);
+      const levels = [{ priority: 0, floor: { at: "0", id: "0" } }];
+      const answer = await claimBeside({ ...JOBS, nth: 1, meanwhile: () => database.sql(change) }, { levels });
+      expect(idsOf(answer)).toEqual([1, 2, 3, 4, 6, 7, 8, 9, 10]);
+      expect(
+        idsOf(
+          await claim({ levels: answer.levels.map(({ priority, floor }) => ({ priority, floor: floor ?? START })) }),
+        ),
+      ).toEqual([]);
+      expect(idsOf(await claim({ levels }))).toEqual([5]);
+    },
+  );
+
+  it.each([
     ["claimed elsewhere", `${take} where id = 5`],
     ["removed", "select howdah.remove_job('5')"],
     ["put off", "select howdah.reschedule_jobs('{5}', run_at => now() + interval '1 day')"],

@@ -4,6 +4,7 @@ import type { Driver } from "../../src/postgres/driver.ts";
 import { START } from "../../src/postgres/position.ts";
 import type { ClaimRequest } from "../../src/postgres/queries/claim.ts";
 import { createReleaseAndClaim } from "../../src/postgres/queries/release-and-claim.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
 import { createClaims, empty, idsOf, jobsById } from "../harness/claims.ts";
 import { createDatabase } from "../harness/database.ts";
 import { createTestWorker, record } from "../harness/worker.ts";
@@ -147,6 +148,42 @@ describe("a worker without a local queue", () => {
     const jobs = await worker.client.addJobs(Array.from({ length: 50 }, () => ({ task, spec: { queueName: "q" } })));
     await worker.runOnce();
     expect(told).toEqual(jobs.flatMap(({ id }) => [`start ${id}`, `complete ${id}`]));
+  });
+
+  it.each([1, 4])(
+    "puts a job of a better priority first when it becomes due in another queue, beside %i busy ones",
+    async (busy) => {
+      const task = defineTask({ identifier: "short", run: () => systemClock.sleep(2) });
+      await using worker = await createTestWorker(database, { tasks: [task], concurrency: busy });
+      const completed = record(worker.hooks, "jobComplete");
+      const before = new Date(systemClock.now() - 60_000);
+      const total = 500 * busy;
+      await worker.client.addJobs(
+        Array.from({ length: total }, (_, n) => ({ task, spec: { queueName: `busy ${n % busy}`, runAt: before } })),
+      );
+      const later = { queueName: "other", runAt: new Date(systemClock.now() + 400), priority: -10 };
+      const { id } = await worker.client.addJob(task, {}, later);
+      const running = worker.run();
+      await completed.reach(total + 1);
+      expect(completed.events.findIndex(({ job }) => job.id === id)).toBeLessThan(total);
+      await worker.stop();
+      await running;
+    },
+  );
+
+  it("puts a job first that was announced for the queue it works through", async () => {
+    const task = defineTask({ identifier: "short", run: () => systemClock.sleep(2) });
+    // Nothing but the announcement makes it look at the front of the queue again.
+    await using worker = await createTestWorker(database, { tasks: [task], pollInterval: "1h" });
+    const completed = record(worker.hooks, "jobComplete");
+    await worker.client.addJobs(Array.from({ length: 500 }, () => ({ task, spec: { queueName: "q" } })));
+    const running = worker.run();
+    await completed.reach(20);
+    const { id } = await worker.client.addJob(task, {}, { queueName: "q", priority: -10 });
+    await completed.reach(501);
+    expect(completed.events.findIndex(({ job }) => job.id === id)).toBeLessThan(500);
+    await worker.stop();
+    await running;
   });
 
   it("goes on claiming beside a job that cannot be deleted", async () => {

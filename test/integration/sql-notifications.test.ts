@@ -65,6 +65,18 @@ describe("adds", () => {
     expect(await told(`begin isolation level repeatable read; ${add("null")}; commit`)).toHaveLength(1);
   });
 
+  it("tells the queue of a plain job that a trigger has put into one", async () => {
+    await database.sql("select howdah.add_job('t', queue_name => 'q')");
+    const queue = await queueId("q");
+    await database.sql(`
+      create function into_queue() returns trigger language plpgsql as $$ begin new.job_queue_id := ${queue}; return new; end $$;
+      create trigger into_queue before insert on howdah._private_jobs for each row execute function into_queue()`);
+    const queued = await told("select howdah._howdah_add_plain_job_v1('t', '{}', null, null, null, null, true)");
+    expect(queued).toMatchObject([{ count: 1, at: await runAt(await lastId()), queues: [queue] }]);
+    expect(queued[0]).not.toHaveProperty("ids");
+    await database.sql("drop trigger into_queue on howdah._private_jobs; drop function into_queue");
+  });
+
   it("tells nothing of a plain job that a trigger has kept from being stored, and asks the trigger once", async () => {
     await database.sql(`
       create table asked (n integer);

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { HowdahError } from "../../errors.ts";
 import type { JobToStore, StoredJob } from "../../postgres/queries/add-jobs.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
-import { JoinedAdds } from "./joined-adds.ts";
+import { JoinedAdds, PATIENCE_MS } from "./joined-adds.ts";
 
 const PLAIN: JobToStore = {
   identifier: "t",
@@ -146,6 +146,16 @@ describe("adds of names that are known", () => {
     await surroundings.run("third caller", () => add([3]));
     await end(0);
     expect(sent.map(({ seen }) => seen)).toEqual(["first caller", "second caller", undefined]);
+  });
+
+  it("are sent in nobody's surroundings when they overtake a statement that takes its time", async () => {
+    const surroundings = new AsyncLocalStorage<string>();
+    const { introduce, add, sent, clock } = setUp(() => surroundings.getStore());
+    await introduce({});
+    for (const caller of ["first", "second", "third", "fourth"])
+      await surroundings.run(caller, () => add([sent.length]));
+    await clock.advance(PATIENCE_MS);
+    expect(sent.map(({ seen }) => seen)).toEqual(["first", "second", undefined]);
   });
 
   it("are joined to at most 200, and to a limited length", async () => {

@@ -53,6 +53,7 @@ export class JoinedAdds {
   readonly #underWay = new Map<object, number>();
   /** The surroundings that the client was made in: what is sent for several callers belongs to none of them. */
   readonly #surroundings = new AsyncResource("howdah.adds");
+  readonly #overtakeForAll = (): void => this.#surroundings.runInAsyncScope(() => this.#overtake());
   #waiting: WaitingAdd[] = [];
   #watch: Timer | undefined;
   #turnEnds = false;
@@ -95,7 +96,7 @@ export class JoinedAdds {
     if (this.#waiting.length === 0) {
       this.#watch?.cancel();
       this.#watch = undefined;
-    } else this.#watch ??= this.#options.clock.setTimer(PATIENCE_MS, () => this.#overtake(), true);
+    } else this.#watch ??= this.#options.clock.setTimer(PATIENCE_MS, this.#overtakeForAll, true);
   }
 
   /** Those who wait go past the statements that have kept them waiting. */

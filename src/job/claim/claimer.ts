@@ -8,7 +8,7 @@ import { ClaimedJob } from "../claimed-job.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
 import { Floors, type FloorTicket } from "./floors.ts";
 import { HeadScans } from "./head-scans.ts";
-import { QueueFloors } from "./queue-floors.ts";
+import { type QueueFloor, QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 import { DUE, seenPositions } from "./seen-positions.ts";
 import { VainClaims } from "./vain-claims.ts";
@@ -123,7 +123,7 @@ export class Claimer {
     for (const queueId of queueIds) {
       this.#queueIds.add(queueId);
       if (count === undefined) this.#queueFloors.freed(queueId);
-      else this.#queueFloors.forget(queueId);
+      else this.#queueFloors.announced(queueId, this.#options.clock.monotonic());
     }
   }
 
@@ -134,13 +134,13 @@ export class Claimer {
 
   /** A job has gone back into this queue, perhaps before others that have been seen. */
   wentBack(queueId: number): void {
-    this.#queueFloors.forget(queueId);
+    this.#queueFloors.forget(queueId, this.#options.clock.monotonic());
   }
 
   /** Other tasks than before are claimed now: nothing that was seen counts any more. */
   forget(): void {
     this.#floors.forget();
-    this.#queueFloors.clear();
+    this.#queueFloors.clear(this.#options.clock.monotonic());
     this.distrust();
   }
 
@@ -175,7 +175,7 @@ export class Claimer {
     }
     // Not only this claim: when it is full, the next ones have to go on from where it ended.
     if (isHeadScan) this.#floors.forget(DUE);
-    const request = this.#request(wanted);
+    const { request, queueFloors } = this.#request(wanted);
     const ticket = this.#floors.begin();
     // The ids may be others when the answer comes.
     const identifiers = this.#options.taskIdentifiers();
@@ -193,7 +193,7 @@ export class Claimer {
       this.#announced.looked(answer.more, endedAt);
       const hasGoneOn = jobs.length > 0 || comparePositions(answer.due, request.due) > 0;
       await this.#vainClaims.rest(answer.more && !hasGoneOn);
-      this.#rememberQueues(chains, request, startedAt);
+      this.#rememberQueues(chains, queueFloors, startedAt);
       return { chains, more: answer.more };
     } catch (error) {
       this.#failed(error, ticket, request.workerId);
@@ -238,26 +238,33 @@ export class Claimer {
     this.#forbiddenFlags = flags;
   }
 
-  #request({ quantity, chainLength, mostQueues }: Wanted): ClaimRequest {
+  #request({ quantity, chainLength, mostQueues }: Wanted): PreparedClaim {
     const { workerId, taskIdentifiers, clock } = this.#options;
+    const nowMs = clock.monotonic();
     const priorities = this.#floors.keys().filter((key) => key !== DUE);
     const freed = this.#options.queuesFreed?.() ?? NO_QUEUES;
     const candidates = this.#takeCandidates(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
     const queueIds = freed.length > 0 ? [...new Set([...freed, ...candidates])] : candidates;
-    return {
+    const queueFloors = this.#queueFloors.known(queueIds, nowMs, freed);
+    const request: ClaimRequest = {
       workerId: workerId(),
       quantity,
       taskIds: [...taskIdentifiers().keys()],
       forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
       levels: priorities.map((priority) => ({ priority, floor: this.#floors.get(priority) ?? START })),
       queueIds,
-      queueFloors: this.#queueFloors.known(queueIds, clock.monotonic(), freed),
-      heldQueueIds: this.#queueFloors.held(freed, clock.monotonic()),
+      queueFloors: [...queueFloors].map(([queueId, { priority, position }]) => ({
+        queueId,
+        priority,
+        floor: position,
+      })),
+      heldQueueIds: this.#queueFloors.held(freed, nowMs),
       due: this.#floors.get(DUE) ?? START,
-      windowAfter: this.#window.next(clock.monotonic()),
+      windowAfter: this.#window.next(nowMs),
       chainLength,
       mostQueues,
     };
+    return { request, queueFloors };
   }
 
   #takeCandidates(most: number): number[] {
@@ -271,15 +278,13 @@ export class Claimer {
   }
 
   /** Where each chain ends is where the next look at its queue begins. */
-  #rememberQueues(chains: readonly Chain[], request: ClaimRequest, startedAt: number): void {
+  #rememberQueues(chains: readonly Chain[], sent: ReadonlyMap<number, QueueFloor>, startedAt: number): void {
     const endedAt = this.#options.clock.monotonic();
     for (const chain of chains) {
       const { queueId } = chain;
       const last = queueId === null ? undefined : chain.rest.at(-1);
-      if (queueId === null || !last) continue;
-      const wasSent = request.queueFloors.some((known) => known.queueId === queueId);
-      const floor = wasSent ? this.#queueFloors.get(queueId, startedAt) : undefined;
-      this.#queueFloors.took(queueId, last, { floor, endedAt, durationMs: endedAt - startedAt });
+      if (queueId !== null && last)
+        this.#queueFloors.took(queueId, last, { sent: sent.get(queueId), startedAt, endedAt });
     }
   }
 
@@ -291,6 +296,12 @@ export class Claimer {
     const isNeeded = answer.windowFound && jobs.length >= request.quantity;
     this.#window.settle(answer, isNeeded, this.#options.clock.monotonic());
   }
+}
+
+/** A claim to send, and the floors of queues that it is sent with. */
+interface PreparedClaim {
+  readonly request: ClaimRequest;
+  readonly queueFloors: ReadonlyMap<number, QueueFloor>;
 }
 
 const NO_QUEUES: readonly number[] = [];

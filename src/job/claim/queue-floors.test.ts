@@ -3,7 +3,7 @@ import { QueueFloors } from "./queue-floors.ts";
 
 const LIFE_MS = 1_000;
 const last = (id: string) => ({ priority: 0, position: { at: "5", id } });
-const looked = { floor: undefined, endedAt: 100, durationMs: 1 };
+const looked = { sent: undefined, startedAt: 99, endedAt: 100 };
 
 /** Floors that remember a chain of queue 7, which ended with job "3". */
 function setUp(): QueueFloors {
@@ -16,19 +16,19 @@ describe("the floor of a queue", () => {
   it("does not count while the chain is held, whose jobs may go back to before it", () => {
     const floors = setUp();
     expect(floors.get(7, 100)).toBeUndefined();
-    expect(floors.known([7], 100)).toEqual([]);
+    expect(floors.known([7], 100).size).toBe(0);
   });
 
   it("counts from the end of the chain on, for a limited time", () => {
     const floors = setUp();
     floors.freed(7);
-    expect(floors.known([7], 100)).toEqual([{ queueId: 7, priority: 0, floor: { at: "5", id: "3" } }]);
+    expect(floors.known([7], 100).get(7)).toMatchObject({ priority: 0, position: { at: "5", id: "3" } });
     expect(floors.get(7, 100 + LIFE_MS)).toBeUndefined();
   });
 
   it("does not count when a job of the chain went back", () => {
     const floors = setUp();
-    floors.forget(7);
+    floors.forget(7, 100);
     floors.freed(7);
     expect(floors.get(7, 100)).toBeUndefined();
   });
@@ -42,6 +42,44 @@ describe("the floor of a queue", () => {
     expect(floors.get(7, 100)?.position.id).toBe("6");
   });
 
+  it("counts for a queue whose last chain ends before it is looked at", () => {
+    const floors = setUp();
+    expect(floors.known([7], 100, [7]).has(7)).toBe(true);
+    floors.took(7, last("6"), looked);
+    expect(floors.known([7], 100, [7]).has(7)).toBe(false);
+  });
+
+  it("counts, once jobs are announced, until another look from the front has a twentieth of the time", () => {
+    const floors = setUp();
+    floors.freed(7);
+    floors.announced(7, 110);
+    expect(floors.get(7, 119)).toBeDefined();
+    expect(floors.get(7, 120)).toBeUndefined();
+  });
+
+  it("ends the same way when the announcement came during the claim, however many claims follow", () => {
+    const floors = setUp();
+    floors.freed(7);
+    for (let now = 101; now < 120; now += 1) {
+      const sent = floors.known([7], now).get(7);
+      expect(sent).toBeDefined();
+      floors.announced(7, now);
+      floors.took(7, last(String(now)), { sent, startedAt: now, endedAt: now + 0.5 });
+      floors.freed(7);
+    }
+    expect(floors.known([7], 120).size).toBe(0);
+  });
+
+  it("keeps what is left of its life from claim to claim", () => {
+    const floors = setUp();
+    floors.freed(7);
+    const sent = floors.known([7], 1_000).get(7);
+    floors.took(7, last("9"), { sent, startedAt: 1_000, endedAt: 1_050 });
+    floors.freed(7);
+    expect(floors.get(7, 1_099)?.position.id).toBe("9");
+    expect(floors.get(7, 1_100)).toBeUndefined();
+  });
+
   it("lets its queue be left alone while the chain is held, as long as it would count", () => {
     const floors = setUp();
     expect(floors.held([], 100)).toEqual([7]);
@@ -51,8 +89,8 @@ describe("the floor of a queue", () => {
 
   it.each<[string, (floors: QueueFloors) => void]>([
     ["the chain has ended", (floors) => floors.freed(7)],
-    ["a job went back", (floors) => floors.forget(7)],
-    ["nothing that was seen counts", (floors) => floors.clear()],
+    ["a job went back", (floors) => floors.forget(7, 100)],
+    ["nothing that was seen counts", (floors) => floors.clear(100)],
   ])("lets its queue be looked at when %s", (_, happens) => {
     const floors = setUp();
     happens(floors);
@@ -66,7 +104,7 @@ describe("the floor of a queue", () => {
       floors.freed(queueId);
     }
     const expected = [...Array.from({ length: 15 }, (_, index) => index + 3), 1];
-    expect(floors.known([], 100).map(({ queueId }) => queueId)).toEqual(expected);
-    expect(floors.known([2], 100)[0]?.queueId).toBe(2);
+    expect([...floors.known([], 100).keys()]).toEqual(expected);
+    expect(floors.known([2], 100).has(2)).toBe(true);
   });
 });

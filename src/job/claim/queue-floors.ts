@@ -1,5 +1,4 @@
 import type { Position } from "../../postgres/position.ts";
-import type { KnownQueue } from "../../postgres/queries/claim.ts";
 
 /** Up to where the jobs of one queue have been seen. */
 export interface QueueFloor {
@@ -7,6 +6,8 @@ export interface QueueFloor {
   readonly position: Position;
   /** From then on it does not count any more, by the monotonic clock. */
   readonly expiresAt: number;
+  /** From then on a look from the first job costs no more than its share of the time. */
+  readonly payableAt: number;
 }
 
 /** A claim comes across the queues it took from last even when nobody names them. */
@@ -30,6 +31,9 @@ export class QueueFloors {
   readonly #floors = new Map<number, QueueFloor>();
   /** The queues that were taken from last, the latest one at the end. */
   readonly #recent = new Set<number>();
+  /** When jobs were last heard of that may lie before the floor: a claim sent until then need not have seen them. */
+  readonly #heardAt = new Map<number, number>();
+  #clearedAt = Number.NEGATIVE_INFINITY;
   /** How many chains of a queue were taken and not ended, as far as this worker knows. */
   readonly #held = new Map<number, number>();
 
@@ -39,17 +43,18 @@ export class QueueFloors {
   }
 
   /**
-   * These queues, as far as their floors are known, and the ones that were
-   * taken from last. Of those that are `ending` the last chain ends before it
-   * is looked at them.
+   * The floors of these queues, as far as they are known, and of the ones that
+   * were taken from last. Of those that are `ending` the last chain ends before
+   * it is looked at them.
    */
-  known(queueIds: readonly number[], nowMs: number, ending: readonly number[] = []): KnownQueue[] {
-    const wanted = new Set([...queueIds, ...this.#recent]);
-    return [...wanted].flatMap((queueId) => {
+  known(queueIds: readonly number[], nowMs: number, ending: readonly number[] = []): Map<number, QueueFloor> {
+    const known = new Map<number, QueueFloor>();
+    for (const queueId of new Set([...queueIds, ...this.#recent])) {
       const isEnding = ending.includes(queueId) && this.#held.get(queueId) === 1;
       const floor = isEnding ? this.#current(queueId, nowMs) : this.get(queueId, nowMs);
-      return floor ? [{ queueId, priority: floor.priority, floor: floor.position }] : [];
-    });
+      if (floor) known.set(queueId, floor);
+    }
+    return known;
   }
 
   /**
@@ -79,11 +84,18 @@ export class QueueFloors {
   }
 
   /** A claim has taken this job as the last one of its queue. */
-  took(queueId: number, last: Pick<QueueFloor, "priority" | "position">, claim: LookedFrom): void {
-    const expiresAt = claim.floor?.expiresAt ?? claim.endedAt + Math.max(this.#lifeMs, LOOK_SHARE * claim.durationMs);
+  took(
+    queueId: number,
+    last: Pick<QueueFloor, "priority" | "position">,
+    { sent, startedAt, endedAt }: LookedFrom,
+  ): void {
+    const payableAt = sent?.payableAt ?? endedAt + LOOK_SHARE * (endedAt - startedAt);
+    const heardAt = Math.max(this.#clearedAt, this.#heardAt.get(queueId) ?? Number.NEGATIVE_INFINITY);
+    const fullLife = sent?.expiresAt ?? Math.max(endedAt + this.#lifeMs, payableAt);
+    const expiresAt = heardAt >= startedAt ? payableAt : fullLife;
     if (this.#floors.size >= MAX_FLOORS) this.#floors.clear();
     this.#noteRecent(queueId);
-    this.#floors.set(queueId, { priority: last.priority, position: last.position, expiresAt });
+    this.#floors.set(queueId, { priority: last.priority, position: last.position, expiresAt, payableAt });
     this.#held.set(queueId, (this.#held.get(queueId) ?? 0) + 1);
   }
 
@@ -95,14 +107,35 @@ export class QueueFloors {
     else this.#held.delete(queueId);
   }
 
-  /** Jobs may have come into this queue before its floor. */
-  forget(queueId: number): void {
+  /** Jobs were announced that may lie before the floor: it counts until another look from the first job can be paid. */
+  announced(queueId: number, nowMs: number): void {
+    this.#hear(queueId, nowMs);
+    const floor = this.#floors.get(queueId);
+    if (floor && floor.payableAt < floor.expiresAt)
+      this.#floors.set(queueId, {
+        priority: floor.priority,
+        position: floor.position,
+        expiresAt: floor.payableAt,
+        payableAt: floor.payableAt,
+      });
+  }
+
+  /** A job has gone back to where it was, before the floor. */
+  forget(queueId: number, nowMs: number): void {
+    this.#hear(queueId, nowMs);
     this.#floors.delete(queueId);
   }
 
   /** Starts again from the first job of every queue. */
-  clear(): void {
+  clear(nowMs: number): void {
+    this.#clearedAt = nowMs;
+    this.#heardAt.clear();
     this.#floors.clear();
+  }
+
+  #hear(queueId: number, nowMs: number): void {
+    if (this.#heardAt.size >= MAX_FLOORS) this.clear(nowMs);
+    this.#heardAt.set(queueId, nowMs);
   }
 
   #noteRecent(queueId: number): void {
@@ -117,7 +150,7 @@ export class QueueFloors {
 /** How a claim looked at a queue. */
 export interface LookedFrom {
   /** The floor it was sent with. */
-  readonly floor: QueueFloor | undefined;
+  readonly sent: QueueFloor | undefined;
+  readonly startedAt: number;
   readonly endedAt: number;
-  readonly durationMs: number;
 }

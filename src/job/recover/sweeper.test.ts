@@ -42,8 +42,7 @@ async function setUp() {
     sweepFailed: () => log.push("failed"),
   });
   /** What a heartbeat does that takes a look along. */
-  const bring = (): void => {
-    const now = clock.monotonic();
+  const bring = (now = clock.monotonic()): void => {
     const workers = [
       {
         workerId: OTHER,
@@ -109,6 +108,23 @@ describe("a sweeper", () => {
     await pass(test, 2);
     expect(test.take()).toEqual([]);
     await pass(test, 1);
+    expect(test.take()).toContain("declare_dead");
+    await test.stop();
+  });
+
+  it("takes no look that was asked for before its own was answered", async () => {
+    const test = await setUp();
+    await pass(test, 8);
+    test.state.isAlive = false;
+    const sentAt = test.clock.monotonic();
+    await test.clock.advance(5_000);
+    test.take();
+    // What it had looked like before its own look.
+    test.state.isAlive = true;
+    test.bring(sentAt);
+    test.state.isAlive = false;
+    await test.clock.advance(0);
+    await pass(test, 2);
     expect(test.take()).toContain("declare_dead");
     await test.stop();
   });

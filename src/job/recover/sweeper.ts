@@ -103,7 +103,8 @@ export class Sweeper {
 
   /** Takes a look that somebody has made for it, unless it has begun one itself meanwhile. */
   bring(look: BroughtLook): void {
-    if (this.#restsUntil === Number.POSITIVE_INFINITY) return;
+    const isLate = look.sentAt < (this.#watch?.answeredAt ?? Number.NEGATIVE_INFINITY);
+    if (isLate || this.#restsUntil === Number.POSITIVE_INFINITY) return;
     this.#brought = look;
     this.#loop?.wake();
   }

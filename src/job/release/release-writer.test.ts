@@ -70,7 +70,7 @@ describe("ReleaseWriter", () => {
     table.held.delete("3");
     table.foreign.add("3");
     await writer.write(endings);
-    expect(told).toEqual(["released 1", "released 2 at 1", "refused 3", "freed 1,2"]);
+    expect(told).toEqual(["released 1", "released 2 at 1", "refused 3", "freed 1,2,3"]);
     expect(table.written).toEqual(["2"]);
   });
 
@@ -105,6 +105,28 @@ describe("ReleaseWriter", () => {
     table.foreign.add("1");
     await writer.write(endings);
     expect(told).toEqual(["refused 1", "refused 2", "refused 3"]);
+  });
+
+  it("tells the end of a chain also when it was lost", async () => {
+    const endings = [ending(1, completed, 7)];
+    const { table, told, writer } = setUp(endings);
+    table.held.clear();
+    table.foreign.add("1");
+    await writer.write(endings);
+    expect(told).toEqual(["refused 1", "freed 7"]);
+  });
+
+  it("marks what has failed, however it is sent again", async () => {
+    const endings = [ending(1), ending(2)];
+    const { table, clock, giveUp, writer } = setUp(endings);
+    table.forbidden.add("1");
+    await writer.write(endings);
+    await clock.advance(10_000);
+    giveUp.abort();
+    const [first, ...others] = table.requests;
+    expect(first?.isApart).toBe(false);
+    expect(others.length).toBeGreaterThan(3);
+    expect(others.filter(({ isApart }) => isApart !== true)).toEqual([]);
   });
 
   it("repeats a statement whose answer was lost, and takes what is gone for written", async () => {

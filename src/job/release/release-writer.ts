@@ -10,7 +10,10 @@ export interface ReleaseListener {
   released(ending: Ending, runAt: string | undefined): void;
   /** The job belongs to somebody else, or is gone: its outcome was not written. */
   refused(ending: Ending): void;
-  /** These queues are unlocked now, or were, before a claim in the same statement `hasClaimed` from them. */
+  /**
+   * The chains of these queues have ended. They are unlocked now, or somebody
+   * else's; when a claim in the same statement `hasClaimed`, it has looked at them.
+   */
   freed(queueIds: readonly number[], hasClaimed: boolean): void;
   /** A statement failed, for the first time in a row. It is sent again, unless the failure is `final`. */
   failed(error: unknown, final: boolean): void;
@@ -23,8 +26,8 @@ export interface ReleaseWriterOptions {
   readonly listener: ReleaseListener;
   /** Aborted when nothing is to be tried again any more. */
   readonly giveUp: AbortSignal;
-  /** Takes over work that must not hold up the others. */
-  aside(work: Promise<void>): void;
+  /** Takes over work that must not hold up the others, on so many endings; default 1. */
+  aside(work: Promise<void>, count?: number): void;
 }
 
 const BACKOFF = { firstMs: 50, maxMs: 5_000 };
@@ -68,16 +71,11 @@ export class ReleaseWriter {
   /** Sends one statement for all endings, as often as it takes; or hands them on to another way of writing. */
   async #send(endings: readonly Ending[], history: History): Promise<Sent | undefined> {
     const { release } = this.#options;
-    const request = {
-      ...toRequest(endings),
-      chainEnds: chainEndsOf(endings),
-      patient: true,
-      isApart: history.isApart,
-    };
+    const request = { ...toRequest(endings), chainEnds: chainEndsOf(endings), patient: true };
+    const send = (): Promise<ReleaseAnswer> => release({ ...request, isApart: history.isApart });
     try {
-      return await this.#persist(() => release(request), history, isForAnotherWay);
+      return await this.#persist(send, history, isForAnotherWay);
     } catch (error) {
-      history.isApart = true;
       if (isDataError(error)) await this.#writeApart(endings, history);
       else await this.#writeAround(endings, history);
       return undefined;
@@ -95,6 +93,7 @@ export class ReleaseWriter {
       try {
         return { ...(await send()), ...history };
       } catch (error) {
+        history.isApart = true;
         if (passOn(error)) throw error;
         if (failures === 1) listener.failed(error, false);
         history.repeated ||= isUnknownOutcome(error);
@@ -120,7 +119,11 @@ export class ReleaseWriter {
     // Their queues are still locked: a queue is unlocked apart, so that only that is tried again.
     this.#settle(done, answer);
     // Together: one claim of somebody else can hold hundreds of them for a moment.
-    if (busy.length > 0) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.#write(busy, history)));
+    if (busy.length > 0)
+      aside(
+        clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.#write(busy, history)),
+        busy.length,
+      );
     const busyIds = new Set(busy.map(({ job }) => job.id));
     const open = chainEndsOf(endings).filter((end) => !busyIds.has(end.lastJobId));
     const workerId = endings[0]?.job.lockedBy;
@@ -145,7 +148,7 @@ export class ReleaseWriter {
   /** Not for its values, then: it is somebody's trigger or constraint, who may mend it. Tries on aside. */
   #insist(ending: Ending, history: Readonly<History>): void {
     const { release, aside } = this.#options;
-    const request = { ...toRequest([ending]), chainEnds: chainEndsOf([ending]), patient: true };
+    const request = { ...toRequest([ending]), chainEnds: chainEndsOf([ending]), patient: true, isApart: true };
     const writing = this.#persist(() => release(request), { ...history });
     aside(writing.then((answer) => answer && this.#freed(this.#settle([ending], answer))));
   }
@@ -167,7 +170,7 @@ export class ReleaseWriter {
       const runAt = runAts.size === 0 ? undefined : runAts.get(job.id);
       if (isWritten) listener.released(runAt === null ? asLast(ending) : ending, runAt ?? undefined);
       else listener.refused(ending);
-      if (ending.endsChain && job.queueId !== null && status !== "lost") freed.push(job.queueId);
+      if (ending.endsChain && job.queueId !== null) freed.push(job.queueId);
     }
     return freed;
   }
@@ -180,7 +183,7 @@ export class ReleaseWriter {
 interface History {
   /** The same was sent before, and nobody knows whether it was carried out. */
   repeated: boolean;
-  /** The same failed on one of its rows: it has gone another way since. */
+  /** The same has failed before. */
   isApart: boolean;
 }
 

@@ -84,6 +84,17 @@ describe("Releaser", () => {
     expect(told).toHaveLength(20);
   });
 
+  it("counts each ending that waits, also when they wait together", async () => {
+    const { releaser, table, clock, add } = setUp();
+    for (let id = 1; id <= 20; id++) {
+      table.busy.add(String(id));
+      add(id);
+    }
+    await clock.advance(1);
+    expect(releaser.size).toBe(20);
+    expect(releaser.abandon()).toBe(20);
+  });
+
   it("writes queued endings one statement after another, in the order in which they ended", async () => {
     const { releaser, table, add, idsOf } = setUp();
     add(9, completed, 7);

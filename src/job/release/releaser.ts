@@ -31,13 +31,20 @@ export class Releaser {
   readonly #rest: Batcher<Ending>;
   /** Work beside the lanes, on rows that somebody's transaction holds. */
   readonly #aside = new Set<Promise<void>>();
+  #endingsAside = 0;
   readonly #giveUp = new AbortController();
 
   constructor({ release, clock, listener, completeDelayMs, failDelayMs }: ReleaserOptions) {
     const giveUp = this.#giveUp.signal;
     // All that waits aside listens to it, however much that is.
     setMaxListeners(0, giveUp);
-    this.#writer = new ReleaseWriter({ release, clock, listener, giveUp, aside: (work) => this.#follow(work) });
+    this.#writer = new ReleaseWriter({
+      release,
+      clock,
+      listener,
+      giveUp,
+      aside: (work, count) => this.#follow(work, count),
+    });
     const isDelayed = completeDelayMs > 0 || failDelayMs > 0;
     const delayMs = ({ outcome: { kind } }: Ending): number => {
       if (kind === "completed") return completeDelayMs;
@@ -57,7 +64,7 @@ export class Releaser {
 
   /** How many endings are not written yet. */
   get size(): number {
-    return this.#queued.size + this.#rest.size + this.#aside.size;
+    return this.#queued.size + this.#rest.size + this.#endingsAside;
   }
 
   /** Ends a claim. What becomes of it is told to the listener. */
@@ -91,8 +98,12 @@ export class Releaser {
     for (const group of byClaimant(endings)) await this.#writer.write(group);
   }
 
-  #follow(work: Promise<void>): void {
-    const followed = work.finally(() => this.#aside.delete(followed));
+  #follow(work: Promise<void>, count = 1): void {
+    this.#endingsAside += count;
+    const followed = work.finally(() => {
+      this.#endingsAside -= count;
+      this.#aside.delete(followed);
+    });
     this.#aside.add(followed);
   }
 }

@@ -629,7 +629,7 @@ begin
     );
     return array[
       job.id, :"schema"._howdah_us(job.run_at), :"schema"._howdah_us(job.created_at),
-      (job.run_at <= now() + interval '2 seconds')::integer
+      (job.run_at <= now() + interval '2 seconds')::integer, job.job_queue_id
     ];
   end if;
 
@@ -641,24 +641,32 @@ begin
   on conflict do nothing;
 
   insert into :"schema"._private_jobs as added (task_id, payload, priority, run_at, max_attempts, _howdah_timeout_ms)
-  select
-    task.id,
+  values (
+    -- Null, which is refused, should the task be gone again.
+    (
+      select task.id from :"schema"._private_tasks as task
+      where task.identifier = _howdah_add_plain_job_v1.identifier
+      limit 1
+    ),
     coalesce(payload, '{}'),
     coalesce(priority, 0),
     coalesce(run_at, now()),
     coalesce(max_attempts, 25),
     timeout_ms
-  from :"schema"._private_tasks as task
-  where task.identifier = _howdah_add_plain_job_v1.identifier
+  )
   returning array[
     added.id,
     :"schema"._howdah_us(added.run_at),
     (extract(epoch from added.created_at) * 1000000)::bigint,
-    (added.run_at <= now() + interval '2 seconds')::integer
+    (added.run_at <= now() + interval '2 seconds')::integer,
+    added.job_queue_id
   ]
   into stored;
 
-  if notify and stored[4] = 1 then
+  if notify and stored[4] = 1 and stored[5] is not null then
+    -- A trigger has put it into a queue.
+    perform :"schema"._howdah_notify_v1(1, :"schema"._howdah_at(stored[2]), array[stored[5]::integer]);
+  elsif notify and stored[4] = 1 then
     -- What _howdah_notify_v1 says, without a call of it.
     told := pg_notify('jobs:insert',
       '{"r":' || random() || ',"count":1,"schema":' || to_json(:'schema'::text) || ',"at":' || stored[2]

@@ -282,14 +282,15 @@ $$;
 --       fences the release), tasksGone (a task id no longer exists; looked at
 --       when no level was given), more (there may be more to claim right now),
 --       dueAt and dueId (the new due position), leftover (queues with a due job
---       that were not taken), windowStart and windowAfter (from where to where
+--       that were not taken or not looked at), windowStart and windowAfter (from where to where
 --       the window went; where it started when it came round to there without
---       meeting a queue), windowWrapped (past the last queue), windowFound (a
---       queue with a job that can be claimed), windowMicros (its cost)
+--       meeting a queue), windowWrapped (past the last queue), windowFound
+--       (there was not enough without what it found), windowMicros (its cost)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
--- nobody, and does not try what it sees another one take. Queue rows are locked before their jobs are looked at again, so no
--- two claims hold one queue. A queue is marked only for jobs really updated.
+-- nobody, and does not try what it sees another one take. Queue rows are locked
+-- before their jobs are looked at again, so no two claims hold one queue. A queue
+-- is marked only for jobs really updated.
 -- Beside a pause: what it has read of a queue or task before the pause was
 -- committed counts, so jobs that are claimed at that moment are given back by
 -- the worker when it learns of the pause.
@@ -335,6 +336,7 @@ declare
   due_last_at timestamptz;
   due_last_id bigint;
   due_left boolean := false;
+  unlooked integer[] := '{}';
   window_started timestamptz;
   window_start integer := window_after;
   window_end integer;
@@ -374,9 +376,11 @@ begin
   end if;
 
   -- From the index alone. A queue in which only jobs of other tasks became due
-  -- is not looked at: it would be walked through from its first job.
+  -- is not looked at: it would be walked through from its first job. Once in any
+  -- case, for the queues that are named may be the same busy ones for ever; what
+  -- is found then is named next time.
   for turn in 1..5 loop
-    exit when cardinality(heads) >= enough;
+    exit when turn > 1 and cardinality(heads) >= enough;
     select
       count(*), max(due.run_at), (array_agg(due.id))[count(*)::integer],
       array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))
@@ -394,15 +398,17 @@ begin
     due_position := due_last_at;
     due_position_id := due_last_id;
     candidates := array(select distinct fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
-    if cardinality(candidates) > 0 then
+    if cardinality(heads) >= enough then
+      unlooked := candidates;
+    elsif cardinality(candidates) > 0 then
       heads := heads || coalesce(
         :"schema"._howdah_look_v1(
           candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
         ),
         '{}'
       );
-      seen := seen || candidates;
     end if;
+    seen := seen || candidates;
     exit when due_count < due_limit;
     -- After an unsettled position the next claim would only read the same again.
     due_left := due_position <= settled;
@@ -413,7 +419,8 @@ begin
     end if;
   end loop;
 
-  if window_after is not null and cardinality(heads) < enough then
+  -- Also when there is enough: jobs that nobody announced take their turn, too.
+  if window_after is not null then
     window_started := clock_timestamp();
     window_heads := cardinality(heads);
     if window_after < 0 then
@@ -424,8 +431,8 @@ begin
       window_start := coalesce(window_start, 0);
     end if;
     window_end := window_start;
-    -- Until enough is found, the circle is closed, or the time is used up.
-    while cardinality(heads) < enough and clock_timestamp() - window_started < interval '5 milliseconds' loop
+    -- Until there is enough, the circle is closed, or the time is used up.
+    loop
       candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
       if candidates is null then
         -- Past the last id, and then past it again although the circle began
@@ -441,15 +448,16 @@ begin
       candidates := array(select fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
       if cardinality(candidates) > 0 then
         heads := heads || coalesce(
-        :"schema"._howdah_look_v1(
-          candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
-        ),
-        '{}'
-      );
+          :"schema"._howdah_look_v1(
+            candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
+          ),
+          '{}'
+        );
         seen := seen || candidates;
-        window_found := cardinality(heads) > window_heads;
+        window_found := window_heads < enough and cardinality(heads) > window_heads;
       end if;
       exit when window_wrapped and window_end >= window_start;
+      exit when cardinality(heads) >= enough or clock_timestamp() - window_started >= interval '5 milliseconds';
     end loop;
     if window_closed then
       window_end := window_start;
@@ -679,10 +687,11 @@ begin
       'tasksGone', level_count = 0 and (
         select count(*) < cardinality(tasks) from :"schema"._private_tasks as known where known.id = any (tasks)
       ),
-      'more', taken < cardinality(heads) or cardinality(spare) > 0 or lost or remaining = 0 or due_left,
+      'more', taken < cardinality(heads) or cardinality(spare) > 0 or cardinality(unlooked) > 0 or lost or remaining = 0
+        or due_left,
       'dueAt', :"schema"._howdah_us(due_position)::text,
       'dueId', due_position_id::text,
-      'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser),
+      'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser) || unlooked,
       'windowAfter', coalesce(window_end, window_after),
       'windowStart', window_start,
       'windowWrapped', window_wrapped,

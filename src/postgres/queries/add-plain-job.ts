@@ -14,9 +14,9 @@ export async function addPlainJob({ executor, schema, notifies }: JobStore, job:
     text: `select ${schema.of("_howdah_add_plain_job_v1")}($1, $2, $3, $4, $5, $6, $7)`,
     values: [identifier, payload, runAt, cell(maxAttempts), cell(priority), cell(timeoutMs), String(notifies)],
   });
-  const [id, runAtUs, createdAtUs, isDue] = readArray(rows[0]?.[0]);
+  const [id, runAtUs, createdAtUs, isDue, queueId] = readArray(rows[0]?.[0]);
   return {
-    row: [id ?? null, runAtUs ?? null, createdAtUs ?? null, null, null, isDue === "1" ? "t" : "f"],
+    row: [id ?? null, runAtUs ?? null, createdAtUs ?? null, null, queueId ?? null, isDue === "1" ? "t" : "f"],
     isNew: true,
   };
 }

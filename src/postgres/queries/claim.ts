@@ -58,7 +58,7 @@ export interface ClaimAnswer {
   readonly windowStart: number | null;
   readonly windowAfter: number | null;
   readonly windowWrapped: boolean;
-  /** The window came across a queue with a job that can be claimed. */
+  /** Without what the window came across there would not have been enough. */
   readonly windowFound: boolean;
   /** 0 when there was no window. */
   readonly windowMs: number;

@@ -37,7 +37,7 @@ export interface ReleaseRequest {
   readonly chainEnds: readonly ChainEnd[];
   /** Waits 100 ms for rows that somebody has locked and then rejects with 55P03; otherwise they come back as `busy`. */
   readonly patient: boolean;
-  /** One of these rows was held or at fault before: nothing else shall depend on the statement. Default `false`. */
+  /** It has failed before: nothing else shall depend on the statement. Default `false`. */
   readonly isApart?: boolean;
 }
 
