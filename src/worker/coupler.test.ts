@@ -34,6 +34,7 @@ const claimAnswer: ClaimAnswer = {
   windowWrapped: false,
   windowFound: false,
   windowMs: 0,
+  tookMs: 0,
 };
 const releaseAnswer: ReleaseAnswer = { unreleased: new Map(), runAts: new Map() };
 

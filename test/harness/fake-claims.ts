@@ -124,6 +124,7 @@ const NOTHING: ClaimAnswer = {
   windowStart: null,
   windowAfter: null,
   windowWrapped: false,
+  tookMs: 0,
   windowFound: false,
   windowMs: 0,
 };

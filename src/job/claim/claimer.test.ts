@@ -23,6 +23,7 @@ const nothing: ClaimAnswer = {
   windowWrapped: false,
   windowFound: false,
   windowMs: 0,
+  tookMs: 0,
 };
 
 type Answer = Partial<ClaimAnswer> | Error | ((request: ClaimRequest) => Promise<Partial<ClaimAnswer>>);
@@ -262,6 +263,34 @@ describe("Claimer", () => {
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
     expect(levelsOf(requests[2])).toEqual([[0, "300", "0"]]);
+  });
+
+  it("does not wait behind all that was left over when a queue is announced", async () => {
+    const many = Array.from({ length: 1_000 }, (_, index) => index + 1);
+    const { claimer, requests } = setUp([{ leftover: many, more: true }]);
+    const wanted = { quantity: 1, chainLength: 1, mostQueues: 1 };
+    await claimer.claim(wanted);
+    claimer.announce({ count: 1, at: "10", queueIds: [5_000] });
+    await claimer.claim(wanted);
+    expect(requests[1]?.queueIds).toContain(5_000);
+    expect(requests[1]?.queueIds.filter((id) => id <= 1_000).length).toBeGreaterThan(0);
+  });
+
+  it("leaves room for what was left over, however many queues are announced", async () => {
+    const { claimer, requests } = setUp([{ leftover: [1, 2, 3], more: true }]);
+    const wanted = { quantity: 1, chainLength: 1, mostQueues: 1 };
+    await claimer.claim(wanted);
+    claimer.announce({ count: 100, at: "10", queueIds: Array.from({ length: 100 }, (_, index) => index + 1_000) });
+    await claimer.claim(wanted);
+    expect(requests[1]?.queueIds).toEqual(expect.arrayContaining([1, 2, 3]));
+  });
+
+  it("is told to go on as long as queues are known that no claim has named", async () => {
+    const { claimer } = setUp([{ leftover: [1, 2, 3, 4, 5, 6, 7, 8], more: true }]);
+    const wanted = { quantity: 1, chainLength: 1, mostQueues: 1 };
+    await claimer.claim(wanted);
+    expect((await claimer.claim(wanted)).more).toBe(true);
+    expect((await claimer.claim(wanted)).more).toBe(false);
   });
 
   it("offers each queue once, and again only what was left over", async () => {

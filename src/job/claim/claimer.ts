@@ -6,6 +6,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
+import { Candidates } from "./candidates.ts";
 import { Floors, type FloorTicket } from "./floors.ts";
 import { HeadScans } from "./head-scans.ts";
 import { type QueueFloor, QueueFloors } from "./queue-floors.ts";
@@ -79,7 +80,7 @@ export interface ClaimerOptions {
 export class Claimer {
   readonly #options: ClaimerOptions;
   readonly #floors = new Floors();
-  readonly #queueIds = new Set<number>();
+  readonly #candidates = new Candidates();
   readonly #queueFloors: QueueFloors;
   readonly #window: QueueWindow;
   readonly #announced: AnnouncedJobs;
@@ -99,7 +100,7 @@ export class Claimer {
 
   /** True when queues are known that a claim should look at. */
   get hasCandidates(): boolean {
-    return this.#queueIds.size > 0;
+    return !this.#candidates.isEmpty;
   }
 
   /** When a claim is due again although nothing was announced: an unfinished look through all queues goes on. */
@@ -121,7 +122,7 @@ export class Claimer {
     // The jobs may lie behind the floors, and nobody said how far.
     else if (count !== undefined) this.#headScans.bringForward();
     for (const queueId of queueIds) {
-      this.#queueIds.add(queueId);
+      this.#candidates.name(queueId);
       if (count === undefined) this.#queueFloors.freed(queueId);
       else this.#queueFloors.announced(queueId, this.#options.clock.monotonic());
     }
@@ -193,11 +194,12 @@ export class Claimer {
       this.#announced.looked(answer.more, endedAt);
       const hasGoneOn = jobs.length > 0 || comparePositions(answer.due, request.due) > 0;
       await this.#vainClaims.rest(answer.more && !hasGoneOn);
-      this.#rememberQueues(chains, queueFloors, startedAt);
-      return { chains, more: answer.more };
+      this.#rememberQueues(chains, queueFloors, { startedAt, tookMs: answer.tookMs });
+      // Others may be named than fitted into this claim.
+      return { chains, more: answer.more || this.hasCandidates };
     } catch (error) {
       this.#failed(error, ticket, request.workerId);
-      for (const queueId of request.queueIds) this.#queueIds.add(queueId);
+      for (const queueId of request.queueIds) this.#candidates.name(queueId);
       if (request.windowAfter !== null) this.#window.failed();
       throw error;
     }
@@ -243,7 +245,7 @@ export class Claimer {
     const nowMs = clock.monotonic();
     const priorities = this.#floors.keys().filter((key) => key !== DUE);
     const freed = this.#options.queuesFreed?.() ?? NO_QUEUES;
-    const candidates = this.#takeCandidates(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
+    const candidates = this.#candidates.take(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
     const queueIds = freed.length > 0 ? [...new Set([...freed, ...candidates])] : candidates;
     const queueFloors = this.#queueFloors.known(queueIds, nowMs, freed);
     const request: ClaimRequest = {
@@ -267,31 +269,25 @@ export class Claimer {
     return { request, queueFloors };
   }
 
-  #takeCandidates(most: number): number[] {
-    const taken: number[] = [];
-    for (const queueId of this.#queueIds) {
-      if (taken.length === most) break;
-      taken.push(queueId);
-      this.#queueIds.delete(queueId);
-    }
-    return taken;
-  }
-
   /** Where each chain ends is where the next look at its queue begins. */
-  #rememberQueues(chains: readonly Chain[], sent: ReadonlyMap<number, QueueFloor>, startedAt: number): void {
+  #rememberQueues(
+    chains: readonly Chain[],
+    sent: ReadonlyMap<number, QueueFloor>,
+    { startedAt, tookMs }: { readonly startedAt: number; readonly tookMs: number },
+  ): void {
     const endedAt = this.#options.clock.monotonic();
     for (const chain of chains) {
       const { queueId } = chain;
       const last = queueId === null ? undefined : chain.rest.at(-1);
       if (queueId !== null && last)
-        this.#queueFloors.took(queueId, last, { sent: sent.get(queueId), startedAt, endedAt });
+        this.#queueFloors.took(queueId, last, { sent: sent.get(queueId), startedAt, endedAt, tookMs });
     }
   }
 
   #settle(request: ClaimRequest, answer: ClaimAnswer, jobs: readonly ClaimedJob[]): void {
     if (jobs.length > 0) this.#options.claimed(jobs);
     if (answer.tasksGone) this.#options.tasksGone();
-    for (const queueId of answer.leftover) this.#queueIds.add(queueId);
+    this.#candidates.leave(answer.leftover);
     if (request.windowAfter === null) return;
     const isNeeded = answer.windowFound && jobs.length >= request.quantity;
     this.#window.settle(answer, isNeeded, this.#options.clock.monotonic());

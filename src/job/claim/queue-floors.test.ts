@@ -3,7 +3,7 @@ import { QueueFloors } from "./queue-floors.ts";
 
 const LIFE_MS = 1_000;
 const last = (id: string) => ({ priority: 0, position: { at: "5", id } });
-const looked = { sent: undefined, startedAt: 99, endedAt: 100 };
+const looked = { sent: undefined, startedAt: 99, endedAt: 100, tookMs: 1 };
 
 /** Floors that remember a chain of queue 7, which ended with job "3". */
 function setUp(): QueueFloors {
@@ -64,7 +64,7 @@ describe("the floor of a queue", () => {
       const sent = floors.known([7], now).get(7);
       expect(sent).toBeDefined();
       floors.announced(7, now);
-      floors.took(7, last(String(now)), { sent, startedAt: now, endedAt: now + 0.5 });
+      floors.took(7, last(String(now)), { sent, startedAt: now, endedAt: now + 0.5, tookMs: 0.5 });
       floors.freed(7);
     }
     expect(floors.known([7], 120).size).toBe(0);
@@ -74,7 +74,7 @@ describe("the floor of a queue", () => {
     const floors = setUp();
     floors.freed(7);
     const sent = floors.known([7], 1_000).get(7);
-    floors.took(7, last("9"), { sent, startedAt: 1_000, endedAt: 1_050 });
+    floors.took(7, last("9"), { sent, startedAt: 1_000, endedAt: 1_050, tookMs: 50 });
     floors.freed(7);
     expect(floors.get(7, 1_099)?.position.id).toBe("9");
     expect(floors.get(7, 1_100)).toBeUndefined();

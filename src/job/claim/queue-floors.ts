@@ -87,9 +87,9 @@ export class QueueFloors {
   took(
     queueId: number,
     last: Pick<QueueFloor, "priority" | "position">,
-    { sent, startedAt, endedAt }: LookedFrom,
+    { sent, startedAt, endedAt, tookMs }: LookedFrom,
   ): void {
-    const payableAt = sent?.payableAt ?? endedAt + LOOK_SHARE * (endedAt - startedAt);
+    const payableAt = sent?.payableAt ?? endedAt + LOOK_SHARE * tookMs;
     const heardAt = Math.max(this.#clearedAt, this.#heardAt.get(queueId) ?? Number.NEGATIVE_INFINITY);
     const fullLife = sent?.expiresAt ?? Math.max(endedAt + this.#lifeMs, payableAt);
     const expiresAt = heardAt >= startedAt ? payableAt : fullLife;
@@ -153,4 +153,6 @@ export interface LookedFrom {
   readonly sent: QueueFloor | undefined;
   readonly startedAt: number;
   readonly endedAt: number;
+  /** What it cost the server. */
+  readonly tookMs: number;
 }

@@ -264,8 +264,9 @@ $$;
 --                              been seen: id, priority, microseconds, job id
 --   due_at, due_id             the position up to which it has seen queued jobs
 --                              become due
---   window_after               look through all queues from this id on when the
---                              rest was not enough; -1: from anywhere; null: do not
+--   window_after               look through all queues from this id on, one step
+--                              of it when there is enough; -1: from anywhere;
+--                              null: do not
 --   most_queues                take no more queues than this, so that chains
 --                              become longer instead; null: `quantity`
 --   held                       queues that are not worth a look unless they are
@@ -285,7 +286,8 @@ $$;
 --       that were not taken or not looked at), windowStart and windowAfter (from where to where
 --       the window went; where it started when it came round to there without
 --       meeting a queue), windowWrapped (past the last queue), windowFound
---       (there was not enough without what it found), windowMicros (its cost)
+--       (there was not enough without what it found), windowMicros (its cost),
+--       micros (the cost of all)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
 -- nobody, and does not try what it sees another one take. Queue rows are locked
@@ -322,6 +324,7 @@ declare
   -- Commits arrive out of order: a position younger than this is not final.
   settled constant timestamptz := now() - interval '200 milliseconds';
   claimed_at constant timestamptz := now();
+  started constant timestamptz := clock_timestamp();
   remaining integer := quantity;
   enough constant integer := least(quantity, coalesce(most_queues, quantity));
   heads :"schema"._howdah_head[] := '{}';
@@ -696,6 +699,7 @@ begin
       'windowStart', window_start,
       'windowWrapped', window_wrapped,
       'windowFound', window_found,
+      'micros', (extract(epoch from clock_timestamp() - started) * 1000000)::bigint,
       'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
     )::text,
     null::text;

@@ -53,7 +53,7 @@ export interface ClaimAnswer {
   /** `null` when nothing of that priority was looked at. */
   readonly levels: readonly { readonly priority: number; readonly floor: Position | null }[];
   readonly due: Position;
-  /** Queues with a due job that were not taken. */
+  /** Queues with a due job that were not taken, or not looked at. */
   readonly leftover: readonly number[];
   readonly windowStart: number | null;
   readonly windowAfter: number | null;
@@ -62,6 +62,8 @@ export interface ClaimAnswer {
   readonly windowFound: boolean;
   /** 0 when there was no window. */
   readonly windowMs: number;
+  /** What it cost the server. */
+  readonly tookMs: number;
 }
 
 /** Where a claimed job's properties stand in its row. No priority is 0; no attempts are 1, the most of them 25. */
@@ -93,6 +95,7 @@ interface Summary {
   readonly windowWrapped: boolean;
   readonly windowFound: boolean;
   readonly windowMicros: number;
+  readonly micros: number;
 }
 
 /** Prepares {@link Claim} for one schema. */
@@ -155,6 +158,7 @@ export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
     windowWrapped: summary.windowWrapped,
     windowFound: summary.windowFound,
     windowMs: summary.windowMicros / 1000,
+    tookMs: summary.micros / 1000,
   };
 }
 
