@@ -57,13 +57,12 @@ const STEPS = [
 ];
 
 const root = resolve(import.meta.dirname, "..");
-const { values: flags } = parseArgs({
-  options: {
-    full: { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
-    only: { type: "string", multiple: true },
-  },
-});
+const OPTIONS = {
+  full: { type: "boolean", default: false },
+  list: { type: "boolean", default: false },
+  only: { type: "string", multiple: true },
+};
+const flags = readFlags();
 
 if (flags.list) {
   for (const { name, command, why, full } of STEPS) {
@@ -137,5 +136,15 @@ function printTimes(results) {
   console.log("\n  step                 seconds  exit code");
   for (const [mark, name, seconds, exitCode] of [...rows, [" ", "total", total, ""]]) {
     console.log(`${mark} ${name.padEnd(18)} ${seconds.toFixed(1).padStart(9)}  ${exitCode}`);
+  }
+}
+
+function readFlags() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    const known = Object.keys(OPTIONS).map((name) => `--${name}`);
+    console.error(`${error.message}\nOptions: ${known.join(", ")}`);
+    process.exit(2);
   }
 }
