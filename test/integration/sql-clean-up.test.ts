@@ -125,6 +125,16 @@ describe("a clean-up and an add at the same time", () => {
     expect(await danglingJobs()).toEqual([]);
   });
 
+  it("refuses a plain job whose task somebody deletes while the add waits, and stores nothing", async () => {
+    await first.query("begin; lock table howdah._private_jobs in share mode");
+    const adding = second.query(plainAdd).catch((error: unknown) => error);
+    await blocked(database, second);
+    await database.sql("delete from howdah._private_tasks where identifier = 't'");
+    await first.query("commit");
+    expect(await adding).toMatchObject({ code: "23502" });
+    expect(await column("select id from howdah._private_jobs")).toEqual([]);
+  });
+
   it("restores a task that was removed behind the snapshot of a repeatable read when the job is plain", async () => {
     await first.query("begin isolation level repeatable read; select count(*) from howdah.jobs");
     expect(await count("_howdah_clean_up_tasks_v1(null)")).toBe(1);

@@ -65,6 +65,17 @@ describe("adds", () => {
     expect(await told(`begin isolation level repeatable read; ${add("null")}; commit`)).toHaveLength(1);
   });
 
+  it("tells of a job by the clock when its transaction has been open for long, however it is added", async () => {
+    const at = "now() + interval '3 seconds'";
+    const adds = `
+      select howdah.add_job('t', run_at => ${at});
+      select howdah._howdah_add_plain_job_v1('t', '{}', ${at}, null, null, null, true);
+      select howdah._howdah_add_jobs_without_keys_v1(
+        '{t}', array['{}']::json[], null, array[${at}], null, null, null, null, true)`;
+    expect(await told(`begin; ${adds}; commit`)).toEqual([]);
+    expect(await told(`begin; select pg_sleep(1.1); ${adds}; commit`)).toHaveLength(3);
+  });
+
   it("tells the queue of a plain job that a trigger has put into one", async () => {
     await database.sql("select howdah.add_job('t', queue_name => 'q')");
     const queue = await queueId("q");

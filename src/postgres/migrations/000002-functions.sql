@@ -294,7 +294,7 @@ declare
   keyed constant boolean := exists (select from unnest(job_keys) as key where key is not null);
   -- When all jobs are of one task, as most are that come together, it is looked up once.
   alike constant boolean := identifiers = array_fill(identifiers[1], array[cardinality(identifiers)]);
-  only_task integer;
+  new_ids bigint[];
 begin
   if keyed then
     if exists (
@@ -306,11 +306,7 @@ begin
         message = 'Invalid job_key_mode value, expected ''replace'' or ''preserve_run_at''.';
     end if;
     perform :"schema"._howdah_lock_keys_v1(job_keys);
-  end if;
-
-  perform :"schema"._howdah_ensure_names_v1(case when alike then identifiers[1:1] else identifiers end, queue_names);
-
-  if keyed then
+    perform :"schema"._howdah_ensure_names_v1(case when alike then identifiers[1:1] else identifiers end, queue_names);
     return query
     with added as materialized (
       select * from :"schema"._howdah_add_keyed_jobs_v1(
@@ -331,47 +327,18 @@ begin
     return;
   end if;
 
-  -- The same insert without the burden of conflicts, for the most frequent case.
-  if alike then
-    select task.id into only_task from :"schema"._private_tasks as task where task.identifier = identifiers[1] limit 1;
-  end if;
+  new_ids := (
+    select stored.ids
+    from :"schema"._howdah_add_jobs_without_keys_v1(
+      case when alike then identifiers[1:1] else identifiers end,
+      payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts, notify
+    ) as stored
+  );
   return query
-  insert into :"schema"._private_jobs
-    (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
-  select
-    coalesce(
-      only_task,
-      (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1)
-    ),
-    case
-      when spec.queue_name is not null
-      then (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1)
-    end,
-    coalesce(spec.payload, '{}'),
-    coalesce(spec.priority, 0),
-    coalesce(spec.run_at, now()),
-    coalesce(spec.max_attempts, 25),
-    spec.flags,
-    spec.timeout
-  from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts)
-    with ordinality
-    as spec(identifier, payload, queue_name, run_at, max_attempts, priority, flags, timeout, position)
-  order by spec.position
-  returning *;
-
-  if notify then
-    perform :"schema"._howdah_notify_v1(
-      sum(due.jobs)::bigint, min(due.run_at), array_agg(distinct queue.id) filter (where queue.id is not null)
-    )
-    from (
-      select spec.queue_name, count(*) as jobs, min(coalesce(spec.run_at, now())) as run_at
-      from unnest(identifiers, queue_names, run_ats) as spec(identifier, queue_name, run_at)
-      where coalesce(spec.run_at, now()) <= clock_timestamp() + interval '2 seconds'
-      group by spec.queue_name
-    ) as due
-    left join :"schema"._private_job_queues as queue on queue.queue_name = due.queue_name
-    having count(*) > 0;
-  end if;
+  select job.*
+  from unnest(new_ids) with ordinality as added(id, position)
+  join :"schema"._private_jobs as job on job.id = added.id
+  order by added.position;
 end
 $$;
 
@@ -428,6 +395,8 @@ declare
   with_times constant boolean := run_ats is not null or patience_ms is not null;
   with_flags constant boolean := flag_sets is not null;
   only_task integer;
+  -- By the clock: the transaction may have been open for long.
+  soon constant timestamptz := clock_timestamp() + interval '2 seconds';
 begin
   if patience_ms is not null then
     perform set_config('lock_timeout', patience_ms::text, true);
@@ -472,10 +441,10 @@ begin
     :"schema"._howdah_us(min(added.created_at)),
     array_agg(:"schema"._howdah_us(added.run_at)) filter (where with_times),
     json_agg(added.flags) filter (where with_flags),
-    count(*) filter (where added.run_at <= now() + interval '2 seconds'),
+    count(*) filter (where added.run_at <= soon),
     :"schema"._howdah_us(min(added.run_at)),
     array_agg(added.job_queue_id)
-      filter (where added.job_queue_id is not null and added.run_at <= now() + interval '2 seconds')
+      filter (where added.job_queue_id is not null and added.run_at <= soon)
   into ids, created_at, run_times, stored_flags, due_count, due_at, due_queue_ids
   from added;
 
@@ -629,7 +598,7 @@ begin
     );
     return array[
       job.id, :"schema"._howdah_us(job.run_at), :"schema"._howdah_us(job.created_at),
-      (job.run_at <= now() + interval '2 seconds')::integer, job.job_queue_id
+      (job.run_at <= clock_timestamp() + interval '2 seconds')::integer, job.job_queue_id
     ];
   end if;
 
@@ -658,7 +627,7 @@ begin
     added.id,
     :"schema"._howdah_us(added.run_at),
     (extract(epoch from added.created_at) * 1000000)::bigint,
-    (added.run_at <= now() + interval '2 seconds')::integer,
+    (added.run_at <= clock_timestamp() + interval '2 seconds')::integer,
     added.job_queue_id
   ]
   into stored;
