@@ -30,3 +30,17 @@ function element(value: Cell): string {
   }
   return `"${escaped}"`;
 }
+
+/** An integer as text; null stays. */
+export function integerCell(value: number | null): Cell {
+  return value === null ? null : String(value);
+}
+
+/** The numbers of an array as PostgreSQL writes it. */
+export function readNumbers(literal: Cell | undefined): Cell[] {
+  if (literal == null || literal === "{}") return [];
+  return literal
+    .slice(1, -1)
+    .split(",")
+    .map((element) => (element === "NULL" ? null : element));
+}

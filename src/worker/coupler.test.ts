@@ -1,41 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { claimOf, NOTHING } from "../../test/harness/fake-claims.ts";
 import { sqlError } from "../../test/harness/job-table.ts";
 import { HowdahError } from "../errors.ts";
-import { START } from "../postgres/position.ts";
-import type { ClaimAnswer, ClaimRequest } from "../postgres/queries/claim.ts";
 import type { ReleaseAnswer, ReleaseRequest } from "../postgres/queries/release.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { Coupler } from "./coupler.ts";
 
-const claimRequest: ClaimRequest = {
-  workerId: "w",
-  quantity: 1,
-  taskIds: [1],
-  forbiddenFlags: null,
-  levels: [],
-  queueIds: [],
-  queueFloors: [],
-  heldQueueIds: [],
-  due: START,
-  windowAfter: null,
-  chainLength: 1,
-  mostQueues: 1,
-};
-const claimAnswer: ClaimAnswer = {
-  rows: [],
-  claimedAt: "1",
-  tasksGone: false,
-  more: false,
-  levels: [],
-  due: START,
-  leftover: [],
-  windowStart: null,
-  windowAfter: null,
-  windowWrapped: false,
-  windowFound: false,
-  windowMs: 0,
-  tookMs: 0,
-};
+const claimRequest = claimOf("w");
+const claimAnswer = NOTHING;
 const releaseAnswer: ReleaseAnswer = { unreleased: new Map(), runAts: new Map() };
 
 /** The release of one completed job, the last of its queue when one is given. */

@@ -1,6 +1,5 @@
 import type pg from "pg";
 import type { Driver } from "../../src/postgres/driver.ts";
-import { START } from "../../src/postgres/position.ts";
 import { CLAIM_COLUMNS, createClaim, type ClaimAnswer, type ClaimRequest } from "../../src/postgres/queries/claim.ts";
 import { createClaimNamed, type NamedClaimAnswer } from "../../src/postgres/queries/claim-named.ts";
 import {
@@ -11,6 +10,7 @@ import {
 } from "../../src/postgres/queries/release.ts";
 import { registerTasks } from "../../src/postgres/queries/register-tasks.ts";
 import type { TestDatabase } from "./database.ts";
+import { claimOf } from "./fake-claims.ts";
 
 /** Claims and releases of one worker id, through one session or through the database's driver. */
 export interface Claims {
@@ -31,17 +31,8 @@ export async function createClaims(database: TestDatabase, workerId = "w", sessi
   return {
     claim: (wanted = {}) =>
       claim({
-        workerId,
-        quantity: 10,
-        taskIds: [taskId],
-        forbiddenFlags: null,
-        levels: [],
-        queueIds: [],
-        queueFloors: [],
-        heldQueueIds: [],
-        due: START,
+        ...claimOf(workerId, taskId),
         windowAfter: 0,
-        chainLength: 1,
         mostQueues: wanted.quantity ?? 10,
         ...wanted,
       }),

@@ -113,7 +113,8 @@ export function createFakeClaims(): FakeClaims {
   };
 }
 
-const NOTHING: ClaimAnswer = {
+/** The answer of a claim that found nothing. */
+export const NOTHING: ClaimAnswer = {
   rows: [],
   claimedAt: "1",
   tasksGone: false,
@@ -128,3 +129,21 @@ const NOTHING: ClaimAnswer = {
   windowFound: false,
   windowMs: 0,
 };
+
+/** A claim of up to ten jobs that knows of nothing, without a window. */
+export function claimOf(workerId: string, taskId = 1): ClaimRequest {
+  return {
+    workerId,
+    quantity: 10,
+    taskIds: [taskId],
+    forbiddenFlags: null,
+    levels: [],
+    queueIds: [],
+    queueFloors: [],
+    heldQueueIds: [],
+    due: START,
+    windowAfter: null,
+    chainLength: 1,
+    mostQueues: 10,
+  };
+}

@@ -1,12 +1,11 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { defineTask } from "../../src/job/task.ts";
 import type { Driver } from "../../src/postgres/driver.ts";
-import { START } from "../../src/postgres/position.ts";
-import type { ClaimRequest } from "../../src/postgres/queries/claim.ts";
 import { createReleaseAndClaim } from "../../src/postgres/queries/release-and-claim.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createClaims, empty, idsOf, jobsById } from "../harness/claims.ts";
 import { createDatabase } from "../harness/database.ts";
+import { claimOf } from "../harness/fake-claims.ts";
 import { createTestWorker, record } from "../harness/worker.ts";
 
 const database = await createDatabase();
@@ -28,20 +27,7 @@ describe("a release and a claim in one statement", async () => {
   const other = await createClaims(database, "other");
   const releaseAndClaim = createReleaseAndClaim(database.driver, database.schema);
   const [task] = await database.sql("select id from howdah._private_tasks where identifier = 't'");
-  const wanted: ClaimRequest = {
-    workerId: "w",
-    quantity: 10,
-    taskIds: [Number(task?.["id"])],
-    forbiddenFlags: null,
-    levels: [],
-    queueIds: [],
-    queueFloors: [],
-    heldQueueIds: [],
-    due: START,
-    windowAfter: null,
-    chainLength: 1,
-    mostQueues: 10,
-  };
+  const wanted = claimOf("w", Number(task?.["id"]));
   const end = (claimedAt: string, lastJobId: string, queueIds: number[]) => ({
     workerId: "w",
     claimTimes: [claimedAt],

@@ -4,20 +4,10 @@ import { describe, expect, it } from "vitest";
 import { HowdahError } from "../../errors.ts";
 import type { JobToStore, StoredJob } from "../../postgres/queries/add-jobs.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
+import { checkJobSpec } from "./job-spec.ts";
 import { JoinedAdds, PATIENCE_MS } from "./joined-adds.ts";
 
-const PLAIN: JobToStore = {
-  identifier: "t",
-  payload: "{}",
-  queueName: null,
-  runAt: null,
-  maxAttempts: null,
-  jobKey: null,
-  jobKeyMode: "replace",
-  priority: null,
-  flags: null,
-  timeoutMs: null,
-};
+const PLAIN: JobToStore = { identifier: "t", payload: "{}", ...checkJobSpec(undefined, "the job") };
 
 /** A job whose payload is a number. */
 const job = (n: number, more: Partial<JobToStore> = {}): JobToStore => ({ ...PLAIN, payload: String(n), ...more });

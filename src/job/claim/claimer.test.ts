@@ -1,30 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { claimedRow } from "../../../test/harness/claimed-job.ts";
 import { HowdahError } from "../../errors.ts";
-import { START } from "../../postgres/position.ts";
 import type { NamedClaimAnswer } from "../../postgres/queries/claim-named.ts";
 import type { ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
+import { NOTHING } from "../../../test/harness/fake-claims.ts";
 import { Claimer, type ClaimerOptions } from "./claimer.ts";
 
 const POLL_MS = 1_000;
 const LOOK = { quantity: 2, chainLength: 1, mostQueues: 2 };
-
-const nothing: ClaimAnswer = {
-  rows: [],
-  claimedAt: "1",
-  tasksGone: false,
-  more: false,
-  levels: [],
-  due: START,
-  leftover: [],
-  windowStart: null,
-  windowAfter: null,
-  windowWrapped: false,
-  windowFound: false,
-  windowMs: 0,
-  tookMs: 0,
-};
 
 type Answer = Partial<ClaimAnswer> | Error | ((request: ClaimRequest) => Promise<Partial<ClaimAnswer>>);
 
@@ -39,7 +23,7 @@ function setUp(answers: Answer[] = [], options: Partial<ClaimerOptions> = {}) {
       requests.push(request);
       const answer = answers.shift() ?? {};
       if (answer instanceof Error) throw answer;
-      return { ...nothing, ...(typeof answer === "function" ? await answer(request) : answer) };
+      return { ...NOTHING, ...(typeof answer === "function" ? await answer(request) : answer) };
     },
     clock,
     workerId: () => "w",

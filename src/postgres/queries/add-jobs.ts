@@ -1,5 +1,5 @@
-import type { Cell, Executor, Row } from "../driver.ts";
-import { numberArray, textArray } from "../literal.ts";
+import type { Executor, Row } from "../driver.ts";
+import { integerCell, numberArray, textArray } from "../literal.ts";
 import { compareIntegers } from "../position.ts";
 import type { Schema } from "../schema.ts";
 import { flagSet } from "./flag-set.ts";
@@ -73,12 +73,12 @@ export async function addJob({ executor, schema, notifies }: JobStore, job: JobT
     job.payload,
     job.queueName,
     job.runAt,
-    cell(job.maxAttempts),
+    integerCell(job.maxAttempts),
     job.jobKey,
-    cell(job.priority),
+    integerCell(job.priority),
     job.flags === null ? null : textArray(job.flags),
     job.jobKeyMode,
-    cell(job.timeoutMs),
+    integerCell(job.timeoutMs),
     String(notifies),
   ];
   // $1 identifier     $2 payload   $3 queue name   $4 run at   $5 max attempts
@@ -127,8 +127,4 @@ from ${schema.of("_howdah_add_jobs_v1")}(
 ) as job`;
   const { rows } = await executor.query({ name: `add_jobs${notifies ? "" : "_silently"}`, text, values });
   return rows.map((row) => ({ row, isNew: false }));
-}
-
-function cell(value: number | null): Cell {
-  return value === null ? null : String(value);
 }

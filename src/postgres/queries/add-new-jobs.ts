@@ -1,5 +1,5 @@
 import type { Cell, Row } from "../driver.ts";
-import { jsonArray, numberArray, textArray } from "../literal.ts";
+import { jsonArray, numberArray, readNumbers, textArray } from "../literal.ts";
 import type { DueJobs, JobStore, JobToStore, StoredJob } from "./add-jobs.ts";
 import { flagSet } from "./flag-set.ts";
 
@@ -56,8 +56,8 @@ export async function addNewJobs(
 }
 
 function readTogether([ids, createdAt = null, runTimes, flags, dueCount, dueAt, dueQueueIds]: Row): StoredTogether {
-  const allIds = readArray(ids);
-  const times = readArray(runTimes);
+  const allIds = readNumbers(ids);
+  const times = readNumbers(runTimes);
   const flagSets = flags == null ? [] : (JSON.parse(flags) as readonly unknown[]);
   const count = Number(dueCount);
   return {
@@ -65,18 +65,15 @@ function readTogether([ids, createdAt = null, runTimes, flags, dueCount, dueAt, 
     at(index) {
       const id = allIds[index];
       const flagsOf = flagSets[index];
-      if (id === undefined) return undefined;
+      if (id == null) return undefined;
       const row = [id, times[index] ?? createdAt, createdAt, flagsOf == null ? null : JSON.stringify(flagsOf)];
       return { row, isNew: true };
     },
     due:
-      count > 0 ? { count, at: String(dueAt), queueIds: [...new Set(readArray(dueQueueIds).map(Number))] } : undefined,
+      count > 0
+        ? { count, at: String(dueAt), queueIds: [...new Set(readNumbers(dueQueueIds).map(Number))] }
+        : undefined,
   };
-}
-
-/** The numbers of an array as PostgreSQL writes it. */
-function readArray(literal: Cell | undefined): string[] {
-  return literal == null || literal === "{}" ? [] : literal.slice(1, -1).split(",");
 }
 
 type Pick<T> = (job: JobToStore) => T | null;

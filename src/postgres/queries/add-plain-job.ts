@@ -1,4 +1,4 @@
-import type { Cell } from "../driver.ts";
+import { integerCell, readNumbers } from "../literal.ts";
 import type { JobStore, JobToStore, StoredJob } from "./add-jobs.ts";
 
 /** True for a job that {@link addPlainJob} can store: without key, queue and flags. */
@@ -12,23 +12,19 @@ export async function addPlainJob({ executor, schema, notifies }: JobStore, job:
   const { rows } = await executor.query({
     name: "add_plain_job",
     text: `select ${schema.of("_howdah_add_plain_job_v1")}($1, $2, $3, $4, $5, $6, $7)`,
-    values: [identifier, payload, runAt, cell(maxAttempts), cell(priority), cell(timeoutMs), String(notifies)],
+    values: [
+      identifier,
+      payload,
+      runAt,
+      integerCell(maxAttempts),
+      integerCell(priority),
+      integerCell(timeoutMs),
+      String(notifies),
+    ],
   });
-  const [id, runAtUs, createdAtUs, isDue, queueId] = readArray(rows[0]?.[0]);
+  const [id, runAtUs, createdAtUs, isDue, queueId] = readNumbers(rows[0]?.[0]);
   return {
     row: [id ?? null, runAtUs ?? null, createdAtUs ?? null, null, queueId ?? null, isDue === "1" ? "t" : "f"],
     isNew: true,
   };
-}
-
-function cell(value: number | null): Cell {
-  return value === null ? null : String(value);
-}
-
-/** The numbers of an array as PostgreSQL writes it. */
-function readArray(literal: Cell | undefined): (string | null)[] {
-  return (literal ?? "{}")
-    .slice(1, -1)
-    .split(",")
-    .map((element) => (element === "NULL" ? null : element));
 }

@@ -1,5 +1,5 @@
 import type { Cell, Executor, Row } from "../driver.ts";
-import { numberArray, textArray } from "../literal.ts";
+import { integerCell, numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { jobColumns, jobNames } from "./job-columns.ts";
 
@@ -45,7 +45,7 @@ export function rescheduleJobs(target: ChangeTarget, ids: readonly string[], to:
   return changed(target, {
     name: "reschedule_jobs",
     call: "reschedule_jobs($1::bigint[], $2::timestamptz, $3::integer, $4::integer, $5::integer)",
-    values: [numberArray(ids), runAt, cell(priority), cell(attempts), cell(maxAttempts)],
+    values: [numberArray(ids), runAt, integerCell(priority), integerCell(attempts), integerCell(maxAttempts)],
   });
 }
 
@@ -79,8 +79,4 @@ interface Change {
 async function changed({ executor, schema }: ChangeTarget, { name, call, values }: Change): Promise<readonly Row[]> {
   const text = `select ${jobColumns(schema)}\nfrom ${schema.quoted}.${call} as job${jobNames(schema)}`;
   return (await executor.query({ name, text, values })).rows;
-}
-
-function cell(value: number | null): Cell {
-  return value === null ? null : String(value);
 }
