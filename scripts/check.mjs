@@ -32,7 +32,11 @@ const STEPS = [
   { name: "attw", command: "attw --pack . --profile esm-only", why: "TypeScript finds the types of every subpath" },
   { name: "api", command: "npm run api --silent -- --check", why: "the public API is the one in api/" },
   { name: "comments", command: "typedoc --logLevel Warn", why: "every export says what it promises" },
-  { name: "bench", command: "node bench/run.mjs --quick", why: "the benchmark still runs" },
+  {
+    name: "bench",
+    command: "node bench/run.mjs --quick && node bench/pairs.mjs --quick",
+    why: "the benchmarks still run",
+  },
   { name: "test", command: "vitest run", tests: true, why: "unit, integration, docs and the packed package" },
   {
     name: "chaos",

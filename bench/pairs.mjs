@@ -1,0 +1,96 @@
+/**
+ * Measures this tree against another checkout of the project, in pairs: one cell here, one cell there, in turn and with
+ * the order changed from pair to pair, on one server. What counts is the ratio within a pair, because the speed of a
+ * machine drifts: the median of the ratios, and the interval that holds the true median with 95% probability.
+ *
+ *   git worktree add ../before HEAD~10 && (cd ../before && npm ci && npm run build)
+ *   node bench/pairs.mjs --base ../before                        drain, latency and single adds
+ *   node bench/pairs.mjs --base ../before --only NAME,…          other scenarios (those of run.mjs --list)
+ *   node bench/pairs.mjs --base ../before --sides TEXT           only sides whose label holds the text
+ *   node bench/pairs.mjs --base ../before --pairs N              how many pairs (20)
+ *   node bench/pairs.mjs --quick                                 this tree against itself, to see that it runs
+ *
+ * An interval that contains 1 shows no difference; one that is wide shows nothing.
+ */
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { openPostgres } from "./measure/postgres.mjs";
+import { median, medianInterval } from "./measure/statistics.mjs";
+import { formatFigure } from "./report/format.mjs";
+
+const HERE = fileURLToPath(new URL("..", import.meta.url));
+
+const OPTIONS = /** @type {const} */ ({
+  base: { type: "string" },
+  only: { type: "string", default: "drain-tuned,drain-default,latency,single-adds" },
+  sides: { type: "string", default: "" },
+  pairs: { type: "string", default: "20" },
+  quick: { type: "boolean", default: false },
+});
+const flags = readFlags();
+
+/** Ends the process, with the reason, for arguments that mean nothing. */
+function readFlags() {
+  try {
+    const { values } = parseArgs({ options: OPTIONS });
+    if (values.base === undefined && !values.quick) throw new Error("Option '--base FOLDER' is required");
+    return values;
+  } catch (error) {
+    const known = Object.keys(OPTIONS).map((name) => `--${name}`);
+    console.error(`${error.message}\nOptions: ${known.join(", ")}`);
+    process.exit(2);
+  }
+}
+
+const names = flags.only.split(",");
+const pairs = flags.quick ? 2 : Number(flags.pairs);
+const trees = { here: await scenariosOf(HERE), base: await scenariosOf(resolve(flags.base ?? HERE)) };
+const postgres = await openPostgres();
+const run = { postgres, node: process.execPath, quick: flags.quick, limitMs: flags.quick ? 1_000 : 30_000 };
+try {
+  for (const name of names) {
+    for (const variant of variantsOf(name)) await measurePairs(name, variant);
+  }
+} finally {
+  await postgres.stop();
+}
+
+async function scenariosOf(tree) {
+  const { SCENARIOS } = await import(pathToFileURL(resolve(tree, "bench/scenarios/scenarios.mjs")).href);
+  return new Map(SCENARIOS.map((scenario) => [scenario.name, scenario]));
+}
+
+/** The sides of ours that both trees have. */
+function variantsOf(name) {
+  const scenario = trees.here.get(name);
+  if (!scenario || !trees.base.has(name)) {
+    throw new Error(`Unknown scenario ${name}; there are: ${[...trees.here.keys()].join(", ")}`);
+  }
+  const chosen = scenario.sides
+    .filter(({ peer, variant = "" }) => peer === "howdah" && variant.includes(flags.sides))
+    .map(({ variant }) => variant);
+  const known = new Set(trees.base.get(name).sides.map(({ variant }) => variant));
+  return (flags.quick ? chosen.slice(0, 1) : chosen).filter((variant) => known.has(variant));
+}
+
+async function measurePairs(name, variant) {
+  const ratios = [];
+  const values = { here: [], base: [] };
+  for (let pair = 0; pair < pairs; pair += 1) {
+    const measured = {};
+    for (const tree of pair % 2 === 0 ? ["here", "base"] : ["base", "here"]) {
+      const scenario = trees[tree].get(name);
+      const side = scenario.sides.find((candidate) => candidate.peer === "howdah" && candidate.variant === variant);
+      measured[tree] = (await scenario.run(run, side)).value;
+      values[tree].push(measured[tree]);
+    }
+    ratios.push(measured.here / measured.base);
+  }
+  const { unit } = trees.here.get(name);
+  const [from, to] = medianInterval(ratios).map((ratio) => ratio.toFixed(3));
+  console.log(
+    `${[name, variant].filter(Boolean).join(", ")}: here ${formatFigure(median(values.here))}, base ${formatFigure(median(values.base))} ${unit}; ` +
+      `here / base ${median(ratios).toFixed(3)}, 95% interval ${from} to ${to} (${ratios.length} pairs)`,
+  );
+}
