@@ -2548,9 +2548,14 @@ $$;`,
 
 set local search_path = pg_catalog, pg_temp;
 
--- When somebody last looked for locks of workers that are not registered.
+-- When a worker last looked for locks of workers that are not registered: one
+-- row. It has a key as every table has, because a publication for all tables
+-- refuses updates of a table without one.
 create table :"schema"._howdah_sweeper (
-  orphans_at timestamptz not null default '-infinity'
+  id boolean not null default true,
+  orphans_at timestamptz not null default '-infinity',
+  constraint _howdah_sweeper_pkey primary key (id),
+  constraint _howdah_sweeper_id_check check (id)
 );
 
 insert into :"schema"._howdah_sweeper default values;

@@ -138,6 +138,16 @@ describe("tables", () => {
     expect(sequences).toEqual(["job_queues_id_seq integer", "jobs_id_seq1 bigint", "tasks_id_seq integer"]);
   });
 
+  it("has a key on every table, so that updates and deletes can be published", async () => {
+    const found = await texts(`
+      select relname || case when pg_index.indrelid is null then ' has no key' else '' end
+      from pg_class left join pg_index on pg_index.indrelid = pg_class.oid and pg_index.indisprimary
+      where relnamespace = 'howdah'::regnamespace and relkind in ('r', 'p')
+      order by relname collate "C"`);
+    expect(found.length).toBeGreaterThanOrEqual(10);
+    expect(found.filter((line) => line.includes(" "))).toEqual([]);
+  });
+
   it("has no triggers, rules, policies, foreign keys or comments, but for triggers on a table of its own", async () => {
     const found = await texts(`
       select 'trigger ' || tgname from pg_trigger
