@@ -17,7 +17,7 @@ export default defineConfig({
         extends: true,
         test: { name: "integration", include: ["test/{integration,contract}/**/*.test.ts"], ...database },
       },
-      { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"] } },
+      { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,
         test: { name: "dist", include: ["test/dist/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },

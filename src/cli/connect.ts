@@ -39,5 +39,5 @@ export function connectionOptions({ databaseUrl, schema }: GlobalOptions) {
 
 /** Says what went wrong, and the rest only to who asks for it with `HOWDAH_LOG`. */
 function commandLogger(): Logger {
-  return process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "warning" });
+  return process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "warn" });
 }

@@ -9,7 +9,7 @@ const ENVIRONMENT = `
 Environment:
   DATABASE_URL   the database, when --database-url is not given
   HOWDAH_SCHEMA  the schema, when --schema is not given
-  HOWDAH_LOG     silent, error, warning, info or debug; with debug, errors come with a stack trace
+  HOWDAH_LOG     silent, error, warn, info or debug; with debug, errors come with a stack trace
   NO_COLOR       no colours`;
 
 /** The command line as a program, which rejects with a `CommanderError` for what it does not understand. */

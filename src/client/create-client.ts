@@ -11,7 +11,8 @@ import { createSchema, type Schema } from "../postgres/schema.ts";
 import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
-import { consoleLogger, type Logger } from "../runtime/logger.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { LOGGER } from "../runtime/logger-option.ts";
 import { duration, func, list, nested, object, required } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { createAdds } from "./adds.ts";
@@ -54,14 +55,14 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
   const read = readOptions("client", options, {
     ...CONNECTION_OPTIONS,
     tasks: list(required(object<AnyTask>())),
-    logger: object<Logger>(["error", "warning", "info", "debug"]),
+    logger: LOGGER,
     hooks: nested({ beforeJobSchedule: func<Interceptor<"beforeJobSchedule">>() }),
     plugins: list(required(object<Plugin>(["register"]))),
     interceptorTimeout: duration({ min: 1, default: "5s" }),
   });
   const schema = createSchema(schemaNameOf(read));
   const tasks = options.tasks === undefined ? undefined : createTaskRegistry(read.tasks);
-  const logger = read.logger ?? consoleLogger();
+  const logger = read.logger;
   const clock = systemClock;
   const hooks = createHooks({ logger, clock, interceptorTimeoutMs: read.interceptorTimeoutMs });
   await registerHooks(hooks, read);

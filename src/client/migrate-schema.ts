@@ -2,8 +2,8 @@ import { migrate as migrateSchema, type MigrateResult } from "../postgres/migrat
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema } from "../postgres/schema.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { consoleLogger, type Logger } from "../runtime/logger.ts";
-import { object } from "../runtime/option-kinds.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { LOGGER } from "../runtime/logger-option.ts";
 import { readOptions } from "../runtime/options.ts";
 import { CONNECTION_OPTIONS, openConnection, schemaNameOf, type ConnectionOptions } from "./connection.ts";
 
@@ -23,14 +23,14 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   const { migrate: _switch, ...connection } = CONNECTION_OPTIONS;
   const read = readOptions("migrate", options, {
     ...connection,
-    logger: object<Logger>(["error", "warning", "info", "debug"]),
+    logger: LOGGER,
   });
   const schema = createSchema(schemaNameOf(read));
   const clock = systemClock;
   const { driver, owned, target } = openConnection({ ...read, migrate: true }, clock);
   try {
     await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
-    return await migrateSchema({ driver, schema, logger: read.logger ?? consoleLogger(), clock });
+    return await migrateSchema({ driver, schema, logger: read.logger, clock });
   } finally {
     if (owned) await driver.close();
   }

@@ -232,7 +232,7 @@ export class CronRunner {
     const late = due.find(({ tickMs }) => !this.#isBackfill(tickMs) && tickMs < nowMs - LATE_MS);
     if (!late || this.#isLate) return;
     this.#isLate = true;
-    this.#parts.logger.warning("Jobs of the crontab are late and are added now", {
+    this.#parts.logger.warn("Jobs of the crontab are late and are added now", {
       worker: this.#parts.workerId(),
       since: new Date(late.tickMs),
     });

@@ -145,6 +145,6 @@ export class ScheduleTracks {
     this.#unknown.set(id, unknown);
     if (unknown.wasSaid || nowMs - unknown.sinceMs < UNKNOWN_MS) return;
     unknown.wasSaid = true;
-    logger.warning("A schedule adds jobs of a task that no running worker knows", { schedule: id, task });
+    logger.warn("A schedule adds jobs of a task that no running worker knows", { schedule: id, task });
   }
 }

@@ -8,7 +8,7 @@ import type { Plugin } from "./plugin.ts";
 function setUp() {
   const logged: [string, LogFields | undefined][] = [];
   const log = (message: string, fields?: LogFields): void => void logged.push([message, fields]);
-  const logger: Logger = { error: log, warning: log, info: log, debug: log };
+  const logger: Logger = { error: log, warn: log, info: log, debug: log };
   const clock = createManualClock();
   return { hooks: createHooks({ logger, clock }), logged, clock };
 }
@@ -88,7 +88,7 @@ describe("hooks", () => {
     const fail = (): never => {
       throw new Error("no logger");
     };
-    const hooks = createHooks({ logger: { error: fail, warning: fail, info: fail, debug: fail } });
+    const hooks = createHooks({ logger: { error: fail, warn: fail, info: fail, debug: fail } });
     hooks.on("workerStart", fail);
     hooks.on("workerStart", async () => fail());
     expect(() => hooks.emit("workerStart", start)).not.toThrow();

@@ -188,7 +188,7 @@ class RegisteredHooks implements HookEmitter {
 
   #warnOfSlow(limitMs: number): void {
     try {
-      this.#logger.warning("Hook handlers are still running and are left alone", {
+      this.#logger.warn("Hook handlers are still running and are left alone", {
         handlers: this.#running.size,
         limitMs,
       });

@@ -4,7 +4,7 @@ import { createManualClock } from "../testing/manual-clock.ts";
 import { logLine } from "./log-line.ts";
 import { consoleLogger, scoped, silentLogger, type ConsoleLoggerOptions, type LogLevel } from "./logger.ts";
 
-const LEVELS: readonly LogLevel[] = ["error", "warning", "info", "debug"];
+const LEVELS: readonly LogLevel[] = ["error", "warn", "info", "debug"];
 
 function setUp(options: ConsoleLoggerOptions & { isTTY?: boolean } = {}) {
   const lines: string[] = [];
@@ -20,18 +20,18 @@ afterEach(() => {
 describe("consoleLogger", () => {
   it("writes one line with time, level, message and fields", () => {
     const { lines, logger } = setUp();
-    logger.warning("Job failed", { task: "send_email", id: "17", attempt: 3, message: "no route", key: undefined });
+    logger.warn("Job failed", { task: "send_email", id: "17", attempt: 3, message: "no route", key: undefined });
     expect(lines).toEqual([
-      '1970-01-01T00:00:00.000Z howdah warning Job failed task=send_email id=17 attempt=3 message="no route"\n',
+      '1970-01-01T00:00:00.000Z howdah warn Job failed task=send_email id=17 attempt=3 message="no route"\n',
     ]);
   });
 
   it.each([
-    [undefined, ["error", "warning", "info"]],
-    ["debug", ["error", "warning", "info", "debug"]],
-    ["warning", ["error", "warning"]],
+    [undefined, ["error", "warn", "info"]],
+    ["debug", ["error", "warn", "info", "debug"]],
+    ["warn", ["error", "warn"]],
     ["silent", []],
-    ["", ["error", "warning", "info"]],
+    ["", ["error", "warn", "info"]],
   ])("lets through, when HOWDAH_LOG is %j, %j", (value, expected) => {
     vi.stubEnv("HOWDAH_LOG", value);
     const { lines, logger } = setUp();
@@ -52,7 +52,7 @@ describe("consoleLogger", () => {
       expect.objectContaining({
         code: "HOWDAH_OPTION_INVALID",
         message:
-          'The environment variable HOWDAH_LOG must be one of silent, error, warning, info, debug, found "verbose".',
+          'The environment variable HOWDAH_LOG must be one of silent, error, warn, info, debug, found "verbose".',
       }),
     );
   });

@@ -5,17 +5,21 @@ import { describeValue } from "./describe-value.ts";
 import { logLine } from "./log-line.ts";
 
 /** How serious a log line is, most serious first. */
-export type LogLevel = "error" | "warning" | "info" | "debug";
+export type LogLevel = "error" | "warn" | "info" | "debug";
 
 /** Details beside a message. Never holds payloads or credentials. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Where a worker or client says what it does. Any logger fits behind these four methods. */
+/**
+ * Where a worker or client says what it does. `console`, winston, pino and
+ * Fastify's logger are such loggers as they are; for those that take the fields
+ * first, as pino and bunyan do, the two arguments are swapped.
+ */
 export interface Logger {
   /** Something failed and somebody should look. */
   error(message: string, fields?: LogFields): void;
   /** Something is not as it should be, and goes on. */
-  warning(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
   /** A worker starts or stops. */
   info(message: string, fields?: LogFields): void;
   /** Everything else. */
@@ -41,7 +45,7 @@ export interface ConsoleLoggerOptions {
   readonly clock?: Pick<Clock, "now">;
 }
 
-const THRESHOLDS: readonly LogThreshold[] = ["silent", "error", "warning", "info", "debug"];
+const THRESHOLDS: readonly LogThreshold[] = ["silent", "error", "warn", "info", "debug"];
 
 /**
  * The default logger: one line each, with the time and the fields as
@@ -62,7 +66,7 @@ export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
 
   return {
     error: at("error", paint.red),
-    warning: at("warning", paint.yellow),
+    warn: at("warn", paint.yellow),
     info: at("info", paint.green),
     debug: at("debug", paint.dim),
   };
@@ -82,7 +86,7 @@ function readThreshold(given: LogThreshold | undefined): LogThreshold {
 /** Says nothing. */
 export const silentLogger: Logger = {
   error: () => undefined,
-  warning: () => undefined,
+  warn: () => undefined,
   info: () => undefined,
   debug: () => undefined,
 };
@@ -91,22 +95,8 @@ export const silentLogger: Logger = {
 export function scoped(logger: Logger, fields: LogFields): Logger {
   return {
     error: (message, more) => logger.error(message, { ...fields, ...more }),
-    warning: (message, more) => logger.warning(message, { ...fields, ...more }),
+    warn: (message, more) => logger.warn(message, { ...fields, ...more }),
     info: (message, more) => logger.info(message, { ...fields, ...more }),
     debug: (message, more) => logger.debug(message, { ...fields, ...more }),
   };
-}
-
-/** The same logger, whose failures end nothing: a line that cannot be written is left out. */
-export function tolerant(logger: Logger): Logger {
-  const at =
-    (level: LogLevel): Logger[LogLevel] =>
-    (message, fields) => {
-      try {
-        logger[level](message, fields);
-      } catch {
-        // There is nobody left to tell.
-      }
-    };
-  return { error: at("error"), warning: at("warning"), info: at("info"), debug: at("debug") };
 }

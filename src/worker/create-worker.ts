@@ -22,7 +22,7 @@ import { createSchema, type Schema } from "../postgres/schema.ts";
 import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
-import { consoleLogger, tolerant, type Logger } from "../runtime/logger.ts";
+import type { Logger } from "../runtime/logger.ts";
 import { Control } from "./control.ts";
 import { Engine } from "./engine.ts";
 import { Identity } from "./identity.ts";
@@ -48,7 +48,7 @@ export async function createWorker<State = unknown>(
 ): Promise<Worker> {
   const read = readWorkerOptions(options);
   const schema = createSchema(schemaNameOf(read));
-  const logger = tolerant(read.logger ?? consoleLogger());
+  const logger = read.logger;
   const clock = read.clock ?? systemClock;
   const hooks = createHooks({ logger, clock, interceptorTimeoutMs: read.interceptorTimeoutMs });
   const tasks = readTasks(read, logger);
@@ -106,7 +106,7 @@ function build(ground: Ground): Worker {
     settledMs: read.driver || read.statementTimeoutMs === 0 ? undefined : settledAfter(read.statementTimeoutMs),
     recover: (workerId) => recoverLostClaim({ executor: driver, schema }, workerId, { keepQueues: lingers(workerId) }),
     recovered: (workerId, jobs) =>
-      logger.warning("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
+      logger.warn("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
     failed: (error) => reporter.failure(identity.current, "give back the jobs of a lost claim", error),
   });
   const localQueue = usableLocalQueue(read, logger);
@@ -288,6 +288,6 @@ function readTasks({ tasks, invalidPayload }: ReadWorkerOptions, logger: Logger)
 /** A cached job was fetched with the flags of then, so a worker with forbidden flags has no cache. */
 function usableLocalQueue({ localQueue, forbiddenFlags = [] }: ReadWorkerOptions, logger: Logger) {
   if (!localQueue || (typeof forbiddenFlags !== "function" && forbiddenFlags.length === 0)) return localQueue;
-  logger.warning("The local queue is off because this worker has forbidden flags");
+  logger.warn("The local queue is off because this worker has forbidden flags");
   return undefined;
 }

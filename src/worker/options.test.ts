@@ -43,7 +43,7 @@ describe("worker options", () => {
     [{ pollInterval: "1 hour" }, "Worker option `pollInterval` must be"],
     [{ shutdown: { abortPeriod: -1 } }, "Worker option `shutdown.abortPeriod` must be"],
     [{ useNotificationDelivery: "no" }, "Worker option `useNotificationDelivery` must be true or false"],
-    [{ logger: console }, "Worker option `logger` must"],
+    [{ logger: { log: 1 } }, "Worker option `logger` must"],
     [{ plugins: [{}] }, "Worker option `plugins[0]` must"],
     [{ localQueue: { size: 0 } }, "Worker option `localQueue.size` must"],
   ])("refuse %o and say what is allowed", (options, message) => {

@@ -13,6 +13,7 @@ import { INVALID_PAYLOAD_POLICIES } from "../job/task-registry.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { LOGGER } from "../runtime/logger-option.ts";
 import {
   boolean,
   custom,
@@ -117,7 +118,7 @@ const SHAPE = {
   hooks: object<NonNullable<WorkerOptions["hooks"]>>(),
   plugins: list(required(object<Plugin>(["register"]))),
   interceptorTimeout: duration({ min: 1, default: "5s" }),
-  logger: object<Logger>(["error", "warning", "info", "debug"]),
+  logger: LOGGER,
   recovery: RECOVERY,
   shutdown: nested({
     gracePeriod: duration({ default: "5s" }),

@@ -250,7 +250,7 @@ export class Presence {
     const { logger, identity, engine } = this.#parts;
     const tasks = engine.busyTasks();
     if (lateMs < BLOCKED_MS) return;
-    logger.warning("The event loop was blocked, or the process stood still", {
+    logger.warn("The event loop was blocked, or the process stood still", {
       worker: identity.current,
       blockedMs: Math.round(lateMs),
       tasks: tasks.join(", "),

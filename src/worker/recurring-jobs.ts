@@ -25,7 +25,7 @@ export async function prepareRecurringJobs(
     prepared.set(entry.id, await prepareRecurringJob(entry, isKnown ? tasks : undefined));
     if (isKnown) continue;
     const hint = didYouMean(task, tasks.identifiers).replace(/^\. Known: .*/s, ".");
-    logger.warning(`The crontab adds jobs of a task that this worker does not know${hint}`, { entry: entry.id, task });
+    logger.warn(`The crontab adds jobs of a task that this worker does not know${hint}`, { entry: entry.id, task });
   }
   return [...prepared.values()];
 }

@@ -43,9 +43,7 @@ describe("a reporter", () => {
     release({ kind: "failed", final: false, error, message: "no", delayMs: 1 });
     const retryAt = new Date("2026-01-02T00:00:00Z");
     expect(told).toEqual([["jobFail", { workerId: "w", job, error, durationMs: 5, retryAt }]]);
-    expect(logger.entries).toMatchObject([
-      { level: "warning", fields: { job: "7", attempt: 2, retryAt, error: "no" } },
-    ]);
+    expect(logger.entries).toMatchObject([{ level: "warn", fields: { job: "7", attempt: 2, retryAt, error: "no" } }]);
   });
 
   it("reports a refused outcome and a failure of the background, in the hook and in the log", () => {
@@ -56,7 +54,7 @@ describe("a reporter", () => {
       ["jobReleaseRefused", { workerId: "w", job }],
       ["workerError", { workerId: "w", activity: "claim jobs", error }],
     ]);
-    expect(logger.entries.map(({ level }) => level)).toEqual(["warning", "error"]);
+    expect(logger.entries.map(({ level }) => level)).toEqual(["warn", "error"]);
     expect(logger.messages("error")).toEqual(["The worker could not claim jobs; it goes on"]);
     expect(reporter.tally).toEqual({ completed: 0, failed: 0, snoozed: 0 });
   });

@@ -76,7 +76,7 @@ export class Reporter {
 
   /** A handler was told to stop because its job may no longer be this worker's. */
   lost(job: ClaimedJob, reason: HowdahError): void {
-    this.#logger.warning("A job was lost while it ran; its handler was told to stop", {
+    this.#logger.warn("A job was lost while it ran; its handler was told to stop", {
       ...describe(job),
       error: reason.message,
     });
@@ -89,7 +89,7 @@ export class Reporter {
     // Nothing was to be changed but the lock, and somebody else has taken that.
     if (lost && outcome.kind === "returned") return;
     if (lost && outcome.kind === "interrupted") return this.#interrupted(job, outcome.reason);
-    this.#logger.warning("The outcome of a job was refused: it no longer belongs to this worker", {
+    this.#logger.warn("The outcome of a job was refused: it no longer belongs to this worker", {
       ...describe(job),
       outcome: outcome.kind,
     });
@@ -118,13 +118,13 @@ export class Reporter {
 
   #failedOnce(job: ClaimedJob, error: unknown, end: { durationMs: number; retryAt: Date; message: string }): void {
     const { durationMs, retryAt, message } = end;
-    this.#logger.warning("A job failed and will be tried again", { ...describe(job), retryAt, error: message });
+    this.#logger.warn("A job failed and will be tried again", { ...describe(job), retryAt, error: message });
     this.#hooks.emit("jobFail", { workerId: job.lockedBy, job, error, durationMs, retryAt });
   }
 
   #failedForGood(job: ClaimedJob, failure: { readonly error: unknown; readonly message: string }, durationMs: number) {
     const { error, message } = failure;
-    this.#logger.warning("A job failed for good", { ...describe(job), error: message });
+    this.#logger.warn("A job failed for good", { ...describe(job), error: message });
     this.#hooks.emit("jobPermanentlyFail", { workerId: job.lockedBy, job, error, durationMs });
   }
 }

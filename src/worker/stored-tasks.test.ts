@@ -46,7 +46,7 @@ describe("stored tasks", () => {
     stored.refresh();
     await clock.advance(0);
     expect([...stored.identifiersById]).toEqual([[1, "t"]]);
-    expect(logger.messages("warning")).toEqual(["Registering the tasks again failed"]);
+    expect(logger.messages("warn")).toEqual(["Registering the tasks again failed"]);
     table.fails = false;
     table.nextId = 3;
     stored.refresh();
@@ -61,7 +61,7 @@ describe("stored tasks", () => {
     await clock.advance(59_999);
     expect(logger.entries).toEqual([]);
     await clock.advance(1);
-    expect(logger.entries).toMatchObject([{ level: "warning", fields: { count: 12 } }]);
+    expect(logger.entries).toMatchObject([{ level: "warn", fields: { count: 12 } }]);
     expect(String(logger.entries[0]?.fields["tasks"]).split(", ")).toHaveLength(10);
     table.foreign = [];
     await clock.advance(60_000);

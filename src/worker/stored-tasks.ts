@@ -50,7 +50,7 @@ export class StoredTasks {
     this.#refreshing = true;
     this.register()
       .catch((error: unknown) => {
-        this.#options.logger.warning("Registering the tasks again failed", { error: errorMessage(error) });
+        this.#options.logger.warn("Registering the tasks again failed", { error: errorMessage(error) });
       })
       .finally(() => {
         this.#refreshing = false;
@@ -79,7 +79,7 @@ export class StoredTasks {
     const { driver, schema, logger } = this.#options;
     const foreign = await listForeignTasks(driver, schema, [...this.#identifiersById.keys()]);
     if (foreign.length === 0) return;
-    logger.warning("Jobs are due whose tasks this worker does not know", {
+    logger.warn("Jobs are due whose tasks this worker does not know", {
       tasks: foreign.slice(0, 10).join(", "),
       count: foreign.length,
     });

@@ -253,7 +253,7 @@ class HowdahWorker implements Worker {
     const { hooks, logger } = this.#parts;
     const { abandoned, unwritten } = await engine.stop();
     if (abandoned > 0) {
-      logger.warning("Handlers did not stop when told to; their jobs were given back", { worker: this.id, abandoned });
+      logger.warn("Handlers did not stop when told to; their jobs were given back", { worker: this.id, abandoned });
     }
     if (unwritten > 0) {
       logger.error("Outcomes could not be written; these jobs stay locked until recovery gives them back", {
@@ -285,7 +285,7 @@ class HowdahWorker implements Worker {
   #close(): Promise<void> {
     this.#stopping.abort();
     this.#closing ??= this.#parts.close().catch((error: unknown) => {
-      this.#parts.logger.warning("Closing the connections failed", { worker: this.id, error: errorMessage(error) });
+      this.#parts.logger.warn("Closing the connections failed", { worker: this.id, error: errorMessage(error) });
     });
     return this.#closing;
   }

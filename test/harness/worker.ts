@@ -91,7 +91,7 @@ export function createRecordingLogger(): RecordingLogger {
     entries,
     messages: (level) => entries.filter((entry) => entry.level === level).map(({ message }) => message),
     error: at("error"),
-    warning: at("warning"),
+    warn: at("warn"),
     info: at("info"),
     debug: at("debug"),
   };

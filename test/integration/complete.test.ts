@@ -62,7 +62,7 @@ async function run(handler: Handler, spec: JobSpec = {}, options: Partial<Worker
     errors: failed.events.map(({ error }) => (error as { code?: unknown }).code ?? (error as Error).message),
     finalErrors: failedForGood.events.map(({ error }) => (error as { code?: unknown }).code ?? error),
     refused: refused.events.length,
-    logged: [...logger.messages("warning"), ...logger.messages("error")],
+    logged: [...logger.messages("warn"), ...logger.messages("error")],
   };
 }
 

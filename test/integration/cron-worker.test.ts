@@ -162,7 +162,7 @@ describe("a tick", () => {
       "2021-01-01T12:00:00.000Z",
     ]);
     expect(run.scheduled.events.some(({ backfilled }) => backfilled)).toBe(false);
-    expect(logger.messages("warning")).toContain("Jobs of the crontab are late and are added now");
+    expect(logger.messages("warn")).toContain("Jobs of the crontab are late and are added now");
   });
 
   it("with a key replaces the waiting job of the one before (behaviours 157)", async () => {
@@ -293,7 +293,7 @@ describe("a worker with a crontab", () => {
     const logger = createRecordingLogger();
     const worker = await createTestWorker(database, { tasks: [bystander], crontab: "* * * * * bystandr", logger });
     await worker.stop();
-    expect(logger.messages("warning")).toEqual([
+    expect(logger.messages("warn")).toEqual([
       "The crontab adds jobs of a task that this worker does not know, did you mean `bystander`?",
     ]);
   });

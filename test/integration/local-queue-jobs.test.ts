@@ -285,7 +285,7 @@ describe("forbidden flags", () => {
     await worker.stop();
     await running;
     expect(inits.events).toEqual([]);
-    expect(logger.messages("warning")).toEqual(["The local queue is off because this worker has forbidden flags"]);
+    expect(logger.messages("warn")).toEqual(["The local queue is off because this worker has forbidden flags"]);
     const left = await database.sql("select attempts, flags from howdah._private_jobs");
     expect(left).toEqual(Array.from({ length: 6 - expected }, () => ({ attempts: 0, flags: { special: true } })));
   });
@@ -300,7 +300,7 @@ describe("forbidden flags", () => {
     await worker.stop();
     await running;
     expect(inits.events).toHaveLength(1);
-    expect(logger.messages("warning")).toEqual([]);
+    expect(logger.messages("warn")).toEqual([]);
   });
 });
 

@@ -192,7 +192,7 @@ describe("an operator who unlocks a living worker", () => {
     const refused = refusals.events.map(({ job }) => job.payload);
     expect(refused.filter((name) => name !== "cached")).toEqual(names);
     expect(refused).toContain("cached");
-    expect(logger.messages("warning").filter((message) => message.includes("refused"))).toHaveLength(5);
+    expect(logger.messages("warn").filter((message) => message.includes("refused"))).toHaveLength(5);
     expect(completions.events).toEqual([]);
     expect(completedElsewhere.events).toHaveLength(5);
     expect(await database.sql("select from howdah._private_jobs")).toEqual([]);

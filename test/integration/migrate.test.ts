@@ -34,7 +34,7 @@ async function ledgerOf(schema: string): Promise<unknown[]> {
 function collectingLogger(): Logger & { readonly lines: string[] } {
   const lines: string[] = [];
   const ignore = (): void => undefined;
-  return { lines, info: (message) => void lines.push(message), warning: ignore, error: ignore, debug: ignore };
+  return { lines, info: (message) => void lines.push(message), warn: ignore, error: ignore, debug: ignore };
 }
 
 describe("a fresh database", () => {

@@ -140,7 +140,7 @@ describe("a worker that lives", () => {
     });
     expect(await registered(database, sleeper.workerId)).toMatchObject({ lock: "held", _howdah_swept: 0 });
     sleeper.kill("SIGCONT");
-    await sleeper.tells("log", { level: "warning", message: "The event loop was blocked, or the process stood still" });
+    await sleeper.tells("log", { level: "warn", message: "The event loop was blocked, or the process stood still" });
     const { id } = await watcher.client.addJob("quick");
     await sleeper.tells("ran", { id });
     expect((await sleeper.tells("job", { id }))["workerId"]).toBe(sleeper.workerId);

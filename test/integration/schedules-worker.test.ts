@@ -207,7 +207,7 @@ describe("a running worker", () => {
     await run.settled();
     await run.clock.advance(70_000);
     await run.settled();
-    expect(logger.messages("warning").filter((message) => message.includes("no running worker"))).toEqual([]);
+    expect(logger.messages("warn").filter((message) => message.includes("no running worker"))).toEqual([]);
   });
 });
 

@@ -61,7 +61,7 @@ describe.each(cases)("a job %s that is unlocked by force while it runs, and clai
     await completed.reach();
     expect(told).toEqual(["started a", LOST.code, "ended a", "ran a, attempt 2"]);
     expect(interrupted.events).toMatchObject([{ reason: "lost" }]);
-    expect(logger.messages("warning")).toEqual(["A job was lost while it ran; its handler was told to stop"]);
+    expect(logger.messages("warn")).toEqual(["A job was lost while it ran; its handler was told to stop"]);
     await worker.stop();
     await running;
     expect(completed.events).toHaveLength(1);
@@ -140,7 +140,7 @@ describe("a worker that was taken for dead while it lives", () => {
     expect(interrupted.events).toMatchObject([{ reason: "lost", job: { id: started.events[0]?.job.id } }]);
     // Only what a handler has done is worth a word when it is refused.
     expect(refused.events).toEqual([]);
-    expect(logger.messages("warning")).not.toContainEqual(expect.stringContaining("refused"));
+    expect(logger.messages("warn")).not.toContainEqual(expect.stringContaining("refused"));
     await worker.stop();
     await running;
     expect(await database.sql("select from howdah._private_jobs")).toEqual([]);

@@ -72,19 +72,19 @@ describe("the log", () => {
     await worker.runOnce();
 
     const { runAt } = (await worker.client.getJob(retried.id)) ?? {};
-    expect(logger.entries.filter(({ level }) => level === "warning")).toEqual([
+    expect(logger.entries.filter(({ level }) => level === "warn")).toEqual([
       {
-        level: "warning",
+        level: "warn",
         message: "A job failed and will be tried again",
         fields: { task: "fails", job: retried.id, attempt: 1, maxAttempts: 25, retryAt: runAt, error: "no luck" },
       },
       {
-        level: "warning",
+        level: "warn",
         message: "A job failed for good",
         fields: { task: "fails", job: last.id, attempt: 1, maxAttempts: 1, error: "no luck" },
       },
       {
-        level: "warning",
+        level: "warn",
         message: "A job failed for good",
         fields: { task: "cancels", job: cancelled.id, attempt: 1, maxAttempts: 25, error: "Cancelled: not wanted" },
       },
@@ -113,7 +113,7 @@ describe("the log", () => {
     const broken = (): never => {
       throw new Error("disk full");
     };
-    const logger = { error: broken, warning: broken, info: broken, debug: broken };
+    const logger = { error: broken, warn: broken, info: broken, debug: broken };
     const worker = await createTestWorker(database, { tasks, logger, concurrency: 1, pollInterval: "1h" });
     const failed = record(worker.hooks, "jobFail");
     const completed = record(worker.hooks, "jobComplete");

@@ -68,9 +68,7 @@ describe.each([{}, { queueName: "q" }])("a worker whose job (%j) was unlocked an
     await refused.reach();
     await firstRun;
     expect(refused.events).toMatchObject([{ workerId: first.id, job: { id } }]);
-    expect(logger.messages("warning")).toEqual([
-      "The outcome of a job was refused: it no longer belongs to this worker",
-    ]);
+    expect(logger.messages("warn")).toEqual(["The outcome of a job was refused: it no longer belongs to this worker"]);
     expect(outcomes.map(({ events }) => events.length)).toEqual([0, 0]);
     const held = await database.sql("select locked_by, attempts, last_error from howdah.jobs");
     expect(held).toEqual([{ locked_by: second.id, attempts: 2, last_error: null }]);

@@ -96,14 +96,14 @@ describe("jobs of tasks that no worker knows", () => {
     await worker.client.addJob(task, {}, { queueName: "q" });
     const running = worker.run();
     await completed.reach();
-    expect(logger.messages("warning")).toEqual([]);
+    expect(logger.messages("warn")).toEqual([]);
 
     await clock.advance(60_000);
-    const warnings = () => logger.entries.filter(({ level }) => level === "warning");
+    const warnings = () => logger.entries.filter(({ level }) => level === "warn");
     await until(() => warnings().length === 1);
     expect(warnings()).toEqual([
       {
-        level: "warning",
+        level: "warn",
         message: "Jobs are due whose tasks this worker does not know",
         fields: { tasks: "unknown a, unknown b", count: 2 },
       },

@@ -36,9 +36,9 @@ describe("the context of a handler", () => {
 
   it("has a logger that names the job", () => {
     const { execution, logger } = setUp();
-    execution.logger.warning("careful", { step: 1 });
+    execution.logger.warn("careful", { step: 1 });
     expect(logger.entries).toEqual([
-      { level: "warning", message: "careful", fields: { job: "7", task: "t", attempt: 2, step: 1 } },
+      { level: "warn", message: "careful", fields: { job: "7", task: "t", attempt: 2, step: 1 } },
     ]);
   });
 
