@@ -84,8 +84,8 @@ export class Announcer implements AddAnnouncer {
     const { executor, schema } = this.#options;
     // A notification that a crash of the server loses is one whose listeners are gone too.
     const text = `
-      select set_config('synchronous_commit', 'off', true),
-        ${schema.of("_howdah_notify_v1")}($1::bigint, ${schema.of("_howdah_at")}($2::bigint), $3::integer[])`;
+      select pg_catalog.set_config('synchronous_commit', 'off', true),
+        ${schema.of("_howdah_notify_v1")}($1, ${schema.of("_howdah_at")}($2), $3)`;
     const values = [String(count), at, numberArray(queueIds)];
     return executor.query({ name: "announce_jobs", text, values }).then(
       () => true,

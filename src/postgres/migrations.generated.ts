@@ -1467,8 +1467,8 @@ $$;
 -- What is rare about a job, as JSON; null for a plain one, which most are.
 create function :"schema"._howdah_extras_v1(job :"schema"._private_jobs) returns text
 language sql stable
-as $$
-  select case
+return
+  case
     when job.key is null and job.flags is null and job.last_error is null and job.revision = 0
       and job.created_at = job.run_at and job.updated_at = job.run_at and job._howdah_recoveries = 0
       and job._howdah_timeout_ms is null
@@ -1479,8 +1479,7 @@ as $$
       'updatedAt', :"schema"._howdah_us(job.updated_at)::text,
       'recoveries', job._howdah_recoveries, 'timeoutMs', job._howdah_timeout_ms
     )::text
-  end
-$$;
+  end;
 
 -- Locks those of these jobs for \`worker\` that are due, unlocked and without a
 -- queue, and that it may run, and returns them. It is the claim of a worker that

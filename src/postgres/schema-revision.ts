@@ -57,7 +57,7 @@ export function tooNew(schema: Schema, revision: number, latest: number): Howdah
 }
 
 async function readLedger(executor: Executor, schema: Schema): Promise<number> {
-  const text = `select coalesce(max(id), 0) from ${schema.of(LEDGER)}`;
+  const text = `select coalesce(pg_catalog.max(id), 0) from ${schema.of(LEDGER)}`;
   const { rows } = await executor.query({ text }).catch(async (error: unknown) => {
     throw await forbiddenFor(executor, schema, error);
   });
@@ -67,9 +67,13 @@ async function readLedger(executor: Executor, schema: Schema): Promise<number> {
 // $1 schema
 const STATE = `
   select
-    exists (select from pg_catalog.pg_namespace where nspname = $1),
-    coalesce(bool_or(relation.relname = '${LEDGER}'), false),
-    coalesce(bool_or(relation.relname = 'migrations') and bool_or(relation.relname in ('_private_jobs', 'jobs')), false)
+    exists (select from pg_catalog.pg_namespace where nspname operator(pg_catalog.=) $1),
+    coalesce(pg_catalog.bool_or(relation.relname operator(pg_catalog.=) '${LEDGER}'), false),
+    coalesce(
+      pg_catalog.bool_or(relation.relname operator(pg_catalog.=) 'migrations')
+        and pg_catalog.bool_or(relation.relname operator(pg_catalog.=) any('{_private_jobs,jobs}')),
+      false
+    )
   from pg_catalog.pg_class as relation
-  join pg_catalog.pg_namespace as namespace on namespace.oid = relation.relnamespace
-  where namespace.nspname = $1`;
+  join pg_catalog.pg_namespace as namespace on namespace.oid operator(pg_catalog.=) relation.relnamespace
+  where namespace.nspname operator(pg_catalog.=) $1`;

@@ -43,8 +43,9 @@ function migrateAfter(grant: string): string {
 // $1 schema
 const RIGHTS = `
   select
-    current_user, current_database(), pg_catalog.pg_get_userbyid(namespace.nspowner),
-    has_database_privilege(current_database(), 'create'),
-    has_schema_privilege(namespace.oid, 'create') and has_schema_privilege(namespace.oid, 'usage')
+    current_user, pg_catalog.current_database(), pg_catalog.pg_get_userbyid(namespace.nspowner),
+    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create'),
+    pg_catalog.has_schema_privilege(namespace.oid, 'create')
+      and pg_catalog.has_schema_privilege(namespace.oid, 'usage')
   from (select) as nothing
-  left join pg_catalog.pg_namespace as namespace on namespace.nspname = $1`;
+  left join pg_catalog.pg_namespace as namespace on namespace.nspname operator(pg_catalog.=) $1`;

@@ -40,7 +40,8 @@ const newColumns = (schema: Schema): string =>
   `job.id, ${schema.of("_howdah_us")}(job.run_at), ${schema.of("_howdah_us")}(job.created_at), job.flags`;
 
 /** As the functions decide themselves whether to tell: what is due later is found by polling. */
-const WHETHER_DUE = "job.job_queue_id, job.run_at <= now() + interval '2 seconds'";
+const WHETHER_DUE = `job.job_queue_id,
+  job.run_at operator(pg_catalog.<=) (pg_catalog.now() operator(pg_catalog.+) interval '2 seconds')`;
 
 /** What has to be told about jobs that were stored by a statement that tells nothing. */
 export interface DueJobs {
@@ -87,10 +88,7 @@ export async function addJob({ executor, schema, notifies }: JobStore, job: JobT
     ? newColumns(schema)
     : jobColumns(schema, { task: "null", queue: "null", payload: "job.payload" });
   const text = `select ${columns}, ${WHETHER_DUE}
-from ${schema.of("_howdah_add_job_v1")}(
-  $1::text, $2::json, $3::text, $4::timestamptz, $5::integer, $6::text, $7::integer, $8::text[], $9::text, $11::boolean,
-  $10::integer
-) as job`;
+from ${schema.of("_howdah_add_job_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10) as job`;
   const { rows } = await executor.query({ name: isNew ? "add_new_job" : "add_job", text, values });
   return { row: rows[0] ?? [], isNew };
 }
@@ -119,12 +117,9 @@ export async function addJobs(
   ];
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
   // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
-  const merged = "case when job.revision > 0 then job.payload end";
+  const merged = "case when job.revision operator(pg_catalog.>) 0 then job.payload end";
   const text = `select ${jobColumns(schema, { task: "null", queue: "null", payload: merged })}, ${WHETHER_DUE}
-from ${schema.of("_howdah_add_jobs_v1")}(
-  $1::text[], $2::json[], $3::text[], $4::timestamptz[], $5::integer[], $6::text[], $7::integer[], $8::jsonb[],
-  $9::text[], ${notifies}, $10::integer[]
-) as job`;
+from ${schema.of("_howdah_add_jobs_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, ${notifies}, $10) as job`;
   const { rows } = await executor.query({ name: `add_jobs${notifies ? "" : "_silently"}`, text, values });
   return rows.map((row) => ({ row, isNew: false }));
 }

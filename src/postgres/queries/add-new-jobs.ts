@@ -47,10 +47,7 @@ export async function addNewJobs(
   ];
   // $1 identifiers   $2 payloads     $3 queue names   $4 run ats    $5 max attempts
   // $6 priorities    $7 flag sets    $8 timeouts      $9 notifies   $10 patience
-  const text = `select * from ${schema.of("_howdah_add_jobs_without_keys_v1")}(
-  $1::text[], $2::json[], $3::text[], $4::timestamptz[], $5::integer[], $6::integer[], $7::jsonb[], $8::integer[],
-  $9::boolean, $10::integer
-)`;
+  const text = `select * from ${schema.of("_howdah_add_jobs_without_keys_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
   const { rows } = await executor.query({ name: "add_new_jobs", text, values });
   return readTogether(rows[0] ?? []);
 }

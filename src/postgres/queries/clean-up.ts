@@ -11,7 +11,7 @@ export interface CleanUpTarget {
 /** Deletes up to `limit` jobs that failed for good and are not locked. Returns how many. */
 export function deleteExhausted(target: CleanUpTarget, limit: number): Promise<number> {
   // $1 limit
-  return removed(target, "_howdah_delete_exhausted_v1($1::integer)", [String(limit)]);
+  return removed(target, "_howdah_delete_exhausted_v1($1)", [String(limit)]);
 }
 
 /**
@@ -20,13 +20,13 @@ export function deleteExhausted(target: CleanUpTarget, limit: number): Promise<n
  */
 export function cleanUpTasks(target: CleanUpTarget, keep: readonly string[], limit: number): Promise<number> {
   // $1 identifiers to keep   $2 limit
-  return removed(target, "_howdah_clean_up_tasks_v1($1::text[], $2::integer)", [textArray(keep), String(limit)]);
+  return removed(target, "_howdah_clean_up_tasks_v1($1, $2)", [textArray(keep), String(limit)]);
 }
 
 /** Deletes up to `limit` queues that are unlocked and that no job uses; otherwise as {@link cleanUpTasks}. */
 export function cleanUpQueues(target: CleanUpTarget, limit: number): Promise<number> {
   // $1 limit
-  return removed(target, "_howdah_clean_up_queues_v1($1::integer)", [String(limit)]);
+  return removed(target, "_howdah_clean_up_queues_v1($1)", [String(limit)]);
 }
 
 async function removed({ executor, schema }: CleanUpTarget, call: string, values: string[]): Promise<number> {

@@ -57,7 +57,7 @@ export async function cancelJobs(
   reason: string,
 ): Promise<CancelAnswer> {
   // $1 job ids   $2 reason
-  const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1::bigint[], $2::text)`;
+  const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1, $2)`;
   const { rows } = await executor.query({ name: "cancel_jobs", text, values: [numberArray(ids), reason] });
   const idsWhere = (signalled: string): string[] =>
     rows.filter((row) => row[1] === signalled).map(([id]) => String(id));
@@ -94,7 +94,7 @@ export async function readControl(
   jobIds: readonly string[],
 ): Promise<ControlAnswer> {
   // $1 job ids
-  const text = `select kind, id, name, at, worker from ${schema.of("_howdah_control_v1")}($1::bigint[])`;
+  const text = `select kind, id, name, at, worker from ${schema.of("_howdah_control_v1")}($1)`;
   const { rows } = await executor.query({ name: "howdah_control_1", text, values: [numberArray(jobIds)] });
   const queues: PausedQueue[] = [];
   const tasks: PausedTask[] = [];
@@ -111,11 +111,11 @@ export async function readControl(
 }
 
 async function pause({ executor, schema }: ControlTarget, name: string, values: readonly Cell[]): Promise<string> {
-  const text = `select ${schema.of("_howdah_us")}(${schema.of(name)}($1::text, $2::timestamptz))`;
+  const text = `select ${schema.of("_howdah_us")}(${schema.of(name)}($1, $2))`;
   return String((await executor.query({ text, values })).rows[0]?.[0]);
 }
 
 async function resume({ executor, schema }: ControlTarget, name: string, values: readonly Cell[]): Promise<boolean> {
-  const text = `select ${schema.of(name)}($1::text)`;
+  const text = `select ${schema.of(name)}($1)`;
   return (await executor.query({ text, values })).rows[0]?.[0] === "t";
 }

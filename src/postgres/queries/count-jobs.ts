@@ -29,7 +29,7 @@ export function countJobs(executor: Executor, schema: Schema, limit: number): Pr
 /** Counts the jobs on `percentage` of the pages of their table, chosen at random. */
 export function countSampledJobs(executor: Executor, schema: Schema, percentage: number): Promise<JobCountAnswer> {
   // $1 percentage of the pages
-  const from = `${schema.of("_private_jobs")} as job tablesample system ($1::double precision)`;
+  const from = `${schema.of("_private_jobs")} as job tablesample pg_catalog.system ($1::double precision)`;
   return count({ executor, schema }, { name: "count_sampled_jobs", from, value: percentage });
 }
 
@@ -44,12 +44,13 @@ async function count(
   { name, from, value }: Source,
 ): Promise<JobCountAnswer> {
   const counts = (["ready", "scheduled", "running", "failed"] as const).map(
-    (state) => `count(*) filter (where ${stateConditions[state]})`,
+    (state) => `pg_catalog.count(*) filter (where ${stateConditions[state]})`,
   );
   const text = `
 select ${counts.join(",\n  ")},
-  ${schema.of("_howdah_us")}(now()),
-  pg_relation_size(${quoteLiteral(schema.of("_private_jobs"))}) / current_setting('block_size')::bigint
+  ${schema.of("_howdah_us")}(pg_catalog.now()),
+  pg_catalog.pg_relation_size(${quoteLiteral(schema.of("_private_jobs"))})
+    operator(pg_catalog./) pg_catalog.current_setting('block_size')::bigint
 from ${from}`;
   const [row = []] = (await executor.query({ name, text, values: [String(value)] })).rows;
   const [ready, scheduled, running, failed, asOf, pages] = row;

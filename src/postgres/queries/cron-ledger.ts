@@ -48,14 +48,15 @@ export async function registerCrontabs(
   await executor.query({
     text: `
 insert into ${table} (identifier, known_since)
-select wanted.identifier, ${schema.of("_howdah_at")}($2::bigint) from unnest($1::text[]) as wanted(identifier)
-order by wanted.identifier collate "C"
+select wanted.identifier, ${schema.of("_howdah_at")}($2::bigint) from pg_catalog.unnest($1::pg_catalog.text[]) as wanted(identifier)
+order by wanted.identifier collate pg_catalog."C"
 on conflict do nothing`,
     values: [textArray(ids), microseconds(nowMs)],
   });
   const us = schema.of("_howdah_us");
   const { rows } = await executor.query({
-    text: `select identifier, ${us}(known_since), ${us}(last_execution) from ${table} where identifier = any($1::text[])`,
+    text: `select identifier, ${us}(known_since), ${us}(last_execution) from ${table}
+where identifier operator(pg_catalog.=) any($1::pg_catalog.text[])`,
     values: [textArray(ids)],
   });
   return new Map(
@@ -77,10 +78,7 @@ export async function addCronTicks(
   ticks: readonly TickToAdd[],
 ): Promise<(string | null)[]> {
   // $1 identifiers   $2 ticks   $3 to $12 as tickJobColumns has them
-  const text = `select job_id from ${schema.of("_howdah_add_cron_ticks_v1")}(
-  $1::text[], $2::bigint[], $3::text[], $4::json[], $5::text[],
-  $6::integer[], $7::text[], $8::integer[], $9::jsonb[], $10::text[], $11::integer[], $12::timestamptz[]
-)`;
+  const text = `select job_id from ${schema.of("_howdah_add_cron_ticks_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
   const values = [
     textArray(ticks.map(({ id }) => id)),
     numberArray(ticks.map(({ tickMs }) => microseconds(tickMs))),

@@ -45,8 +45,8 @@ export function createHeldLocks(executor: Executor, schema: Schema): HeldLocks {
 
   return {
     async mark({ id, lockedBy, claimTimes }) {
-      const text = `select ${schema.of("_howdah_mark_v1")}($1, $2, $3)::text`;
-      return (await readOne(text, [lockedBy, id, numberArray(claimTimes)])) === "true";
+      const text = `select ${schema.of("_howdah_mark_v1")}($1, $2, $3)`;
+      return (await readOne(text, [lockedBy, id, numberArray(claimTimes)])) === "t";
     },
     async findLost(locks) {
       const { rows } = await executor.query({
@@ -59,13 +59,13 @@ export function createHeldLocks(executor: Executor, schema: Schema): HeldLocks {
       });
       return new Set(rows.map(([id]) => String(id)));
     },
-    readTime: () => readOne(`select ${us}(clock_timestamp())`),
+    readTime: () => readOne(`select ${us}(pg_catalog.clock_timestamp())`),
     async renew({ workerId, jobIds, queueIds, claimTimes, renewedAt }) {
       await executor.query({
         text: `select ${schema.of("_howdah_renew_v1")}($1, $2, $3, $4, $5)`,
         values: [workerId, numberArray(jobIds), numberArray(queueIds), numberArray(claimTimes), renewedAt],
       });
     },
-    readServerStart: () => readOne(`select ${us}(pg_postmaster_start_time())`),
+    readServerStart: () => readOne(`select ${us}(pg_catalog.pg_postmaster_start_time())`),
   };
 }

@@ -32,9 +32,11 @@ export type JobStateName = "running" | "failed" | "scheduled" | "ready";
 /** When a row called `job` is in a state. Exactly one of them is true. */
 export const stateConditions: Readonly<Record<JobStateName, string>> = {
   running: "job.locked_at is not null",
-  failed: "job.locked_at is null and job.attempts >= job.max_attempts",
-  scheduled: "job.locked_at is null and job.attempts < job.max_attempts and job.run_at > now()",
-  ready: "job.locked_at is null and job.attempts < job.max_attempts and job.run_at <= now()",
+  failed: "job.locked_at is null and job.attempts operator(pg_catalog.>=) job.max_attempts",
+  scheduled:
+    "job.locked_at is null and job.attempts operator(pg_catalog.<) job.max_attempts and job.run_at operator(pg_catalog.>) pg_catalog.now()",
+  ready:
+    "job.locked_at is null and job.attempts operator(pg_catalog.<) job.max_attempts and job.run_at operator(pg_catalog.<=) pg_catalog.now()",
 };
 
 /** The state of the row called `job`. */
@@ -48,6 +50,6 @@ const jobState = `case ${Object.entries(stateConditions)
  */
 export function jobNames(schema: Schema): string {
   return `
-left join ${schema.of("_private_tasks")} as task on task.id = job.task_id
-left join ${schema.of("_private_job_queues")} as queue on queue.id = job.job_queue_id`;
+left join ${schema.of("_private_tasks")} as task on task.id operator(pg_catalog.=) job.task_id
+left join ${schema.of("_private_job_queues")} as queue on queue.id operator(pg_catalog.=) job.job_queue_id`;
 }

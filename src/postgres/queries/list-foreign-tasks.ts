@@ -27,8 +27,8 @@ export async function listForeignTasks(
           order by job.run_at, job.id limit 500
         )
       ) as oldest
-      join ${schema.of("_private_tasks")} as task on task.id = oldest.task_id
-      where oldest.run_at <= now() and task.id <> all ($1::integer[])
+      join ${schema.of("_private_tasks")} as task on task.id operator(pg_catalog.=) oldest.task_id
+      where oldest.run_at operator(pg_catalog.<=) pg_catalog.now() and task.id operator(pg_catalog.<>) all ($1::integer[])
       order by task.identifier`,
     values: [numberArray(taskIds)],
   });

@@ -15,7 +15,7 @@ export interface JobFilter {
 /** Returns the job with this id, or no row. */
 export async function getJob(executor: Executor, schema: Schema, id: string): Promise<readonly Row[]> {
   // $1 job id
-  const text = `${selectJobs(schema)}\nwhere job.id = $1::bigint`;
+  const text = `${selectJobs(schema)}\nwhere job.id operator(pg_catalog.=) $1::bigint`;
   return (await executor.query({ name: "get_job", text, values: [id] })).rows;
 }
 
@@ -52,13 +52,18 @@ function filtered(schema: Schema, filter: JobFilter & { readonly isOpen?: true }
   // Ids instead of names, so that the indexes of the jobs can be used.
   const tasks = schema.of("_private_tasks");
   const queues = schema.of("_private_job_queues");
-  filterBy(filter.task, (name) => `job.task_id = (select id from ${tasks} where identifier = ${name}::text)`);
+  filterBy(
+    filter.task,
+    (name) =>
+      `job.task_id operator(pg_catalog.=) (select id from ${tasks} where identifier operator(pg_catalog.=) ${name}::pg_catalog.text)`,
+  );
   filterBy(
     filter.queueName,
-    (name) => `job.job_queue_id = (select id from ${queues} where queue_name = ${name}::text)`,
+    (name) =>
+      `job.job_queue_id operator(pg_catalog.=) (select id from ${queues} where queue_name operator(pg_catalog.=) ${name}::pg_catalog.text)`,
   );
-  filterBy(filter.jobKey, (key) => `job.key = ${key}::text`);
-  filterBy(filter.after, (id) => `job.id > ${id}::bigint`);
+  filterBy(filter.jobKey, (key) => `job.key operator(pg_catalog.=) ${key}::pg_catalog.text`);
+  filterBy(filter.after, (id) => `job.id operator(pg_catalog.>) ${id}::bigint`);
   const where = conditions.length === 0 ? "" : `\nwhere ${conditions.join("\n  and ")}`;
   // $1 limit   $2… the filters
   return { where: `${where}\norder by job.id\nlimit $1::integer`, values };

@@ -11,14 +11,16 @@ export async function listQueues(executor: Executor, schema: Schema): Promise<re
   const text = `
 select queue.queue_name, coalesce(held.jobs, 0), coalesce(held.ready, 0),
   ${schema.of("_howdah_us")}(queue.locked_at), queue.locked_by,
-  case when queue._howdah_paused_until > now() then ${schema.of("_howdah_us")}(queue._howdah_paused_until) end
+  case when queue._howdah_paused_until operator(pg_catalog.>) pg_catalog.now()
+    then ${schema.of("_howdah_us")}(queue._howdah_paused_until) end
 from ${schema.of("_private_job_queues")} as queue
 left join (
-  select job.job_queue_id, count(*) as jobs, count(*) filter (where ${stateConditions.ready}) as ready
+  select job.job_queue_id, pg_catalog.count(*) as jobs,
+    pg_catalog.count(*) filter (where ${stateConditions.ready}) as ready
   from ${schema.of("_private_jobs")} as job
   where job.job_queue_id is not null
   group by job.job_queue_id
-) as held on held.job_queue_id = queue.id
-order by queue.queue_name collate "C"`;
+) as held on held.job_queue_id operator(pg_catalog.=) queue.id
+order by queue.queue_name collate pg_catalog."C"`;
   return (await executor.query({ name: "list_queues", text })).rows;
 }

@@ -10,10 +10,10 @@ import type { Schema } from "../schema.ts";
 export async function listWorkers(executor: Executor, schema: Schema): Promise<readonly Row[]> {
   const us = schema.of("_howdah_us");
   const text = `
-select worker.id, ${us}(worker.started_at), ${us}(worker.last_heartbeat_at), seen.lock, worker._howdah_swept > 0,
-  (extract(epoch from now() - worker.last_heartbeat_at) * 1000)::bigint, worker.metadata
+select worker.id, ${us}(worker.started_at), ${us}(worker.last_heartbeat_at), seen.lock, worker._howdah_swept operator(pg_catalog.>) 0,
+  (extract(epoch from pg_catalog.now() operator(pg_catalog.-) worker.last_heartbeat_at) operator(pg_catalog.*) 1000)::bigint, worker.metadata
 from ${schema.of("_private_workers")} as worker
-join ${schema.of("_howdah_workers_v1")}() as seen on seen.id = worker.id
+join ${schema.of("_howdah_workers_v1")}() as seen on seen.id operator(pg_catalog.=) worker.id
 order by worker.started_at, worker.id`;
   return (await executor.query({ name: "howdah_list_workers", text })).rows;
 }
@@ -30,7 +30,7 @@ export interface SweepRequest {
 export async function sweepWorkers(executor: Executor, schema: Schema, request: SweepRequest): Promise<readonly Row[]> {
   const { thresholdMs, foreignMs, delayMs, dryRun } = request;
   // $1 threshold   $2 threshold for others   $3 recovery delay   $4 dry run
-  const text = `select worker_id, jobs from ${schema.of("_howdah_sweep_v1")}($1::bigint, $2::bigint, $3::bigint, $4::boolean)`;
+  const text = `select worker_id, jobs from ${schema.of("_howdah_sweep_v1")}($1, $2, $3, $4)`;
   const values = [thresholdMs, foreignMs, delayMs].map((ms) => String(Math.round(ms)));
   return (await executor.query({ text, values: [...values, String(dryRun)] })).rows;
 }

@@ -43,7 +43,7 @@ export async function registerWorkers(
   // $1 worker ids   $2 metadata
   const text = `
 insert into ${schema.of("_private_workers")} (id, last_heartbeat_at, metadata)
-select id, now(), $2::jsonb from unnest($1::text[]) as id
+select id, pg_catalog.now(), $2::pg_catalog.jsonb from pg_catalog.unnest($1::pg_catalog.text[]) as id
 on conflict (id) do nothing`;
   const values = [textArray(workerIds), JSON.stringify(metadata)];
   await executor.query({ name: "howdah_register_workers", text, values, timeoutMs });
@@ -73,8 +73,8 @@ function updateText(schema: Schema): string {
   // $1 worker ids   $2 lock key   $3 pid of the session that holds it
   return `
 update ${schema.of("_private_workers")}
-set last_heartbeat_at = now(), _howdah_lock_key = $2::integer, _howdah_lock_pid = $3::integer
-where id = any($1::text[]) and _howdah_swept = 0
+set last_heartbeat_at = pg_catalog.now(), _howdah_lock_key = $2::integer, _howdah_lock_pid = $3::integer
+where id operator(pg_catalog.=) any($1::pg_catalog.text[]) and _howdah_swept operator(pg_catalog.=) 0
 returning id`;
 }
 
@@ -103,7 +103,7 @@ export async function beatAndLook(
   const text = `
 with beaten as (${updateText(schema)})
 select worker.id, worker.beat, worker.lock, worker.swept, worker.server, beaten.id is not null
-from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.id = worker.id`;
+from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.id operator(pg_catalog.=) worker.id`;
   const { rows } = await executor.query({
     name: "howdah_beat_and_look",
     text,
@@ -120,7 +120,7 @@ export async function deregisterWorkers(
   workerIds: readonly string[],
 ): Promise<void> {
   // $1 worker ids
-  const text = `delete from ${schema.of("_private_workers")} where id = any($1::text[])`;
+  const text = `delete from ${schema.of("_private_workers")} where id operator(pg_catalog.=) any($1::pg_catalog.text[])`;
   await executor.query({ text, values: [textArray(workerIds)], timeoutMs });
 }
 
@@ -138,7 +138,7 @@ export async function lockSession(
     text: `
 set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;
 set tcp_user_timeout = ${VANISHED_MS}; set idle_session_timeout = 0; listen ${channel};
-select pg_backend_pid(), pg_try_advisory_lock(${LOCK_CLASS}, ${key})`,
+select pg_catalog.pg_backend_pid(), pg_catalog.pg_try_advisory_lock(${LOCK_CLASS}, ${key})`,
     timeoutMs,
   });
   const [pid, isLocked] = rows[0] ?? [];
@@ -148,7 +148,7 @@ select pg_backend_pid(), pg_try_advisory_lock(${LOCK_CLASS}, ${key})`,
 /** Sends nothing but a sign to `channel`. */
 export async function notifyChannel(executor: Executor, channel: string, timeoutMs: number): Promise<void> {
   // $1 channel
-  await executor.query({ text: "select pg_notify($1, '')", values: [channel], timeoutMs });
+  await executor.query({ text: "select pg_catalog.pg_notify($1, '')", values: [channel], timeoutMs });
 }
 
 /** Whether the server says that this session holds this lock. */
@@ -156,9 +156,11 @@ export async function isSessionLocked(executor: Executor, lock: SessionLock, tim
   // $1 lock key   $2 pid
   const text = `
 select from pg_catalog.pg_locks
-where locktype = 'advisory' and granted and objsubid = 2 and classid = ${LOCK_CLASS}
-  and database = (select oid from pg_catalog.pg_database where datname = current_database())
-  and objid = $1::integer::oid and pid = $2::integer`;
+where locktype operator(pg_catalog.=) 'advisory' and granted and objsubid operator(pg_catalog.=) 2 and classid operator(pg_catalog.=) ${LOCK_CLASS}
+  and database operator(pg_catalog.=) (
+    select oid from pg_catalog.pg_database where datname operator(pg_catalog.=) pg_catalog.current_database()
+  )
+  and objid operator(pg_catalog.=) $1::integer::pg_catalog.oid and pid operator(pg_catalog.=) $2::integer`;
   const { rows } = await executor.query({ text, values: [String(lock.key), String(lock.pid)], timeoutMs });
   return rows.length > 0;
 }

@@ -20,14 +20,14 @@ export async function registerTasks(
   await executor.query({
     text: `
       insert into ${tasks} (identifier)
-      select wanted.identifier from unnest($1::text[]) as wanted(identifier)
-      where not exists (select from ${tasks} as known where known.identifier = wanted.identifier)
+      select wanted.identifier from pg_catalog.unnest($1::pg_catalog.text[]) as wanted(identifier)
+      where not exists (select from ${tasks} as known where known.identifier operator(pg_catalog.=) wanted.identifier)
       order by wanted.identifier
       on conflict (identifier) do nothing`,
     values,
   });
   const { rows } = await executor.query({
-    text: `select id, identifier from ${tasks} where identifier = any ($1::text[])`,
+    text: `select id, identifier from ${tasks} where identifier operator(pg_catalog.=) any ($1::pg_catalog.text[])`,
     values,
   });
   return new Map(rows.map(([id, identifier]) => [Number(id), String(identifier)]));

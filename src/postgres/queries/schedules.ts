@@ -45,8 +45,7 @@ export async function upsertSchedule({ executor, schema }: ScheduleTarget, wante
   // $1 id        $2 task         $3 expression     $4 zone      $5 fill ms        $6 missed     $7 payload
   // $8 queue     $9 max attempts $10 job key       $11 key mode $12 priority      $13 flag set  $14 timeout
   const text = `select ${columns(schema)} from ${schema.of("_howdah_upsert_schedule_v1")}(
-  $1::text, $2::text, $3::text, $4::text, $5::bigint, $6::text, $7::json,
-  $8::text, $9::integer, $10::text, $11::text, $12::integer, $13::jsonb, $14::integer
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
 ) as stored`;
   const values = [
     wanted.id,
@@ -72,25 +71,26 @@ export async function upsertSchedule({ executor, schema }: ScheduleTarget, wante
 export async function listSchedules({ executor, schema }: ScheduleTarget, id?: string): Promise<readonly Row[]> {
   // $1 id, or null for all
   const text = `select ${columns(schema)} from ${schema.of("_howdah_schedules")} as stored
-where $1::text is null or stored.id = $1::text
-order by stored.id collate "C"`;
+where $1::pg_catalog.text is null or stored.id operator(pg_catalog.=) $1::pg_catalog.text
+order by stored.id collate pg_catalog."C"`;
   return (await executor.query({ name: "list_schedules", text, values: [id ?? null] })).rows;
 }
 
 /** Pauses a schedule, for good or until a time as PostgreSQL reads it. No row when it does not exist. */
 export function pauseSchedule(target: ScheduleTarget, id: string, until: string | null): Promise<readonly Row[]> {
-  return changed(target, "_howdah_pause_schedule_v1($1::text, $2::timestamptz)", [id, until]);
+  return changed(target, "_howdah_pause_schedule_v1($1, $2)", [id, until]);
 }
 
 /** Ends the pause of a schedule. No row when it does not exist. */
 export function resumeSchedule(target: ScheduleTarget, id: string): Promise<readonly Row[]> {
-  return changed(target, "_howdah_resume_schedule_v1($1::text)", [id]);
+  return changed(target, "_howdah_resume_schedule_v1($1)", [id]);
 }
 
 /** Deletes a schedule; jobs that it has added stay. No row when it does not exist. */
 export async function removeSchedule({ executor, schema }: ScheduleTarget, id: string): Promise<readonly Row[]> {
   // $1 id
-  const text = `delete from ${schema.of("_howdah_schedules")} as stored where stored.id = $1::text returning ${columns(schema)}`;
+  const text = `delete from ${schema.of("_howdah_schedules")} as stored
+where stored.id operator(pg_catalog.=) $1::pg_catalog.text returning ${columns(schema)}`;
   return (await executor.query({ text, values: [id] })).rows;
 }
 
@@ -101,8 +101,7 @@ export async function addScheduleTicks(
 ): Promise<ScheduleTickResult[]> {
   // $1 ids   $2 versions   $3 ticks   $4 to $13 as tickJobColumns has them
   const text = `select job_id, changed from ${schema.of("_howdah_add_schedule_ticks_v1")}(
-  $1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::json[], $6::text[],
-  $7::integer[], $8::text[], $9::integer[], $10::jsonb[], $11::text[], $12::integer[], $13::timestamptz[]
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
 )`;
   const values = [
     textArray(ticks.map(({ id }) => id)),
@@ -126,12 +125,15 @@ export async function seeScheduleTasks(
   const table = schema.of("_howdah_schedules");
   // $1 tasks   $2 interval in seconds
   const text = `
-update ${table} as stored set task_seen_at = now()
-where stored.id = any(array(
+update ${table} as stored set task_seen_at = pg_catalog.now()
+where stored.id operator(pg_catalog.=) any(array(
   select seen.id from ${table} as seen
-  where seen.task = any($1::text[])
-    and (seen.task_seen_at is null or seen.task_seen_at < now() - $2::double precision * interval '1 second')
-  order by seen.id collate "C"
+  where seen.task operator(pg_catalog.=) any($1::pg_catalog.text[])
+    and (
+      seen.task_seen_at is null or seen.task_seen_at operator(pg_catalog.<)
+        (pg_catalog.now() operator(pg_catalog.-) ($2::double precision operator(pg_catalog.*) interval '1 second'))
+    )
+  order by seen.id collate pg_catalog."C"
   for update skip locked
 ))`;
   await executor.query({ text, values: [textArray(tasks), String(intervalMs / 1000)] });
@@ -154,6 +156,6 @@ function columns(schema: Schema): string {
   stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
   ${us}(stored.since), ${us}(stored.last_tick), ${us}(stored.paused_at), ${us}(stored.paused_until),
   ${us}(stored.task_seen_at), ${us}(stored.created_at), ${us}(stored.updated_at), stored.version,
-  stored.paused_at is not null and (stored.paused_until is null or stored.paused_until > now()),
-  coalesce(stored.task_seen_at > now() - interval '5 minutes', false), stored.timeout_ms`;
+  stored.paused_at is not null and (stored.paused_until is null or stored.paused_until operator(pg_catalog.>) pg_catalog.now()),
+  coalesce(stored.task_seen_at operator(pg_catalog.>) (pg_catalog.now() operator(pg_catalog.-) interval '5 minutes'), false), stored.timeout_ms`;
 }

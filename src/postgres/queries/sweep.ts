@@ -52,7 +52,7 @@ export async function declareDead(
   seen: readonly Pick<WorkerSighting, "workerId" | "beat">[],
 ): Promise<ReadonlySet<string>> {
   // $1 worker ids   $2 their heartbeats in microseconds
-  const text = `select id from ${schema.of("_howdah_declare_dead_v1")}($1::text[], $2::bigint[])`;
+  const text = `select id from ${schema.of("_howdah_declare_dead_v1")}($1, $2)`;
   const values = [textArray(seen.map(({ workerId }) => workerId)), numberArray(seen.map((worker) => worker.beat))];
   const { rows } = await executor.query({ text, values });
   return new Set(rows.map(([id]) => id ?? ""));
@@ -65,7 +65,7 @@ export async function noteSwept(
   swept: number,
 ): Promise<void> {
   // $1 worker ids   $2 how far. Another sweeper may note the same at the same moment.
-  const text = `update ${schema.of("_private_workers")} set _howdah_swept = $2::smallint where id = any($1::text[])`;
+  const text = `update ${schema.of("_private_workers")} set _howdah_swept = $2::smallint where id operator(pg_catalog.=) any($1::pg_catalog.text[])`;
   await executor.query({ text, values: [textArray(workerIds), String(swept)] });
 }
 
@@ -115,9 +115,7 @@ export async function recoverDead({ executor, schema }: SweepTarget, request: Re
     verdicts ? numberArray(verdicts.map((verdict) => cell(verdict) ?? "null")) : null;
   const text = `
 select kind, id, worker, task, attempts, failed
-from ${schema.of("_howdah_recover_v1")}(
-  $1::text[], $2::bigint, $3::bigint, $4::integer, $5::bigint[], $6::text[], $7::bigint[], $8::integer[], $9::text[]
-)`;
+from ${schema.of("_howdah_recover_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9)`;
   const { rows } = await executor.query({
     text,
     values: [
@@ -142,7 +140,7 @@ export async function freeQueues(
   dead: readonly string[],
   olderMs: number | null,
 ): Promise<number> {
-  const text = `select ${schema.of("_howdah_free_queues_v1")}($1::text[], $2::bigint)`;
+  const text = `select ${schema.of("_howdah_free_queues_v1")}($1, $2)`;
   const values = [textArray(dead), olderMs === null ? null : String(Math.round(olderMs))];
   const { rows } = await executor.query({ text, values });
   return Number(rows[0]?.[0] ?? 0);
@@ -150,7 +148,7 @@ export async function freeQueues(
 
 /** Takes workers off the register that hold nothing any more. */
 export async function deleteStaleWorkers({ executor, schema }: SweepTarget, dead: readonly string[]): Promise<void> {
-  const text = `select ${schema.of("delete_stale_workers")}($1::text[])`;
+  const text = `select ${schema.of("delete_stale_workers")}($1)`;
   await executor.query({ text, values: [textArray(dead)] });
 }
 
@@ -186,7 +184,7 @@ export async function findOrphans(
   { executor, schema }: SweepTarget,
   age: { readonly intervalMs: number; readonly oursMs: number; readonly foreignMs: number },
 ): Promise<readonly Orphan[]> {
-  const text = `select id, is_ours from ${schema.of("_howdah_orphans_v1")}($1::bigint, $2::bigint, $3::bigint)`;
+  const text = `select id, is_ours from ${schema.of("_howdah_orphans_v1")}($1, $2, $3)`;
   const values = [age.intervalMs, age.oursMs, age.foreignMs].map((ms) => String(Math.round(ms)));
   const { rows } = await executor.query({ text, values });
   return rows.map(([id, isOurs]) => ({ id: id ?? "", isOurs: isOurs === "t" }));
@@ -198,7 +196,7 @@ export async function holdsFlags(
   workerId: string,
   flags: readonly string[],
 ): Promise<boolean> {
-  const text = `select ${schema.of("_howdah_holds_flags_v1")}($1::text, $2::text[])`;
+  const text = `select ${schema.of("_howdah_holds_flags_v1")}($1, $2)`;
   const { rows } = await executor.query({ text, values: [workerId, textArray(flags)] });
   return rows[0]?.[0] === "t";
 }
@@ -213,7 +211,7 @@ export async function listHeldJobs(
   const text = `
 select ${jobColumns(schema)}
 from ${schema.of("_private_jobs")} as job${jobNames(schema)}
-where job.locked_by = any($1::text[]) and job.id > $2::bigint
+where job.locked_by operator(pg_catalog.=) any($1::pg_catalog.text[]) and job.id operator(pg_catalog.>) $2::bigint
 order by job.id limit $3::integer`;
   const values = [textArray(workerIds), page.after, String(page.limit)];
   return (await executor.query({ text, values })).rows;
