@@ -3,6 +3,7 @@ import type { Driver } from "../postgres/driver.ts";
 import { pgDriver, type PgPool } from "../postgres/drivers/pg.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
+import type { Logger } from "../runtime/logger.ts";
 import { boolean, duration, integer, object, string } from "../runtime/option-kinds.ts";
 import type { OptionsOf } from "../runtime/options.ts";
 
@@ -22,6 +23,8 @@ export interface ConnectionOptions {
   readonly preparedStatements?: boolean;
   /** Connections at most. Default 10. */
   readonly maxConnections?: number;
+  /** Takes a `pool` whose clients cannot tell whether they are inside of a transaction. Default false. */
+  readonly trustPool?: boolean;
   /** How long the database may take to be reachable. Default 10s. */
   readonly connectTimeout?: Duration;
   /** How long a statement may take; 0 means for ever. Default 30s. */
@@ -37,6 +40,7 @@ export const CONNECTION_OPTIONS = {
   migrate: boolean({ default: true }),
   preparedStatements: boolean({ default: true }),
   maxConnections: integer({ min: 1, default: 10 }),
+  trustPool: boolean({ default: false }),
   connectTimeout: duration({ min: 1, default: "10s" }),
   statementTimeout: duration({ default: "30s" }),
 };
@@ -48,6 +52,9 @@ export type ReadConnectionOptions = OptionsOf<typeof CONNECTION_OPTIONS>;
 export interface ConnectionOrder extends ReadConnectionOptions {
   /** Where to listen, if that is not the same. */
   readonly listenConnectionString?: string | undefined;
+  /** How many connections are for handlers; 0 when there are none. Default: what the driver keeps for them. */
+  readonly handlerConnections?: number | undefined;
+  readonly logger?: Logger | undefined;
 }
 
 /** An open way to the database. */
@@ -88,6 +95,9 @@ export function openConnection(options: ConnectionOrder, clock: Clock, applicati
     statementTimeout: options.statementTimeoutMs,
     preparedStatements,
     maxConnections,
+    trustPool: options.trustPool,
+    ...(options.handlerConnections === undefined ? {} : { handlerConnections: options.handlerConnections }),
+    ...(options.logger ? { logger: options.logger } : {}),
     clock,
   });
   return { driver: made, owned: true, target: pool ? "the database of the pool" : describeTarget(url) };

@@ -66,7 +66,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
   const clock = systemClock;
   const hooks = createHooks({ logger, clock, interceptorTimeoutMs: read.interceptorTimeoutMs });
   await registerHooks(hooks, read);
-  const { driver, owned, target } = openConnection(read, clock);
+  const { driver, owned, target } = openConnection({ ...read, handlerConnections: 0 }, clock);
   try {
     await reachDatabase({
       driver,

@@ -27,7 +27,7 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   });
   const schema = createSchema(schemaNameOf(read));
   const clock = systemClock;
-  const { driver, owned, target } = openConnection({ ...read, migrate: true }, clock);
+  const { driver, owned, target } = openConnection({ ...read, migrate: true, handlerConnections: 0 }, clock);
   try {
     await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
     return await migrateSchema({ driver, schema, logger: read.logger, clock });

@@ -51,6 +51,15 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** What some of the connections of a driver are kept for, beside what everything else uses. */
+export type ShareName = "handlers" | "waiting";
+
+/** A part of the connections of a driver: what uses them up leaves those of others alone. */
+export interface DriverShare extends Pick<Driver, "query" | "transaction"> {
+  /** How many statements or transactions can be under way at once; more of them wait. */
+  readonly connections: number;
+}
+
 /**
  * The way to one PostgreSQL database: text in, text out, so that every client
  * library can sit behind it. Every driver passes the suite in
@@ -65,6 +74,15 @@ export interface Driver extends Executor {
    * reject with `HOWDAH_TRANSACTION_ENDED`.
    */
   transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T>;
+  /**
+   * The connections that are kept for handlers, and for statements that may wait
+   * for a transaction of the application. `query` and `transaction` of the
+   * driver itself use neither. Those of handlers forget between two uses what
+   * was done to their session, and a statement that leaves a transaction open
+   * rejects with `HOWDAH_TRANSACTION_LEFT_OPEN`. A driver without shares is used
+   * for everything as it is.
+   */
+  share?(name: ShareName): DriverShare;
   /**
    * Listens to `channels` on a session of its own. Resolves when it listens for
    * the first time or when `close` is called; a first failure to connect rejects.

@@ -94,7 +94,7 @@ export function sqlStateOf(error: unknown): string | undefined {
 
 /** True when the same statement may succeed later without anybody changing anything. */
 export function isTransient(error: unknown): boolean {
-  if (isUnreachable(error) || isConnectionLoss(error)) return true;
+  if (isNotSent(error) || isConnectionLoss(error)) return true;
   const state = sqlStateOf(error);
   return state === undefined ? hasCode(error, NEVER_CONNECTED_CODES) : verdictOf(state).transient === true;
 }
@@ -111,7 +111,7 @@ export function isUnknownOutcome(error: unknown): boolean {
 
 /** True when the connection ended, or time ran out, after the statement was sent. */
 export function isConnectionLoss(error: unknown): boolean {
-  if (isUnreachable(error)) return false;
+  if (isNotSent(error)) return false;
   if (isHowdahError(error, "HOWDAH_CONNECTION_LOST") || isHowdahError(error, "HOWDAH_QUERY_TIMEOUT")) return true;
   const said = serverError(error);
   if (!said) return hasCode(error, CONNECTION_CODES) || hasConnectionMessage(error);
@@ -167,8 +167,9 @@ function serverError(error: unknown): ServerError | undefined {
   return undefined;
 }
 
-function isUnreachable(error: unknown): boolean {
-  return isHowdahError(error, "HOWDAH_DATABASE_UNREACHABLE");
+/** True when there was no connection to send anything on. */
+function isNotSent(error: unknown): boolean {
+  return isHowdahError(error, "HOWDAH_DATABASE_UNREACHABLE") || isHowdahError(error, "HOWDAH_CONNECTIONS_EXHAUSTED");
 }
 
 function hasCode(error: unknown, codes: ReadonlySet<string>): boolean {

@@ -155,7 +155,7 @@ function build(ground: Ground): Worker {
           logger,
           state: read.state,
           schema,
-          executor: driver,
+          executor: driver.share?.("handlers") ?? driver,
           client,
         },
         concurrency: read.concurrency,

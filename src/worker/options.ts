@@ -51,6 +51,8 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly tasks: readonly AnyTask<NoInfer<State>>[];
   /** How many jobs run at once, at least 1. Default: the number of cores. */
   readonly concurrency?: number;
+  /** How many of the connections are for what handlers do with `query` and `withTransaction`. Default: two of ten. */
+  readonly handlerConnections?: number;
   /** How often to look for jobs that nobody announced. Default 1s. */
   readonly pollInterval?: Duration;
   /**
@@ -104,6 +106,7 @@ const SHAPE = {
   ...CONNECTION_OPTIONS,
   tasks: custom<readonly AnyTask[]>((given) => given as readonly AnyTask[]),
   concurrency: integer({ min: 1, default: availableCores() }),
+  handlerConnections: integer({ min: 1 }),
   pollInterval: duration({ min: 1, default: "1s" }),
   localQueue: LOCAL_QUEUE,
   forbiddenFlags: custom<ForbiddenFlags>(readForbiddenFlags),

@@ -1,11 +1,22 @@
 import { HowdahError } from "../../errors.ts";
-import type { Driver, Executor, Listening, ListenHandlers, Query, QueryResult } from "../driver.ts";
-import { PgLending } from "./pg-lending.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import type {
+  Driver,
+  DriverShare,
+  Executor,
+  Listening,
+  ListenHandlers,
+  Query,
+  QueryResult,
+  ShareName,
+} from "../driver.ts";
 import { openListenClient, takeListenClient } from "./pg-listen-client.ts";
 import { PgListener, type PgListenerOptions } from "./pg-listener.ts";
-import { type ConnectionSettings, createPool, type OwnPool, type PgPool } from "./pg-pool.ts";
+import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
 import type { SessionOptions } from "./pg-session.ts";
-import { inPgTransaction } from "./pg-transaction.ts";
+import { PgShares } from "./pg-shares.ts";
+import { takeErrorsOf } from "./pool-errors.ts";
+import { splitConnections } from "./split-connections.ts";
 
 /** What the driver is made of, read and checked. */
 export interface PgDriverParts {
@@ -14,46 +25,54 @@ export interface PgDriverParts {
   readonly pool: PgPool | undefined;
   readonly listenConnectionString: string | undefined;
   readonly maxConnections: number;
+  /** How many of them are for handlers; 0 when there are none, `undefined` for the default. */
+  readonly handlerConnections: number | undefined;
+  /** Believes clients that do not tell their transaction state to be outside of one. */
+  readonly trustPool: boolean;
+  readonly logger: Logger;
 }
 
 /** The server ends a statement that takes too long; one that does not even say so is given up after so much more. */
 const SILENCE_MS = 5_000;
 
+/** How many connections a pool of the application has when it does not say so. */
+const DEFAULT_POOL_MAX = 10;
+
 /** The driver over `pg`: lends connections of a pool, and keeps those that listen. */
 export class PgDriver implements Driver {
   readonly #parts: PgDriverParts;
-  readonly #ownPool: OwnPool | undefined;
   readonly #sessionOptions: SessionOptions;
-  readonly #lending: PgLending;
+  readonly #shares: PgShares;
   readonly #listeners = new Set<PgListener>();
+  readonly #ignorePool: () => void;
+  #hasWarned = false;
   #closed: Promise<void> | undefined;
 
   constructor(parts: PgDriverParts) {
-    const { settings, pool, maxConnections } = parts;
+    const { settings, pool } = parts;
     this.#parts = parts;
-    this.#ownPool = pool ? undefined : createPool(settings, maxConnections);
-    this.#sessionOptions = sessionOptions(settings, pool === undefined);
-    const { connectTimeoutMs } = settings;
-    this.#lending = new PgLending(this.#pool, {
-      ...this.#sessionOptions,
-      connectTimeoutMs,
-      ownPool: this.#ownPool,
+    this.#sessionOptions = sessionOptions(parts);
+    this.#shares = new PgShares({
+      settings,
+      pool,
+      split: splitConnections(totalOf(parts), parts.handlerConnections),
+      sessionOptions: this.#sessionOptions,
+      checkOpen: () => this.#checkOpen(),
+      foundInside: () => this.#warnOnce(),
     });
-    this.#pool.on?.("error", ignore);
+    this.#ignorePool = pool ? takeErrorsOf(pool) : () => undefined;
   }
 
-  async query(query: Query): Promise<QueryResult> {
-    this.#checkOpen();
-    return this.#lending.hold(async (session) =>
-      (await session.isReadCommitted())
-        ? session.query(query)
-        : inPgTransaction(session, (transaction) => transaction.query(query)),
-    );
+  query(query: Query): Promise<QueryResult> {
+    return this.#shares.engine.query(query);
   }
 
-  async transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> {
-    this.#checkOpen();
-    return this.#lending.hold((session) => inPgTransaction(session, work));
+  transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> {
+    return this.#shares.engine.transaction(work);
+  }
+
+  share(name: ShareName): DriverShare {
+    return this.#shares[name];
   }
 
   async listen(channels: readonly string[], handlers: ListenHandlers): Promise<Listening> {
@@ -80,24 +99,28 @@ export class PgDriver implements Driver {
 
   async #close(): Promise<void> {
     await Promise.all(Array.from(this.#listeners, (listener) => listener.close()));
-    await this.#lending.settled();
-    if (this.#ownPool) await this.#ownPool.end();
-    else this.#pool.removeListener?.("error", ignore);
-  }
-
-  get #pool(): PgPool {
-    return (this.#parts.pool ?? this.#ownPool) as PgPool;
+    await this.#shares.close();
+    this.#ignorePool();
   }
 
   #listenConnect(): PgListenerOptions["connect"] {
     const { settings, pool, listenConnectionString: connectionString } = this.#parts;
     if (pool && connectionString === undefined) {
       checkRoom(pool);
-      return (signal) => takeListenClient(this.#lending, signal);
+      return (signal) => takeListenClient(this.#shares.engine, signal);
     }
     const config = connectionString === undefined ? settings.config : { ...settings.config, connectionString };
     // Whatever is in between elsewhere, this connection is a session: LISTEN needs one.
     return (signal) => openListenClient({ ...settings, config }, signal);
+  }
+
+  #warnOnce(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#parts.logger.warn(
+      "A connection of the pool was inside of a transaction that somebody else has begun and left open. " +
+        "It was closed, and what had run on it was sent again on another one. This is said once",
+    );
   }
 
   #checkOpen(): void {
@@ -105,13 +128,28 @@ export class PgDriver implements Driver {
   }
 }
 
-function sessionOptions(settings: ConnectionSettings, isOurs: boolean): SessionOptions {
+function sessionOptions({ settings, pool, trustPool }: PgDriverParts): SessionOptions {
   const { clock, preparedStatements, statementTimeoutMs } = settings;
   // A session of ours has been told its limits and its isolation, see `prepareSession`.
-  const isPrepared = isOurs && preparedStatements;
+  const isPrepared = pool === undefined && preparedStatements;
   const graceMs = isPrepared ? SILENCE_MS : 0;
   const timeoutMs = statementTimeoutMs === 0 ? 0 : statementTimeoutMs + graceMs;
-  return { clock, preparedStatements, timeoutMs, readCommitted: isPrepared };
+  return {
+    clock,
+    preparedStatements,
+    timeoutMs,
+    readCommitted: isPrepared,
+    trusted: trustPool,
+    doubt: { count: 0 },
+  };
+}
+
+/** How many connections there are to share out; one of the application's pool is for listening. */
+function totalOf({ pool, maxConnections, handlerConnections, listenConnectionString }: PgDriverParts): number {
+  if (!pool) return maxConnections;
+  const max = pool.options?.max ?? DEFAULT_POOL_MAX;
+  const listens = handlerConnections !== 0 && listenConnectionString === undefined;
+  return listens ? Math.max(1, max - 1) : max;
 }
 
 function checkRoom(pool: PgPool): void {
@@ -122,6 +160,3 @@ function checkRoom(pool: PgPool): void {
       "Give the pool a `max` of at least 2, or the driver a `listenConnectionString`.",
   );
 }
-
-/** The lost connection shows up again as the error of whoever uses it next. */
-function ignore(): void {}

@@ -4,69 +4,126 @@ import { withDeadline } from "./deadline.ts";
 import type { OwnPool, PgPool, PgPoolClient } from "./pg-pool.ts";
 import { PgSession, type SessionOptions } from "./pg-session.ts";
 import { giveBack, type LentClient, WarmClients } from "./pg-warm-clients.ts";
+import { Turns } from "./turns.ts";
 
 /** What lending needs beside the pool. */
 export interface LendingOptions extends SessionOptions {
+  /** So many connections at most are lent at once. */
+  readonly limit: number;
   /** How long to wait for a connection; 0 means for ever. */
   readonly connectTimeoutMs: number;
   /** The pool when nobody else uses it. */
   readonly ownPool: OwnPool | undefined;
+  /** Makes the error of a wait for a connection that others use. */
+  exhausted(): HowdahError;
+  /** Told of a connection that came out of the pool inside of a transaction; it is closed, and another one taken. */
+  foundInside(): void;
+  /** Makes a connection of our own fit for the next holder, while nobody holds it. */
+  readonly cleanUp?: ((client: PgPoolClient, session: PgSession) => Promise<void>) | undefined;
 }
 
 /** Lends connections of a pool, one holder at a time, and knows when all of them are back. */
 export class PgLending {
   readonly #pool: PgPool;
   readonly #options: LendingOptions;
-  readonly #waiting = new Set<() => void>();
   /** Those on clients of our own: nobody else sees how many listeners such a client has. */
   readonly #sessions = new WeakMap<PgPoolClient, PgSession>();
   readonly #warm: WarmClients;
-  #held = 0;
+  readonly #turns: Turns;
 
   constructor(pool: PgPool, options: LendingOptions) {
+    const { clock, limit, connectTimeoutMs: timeoutMs, exhausted: error } = options;
     this.#pool = pool;
     this.#options = options;
-    this.#warm = new WarmClients(options.clock);
+    this.#warm = new WarmClients(clock);
+    this.#turns = new Turns({ clock, limit, timeoutMs, error });
+  }
+
+  /** How many connections may be lent at once. */
+  get limit(): number {
+    return this.#turns.limit;
+  }
+
+  /** How many are lent. */
+  get lent(): number {
+    return this.#turns.taken;
   }
 
   /**
    * Runs `work` with a connection that nobody else uses meanwhile. Rejects with
-   * `HOWDAH_DATABASE_UNREACHABLE` when there is none in time.
+   * `HOWDAH_CONNECTIONS_EXHAUSTED` when others use all of them for too long, and
+   * with `HOWDAH_DATABASE_UNREACHABLE` when none comes about in time.
    */
   async hold<T>(work: (session: PgSession) => Promise<T>): Promise<T> {
-    this.#held += 1;
+    const turn = this.#turns.take();
+    if (turn) await turn;
+    let lent: LentClient;
     try {
-      const lent = this.#warm.take() ?? (await this.#lend());
-      try {
-        return await work(lent.session);
-      } finally {
-        this.#takeBack(lent);
-      }
+      lent = this.#warm.take() ?? (await this.#lend());
+    } catch (error) {
+      this.#turns.give();
+      throw error;
+    }
+    try {
+      return await work(lent.session);
     } finally {
-      this.#held -= 1;
-      if (this.#held === 0) for (const resolve of this.#waiting) resolve();
+      this.#end(lent);
     }
   }
 
   /** Takes a client for good: whoever takes it releases it. */
   async take(): Promise<PgPoolClient> {
+    const { client, session } = await this.#lend();
+    session.detach();
+    return client;
+  }
+
+  /** Resolves when nobody holds a connection, and the pool has all of them. */
+  async settled(): Promise<void> {
+    await this.#turns.settled();
+    this.#warm.clear();
+  }
+
+  /** A client that is not known to be of no use. */
+  async #lend(): Promise<LentClient> {
+    for (;;) {
+      const client = await this.#connect();
+      let session: PgSession;
+      try {
+        session = this.#sessionOn(client);
+      } catch (error) {
+        client.release();
+        throw error;
+      }
+      const lent = { client, session, takenAt: this.#options.clock.monotonic() };
+      if (session.isUsable) return lent;
+      if (session.isLeftInside) this.#options.foundInside();
+      this.#giveBack(lent);
+    }
+  }
+
+  async #connect(): Promise<PgPoolClient> {
     const { clock, connectTimeoutMs: timeoutMs } = this.#options;
     const isAtHand = this.#isAtHand;
+    const isFull = this.#isFull;
     const connecting = this.#pool.connect();
     if (isAtHand) return connecting.catch(failUnreachable);
     let late = false;
     const error = (): HowdahError => {
       late = true;
-      return new HowdahError(
-        "HOWDAH_DATABASE_UNREACHABLE",
-        `No database connection was to be had within ${timeoutMs} ms.`,
-      );
+      if (isFull) return this.#options.exhausted();
+      return new HowdahError("HOWDAH_DATABASE_UNREACHABLE", `No connection came about within ${timeoutMs} ms.`);
     };
     void connecting.then(
       (client) => (late ? client.release() : undefined),
       () => undefined,
     );
-    return withDeadline(connecting, { clock, timeoutMs, error }).catch(failUnreachable);
+    return withDeadline(connecting, { clock, timeoutMs, error }).catch((reason: unknown) =>
+      // The application's pool has a limit of its own for how long it waits.
+      isFull && /timeout exceeded when trying to connect/.test(String(reason))
+        ? Promise.reject(this.#options.exhausted())
+        : failUnreachable(reason),
+    );
   }
 
   /** True when a connection is open that nobody waits for: then there is no need to watch the time. */
@@ -75,9 +132,10 @@ export class PgLending {
     return ownPool !== undefined && ownPool.idleCount > ownPool.waitingCount;
   }
 
-  async #lend(): Promise<LentClient> {
-    const client = await this.take();
-    return { client, session: this.#sessionOn(client), takenAt: this.#options.clock.monotonic() };
+  /** True when the pool can only wait for others to give a connection back. */
+  get #isFull(): boolean {
+    const { totalCount = 0, idleCount = 0, waitingCount = 0, options } = this.#pool;
+    return totalCount >= (options?.max ?? Number.POSITIVE_INFINITY) && idleCount <= waitingCount;
   }
 
   #sessionOn(client: PgPoolClient): PgSession {
@@ -88,18 +146,29 @@ export class PgLending {
     return session;
   }
 
-  /** Of a pool that others use, too, nothing is kept. */
-  #takeBack(lent: LentClient): void {
-    const { ownPool } = this.#options;
-    if (ownPool?.waitingCount === 0) return this.#warm.keep(lent);
-    giveBack(lent);
-    if (!ownPool) lent.session.detach();
+  /** The turn ends when the connection is ready for the next holder. */
+  #end(lent: LentClient): void {
+    const { cleanUp } = this.#options;
+    if (!cleanUp || !lent.session.isUsable) return this.#takeBack(lent);
+    cleanUp(lent.client, lent.session).then(
+      () => this.#takeBack(lent),
+      (error: unknown) => {
+        lent.session.discard(error);
+        this.#takeBack(lent);
+      },
+    );
   }
 
-  /** Resolves when nobody holds a connection, and the pool has all of them. */
-  async settled(): Promise<void> {
-    if (this.#held > 0) await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    this.#warm.clear();
+  /** Of a pool that others use, too, nothing is kept. */
+  #takeBack(lent: LentClient): void {
+    if (this.#options.ownPool) this.#warm.keep(lent);
+    else this.#giveBack(lent);
+    this.#turns.give();
+  }
+
+  #giveBack(lent: LentClient): void {
+    giveBack(lent);
+    if (!this.#options.ownPool) lent.session.detach();
   }
 }
 

@@ -1,8 +1,8 @@
 import pg from "pg";
 import { waitAtMost } from "./deadline.ts";
-import { type PgLending, unreachable } from "./pg-lending.ts";
+import { unreachable } from "./pg-lending.ts";
 import type { PgListenClient } from "./pg-listener.ts";
-import { clientConfig, type ConnectionSettings, GOODBYE_MS, prepareSession } from "./pg-pool.ts";
+import { clientConfig, type ConnectionSettings, GOODBYE_MS, type PgPoolClient, prepareSession } from "./pg-pool.ts";
 
 /** Makes a connection of our own to listen on. Gives up at once when the signal is aborted. */
 export async function openListenClient(settings: ConnectionSettings, signal: AbortSignal): Promise<PgListenClient> {
@@ -31,8 +31,11 @@ export async function openListenClient(settings: ConnectionSettings, signal: Abo
 }
 
 /** Takes a connection out of a pool to listen on; it does not go back. Gives up at once when the signal is aborted. */
-export async function takeListenClient(lending: PgLending, signal: AbortSignal): Promise<PgListenClient> {
-  const taking = lending.take();
+export async function takeListenClient(
+  pool: { take(): Promise<PgPoolClient> },
+  signal: AbortSignal,
+): Promise<PgListenClient> {
+  const taking = pool.take();
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
   });

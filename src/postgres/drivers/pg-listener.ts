@@ -78,6 +78,8 @@ export class PgListener implements Listening {
     try {
       if (channels.length > 0) await session.query({ text: channels.map(listenTo).join("; ") });
       if (session.lostBy !== undefined) throw connectionLost(session.lostBy);
+      // Inside of a transaction it would not hear anything before the commit.
+      if (!session.isOutside) throw connectionLost(new Error("it was inside of a transaction"));
     } catch (error) {
       await session.close();
       throw error;
@@ -128,6 +130,10 @@ class ListenSession implements Executor {
 
   get lostBy(): unknown {
     return this.#lostBy;
+  }
+
+  get isOutside(): boolean {
+    return this.#session.isOutside;
   }
 
   async query(query: Query): Promise<QueryResult> {

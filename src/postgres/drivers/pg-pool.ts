@@ -19,6 +19,12 @@ export interface PgPool {
   /** Ends what `on` began. */
   removeListener?(event: "error", listener: (error: Error) => void): unknown;
   readonly options?: { readonly max?: number };
+  /** How many clients are open, or about to be. */
+  readonly totalCount?: number;
+  /** How many of them are in nobody's hands. */
+  readonly idleCount?: number;
+  /** How many wait for one. */
+  readonly waitingCount?: number;
 }
 
 /** Settings that every connection of our own gets. */
@@ -89,4 +95,13 @@ export async function prepareSession(client: PgQueryable, settings: ConnectionSe
       `The database took the connection and did not answer within ${timeoutMs} ms.`,
     );
   await withDeadline(client.query({ text }), { clock, timeoutMs, error });
+}
+
+/** Makes a session what it was when it was new, whatever somebody has done to it. */
+export async function resetSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
+  const { clock, connectTimeoutMs: timeoutMs } = settings;
+  const error = (): HowdahError =>
+    new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not reset a session within ${timeoutMs} ms.`);
+  await withDeadline(client.query({ text: "discard all" }), { clock, timeoutMs, error });
+  await prepareSession(client, settings);
 }

@@ -21,6 +21,10 @@ export interface PgClient extends PgQueryable {
   on(event: "notification", listener: (message: PgNotification) => void): unknown;
   /** Ends what `on` began. */
   removeListener(event: "error", listener: (error: Error) => void): unknown;
+  /** The state that the last answer came with: `I` outside of a transaction, `T` inside, `E` inside of one that failed. `pg` has it since 8.20. */
+  getTransactionStatus?(): unknown;
+  /** False while statements are under way. */
+  readonly readyForQuery?: boolean;
 }
 
 /** A notification, as `pg` reports it. */
@@ -38,7 +42,25 @@ export interface SessionOptions {
   readonly timeoutMs: number;
   /** True when the session is known to be read committed by default; otherwise it is asked. */
   readonly readCommitted: boolean;
+  /** True when a client that does not tell its transaction state is believed to be outside of one. */
+  readonly trusted: boolean;
+  /** Shared by all sessions of a driver whose connections are its own. */
+  readonly doubt: Doubt;
 }
+
+/**
+ * When one connection fell silent, all of its kind may have: those that have not
+ * answered since are not used again. `count` says how often that happened.
+ */
+export interface Doubt {
+  count: number;
+}
+
+/** What a statement answers that was to run by itself and ran inside of a transaction of somebody else: nothing of it is left. */
+export const UNDONE = Symbol("undone");
+
+/** The SQLSTATE of what may only be done inside of a transaction. */
+const NO_TRANSACTION_STATE = "25P01";
 
 /** What sessions that are not ours said about their default isolation. */
 const readCommittedOf = new WeakMap<PgClient, boolean>();
@@ -60,11 +82,17 @@ export function connectionLost(cause: unknown): HowdahError {
 export class PgSession implements Executor {
   readonly #client: PgClient;
   readonly #options: SessionOptions;
+  readonly #tellsState: boolean;
+  #provedAt: number;
   #brokenBy: unknown;
 
+  /** Throws `HOWDAH_OPTION_INVALID` when the client cannot tell whether it is inside of a transaction. */
   constructor(client: PgClient, options: SessionOptions) {
     this.#client = client;
     this.#options = options;
+    this.#tellsState = typeof client.getTransactionStatus === "function";
+    this.#provedAt = options.doubt.count;
+    if (!this.#tellsState && !options.trusted) throw untold();
     client.on("error", this.#onError);
   }
 
@@ -73,33 +101,106 @@ export class PgSession implements Executor {
     return this.#brokenBy;
   }
 
+  /** False when the connection must not be lent: it is broken, in doubt, or was left inside of a transaction. */
+  get isUsable(): boolean {
+    return this.#brokenBy === undefined && this.#provedAt === this.#options.doubt.count && !this.isLeftInside;
+  }
+
+  /** Whether the last answer was given outside of any transaction: it says so itself, without a question. */
+  get isOutside(): boolean {
+    return !this.#tellsState || this.#client.getTransactionStatus?.() === "I";
+  }
+
+  /** True when a transaction that was begun here is known to be over. */
+  get hasEnded(): boolean {
+    return this.#tellsState && this.isOutside;
+  }
+
+  /** True when the connection is inside of a transaction, and nothing is under way that may end it. */
+  get isLeftInside(): boolean {
+    return !this.isOutside && this.#client.readyForQuery === true;
+  }
+
+  /**
+   * Whether the next statement begins outside of a transaction. Waits for
+   * statements that an earlier holder did not wait for, and for the state that
+   * comes behind an error: `pg` rejects before it is there.
+   */
+  async isAtRest(): Promise<boolean> {
+    if (this.#tellsState && this.#client.readyForQuery !== true) {
+      // Whatever it answers, its state has come with it.
+      await this.query({ text: "select 1" }).catch(() => undefined);
+    }
+    return this.isOutside;
+  }
+
   async query(query: Query): Promise<QueryResult> {
     return toQueryResult(await this.send(query));
+  }
+
+  /**
+   * Runs a statement that is a transaction of its own. When the answer says that
+   * it ran inside of somebody else's, it does not count: that transaction is
+   * rolled back, the connection is not used again, and {@link UNDONE} is
+   * returned. Rejects with `HOWDAH_CONNECTION_LOST`, the outcome unknown, when
+   * somebody else ended the transaction in that very moment.
+   */
+  async alone(query: Query): Promise<QueryResult | typeof UNDONE> {
+    let answer: QueryResult;
+    try {
+      answer = await this.query(query);
+    } catch (error) {
+      if (this.#brokenBy !== undefined || (await this.isAtRest())) throw error;
+      // The transaction has failed, so it cannot be committed any more.
+      this.discard(error);
+      return UNDONE;
+    }
+    if (this.isOutside) return answer;
+    await this.#undo();
+    return UNDONE;
+  }
+
+  /** Rolls back a transaction that is not ours. */
+  async #undo(): Promise<void> {
+    try {
+      // The savepoint fails when the transaction is over: then it is not known how it ended.
+      await this.query({ text: "savepoint howdah; rollback" });
+      this.discard(new Error("it was inside of a transaction"));
+    } catch (error) {
+      this.discard(error);
+      if (sqlStateOf(error) !== NO_TRANSACTION_STATE) {
+        // In a transaction that has failed meanwhile, nothing can be committed.
+        if (sqlStateOf(error) !== undefined && !isSessionOver(error)) return;
+        throw error;
+      }
+      throw connectionLost(new Error("somebody else ended the transaction that a statement of ours was inside of"));
+    }
   }
 
   /** Like `query`, but with the answer of `pg`. */
   async send(query: Query): Promise<PgAnswer> {
     if (this.#brokenBy !== undefined) throw this.#explain(this.#brokenBy);
-    const { clock, preparedStatements } = this.#options;
+    const { clock, preparedStatements, doubt } = this.#options;
     const timeoutMs = query.timeoutMs ?? this.#options.timeoutMs;
     try {
       const answer = this.#client.query(toPgStatement(query, preparedStatements));
-      return lastAnswer(await withDeadline(answer, { clock, timeoutMs, error: () => this.#timedOut(timeoutMs) }));
+      const last = lastAnswer(await withDeadline(answer, { clock, timeoutMs, error: () => this.#timedOut(timeoutMs) }));
+      this.#provedAt = doubt.count;
+      return last;
     } catch (error) {
       throw this.#explain(error, query);
     }
   }
 
-  /** Whether a statement outside of a transaction runs as read committed. Asks once a connection. */
-  async isReadCommitted(): Promise<boolean> {
-    if (this.#options.readCommitted) return true;
-    let known = readCommittedOf.get(this.#client);
-    if (known === undefined) {
-      const { rows } = await this.query({ text: "show default_transaction_isolation" });
-      known = rows[0]?.[0] === "read committed";
-      readCommittedOf.set(this.#client, known);
-    }
-    return known;
+  /** Whether a statement outside of a transaction runs as read committed; `undefined` until it was asked. */
+  get isReadCommitted(): boolean | undefined {
+    return this.#options.readCommitted || readCommittedOf.get(this.#client);
+  }
+
+  /** Asks the server what `isReadCommitted` says from now on, once a connection. */
+  async askReadCommitted(): Promise<void> {
+    const { rows } = await this.query({ text: "show default_transaction_isolation" });
+    readCommittedOf.set(this.#client, rows[0]?.[0] === "read committed");
   }
 
   /** Makes the connection one that must not be used again. */
@@ -117,6 +218,7 @@ export class PgSession implements Executor {
   #timedOut(timeoutMs: number): HowdahError {
     const error = new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not answer within ${timeoutMs} ms.`);
     this.discard(error);
+    this.#options.doubt.count += 1;
     return error;
   }
 
@@ -132,4 +234,13 @@ export class PgSession implements Executor {
     this.discard(error);
     return connectionLost(this.#brokenBy);
   }
+}
+
+function untold(): HowdahError {
+  return new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    "The clients of this pool do not tell whether they are inside of a transaction (`getTransactionStatus()`, " +
+      "in `pg` since 8.20): a transaction that was left open on one would swallow jobs. " +
+      "Update `pg`, or pass `trustPool: true` if nothing ever leaves one open.",
+  );
 }

@@ -19,6 +19,8 @@ export async function inPgTransaction<T>(session: PgSession, work: (transaction:
     throw error;
   }
   transaction.end();
+  // A statement of `work` has ended it already.
+  if (session.hasEnded) return result;
   const { command } = await session.send({ text: "commit" });
   if (command === "ROLLBACK") throw transaction.lastError;
   return result;
@@ -47,8 +49,8 @@ class Transaction implements Executor {
   }
 
   async query(query: Query): Promise<QueryResult> {
-    // The connection may serve somebody else by now.
-    if (this.#ended)
+    // The connection may serve somebody else by now, or a statement has ended the transaction.
+    if (this.#ended || this.#session.hasEnded)
       throw new HowdahError(
         "HOWDAH_TRANSACTION_ENDED",
         "The transaction has ended: await its statements inside of it.",

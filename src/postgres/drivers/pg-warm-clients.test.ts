@@ -14,7 +14,14 @@ function setUp() {
       removeListener: () => undefined,
       release: (destroy) => void returned.push(destroy ? `${name} to be closed` : name),
     };
-    const session = new PgSession(client, { clock, preparedStatements: true, timeoutMs: 0, readCommitted: true });
+    const session = new PgSession(client, {
+      clock,
+      preparedStatements: true,
+      timeoutMs: 0,
+      readCommitted: true,
+      trusted: true,
+      doubt: { count: 0 },
+    });
     return { client, session, takenAt: clock.monotonic() };
   };
   return { clock, warm: new WarmClients(clock), lend, take: () => returned.splice(0) };

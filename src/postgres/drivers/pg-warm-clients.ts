@@ -32,7 +32,7 @@ export class WarmClients {
   /** The one that was used last, if there is one that still works. */
   take(): LentClient | undefined {
     for (let lent = this.#clients.pop(); lent; lent = this.#clients.pop()) {
-      if (lent.session.brokenBy === undefined) return lent;
+      if (lent.session.isUsable) return lent;
       giveBack(lent);
     }
     return undefined;
@@ -40,7 +40,7 @@ export class WarmClients {
 
   /** Keeps a client that works, for a while, or gives it back to its pool. */
   keep(lent: LentClient): void {
-    if (lent.session.brokenBy !== undefined || this.#clock.monotonic() - lent.takenAt > LONGEST_MS) giveBack(lent);
+    if (!lent.session.isUsable || this.#clock.monotonic() - lent.takenAt > LONGEST_MS) giveBack(lent);
     else {
       this.#clients.push(lent);
       this.#timer ??= this.#clock.setTimer(KEPT_MS, () => this.clear(), true);
@@ -55,7 +55,7 @@ export class WarmClients {
   }
 }
 
-/** Gives a client back to its pool, which closes it when it must not be used again. */
+/** Gives a client back to its pool, which closes it when nobody should be lent it again. */
 export function giveBack({ client, session }: LentClient): void {
-  client.release(session.brokenBy !== undefined);
+  client.release(!session.isUsable);
 }

@@ -2,6 +2,8 @@ import { HowdahError } from "../../errors.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
 import type { Duration } from "../../runtime/duration.ts";
 import { boolean, duration, integer, object, string } from "../../runtime/option-kinds.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import { LOGGER } from "../../runtime/logger-option.ts";
 import { readOptions } from "../../runtime/options.ts";
 import type { Driver } from "../driver.ts";
 import { PgDriver } from "./pg-driver.ts";
@@ -22,8 +24,14 @@ export interface PgDriverOptions {
   config?: Readonly<Record<string, unknown>>;
   /** Where to listen, if that is not the same: a transaction pooler passes no notifications on. */
   listenConnectionString?: string;
-  /** Connections at most, beside the one that listens. Default 10. */
+  /** Connections at most, beside the one that listens. Default 10. Of a pool of the application, its `max` counts. */
   maxConnections?: number;
+  /** How many of them are for handlers (`query` and `withTransaction`). Default: two of ten. 0 when there are no handlers. */
+  handlerConnections?: number;
+  /** Takes a pool whose clients cannot tell whether they are inside of a transaction: a promise that nothing leaves one open. Default false. */
+  trustPool?: boolean;
+  /** Told of connections that come back with a transaction left open. Default: `consoleLogger()`. */
+  logger?: Logger;
   /** How long to wait for a connection. Default 10s. */
   connectTimeout?: Duration;
   /** How long a statement may take unless it says otherwise; 0 means for ever. Default 30s. */
@@ -51,6 +59,9 @@ export function pgDriver(options: PgDriverOptions = {}): Driver {
     config: object<Readonly<Record<string, unknown>>>(),
     listenConnectionString: string(),
     maxConnections: integer({ min: 1, default: 10 }),
+    handlerConnections: integer({ min: 0 }),
+    trustPool: boolean({ default: false }),
+    logger: LOGGER,
     connectTimeout: duration({ min: 1, default: "10s" }),
     statementTimeout: duration({ default: "30s" }),
     preparedStatements: boolean({ default: true }),
@@ -76,6 +87,14 @@ export function pgDriver(options: PgDriverOptions = {}): Driver {
     preparedStatements: read.preparedStatements,
     clock,
   };
-  const { listenConnectionString, maxConnections } = read;
-  return new PgDriver({ settings, pool, listenConnectionString, maxConnections });
+  const { listenConnectionString, maxConnections, handlerConnections, trustPool, logger } = read;
+  return new PgDriver({
+    settings,
+    pool,
+    listenConnectionString,
+    maxConnections,
+    handlerConnections,
+    trustPool,
+    logger,
+  });
 }

@@ -1,0 +1,139 @@
+import { HowdahError } from "../../errors.ts";
+import type { DriverShare, Executor, Query, QueryResult } from "../driver.ts";
+import type { PgLending } from "./pg-lending.ts";
+import type { PgPoolClient } from "./pg-pool.ts";
+import { type PgSession, UNDONE } from "./pg-session.ts";
+import { inPgTransaction } from "./pg-transaction.ts";
+
+/** What a share needs. */
+export interface PgShareOptions {
+  readonly lending: PgLending;
+  /** Throws when the driver is closed. */
+  checkOpen(): void;
+  /** Told of a statement that ran inside of a transaction of somebody else and is sent again. */
+  foundInside(): void;
+}
+
+/** What the share of handlers needs. */
+export interface PgHandlersShareOptions extends PgShareOptions {
+  /** Closes each connection that a handler has used, because there is none apart from the engine's. */
+  readonly closesAfter: boolean;
+}
+
+/** So many connections in a row may be found inside of a transaction. */
+const MAX_TRIES = 20;
+
+/** The connections that the engine uses: no answer counts that was given inside of a transaction of somebody else. */
+export class PgShare implements DriverShare {
+  protected readonly options: PgShareOptions;
+
+  constructor(options: PgShareOptions) {
+    this.options = options;
+  }
+
+  get connections(): number {
+    return this.options.lending.limit;
+  }
+
+  query(query: Query): Promise<QueryResult> {
+    return this.untilOurs((session) => runAlone(session, query));
+  }
+
+  transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> {
+    return this.untilOurs((session) => runInTransaction(session, work));
+  }
+
+  /** Takes a client for good: whoever takes it releases it. */
+  take(): Promise<PgPoolClient> {
+    return this.options.lending.take();
+  }
+
+  /** Takes another connection as long as `work` was undone, or not begun, because of a transaction that is not ours. */
+  protected async untilOurs<T>(work: (session: PgSession) => Promise<T | typeof UNDONE>): Promise<T> {
+    const { lending, checkOpen, foundInside } = this.options;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      checkOpen();
+      const answer = await lending.hold(work);
+      if (answer !== UNDONE) return answer;
+      foundInside();
+    }
+    throw new HowdahError(
+      "HOWDAH_TRANSACTION_LEFT_OPEN",
+      `Each of ${MAX_TRIES} connections came out of the pool inside of a transaction that somebody else has begun. ` +
+        "Nothing was done. Look for what leaves transactions open in this pool.",
+    );
+  }
+}
+
+/** The connections that handlers use: a statement that leaves a transaction open is undone, and rejects. */
+export class PgHandlersShare extends PgShare {
+  readonly #closesAfter: boolean;
+
+  constructor(options: PgHandlersShareOptions) {
+    super(options);
+    this.#closesAfter = options.closesAfter;
+  }
+
+  override query(query: Query): Promise<QueryResult> {
+    return this.untilOurs(async (session) => {
+      if (!(await session.isAtRest())) return undone(session);
+      return runAndLeave(session, query);
+    });
+  }
+
+  protected override untilOurs<T>(work: (session: PgSession) => Promise<T | typeof UNDONE>): Promise<T> {
+    if (!this.#closesAfter) return super.untilOurs(work);
+    return super.untilOurs((session) =>
+      work(session).finally(() => session.discard(new Error("a handler has used it"))),
+    );
+  }
+}
+
+async function runAlone(session: PgSession, query: Query): Promise<QueryResult | typeof UNDONE> {
+  if (session.isReadCommitted === undefined) {
+    if (!(await session.isAtRest())) return undone(session);
+    await session.askReadCommitted();
+  }
+  if (session.isReadCommitted) return session.alone(query);
+  return runInTransaction(session, (transaction) => transaction.query(query));
+}
+
+/** Begins nothing inside of a transaction of somebody else, whose work the commit would then commit. */
+async function runInTransaction<T>(
+  session: PgSession,
+  work: (transaction: Executor) => Promise<T>,
+): Promise<T | typeof UNDONE> {
+  return (await session.isAtRest()) ? inPgTransaction(session, work) : undone(session);
+}
+
+/** Runs a statement of a handler, which may be several, and may hold a whole transaction, but not a part of one. */
+async function runAndLeave(session: PgSession, query: Query): Promise<QueryResult> {
+  let answer: QueryResult | undefined;
+  let failure: unknown;
+  try {
+    answer = await session.query(query);
+  } catch (error) {
+    failure = error;
+  }
+  if (session.brokenBy === undefined && !(await session.isAtRest())) {
+    await session.query({ text: "rollback" }).catch(() => undefined);
+    session.discard(new Error("a transaction was left open"));
+    throw leftOpen(failure);
+  }
+  if (answer === undefined) throw failure;
+  return answer;
+}
+
+function undone(session: PgSession): typeof UNDONE {
+  session.discard(new Error("it was inside of a transaction"));
+  return UNDONE;
+}
+
+function leftOpen(cause: unknown): HowdahError {
+  return new HowdahError(
+    "HOWDAH_TRANSACTION_LEFT_OPEN",
+    "This statement left a transaction open, which was rolled back: each `query` may run on another connection. " +
+      "Use `withTransaction`, whose statements share one, or send the transaction whole, in one text.",
+    cause,
+  );
+}
