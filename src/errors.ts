@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   HOWDAH_PLUGIN_FAILED: "A plugin could not register its hooks.",
   HOWDAH_UNRECOVERABLE: "A handler said that its job cannot succeed, whatever attempts are left.",
   HOWDAH_COMPLETION_ROLLED_BACK: "A handler completed its job in a transaction that was rolled back.",
+  HOWDAH_OUTCOME_KEPT_OUT: "An outcome was written, and a trigger, rule or policy left the row as it was.",
   HOWDAH_BATCH_EMPTY: "A batch job was added without items.",
   HOWDAH_BATCH_RESULT_INVALID: "A batch handler returned a result that does not fit its items.",
   HOWDAH_BATCH_ITEMS_FAILED: "Some items of a batch failed.",

@@ -68,8 +68,8 @@ export interface Events {
   localQueueRefetchDelayExpired: { workerId: string; queue: number };
   /** The outcome of a job was refused: the job no longer belongs to this worker. */
   jobReleaseRefused: { workerId: string; job: Job };
-  /** Something in the background failed; the worker goes on. */
-  workerError: { workerId: string; error: unknown; activity: string };
+  /** Something in the background failed; the worker goes on. With `job` when it is about this job alone. */
+  workerError: { workerId: string; error: unknown; activity: string; job?: Job };
 }
 
 /** The name of an event. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { HowdahError } from "../errors.ts";
 import {
   isConnectionLoss,
-  isDataError,
+  isConnectionSuspect,
   isLocked,
   isRefused,
   isSessionOver,
@@ -40,7 +40,7 @@ describe("sqlStateOf", () => {
     for (const thrown of [circle, new Error("plain"), "text", null, undefined, 7, { code: 23505 }]) {
       expect(sqlStateOf(thrown)).toBeUndefined();
       expect(isTransient(thrown)).toBe(false);
-      expect(isDataError(thrown)).toBe(false);
+      expect(isConnectionSuspect(thrown)).toBe(false);
       expect(isSessionOver(thrown)).toBe(false);
     }
   });
@@ -185,8 +185,8 @@ it("says that somebody else is in the way for lock timeouts, deadlocks and seria
   expect(["40003", "57014", "55006", "40000"].filter((code) => isLocked(state(code)))).toEqual([]);
 });
 
-it("blames a row or a value for bad data, constraints, limits, triggers and corruption only", () => {
-  const guilty = ["22021", "22P02", "23514", "38000", "39000", "44000", "54000", "54001", "P0001", "XX001"];
-  expect(guilty.filter((code) => isDataError(state(code)))).toEqual(guilty);
-  expect(["42P01", "40001", "53200", "XX000", "2200"].filter((code) => isDataError(state(code)))).toEqual([]);
+it("suspects the connection where another role, server or transaction state would explain the error, only", () => {
+  const suspicious = ["25001", "25P01", "25P02", "42501", "42P01", "42883"];
+  expect(suspicious.filter((code) => isConnectionSuspect(state(code)))).toEqual(suspicious);
+  expect(["P0001", "23505", "42601", "40001", "53200"].filter((code) => isConnectionSuspect(state(code)))).toEqual([]);
 });

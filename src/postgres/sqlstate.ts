@@ -28,8 +28,8 @@ interface Verdict {
   readonly over?: true;
   /** Somebody holds what the statement needs. */
   readonly locked?: true;
-  /** One of the rows or values is at fault; without it the statement may succeed. */
-  readonly data?: true;
+  /** The connection may be at fault, by its role or by what was left open on it. */
+  readonly connection?: true;
 }
 
 /**
@@ -42,8 +42,8 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   // … but it never came about (08001), or was turned away (08004).
   "08001": { transient: true, over: true },
   "08004": { transient: true, over: true },
-  "22": { data: true },
-  "23": { data: true },
+  // Something is left over from another use of the connection.
+  "25": { connection: true },
   // The server is a standby, or a primary that no longer is one: another connection may lead to the new one.
   "25006": { transient: true, over: true },
   // An open transaction idled, or took, for too long: rolled back, and the session ended.
@@ -58,14 +58,12 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   "40P01": { transient: true, locked: true },
   // … but here the server itself does not know.
   "40003": { transient: true, unknown: true, over: true },
-  // Something that a trigger on the table raised, or a function that it calls.
-  "38": { data: true },
-  "39": { data: true },
-  "44": { data: true },
-  P0: { data: true },
+  // No right, no such table or function: perhaps only for the role or the server of this connection.
+  "42501": { connection: true },
+  "42883": { connection: true },
+  "42P01": { connection: true },
   // Lack of connections, memory, disk.
   "53": { transient: true },
-  "54": { data: true },
   "55P03": { transient: true, locked: true },
   // A statement timed out or was cancelled: rolled back.
   "57014": { transient: true },
@@ -80,8 +78,6 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   "58": { transient: true },
   // "tuple concurrently updated" and the like.
   XX000: { transient: true },
-  // A row that can no longer be read.
-  XX001: { data: true },
 };
 
 /** Where the server's own trouble may end in a PANIC, which says nothing about the commit that was under way. */
@@ -136,10 +132,10 @@ export function isLocked(error: unknown): boolean {
   return state !== undefined && verdictOf(state).locked === true;
 }
 
-/** True when one of the rows or values may be at fault: bad data, a constraint, a limit of the server, a trigger. */
-export function isDataError(error: unknown): boolean {
+/** True when it may be the connection and not the statement that is at fault: another one may do better. */
+export function isConnectionSuspect(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state !== undefined && verdictOf(state).data === true;
+  return state !== undefined && verdictOf(state).connection === true;
 }
 
 function verdictOf(state: string): Verdict {

@@ -138,7 +138,7 @@ describe("Coupler", () => {
     expect(told).toEqual(["released", "claimed"]);
   });
 
-  it.each(["55P03", "23514", "P0001"])(
+  it.each(["55P03", "23514", "P0001", "40001", "42501", "53400", "TT001"])(
     "claims alone when a completed job was in the way (%s), which only its release is told",
     async (state) => {
       const { coupler, sent, statements } = setUp();

@@ -1,7 +1,7 @@
 import type { Claim, ClaimAnswer, ClaimRequest } from "../postgres/queries/claim.ts";
 import { isOnlyCompletions, type ReleaseAndClaim } from "../postgres/queries/release-and-claim.ts";
 import type { Release, ReleaseAnswer, ReleaseRequest } from "../postgres/queries/release.ts";
-import { isDataError, isLocked } from "../postgres/sqlstate.ts";
+import { isRefused } from "../postgres/sqlstate.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 
 /** What a coupler sends, and whom it tells. */
@@ -88,8 +88,8 @@ export class Coupler {
       return claimed;
     } catch (error) {
       reject(error);
-      // One of the completed jobs is held by somebody, or cannot be deleted, which is for its release to deal with.
-      if (isLocked(error) || isDataError(error)) return this.#options.claim(claim);
+      // Neither has happened. One of the completed jobs may be in the way, which is for its release to deal with.
+      if (isRefused(error)) return this.#options.claim(claim);
       throw error;
     }
   }

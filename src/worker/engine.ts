@@ -117,6 +117,7 @@ export class Engine {
         },
         freed: (queueIds, hasClaimed) => (hasClaimed ? this.claimer.freed(queueIds) : this.source.pulse({ queueIds })),
         failed: (error) => reporter.failure(identity.current, "release jobs", error),
+        stuck: (ending, error) => reporter.stuck(ending, error),
       },
     });
     this.#lockWatch = new LockWatch({
@@ -231,7 +232,7 @@ export class Engine {
 
   get #isAtRest(): boolean {
     const nothingToClaim = this.source.isIdle || this.#taken >= this.#parts.maxJobs;
-    return nothingToClaim && this.slots.busy === 0 && this.releaser.size === 0;
+    return nothingToClaim && this.slots.busy === 0 && this.releaser.size === this.releaser.stuck;
   }
 
   /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. */
@@ -264,7 +265,7 @@ export class Engine {
     const flushed = new AbortController();
     const flushing = this.releaser.flush().then(() => flushed.abort());
     await this.#parts.clock.sleep(limitMs, flushed.signal);
-    if (flushed.signal.aborted) return 0;
+    if (flushed.signal.aborted && this.releaser.size === 0) return 0;
     const unwritten = this.releaser.abandon();
     await flushing;
     return unwritten;

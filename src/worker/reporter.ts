@@ -96,6 +96,21 @@ export class Reporter {
     this.#hooks.emit("jobReleaseRefused", { workerId: job.lockedBy, job });
   }
 
+  /** An outcome cannot be written although others can. */
+  stuck({ job, outcome: { kind } }: Ending, error: unknown): void {
+    this.#logger.error("The outcome of a job cannot be written; it is tried again, beside the others", {
+      ...describe(job),
+      outcome: kind,
+      error: errorMessage(error),
+    });
+    this.#hooks.emit("workerError", {
+      workerId: job.lockedBy,
+      activity: `write the outcome of job ${job.id}`,
+      error,
+      job,
+    });
+  }
+
   /** Something in the background failed. */
   failure(workerId: string, activity: string, error: unknown): void {
     this.#logger.error(`The worker could not ${activity}; it goes on`, {

@@ -35,6 +35,8 @@ export interface WorkerMetrics {
   readonly running: number;
   /** Attempts that have ended and are not written to the database yet. */
   readonly unwritten: number;
+  /** How many of these cannot be written although others can: something in the database keeps their rows. */
+  readonly stuck: number;
   /**
    * How long ago the worker last looked at jobs from the very first one. A job
    * that is due and that nobody announced waits no longer than this grows:
@@ -154,9 +156,14 @@ class HowdahWorker implements Worker {
 
   metrics(): WorkerMetrics {
     const engine = this.#engine;
-    if (!engine) return { running: 0, unwritten: 0, headScanAgeMs: null };
+    if (!engine) return { running: 0, unwritten: 0, stuck: 0, headScanAgeMs: null };
     const { slots, releaser, claimer } = engine;
-    return { running: slots.busy, unwritten: releaser.size, headScanAgeMs: claimer.headScanAgeMs };
+    return {
+      running: slots.busy,
+      unwritten: releaser.size,
+      stuck: releaser.stuck,
+      headScanAgeMs: claimer.headScanAgeMs,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

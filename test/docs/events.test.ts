@@ -17,7 +17,7 @@ function propertiesOf(name: string): { readonly told: string[]; readonly typed: 
   const row = new RegExp(`^\\| \`${name}\` .*$`, "m").exec(guide)?.[0] ?? "";
   const told = [...(row.split("|")[3] ?? "").matchAll(/`(\w+)`/g)].map(([, property = ""]) => property);
   const type = new RegExp(`^  ${name}: \\{([^}]*)\\}`, "m").exec(readProjectFile("src/hooks/events.ts"))?.[1] ?? "";
-  return { told: told.sort(), typed: [...type.matchAll(/(\w+):/g)].map(([, property = ""]) => property).sort() };
+  return { told: told.sort(), typed: [...type.matchAll(/(\w+)\??:/g)].map(([, property = ""]) => property).sort() };
 }
 
 it("lists every event, and no other, in the table of the guide", () => {

@@ -31,6 +31,14 @@ export class JobTable {
   readonly foreign = new Set<string>();
   /** Jobs whose rows a trigger defends against every change. */
   readonly forbidden = new Set<string>();
+  /** Jobs of which a trigger refuses every change with this SQLSTATE. */
+  readonly poisoned = new Map<string, string>();
+  /** Jobs of which a trigger drops every change without a word. */
+  readonly kept = new Set<string>();
+  /** The SQLSTATE with which every statement fails that touches a row at all. */
+  broken: string | undefined;
+  /** Called before each statement that touches a row; what it throws is what the statement fails with. */
+  before: (() => void) | undefined;
   /** Texts that cannot be stored. */
   readonly unstorable = new Set<string>();
   /** Each job id, as often as it was really released, in order. */
@@ -55,7 +63,11 @@ export class JobTable {
     const texts = changed.flatMap(({ message, payload }) => [message, payload]);
     if (texts.some((text) => text !== null && this.unstorable.has(text))) throw sqlError("22P05");
     const ids = [...completed, ...changed.map(({ id }) => id)];
+    if (ids.length > 0) this.before?.();
+    if (this.broken !== undefined && ids.length > 0) throw sqlError(this.broken);
     if (ids.some((id) => this.forbidden.has(id))) throw sqlError("P0001");
+    const poison = ids.find((id) => this.held.has(id) && this.poisoned.has(id));
+    if (poison !== undefined) throw sqlError(this.poisoned.get(poison) ?? "");
     if (patient && ids.some((id) => this.busy.has(id) && this.held.has(id))) throw sqlError("55P03");
 
     const unreleased = new Map<string, ReleaseStatus>();
@@ -67,7 +79,7 @@ export class JobTable {
     }
     for (const { queueId, lastJobId } of chainEnds) {
       if (!this.held.has(lastJobId)) this.lockedQueues.delete(queueId);
-      else if (this.lockedQueues.has(queueId)) unreleased.set(lastJobId, "busy");
+      else if (this.lockedQueues.has(queueId) && !unreleased.has(lastJobId)) unreleased.set(lastJobId, "busy");
     }
     return { unreleased, runAts };
   }
@@ -75,6 +87,7 @@ export class JobTable {
   #end(id: string, isDeleted: boolean): ReleaseStatus | undefined {
     if (!this.held.has(id)) return this.foreign.has(id) ? "lost" : "gone";
     if (this.busy.has(id)) return "busy";
+    if (this.kept.has(id)) return "kept";
     this.held.delete(id);
     if (!isDeleted) this.foreign.add(id);
     this.written.push(id);

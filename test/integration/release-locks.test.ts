@@ -99,6 +99,7 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
         refused: ({ job }) => expect.unreachable(`job ${job.id} was refused`),
         freed: (queueIds) => freed.push(...queueIds),
         failed: (error) => expect.unreachable(String(error)),
+        stuck: (_, error) => expect.unreachable(String(error)),
       },
     });
     return { releaser, released, freed };

@@ -1,8 +1,13 @@
-import type { ChainEnd, JobChange, Release, ReleaseAnswer } from "../../postgres/queries/release.ts";
-import { isDataError, isLocked, isUnknownOutcome } from "../../postgres/sqlstate.ts";
+import type { ChainEnd, Release, ReleaseAnswer, ReleaseRequest } from "../../postgres/queries/release.ts";
+import { isLocked, isRefused, isTransient, isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import { backoffMs } from "../../runtime/backoff.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { asCommitted, asLast, toChainEnds, toChange, withoutTexts, type Ending } from "./ending.ts";
+import { asLast, type Ending } from "./ending.ts";
+import { fateOf } from "./fate.ts";
+import { chainEndsOf, halvesOf, plainOf, toRequest, type Failure, type Part } from "./part.ts";
+import { Quarantine } from "./quarantine.ts";
+import { rowKept } from "./row-kept.ts";
+import { Search } from "./search.ts";
 
 /** Whom a writer tells what became of the endings it was given. */
 export interface ReleaseListener {
@@ -15,8 +20,10 @@ export interface ReleaseListener {
    * else's; when a claim in the same statement `hasClaimed`, it has looked at them.
    */
   freed(queueIds: readonly number[], hasClaimed: boolean): void;
-  /** A statement failed, for the first time in a row. It is sent again, unless the failure is `final`. */
+  /** Nothing can be written, for the first time in a row. It is tried again, unless the failure is `final`. */
   failed(error: unknown, final: boolean): void;
+  /** This ending cannot be written although others can. Told once; it is tried again beside the others. */
+  stuck(ending: Ending, error: unknown): void;
 }
 
 /** What a writer needs. */
@@ -32,147 +39,245 @@ export interface ReleaseWriterOptions {
 
 const BACKOFF = { firstMs: 50, maxMs: 5_000 };
 
+/** What an error says about the statement. */
+type Kind = "refused" | "transient" | "unanswered";
+
+/** How often in a row a statement fails in each way before its rows are suspected. */
+type Patience = Readonly<Record<Kind, number>>;
+
+/** Once more on another connection when it was refused; in vain three times when that may pass by itself. */
+const WHOLE: Patience = { refused: 2, transient: 3, unanswered: 3 };
+
+/** A part of what failed as a whole. Only a connection may be lost for reasons of its own. */
+const HALF: Patience = { refused: 1, transient: 1, unanswered: 2 };
+
 /**
- * Writes endings until they are written. A statement whose answer was lost is
- * sent again, which the fence makes safe; one that meets a row locked by
- * somebody's transaction goes around it; one that holds a value PostgreSQL
- * cannot store is split until that value stands alone.
+ * Writes endings until they are written, by the first of these that helps:
+ *
+ *   strategy        sends                              when it fails goes on with
+ *   batch           all endings with one statement     skip locked, when a row is locked;
+ *                                                      else the batch again (WHOLE), then bisect
+ *   skip locked     those that nobody holds; what is   as the batch
+ *                   held comes back as a batch, aside
+ *   bisect          the halves of it, in order, and    at a single ending, without its texts;
+ *                   theirs (HALF)                      then with the quarantine
+ *   quarantine      one part a second, beside all      the next part
+ *                   others
+ *
+ * The fence makes it safe to send the same again. A bisection that finds nothing
+ * but failure blames no rows: until something is written again, all endings go
+ * through the quarantine.
  */
 export class ReleaseWriter {
   readonly #options: ReleaseWriterOptions;
+  readonly #quarantine: Quarantine;
+  /** How many statements have written something. */
+  #successes = 0;
+  /** {@link #successes} when a search found that nothing can be written. */
+  #barredAt = -1;
 
   constructor(options: ReleaseWriterOptions) {
+    const { clock, giveUp, listener } = options;
     this.#options = options;
+    this.#quarantine = new Quarantine({
+      clock,
+      giveUp,
+      attempt: (part) => this.#try(part),
+      search: (part) => this.#divide({ part, error: undefined }, this.#searchKnowing(true), this.#successes - 1),
+      successes: () => this.#successes,
+      stuck: (ending, error) => listener.stuck(ending, error),
+    });
   }
 
-  /** Writes endings of one worker id. Never rejects. */
+  /** Endings that could not be written and are tried beside the others. */
+  get quarantine(): Pick<Quarantine, "size" | "stuck" | "settled"> {
+    return this.#quarantine;
+  }
+
+  /** Writes endings of one claimant. Resolves when they do not hold up others any longer; never rejects. */
   async write(endings: readonly Ending[]): Promise<void> {
-    await this.#write(endings, NOT_SENT);
-  }
-
-  async #write(endings: readonly Ending[], before: Readonly<History>): Promise<void> {
-    const answer = await this.#send(endings, { ...before });
-    if (answer) this.#freed(this.#settle(endings, answer), answer.hasClaimed);
+    const part: Part = { endings, attempt: "first" };
+    if (this.#barredAt === this.#successes) this.#quarantine.arrive(part);
+    else await this.#write(part);
   }
 
   /** Unlocks queues once their last jobs have been released. Never rejects. */
-  async endChains(workerId: string, chainEnds: readonly ChainEnd[]): Promise<void> {
-    const { release, clock, giveUp, aside } = this.#options;
-    const claimTimes = distinct(chainEnds.map((end) => end.claimedAt));
-    const answer = await this.#persist(() =>
-      release({ workerId, claimTimes, completed: [], changed: [], chainEnds, patient: true }),
-    );
+  async endChains(workerId: string, chainEnds: readonly ChainEnd[], tries = 1): Promise<void> {
+    const { clock, giveUp, aside } = this.#options;
+    const claimTimes = [...new Set(chainEnds.map((end) => end.claimedAt))];
+    const answer = await this.#persist({ ...empty(workerId), claimTimes, chainEnds });
     if (!answer) return;
     const open = chainEnds.filter((end) => answer.unreleased.has(end.lastJobId));
     this.#freed(chainEnds.filter((end) => !open.includes(end)).map((end) => end.queueId));
-    if (open.length > 0) aside(clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.endChains(workerId, open)));
+    if (open.length === 0) return;
+    const rest = clock.sleep(backoffMs(BACKOFF, tries), giveUp);
+    aside(rest.then(() => (giveUp.aborted ? undefined : this.endChains(workerId, open, tries + 1))));
   }
 
-  /** Sends one statement for all endings, as often as it takes; or hands them on to another way of writing. */
-  async #send(endings: readonly Ending[], history: History): Promise<Sent | undefined> {
-    const { release } = this.#options;
-    const request = { ...toRequest(endings), chainEnds: chainEndsOf(endings), patient: true };
-    const send = (): Promise<ReleaseAnswer> => release({ ...request, isApart: history.isApart });
-    try {
-      return await this.#persist(send, history, isForAnotherWay);
-    } catch (error) {
-      if (isDataError(error)) await this.#writeApart(endings, history);
-      else await this.#writeAround(endings, history);
-      return undefined;
+  async #write(part: Part): Promise<void> {
+    const since = this.#successes;
+    const failure = await this.#insist(part, WHOLE);
+    if (!failure) return;
+    const search = this.#searchKnowing(false);
+    await this.#divide(failure, search, since);
+    if (!search.isVain) return;
+    if (this.#barredAt !== this.#successes) this.#options.listener.failed(failure.error, false);
+    this.#barredAt = this.#successes;
+  }
+
+  /** Sends a part until it is written or its rows are to be suspected. */
+  async #insist(given: Part, patience: Patience): Promise<Failure | undefined> {
+    let part = given;
+    let isAnswering = true;
+    for (let failures = 1; ; failures++) {
+      const failure = await this.#try(part);
+      if (!failure || failure.isKept) return failure;
+      const kind = kindOf(failure.error);
+      if (failures >= patience[kind] && isAnswering) return failure;
+      if (failures === 1 && kind !== "refused") this.#options.listener.failed(failure.error, false);
+      part = failure.part;
+      isAnswering = kind === "refused" || (await this.#rest(part, failures, failures + 1 >= patience[kind]));
     }
   }
 
-  /** Repeats a statement until it is answered or there is no point any more. Rejects only with what `passOn` picks. */
-  async #persist(
-    send: () => Promise<ReleaseAnswer>,
-    history: History = { ...NOT_SENT },
-    passOn: (error: unknown) => boolean = () => false,
-  ): Promise<Sent | undefined> {
-    const { clock, giveUp, listener } = this.#options;
+  /** Waits before the next try, until the database answers if `asks`. Returns whether it has answered. */
+  async #rest({ endings }: Part, failures: number, asks: boolean): Promise<boolean> {
+    const { clock, giveUp, release } = this.#options;
+    for (let rests = failures; !giveUp.aborted; rests++) {
+      await clock.sleep(backoffMs(BACKOFF, rests), giveUp);
+      if (!asks) return false;
+      if (giveUp.aborted) break;
+      try {
+        await release(empty(endings[0]?.job.lockedBy ?? ""));
+        return true;
+      } catch {
+        // Not the rows, then: the server is away.
+      }
+    }
+    return false;
+  }
+
+  #searchKnowing(hasWritten: boolean): Search {
+    return new Search(this.#options.clock, hasWritten);
+  }
+
+  /** Some of the rows or values are at fault, or none. */
+  async #divide(failure: Failure, search: Search, since: number): Promise<void> {
+    if (failure.isKept) return this.#quarantine.suspect(failure, since);
+    if (failure.part.endings.length === 1) return this.#isolate(failure, search, since);
+    for (const half of halvesOf(failure.part)) {
+      const halfFailure = search.isOver ? { part: half, error: failure.error } : await this.#insist(half, HALF);
+      if (!halfFailure) {
+        search.wrote();
+        continue;
+      }
+      search.failed(halfFailure.error);
+      if (search.isOver) this.#quarantine.suspect(halfFailure, since);
+      else await this.#divide(halfFailure, search, since);
+    }
+  }
+
+  /** Its texts may be what cannot be stored; else it is a trigger or constraint, which somebody may mend. */
+  async #isolate(failure: Failure, search: Search, since: number): Promise<void> {
+    const plain = plainOf(failure);
+    const again = plain ? await this.#try(plain) : failure;
+    if (!again) return search.wrote();
+    search.isolated();
+    this.#quarantine.suspect({ ...again, part: { ...failure.part, attempt: again.part.attempt } }, since, true);
+  }
+
+  /** Sends a part once, and around what is locked. Resolves with what was not written. */
+  async #try(part: Part): Promise<Failure | undefined> {
+    const failure = await this.#send(part, toRequest(part, "waiting"));
+    if (!failure || failure.isKept || !isLocked(failure.error)) return failure;
+    const around = await this.#skipLocked(failure.part);
+    return around && { ...around, statements: 2 };
+  }
+
+  /** Somebody holds one of the rows: writes the others, and those that are held as a batch once they may be free. */
+  async #skipLocked(part: Part): Promise<Failure | undefined> {
+    const { clock, giveUp, aside } = this.#options;
+    const busy: Ending[] = [];
+    const failure = await this.#send(part, toRequest(part, "skipping locked"), busy);
+    if (failure && !failure.isKept) return failure;
+    if (giveUp.aborted) return failure;
+    // Together: one claim of somebody else can hold hundreds of them for a moment.
+    if (busy.length > 0) {
+      const later = clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.#write({ ...part, endings: busy }));
+      aside(later, busy.length);
+    }
+    const left = new Set([...busy, ...(failure?.part.endings ?? [])]);
+    const open = chainEndsOf(part.endings.filter((ending) => !left.has(ending)));
+    const workerId = part.endings[0]?.job.lockedBy;
+    if (workerId !== undefined && open.length > 0) aside(this.endChains(workerId, open));
+    return failure;
+  }
+
+  /**
+   * Sends one statement and tells what became of the endings. Resolves with those
+   * that were not written, but for what it was to step over, which goes to `busy`.
+   */
+  async #send(part: Part, request: ReleaseRequest, busy?: Ending[]): Promise<Failure | undefined> {
+    const { release, giveUp } = this.#options;
+    if (giveUp.aborted) return undefined;
+    let answer: ReleaseAnswer;
+    try {
+      answer = await release(request);
+    } catch (error) {
+      const attempt = part.attempt === "repeat" || isUnknownOutcome(error) ? "repeat" : "again";
+      return { part: { ...part, attempt }, error };
+    }
+    return this.#settle(part, answer, busy);
+  }
+
+  /** Tells what became of each ending, and of the queues whose chains have ended with them unless it stepped over some. */
+  #settle(part: Part, answer: ReleaseAnswer, busy: Ending[] | undefined): Failure | undefined {
+    const { listener } = this.#options;
+    const { unreleased, runAts, hasClaimed = false } = answer;
+    const freed: number[] = [];
+    const kept: Ending[] = [];
+    let hasWritten = false;
+    for (const ending of part.endings) {
+      const { job } = ending;
+      // Nearly always both are empty, and a look into them would still hash the id.
+      const status = unreleased.size === 0 ? undefined : unreleased.get(job.id);
+      const fate = fateOf(ending, status, part.attempt);
+      switch (fate.kind) {
+        case "busy":
+          (busy ?? kept).push(ending);
+          continue;
+        case "kept":
+          kept.push(ending);
+          continue;
+        case "refused":
+          listener.refused(ending);
+          break;
+        default: {
+          hasWritten ||= status === undefined;
+          const runAt = runAts.size === 0 ? undefined : runAts.get(job.id);
+          listener.released(runAt === null ? asLast(fate.ending) : fate.ending, runAt ?? undefined);
+        }
+      }
+      if (!busy && ending.endsChain && job.queueId !== null) freed.push(job.queueId);
+    }
+    if (hasWritten) this.#successes += 1;
+    this.#freed(freed, hasClaimed);
+    if (kept.length === 0) return undefined;
+    return { part: { endings: kept, attempt: part.attempt }, error: rowKept(kept), isKept: true };
+  }
+
+  /** Repeats a statement until it is answered or there is no point any more. */
+  async #persist(request: ReleaseRequest): Promise<ReleaseAnswer | undefined> {
+    const { release, clock, giveUp, listener } = this.#options;
     for (let failures = 1; !giveUp.aborted; failures++) {
       try {
-        return { ...(await send()), ...history };
+        return await release({ ...request, isApart: failures > 1 });
       } catch (error) {
-        history.isApart = true;
-        if (passOn(error)) throw error;
         if (failures === 1) listener.failed(error, false);
-        history.repeated ||= isUnknownOutcome(error);
         await clock.sleep(backoffMs(BACKOFF, failures), giveUp);
       }
     }
     return undefined;
-  }
-
-  /** Somebody holds one of the rows: writes the others, and those that were busy aside, until they are free. */
-  async #writeAround(endings: readonly Ending[], history: History): Promise<void> {
-    const { release, clock, giveUp, aside } = this.#options;
-    const request = { ...toRequest(endings), chainEnds: [], patient: false };
-    let answer: Sent | undefined;
-    try {
-      answer = await this.#persist(() => release(request), history, isDataError);
-    } catch {
-      return this.#writeApart(endings, history);
-    }
-    if (!answer) return;
-    const busy = endings.filter(({ job }) => answer.unreleased.get(job.id) === "busy");
-    const done = endings.filter((ending) => !busy.includes(ending));
-    // Their queues are still locked: a queue is unlocked apart, so that only that is tried again.
-    this.#settle(done, answer);
-    // Together: one claim of somebody else can hold hundreds of them for a moment.
-    if (busy.length > 0)
-      aside(
-        clock.sleep(BACKOFF.firstMs, giveUp).then(() => this.#write(busy, history)),
-        busy.length,
-      );
-    const busyIds = new Set(busy.map(({ job }) => job.id));
-    const open = chainEndsOf(endings).filter((end) => !busyIds.has(end.lastJobId));
-    const workerId = endings[0]?.job.lockedBy;
-    if (workerId !== undefined && open.length > 0) aside(this.endChains(workerId, open));
-  }
-
-  /** One of the rows or values is at fault: halves the batch, in order, and drops the texts of the one at fault. */
-  async #writeApart(endings: readonly Ending[], history: Readonly<History>): Promise<void> {
-    const [only] = endings;
-    if (!only) return;
-    if (endings.length === 1) {
-      const plain = withoutTexts(only);
-      if (plain) await this.#write([plain], history);
-      else this.#insist(only, history);
-      return;
-    }
-    const middle = Math.ceil(endings.length / 2);
-    await this.#write(endings.slice(0, middle), history);
-    await this.#write(endings.slice(middle), history);
-  }
-
-  /** Not for its values, then: it is somebody's trigger or constraint, who may mend it. Tries on aside. */
-  #insist(ending: Ending, history: Readonly<History>): void {
-    const { release, aside } = this.#options;
-    const request = { ...toRequest([ending]), chainEnds: chainEndsOf([ending]), patient: true, isApart: true };
-    const writing = this.#persist(() => release(request), { ...history });
-    aside(writing.then((answer) => answer && this.#freed(this.#settle([ending], answer))));
-  }
-
-  /** Tells what became of each ending. Returns the queues whose chains have ended with them. */
-  #settle(endings: readonly Ending[], { unreleased, runAts, repeated }: Sent): number[] {
-    const { listener } = this.#options;
-    const freed: number[] = [];
-    for (const given of endings) {
-      const { job, outcome } = given;
-      // Nearly always both are empty, and a look into them would still hash the id.
-      const status = unreleased.size === 0 ? undefined : unreleased.get(job.id);
-      // Gone with the transaction of its handler, of whose end only the row tells.
-      const isCommitted = status === "gone" && outcome.kind === "undecided";
-      const ending = isCommitted ? asCommitted(given, outcome) : given;
-      // Sent again, a job that is no longer ours was written the first time.
-      const isRepeat = repeated && (status === "gone" || toChange(given) !== null);
-      const isWritten = status === undefined || isCommitted || isRepeat;
-      const runAt = runAts.size === 0 ? undefined : runAts.get(job.id);
-      if (isWritten) listener.released(runAt === null ? asLast(ending) : ending, runAt ?? undefined);
-      else listener.refused(ending);
-      if (ending.endsChain && job.queueId !== null) freed.push(job.queueId);
-    }
-    return freed;
   }
 
   #freed(queueIds: readonly number[], hasClaimed = false): void {
@@ -180,47 +285,12 @@ export class ReleaseWriter {
   }
 }
 
-interface History {
-  /** The same was sent before, and nobody knows whether it was carried out. */
-  repeated: boolean;
-  /** The same has failed before. */
-  isApart: boolean;
+function kindOf(error: unknown): Kind {
+  if (!isRefused(error)) return "unanswered";
+  return isTransient(error) ? "transient" : "refused";
 }
 
-type Sent = ReleaseAnswer & Readonly<History>;
-
-const NOT_SENT: Readonly<History> = { repeated: false, isApart: false };
-
-function isForAnotherWay(error: unknown): boolean {
-  return isDataError(error) || isLocked(error);
-}
-
-function toRequest(endings: readonly Ending[]) {
-  const completed: string[] = [];
-  const changed: JobChange[] = [];
-  const claimTimes = new Set<string>();
-  let seen: string | undefined;
-  for (const ending of endings) {
-    const { job } = ending;
-    // Most come from the claim of the one before, and a look at their times would make a list for each.
-    if (job.claimedAt !== seen || job.isRenewed) for (const claimedAt of job.claimTimes) claimTimes.add(claimedAt);
-    seen = job.claimedAt;
-    const change = toChange(ending);
-    if (change) changed.push(change);
-    else completed.push(job.id);
-  }
-  const workerId = endings[0]?.job.lockedBy ?? "";
-  return { workerId, claimTimes: [...claimTimes], completed, changed };
-}
-
-function chainEndsOf(endings: readonly Ending[]): ChainEnd[] {
-  const chainEnds: ChainEnd[] = [];
-  for (const { job, endsChain } of endings) {
-    if (endsChain && job.queueId !== null) chainEnds.push(...toChainEnds(job, job.queueId));
-  }
-  return chainEnds;
-}
-
-function distinct(values: readonly string[]): string[] {
-  return [...new Set(values)];
+/** A release of nothing: it is answered whenever the database can be asked at all. */
+function empty(workerId: string): ReleaseRequest {
+  return { workerId, claimTimes: [], completed: [], changed: [], chainEnds: [], patient: true, isApart: true };
 }

@@ -23,6 +23,7 @@ function setUp(options: Partial<ReleaserOptions> = {}) {
       refused: ({ job }) => told.push(`refused ${job.id}`),
       freed: (queueIds) => told.push(`freed ${queueIds.join()}`),
       failed: () => told.push("failed"),
+      stuck: ({ job }) => told.push(`stuck ${job.id}`),
     },
     ...options,
   });

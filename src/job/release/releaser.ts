@@ -4,6 +4,7 @@ import { createBatcher, type Batcher } from "../../runtime/batcher.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import { toChainEnds, type Ending } from "./ending.ts";
+import { claimantOf } from "./part.ts";
 import { ReleaseWriter, type ReleaseListener } from "./release-writer.ts";
 
 /** What a releaser needs. */
@@ -64,7 +65,12 @@ export class Releaser {
 
   /** How many endings are not written yet. */
   get size(): number {
-    return this.#queued.size + this.#rest.size + this.#endingsAside;
+    return this.#queued.size + this.#rest.size + this.#endingsAside + this.#writer.quarantine.size;
+  }
+
+  /** How many of them cannot be written, although others can. */
+  get stuck(): number {
+    return this.#writer.quarantine.stuck;
   }
 
   /** Ends a claim. What becomes of it is told to the listener. */
@@ -82,10 +88,13 @@ export class Releaser {
     this.#follow(written.then(() => this.#writer.endChains(lockedBy, toChainEnds(job, queueId))));
   }
 
-  /** Resolves when everything added so far is written or was given up. Never rejects. */
+  /** Resolves when everything added so far is written, was given up, or is known to be stuck. Never rejects. */
   async flush(): Promise<void> {
     await Promise.all([this.#queued.flush(), this.#rest.flush()]);
-    while (this.#aside.size > 0) await Promise.all(this.#aside);
+    do {
+      await Promise.all(this.#aside);
+      await this.#writer.quarantine.settled();
+    } while (this.#aside.size > 0);
   }
 
   /** Stops trying again. What is not written is left to recovery; returns how many endings that are. */
@@ -118,8 +127,7 @@ function byClaimant(endings: readonly Ending[]): readonly (readonly Ending[])[] 
   if (endings.every(({ job, lost }) => job.lockedBy === first && lost !== true)) return [endings];
   const groups = new Map<string, Ending[]>();
   for (const ending of endings) {
-    const { lockedBy, claimedAt } = ending.job;
-    const claimant = ending.lost === true ? `${lockedBy} ${claimedAt}` : lockedBy;
+    const claimant = claimantOf(ending);
     const group = groups.get(claimant);
     if (group) group.push(ending);
     else groups.set(claimant, [ending]);

@@ -1,7 +1,7 @@
 import { HowdahError, isHowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Executor, Query, QueryResult } from "../driver.ts";
-import { isConnectionLoss, isSessionOver, sqlStateOf } from "../sqlstate.ts";
+import { isConnectionLoss, isConnectionSuspect, isSessionOver, sqlStateOf } from "../sqlstate.ts";
 import { withDeadline } from "./deadline.ts";
 import { lastAnswer, type PgAnswer, type PgStatement, toPgStatement, toQueryResult } from "./pg-statement.ts";
 
@@ -227,7 +227,7 @@ export class PgSession implements Executor {
     const state = sqlStateOf(error);
     if (state !== undefined && query !== undefined) {
       if (isSessionOver(error)) this.discard(error);
-      if (query.name !== undefined && state === STALE_PLAN_STATE) this.discard(error);
+      if (query.name !== undefined && (state === STALE_PLAN_STATE || isConnectionSuspect(error))) this.discard(error);
       return error;
     }
     if (this.#brokenBy === undefined && !isConnectionLoss(error)) return error;

@@ -705,8 +705,11 @@ begin
 end
 $$;
 
--- Why these ids were not released: busy, lost or gone.
-create function :"schema"._howdah_unreleased_v1(worker text, times timestamptz[], ids bigint[], released bigint[])
+-- Why these ids were not released: busy, kept, lost or gone. Those of `free` were
+-- not locked by anybody, or were waited for.
+create function :"schema"._howdah_unreleased_v1(
+  worker text, times timestamptz[], ids bigint[], released bigint[], free bigint[]
+)
 returns table (id bigint, status text, run_at bigint)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -719,7 +722,8 @@ as $$
     asked.id,
     case
       when jobs.id is null then 'gone'
-      when jobs.locked_by = $1 and jobs.locked_at = any ($2) then 'busy'
+      when jobs.locked_by = $1 and jobs.locked_at = any ($2) then
+        case when asked.id = any ($5) then 'kept' else 'busy' end
       else 'lost'
     end,
     null::bigint
@@ -755,9 +759,11 @@ $$;
 --
 -- Answers one row for each changed job (released, with its new run_at, which is
 -- null when it has no attempt left) and for each id that was not released: busy
--- (locked by somebody's transaction), lost (belongs to somebody else now), gone
--- (no such row). A queue that is still locked because its last member is still
--- ours answers with that member, busy.
+-- (locked by somebody's transaction), kept (ours and unchanged, though nothing
+-- locks it: a trigger, rule or policy of the user's lets it neither go nor
+-- change), lost (belongs to somebody else now), gone (no such row). A queue that
+-- is still locked because its last member is still ours answers with that member,
+-- busy.
 --
 -- Beside a claim: never touches a row that is not ours. Beside a user's keyed
 -- add or remove of a running job: waits 100 ms, then fails with 55P03, and the
@@ -801,7 +807,7 @@ begin
     )
     select coalesce(array_agg(deleted.id), '{}') into done from deleted;
     if cardinality(done) < cardinality(completed) then
-      return query select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done);
+      return query select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done, free);
     end if;
   end if;
 
@@ -860,7 +866,7 @@ begin
     select back.id, 'released'::text, case when not back.exhausted then :"schema"._howdah_us(back.run_at) end
     from unnest(kept.ids, kept.run_ats, kept.exhausted) as back(id, run_at, exhausted);
     if cardinality(kept.ids) < cardinality(changed) then
-      return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids);
+      return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids, free);
     end if;
     if kept.due_jobs > 0 then
       perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);

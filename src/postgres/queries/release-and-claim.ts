@@ -63,7 +63,9 @@ select * from ${schema.of("_howdah_claim_v1")}(${places})`;
     for (const row of rows) {
       // They come before all rows of the claim.
       if (row[0] !== "r") break;
-      unreleased.set(String(row[CLAIM_COLUMNS.id]), row[CLAIM_COLUMNS.payload] as ReleaseStatus);
+      const id = String(row[CLAIM_COLUMNS.id]);
+      // The end of a chain says "busy" of its last job once more.
+      if (!unreleased.has(id)) unreleased.set(id, row[CLAIM_COLUMNS.payload] as ReleaseStatus);
     }
     return { released: { unreleased, runAts: NONE, hasClaimed: true }, claimed: readClaimAnswer(rows) };
   };

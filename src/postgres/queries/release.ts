@@ -41,8 +41,11 @@ export interface ReleaseRequest {
   readonly isApart?: boolean;
 }
 
-/** `busy`: locked by somebody's transaction. `lost`: belongs to somebody else. `gone`: there is no such row. */
-export type ReleaseStatus = "busy" | "lost" | "gone";
+/**
+ * `busy`: locked by somebody's transaction. `kept`: ours, free, and unchanged all
+ * the same. `lost`: belongs to somebody else. `gone`: there is no such row.
+ */
+export type ReleaseStatus = "busy" | "kept" | "lost" | "gone";
 
 /** What became of a release. Every id that is not in `unreleased` was released. */
 export interface ReleaseAnswer {
@@ -95,7 +98,8 @@ function readAnswer({ rows }: QueryResult): ReleaseAnswer {
   const runAts = new Map<string, string | null>();
   for (const [id, status, runAt] of rows) {
     if (status === "released") runAts.set(String(id), runAt ?? null);
-    else unreleased.set(String(id), status as ReleaseStatus);
+    // The end of a chain says "busy" of its last job once more.
+    else if (!unreleased.has(String(id))) unreleased.set(String(id), status as ReleaseStatus);
   }
   return { unreleased, runAts };
 }

@@ -1,0 +1,245 @@
+import { isRefused, sqlStateOf } from "../../postgres/sqlstate.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Ending } from "./ending.ts";
+import { claimantOf, halvesOf, plainOf, type Attempt, type Failure, type Part } from "./part.ts";
+
+/** What a quarantine needs. */
+export interface QuarantineOptions {
+  readonly clock: Clock;
+  /** Aborted when nothing is to be tried again any more. */
+  readonly giveUp: AbortSignal;
+  /** Sends a part once. Resolves with what is left of it. */
+  attempt(part: Part): Promise<Failure | undefined>;
+  /** Takes a part apart of which only some endings are at fault; those come back as suspects. */
+  search(part: Part): Promise<void>;
+  /** How many statements of this worker have written outcomes so far. */
+  readonly successes: () => number;
+  /** This ending is at fault. Told once. */
+  stuck(ending: Ending, error: unknown): void;
+}
+
+interface Entry {
+  readonly part: Part;
+  /** {@link QuarantineOptions.successes} when it was first suspected: once there are more, others can be written. */
+  readonly since: number;
+  readonly failures: number;
+  /** With what an ending failed without its texts: when it fails so again, they are not what is at fault. */
+  readonly plainState: string | undefined;
+  readonly isStuck: boolean;
+}
+
+/** One statement in so long. */
+const TURN_MS = 1_000;
+
+/** The most endings of one statement. */
+const MAX_BATCH = 2_000;
+
+/** So many failures by themselves are a fault of their own, where there are few of them. */
+const MANY_FAILURES = 3;
+const FEW_ENDINGS = 16;
+
+/**
+ * The one lane of endings that could not be written. Every second it tries the
+ * next of its parts, and after a success all of them together, because somebody
+ * may have mended what was in the way. A part that fails is halved, turn by turn;
+ * an ending that fails alone while others succeed is at fault, and told once.
+ *
+ *   entry     is                              leaves when
+ *   arriving  what ended while nothing could  its turn comes, before all
+ *             be written, never sent          others: written, or -> suspect
+ *   suspect   endings, or one alone           written; in halves; or it fails
+ *                                             alone and others do not -> stuck
+ *   stuck     one ending                      written
+ */
+export class Quarantine {
+  readonly #options: QuarantineOptions;
+  #arriving: readonly Entry[] = [];
+  #entries: readonly Entry[] = [];
+  #isRunning = false;
+  #size = 0;
+  #stuck = 0;
+  /** How many statements the last turn has sent. */
+  #sent = 0;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(options: QuarantineOptions) {
+    this.#options = options;
+    options.giveUp.addEventListener("abort", this.#tell, { once: true });
+  }
+
+  /** How many endings it holds. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** How many of them are known to be at fault. */
+  get stuck(): number {
+    return this.#stuck;
+  }
+
+  /** Takes endings that were not sent: nothing can be written at the moment. */
+  arrive(part: Part): void {
+    this.#arriving = [...this.#arriving, this.#enter(part, this.#options.successes())];
+    this.#start();
+  }
+
+  /** Takes endings that could not be written `since` there were so many successes; one of them `isPlain`, without its texts either. */
+  suspect({ part, error, isKept }: Failure, since: number, isPlain = false): void {
+    const entry = { ...this.#enter(part, since), plainState: isPlain ? sqlStateOf(error) : undefined };
+    const entries = isKept ? singlesOf(entry).map((single) => this.#atFault(single, error)) : [entry];
+    this.#entries = [...this.#entries, ...entries];
+    this.#stuck += stuckOf(entries);
+    this.#start();
+  }
+
+  /** Resolves when it holds nothing but endings at fault, or when all is given up. */
+  async settled(): Promise<void> {
+    while (this.#size > this.#stuck && !this.#options.giveUp.aborted) {
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  #enter(part: Part, since: number): Entry {
+    this.#size += part.endings.length;
+    return { part, since, failures: 0, plainState: undefined, isStuck: false };
+  }
+
+  #start(): void {
+    if (!this.#isRunning) void this.#run();
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    const { clock, giveUp } = this.#options;
+    this.#isRunning = true;
+    while (this.#size > 0 && !giveUp.aborted) {
+      await clock.sleep(TURN_MS * Math.max(1, this.#sent), giveUp);
+      this.#sent = 0;
+      if (!giveUp.aborted) await this.#turn();
+      this.#tell();
+    }
+    this.#isRunning = false;
+  }
+
+  async #turn(): Promise<void> {
+    const arrived = groupsOf(this.#arriving)[0];
+    if (!(await this.#try(arrived ?? this.#entries.slice(0, 1)))) return;
+    // What could not be written a moment ago may be written now: with as few statements as can be.
+    for (const group of groupsOf([...this.#arriving, ...this.#entries])) {
+      if (!(await this.#try(group))) return this.#search();
+    }
+  }
+
+  /** Something was written, and something was not: rows are to blame, so they can be found. */
+  async #search(): Promise<void> {
+    for (const entry of this.#entries.filter(({ part }) => part.endings.length > 1)) {
+      this.#entries = this.#entries.filter((other) => other !== entry);
+      await this.#options.search(entry.part);
+      this.#size -= entry.part.endings.length;
+    }
+  }
+
+  /** Returns whether any of them was written. */
+  async #try(entries: readonly Entry[]): Promise<boolean> {
+    const tried = new Set(entries);
+    this.#arriving = this.#arriving.filter((entry) => !tried.has(entry));
+    this.#entries = this.#entries.filter((entry) => !tried.has(entry));
+    const failure = await this.#attempt(partOf(entries));
+    const left = failure ? await this.#leftOf(entries, failure) : [];
+    this.#size -= countOf(entries) - countOf(left);
+    this.#stuck -= stuckOf(entries) - stuckOf(left);
+    this.#entries = [...this.#entries, ...left];
+    return countOf(left) < countOf(entries);
+  }
+
+  async #attempt(part: Part): Promise<Failure | undefined> {
+    const failure = await this.#options.attempt(part);
+    this.#sent += failure?.statements ?? 1;
+    return failure;
+  }
+
+  async #leftOf(entries: readonly Entry[], failure: Failure): Promise<readonly Entry[]> {
+    const { error, isKept, part } = failure;
+    const { endings, attempt } = part;
+    const tried = entries.map((entry) => ({ ...entry, part: { ...entry.part, attempt } }));
+    if (isKept) {
+      const kept = new Set(endings.map(({ job }) => job));
+      const left = tried.flatMap(singlesOf).filter(({ part }) => part.endings.every(({ job }) => kept.has(job)));
+      return left.map((entry) => this.#atFault(entry, error));
+    }
+    const [only, second] = tried;
+    // Together with others it says nothing about each.
+    return only && !second ? this.#failed(only, failure) : tried;
+  }
+
+  /** What becomes of an entry that has failed by itself. */
+  async #failed(entry: Entry, failure: Failure): Promise<readonly Entry[]> {
+    const { error } = failure;
+    const failed = { ...entry, failures: entry.failures + 1 };
+    // A server that was away for a moment says nothing about rows.
+    if (!isRefused(error) && failed.failures < MANY_FAILURES) return [failed];
+    const plain = plainOf(failure);
+    if (plain && sqlStateOf(error) !== entry.plainState) {
+      const again = await this.#attempt(plain);
+      if (!again) return [];
+      failed.part = { ...failed.part, attempt: again.part.attempt };
+      failed.plainState = sqlStateOf(again.error);
+    }
+    if (entry.part.endings.length > 1) return halvesOf(entry.part).map((part) => ({ ...entry, part, failures: 0 }));
+    const othersSucceed = this.#options.successes() > entry.since;
+    const isLongAlone = failed.failures >= MANY_FAILURES && this.#size <= FEW_ENDINGS;
+    return [othersSucceed || isLongAlone ? this.#atFault(failed, error) : failed];
+  }
+
+  #atFault(entry: Entry, error: unknown): Entry {
+    const [ending] = entry.part.endings;
+    if (!entry.isStuck && ending) this.#options.stuck(ending, error);
+    return { ...entry, isStuck: true };
+  }
+
+  readonly #tell = (): void => {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  };
+}
+
+function partOf(entries: readonly Entry[]): Part {
+  return { endings: entries.flatMap(({ part }) => part.endings), attempt: entries[0]?.part.attempt ?? "first" };
+}
+
+/** Entries that may share a statement, in order. */
+function groupsOf(entries: readonly Entry[]): readonly (readonly Entry[])[] {
+  const groups: Entry[][] = [];
+  const open = new Map<string, { readonly group: Entry[]; size: number }>();
+  for (const entry of entries) {
+    const { endings, attempt } = entry.part;
+    const key = keyOf(endings, attempt);
+    const found = open.get(key);
+    if (found && found.size + endings.length <= MAX_BATCH) {
+      found.group.push(entry);
+      found.size += endings.length;
+      continue;
+    }
+    const group = [entry];
+    groups.push(group);
+    open.set(key, { group, size: endings.length });
+  }
+  return groups;
+}
+
+function keyOf([first]: readonly Ending[], attempt: Attempt): string {
+  return `${attempt} ${first ? claimantOf(first) : ""}`;
+}
+
+function singlesOf(entry: Entry): readonly Entry[] {
+  const { endings, attempt } = entry.part;
+  return endings.map((ending) => ({ ...entry, part: { endings: [ending], attempt } }));
+}
+
+function countOf(entries: readonly Entry[]): number {
+  return entries.reduce((count, { part }) => count + part.endings.length, 0);
+}
+
+function stuckOf(entries: readonly Entry[]): number {
+  return entries.filter(({ isStuck }) => isStuck).length;
+}
