@@ -51,8 +51,8 @@ export interface JobAdds {
 
 /** The adding methods on one session. With `joined`, single adds may share statements. */
 export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
-  const { schema, tasks, announcer, hooks } = session;
-  const target = { executor: session, schema, tasks, announcer, hooks, joined };
+  const { schema, tasks, announcer, hooks, waits } = session;
+  const target = { executor: session, schema, tasks, announcer, hooks, waits, joined };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     addJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));

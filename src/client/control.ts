@@ -8,7 +8,7 @@ import { custom, oneOf, string } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { checkJobIds } from "./job-ids.ts";
 import { readReason, readTime } from "./option-readers.ts";
-import type { Session } from "./session.ts";
+import { changing, type Session } from "./session.ts";
 
 /** Which jobs {@link JobControl.cancelJobs} cancels: those that pass all of it. At least one has to be given. */
 export interface CancelFilter {
@@ -83,13 +83,14 @@ const BATCH_SIZE = 1_000;
 
 /** The controlling methods on one session. */
 export function createControl(session: Session): JobControl {
-  const target = { executor: session, schema: session.schema };
+  const reading = { executor: session, schema: session.schema };
+  const target = { executor: changing(session), schema: session.schema };
 
   async function cancelAll(filter: CancelFilter, reason: string): Promise<CancelResult> {
     const removed: string[] = [];
     const signalled: string[] = [];
     for (let after: string | undefined = "0"; after !== undefined;) {
-      const ids: string[] = await listOpenJobIds(target, { ...filter, after }, BATCH_SIZE);
+      const ids: string[] = await listOpenJobIds(reading, { ...filter, after }, BATCH_SIZE);
       const done = ids.length > 0 ? await queries.cancelJobs(target, ids, reason) : undefined;
       removed.push(...(done?.removed ?? []));
       signalled.push(...(done?.signalled ?? []));
@@ -126,7 +127,7 @@ export function createControl(session: Session): JobControl {
     },
 
     async listPauses() {
-      const { queues, tasks } = await queries.readControl(target, []);
+      const { queues, tasks } = await queries.readControl(reading, []);
       return { queues: toPauses(queues), tasks: toPauses(tasks) };
     },
   };

@@ -8,7 +8,9 @@ import { executorOf } from "../postgres/drivers/pg.ts";
 import { migrate } from "../postgres/migrate.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
+import { sqlStateOf } from "../postgres/sqlstate.ts";
 import { readSchemaRevision } from "../postgres/schema-revision.ts";
+import { Lanes } from "../runtime/lanes.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -89,9 +91,16 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
     hooks,
     logger,
     clock,
+    statementTimeoutMs: read.statementTimeoutMs,
     ...(owned ? { onClose: () => driver.close() } : {}),
   });
 }
+
+/** So many calls that have to wait for transactions of others try again at the same time. */
+const WAITING_AT_ONCE = 3;
+
+/** A lock was not to be had in the time that was allowed for it. */
+const LOCK_TIMEOUT_STATE = "55P03";
 
 /** What {@link clientOver} stands on. */
 export interface ClientGround {
@@ -107,6 +116,8 @@ export interface ClientGround {
   readonly keepTasks?: readonly string[];
   /** Default: the machine's. */
   readonly clock?: Clock;
+  /** How long a call may wait for transactions of others; 0 means for ever. Default 30 seconds. */
+  readonly statementTimeoutMs?: number;
   /** Called by the first `close()`. */
   readonly onClose?: () => Promise<void>;
 }
@@ -114,10 +125,20 @@ export interface ClientGround {
 /** A client over a driver that is connected to a migrated schema. */
 export function clientOver(ground: ClientGround): Client {
   const { driver, schema, logger, tasks, hooks, keepTasks = [], clock = systemClock, onClose } = ground;
+  const { statementTimeoutMs = 30_000 } = ground;
   const calls = new OpenCalls();
   const announcer = new Announcer({ executor: driver, schema, clock });
-  const session = createSession(driver, { schema, tasks, announcer, hooks });
-  const joined = createJoinedAdds({ executor: session, schema, announcer }, clock);
+  // The server counts how long it waits for a lock by the machine's time, whatever a test makes of ours.
+  const lanes = new Lanes({
+    clock: systemClock,
+    timeoutMs: statementTimeoutMs,
+    atOnce: WAITING_AT_ONCE,
+    isHeld: (error) => sqlStateOf(error) === LOCK_TIMEOUT_STATE,
+  });
+  const rest = { schema, tasks, announcer, hooks };
+  const waits = { lanes, clock: systemClock, executor: createSession(driver, { ...rest, waits: undefined }) };
+  const session = createSession(driver, { ...rest, waits });
+  const joined = createJoinedAdds({ executor: session, schema, announcer, waits }, clock);
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
 
@@ -146,7 +167,7 @@ export function clientOver(ground: ClientGround): Client {
     inTransaction(transaction) {
       calls.check();
       const executor = withoutNames(executorOf(transaction));
-      const inside = createSession(executor, { schema, tasks, hooks, announcer: undefined });
+      const inside = createSession(executor, { schema, tasks, hooks, announcer: undefined, waits: undefined });
       // Not waited for: such a call may last as long as the application's transaction.
       return {
         ...calls.checked({

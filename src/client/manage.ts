@@ -6,7 +6,7 @@ import { custom, integer, list, required, string } from "../runtime/option-kinds
 import { readOptions } from "../runtime/options.ts";
 import { checkJobIds, inOrderOf } from "./job-ids.ts";
 import { readReason, readTime } from "./option-readers.ts";
-import type { Session } from "./session.ts";
+import { changing, type Session } from "./session.ts";
 
 /** What {@link JobManagement.rescheduleJobs} changes. What is left out stays as it is. */
 export interface RescheduleOptions {
@@ -47,11 +47,11 @@ export interface JobManagement {
 
 /** The management methods on one session. */
 export function createManagement(session: Session): JobManagement {
-  const target = { executor: session, schema: session.schema };
+  const target = { executor: changing(session), schema: session.schema };
   return {
     async removeJob(jobKey) {
       const key = checkName(jobKey, { name: "jobKey", subject: "the job to remove", max: MAX_LENGTH.jobKey });
-      const [row] = await queries.removeJob(target, key);
+      const [row] = await queries.removeJob({ ...target, executor: changing(session, key) }, key);
       return row && toJob(row);
     },
 

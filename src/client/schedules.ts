@@ -22,7 +22,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { custom, duration, integer, oneOf } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readOptions } from "../runtime/options.ts";
 import { readTime } from "./option-readers.ts";
-import type { Session } from "./session.ts";
+import { changing, type Session } from "./session.ts";
 
 /** What {@link Schedules.upsert} stores: what `cron()` takes, with a name and a word on missed ticks. */
 export type ScheduleOptions<T extends CronTask = CronTask> = Omit<CronOptions<T>, "id" | "payload"> & {
@@ -73,11 +73,12 @@ export interface Schedules {
 /** The schedule methods on one session. */
 export function createSchedules(session: Session, clock: Clock): Schedules {
   const { schema } = session;
-  const target = { executor: session, schema };
+  const reading = { executor: session, schema };
+  const target = { executor: changing(session), schema };
   const shown = (row: Row): Schedule => toSchedule(toStoredSchedule(row), clock.now());
 
   async function find(id: string): Promise<StoredSchedule> {
-    const [row] = await queries.listSchedules(target, id);
+    const [row] = await queries.listSchedules(reading, id);
     return toStoredSchedule(row ?? unknown(id));
   }
 
@@ -118,15 +119,15 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
     },
 
     async list() {
-      return (await queries.listSchedules(target)).map(shown);
+      return (await queries.listSchedules(reading)).map(shown);
     },
 
     async trigger(id) {
       const { task, payload, spec } = await find(checkId(id));
       const tick = JSON.parse(encodeTick(payload, clock.now(), false)) as unknown;
       // What is stored was checked against its task, whose defaults are in it.
-      const { announcer, hooks } = session;
-      return addJob({ executor: session, schema, announcer, hooks }, { task, payload: tick, spec }, "trigger");
+      const { announcer, hooks, waits } = session;
+      return addJob({ executor: session, schema, announcer, hooks, waits }, { task, payload: tick, spec }, "trigger");
     },
 
     async preview(schedule, count) {

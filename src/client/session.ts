@@ -1,6 +1,8 @@
 import type { AddTarget } from "../job/add/add-jobs.ts";
 import type { KnownTasks } from "../job/add/job-entry.ts";
+import { laneOfKey } from "../job/add/add-waits.ts";
 import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
+import { patiently } from "../postgres/queries/patience.ts";
 import type { Schema } from "../postgres/schema.ts";
 import { toHowdahError } from "./database-error.ts";
 
@@ -13,6 +15,28 @@ export interface Session extends Executor {
   readonly announcer: AddTarget["announcer"];
   /** Those who have a say in what is added. */
   readonly hooks: AddTarget["hooks"];
+  /** How adds wait for transactions of others; `undefined` inside of a transaction, which waits in its statement. */
+  readonly waits: AddTarget["waits"];
+}
+
+/**
+ * Runs statements that may have to wait for transactions of others, as changes
+ * of jobs do: they keep no connection meanwhile. Those with the same job key
+ * run in the order of their calls. Each has to begin with a value that
+ * {@link patiently} can do with.
+ */
+export function changing(session: Session, jobKey?: string): Executor {
+  const { waits } = session;
+  if (!waits) return session;
+  const lanes = jobKey === undefined ? {} : { inOrder: [laneOfKey(jobKey)] };
+  return {
+    query: (query) =>
+      waits.lanes.run({
+        lanes,
+        attempt: ({ isRepeated, patienceMs }) =>
+          (isRepeated ? waits.executor : session).query(patiently(query, patienceMs)),
+      }),
+  };
 }
 
 /** A {@link Session} on `executor`. Errors of PostgreSQL that users can act on get a code of ours. */

@@ -94,7 +94,16 @@ function build(ground: Ground): Worker {
   const { read, schema, logger, hooks, tasks, recurring, driver, target, stored, close } = ground;
   const clock = read.clock ?? systemClock;
   const reporter = new Reporter(hooks, logger);
-  const client = clientOver({ driver, schema, logger, clock, hooks, keepTasks: tasks.identifiers });
+  const { statementTimeoutMs } = read;
+  const client = clientOver({
+    driver,
+    schema,
+    logger,
+    clock,
+    hooks,
+    keepTasks: tasks.identifiers,
+    statementTimeoutMs,
+  });
   /** That of the run under way, and those of which handlers were left behind. */
   let engines: readonly Engine[] = [];
   const lingers = (workerId: string): boolean =>

@@ -5,7 +5,8 @@ import { HowdahError } from "../../errors.ts";
 import type { JobToStore, StoredJob } from "../../postgres/queries/add-jobs.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { checkJobSpec } from "./job-spec.ts";
-import { JoinedAdds, PATIENCE_MS } from "./joined-adds.ts";
+import { PATIENCE_MS } from "../../runtime/lanes.ts";
+import { JoinedAdds } from "./joined-adds.ts";
 
 const PLAIN: JobToStore = { identifier: "t", payload: "{}", ...checkJobSpec(undefined, "the job") };
 

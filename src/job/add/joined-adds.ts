@@ -2,6 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import type { JobToStore, StoredJob } from "../../postgres/queries/add-jobs.ts";
 import { isRefused } from "../../postgres/sqlstate.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
+import { PATIENCE_MS } from "../../runtime/lanes.ts";
 import { KnownNames } from "./known-names.ts";
 
 /** What joining needs. */
@@ -20,8 +21,6 @@ const MAX_JOBS = 200;
 const MAX_LENGTH = 1024 * 1024;
 /** A payload that is longer takes its time alone. */
 const MAX_PAYLOAD_LENGTH = 64 * 1024;
-/** How long adds of strangers wait for one another. */
-export const PATIENCE_MS = 100;
 
 /**
  * Lets adds of one client that happen at the same moment share statements and

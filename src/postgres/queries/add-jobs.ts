@@ -4,6 +4,7 @@ import { compareIntegers } from "../position.ts";
 import type { Schema } from "../schema.ts";
 import { flagSet } from "./flag-set.ts";
 import { jobColumns } from "./job-columns.ts";
+import { patiently } from "./patience.ts";
 
 /** A job to store. Null takes the default of the database. */
 export interface JobToStore {
@@ -26,6 +27,8 @@ export interface JobStore {
   readonly schema: Schema;
   /** Whether the statement itself tells the workers, when its transaction commits; otherwise the caller does, afterwards. */
   readonly notifies: boolean;
+  /** How long the statement waits for locks of others, see `patience.ts`; without it, as long as it may take. */
+  readonly patienceMs?: number | undefined;
 }
 
 /** What a job that was stored tells about itself. */
@@ -67,7 +70,10 @@ export function dueAmong(jobs: readonly StoredJob[]): DueJobs | undefined {
 }
 
 /** Stores one job. Its row lacks the names of its task and queue. */
-export async function addJob({ executor, schema, notifies }: JobStore, job: JobToStore): Promise<StoredJob> {
+export async function addJob(
+  { executor, schema, notifies, patienceMs }: JobStore,
+  job: JobToStore,
+): Promise<StoredJob> {
   const isNew = job.jobKey === null;
   const values = [
     job.identifier,
@@ -88,8 +94,9 @@ export async function addJob({ executor, schema, notifies }: JobStore, job: JobT
     ? newColumns(schema)
     : jobColumns(schema, { task: "null", queue: "null", payload: "job.payload" });
   const text = `select ${columns}, ${WHETHER_DUE}
-from ${schema.of("_howdah_add_job_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10) as job`;
-  const { rows } = await executor.query({ name: isNew ? "add_new_job" : "add_job", text, values });
+from ${schema.of("_howdah_add_job_v1")}($1::pg_catalog.text, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10) as job`;
+  const query = { name: isNew ? "add_new_job" : "add_job", text, values };
+  const { rows } = await executor.query(patienceMs === undefined ? query : patiently(query, patienceMs));
   return { row: rows[0] ?? [], isNew };
 }
 
@@ -100,7 +107,7 @@ from ${schema.of("_howdah_add_job_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $11,
  * For jobs without keys `addNewJobs` does the same for less.
  */
 export async function addJobs(
-  { executor, schema, notifies }: JobStore,
+  { executor, schema, notifies, patienceMs }: JobStore,
   jobs: readonly JobToStore[],
 ): Promise<readonly StoredJob[]> {
   const values = [
@@ -119,7 +126,8 @@ export async function addJobs(
   // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
   const merged = "case when job.revision operator(pg_catalog.>) 0 then job.payload end";
   const text = `select ${jobColumns(schema, { task: "null", queue: "null", payload: merged })}, ${WHETHER_DUE}
-from ${schema.of("_howdah_add_jobs_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, ${notifies}, $10) as job`;
-  const { rows } = await executor.query({ name: `add_jobs${notifies ? "" : "_silently"}`, text, values });
+from ${schema.of("_howdah_add_jobs_v1")}($1::pg_catalog.text[], $2, $3, $4, $5, $6, $7, $8, $9, ${notifies}, $10) as job`;
+  const query = { name: `add_jobs${notifies ? "" : "_silently"}`, text, values };
+  const { rows } = await executor.query(patienceMs === undefined ? query : patiently(query, patienceMs));
   return rows.map((row) => ({ row, isNew: false }));
 }

@@ -2,6 +2,7 @@ import type { Cell, Row } from "../driver.ts";
 import { jsonArray, numberArray, readNumbers, textArray } from "../literal.ts";
 import type { DueJobs, JobStore, JobToStore, StoredJob } from "./add-jobs.ts";
 import { flagSet } from "./flag-set.ts";
+import { patiently } from "./patience.ts";
 
 /** How several jobs are stored. */
 export interface StoreOptions {
@@ -10,7 +11,7 @@ export interface StoreOptions {
    * many milliseconds, and with HWALN when a trigger has kept one of the rows
    * from being stored. Without it the statement waits as long as it may take.
    */
-  readonly patienceMs?: number;
+  readonly strangersPatienceMs?: number;
 }
 
 /** Jobs that were stored together. */
@@ -27,9 +28,9 @@ export interface StoredTogether {
  * statements is told at the function in `000002-functions.sql`.
  */
 export async function addNewJobs(
-  { executor, schema, notifies }: JobStore,
+  { executor, schema, notifies, patienceMs }: JobStore,
   jobs: readonly JobToStore[],
-  { patienceMs }: StoreOptions = {},
+  { strangersPatienceMs }: StoreOptions = {},
 ): Promise<StoredTogether> {
   const identifier = jobs[0]?.identifier ?? "";
   const isOneTask = jobs.every((job) => job.identifier === identifier);
@@ -43,12 +44,14 @@ export async function addNewJobs(
     textColumn(jobs, (job) => job.flags && flagSet(job.flags)),
     numberColumn(jobs, (job) => job.timeoutMs),
     String(notifies),
-    patienceMs === undefined ? null : String(patienceMs),
+    strangersPatienceMs === undefined ? null : String(strangersPatienceMs),
   ];
   // $1 identifiers   $2 payloads     $3 queue names   $4 run ats    $5 max attempts
   // $6 priorities    $7 flag sets    $8 timeouts      $9 notifies   $10 patience
-  const text = `select * from ${schema.of("_howdah_add_jobs_without_keys_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
-  const { rows } = await executor.query({ name: "add_new_jobs", text, values });
+  const add = schema.of("_howdah_add_jobs_without_keys_v1");
+  const text = `select * from ${add}($1::pg_catalog.text[], $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
+  const query = { name: "add_new_jobs", text, values };
+  const { rows } = await executor.query(patienceMs === undefined ? query : patiently(query, patienceMs));
   return readTogether(rows[0] ?? []);
 }
 

@@ -1,5 +1,6 @@
 import { integerCell, readNumbers } from "../literal.ts";
 import type { JobStore, JobToStore, StoredJob } from "./add-jobs.ts";
+import { limited } from "./patience.ts";
 
 /** True for a job that {@link addPlainJob} can store: without key, queue and flags. */
 export function isPlain({ jobKey, queueName, flags }: JobToStore): boolean {
@@ -7,20 +8,24 @@ export function isPlain({ jobKey, queueName, flags }: JobToStore): boolean {
 }
 
 /** Stores one plain job, as `addJob` does and for less. */
-export async function addPlainJob({ executor, schema, notifies }: JobStore, job: JobToStore): Promise<StoredJob> {
+export async function addPlainJob(store: JobStore, job: JobToStore): Promise<StoredJob> {
+  const { executor, schema, notifies, patienceMs } = store;
   const { identifier, payload, runAt, maxAttempts, priority, timeoutMs } = job;
+  const values = [
+    identifier,
+    payload,
+    runAt,
+    integerCell(maxAttempts),
+    integerCell(priority),
+    integerCell(timeoutMs),
+    String(notifies),
+  ];
+  if (patienceMs !== undefined) values.push(String(patienceMs));
+  const first = patienceMs === undefined ? "$1" : limited("$1::pg_catalog.text", "$8");
   const { rows } = await executor.query({
-    name: "add_plain_job",
-    text: `select ${schema.of("_howdah_add_plain_job_v1")}($1, $2, $3, $4, $5, $6, $7)`,
-    values: [
-      identifier,
-      payload,
-      runAt,
-      integerCell(maxAttempts),
-      integerCell(priority),
-      integerCell(timeoutMs),
-      String(notifies),
-    ],
+    name: patienceMs === undefined ? "add_plain_job" : "add_plain_job_patiently",
+    text: `select ${schema.of("_howdah_add_plain_job_v1")}(${first}, $2, $3, $4, $5, $6, $7)`,
+    values,
   });
   const [id, runAtUs, createdAtUs, isDue, queueId] = readNumbers(rows[0]?.[0]);
   return {

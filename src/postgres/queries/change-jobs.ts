@@ -21,7 +21,11 @@ export interface Reschedule {
 /** Deletes the jobs with these ids that no worker runs. Returns them, in any order. */
 export function completeJobs(target: ChangeTarget, ids: readonly string[]): Promise<readonly Row[]> {
   // $1 job ids
-  return changed(target, { name: "complete_jobs", call: "complete_jobs($1)", values: [numberArray(ids)] });
+  return changed(target, {
+    name: "complete_jobs",
+    call: "complete_jobs($1::pg_catalog.int8[])",
+    values: [numberArray(ids)],
+  });
 }
 
 /** Marks the jobs with these ids that no worker runs as failed for good. Returns them, in any order. */
@@ -33,7 +37,7 @@ export function permanentlyFailJobs(
   // $1 job ids   $2 error message, or null for the default
   return changed(target, {
     name: "permanently_fail_jobs",
-    call: "permanently_fail_jobs($1, $2)",
+    call: "permanently_fail_jobs($1::pg_catalog.int8[], $2)",
     values: [numberArray(ids), reason],
   });
 }
@@ -44,7 +48,7 @@ export function rescheduleJobs(target: ChangeTarget, ids: readonly string[], to:
   // $1 job ids   $2 run at   $3 priority   $4 attempts   $5 max attempts
   return changed(target, {
     name: "reschedule_jobs",
-    call: "reschedule_jobs($1, $2, $3, $4, $5)",
+    call: "reschedule_jobs($1::pg_catalog.int8[], $2, $3, $4, $5)",
     values: [numberArray(ids), runAt, integerCell(priority), integerCell(attempts), integerCell(maxAttempts)],
   });
 }
@@ -55,7 +59,7 @@ export function rescheduleJobs(target: ChangeTarget, ids: readonly string[], to:
  */
 export async function removeJob(target: ChangeTarget, jobKey: string): Promise<readonly Row[]> {
   // $1 job key
-  const rows = await changed(target, { name: "remove_job", call: "remove_job($1)", values: [jobKey] });
+  const rows = await changed(target, { name: "remove_job", call: "remove_job($1::pg_catalog.text)", values: [jobKey] });
   // The function answers a missing job with a row of nulls.
   return rows.filter(([id]) => id !== null);
 }
@@ -66,7 +70,7 @@ export async function forceUnlockWorkers(
   workerIds: readonly string[],
 ): Promise<void> {
   // $1 worker ids
-  const text = `select ${schema.of("force_unlock_workers")}($1)`;
+  const text = `select ${schema.of("force_unlock_workers")}($1::pg_catalog.text[])`;
   await executor.query({ name: "force_unlock_workers", text, values: [textArray(workerIds)] });
 }
 

@@ -57,7 +57,7 @@ export async function cancelJobs(
   reason: string,
 ): Promise<CancelAnswer> {
   // $1 job ids   $2 reason
-  const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1, $2)`;
+  const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1::pg_catalog.int8[], $2)`;
   const { rows } = await executor.query({ name: "cancel_jobs", text, values: [numberArray(ids), reason] });
   const idsWhere = (signalled: string): string[] =>
     rows.filter((row) => row[1] === signalled).map(([id]) => String(id));
@@ -111,11 +111,11 @@ export async function readControl(
 }
 
 async function pause({ executor, schema }: ControlTarget, name: string, values: readonly Cell[]): Promise<string> {
-  const text = `select ${schema.of("_howdah_us")}(${schema.of(name)}($1, $2))`;
+  const text = `select ${schema.of("_howdah_us")}(${schema.of(name)}($1::pg_catalog.text, $2))`;
   return String((await executor.query({ text, values })).rows[0]?.[0]);
 }
 
 async function resume({ executor, schema }: ControlTarget, name: string, values: readonly Cell[]): Promise<boolean> {
-  const text = `select ${schema.of(name)}($1)`;
+  const text = `select ${schema.of(name)}($1::pg_catalog.text)`;
   return (await executor.query({ text, values })).rows[0]?.[0] === "t";
 }

@@ -45,7 +45,7 @@ export async function upsertSchedule({ executor, schema }: ScheduleTarget, wante
   // $1 id        $2 task         $3 expression     $4 zone      $5 fill ms        $6 missed     $7 payload
   // $8 queue     $9 max attempts $10 job key       $11 key mode $12 priority      $13 flag set  $14 timeout
   const text = `select ${columns(schema)} from ${schema.of("_howdah_upsert_schedule_v1")}(
-  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+  $1::pg_catalog.text, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
 ) as stored`;
   const values = [
     wanted.id,
@@ -78,12 +78,12 @@ order by stored.id collate pg_catalog."C"`;
 
 /** Pauses a schedule, for good or until a time as PostgreSQL reads it. No row when it does not exist. */
 export function pauseSchedule(target: ScheduleTarget, id: string, until: string | null): Promise<readonly Row[]> {
-  return changed(target, "_howdah_pause_schedule_v1($1, $2)", [id, until]);
+  return changed(target, "_howdah_pause_schedule_v1($1::pg_catalog.text, $2)", [id, until]);
 }
 
 /** Ends the pause of a schedule. No row when it does not exist. */
 export function resumeSchedule(target: ScheduleTarget, id: string): Promise<readonly Row[]> {
-  return changed(target, "_howdah_resume_schedule_v1($1)", [id]);
+  return changed(target, "_howdah_resume_schedule_v1($1::pg_catalog.text)", [id]);
 }
 
 /** Deletes a schedule; jobs that it has added stay. No row when it does not exist. */
