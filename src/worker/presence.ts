@@ -13,13 +13,13 @@ import {
   deregisterWorkers,
   LOCK_TO_COME,
   registerWorkers,
-  type PresenceTarget,
   type SessionLock,
 } from "../postgres/queries/presence.ts";
 import type { Schema } from "../postgres/schema.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { Contact, type Try } from "./contact.ts";
 import type { Engine } from "./engine.ts";
 import type { Identity } from "./identity.ts";
 import { packageVersion } from "./package-version.ts";
@@ -56,7 +56,7 @@ export class Presence {
   readonly #parts: PresenceParts;
   readonly #keeper: SessionLockKeeper;
   readonly #heartbeat: Heartbeat;
-  readonly #timeoutMs: number;
+  readonly #contact: Contact;
   #ends: readonly (() => Promise<void>)[] = [];
   readonly #metadata: Readonly<Record<string, unknown>>;
   #startsUntil = Number.NEGATIVE_INFINITY;
@@ -66,7 +66,6 @@ export class Presence {
   constructor(parts: PresenceParts) {
     this.#parts = parts;
     const { clock, settings, identity, reporter, listens, metadata } = parts;
-    this.#timeoutMs = Math.max(1_000, settings.contactTimeoutMs / 4);
     this.#metadata = {
       pid: process.pid,
       host: hostname(),
@@ -74,9 +73,10 @@ export class Presence {
       revision: migrations.at(-1)?.id,
       ...metadata,
     };
+    const { driver: executor, schema } = parts;
     this.#keeper = new SessionLockKeeper({
       clock,
-      target: this.#target(parts.driver),
+      target: { executor, schema, timeoutMs: Math.max(1_000, settings.contactTimeoutMs / 4) },
       changed: () => this.#sessionKnown(),
       unusable: () => {
         this.#sessionKnown();
@@ -86,12 +86,17 @@ export class Presence {
       },
       failed: (error) => reporter.failure(identity.current, "lock its session", error),
     });
+    this.#contact = new Contact({
+      ...parts,
+      timeoutMs: settings.heartbeatTimeoutMs,
+      session: () => this.#keeper.session,
+    });
     this.#heartbeat = new Heartbeat({
       clock,
       ...settings,
       ids: () => identity.all,
       isDeaf: () => listens && this.#keeper.session === undefined,
-      register: (ids) => this.#reach((target) => registerWorkers(target, ids, this.#metadata)),
+      register: (ids) => this.#contact.reach(({ target }) => registerWorkers(target, ids, this.#metadata)),
       beat: (ids, nextMs) => this.#beat(ids, nextMs),
       swept: (ids) => this.#swept(ids),
       outOfContact: (silentMs) => this.#outOfContact(silentMs),
@@ -163,28 +168,33 @@ export class Presence {
     // A database that is away is not waited for: whoever finds the ids there finds nothing locked by them.
     if (clean.length === 0 || this.#heartbeat.silentMs > 2 * settings.heartbeatIntervalMs) return;
     try {
-      await this.#reach((target) => deregisterWorkers(target, clean));
+      await this.#contact.reach(({ target }) => deregisterWorkers(target, clean));
     } catch (error) {
       this.#parts.logger.debug("The worker could not be taken off the register", { error: errorMessage(error) });
     }
   }
 
-  /** A heartbeat takes the look along that would be due before the next one. */
+  /** A heartbeat takes the look along that would be due before the next one, unless its usual way does not answer. */
   async #beat(ids: readonly string[], nextMs: number): Promise<ReadonlySet<string>> {
-    const sweeper = this.#sweeper;
-    if (!sweeper?.wantsLook(nextMs)) return this.#reach((target) => beat(target, ids, this.#shownLock));
-    const { clock } = this.#parts;
+    const sweeper = this.#sweeper?.wantsLook(nextMs) ? this.#sweeper : undefined;
     try {
-      return await this.#reach(async (target) => {
-        const sentAt = clock.monotonic();
-        const { alive, sightings } = await beatAndLook(target, ids, this.#shownLock);
-        sweeper.bring({ executor: target.executor, sentAt, answeredAt: clock.monotonic(), sightings });
-        return alive;
+      return await this.#contact.reach((attempt) => {
+        if (sweeper && !attempt.isRepeated) return this.#beatAndLook(ids, sweeper, attempt);
+        sweeper?.missed();
+        return beat(attempt.target, ids, this.#shownLock);
       });
     } catch (error) {
-      sweeper.missed();
+      sweeper?.missed();
       throw error;
     }
+  }
+
+  async #beatAndLook(ids: readonly string[], sweeper: Sweeper, { target, isOver }: Try): Promise<ReadonlySet<string>> {
+    const { clock } = this.#parts;
+    const sentAt = clock.monotonic();
+    const { alive, sightings } = await beatAndLook(target, ids, this.#shownLock);
+    if (!isOver()) sweeper.bring({ executor: target.executor, sentAt, answeredAt: clock.monotonic(), sightings });
+    return alive;
   }
 
   /** A worker that dies right after its start, before its lock counts, shall not be missed for minutes. */
@@ -204,26 +214,6 @@ export class Presence {
     const stopping = Promise.all([this.#heartbeat.stop(), ...this.#ends.map((end) => end())]);
     void stopping.then(() => stopped.abort());
     await this.#parts.clock.sleep(limitMs, stopped.signal);
-  }
-
-  /**
-   * Over the session of the listener, which is there for this alone: handlers
-   * that use up all other connections do not matter. When it is lost meanwhile,
-   * over another connection; all of these statements may be repeated.
-   */
-  async #reach<T>(work: (target: PresenceTarget) => Promise<T>): Promise<T> {
-    const { session } = this.#keeper;
-    if (!session) return work(this.#target(this.#parts.driver));
-    try {
-      return await work(this.#target(session));
-    } catch (error) {
-      if (session === this.#keeper.session) throw error;
-      return work(this.#target(this.#parts.driver));
-    }
-  }
-
-  #target(executor: Executor): PresenceTarget {
-    return { executor, schema: this.#parts.schema, timeoutMs: this.#timeoutMs };
   }
 
   #swept(ids: ReadonlySet<string>): void {

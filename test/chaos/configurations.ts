@@ -17,6 +17,7 @@ const IMPATIENT: Configuration["options"] = {
   recovery: {
     heartbeatInterval: "300ms",
     sweepInterval: "300ms",
+    heartbeatTimeout: "200ms",
     lockLossTimeout: "1s",
     sweepThreshold: "5s",
     watchTime: "2s",

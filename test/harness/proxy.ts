@@ -35,6 +35,11 @@ export interface Proxy extends AsyncDisposable {
   next(part: string | RegExp, at: CatchPoint): Promise<Caught>;
   /** Ends all connections, with a reset. */
   cut(): void;
+  /**
+   * Loses all connections without a word, as a router does that forgets them:
+   * the server's side ends, the client's hears nothing any more. New ones work.
+   */
+  strand(): void;
   /** Ends every connection, those to come too, once so many further bytes have gone one way over it. `allow` ends that. */
   cutAfter(direction: Direction, bytes: number): void;
   /** Ends all connections, and every new one at once, until `allow`. */
@@ -117,6 +122,10 @@ class TcpProxy {
     for (const link of this.#links) link.cut();
   }
 
+  strand(): void {
+    for (const link of this.#links) link.strand();
+  }
+
   cutAfter(direction: Direction, bytes: number): void {
     this.#faults.cutAfter[direction] = bytes;
     for (const link of this.#links) link.count(direction);
@@ -181,6 +190,8 @@ class Link {
   readonly #waiting: Record<Direction, Buffer[]> = { up: [], down: [] };
   readonly #arrivals: Record<Direction, Promise<void>> = { up: Promise.resolve(), down: Promise.resolve() };
   readonly #left: Record<Direction, number>;
+  /** The client's side is left alone, and hears nothing. */
+  #isStranded = false;
   /** A statement of this connection stands still in this direction. */
   #stopped: Direction | undefined;
   /** A statement that is stopped when it has ended. */
@@ -195,7 +206,7 @@ class Link {
     client.on("data", (chunk) => this.#arrived("up", chunk));
     server.on("data", (chunk) => this.#arrived("down", chunk));
     client.on("close", () => server.end());
-    server.on("close", () => client.end());
+    server.on("close", () => this.#isStranded || client.end());
   }
 
   /** Begins to count the bytes of one direction. */
@@ -205,6 +216,11 @@ class Link {
 
   cut(): void {
     this.#parts.client.resetAndDestroy();
+    this.#parts.server.resetAndDestroy();
+  }
+
+  strand(): void {
+    this.#isStranded = true;
     this.#parts.server.resetAndDestroy();
   }
 
@@ -272,6 +288,7 @@ class Link {
 
   #send(direction: Direction): void {
     const { client, server, faults } = this.#parts;
+    if (this.#isStranded) return;
     if (faults.held.has(direction) || this.#stopped === direction) return;
     for (const bytes of this.#waiting[direction].splice(0)) {
       (direction === "up" ? server : client).write(bytes.subarray(0, this.#left[direction]));

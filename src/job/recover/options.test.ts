@@ -11,6 +11,7 @@ describe("the option recovery", () => {
       enabled: true,
       heartbeatIntervalMs: 4_000,
       sweepIntervalMs: 5_000,
+      heartbeatTimeoutMs: 1_000,
       lockLossTimeoutMs: 8_000,
       sweepThresholdMs: 300_000,
       watchTimeMs: 30_000,
@@ -32,7 +33,8 @@ describe("the option recovery", () => {
 
   it("lets what is left out follow from what is given", () => {
     expect(read({ heartbeatInterval: "200ms", sweepInterval: "100ms", resilientJobFlags: [] })).toMatchObject({
-      lockLossTimeoutMs: 400,
+      heartbeatTimeoutMs: 500,
+      lockLossTimeoutMs: 1_700,
       watchTimeMs: 600,
       contactTimeoutMs: 1_000,
       queueDelayMs: 1_500,
@@ -40,11 +42,18 @@ describe("the option recovery", () => {
     });
   });
 
+  it("leaves a worker whose connections are lost without a word the time to be heard of again", () => {
+    expect(read({ heartbeatTimeout: "2s" })).toMatchObject({ lockLossTimeoutMs: 10_000 });
+    expect(read({ lockLossTimeout: "7s" })).toMatchObject({ lockLossTimeoutMs: 7_000 });
+    expect(read({ heartbeatInterval: "30s" })).toMatchObject({ heartbeatTimeoutMs: 1_000, lockLossTimeoutMs: 60_000 });
+  });
+
   it.each<[RecoveryOptions, RegExp]>([
     [
-      { lockLossTimeout: "7s" },
-      /`recovery\.lockLossTimeout` \(7000 ms\) must be at least 8000 ms: twice `heartbeatInterval`/,
+      { lockLossTimeout: "6s" },
+      /`recovery\.lockLossTimeout` \(6000 ms\) must be at least 7000 ms: `heartbeatInterval` \(4000 ms\) and three times `heartbeatTimeout` \(1000 ms\)/,
     ],
+    [{ heartbeatTimeout: "2s", lockLossTimeout: "9s" }, /must be at least 10000 ms/],
     [{ sweepThreshold: "7s" }, /`recovery\.sweepThreshold` .* twice `heartbeatInterval`/],
     [{ contactTimeout: "7s" }, /`recovery\.contactTimeout` .* twice `heartbeatInterval`/],
     [{ queueDelay: "19s" }, /`recovery\.queueDelay` \(19000 ms\) must be at least 20000 ms: `contactTimeout`/],

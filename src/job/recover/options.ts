@@ -21,7 +21,19 @@ export interface RecoveryOptions {
    * the look along that is due before the next one. 10 ms or more. Default 5s.
    */
   readonly sweepInterval?: Duration;
-  /** A worker whose session is gone is dead after so long without a heartbeat. Default: twice `heartbeatInterval`, the least. */
+  /**
+   * How long a heartbeat waits for its answer before it is sent again, over a
+   * connection that is made for it. 10 ms or more. Default: a quarter of
+   * `heartbeatInterval`, between 500ms and 1s.
+   */
+  readonly heartbeatTimeout?: Duration;
+  /**
+   * A worker whose session is gone is dead after so long without a heartbeat. At
+   * least `heartbeatInterval` and three times `heartbeatTimeout`: so long can a
+   * living worker be silent whose connections are lost without a word, because
+   * its next heartbeat goes unanswered, and then needs a new connection and an
+   * answer. Default: that, or twice `heartbeatInterval` if it is longer: 8s.
+   */
   readonly lockLossTimeout?: Duration;
   /**
    * A worker that has no session to be watched by, because it does not listen or
@@ -67,6 +79,7 @@ const SHAPE = {
   enabled: boolean({ default: true }),
   heartbeatInterval: duration({ min: 10, default: "4s" }),
   sweepInterval: duration({ min: 10, default: "5s" }),
+  heartbeatTimeout: duration({ min: 10 }),
   lockLossTimeout: duration(),
   sweepThreshold: duration({ default: "5m" }),
   watchTime: duration(),
@@ -98,15 +111,22 @@ export function toRecoverySettings(read: ReadRecoveryOptions | undefined): Recov
   if (!read?.enabled) return undefined;
   const { heartbeatIntervalMs, sweepIntervalMs } = read;
   const contactTimeoutMs = read.contactTimeoutMs ?? 5 * heartbeatIntervalMs;
+  const heartbeatTimeoutMs = read.heartbeatTimeoutMs ?? Math.min(1_000, Math.max(500, heartbeatIntervalMs / 4));
+  const longestSilenceMs = heartbeatIntervalMs + 3 * heartbeatTimeoutMs;
   const settings: RecoverySettings = {
     ...read,
-    lockLossTimeoutMs: read.lockLossTimeoutMs ?? 2 * heartbeatIntervalMs,
+    heartbeatTimeoutMs,
+    lockLossTimeoutMs: read.lockLossTimeoutMs ?? Math.max(2 * heartbeatIntervalMs, longestSilenceMs),
     watchTimeMs: read.watchTimeMs ?? 6 * sweepIntervalMs,
     contactTimeoutMs,
     queueDelayMs: read.queueDelayMs ?? 1.5 * contactTimeoutMs,
     resilientJobFlags: read.resilientJobFlags ?? ["infrastructure_resilient"],
   };
-  atLeast(settings, "lockLossTimeout", [2 * heartbeatIntervalMs, "twice `heartbeatInterval`"]);
+  atLeast(settings, "lockLossTimeout", [
+    longestSilenceMs,
+    `\`heartbeatInterval\` (${heartbeatIntervalMs} ms) and three times \`heartbeatTimeout\` (${heartbeatTimeoutMs} ms), ` +
+      "which a living worker whose connections are lost may need until it is heard of again",
+  ]);
   atLeast(settings, "sweepThreshold", [2 * heartbeatIntervalMs, "twice `heartbeatInterval`"]);
   atLeast(settings, "contactTimeout", [2 * heartbeatIntervalMs, "twice `heartbeatInterval`"]);
   atLeast(settings, "queueDelay", [
