@@ -21,16 +21,16 @@ grant select on
   howdah.jobs, howdah._private_jobs, howdah._private_job_queues, howdah._private_tasks
   to howdah_producer, howdah_worker;
 
--- A producer adds jobs, and changes waiting ones by adding with their keys.
--- It can neither lock, unlock nor delete.
+-- A producer adds jobs. Waiting ones it changes by adding with their keys only,
+-- through functions that run with the rights of the owner: it has no right to
+-- update, lock or delete a job.
+revoke update on howdah._private_jobs from howdah_producer;
 grant insert (id, identifier) on howdah._private_tasks to howdah_producer;
 grant insert (id, queue_name) on howdah._private_job_queues to howdah_producer;
-grant insert (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags, _howdah_timeout_ms)
+grant insert (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   on howdah._private_jobs to howdah_producer;
-grant update (
-    task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags,
-    attempts, last_error, revision, updated_at, _howdah_recoveries, _howdah_detached, _howdah_timeout_ms
-  ) on howdah._private_jobs to howdah_producer;
+grant execute on function howdah._howdah_add_keyed_jobs_v1, howdah._howdah_touch_keyed_job_v1
+  to howdah_producer, howdah_worker;
 
 -- A worker adds jobs too, claims and releases them, keeps its registration and
 -- recovers what dead workers held.

@@ -6,6 +6,7 @@ import {
   isLocked,
   isRefused,
   isSessionOver,
+  isStalePlan,
   isTransient,
   isUnknownOutcome,
   sqlStateOf,
@@ -189,4 +190,17 @@ it("suspects the connection where another role, server or transaction state woul
   const suspicious = ["25001", "25P01", "25P02", "42501", "42P01", "42883"];
   expect(suspicious.filter((code) => isConnectionSuspect(state(code)))).toEqual(suspicious);
   expect(["P0001", "23505", "42601", "40001", "53200"].filter((code) => isConnectionSuspect(state(code)))).toEqual([]);
+});
+
+describe("a stale plan", () => {
+  it("may be the reason when something that a statement names is not there, or of another type", () => {
+    for (const code of ["0A000", "42703", "42704", "42804", "42883", "42P01", "XX000"])
+      expect(isStalePlan(state(code))).toBe(true);
+  });
+
+  it("is not when a right is missing, the session is no good, or a row is at fault", () => {
+    for (const code of ["42501", "42P05", "23505", "P0001", "40001", "57014"])
+      expect(isStalePlan(state(code))).toBe(false);
+    expect(isStalePlan(new Error("plain"))).toBe(false);
+  });
 });

@@ -30,6 +30,8 @@ interface Verdict {
   readonly locked?: true;
   /** The connection may be at fault, by its role or by what was left open on it. */
   readonly connection?: true;
+  /** The session may have planned the statement for objects that have changed since. */
+  readonly stale?: true;
 }
 
 /**
@@ -37,6 +39,8 @@ interface Verdict {
  * A whole class counts for the states of it that are not named.
  */
 const VERDICTS: Readonly<Record<string, Verdict>> = {
+  // "cached plan must not change result type", also whatever is not supported.
+  "0A000": { stale: true },
   // The connection failed, says the server or a pooler in between (PgBouncer: 08P01) …
   "08": { transient: true, unknown: true, over: true },
   // … but it never came about (08001), or was turned away (08004).
@@ -52,6 +56,8 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   // A prepared statement is not there, is there already: a pooler has changed the session beneath us.
   "26000": { transient: true, over: true },
   "42P05": { transient: true, over: true },
+  // What a statement names is not there, or is not of the type that it was: 42703, 42704, 42804, 42883, 42P01 …
+  "42": { stale: true },
   // Serialization failure, deadlock: rolled back …
   "40": { transient: true },
   "40001": { transient: true, locked: true },
@@ -60,8 +66,8 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   "40003": { transient: true, unknown: true, over: true },
   // No right, no such table or function: perhaps only for the role or the server of this connection.
   "42501": { connection: true },
-  "42883": { connection: true },
-  "42P01": { connection: true },
+  "42883": { connection: true, stale: true },
+  "42P01": { connection: true, stale: true },
   // Lack of connections, memory, disk.
   "53": { transient: true },
   "55P03": { transient: true, locked: true },
@@ -76,8 +82,8 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   "57P05": { transient: true, over: true },
   // Trouble of the operating system.
   "58": { transient: true },
-  // "tuple concurrently updated" and the like.
-  XX000: { transient: true },
+  // "tuple concurrently updated", "cache lookup failed" and the like.
+  XX000: { transient: true, stale: true },
 };
 
 /** Where the server's own trouble may end in a PANIC, which says nothing about the commit that was under way. */
@@ -136,6 +142,15 @@ export function isLocked(error: unknown): boolean {
 export function isConnectionSuspect(error: unknown): boolean {
   const state = sqlStateOf(error);
   return state !== undefined && verdictOf(state).connection === true;
+}
+
+/**
+ * True when the server refused a statement in a way in which it also refuses one
+ * whose plan the session has kept from before a table or function changed.
+ */
+export function isStalePlan(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state !== undefined && verdictOf(state).stale === true;
 }
 
 function verdictOf(state: string): Verdict {

@@ -1,6 +1,14 @@
 import type { Executor, Query, QueryResult } from "../driver.ts";
-import type { PgQueryable } from "./pg-session.ts";
-import { lastAnswer, type PgAnswer, type PgStatement, toPgStatement, toQueryResult } from "./pg-statement.ts";
+import { sqlStateOf } from "../sqlstate.ts";
+import { CHANGED_RESULT_STATE, type PgQueryable } from "./pg-session.ts";
+import {
+  lastAnswer,
+  type PgAnswer,
+  type PgStatement,
+  renameStatement,
+  toPgStatement,
+  toQueryResult,
+} from "./pg-statement.ts";
 
 /** How statements go through a client of the application. */
 export interface ExecutorOptions {
@@ -20,8 +28,14 @@ export function executorOf(client: PgQueryable | Executor, options: ExecutorOpti
     async query(query: Query): Promise<QueryResult> {
       // An executor ignores what only `pg` knows, and the other way round.
       const statement = { ...toPgStatement(query, preparedStatements), timeoutMs: query.timeoutMs };
-      const answer = await (client as Anything).query(statement);
-      return isQueryResult(answer) ? answer : toQueryResult(lastAnswer(answer));
+      try {
+        const answer = await (client as Anything).query(statement);
+        return isQueryResult(answer) ? answer : toQueryResult(lastAnswer(answer));
+      } catch (error) {
+        // This transaction has failed; the next one on this connection shall not.
+        if (sqlStateOf(error) === CHANGED_RESULT_STATE) renameStatement(query);
+        throw error;
+      }
     },
   };
 }

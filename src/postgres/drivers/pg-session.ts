@@ -1,9 +1,16 @@
 import { HowdahError, isHowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Executor, Query, QueryResult } from "../driver.ts";
-import { isConnectionLoss, isConnectionSuspect, isSessionOver, sqlStateOf } from "../sqlstate.ts";
+import { isConnectionLoss, isConnectionSuspect, isSessionOver, isStalePlan, sqlStateOf } from "../sqlstate.ts";
 import { withDeadline } from "./deadline.ts";
-import { lastAnswer, type PgAnswer, type PgStatement, toPgStatement, toQueryResult } from "./pg-statement.ts";
+import {
+  lastAnswer,
+  type PgAnswer,
+  type PgStatement,
+  renameStatement,
+  toPgStatement,
+  toQueryResult,
+} from "./pg-statement.ts";
 
 /** Anything of `pg` that runs statements: a client, a pool, or the client of a pool. */
 export interface PgQueryable {
@@ -65,8 +72,8 @@ const NO_TRANSACTION_STATE = "25P01";
 /** What sessions that are not ours said about their default isolation. */
 const readCommittedOf = new WeakMap<PgClient, boolean>();
 
-/** A plan no longer fits its table: the connection has to forget its prepared statements. */
-const STALE_PLAN_STATE = "0A000";
+/** A prepared statement would now answer with columns of other types. */
+export const CHANGED_RESULT_STATE = "0A000";
 
 /** The error of a session whose connection ended: `HOWDAH_CONNECTION_LOST`. */
 export function connectionLost(cause: unknown): HowdahError {
@@ -227,7 +234,9 @@ export class PgSession implements Executor {
     const state = sqlStateOf(error);
     if (state !== undefined && query !== undefined) {
       if (isSessionOver(error)) this.discard(error);
-      if (query.name !== undefined && (state === STALE_PLAN_STATE || isConnectionSuspect(error))) this.discard(error);
+      if (state === CHANGED_RESULT_STATE) renameStatement(query);
+      // What may be about a stale plan is tried once more on this connection, before that is suspected.
+      if (query.name !== undefined && isConnectionSuspect(error) && !isStalePlan(error)) this.discard(error);
       return error;
     }
     if (this.#brokenBy === undefined && !isConnectionLoss(error)) return error;

@@ -4,6 +4,8 @@ import type { PgLending } from "./pg-lending.ts";
 import type { PgPoolClient } from "./pg-pool.ts";
 import { type PgSession, UNDONE } from "./pg-session.ts";
 import { inPgTransaction } from "./pg-transaction.ts";
+import { isConnectionSuspect } from "../sqlstate.ts";
+import { forgetPlans } from "./stale-plans.ts";
 
 /** What a share needs. */
 export interface PgShareOptions {
@@ -36,11 +38,26 @@ export class PgShare implements DriverShare {
   }
 
   query(query: Query): Promise<QueryResult> {
-    return this.untilOurs((session) => runAlone(session, query));
+    return this.untilOurs(async (session) => {
+      try {
+        return await runAlone(session, query);
+      } catch (error) {
+        if (await forgetPlans(session, error)) return runAnew(session, query);
+        throw error;
+      }
+    });
   }
 
   transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> {
-    return this.untilOurs((session) => runInTransaction(session, work));
+    return this.untilOurs(async (session) => {
+      try {
+        return await runInTransaction(session, work);
+      } catch (error) {
+        // It cannot be repeated here; the next one on this connection finds fresh plans.
+        await forgetPlans(session, error);
+        throw error;
+      }
+    });
   }
 
   /** Takes a client for good: whoever takes it releases it. */
@@ -96,6 +113,16 @@ async function runAlone(session: PgSession, query: Query): Promise<QueryResult |
   }
   if (session.isReadCommitted) return session.alone(query);
   return runInTransaction(session, (transaction) => transaction.query(query));
+}
+
+/** What is refused with fresh plans, too, may be the fault of the connection. */
+async function runAnew(session: PgSession, query: Query): Promise<QueryResult | typeof UNDONE> {
+  try {
+    return await runAlone(session, query);
+  } catch (error) {
+    if (query.name !== undefined && isConnectionSuspect(error)) session.discard(error);
+    throw error;
+  }
 }
 
 /** Begins nothing inside of a transaction of somebody else, whose work the commit would then commit. */

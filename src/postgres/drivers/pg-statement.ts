@@ -61,9 +61,22 @@ export function toQueryResult(answer: PgAnswer): QueryResult {
 function sentName(name: string, text: string): string {
   let sent = sentNames.get(text);
   if (sent === undefined) {
-    const digest = createHash("sha256").update(text).digest("hex").slice(0, 12);
-    sent = `howdah_${name}`.slice(0, MAX_NAME_LENGTH - digest.length - 1) + `_${digest}`;
+    sent = digestedName(name, text);
     sentNames.set(text, sent);
   }
   return sent;
+}
+
+/**
+ * From now on the statement is prepared under another name: what sessions have
+ * under the present one answers with columns of other types than it would now.
+ */
+export function renameStatement({ name, text }: Query): void {
+  const sent = sentNames.get(text);
+  if (name !== undefined && sent !== undefined) sentNames.set(text, digestedName(name, sent));
+}
+
+function digestedName(name: string, source: string): string {
+  const digest = createHash("sha256").update(source).digest("hex").slice(0, 12);
+  return `howdah_${name}`.slice(0, MAX_NAME_LENGTH - digest.length - 1) + `_${digest}`;
 }

@@ -4,7 +4,15 @@
 --
 -- Every function resolves names in pg_catalog only and qualifies the rest, so
 -- that no search_path of a caller reaches inside. All run with the rights of
--- the caller.
+-- the caller, except for the two that look for a job by its key in order to add
+-- one: they say so, and only roles that they are granted to may call them.
+--
+-- No function that our code calls answers with the row type of a table, or
+-- depends on what columns there are beside those that it names. A session keeps
+-- plans, and after a column was added (by a user, or by the migration of a later
+-- release) a plan that was made for the old row type fails until the session
+-- ends. The public functions of the shared interface answer with rows of
+-- _private_jobs, and select them from the table itself.
 --
 -- Whoever waits for locks takes them in one order: key locks by number, new
 -- task rows and then new queue rows by name, job rows by id, queue rows by id.
@@ -167,9 +175,21 @@ begin
 end
 $$;
 
--- Adds or updates jobs that have keys, and any without among them. Only
--- _howdah_add_jobs_v1 calls this: the tasks and queues are there by then, and
--- the keys are locked.
+-- Adds or updates jobs that have keys, and any without among them, and answers
+-- with their ids in the order given; otherwise like
+-- _howdah_add_jobs_without_keys_v1. Nobody is told yet.
+--
+-- Runs with the rights of the schema's owner: who adds by key has to lock and
+-- change waiting jobs, and end the attempts of running ones, but only those that
+-- have one of these keys. With rights on the table a producer could change any.
+--
+--   beside another add or removal of one of the keys   one waits for the other's
+--                                                      end, by the locks of keys
+--   beside a claim or a release of such a job          waits for it; what is then
+--                                                      locked gives up its key
+--   lost before the commit                             leaves everything as it was
+--   lost after it                                      all are stored; adding again
+--                                                      finds those that still wait
 create function :"schema"._howdah_add_keyed_jobs_v1(
   identifiers text[],
   payloads json[],
@@ -180,9 +200,13 @@ create function :"schema"._howdah_add_keyed_jobs_v1(
   priorities integer[],
   flag_sets jsonb[],
   job_key_modes text[],
-  timeouts integer[]
-) returns setof :"schema"._private_jobs
-language plpgsql
+  timeouts integer[],
+  out ids bigint[],
+  out due_count bigint,
+  out due_at timestamptz,
+  out due_queue_ids integer[]
+)
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
@@ -191,8 +215,19 @@ set enable_mergejoin = off
 set jit = off
 as $$
 declare
-  written bigint;
+  soon constant timestamptz := clock_timestamp() + interval '2 seconds';
 begin
+  if exists (
+    select from unnest(job_keys, job_key_modes) as spec(key, mode)
+    where spec.key is not null and spec.mode not in ('replace', 'preserve_run_at')
+  ) then
+    raise exception using
+      errcode = 'GWBKM',
+      message = 'Invalid job_key_mode value, expected ''replace'' or ''preserve_run_at''.';
+  end if;
+  perform :"schema"._howdah_lock_keys_v1(job_keys);
+  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);
+
   perform from (
     select job.id from :"schema"._private_jobs as job where job.key = any(job_keys) order by job.id for update
   ) as locked;
@@ -206,53 +241,61 @@ begin
     _howdah_detached = job._howdah_detached or job.locked_at is not null
   where job.key = any(job_keys) and not job.is_available;
 
-  return query
-  insert into :"schema"._private_jobs as job
-    (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags, _howdah_timeout_ms)
+  with written as (
+    insert into :"schema"._private_jobs as job
+      (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags, _howdah_timeout_ms)
+    select
+      (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
+      (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
+      case
+        when json_typeof(stored.payload) = 'array' and json_typeof(spec.payload) = 'array'
+        then :"schema"._howdah_merge_v1(stored.payload, spec.payload)
+        else coalesce(spec.payload, '{}')
+      end,
+      coalesce(spec.priority, 0),
+      case
+        when stored.attempts = 0 and spec.mode = 'preserve_run_at' then stored.run_at
+        else coalesce(spec.run_at, now())
+      end,
+      coalesce(spec.max_attempts, 25),
+      spec.key,
+      spec.flags,
+      spec.timeout
+    from unnest(
+      identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
+      timeouts
+    ) with ordinality
+      as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, timeout, position)
+    left join :"schema"._private_jobs as stored on stored.key = spec.key
+    order by spec.position
+    on conflict (key) do update set
+      task_id = excluded.task_id,
+      job_queue_id = excluded.job_queue_id,
+      payload = excluded.payload,
+      priority = excluded.priority,
+      run_at = excluded.run_at,
+      max_attempts = excluded.max_attempts,
+      flags = excluded.flags,
+      attempts = 0,
+      last_error = null,
+      revision = job.revision + 1,
+      updated_at = now(),
+      _howdah_recoveries = 0,
+      _howdah_timeout_ms = excluded._howdah_timeout_ms
+    where job.locked_at is null
+    returning job.id, job.run_at, job.job_queue_id
+  )
   select
-    (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
-    (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
-    case
-      when json_typeof(stored.payload) = 'array' and json_typeof(spec.payload) = 'array'
-      then :"schema"._howdah_merge_v1(stored.payload, spec.payload)
-      else coalesce(spec.payload, '{}')
-    end,
-    coalesce(spec.priority, 0),
-    case
-      when stored.attempts = 0 and spec.mode = 'preserve_run_at' then stored.run_at
-      else coalesce(spec.run_at, now())
-    end,
-    coalesce(spec.max_attempts, 25),
-    spec.key,
-    spec.flags,
-    spec.timeout
-  from unnest(
-    identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes, timeouts
-  ) with ordinality
-    as spec(identifier, payload, queue_name, run_at, max_attempts, key, priority, flags, mode, timeout, position)
-  left join :"schema"._private_jobs as stored on stored.key = spec.key
-  order by spec.position
-  on conflict (key) do update set
-    task_id = excluded.task_id,
-    job_queue_id = excluded.job_queue_id,
-    payload = excluded.payload,
-    priority = excluded.priority,
-    run_at = excluded.run_at,
-    max_attempts = excluded.max_attempts,
-    flags = excluded.flags,
-    attempts = 0,
-    last_error = null,
-    revision = job.revision + 1,
-    updated_at = now(),
-    _howdah_recoveries = 0,
-    _howdah_timeout_ms = excluded._howdah_timeout_ms
-  where job.locked_at is null
-  returning *;
+    array_agg(written.id),
+    count(*) filter (where written.run_at <= soon),
+    min(written.run_at) filter (where written.run_at <= soon),
+    array_agg(written.job_queue_id) filter (where written.job_queue_id is not null and written.run_at <= soon)
+  into ids, due_count, due_at, due_queue_ids
+  from written;
 
   -- What is missing met a row that was inserted without our key locks and is
   -- locked already. Everything is taken back, and the caller may try again.
-  get diagnostics written = row_count;
-  if written < cardinality(identifiers) then
+  if coalesce(cardinality(ids), 0) < cardinality(identifiers) then
     raise exception using
       errcode = 'GWNOR',
       message = format('Unable to schedule job for key "%s"', (
@@ -263,84 +306,27 @@ begin
 end
 $$;
 
--- Adds one job for each position of the arrays and returns them in that order.
--- An array may be null or shorter than identifiers: what is missing is null, and
--- null takes the default. A flag set is an object like {"flag": true}. With a
--- key, job_key_modes says replace (also null) or preserve_run_at. Timeouts are
--- milliseconds. Unless notify is true the caller tells the workers, after its
--- commit.
-create function :"schema"._howdah_add_jobs_v1(
-  identifiers text[],
-  payloads json[],
-  queue_names text[],
-  run_ats timestamptz[],
-  max_attempts integer[],
-  job_keys text[],
-  priorities integer[],
-  flag_sets jsonb[],
-  job_key_modes text[],
-  notify boolean default true,
-  timeouts integer[] default null
-) returns setof :"schema"._private_jobs
-language plpgsql
+-- What unsafe_dedupe does with a job that is there, whatever its state: it counts
+-- one more revision. Answers its id, or null when there is none. With the rights
+-- of the schema's owner, and beside others, as _howdah_add_keyed_jobs_v1.
+create function :"schema"._howdah_touch_keyed_job_v1(job_key text) returns bigint
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
 as $$
 declare
-  keyed constant boolean := exists (select from unnest(job_keys) as key where key is not null);
-  -- When all jobs are of one task, as most are that come together, it is looked up once.
-  alike constant boolean := identifiers = array_fill(identifiers[1], array[cardinality(identifiers)]);
-  new_ids bigint[];
+  found_id bigint;
 begin
-  if keyed then
-    if exists (
-      select from unnest(job_keys, job_key_modes) as spec(key, mode)
-      where spec.key is not null and spec.mode not in ('replace', 'preserve_run_at')
-    ) then
-      raise exception using
-        errcode = 'GWBKM',
-        message = 'Invalid job_key_mode value, expected ''replace'' or ''preserve_run_at''.';
-    end if;
-    perform :"schema"._howdah_lock_keys_v1(job_keys);
-    perform :"schema"._howdah_ensure_names_v1(case when alike then identifiers[1:1] else identifiers end, queue_names);
-    return query
-    with added as materialized (
-      select * from :"schema"._howdah_add_keyed_jobs_v1(
-        identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
-        timeouts
-      )
-    ), told as materialized (
-      select :"schema"._howdah_notify_v1(
-        count(*),
-        min(added.run_at),
-        array_agg(distinct added.job_queue_id) filter (where added.job_queue_id is not null)
-      )
-      from added
-      where notify and added.run_at <= clock_timestamp() + interval '2 seconds'
-      having count(*) > 0
-    )
-    select added.* from added left join told on true;
-    return;
-  end if;
-
-  new_ids := (
-    select stored.ids
-    from :"schema"._howdah_add_jobs_without_keys_v1(
-      case when alike then identifiers[1:1] else identifiers end,
-      payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts, notify
-    ) as stored
-  );
-  return query
-  select job.*
-  from unnest(new_ids) with ordinality as added(id, position)
-  join :"schema"._private_jobs as job on job.id = added.id
-  order by added.position;
+  perform :"schema"._howdah_lock_keys_v1(array[job_key]);
+  update :"schema"._private_jobs as stored
+  set revision = stored.revision + 1, updated_at = now()
+  where stored.key = job_key
+  returning stored.id into found_id;
+  return found_id;
 end
 $$;
+
+revoke execute on function :"schema"._howdah_add_keyed_jobs_v1 from public;
+revoke execute on function :"schema"._howdah_touch_keyed_job_v1 from public;
 
 -- Adds one job for each payload and tells in one row, in that order, what the
 -- caller cannot know about them: a fraction of the work that whole rows are.
@@ -462,6 +448,118 @@ begin
 end
 $$;
 
+-- Adds one job for each position of the arrays and answers their ids in that
+-- order. An array may be null or shorter than identifiers: what is missing is
+-- null, and null takes the default. A flag set is an object like {"flag": true}.
+-- With a key, job_key_modes says replace (also null) or preserve_run_at. Timeouts
+-- are milliseconds. Unless notify is true the caller tells the workers, after its
+-- commit.
+create function :"schema"._howdah_add_job_ids_v1(
+  identifiers text[],
+  payloads json[],
+  queue_names text[],
+  run_ats timestamptz[],
+  max_attempts integer[],
+  job_keys text[],
+  priorities integer[],
+  flag_sets jsonb[],
+  job_key_modes text[],
+  notify boolean default true,
+  timeouts integer[] default null
+) returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  added record;
+begin
+  if exists (select from unnest(job_keys) as key where key is not null) then
+    select jobs.ids, jobs.due_count, jobs.due_at, jobs.due_queue_ids into added
+    from :"schema"._howdah_add_keyed_jobs_v1(
+      identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes,
+      timeouts
+    ) as jobs;
+    if notify and added.due_count > 0 then
+      perform :"schema"._howdah_notify_v1(
+        added.due_count, added.due_at, array(select distinct id from unnest(added.due_queue_ids) as id)
+      );
+    end if;
+    return added.ids;
+  end if;
+
+  return (
+    select stored.ids
+    from :"schema"._howdah_add_jobs_without_keys_v1(
+      -- When all jobs are of one task, as most are that come together, it is looked up once.
+      case
+        when identifiers = array_fill(identifiers[1], array[cardinality(identifiers)]) then identifiers[1:1]
+        else identifiers
+      end,
+      payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts, notify
+    ) as stored
+  );
+end
+$$;
+
+-- A job as our clients read it.
+create type :"schema"._howdah_job_v1 as (
+  id bigint,
+  job_queue_id integer,
+  payload json,
+  priority integer,
+  run_at timestamptz,
+  attempts integer,
+  max_attempts integer,
+  last_error text,
+  created_at timestamptz,
+  updated_at timestamptz,
+  key text,
+  revision integer,
+  flags jsonb,
+  locked_at timestamptz,
+  locked_by text,
+  _howdah_timeout_ms integer
+);
+
+-- The same with the jobs, as they were stored, instead of their ids.
+create function :"schema"._howdah_add_jobs_v1(
+  identifiers text[],
+  payloads json[],
+  queue_names text[],
+  run_ats timestamptz[],
+  max_attempts integer[],
+  job_keys text[],
+  priorities integer[],
+  flag_sets jsonb[],
+  job_key_modes text[],
+  notify boolean default true,
+  timeouts integer[] default null
+) returns setof :"schema"._howdah_job_v1
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  added_ids constant bigint[] := :"schema"._howdah_add_job_ids_v1(
+    identifiers, payloads, queue_names, run_ats, max_attempts, job_keys, priorities, flag_sets, job_key_modes, notify,
+    timeouts
+  );
+begin
+  return query
+  select
+    job.id, job.job_queue_id, job.payload, job.priority::integer, job.run_at, job.attempts::integer,
+    job.max_attempts::integer, job.last_error, job.created_at, job.updated_at, job.key, job.revision, job.flags,
+    job.locked_at, job.locked_by, job._howdah_timeout_ms::integer
+  from unnest(added_ids) with ordinality as added(id, position)
+  join :"schema"._private_jobs as job on job.id = added.id
+  order by added.position;
+end
+$$;
+
 -- add_job with a switch: unless notify is true the caller tells the workers,
 -- after its commit.
 create function :"schema"._howdah_add_job_v1(
@@ -476,7 +574,7 @@ create function :"schema"._howdah_add_job_v1(
   job_key_mode text,
   notify boolean default true,
   timeout_ms integer default null
-) returns :"schema"._private_jobs
+) returns :"schema"._howdah_job_v1
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -484,7 +582,7 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_variable
 declare
-  job :"schema"._private_jobs;
+  job :"schema"._howdah_job_v1;
 begin
   if job_key is not null then
     if job_key_mode not in ('replace', 'preserve_run_at', 'unsafe_dedupe') then
@@ -493,20 +591,21 @@ begin
         message = 'Invalid job_key_mode value, expected ''replace'', ''preserve_run_at'' or ''unsafe_dedupe''.';
     end if;
     if job_key_mode = 'unsafe_dedupe' then
-      perform :"schema"._howdah_lock_keys_v1(array[job_key]);
-      update :"schema"._private_jobs as stored
-      set revision = stored.revision + 1, updated_at = now()
-      where stored.key = job_key
-      returning * into job;
-      if found then
-        return job;
-      end if;
+      job.id := :"schema"._howdah_touch_keyed_job_v1(job_key);
       job_key_mode := 'replace';
     end if;
-    select * into job from :"schema"._howdah_add_jobs_v1(
-      array[identifier], array[payload], array[queue_name], array[run_at], array[max_attempts], array[job_key],
-      array[priority], array[:"schema"._howdah_flag_set_v1(flags)], array[job_key_mode], notify, array[timeout_ms]
-    );
+    if job.id is null then
+      job.id := (:"schema"._howdah_add_job_ids_v1(
+        array[identifier], array[payload], array[queue_name], array[run_at], array[max_attempts], array[job_key],
+        array[priority], array[:"schema"._howdah_flag_set_v1(flags)], array[job_key_mode], notify, array[timeout_ms]
+      ))[1];
+    end if;
+    select
+      stored.id, stored.job_queue_id, stored.payload, stored.priority, stored.run_at, stored.attempts,
+      stored.max_attempts, stored.last_error, stored.created_at, stored.updated_at, stored.key, stored.revision,
+      stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms
+    into job
+    from :"schema"._private_jobs as stored where stored.id = job.id;
     return job;
   end if;
 
@@ -527,7 +626,7 @@ begin
     perform :"schema"._howdah_ensure_names_v1(array[identifier], array[queue_name]);
   end if;
 
-  insert into :"schema"._private_jobs
+  insert into :"schema"._private_jobs as stored
     (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   values (
     (
@@ -547,7 +646,11 @@ begin
     case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end,
     timeout_ms
   )
-  returning * into job;
+  returning
+    stored.id, stored.job_queue_id, stored.payload, stored.priority, stored.run_at, stored.attempts,
+    stored.max_attempts, stored.last_error, stored.created_at, stored.updated_at, stored.key, stored.revision,
+    stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms
+  into job;
 
   if notify and job.run_at <= clock_timestamp() + interval '2 seconds' then
     perform :"schema"._howdah_notify_v1(
@@ -589,7 +692,7 @@ as $$
 declare
   stored bigint[];
   told text;
-  job :"schema"._private_jobs;
+  job :"schema"._howdah_job_v1;
 begin
   -- What an older snapshot shows may be gone; the other function sees to that.
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -658,11 +761,17 @@ create function :"schema".add_job(
 ) returns :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
-begin
-  return :"schema"._howdah_add_job_v1(
+declare
+  added constant bigint := (:"schema"._howdah_add_job_v1(
     identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, job_key_mode
-  );
+  )).id;
+  job :"schema"._private_jobs;
+begin
+  select stored.* into job from :"schema"._private_jobs as stored where stored.id = added;
+  return job;
 end
 $$;
 
@@ -672,39 +781,51 @@ create function :"schema".add_jobs(specs :"schema".job_spec[], job_key_preserve_
 returns setof :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
+declare
+  added_ids bigint[];
 begin
   if coalesce(cardinality(specs), 0) = 0 then
     return;
   end if;
+  added_ids := (
+    select :"schema"._howdah_add_job_ids_v1(
+      given.identifiers,
+      given.payloads,
+      given.queue_names,
+      given.run_ats,
+      given.max_attempts,
+      given.job_keys,
+      given.priorities,
+      given.flag_sets,
+      case when job_key_preserve_run_at then array_fill('preserve_run_at'::text, array[cardinality(specs)]) end
+    )
+    from (
+      select
+        array_agg(spec.identifier order by spec.position) as identifiers,
+        array_agg(spec.payload order by spec.position) as payloads,
+        array_agg(spec.queue_name order by spec.position) as queue_names,
+        array_agg(spec.run_at order by spec.position) as run_ats,
+        array_agg(spec.max_attempts::integer order by spec.position) as max_attempts,
+        array_agg(spec.job_key order by spec.position) as job_keys,
+        array_agg(spec.priority::integer order by spec.position) as priorities,
+        array_agg(
+          case when spec.flags is not null then :"schema"._howdah_flag_set_v1(spec.flags) end order by spec.position
+        ) as flag_sets
+      from unnest(specs) with ordinality
+        as spec(identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, position)
+    ) as given
+  );
   return query
   select job.*
-  from (
-    select
-      array_agg(spec.identifier order by spec.position) as identifiers,
-      array_agg(spec.payload order by spec.position) as payloads,
-      array_agg(spec.queue_name order by spec.position) as queue_names,
-      array_agg(spec.run_at order by spec.position) as run_ats,
-      array_agg(spec.max_attempts::integer order by spec.position) as max_attempts,
-      array_agg(spec.job_key order by spec.position) as job_keys,
-      array_agg(spec.priority::integer order by spec.position) as priorities,
-      array_agg(
-        case when spec.flags is not null then :"schema"._howdah_flag_set_v1(spec.flags) end order by spec.position
-      ) as flag_sets
-    from unnest(specs) with ordinality
-      as spec(identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, position)
-  ) as given
-  cross join lateral :"schema"._howdah_add_jobs_v1(
-    given.identifiers,
-    given.payloads,
-    given.queue_names,
-    given.run_ats,
-    given.max_attempts,
-    given.job_keys,
-    given.priorities,
-    given.flag_sets,
-    case when job_key_preserve_run_at then array_fill('preserve_run_at'::text, array[cardinality(specs)]) end
-  ) as job;
+  from unnest(added_ids) with ordinality as added(id, position)
+  join :"schema"._private_jobs as job on job.id = added.id
+  order by added.position;
 end
 $$;
 

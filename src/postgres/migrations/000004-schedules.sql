@@ -88,6 +88,32 @@ after insert or delete or update of
 on :"schema"._howdah_schedules
 for each statement execute function :"schema"._howdah_schedules_notify();
 
+-- A schedule as our clients read it.
+create type :"schema"._howdah_schedule_v1 as (
+  id text,
+  task text,
+  expression text,
+  time_zone text,
+  fill_ms bigint,
+  missed text,
+  payload json,
+  queue_name text,
+  max_attempts integer,
+  job_key text,
+  job_key_mode text,
+  priority integer,
+  flags jsonb,
+  timeout_ms integer,
+  since timestamptz,
+  last_tick timestamptz,
+  paused_at timestamptz,
+  paused_until timestamptz,
+  task_seen_at timestamptz,
+  created_at timestamptz,
+  updated_at timestamptz,
+  version uuid
+);
+
 -- Stores a schedule, or changes the one that has this id. A pause stays, and so
 -- does the ledger; ticks from before a change of the expression are forgotten.
 create function :"schema"._howdah_upsert_schedule_v1(
@@ -105,7 +131,7 @@ create function :"schema"._howdah_upsert_schedule_v1(
   priority integer,
   flags jsonb,
   timeout_ms integer default null
-) returns :"schema"._howdah_schedules
+) returns :"schema"._howdah_schedule_v1
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -135,13 +161,17 @@ as $$
     priority = excluded.priority,
     flags = excluded.flags,
     timeout_ms = excluded.timeout_ms
-  returning *
+  returning
+    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
+    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
+    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
+    stored.created_at, stored.updated_at, stored.version
 $$;
 
 -- Adds no ticks before until, or none at all without it. A pause that is over
 -- leaves its mark in since before a new one begins.
 create function :"schema"._howdah_pause_schedule_v1(id text, until timestamptz)
-returns setof :"schema"._howdah_schedules
+returns setof :"schema"._howdah_schedule_v1
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -154,11 +184,15 @@ as $$
     end,
     paused_until = _howdah_pause_schedule_v1.until
   where stored.id = _howdah_pause_schedule_v1.id
-  returning *
+  returning
+    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
+    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
+    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
+    stored.created_at, stored.updated_at, stored.version
 $$;
 
 -- Ends a pause. What was due during it stays undone.
-create function :"schema"._howdah_resume_schedule_v1(id text) returns setof :"schema"._howdah_schedules
+create function :"schema"._howdah_resume_schedule_v1(id text) returns setof :"schema"._howdah_schedule_v1
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -171,7 +205,11 @@ as $$
     paused_at = null,
     paused_until = null
   where stored.id = _howdah_resume_schedule_v1.id
-  returning *
+  returning
+    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
+    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
+    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
+    stored.created_at, stored.updated_at, stored.version
 $$;
 
 -- Adds the job of one tick and returns its id. Nobody is told yet.
@@ -190,10 +228,10 @@ create function :"schema"._howdah_add_tick_job_v1(
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-  select job.id from :"schema"._howdah_add_jobs_v1(
+  select (:"schema"._howdah_add_job_ids_v1(
     array[task], array[payload], array[queue_name], array[tick], array[max_attempts], array[job_key],
     array[priority], array[flags], array[job_key_mode], false, array[timeout_ms]
-  ) as job
+  ))[1]
 $$;
 
 -- Locks what the jobs of several ticks need, all at once and in the order in
@@ -312,7 +350,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   wanted record;
-  schedule :"schema"._howdah_schedules;
+  schedule record;
   added bigint[];
 begin
   perform from (
@@ -336,7 +374,9 @@ begin
     order by given.position
   loop
     job_id := null;
-    select * into schedule from :"schema"._howdah_schedules as stored
+    select stored.since, stored.last_tick, stored.paused_at, stored.paused_until
+    into schedule
+    from :"schema"._howdah_schedules as stored
     where stored.id = wanted.id and stored.version = wanted.version;
     changed := not found;
     if not changed

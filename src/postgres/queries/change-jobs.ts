@@ -21,11 +21,7 @@ export interface Reschedule {
 /** Deletes the jobs with these ids that no worker runs. Returns them, in any order. */
 export function completeJobs(target: ChangeTarget, ids: readonly string[]): Promise<readonly Row[]> {
   // $1 job ids
-  return changed(target, {
-    name: "complete_jobs",
-    call: "complete_jobs($1::pg_catalog.int8[])",
-    values: [numberArray(ids)],
-  });
+  return changed(target, "complete_jobs($1::pg_catalog.int8[])", [numberArray(ids)]);
 }
 
 /** Marks the jobs with these ids that no worker runs as failed for good. Returns them, in any order. */
@@ -35,22 +31,15 @@ export function permanentlyFailJobs(
   reason: string | null,
 ): Promise<readonly Row[]> {
   // $1 job ids   $2 error message, or null for the default
-  return changed(target, {
-    name: "permanently_fail_jobs",
-    call: "permanently_fail_jobs($1::pg_catalog.int8[], $2)",
-    values: [numberArray(ids), reason],
-  });
+  return changed(target, "permanently_fail_jobs($1::pg_catalog.int8[], $2)", [numberArray(ids), reason]);
 }
 
 /** Changes when and how often the jobs with these ids that no worker runs shall run. Returns them, in any order. */
 export function rescheduleJobs(target: ChangeTarget, ids: readonly string[], to: Reschedule): Promise<readonly Row[]> {
   const { runAt, priority, attempts, maxAttempts } = to;
   // $1 job ids   $2 run at   $3 priority   $4 attempts   $5 max attempts
-  return changed(target, {
-    name: "reschedule_jobs",
-    call: "reschedule_jobs($1::pg_catalog.int8[], $2, $3, $4, $5)",
-    values: [numberArray(ids), runAt, integerCell(priority), integerCell(attempts), integerCell(maxAttempts)],
-  });
+  const values = [numberArray(ids), runAt, integerCell(priority), integerCell(attempts), integerCell(maxAttempts)];
+  return changed(target, "reschedule_jobs($1::pg_catalog.int8[], $2, $3, $4, $5)", values);
 }
 
 /**
@@ -59,7 +48,7 @@ export function rescheduleJobs(target: ChangeTarget, ids: readonly string[], to:
  */
 export async function removeJob(target: ChangeTarget, jobKey: string): Promise<readonly Row[]> {
   // $1 job key
-  const rows = await changed(target, { name: "remove_job", call: "remove_job($1::pg_catalog.text)", values: [jobKey] });
+  const rows = await changed(target, "remove_job($1::pg_catalog.text)", [jobKey]);
   // The function answers a missing job with a row of nulls.
   return rows.filter(([id]) => id !== null);
 }
@@ -74,13 +63,15 @@ export async function forceUnlockWorkers(
   await executor.query({ name: "force_unlock_workers", text, values: [textArray(workerIds)] });
 }
 
-interface Change {
-  readonly name: string;
-  readonly call: string;
-  readonly values: readonly Cell[];
-}
-
-async function changed({ executor, schema }: ChangeTarget, { name, call, values }: Change): Promise<readonly Row[]> {
+/**
+ * Calls a public function, which answers with rows of the table. Without a name,
+ * so that no session keeps a plan for the columns that the table once had.
+ */
+async function changed(
+  { executor, schema }: ChangeTarget,
+  call: string,
+  values: readonly Cell[],
+): Promise<readonly Row[]> {
   const text = `select ${jobColumns(schema)}\nfrom ${schema.quoted}.${call} as job${jobNames(schema)}`;
-  return (await executor.query({ name, text, values })).rows;
+  return (await executor.query({ text, values })).rows;
 }

@@ -135,14 +135,40 @@ describe("prepared statements", () => {
     await driver.close();
   });
 
-  it("recover when the answer of a statement has changed its columns", async () => {
+  it("go on, in the same session, when the answer of a statement has changed its columns", async () => {
     const driver = pgDriver({ connectionString, maxConnections: 1 });
     await driver.query({ text: "create table reshaped (id integer)" });
     const reshaped = { name: "reshaped", text: "select * from reshaped", values: [] };
     await driver.query(reshaped);
-    await database.sql("alter table reshaped add column more text");
-    await expect(driver.query(reshaped)).rejects.toThrow(/cached plan/);
-    expect((await driver.query(reshaped)).rows).toEqual([]);
+    const session = { text: "select pg_backend_pid()" };
+    const before = await driver.query(session);
+    for (const column of ["more", "and_more"]) {
+      await database.sql(`alter table reshaped add column ${column} text`);
+      expect((await driver.query(reshaped)).rows).toEqual([]);
+    }
+    expect(await driver.query(session)).toEqual(before);
+    await driver.close();
+  });
+
+  it("go on in the next transaction of an application whose last one was refused for it", async () => {
+    const client = await database.connect();
+    await client.query("create table reshaped_too (id integer)");
+    const reshaped = { name: "reshaped_too", text: "select * from reshaped_too", values: [] };
+    await executorOf(client).query(reshaped);
+    await database.sql("alter table reshaped_too add column more text");
+    await expect(executorOf(client).query(reshaped)).rejects.toThrow(/cached plan/);
+    expect((await executorOf(client).query(reshaped)).rows).toEqual([]);
+  });
+
+  it("are planned anew once, and not more often, when the server refuses a statement all the same", async () => {
+    const driver = pgDriver({ connectionString, maxConnections: 1 });
+    await driver.query({ text: "create sequence tries" });
+    await driver.query({
+      text: `create function try() returns integer language plpgsql as $$
+        begin perform nextval('tries'); raise undefined_table; end $$`,
+    });
+    await expect(driver.query({ text: "select try()" })).rejects.toMatchObject({ code: "42P01" });
+    expect((await driver.query({ text: "select last_value from tries" })).rows).toEqual([["2"]]);
     await driver.close();
   });
 });
