@@ -51,6 +51,7 @@ export interface ClientOptions extends ConnectionOptions {
  * `HOWDAH_DATABASE_FORBIDDEN` for wrong credentials or missing rights,
  * `HOWDAH_SCHEMA_MISSING` when there is nothing to work on and `migrate` is
  * off, `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`,
+ * `HOWDAH_SCHEMA_DAMAGED`,
  * `HOWDAH_DATABASE_UNSUPPORTED`, and `HOWDAH_PLUGIN_FAILED`.
  */
 export async function createClient(options: ClientOptions = {}): Promise<Client> {

@@ -3,18 +3,13 @@ import { backoffMs } from "../runtime/backoff.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Driver, Executor } from "./driver.ts";
+import { type Migration, renderSql } from "./migration.ts";
 import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
-import { LEDGER, readSchemaState, type SchemaState, tooNew } from "./schema-revision.ts";
+import { type Damage, findDamage, repairOf } from "./schema-damage.ts";
+import { checkState, foreign, LEDGER, readSchemaState } from "./schema-revision.ts";
 import { forbiddenFor } from "./schema-rights.ts";
 import { isLocked, sqlStateOf } from "./sqlstate.ts";
-
-/** One step of the schema; `:"schema"` and `:'schema'` in the SQL stand for the schema's name. */
-export interface Migration {
-  readonly id: number;
-  readonly name: string;
-  readonly sql: string;
-}
 
 /** What to migrate and how patient to be. */
 export interface MigrateOptions {
@@ -40,15 +35,18 @@ export interface MigrateResult {
   readonly applied: readonly number[];
 }
 
-/** The oldest PostgreSQL, as `server_version_num`. */
-const OLDEST_SERVER = 140_000;
-
 /** The most time that one migration may take; a table of millions of rows may be rewritten. */
 const MIGRATION_TIMEOUT_MS = 3_600_000;
 
 /** Somebody without our lock created the same object at the same moment: the next try finds it, or never will. */
-const CLASHES = new Set(["23505", "42P06", "42P07", "42710"]);
+const CLASHES = new Set(["23505", "42P06", "42P07", "42710", "42723"]);
 const CLASH_ATTEMPTS = 3;
+
+/** Something has the name already: a table, a schema, a type, a function. */
+const TAKEN = new Set(["42P06", "42P07", "42710", "42723"]);
+
+/** How many objects a message names. */
+const MOST_SHOWN = 5;
 
 const RETRY = { firstMs: 100, maxMs: 2_000 };
 
@@ -56,55 +54,49 @@ const RETRY = { firstMs: 100, maxMs: 2_000 };
  * Brings the schema to the revision of this release, creating it if needed.
  * Any number of processes may do this at once, and doing it again is harmless.
  * Throws `HOWDAH_DATABASE_UNSUPPORTED`, `HOWDAH_DATABASE_FORBIDDEN`,
- * `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`.
+ * `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`, `HOWDAH_SCHEMA_DAMAGED`.
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const { driver, schema, logger, migrations = released } = options;
-  await checkServer(driver);
   const before = await readSchemaState(driver, schema);
-  checkState(before, options);
+  const latest = migrations.at(-1)?.id ?? 0;
+  checkState(before, schema, latest);
+  let { revision } = before;
+  if (before.isOurs && (await findDamage(driver, schema, { state: before, migrations }))) {
+    // Under the lock nobody else migrates, so what is found wrong then is wrong.
+    const mended = await patiently(options, (transaction) => mend(transaction, options));
+    if (mended) logger?.warn(`Mended schema ${schema.quoted}: ${describeRepair(mended)}`, { schema: schema.name });
+    revision = Math.max(revision, mended?.revision ?? 0);
+  }
   const applied: number[] = [];
   for (const migration of migrations) {
-    if (migration.id <= before.revision) continue;
-    if (await applyOnce(migration, options)) applied.push(migration.id);
+    if (migration.id <= revision) continue;
+    if (await patiently(options, (transaction) => apply(transaction, migration, options))) applied.push(migration.id);
   }
-  const revision = migrations.at(-1)?.id ?? 0;
   if (applied.length > 0) {
-    const done = before.revision === 0 ? "Created" : `Migrated from revision ${before.revision}`;
-    logger?.info(`${done} schema ${schema.quoted}, now at revision ${revision}`, { schema: schema.name, revision });
+    const done = revision === 0 ? "Created" : `Migrated from revision ${revision}`;
+    logger?.info(`${done} schema ${schema.quoted}, now at revision ${latest}`, {
+      schema: schema.name,
+      revision: latest,
+    });
   }
-  return { revision, applied };
+  return { revision: latest, applied };
 }
 
-async function checkServer(driver: Driver): Promise<void> {
-  const { rows } = await driver.query({ text: "show server_version_num" });
-  const found = Number(rows[0]?.[0]);
-  if (found >= OLDEST_SERVER) return;
-  throw new HowdahError(
-    "HOWDAH_DATABASE_UNSUPPORTED",
-    `PostgreSQL ${OLDEST_SERVER / 10_000} or newer is needed, this server is ${Math.floor(found / 10_000)} (${found}).`,
-  );
-}
-
-function checkState({ foreign, revision }: SchemaState, { schema, migrations = released }: MigrateOptions): void {
-  const latest = migrations.at(-1)?.id ?? 0;
-  if (revision > latest) throw tooNew(schema, revision, latest);
-  if (!foreign) return;
-  throw new HowdahError(
-    "HOWDAH_SCHEMA_FOREIGN",
-    `Schema ${schema.quoted} holds the tables of another job queue (graphile_worker), which this release does not take over. ` +
-      "Choose another schema.",
-  );
-}
-
-/** Applies a migration unless somebody else just has. True when it was applied here. */
-async function applyOnce(migration: Migration, options: MigrateOptions): Promise<boolean> {
-  const { driver, schema, clock = systemClock } = options;
+/** Works in a transaction under the lock of migrations, and tries again while somebody else uses what it needs. */
+async function patiently<T>(options: MigrateOptions, work: (transaction: Executor) => Promise<T>): Promise<T> {
+  const { driver, schema, lockTimeoutMs = 3_000, clock = systemClock } = options;
+  const timeoutMs = MIGRATION_TIMEOUT_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await driver.transaction((transaction) => apply(transaction, migration, options));
+      return await driver.transaction(async (transaction) => {
+        // Names mean what they say, whatever the role's search_path holds.
+        await transaction.query({ text: settings(lockTimeoutMs, timeoutMs) });
+        await transaction.query({ text: LOCK, values: [lockName(schema)], timeoutMs });
+        return work(transaction);
+      });
     } catch (error) {
-      if (attempt >= attemptsAfter(error, options)) throw await forbiddenFor(driver, schema, error);
+      if (attempt >= attemptsAfter(error, options)) throw await explain(error, options);
       await clock.sleep(backoffMs(RETRY, attempt));
     }
   }
@@ -116,34 +108,71 @@ function attemptsAfter(error: unknown, { attempts = 40 }: MigrateOptions): numbe
   return CLASHES.has(sqlStateOf(error) ?? "") ? CLASH_ATTEMPTS : 1;
 }
 
-async function apply(transaction: Executor, migration: Migration, options: MigrateOptions): Promise<boolean> {
-  const { schema, lockTimeoutMs = 3_000 } = options;
-  const timeoutMs = MIGRATION_TIMEOUT_MS;
-  // Names mean what they say, whatever the role's search_path holds.
-  await transaction.query({ text: settings(lockTimeoutMs, timeoutMs) });
-  await transaction.query({ text: LOCK, values: [`howdah migrate ${schema.name}`], timeoutMs });
+/** Gives an error of the server that an operator can act on a code of ours. */
+async function explain(error: unknown, { driver, schema }: MigrateOptions): Promise<unknown> {
+  const state = sqlStateOf(error);
+  const said = error instanceof Error ? error.message : String(error);
+  if (state !== undefined && TAKEN.has(state)) return foreign(schema, [said]);
+  return forbiddenFor(driver, schema, error);
+}
+
+/**
+ * Makes good what can be made good: fills the ledgers and creates functions
+ * again. Returns what it was; `undefined` when there is nothing wrong any more.
+ * Throws `HOWDAH_SCHEMA_DAMAGED`.
+ */
+async function mend(transaction: Executor, options: MigrateOptions): Promise<Damage | undefined> {
+  const { schema, migrations = released } = options;
   const state = await readSchemaState(transaction, schema);
-  checkState(state, options);
+  const damage = await findDamage(transaction, schema, { state, migrations });
+  if (!damage) return undefined;
+  if (damage.beyondRepair.length > 0) throw damaged(schema, damage);
+  for (const text of repairOf(damage, { migrations, schema })) await transaction.query({ text });
+  if (damage.unnoted.length > 0) await transaction.query({ text: createLedger(schema) });
+  for (const migration of damage.unnoted) await note(transaction, migration, schema);
+  return damage;
+}
+
+function damaged(schema: Schema, { revision, beyondRepair }: Damage): HowdahError {
+  const shown = beyondRepair.slice(0, MOST_SHOWN).join(", ");
+  const more = beyondRepair.length > MOST_SHOWN ? ` and ${beyondRepair.length - MOST_SHOWN} more` : "";
+  return new HowdahError(
+    "HOWDAH_SCHEMA_DAMAGED",
+    `Schema ${schema.quoted} is not what revision ${revision} makes. Missing or different: ${shown}${more}. ` +
+      "Restore them from a backup or with the statements that `howdah migrate --sql` prints; " +
+      "if none of its jobs is needed, drop the schema and migrate again.",
+  );
+}
+
+function describeRepair({ unnoted, isSharedLacking, functions, formerName }: Damage): string {
+  return [
+    unnoted.length > 0 || isSharedLacking ? "filled its ledger of migrations again" : "",
+    functions.length > 0
+      ? `created ${functions.length} functions again` +
+        (formerName === undefined ? "" : `, which still spoke of schema "${formerName}"`)
+      : "",
+  ]
+    .filter((done) => done !== "")
+    .join("; ");
+}
+
+/** Applies a migration unless somebody else just has. True when it was applied here. */
+async function apply(transaction: Executor, migration: Migration, options: MigrateOptions): Promise<boolean> {
+  const { schema, migrations = released } = options;
+  const state = await readSchemaState(transaction, schema);
+  checkState(state, schema, migrations.at(-1)?.id ?? 0);
   if (state.revision >= migration.id) return false;
   // "if not exists" alone would ask for the right to create schemas even when there is nothing to create.
   if (!state.exists) await transaction.query({ text: `create schema ${schema.quoted}` });
   await transaction.query({ text: createLedger(schema) });
-  await transaction.query({ text: render(migration.sql, schema), timeoutMs });
-  const text = `insert into ${schema.of(LEDGER)} (id, name) values ($1, $2)`;
-  await transaction.query({ text, values: [String(migration.id), migration.name] });
+  await transaction.query({ text: renderSql(migration.sql, schema), timeoutMs: MIGRATION_TIMEOUT_MS });
+  await note(transaction, migration, schema);
   return true;
 }
 
-function render(sql: string, schema: Schema): string {
-  // A name may hold what the bodies of functions are quoted with.
-  let quote = "$$";
-  for (let n = 0; schema.name.includes(quote); n += 1) quote = `$body${n}$`;
-  const replacements: Readonly<Record<string, string>> = {
-    ':"schema"': schema.quoted,
-    ":'schema'": schema.literal,
-    $$: quote,
-  };
-  return sql.replace(/:"schema"|:'schema'|\$\$/g, (found) => replacements[found] ?? found);
+async function note(transaction: Executor, { id, name }: Migration, schema: Schema): Promise<void> {
+  const text = `insert into ${schema.of(LEDGER)} (id, name) values ($1, $2)`;
+  await transaction.query({ text, values: [String(id), name] });
 }
 
 function settings(lockTimeoutMs: number, timeoutMs: number): string {
@@ -156,6 +185,8 @@ function settings(lockTimeoutMs: number, timeoutMs: number): string {
 
 // $1 what is locked
 const LOCK = "select pg_advisory_xact_lock(hashtextextended($1, 0))";
+
+const lockName = (schema: Schema): string => `howdah migrate ${schema.name}`;
 
 const createLedger = (schema: Schema): string => `
   create table if not exists ${schema.of(LEDGER)} (

@@ -1,79 +1,167 @@
 import { HowdahError } from "../errors.ts";
 import type { Executor } from "./driver.ts";
-import { migrations } from "./migrations.generated.ts";
+import { readNumbers, textArray } from "./literal.ts";
+import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
+import { objectsOf, relationNames } from "./schema-objects.ts";
 import { forbiddenFor } from "./schema-rights.ts";
 
 /** The table in which a migration is noted once it is done. */
 export const LEDGER = "_howdah_migrations";
 
+/** The table in which other implementations note theirs; it says that theirs up to this one are in place. */
+export const SHARED_LEDGER = { table: "migrations", latest: 20 } as const;
+
+/** The oldest PostgreSQL, as `server_version_num`. */
+const OLDEST_SERVER = 140_000;
+
 /** The revision that this release works with. */
-const LATEST_REVISION = migrations.at(-1)?.id ?? 0;
+const LATEST_REVISION = released.at(-1)?.id ?? 0;
 
 /** What is found where the schema should be. */
 export interface SchemaState {
+  /** As `server_version_num`. */
+  readonly server: number;
   /** The schema itself exists, with whatever in it. */
   readonly exists: boolean;
-  /** Another job queue lives in it. */
-  readonly foreign: boolean;
-  /** The last migration of ours; 0 before the first. */
+  /** Something of ours alone is in it. */
+  readonly isOurs: boolean;
+  /** Relations of somebody else that have names of ours; none when the schema is ours. */
+  readonly taken: readonly string[];
+  readonly hasLedger: boolean;
+  /** The migrations that are noted, ascending. */
+  readonly applied: readonly number[];
+  /** The last of them; 0 before the first. */
   readonly revision: number;
+  /** How many of the migrations that the others look for are noted in the table that is shared with them. */
+  readonly shared: number;
+  /** A migration of theirs that is not known here and without which the schema must not be used. */
+  readonly breaking: number | undefined;
 }
 
 /**
  * The revision of a schema that somebody else migrates. Throws
  * `HOWDAH_SCHEMA_MISSING` when it is not there or behind this release,
- * `HOWDAH_SCHEMA_TOO_NEW` when it is ahead, and `HOWDAH_DATABASE_FORBIDDEN`
- * when the role may not look.
+ * `HOWDAH_SCHEMA_TOO_NEW` when it is ahead, `HOWDAH_SCHEMA_FOREIGN` when it is
+ * somebody else's, and `HOWDAH_DATABASE_FORBIDDEN` when the role may not look.
  */
 export async function readSchemaRevision(options: { driver: Executor; schema: Schema }): Promise<number> {
   const { schema } = options;
-  const { revision } = await readSchemaState(options.driver, schema);
-  if (revision > LATEST_REVISION) throw tooNew(schema, revision, LATEST_REVISION);
+  const state = await readSchemaState(options.driver, schema);
+  checkState(state, schema, LATEST_REVISION);
+  const { revision, isOurs } = state;
   if (revision === LATEST_REVISION) return revision;
-  const found = revision === 0 ? "has not been migrated" : `is at revision ${revision} of ${LATEST_REVISION}`;
   throw new HowdahError(
     "HOWDAH_SCHEMA_MISSING",
-    `Schema ${schema.quoted} ${found}, and migrating is switched off. ` +
-      "Run `howdah migrate` with a role that may create tables, or set `migrate: true`.",
+    revision === 0 && isOurs
+      ? `The ledger of migrations in schema ${schema.quoted} is empty, and migrating is switched off. ` +
+          "Run `howdah migrate` with the role that owns the schema: it fills the ledger again, if nothing else is missing."
+      : `Schema ${schema.quoted} ${revision === 0 ? "has not been migrated" : `is at revision ${revision} of ${LATEST_REVISION}`}, ` +
+          "and migrating is switched off. " +
+          "Run `howdah migrate` with a role that may create tables, or set `migrate: true`.",
+  );
+}
+
+/**
+ * Refuses what no release, or not this one, may work with. Throws
+ * `HOWDAH_DATABASE_UNSUPPORTED`, `HOWDAH_SCHEMA_FOREIGN`, `HOWDAH_SCHEMA_TOO_NEW`.
+ */
+export function checkState(state: SchemaState, schema: Schema, latest: number): void {
+  const { server, revision, breaking, taken } = state;
+  if (server < OLDEST_SERVER) {
+    throw new HowdahError(
+      "HOWDAH_DATABASE_UNSUPPORTED",
+      `PostgreSQL ${OLDEST_SERVER / 10_000} or newer is needed, this server is ${Math.floor(server / 10_000)} (${server}).`,
+    );
+  }
+  if (revision > latest) {
+    throw new HowdahError(
+      "HOWDAH_SCHEMA_TOO_NEW",
+      `Schema ${schema.quoted} is at revision ${revision}, this release knows revisions up to ${latest}. ` +
+        "A newer release migrated it: upgrade this one.",
+    );
+  }
+  if (breaking !== undefined) {
+    throw new HowdahError(
+      "HOWDAH_SCHEMA_TOO_NEW",
+      `Another job queue has applied its migration ${breaking} to schema ${schema.quoted} and marked it as breaking, ` +
+        `this release knows those up to ${SHARED_LEDGER.latest}. Upgrade this one, or use a schema that is not shared.`,
+    );
+  }
+  if (taken.length > 0) throw foreign(schema, taken);
+}
+
+/** The error for a schema that holds somebody else's objects under names of ours. */
+export function foreign(schema: Schema, taken: readonly string[]): HowdahError {
+  const isJobQueue = taken.includes(SHARED_LEDGER.table) && taken.some((name) => /^(_private_)?jobs$/.test(name));
+  const found = isJobQueue
+    ? "the tables of another job queue (graphile_worker), which this release does not take over"
+    : `${taken.join(", ")}, which Howdah did not make and whose name it needs`;
+  return new HowdahError(
+    "HOWDAH_SCHEMA_FOREIGN",
+    `Schema ${schema.quoted} holds ${found}. Choose another schema with the option \`schema\`, --schema or HOWDAH_SCHEMA.`,
   );
 }
 
 /** Looks at the schema. Needs no rights as long as it is not there. */
 export async function readSchemaState(executor: Executor, schema: Schema): Promise<SchemaState> {
-  const { rows } = await executor.query({ text: STATE, values: [schema.name] });
-  const [exists, ledger, foreign] = (rows[0] ?? []).map((cell) => cell === "t");
-  const revision = ledger ? await readLedger(executor, schema) : 0;
-  return { exists: exists === true, foreign: foreign === true && !ledger, revision };
+  const { rows } = await executor.query({ text: STATE, values: [schema.name, textArray(NAMES)] });
+  const [server, exists, names] = rows[0] ?? [];
+  const found = JSON.parse(names ?? "[]") as string[];
+  const isOurs = found.some((name) => name.startsWith("_howdah_"));
+  const hasLedger = found.includes(LEDGER);
+  const hasShared = found.includes(SHARED_LEDGER.table);
+  const ledgers = isOurs ? await readLedgers(executor, schema, { hasLedger, hasShared }) : NO_LEDGERS;
+  return {
+    server: Number(server),
+    exists: exists === "t",
+    isOurs,
+    taken: isOurs ? [] : found,
+    hasLedger,
+    revision: ledgers.applied.at(-1) ?? 0,
+    ...ledgers,
+  };
 }
 
-/** The error for a schema from the future. */
-export function tooNew(schema: Schema, revision: number, latest: number): HowdahError {
-  return new HowdahError(
-    "HOWDAH_SCHEMA_TOO_NEW",
-    `Schema ${schema.quoted} is at revision ${revision}, this release knows revisions up to ${latest}. ` +
-      "A newer release migrated it: upgrade this one.",
-  );
-}
+type Ledgers = Pick<SchemaState, "applied" | "shared" | "breaking">;
 
-async function readLedger(executor: Executor, schema: Schema): Promise<number> {
-  const text = `select coalesce(pg_catalog.max(id), 0) from ${schema.of(LEDGER)}`;
+const NO_LEDGERS: Ledgers = { applied: [], shared: 0, breaking: undefined };
+
+async function readLedgers(
+  executor: Executor,
+  schema: Schema,
+  { hasLedger, hasShared }: { readonly hasLedger: boolean; readonly hasShared: boolean },
+): Promise<Ledgers> {
+  const { table, latest } = SHARED_LEDGER;
+  const shared = schema.of(table);
+  const text = `
+select
+  ${hasLedger ? `(select pg_catalog.array_agg(id order by id) from ${schema.of(LEDGER)})` : "null"},
+  ${hasShared ? `(select pg_catalog.count(*) from ${shared} where id operator(pg_catalog.<=) ${latest})` : "0"},
+  ${hasShared ? `(select pg_catalog.max(id) from ${shared} where breaking and id operator(pg_catalog.>) ${latest})` : "null"}`;
   const { rows } = await executor.query({ text }).catch(async (error: unknown) => {
     throw await forbiddenFor(executor, schema, error);
   });
-  return Number(rows[0]?.[0]);
+  const [applied, count, breaking] = rows[0] ?? [];
+  return {
+    applied: readNumbers(applied).map(Number),
+    shared: Number(count),
+    breaking: breaking == null ? undefined : Number(breaking),
+  };
 }
 
-// $1 schema
+/** What migrations of this release may not find there already, and the ledger. */
+const NAMES = [LEDGER, ...relationNames(objectsOf(released))];
+
+// $1 schema   $2 names
 const STATE = `
-  select
-    exists (select from pg_catalog.pg_namespace where nspname operator(pg_catalog.=) $1),
-    coalesce(pg_catalog.bool_or(relation.relname operator(pg_catalog.=) '${LEDGER}'), false),
-    coalesce(
-      pg_catalog.bool_or(relation.relname operator(pg_catalog.=) 'migrations')
-        and pg_catalog.bool_or(relation.relname operator(pg_catalog.=) any('{_private_jobs,jobs}')),
-      false
-    )
-  from pg_catalog.pg_class as relation
-  join pg_catalog.pg_namespace as namespace on namespace.oid operator(pg_catalog.=) relation.relnamespace
-  where namespace.nspname operator(pg_catalog.=) $1`;
+select
+  pg_catalog.current_setting('server_version_num'),
+  exists (select from pg_catalog.pg_namespace where nspname operator(pg_catalog.=) $1),
+  (
+    select pg_catalog.json_agg(relation.relname order by relation.relname)
+    from pg_catalog.pg_class as relation
+    join pg_catalog.pg_namespace as namespace on namespace.oid operator(pg_catalog.=) relation.relnamespace
+    where namespace.nspname operator(pg_catalog.=) $1
+      and relation.relname operator(pg_catalog.=) any($2::pg_catalog.name[])
+  )`;

@@ -41,6 +41,7 @@ import { assembleWorker, type Worker } from "./worker.ts";
  * `HOWDAH_TASK_DUPLICATE`, `HOWDAH_DATABASE_UNREACHABLE` after
  * `connectTimeout`, `HOWDAH_DATABASE_FORBIDDEN`, `HOWDAH_DATABASE_UNSUPPORTED`,
  * `HOWDAH_SCHEMA_MISSING`, `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`,
+ * `HOWDAH_SCHEMA_DAMAGED`,
  * `HOWDAH_CRON_INVALID` and `HOWDAH_PLUGIN_FAILED`.
  */
 export async function createWorker<State = unknown>(

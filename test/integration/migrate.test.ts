@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { pgDriver } from "../../src/postgres/drivers/pg.ts";
-import { migrate, type Migration } from "../../src/postgres/migrate.ts";
+import { migrate } from "../../src/postgres/migrate.ts";
+import type { Migration } from "../../src/postgres/migration.ts";
 import { migrations } from "../../src/postgres/migrations.generated.ts";
 import { createSchema, quoteIdentifier } from "../../src/postgres/schema.ts";
 import { readSchemaRevision } from "../../src/postgres/schema-revision.ts";
@@ -203,7 +204,7 @@ describe("a migration that fails", () => {
     await database.sql(`create schema ${schema.quoted}`);
     await database.sql(`create table ${schema.of("_private_workers")} (id bigint)`);
     await expect(migrate({ driver, schema })).rejects.toMatchObject({
-      code: "42P07",
+      code: "HOWDAH_SCHEMA_FOREIGN",
       message: expect.stringContaining("_private_workers"),
     });
   });

@@ -1,0 +1,21 @@
+import type { Schema } from "./schema.ts";
+
+/** One step of the schema; `:"schema"` and `:'schema'` in the SQL stand for the schema's name. */
+export interface Migration {
+  readonly id: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** The SQL of a migration, or a part of it, for one schema. */
+export function renderSql(sql: string, schema: Schema): string {
+  // A name may hold what the bodies of functions are quoted with.
+  let quote = "$$";
+  for (let n = 0; schema.name.includes(quote); n += 1) quote = `$body${n}$`;
+  const replacements: Readonly<Record<string, string>> = {
+    ':"schema"': schema.quoted,
+    ":'schema'": schema.literal,
+    $$: quote,
+  };
+  return sql.replace(/:"schema"|:'schema'|\$\$/g, (found) => replacements[found] ?? found);
+}

@@ -1,0 +1,245 @@
+import { createHash } from "node:crypto";
+import type { Executor } from "./driver.ts";
+import { textArray } from "./literal.ts";
+import { type Migration, renderSql } from "./migration.ts";
+import type { Schema } from "./schema.ts";
+
+/** A function that a migration creates. */
+export interface FunctionObject {
+  /** The statement that creates it, for any schema. */
+  readonly statement: string;
+  /** Its source, for any schema; `undefined` for one that PostgreSQL parses when it is created. */
+  readonly body: string | undefined;
+}
+
+/** What migrations make, as they leave it. */
+export interface SchemaObjects {
+  /** By a key like `table jobs` or `column jobs.id`, what else has to be the same: the type of a column. */
+  readonly plain: ReadonlyMap<string, string>;
+  /** By a key like `function f(int8, text)`. */
+  readonly functions: ReadonlyMap<string, FunctionObject>;
+  /** The statements that insert rows, for any schema. */
+  readonly seeds: readonly string[];
+}
+
+/**
+ * Reads the statements of migrations and returns what they make. It knows the
+ * forms that migrations are written in; a test compares it with the catalogs of
+ * a database that was migrated, in both directions.
+ */
+export function objectsOf(migrations: readonly Pick<Migration, "sql">[]): SchemaObjects {
+  const plain = new Map<string, string>();
+  const functions = new Map<string, FunctionObject>();
+  const seeds: string[] = [];
+  for (const { sql } of migrations) {
+    for (const statement of statementsOf(sql)) {
+      if (statement.startsWith("insert ")) seeds.push(statement);
+      else readStatement(statement, { plain, functions });
+    }
+  }
+  return { plain, functions, seeds };
+}
+
+/** The names of tables, views, indexes, sequences and types, which no other object of the schema may have. */
+export function relationNames({ plain }: SchemaObjects): string[] {
+  return [...plain.keys()].flatMap((key) => /^(?:table|view|index|sequence|type) (.*)$/.exec(key)?.[1] ?? []);
+}
+
+/** What each function must be like in `schema`, by its key: a hash of its source. */
+export function functionDetail({ body }: FunctionObject, schema: Schema): string {
+  return body === undefined ? "" : createHash("md5").update(renderSql(body, schema)).digest("hex");
+}
+
+/** What is there of these objects, as keys and details. Needs no rights. */
+export async function readObjects(
+  executor: Executor,
+  schema: Schema,
+  wanted: SchemaObjects,
+): Promise<ReadonlyMap<string, string>> {
+  const functions = [...wanted.functions.keys()].map((key) => key.slice("function ".length, key.indexOf("(")));
+  const values = [schema.name, textArray(relationNames(wanted)), textArray(functions)];
+  const { rows } = await executor.query({ text: FOUND, values });
+  const found = rows.map(([key, detail]): [string, string] => [key ?? "", detail ?? ""]);
+  return new Map(found.filter(([key]) => wanted.plain.has(key) || wanted.functions.has(key)));
+}
+
+/** The source of one function of the schema; `undefined` when there is none. */
+export async function readSource(executor: Executor, schema: Schema, name: string): Promise<string | undefined> {
+  const { rows } = await executor.query({ text: SOURCE, values: [schema.name, name] });
+  return rows[0]?.[0] ?? undefined;
+}
+
+interface Collected {
+  readonly plain: Map<string, string>;
+  readonly functions: Map<string, FunctionObject>;
+}
+
+/** The statements of a text, without comments outside of function bodies. */
+function statementsOf(sql: string): string[] {
+  let current = "";
+  const statements: string[] = [];
+  for (const token of sql.match(/\$\$[\s\S]*?\$\$|'(?:[^']|'')*'|--[^\n]*\n?|;|[^$'\-;]+|[$\-']/g) ?? []) {
+    if (token === ";") {
+      statements.push(current.trim());
+      current = "";
+    } else if (!token.startsWith("--")) current += token;
+  }
+  return [...statements, current.trim()].filter((statement) => statement !== "");
+}
+
+function readStatement(statement: string, into: Collected): void {
+  const { plain, functions } = into;
+  const [, kind = "", rest = ""] = /^create (?:or replace |unique )*(\w+) ([\s\S]*)$/.exec(statement) ?? [];
+  const name = /^(?::"schema"\.)?(\w+)/.exec(rest)?.[1] ?? "";
+  if (kind === "function") readFunction(statement, functions);
+  else if (kind === "table" || kind === "type") {
+    plain.set(`${kind} ${name}`, "");
+    for (const item of splitList(inParentheses(rest))) readItem(name, item, plain);
+  } else if (kind === "view" || kind === "index") plain.set(`${kind} ${name}`, "");
+  else if (kind === "trigger") {
+    plain.set(`trigger ${/\son :"schema"\.(\w+)/.exec(rest)?.[1]}.${name}`, "");
+  } else readChange(statement, into);
+}
+
+/** A column or a constraint of a table. */
+function readItem(table: string, item: string, plain: Map<string, string>): void {
+  const constraint = /^constraint (\w+)/.exec(item)?.[1];
+  if (constraint) plain.set(`constraint ${table}.${constraint}`, "");
+  else plain.set(`column ${table}.${/^\w+/.exec(item)?.[0]}`, typeName(item.replace(/^\w+\s+/, "")));
+  const sequence = /sequence name :"schema"\.(\w+)/.exec(item)?.[1];
+  if (sequence) plain.set(`sequence ${sequence}`, "");
+}
+
+function readFunction(statement: string, functions: Map<string, FunctionObject>): void {
+  const name = /function :"schema"\.(\w+)/.exec(statement)?.[1];
+  const types = splitList(inParentheses(statement))
+    .filter((argument) => !argument.startsWith("out "))
+    .map((argument) => typeName(argument.replace(/^(?:inout |variadic )?\w+\s+/, "")));
+  const body = /\$\$([\s\S]*)\$\$/.exec(statement)?.[1];
+  functions.set(`function ${name}(${types.join(", ")})`, { statement, body });
+}
+
+/** What a later migration does to objects of earlier ones. */
+function readChange(statement: string, { plain, functions }: Collected): void {
+  const [, table = "", action = ""] = /^alter table :"schema"\.(\w+)\s+([\s\S]*)$/.exec(statement) ?? [];
+  for (const part of splitList(action)) {
+    const added = /^add (?:column )?([\s\S]*)$/.exec(part)?.[1];
+    if (added) readItem(table, added, plain);
+    const dropped = /^drop (column|constraint) (?:if exists )?(\w+)/.exec(part);
+    if (dropped) plain.delete(`${dropped[1]} ${table}.${dropped[2]}`);
+  }
+  const [, kind, name] = /^drop (\w+) (?:if exists )?(?::"schema"\.)?(\w+)/.exec(statement) ?? [];
+  for (const key of [...plain.keys(), ...functions.keys()]) {
+    if (kind === "function" ? !key.startsWith(`function ${name}(`) : !isPartOf(key, kind, name)) continue;
+    plain.delete(key);
+    functions.delete(key);
+  }
+}
+
+function isPartOf(key: string, kind: string | undefined, name: string | undefined): boolean {
+  return key === `${kind} ${name}` || (kind === "table" && /^\w+ (\w+)\./.exec(key)?.[1] === name);
+}
+
+/** What stands between the first parenthesis and the one that closes it. */
+function inParentheses(text: string): string {
+  const start = text.indexOf("(");
+  let depth = 0;
+  for (let at = start; at >= 0 && at < text.length; at += 1) {
+    depth += text[at] === "(" ? 1 : text[at] === ")" ? -1 : 0;
+    if (depth === 0) return text.slice(start + 1, at);
+  }
+  return "";
+}
+
+/** The items of a list, at whose commas no parenthesis is open. */
+function splitList(list: string): string[] {
+  const items: string[] = [];
+  let depth = 0;
+  let current = "";
+  for (const char of `${list},`) {
+    depth += char === "(" ? 1 : char === ")" ? -1 : 0;
+    if (char === "," && depth === 0) {
+      items.push(current.trim());
+      current = "";
+    } else current += char;
+  }
+  return items.filter((item) => item !== "");
+}
+
+/** The name of a type as `pg_type` has it, with `@` before one of the schema. */
+function typeName(text: string): string {
+  const [, own, name = "", array] = /^(:"schema"\.)?(double precision|\w+)(\[\])?/.exec(text) ?? [];
+  return `${own ? "@" : ""}${array ? "_" : ""}${own ? name : (ALIASES[name] ?? name)}`;
+}
+
+const ALIASES: Readonly<Record<string, string>> = {
+  bigint: "int8",
+  integer: "int4",
+  smallint: "int2",
+  boolean: "bool",
+  real: "float4",
+  "double precision": "float8",
+};
+
+/** The type with this alias, as {@link typeName} writes it. */
+const TYPE_NAME = (type: string): string =>
+  `pg_catalog.concat(case when ${type}.typnamespace operator(pg_catalog.=) space.oid then '@' end, ${type}.typname)`;
+
+// $1 schema   $2 relations   $3 functions
+const FOUND = `
+with space as (
+  select oid from pg_catalog.pg_namespace where nspname operator(pg_catalog.=) $1
+), relation as (
+  select relation.oid, relation.relname, relation.relkind, relation.reltype
+  from pg_catalog.pg_class as relation join space on space.oid operator(pg_catalog.=) relation.relnamespace
+  where relation.relname operator(pg_catalog.=) any($2::pg_catalog.name[])
+)
+select
+  pg_catalog.concat(
+    case
+      when relkind operator(pg_catalog.=) any('{r,p}'::pg_catalog."char"[]) then 'table'
+      when relkind operator(pg_catalog.=) 'v' then 'view'
+      when relkind operator(pg_catalog.=) any('{i,I}'::pg_catalog."char"[]) then 'index'
+      when relkind operator(pg_catalog.=) 'S' then 'sequence'
+      when relkind operator(pg_catalog.=) 'c' then 'type'
+      else 'other'
+    end, ' ', relname
+  ), ''
+from relation
+union all
+select pg_catalog.concat('column ', relation.relname, '.', attname), ${TYPE_NAME("type")}
+from relation
+cross join space
+join pg_catalog.pg_attribute on attrelid operator(pg_catalog.=) relation.oid
+join pg_catalog.pg_type as type on type.oid operator(pg_catalog.=) atttypid
+where attnum operator(pg_catalog.>) 0 and not attisdropped
+  and relation.relkind operator(pg_catalog.=) any('{r,p,c}'::pg_catalog."char"[])
+union all
+select pg_catalog.concat('constraint ', relation.relname, '.', conname), ''
+from relation join pg_catalog.pg_constraint on conrelid operator(pg_catalog.=) relation.oid
+where contype operator(pg_catalog.=) any('{p,u,c}'::pg_catalog."char"[])
+union all
+select pg_catalog.concat('trigger ', relation.relname, '.', tgname), ''
+from relation join pg_catalog.pg_trigger on tgrelid operator(pg_catalog.=) relation.oid
+where not tgisinternal
+union all
+select
+  pg_catalog.concat(
+    'function ', proname, '(',
+    (
+      select pg_catalog.string_agg(${TYPE_NAME("type")}, ', ' order by argument.place)
+      from pg_catalog.unnest(proargtypes::pg_catalog.oid[]) with ordinality as argument(type, place)
+      join pg_catalog.pg_type as type on type.oid operator(pg_catalog.=) argument.type
+    ),
+    ')'
+  ),
+  case when prosqlbody is null then pg_catalog.md5(pg_catalog.convert_to(prosrc, 'UTF8')) else '' end
+from pg_catalog.pg_proc
+join space on space.oid operator(pg_catalog.=) pronamespace
+where proname operator(pg_catalog.=) any($3::pg_catalog.name[])`;
+
+// $1 schema   $2 name
+const SOURCE = `
+select prosrc from pg_catalog.pg_proc
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) pronamespace
+where space.nspname operator(pg_catalog.=) $1 and proname operator(pg_catalog.=) $2`;
