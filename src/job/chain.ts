@@ -38,6 +38,11 @@ export class Chain {
     return this.#jobs[this.#started];
   }
 
+  /** Until when its next job may be started without asking the database again; see {@link ClaimedJob.freshUntil}. */
+  get freshUntil(): number {
+    return this.first?.freshUntil ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Takes the jobs that have not been started out of the chain. */
   cut(): ClaimedJob[] {
     return this.#jobs.splice(this.#started);

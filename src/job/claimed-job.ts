@@ -10,6 +10,8 @@ export interface ClaimTag {
   readonly workerId: string;
   /** When they were locked, in microseconds by the database's clock. */
   readonly claimedAt: string;
+  /** When the claim was sent, by the monotonic clock. */
+  readonly sentAt: number;
   /** The identifiers of the worker's tasks by their id. */
   readonly taskIdentifiers: ReadonlyMap<number, string>;
 }
@@ -28,6 +30,16 @@ interface Extras {
 /** From so many recoveries on a job is suspected of killing its workers. */
 const SUSPECT_RECOVERIES = 2;
 
+/** For so long after it was sent a claim's word counts that a job may start. */
+const CLAIM_FRESH_MS = 500;
+
+/**
+ * For so long after it was asked anew the database's word counts: longer, so
+ * that a worker far away from its database gets on, and less than the second
+ * within which a job may start that was cancelled or paused.
+ */
+export const ANSWER_FRESH_MS = 900;
+
 /**
  * A job that a worker holds: the row as it came over the wire, each property
  * decoded when it is asked for. Most handlers never ask for most of them.
@@ -38,10 +50,12 @@ export class ClaimedJob implements Job {
   #payload: unknown = UNREAD;
   #extras: Extras | null | undefined;
   #claimTimes: readonly string[] | undefined;
+  #freshUntil: number;
 
   constructor(row: Row, tag: ClaimTag) {
     this.#row = row;
     this.#tag = tag;
+    this.#freshUntil = tag.sentAt + CLAIM_FRESH_MS;
   }
 
   get id(): string {
@@ -136,6 +150,19 @@ export class ClaimedJob implements Job {
    */
   renew(claimedAt: string): void {
     this.#claimTimes = [...this.claimTimes, claimedAt];
+  }
+
+  /**
+   * Until when it may be started, by the monotonic clock. Later it may have
+   * been cancelled, paused or given to others, and the database is asked first.
+   */
+  get freshUntil(): number {
+    return this.#freshUntil;
+  }
+
+  /** The database was asked at this time, and it may be started. */
+  confirm(askedAt: number): void {
+    this.#freshUntil = Math.max(this.#freshUntil, askedAt + ANSWER_FRESH_MS);
   }
 
   /** Negative when this job comes before `other` in the order of claims: priority, run_at, id. */

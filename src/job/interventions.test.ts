@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../test/harness/claimed-job.ts";
-import type { ControlAnswer } from "../postgres/queries/control.ts";
-import { Interventions } from "./interventions.ts";
+import { Interventions, type Decided } from "./interventions.ts";
 
 const CLAIMED_AT = "1767225600000000";
 const BEFORE = "1767225599999999";
 const AFTER = "1767225600000001";
 
-function after(answer: Partial<ControlAnswer>, nowMs = 0): Interventions {
+function after(answer: Partial<Decided>, nowMs = 0): Interventions {
   const interventions = new Interventions();
   interventions.update({ queues: [], tasks: [], cancelled: [], readAt: AFTER, ...answer }, nowMs);
   return interventions;

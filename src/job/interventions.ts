@@ -2,6 +2,9 @@ import { compareIntegers } from "../postgres/position.ts";
 import type { ControlAnswer } from "../postgres/queries/control.ts";
 import type { ClaimedJob } from "./claimed-job.ts";
 
+/** What the database says about it. */
+export type Decided = Omit<ControlAnswer, "locks">;
+
 interface Cancellation {
   /** The lock that it was cancelled under: a later claim of the same job is another matter. */
   readonly workerId: string;
@@ -36,7 +39,7 @@ export class Interventions {
   }
 
   /** Takes over what the database says at monotonic time `nowMs`. */
-  update({ queues, tasks, cancelled, readAt }: ControlAnswer, nowMs: number): void {
+  update({ queues, tasks, cancelled, readAt }: Decided, nowMs: number): void {
     this.forget(nowMs);
     this.#pausedQueues = new Set(queues.map(({ id }) => id));
     this.#pausedTasks = new Set(tasks.map(({ name }) => name));

@@ -1,19 +1,23 @@
 import { describe, expect, it } from "vitest";
+import { claimedJob } from "../../test/harness/claimed-job.ts";
 import { createRecordingLogger } from "../../test/harness/worker.ts";
+import type { ClaimedJob } from "../job/claimed-job.ts";
 import { Interventions } from "../job/interventions.ts";
 import type { ControlAnswer } from "../postgres/queries/control.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { Control } from "./control.ts";
 
-const NOTHING: ControlAnswer = { queues: [], tasks: [], cancelled: [], readAt: "5" };
+const NOTHING: ControlAnswer = { queues: [], tasks: [], cancelled: [], locks: new Map(), readAt: "5" };
 
 /** Control over a database in memory: `answers` are given in turn, an error is thrown, and then nothing happens any more. */
 function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partial<ControlAnswer> | Error)[] } = {}) {
+  const jobsOf = (ids: readonly string[]) => ids.map((id) => claimedJob({ id }));
   const clock = createManualClock();
   const logger = createRecordingLogger();
   const asked: (readonly string[])[] = [];
   const told: string[] = [];
-  const jobs = { running: held, waiting: [] as string[] };
+  const jobs = { running: jobsOf(held), waiting: jobsOf([]) };
+  const timing = { answersAfterMs: 0 };
   const interventions = new Interventions();
   const control = new Control({
     clock,
@@ -22,20 +26,27 @@ function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partia
     tasks: ["t", "u"],
     interventions,
     workerId: () => "w",
-    jobIds: () => jobs,
+    held: () => jobs,
     async read(jobIds) {
       asked.push(jobIds);
+      if (timing.answersAfterMs > 0) await clock.sleep(timing.answersAfterMs);
       const answer = answers.shift() ?? {};
       if (answer instanceof Error) throw answer;
       return { ...NOTHING, ...answer };
     },
     intervene: () => void told.push("intervene"),
+    confirmed: (waiting, _locks, askedAt) => void told.push(`confirmed ${idsOf(waiting)} at ${askedAt}`),
+    giveBack: (waiting) => void told.push(`give back ${idsOf(waiting)}`),
     tasksChanged: () => void told.push("tasks"),
     failed: () => void told.push("failed"),
   });
   const cancelled = (worker: string, ...ids: string[]) =>
     control.notified(JSON.stringify({ schema: "howdah", worker, cancelled: ids }));
-  return { clock, logger, asked, told, jobs, interventions, control, cancelled };
+  return { clock, logger, asked, told, jobs, jobsOf, timing, interventions, control, cancelled };
+}
+
+function idsOf(jobs: readonly ClaimedJob[]): string {
+  return jobs.map(({ id }) => id).join(" ");
 }
 
 describe("a worker that listens", () => {
@@ -86,15 +97,75 @@ describe("a worker that listens", () => {
 
 describe("a worker that does not listen", () => {
   it("asks once a second while it holds jobs, and not otherwise", async () => {
-    const { clock, asked, control, jobs } = setUp({ held: [] });
+    const { clock, asked, control, jobs, jobsOf } = setUp({ held: [] });
     const stop = control.start({ asksFirst: true });
     await clock.advance(0);
     expect(asked).toEqual([[]]);
     await clock.advance(5_000);
     expect(asked).toHaveLength(1);
-    jobs.waiting = ["4"];
+    jobs.waiting = jobsOf(["4"]);
     await clock.advance(3_000);
     expect(asked.slice(1)).toEqual([["4"], ["4"], ["4"]]);
+    await stop();
+  });
+});
+
+describe("jobs that are too old to start unasked", () => {
+  /** Control that listens and holds one job in memory. */
+  async function withWaiting() {
+    const all = setUp();
+    const stop = all.control.start({ asksFirst: false });
+    all.control.listening(true);
+    await all.clock.advance(0);
+    all.jobs.waiting = all.jobsOf(["4"]);
+    all.told.length = 0;
+    return { ...all, stop };
+  }
+  const heard = (told: readonly string[]): string[] => told.filter((what) => what !== "intervene");
+
+  it("are asked about together, and confirmed as of when the question was sent", async () => {
+    const { clock, asked, told, control, timing, stop } = await withWaiting();
+    timing.answersAfterMs = 300;
+    control.askAgain();
+    await clock.advance(300);
+    expect(asked.slice(1)).toEqual([["4"]]);
+    expect(heard(told)).toEqual(["confirmed 4 at 0"]);
+    await stop();
+  });
+
+  it("are asked about anew when a question without them was under way", async () => {
+    const { clock, asked, told, control, timing, jobs, jobsOf, stop } = await withWaiting();
+    timing.answersAfterMs = 300;
+    control.askAgain();
+    await clock.advance(100);
+    jobs.waiting = jobsOf(["4", "5"]);
+    control.askAgain();
+    await clock.advance(500);
+    expect(asked.slice(1)).toEqual([["4"], ["4", "5"]]);
+    expect(heard(told)).toEqual(["confirmed 4 at 0", "confirmed 4 5 at 300"]);
+    await stop();
+  });
+
+  it("go back when three answers in a row came too late, which is said once until one comes in time", async () => {
+    const { clock, told, control, logger, timing, stop } = await withWaiting();
+    timing.answersAfterMs = 2_000;
+    for (let round = 0; round < 6; round += 1) {
+      control.askAgain();
+      await clock.advance(2_000);
+    }
+    const confirmed = (...at: number[]): string[] => at.map((ms) => `confirmed 4 at ${ms}`);
+    expect(heard(told)).toEqual([...confirmed(0, 2_000), "give back 4", ...confirmed(6_000, 8_000), "give back 4"]);
+    const lines = (): number => logger.messages("warn").length;
+    expect(lines()).toBe(1);
+    timing.answersAfterMs = 0;
+    control.askAgain();
+    await clock.advance(0);
+    timing.answersAfterMs = 2_000;
+    for (let round = 0; round < 3; round += 1) {
+      control.askAgain();
+      await clock.advance(2_000);
+    }
+    expect(lines()).toBe(2);
     await stop();
   });
 });

@@ -1,5 +1,6 @@
+import { ANSWER_FRESH_MS, type ClaimedJob } from "../job/claimed-job.ts";
 import type { Interventions } from "../job/interventions.ts";
-import type { ControlAnswer } from "../postgres/queries/control.ts";
+import type { ControlAnswer, JobLock } from "../postgres/queries/control.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { startLoop, type Loop } from "../runtime/loop.ts";
@@ -15,12 +16,16 @@ export interface ControlParts {
   readonly tasks: readonly string[];
   readonly interventions: Interventions;
   readonly workerId: () => string;
-  /** The jobs that the worker holds. */
-  readonly jobIds: () => { readonly running: readonly string[]; readonly waiting: readonly string[] };
-  /** Asks the database what is paused, and which of these jobs were cancelled. */
+  /** The jobs that the worker holds: whose handlers run, and which wait in memory for a slot. */
+  held(): { readonly running: readonly ClaimedJob[]; readonly waiting: readonly ClaimedJob[] };
+  /** Asks the database what is paused, who has locked these jobs, and which of them were cancelled. */
   read(jobIds: readonly string[]): Promise<ControlAnswer>;
   /** The interventions were brought up to date. */
   intervene(): void;
+  /** The database was asked at `askedAt` about these jobs, which wait in memory, and they are locked like this. */
+  confirmed(jobs: readonly ClaimedJob[], locks: ReadonlyMap<string, JobLock>, askedAt: number): void;
+  /** These jobs, which wait in memory, go back: nobody knows in time whether they may start. */
+  giveBack(jobs: readonly ClaimedJob[]): void;
   /** Other tasks of this worker are paused than before: what claims have seen does not count any more. */
   tasksChanged(): void;
   /** Asking failed, for the first time in a row; it is tried again. */
@@ -29,6 +34,8 @@ export interface ControlParts {
 
 /** How often a worker that does not listen asks, as long as it holds jobs. */
 const ASK_MS = 1_000;
+/** So many answers in a row may come too late to start what waits for them. */
+const MOST_LATE = 3;
 /** How often to see whether what was told still matters. */
 const FORGET_MS = 60_000;
 
@@ -39,6 +46,10 @@ const FORGET_MS = 60_000;
  *
  *   listens          asks when told, and when it begins to listen
  *   does not listen  asks once a second while it holds jobs
+ *   either           asks when what waits in memory is too old to start unasked
+ *
+ * An answer is about the jobs that were held when the question was sent: what a
+ * claim brings while one is under way needs the next one.
  */
 export class Control {
   readonly #parts: ControlParts;
@@ -47,6 +58,11 @@ export class Control {
   #isListening = false;
   /** Something may have happened unseen. */
   #isAskDue = false;
+  /** Something waits for an answer to start. */
+  #isAwaited = false;
+  /** Of the answers that were awaited, in a row. */
+  #lateAnswers = 0;
+  #isLateSaid = false;
   #pausedTasks = "[]";
   #said = "";
 
@@ -91,26 +107,63 @@ export class Control {
     this.#loop?.wake();
   }
 
+  /** What waits in memory cannot start before the database was asked about it. */
+  askAgain(): void {
+    this.#isAwaited = true;
+    this.#loop?.wake();
+  }
+
   /** The id may be one that the worker has given up since, while it still runs jobs that it claimed with it. */
   #isAbout(workerId: string, jobIds: readonly string[]): boolean {
     if (workerId === this.#parts.workerId()) return true;
-    const { running, waiting } = this.#parts.jobIds();
-    const held = new Set([...running, ...waiting]);
+    const { running, waiting } = this.#parts.held();
+    const held = new Set([...running, ...waiting].map(({ id }) => id));
     return jobIds.some((id) => held.has(id));
   }
 
   async #ask(): Promise<void> {
     const { interventions, clock, intervene } = this.#parts;
-    const ids = new Set([...this.#told, ...this.#heldToAskFor()]);
+    const { running, waiting } = this.#heldToAskFor();
+    const ids = new Set([...this.#told, ...[...running, ...waiting].map(({ id }) => id)]);
+    const isAwaited = this.#isAwaited;
+    this.#isAwaited = false;
     if (!this.#isAskDue && ids.size === 0) return;
     this.#isAskDue = false;
     // What is told from now on, the answer may not have seen.
     this.#told.clear();
+    const askedAt = clock.monotonic();
     const answer = await this.#read([...ids]);
-    interventions.update(answer, clock.monotonic());
+    const answeredAt = clock.monotonic();
+    interventions.update(answer, answeredAt);
     this.#say(answer);
     intervene();
     this.#noteTasks(answer);
+    this.#noteLate(isAwaited && answeredAt - askedAt > ANSWER_FRESH_MS);
+    if (this.#lateAnswers >= MOST_LATE) this.#giveBack(waiting, answeredAt - askedAt);
+    else if (waiting.length > 0) this.#parts.confirmed(waiting, answer.locks, askedAt);
+  }
+
+  #noteLate(isLate: boolean): void {
+    this.#lateAnswers = isLate ? this.#lateAnswers + 1 : 0;
+    if (!isLate) this.#isLateSaid = false;
+  }
+
+  /** Better elsewhere, or later, than started although an operator may have stopped it. */
+  #giveBack(jobs: readonly ClaimedJob[], tookMs: number): void {
+    const { logger, workerId, giveBack } = this.#parts;
+    this.#lateAnswers = 0;
+    if (!this.#isLateSaid) {
+      logger.warn(
+        "Jobs went back unstarted: the database takes too long to say whether they were cancelled or paused",
+        {
+          worker: workerId(),
+          jobs: jobs.length,
+          tookMs: Math.round(tookMs),
+        },
+      );
+    }
+    this.#isLateSaid = true;
+    giveBack(jobs);
   }
 
   async #read(jobIds: readonly string[]): Promise<ControlAnswer> {
@@ -124,10 +177,9 @@ export class Control {
   }
 
   /** All jobs, unless each that was cancelled has been told. */
-  #heldToAskFor(): readonly string[] {
-    if (this.#isListening && !this.#isAskDue) return [];
-    const { running, waiting } = this.#parts.jobIds();
-    return [...running, ...waiting];
+  #heldToAskFor(): ReturnType<ControlParts["held"]> {
+    if (this.#isListening && !this.#isAskDue && !this.#isAwaited) return NONE_HELD;
+    return this.#parts.held();
   }
 
   #noteTasks({ tasks }: ControlAnswer): void {
@@ -150,6 +202,8 @@ export class Control {
     this.#said = said;
   }
 }
+
+const NONE_HELD = { running: [], waiting: [] };
 
 /** The most names in a line of the log. */
 const MOST_NAMES = 10;

@@ -174,6 +174,7 @@ function build(ground: Ground): Worker {
         completeDelayMs: read.completeJobBatchDelayMs,
         failDelayMs: read.failJobBatchDelayMs,
         contactTimeoutMs: read.recovery?.contactTimeoutMs ?? Number.POSITIVE_INFINITY,
+        askAgain: () => control?.askAgain(),
         startUntil: () => presence?.startUntil ?? Number.POSITIVE_INFINITY,
         gracePeriodMs: read.shutdown.gracePeriodMs,
         abortPeriodMs: read.shutdown.abortPeriodMs,
@@ -203,9 +204,11 @@ function build(ground: Ground): Worker {
         tasks: tasks.identifiers,
         interventions,
         workerId: () => identity.current,
-        jobIds: () => engine.jobIds(),
+        held: () => engine.holdings,
         read: (jobIds) => readControl({ executor: driver, schema }, jobIds),
         intervene: () => engine.holdings.intervene(),
+        confirmed: (jobs, locks, askedAt) => engine.confirm(jobs, locks, askedAt),
+        giveBack: (jobs) => engine.giveBackWaiting(jobs),
         tasksChanged() {
           engine.claimer.forget();
           engine.source.distrust();

@@ -48,6 +48,8 @@ export interface EngineParts {
   readonly contactTimeoutMs: number;
   /** No job is started later than this, by the monotonic clock, until it moves on: others may have taken it. */
   readonly startUntil: () => number;
+  /** What is at hand waits for the database to say whether it may still start. */
+  readonly askAgain: () => void;
   /** The most jobs to claim in all. */
   readonly maxJobs: number;
   /** Aborted when the worker closes: nothing can be written any more. */

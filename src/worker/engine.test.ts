@@ -33,7 +33,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     failed: () => undefined,
   });
   const task = defineTask({ identifier: "t", run: async (_payload, { signal }) => void (await run(signal)) });
-  const engine = new Engine({
+  const engine: Engine = new Engine({
     identity,
     clock,
     claim: claims.claim,
@@ -52,6 +52,13 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     completeDelayMs: 0,
     failDelayMs: 0,
     contactTimeoutMs: 20_000,
+    // A database that answers at once that everything is as it was.
+    askAgain: () =>
+      queueMicrotask(() => {
+        const { waiting } = engine.holdings;
+        const locks = waiting.map((job) => [job.id, { workerId: job.lockedBy, lockedAt: job.claimedAt }] as const);
+        engine.confirm(waiting, new Map(locks), clock.monotonic());
+      }),
     startUntil: () => Number.POSITIVE_INFINITY,
     interventions: new Interventions(),
     gracePeriodMs: 5_000,

@@ -3,8 +3,10 @@ import { Claimer, type ClaimerOptions } from "../job/claim/claimer.ts";
 import { ChainPace } from "../job/claim/local-queue/chain-pace.ts";
 import type { Source } from "../job/claim/source.ts";
 import type { Chain } from "../job/chain.ts";
+import type { ClaimedJob } from "../job/claimed-job.ts";
 import { Slots } from "../job/execute/slots.ts";
 import { Releaser } from "../job/release/releaser.ts";
+import type { JobLock } from "../postgres/queries/control.ts";
 import { Coupler } from "./coupler.ts";
 import { createSource } from "./create-source.ts";
 import type { EngineParts } from "./engine-parts.ts";
@@ -79,6 +81,7 @@ export class Engine {
     this.slots = new Slots({
       ...parts,
       take: () => this.#take(),
+      accepts: this.holdings.accepts,
       mark: (job) => parts.locks.mark(job),
       started: (job) => reporter.started(job),
       ended: (attempt) => {
@@ -149,17 +152,25 @@ export class Engine {
     this.#lockWatch.reconnected();
   }
 
-  /** The jobs that this worker holds: whose handlers run, and which wait in memory for a slot. */
-  jobIds(): { readonly running: readonly string[]; readonly waiting: readonly string[] } {
-    const { running, waiting } = this.holdings;
-    return { running: running.map(({ id }) => id), waiting: waiting.map(({ id }) => id) };
-  }
-
   /** The tasks that run, and those of which a job has ended since the last call that ran for more than a second; these first. */
   busyTasks(): readonly string[] {
     const tasks = new Set([...this.#longTasks, ...this.slots.running.map(({ task }) => task)]);
     this.#longTasks.clear();
     return [...tasks];
+  }
+
+  /** The database was asked at `askedAt` about these jobs, and they are locked like this; what may start starts. */
+  confirm(jobs: readonly ClaimedJob[], locks: ReadonlyMap<string, JobLock>, askedAt: number): void {
+    this.holdings.confirm(jobs, locks, askedAt);
+    this.slots.fill();
+    this.#rested?.();
+  }
+
+  /** Gives jobs back that wait in memory: the database does not say in time whether they may start. */
+  giveBackWaiting(jobs: readonly ClaimedJob[]): void {
+    this.holdings.giveBackWaiting(jobs);
+    this.slots.fill();
+    this.#rested?.();
   }
 
   /** What was claimed under these ids may belong to somebody else by now; see {@link Holdings.lose}. */

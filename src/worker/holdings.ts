@@ -6,16 +6,21 @@ import type { Slots } from "../job/execute/slots.ts";
 import type { Interventions } from "../job/interventions.ts";
 import type { Outcome } from "../job/outcome.ts";
 import type { Ending } from "../job/release/ending.ts";
+import type { JobLock } from "../postgres/queries/control.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Identity } from "./identity.ts";
 
 /** Where a worker's jobs are, and how they leave. */
 export interface HoldingsParts {
   readonly identity: Identity;
+  readonly clock: Clock;
   readonly interventions: Interventions;
   /** After so long without an answer from the database others may run the queues that this worker has locked. */
   readonly contactTimeoutMs: number;
   readonly source: () => Source;
   readonly slots: () => Slots;
+  /** A chain that waits in memory cannot start before the database was asked about it; `confirm` is called then. */
+  askAgain(): void;
   /** Ends a claim. */
   release(ending: Ending): void;
 }
@@ -74,11 +79,39 @@ export class Holdings {
     slots().cancel((job) => interventions.cancelReason(job));
   }
 
+  /**
+   * Whether a chain may start as far as its age goes. What a claim brought long
+   * after it was sent, or what has waited here since, is asked about first,
+   * whatever delayed it: the database, the way from there, or this process.
+   */
+  readonly accepts = (chain: Chain): boolean => {
+    if (this.#parts.clock.monotonic() <= chain.freshUntil) return true;
+    this.#parts.askAgain();
+    return false;
+  };
+
+  /**
+   * The database was asked at `askedAt` about jobs that wait in memory: those
+   * that are still locked for this worker may start. The others are somebody
+   * else's by now. What was cancelled or paused has gone before.
+   */
+  confirm(jobs: readonly ClaimedJob[], locks: ReadonlyMap<string, JobLock>, askedAt: number): void {
+    const lost = new Set(jobs.filter((job) => !isLockedBy(job, locks.get(job.id))));
+    for (const job of jobs) if (!lost.has(job)) job.confirm(askedAt);
+    if (lost.size > 0) this.#giveBackWaiting((job) => lost.has(job), true);
+  }
+
+  /** Gives back jobs that wait in memory: the database does not say in time whether they may start. */
+  giveBackWaiting(jobs: readonly ClaimedJob[]): void {
+    const given = new Set(jobs);
+    this.#giveBackWaiting((job) => given.has(job));
+  }
+
   /** The next chain to start, without what was cancelled or paused while it was on its way here. */
   take(): Chain | undefined {
     const { interventions, source } = this.#parts;
     for (;;) {
-      const chain = source().take();
+      const chain = source().take(this.accepts);
       if (!chain || interventions.isEmpty) return chain;
       const jobs = chain.remove((job) => interventions.stops(job));
       this.giveBack({ jobs, endsChain: chain.waiting === 0 });
@@ -118,4 +151,9 @@ export class Holdings {
   #disown(workerIds: ReadonlySet<string> | "all"): void {
     for (const id of workerIds === "all" ? [this.#parts.identity.current] : workerIds) this.#lostIds.add(id);
   }
+}
+
+/** Whether a job is locked by one of its claims. */
+function isLockedBy({ lockedBy, claimTimes }: ClaimedJob, lock: JobLock | undefined): boolean {
+  return lock?.workerId === lockedBy && claimTimes.includes(lock.lockedAt);
 }

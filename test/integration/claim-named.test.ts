@@ -16,7 +16,7 @@ async function add(spec = ""): Promise<string> {
 
 /** What a worker makes of a row. */
 function shown(row: Row) {
-  const job = new ClaimedJob(row, { workerId: "w", claimedAt: "0", taskIdentifiers: new Map() });
+  const job = new ClaimedJob(row, { workerId: "w", sentAt: 0, claimedAt: "0", taskIdentifiers: new Map() });
   return { ...job.toJSON(), taskId: job.taskId, queueId: job.queueId, payload: job.payload };
 }
 

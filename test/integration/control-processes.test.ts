@@ -62,6 +62,38 @@ describe.each([
   });
 });
 
+describe.each([
+  ["that listens", {}],
+  ["that polls only", { useNotificationDelivery: false, pollInterval: "50ms" }],
+])("a worker of another process, %s, that stood still", (_, options) => {
+  it.each([
+    ["a chain at work", "q", 3],
+    ["its memory", undefined, 3],
+  ])("starts nothing of %s that was decided about meanwhile", async (__, queueName, holds) => {
+    await using worker = await startWorker({ localQueue: { size: 10 }, ...options });
+    const spec = queueName === undefined ? {} : { queueName };
+    const jobs = await client.addJobs(
+      ["first", "second", "third"].map((payload) => ({ identifier: "waits", payload, spec })),
+    );
+    await worker.line("started first");
+    await until(async () => (await held()) === holds);
+    worker.kill("SIGSTOP");
+    await client.cancelJobs([jobs[1]?.id ?? ""], "enough");
+    const [{ at } = {}] = await database.sql("select clock_timestamp()::text as at");
+    await until(async () => {
+      const [row] = await database.sql(
+        `select clock_timestamp() > '${String(at)}'::timestamptz + interval '1s' as is_over`,
+      );
+      return row?.["is_over"];
+    });
+    // The first handler ends as soon as the process goes on, before it can have heard of anything.
+    worker.say("first");
+    worker.kill("SIGCONT");
+    await worker.line("started third");
+    expect(worker.lines).not.toContain("started second");
+  });
+});
+
 describe("a worker that is killed", () => {
   it("leaves no cancelled job behind that runs again, and no pause", async () => {
     const worker = await startWorker({ localQueue: { size: 10 } });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
 import { createHeldTask } from "../harness/held-task.ts";
+import { createShiftedClock } from "../harness/shifted-clock.ts";
 import { until } from "../harness/until.ts";
 import { createRecordingLogger, createTestWorker, record } from "../harness/worker.ts";
 
@@ -28,14 +29,16 @@ const rows = async (): Promise<[string, number, string | null][]> =>
 const names = ["a", "b", "c", "d", "e"];
 
 /** A worker with one slow handler at work and four more jobs in its local queue. */
-async function startSlowWorker() {
+async function startSlowWorker(ttl = 60) {
+  const clock = createShiftedClock();
   const held = createHeldTask("work");
   const logger = createRecordingLogger();
   const worker = await createTestWorker(database, {
     tasks: [held.task],
     concurrency: 1,
-    localQueue: { size: 5, ttl: 60 },
+    localQueue: { size: 5, ttl },
     logger,
+    clock,
   });
   const modes = record(worker.hooks, "localQueueSetMode");
   const returns = record(worker.hooks, "localQueueReturnJobs");
@@ -43,6 +46,7 @@ async function startSlowWorker() {
   const running = worker.run();
   await until(() => held.running.has("a"));
   return {
+    clock,
     held,
     worker,
     modes,
@@ -88,10 +92,11 @@ describe("jobs that wait too long for a slot", () => {
   });
 
   it("go back as soon as possible when somebody's transaction holds one of them", async () => {
-    const { returns, end } = await startSlowWorker();
+    const { clock, returns, end } = await startSlowWorker(5_000);
     const session = await database.connect();
     await session.query("begin");
     await session.query("select from howdah._private_jobs where payload::text = '\"c\"' for update");
+    clock.skip(5_000);
     await returns.reach();
     await until(async () => (await rows()).filter(([, , lockedBy]) => lockedBy === null).length === 3);
     expect((await rows()).find(([name]) => name === "c")?.[1]).toBe(1);

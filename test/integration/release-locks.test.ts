@@ -105,7 +105,9 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
     return { releaser, released, freed };
   }
   const jobsOf = ({ rows, claimedAt }: ClaimAnswer) =>
-    rows.map((row) => new ClaimedJob(row, { workerId: "w", claimedAt, taskIdentifiers: new Map([[1, "t"]]) }));
+    rows.map(
+      (row) => new ClaimedJob(row, { workerId: "w", claimedAt, sentAt: 0, taskIdentifiers: new Map([[1, "t"]]) }),
+    );
 
   it("releases the 99 others meanwhile, and that one when the transaction ends", async () => {
     await add(100);

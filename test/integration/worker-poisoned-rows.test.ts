@@ -169,7 +169,9 @@ describe("a thousand rows that a trigger keeps", () => {
     await poison("delete", raise("TT001"));
     const claims = await createClaims(database);
     const { rows: claimed, claimedAt } = await claims.claim({ quantity: 1_000 });
-    const jobs = claimed.map((row) => new ClaimedJob(row, { workerId: "w", claimedAt, taskIdentifiers: new Map() }));
+    const jobs = claimed.map(
+      (row) => new ClaimedJob(row, { workerId: "w", sentAt: 0, claimedAt, taskIdentifiers: new Map() }),
+    );
     const clock = createManualClock();
     let [sent, answered] = [0, 0];
     const releaser = new Releaser({

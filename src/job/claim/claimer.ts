@@ -172,7 +172,7 @@ export class Claimer {
     if (this.#options.claimNamed) {
       const most = isHeadScan || this.hasCandidates ? 0 : wanted.quantity;
       const jobIds = this.#announced.take(most, startedAt);
-      if (jobIds) return this.#claimNamed(this.#options.claimNamed, jobIds);
+      if (jobIds) return this.#claimNamed(this.#options.claimNamed, jobIds, startedAt);
     }
     // Not only this claim: when it is full, the next ones have to go on from where it ended.
     if (isHeadScan) this.#floors.forget(DUE);
@@ -182,7 +182,8 @@ export class Claimer {
     const identifiers = this.#options.taskIdentifiers();
     try {
       const answer = await claim(request);
-      const tag = { workerId: request.workerId, claimedAt: answer.claimedAt, taskIdentifiers: identifiers };
+      const { workerId } = request;
+      const tag = { workerId, claimedAt: answer.claimedAt, sentAt: startedAt, taskIdentifiers: identifiers };
       const jobs = answer.rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
       this.#floors.settle(ticket, seenPositions(answer));
       this.#settle(request, answer, jobs);
@@ -206,7 +207,7 @@ export class Claimer {
   }
 
   /** Locks jobs by their ids: all else was seen. What is not locked belongs to others, or is behind the floors. */
-  async #claimNamed(claim: ClaimNamed, jobIds: readonly string[]): Promise<Claimed> {
+  async #claimNamed(claim: ClaimNamed, jobIds: readonly string[], sentAt: number): Promise<Claimed> {
     const identifiers = this.#options.taskIdentifiers();
     const workerId = this.#options.workerId();
     const ticket = this.#floors.begin();
@@ -214,7 +215,7 @@ export class Claimer {
       const taskIds = [...identifiers.keys()];
       const forbiddenFlags = this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null;
       const { rows, claimedAt } = await claim({ workerId, jobIds, taskIds, forbiddenFlags });
-      const tag = { workerId, claimedAt, taskIdentifiers: identifiers };
+      const tag = { workerId, claimedAt, sentAt, taskIdentifiers: identifiers };
       const jobs = rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
       this.#floors.settle(ticket, []);
       if (jobs.length > 0) this.#options.claimed(jobs);

@@ -47,10 +47,11 @@ export class DirectSource implements Source {
     this.#loop = startLoop({ name: "claim", clock, round: () => this.#round(), onError: failed });
   }
 
-  take(): Chain | undefined {
-    const chain = this.#ready.shift();
-    if (!chain && (this.#wanted || this.#options.claimer.hasCandidates)) this.#wakeSoon();
-    return chain;
+  take(accepts?: (chain: Chain) => boolean): Chain | undefined {
+    const next = this.#ready[0];
+    if (!next && (this.#wanted || this.#options.claimer.hasCandidates)) this.#wakeSoon();
+    if (!next || accepts?.(next) === false) return undefined;
+    return this.#ready.shift();
   }
 
   pulse(announcement: Announcement): void {

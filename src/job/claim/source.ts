@@ -10,8 +10,11 @@ import type { Announcement } from "./claimer.ts";
 export interface Source {
   /** Begins to claim. */
   start(): void;
-  /** The next chain, or `undefined` when none is at hand; then the slots are called when there is. */
-  take(): Chain | undefined;
+  /**
+   * The next chain, or `undefined` when none is at hand; then the slots are
+   * called when there is. One that `accepts` refuses stays where it is.
+   */
+  take(accepts?: (chain: Chain) => boolean): Chain | undefined;
   /** There may be work. */
   pulse(announcement: Announcement): void;
   /** Announcements may have been missed: look everywhere. */

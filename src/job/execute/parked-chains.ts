@@ -43,11 +43,11 @@ export class ParkedChains {
     return earlier;
   }
 
-  /** A chain that no longer has to wait. */
-  take(): Chain | undefined {
+  /** A chain that no longer has to wait, and that `accepts` does not refuse. */
+  take(accepts: (chain: Chain) => boolean): Chain | undefined {
     if (this.#chains.size === 0) return undefined;
     for (const [key, { chain }] of this.#chains) {
-      if (chain.waiting === 0 || this.#isHeld(key)) continue;
+      if (chain.waiting === 0 || this.#isHeld(key) || !accepts(chain)) continue;
       this.#chains.delete(key);
       return chain;
     }

@@ -18,6 +18,11 @@ export interface SlotsOptions extends RunSettings {
    * taken away. `fill` is called when that has moved on.
    */
   startUntil(): number;
+  /**
+   * Whether a chain that has waited here may start. If not, the database is
+   * asked about it, and `fill` is called when it has answered.
+   */
+  accepts(chain: Chain): boolean;
   /** The next chain to run, if one is at hand. */
   take(): Chain | undefined;
   /** An attempt has ended. */

@@ -46,6 +46,7 @@ function setUp(
     tasks: createTaskRegistry([task]),
     surroundings: { logger: silentLogger, schema: createSchema("howdah") } as Surroundings,
     startUntil: () => trust.until,
+    accepts: () => true,
     take: () => waiting.shift(),
     started: ({ id }) => void told.push(`start ${id}`),
     ended: ({ job: { id }, outcome: { kind }, endsChain, durationMs, lost }) =>

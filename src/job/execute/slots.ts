@@ -131,11 +131,11 @@ export class Slots {
     // A handler that ends at once comes back here: the loop below goes on anyway.
     if (this.#filling) return;
     this.#filling = true;
-    const { clock, startUntil } = this.#options;
+    const { clock, startUntil, accepts } = this.#options;
     while (!this.#paused && this.free > 0) {
       const now = clock.monotonic();
       if (now > startUntil()) break;
-      const chain = this.#parked.take() ?? this.#options.take();
+      const chain = this.#parked.take(accepts) ?? this.#options.take();
       if (!chain) break;
       if (!this.#parks(chain)) this.#startNext(chain, now);
     }
@@ -181,7 +181,8 @@ export class Slots {
     if (abortedWith && isHowdahError(abortedWith, "HOWDAH_ABORTED_LOST")) this.#lose(run, abortedWith);
     const { chain } = run;
     const now = chain.waiting > 0 ? this.#options.clock.monotonic() : 0;
-    if (now > this.#options.startUntil()) this.#cut(run);
+    // Not worth a question that the slot would wait for: what goes back comes again with the next claim.
+    if (now > this.#options.startUntil() || now > chain.freshUntil) this.#cut(run);
     this.#end(run, outcome, chain.waiting === 0);
     if (!this.#startNext(chain, now)) this.#vacated();
   }

@@ -174,12 +174,14 @@ begin
 end
 $$;
 
--- What a worker has to know: everything that is paused, and which of these jobs
--- were cancelled while they ran. Told apart by `kind`:
+-- What a worker has to know: everything that is paused, who has locked these
+-- jobs, and which of them were cancelled since. Told apart by `kind`:
 --   q   a paused queue: its id, its name, and the end of the pause
 --   t   a paused task: its identifier, and the end of the pause
 --   c   a cancelled job: its id, the reason, and the claim that it ran under:
 --       worker and time
+--   l   a locked job: its id, and the claim that it is locked by. One that is
+--       gone or not locked is not told, nor one whose queue its worker has lost
 --   a   once: the time of this answer. What was claimed later has seen all that
 --       is told here
 -- Times are microseconds.
@@ -208,6 +210,12 @@ begin
   select 'c', job.id, job._howdah_cancelled, :"schema"._howdah_us(job.locked_at), job.locked_by
   from :"schema"._private_jobs as job
   where job.id = any(job_ids) and job._howdah_cancelled is not null and job.locked_at is not null
+  union all
+  select 'l', job.id, null, :"schema"._howdah_us(job.locked_at), job.locked_by
+  from :"schema"._private_jobs as job
+  left join :"schema"._private_job_queues as queue on queue.id = job.job_queue_id
+  where job.id = any(job_ids) and job.locked_at is not null
+    and (job.job_queue_id is null or queue.locked_by = job.locked_by)
   union all
   select 'a', null, null, :"schema"._howdah_us(clock_timestamp()), null;
 end

@@ -41,11 +41,20 @@ export interface CancelledJob {
   readonly lockedAt: string;
 }
 
-/** What is paused, and which of the jobs that were asked for are cancelled. */
+/** Who has locked a job, and its queue if it has one. */
+export interface JobLock {
+  readonly workerId: string;
+  /** In microseconds. */
+  readonly lockedAt: string;
+}
+
+/** What is paused, and which of the jobs that were asked for are locked and cancelled. */
 export interface ControlAnswer {
   readonly queues: readonly PausedQueue[];
   readonly tasks: readonly PausedTask[];
   readonly cancelled: readonly CancelledJob[];
+  /** Of the jobs that were asked for, by their id. Those that nobody has locked, or whose queue another worker has, are not here. */
+  readonly locks: ReadonlyMap<string, JobLock>;
   /** When it was read, in microseconds: jobs that were claimed later have seen all pauses that are told here. */
   readonly readAt: string;
 }
@@ -88,7 +97,7 @@ export async function resumeTask(target: ControlTarget, identifier: string): Pro
   return resume(target, "_howdah_resume_task_v1", [identifier]);
 }
 
-/** Reads everything that is paused, and which of these jobs were cancelled and are still locked. */
+/** Reads everything that is paused, who has locked these jobs, and which of those were cancelled. */
 export async function readControl(
   { executor, schema }: ControlTarget,
   jobIds: readonly string[],
@@ -99,15 +108,17 @@ export async function readControl(
   const queues: PausedQueue[] = [];
   const tasks: PausedTask[] = [];
   const cancelled: CancelledJob[] = [];
+  const locks = new Map<string, JobLock>();
   let readAt = "0";
   for (const row of rows) {
     const [kind, id, name, at, worker] = row.map(String) as [string, string, string, string, string];
     if (kind === "q") queues.push({ id: Number(id), name, until: at });
     else if (kind === "t") tasks.push({ name, until: at });
     else if (kind === "c") cancelled.push({ id, reason: name, workerId: worker, lockedAt: at });
+    else if (kind === "l") locks.set(id, { workerId: worker, lockedAt: at });
     else readAt = at;
   }
-  return { queues, tasks, cancelled, readAt };
+  return { queues, tasks, cancelled, locks, readAt };
 }
 
 async function pause({ executor, schema }: ControlTarget, name: string, values: readonly Cell[]): Promise<string> {

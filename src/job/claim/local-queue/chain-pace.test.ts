@@ -10,7 +10,7 @@ function lengthAfter(count: number, durationMs: number, pace = new ChainPace()):
 describe("the length of chains", () => {
   it.each([
     ["at most 100, however fast the jobs are", 0, 100],
-    ["about a second of jobs", 100, 10],
+    ["less than half a second of jobs", 100, 4],
     ["one when a job takes longer than that", 5_000, 1],
     ["one also when jobs take hours", 10 * 3_600_000, 1],
   ])("is %s", (_, durationMs, expected) => {

@@ -88,8 +88,10 @@ export class LocalQueue {
     this.#handle({ type: "started" });
   }
 
-  /** The next chain, if there is one. */
-  take(): Chain | undefined {
+  /** The next chain, if there is one. One that `accepts` refuses stays. */
+  take(accepts?: (chain: Chain) => boolean): Chain | undefined {
+    const next = this.#cached.at(-1);
+    if (next && accepts?.(next) === false) return undefined;
     const chain = this.#cached.pop();
     if (chain) {
       if (chain.waiting > 1) this.#running.add(chain, this.#arrivedAt);

@@ -36,9 +36,9 @@ export class LocalQueues implements Source {
     for (const queue of this.#queues) queue.start();
   }
 
-  take(): Chain | undefined {
+  take(accepts?: (chain: Chain) => boolean): Chain | undefined {
     for (let tried = 0; tried < this.#queues.length; tried++) {
-      const chain = this.#next().take();
+      const chain = this.#next().take(accepts);
       if (chain) return chain;
     }
     return undefined;
