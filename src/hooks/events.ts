@@ -68,6 +68,8 @@ export interface Events {
   localQueueRefetchDelayExpired: { workerId: string; queue: number };
   /** The outcome of a job was refused: the job no longer belongs to this worker. */
   jobReleaseRefused: { workerId: string; job: Job };
+  /** The outcome of a job was sent and its answer lost, and others have had the job since: it counted, or it did not. */
+  jobOutcomeUnknown: { workerId: string; job: Job };
   /** Something in the background failed; the worker goes on. With `job` when it is about this job alone. */
   workerError: { workerId: string; error: unknown; activity: string; job?: Job };
 }
@@ -96,6 +98,7 @@ const NAMES: Readonly<Record<EventName, true>> = {
   localQueueRefetchDelayAbort: true,
   localQueueRefetchDelayExpired: true,
   jobReleaseRefused: true,
+  jobOutcomeUnknown: true,
   workerError: true,
 };
 

@@ -18,6 +18,8 @@ export interface Undecided {
   readonly kind: "undecided";
   /** What is written when the transaction was rolled back. */
   readonly otherwise: Retried | FailedForGood | Snoozed | Cancelled | Interrupted;
+  /** The id of that transaction; `undefined` while the handler's call is not answered, which it has not waited for. */
+  readonly within: () => string | undefined;
 }
 
 /** The attempt failed, and there will be another one. */

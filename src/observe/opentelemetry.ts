@@ -42,6 +42,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Plugin {
       hooks.on("jobFail", ({ job }) => runs.abandon(job));
       hooks.on("jobPermanentlyFail", ({ job }) => runs.abandon(job));
       hooks.on("jobReleaseRefused", ({ job }) => runs.abandon(job));
+      hooks.on("jobOutcomeUnknown", ({ job }) => runs.abandon(job));
     },
   };
 }

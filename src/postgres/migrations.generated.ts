@@ -76,6 +76,9 @@ create table :"schema"._private_jobs (
   _howdah_timeout_ms integer,
   -- Why the job was cancelled while it ran.
   _howdah_cancelled text,
+  -- The newest claim that a release has ended and kept the row: its locked_at. A
+  -- release that is sent again learns from it whether it was carried out.
+  _howdah_released_at timestamptz,
   constraint jobs_pkey1 primary key (id),
   constraint jobs_key_key1 unique (key),
   constraint jobs_key_check check (length(key) > 0 and length(key) <= 512),
@@ -155,6 +158,8 @@ create table :"schema"._private_workers (
   -- 0 while it lives. Declared dead 1, its jobs recovered 2, its queues freed 3:
   -- whatever is left of it beats in vain.
   _howdah_swept smallint not null default 0,
+  -- When somebody last ended its locks by hand.
+  _howdah_unlocked_at timestamptz,
   constraint _private_workers_pkey primary key (id)
 );
 
@@ -1179,6 +1184,8 @@ begin
     where job.locked_by = any(worker_ids) order by job.id for update
   ) as locked;
   update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
+  -- Before the jobs are free for others: a worker that repeats a release asks for it.
+  update :"schema"._private_workers as worker set _howdah_unlocked_at = now() where worker.id = any(worker_ids);
 
   select array_agg(locked.id) into queue_ids from (
     select queue.id from :"schema"._private_job_queues as queue
@@ -2108,12 +2115,15 @@ begin
 end
 $$;
 
--- Why these ids were not released: busy, kept, lost or gone. Those of \`free\` were
--- not locked by anybody, or were waited for.
+-- Why these ids were not released: busy, kept, lost, taken or gone. Those of
+-- \`free\` were not locked by anybody, or were waited for. \`transactions\`, parallel
+-- to \`ids\`, or null: the one in which the handler has completed the job. A worker
+-- that is \`registered\` and has no row has been swept.
 create function :"schema"._howdah_unreleased_v1(
-  worker text, times timestamptz[], ids bigint[], released bigint[], free bigint[]
+  worker text, times timestamptz[], ids bigint[], released bigint[], free bigint[], transactions xid8[],
+  registered boolean
 )
-returns table (id bigint, status text, run_at bigint)
+returns table (id bigint, status text, run_at bigint, released_at bigint)
 language sql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -2124,13 +2134,25 @@ as $$
   select
     asked.id,
     case
-      when jobs.id is null then 'gone'
-      when jobs.locked_by = $1 and jobs.locked_at = any ($2) then
-        case when asked.id = any ($5) then 'kept' else 'busy' end
-      else 'lost'
+      when jobs.id is not null then
+        case
+          when jobs.locked_by is distinct from $1 or jobs.locked_at <> all ($2) then 'lost'
+          when asked.id = any ($5) then 'kept'
+          else 'busy'
+        end
+      when pg_xact_status(asked.within) = 'committed' then 'done'
+      when asked.within is not null or coalesce(
+        (
+          select holder._howdah_swept > 0
+            or holder._howdah_unlocked_at >= (select min(given.at) from unnest($2) as given(at))
+          from :"schema"._private_workers as holder where holder.id = $1
+        ), $7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)
+      ) then 'taken'
+      else 'gone'
     end,
-    null::bigint
-  from unnest($3) as asked(id)
+    case when not jobs._howdah_exhausted then :"schema"._howdah_us(jobs.run_at) end,
+    :"schema"._howdah_us(jobs._howdah_released_at)
+  from unnest($3, $6) as asked(id, within)
   left join :"schema"._private_jobs as jobs on jobs.id = asked.id
   where asked.id <> all ($4)
 $$;
@@ -2156,17 +2178,33 @@ $$;
 --   interruptions         parallel to changed, or null: the handler was called
 --                         and did not get to the end, which counts as a recovery
 --                         does: once the job is marked nothing is refunded
+--   transactions          parallel to changed, or null: the one in which the
+--                         handler has completed the job, which has been rolled
+--                         back if the row is still there
+--   registered            the worker has registered, and is swept if it is no
+--                         longer
 --
 -- A job that is kept loses its mark (a negative number of recoveries): its
 -- worker has outlived it.
 --
 -- Answers one row for each changed job (released, with its new run_at, which is
--- null when it has no attempt left) and for each id that was not released: busy
--- (locked by somebody's transaction), kept (ours and unchanged, though nothing
--- locks it: a trigger, rule or policy of the user's lets it neither go nor
--- change), lost (belongs to somebody else now), gone (no such row). A queue that
--- is still locked because its last member is still ours answers with that member,
--- busy.
+-- null when it has no attempt left) and for each id that was not released:
+--
+--   busy    locked by somebody's transaction
+--   kept    ours and unchanged, though nothing locks it: a trigger, rule or policy
+--           of the user's lets it neither go nor change
+--   lost    belongs to somebody else, or nobody, by now; with run_at, and with the
+--           newest claim that a release has ended (released_at). A release sets
+--           that to its own claim and nothing ever sets it back, so one that is
+--           repeated knows: it was carried out if it finds its own claim there; it
+--           was not if it finds an older one, or none
+--   done    no such row: the handler's transaction has committed
+--   taken   no such row, and others may have removed it: the worker was swept or
+--           unlocked since, or the handler's transaction has not committed
+--   gone    no such row
+--
+-- A queue that is still locked because its last member is still ours answers with
+-- that member, busy.
 --
 -- Beside a claim: never touches a row that is not ours. Beside a user's keyed
 -- add or remove of a running job: waits 100 ms, then fails with 55P03, and the
@@ -2174,9 +2212,10 @@ $$;
 create function :"schema"._howdah_release_v1(
   worker text, claim_times bigint[], completed bigint[],
   changed bigint[], refunds boolean[], finals boolean[], delays bigint[], messages text[], payloads text[],
-  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean, interruptions boolean[] default null
+  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean,
+  interruptions boolean[] default null, transactions xid8[] default null, registered boolean default false
 )
-returns table (id bigint, status text, run_at bigint)
+returns table (id bigint, status text, run_at bigint, released_at bigint)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms'
@@ -2210,7 +2249,7 @@ begin
     )
     select coalesce(array_agg(deleted.id), '{}') into done from deleted;
     if cardinality(done) < cardinality(completed) then
-      return query select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done, free);
+      return query select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done, free, null, registered);
     end if;
   end if;
 
@@ -2248,6 +2287,7 @@ begin
         -- Why it was cancelled says more than how its handler took it.
         last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),
         payload = coalesce(change.payload::json, jobs.payload),
+        _howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),
         locked_at = null,
         locked_by = null
       from change
@@ -2266,10 +2306,10 @@ begin
     into kept
     from updated;
     return query
-    select back.id, 'released'::text, case when not back.exhausted then :"schema"._howdah_us(back.run_at) end
+    select back.id, 'released'::text, case when not back.exhausted then :"schema"._howdah_us(back.run_at) end, null::bigint
     from unnest(kept.ids, kept.run_ats, kept.exhausted) as back(id, run_at, exhausted);
     if cardinality(kept.ids) < cardinality(changed) then
-      return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids, free);
+      return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids, free, transactions, registered);
     end if;
     if kept.due_jobs > 0 then
       perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);
@@ -2289,7 +2329,7 @@ begin
     get diagnostics unlocked = row_count;
     if unlocked < cardinality(end_queues) then
       return query
-      select jobs.id, 'busy'::text, null::bigint
+      select jobs.id, 'busy'::text, null::bigint, null::bigint
       from :"schema"._private_jobs as jobs
       where jobs.id = any (end_lasts) and jobs.locked_by = worker and jobs.locked_at = any (times);
     end if;

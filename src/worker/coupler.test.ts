@@ -8,7 +8,7 @@ import { Coupler } from "./coupler.ts";
 
 const claimRequest = claimOf("w");
 const claimAnswer = NOTHING;
-const releaseAnswer: ReleaseAnswer = { unreleased: new Map(), runAts: new Map() };
+const releaseAnswer: ReleaseAnswer = { unreleased: new Map(), runAts: new Map(), releasedAts: new Map() };
 
 /** The release of one completed job, the last of its queue when one is given. */
 function completion(id: number, queueId?: number): ReleaseRequest {

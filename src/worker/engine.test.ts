@@ -24,7 +24,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
   const released: string[] = [];
   const answerAll: Release = async ({ completed, changed }) => {
     released.push(...completed, ...changed.map(({ id }) => id));
-    return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])) };
+    return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])), releasedAts: new Map() };
   };
   const identity = new Identity({
     clock,
@@ -80,7 +80,11 @@ describe("an engine whose outcomes are not written", () => {
     const slow = createGate();
     const release: Release = async ({ completed }) => {
       await slow.opened;
-      return { unreleased: new Map(status ? completed.map((id) => [id, status]) : []), runAts: new Map() };
+      return {
+        unreleased: new Map(status ? completed.map((id) => [id, status]) : []),
+        runAts: new Map(),
+        releasedAts: new Map(),
+      };
     };
     const { engine, clock, claims } = setUp(() => void (startedCount += 1), { release });
     claims.add(12_000);
@@ -134,7 +138,7 @@ describe("an engine that stops", () => {
     const freed: number[] = [];
     const release: Release = async ({ changed, chainEnds }) => {
       freed.push(...chainEnds.map(({ queueId }) => queueId));
-      return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])) };
+      return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])), releasedAts: new Map() };
     };
     const task = defineTask({ identifier: "t", timeout: 20, run: () => slow.opened });
     const { engine, clock, claims } = setUp(() => undefined, {
@@ -173,7 +177,7 @@ describe("an engine that stops", () => {
     const release: Release = async ({ changed }) => {
       await new Promise<void>((resolve) => answers.push(resolve));
       released.push(...changed.map(({ id }) => id));
-      return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])) };
+      return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])), releasedAts: new Map() };
     };
     const { engine, clock, claims } = setUp(() => new Promise(() => undefined), {
       release,

@@ -118,6 +118,11 @@ export class Engine {
           reporter.refused(ending);
           this.#goOn();
         },
+        unknown: (ending) => {
+          identity.ended(ending.job.lockedBy);
+          reporter.unknown(ending);
+          this.#goOn();
+        },
         freed: (queueIds, hasClaimed) => (hasClaimed ? this.claimer.freed(queueIds) : this.source.pulse({ queueIds })),
         failed: (error) => reporter.failure(identity.current, "release jobs", error),
         stuck: (ending, error) => reporter.stuck(ending, error),

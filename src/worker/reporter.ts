@@ -96,6 +96,17 @@ export class Reporter {
     this.#hooks.emit("jobReleaseRefused", { workerId: job.lockedBy, job });
   }
 
+  /** Nobody knows whether an outcome was written: its answer was lost, and others have had the job since. */
+  unknown({ job, outcome: { kind } }: Ending): void {
+    // Nothing was to be changed but the lock, and that is no longer ours.
+    if (kind === "returned") return;
+    this.#logger.warn("Whether the outcome of a job was written is not known: others have had the job since", {
+      ...describe(job),
+      outcome: kind,
+    });
+    this.#hooks.emit("jobOutcomeUnknown", { workerId: job.lockedBy, job });
+  }
+
   /** An outcome cannot be written although others can. */
   stuck({ job, outcome: { kind } }: Ending, error: unknown): void {
     this.#logger.error("The outcome of a job cannot be written; it is tried again, beside the others", {

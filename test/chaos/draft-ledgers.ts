@@ -1,9 +1,9 @@
 import { createHistory } from "./history.ts";
 import { judge, type Verdict } from "./judge.ts";
 import type { Ledger, ListedJob, Told, UntimedLine } from "./ledger.ts";
-import type { FinalTables } from "./verdict.ts";
+import type { EndedClaim, FinalTables } from "./verdict.ts";
 
-const EMPTY: FinalTables = { jobs: [], lockedQueues: [], workers: [] };
+const EMPTY: FinalTables = { jobs: [], lockedQueues: [], ends: [], workers: [] };
 /** When jobs are claimed unless a line says otherwise. */
 export const CLAIMED_MS = 9;
 
@@ -56,7 +56,7 @@ export const told = (name: string, how: Told, w = "w1"): UntimedLine => ({
 export function judged(ledgers: readonly Ledger[], tables: Partial<FinalTables> = {}, failing = false): Verdict {
   return judge({
     history: createHistory(ledgers),
-    tables: { ...EMPTY, ...tables },
+    tables: { ...EMPTY, ends: endsTold(ledgers), ...tables },
     failing,
     wallOffset: 0,
     limits: { connections: 50, rssBytes: 1_000 },
@@ -66,4 +66,14 @@ export function judged(ledgers: readonly Ledger[], tables: Partial<FinalTables> 
 /** The rules that were broken. */
 export function broken(ledgers: readonly Ledger[], tables: Partial<FinalTables> = {}, failing = false): string[] {
   return [...new Set(judged(ledgers, tables, failing).violations.map(({ rule }) => rule))];
+}
+
+/** What the tables say when all that was told has happened. */
+function endsTold(ledgers: readonly Ledger[]): EndedClaim[] {
+  return ledgers
+    .flatMap(({ lines }) => lines)
+    .flatMap((line): EndedClaim[] => {
+      if (line.e !== "told" || !["completed", "failed", "dead"].includes(line.how)) return [];
+      return [{ id: line.id, worker: line.w, how: line.how === "completed" ? "deleted" : "kept" }];
+    });
 }

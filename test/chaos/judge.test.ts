@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { added, broken, CLAIMED_MS, judged, ledger, ok, start, told } from "./draft-ledgers.ts";
-import { parseLedger, type Ledger } from "./ledger.ts";
+import { parseLedger, type Ledger, type Told } from "./ledger.ts";
 
 describe("a history in which all is well", () => {
   it("breaks no rule: completed at the first try, after a death, or never committed", () => {
@@ -135,7 +135,7 @@ describe("completed once", () => {
     expect(broken([added("a"), first, frozen(3), again])).toEqual(["completed once"]);
   });
 
-  it("is broken by a start between two acknowledgements, and counts what was acknowledged twice", () => {
+  it("is broken by a start between two acknowledgements", () => {
     const cutOff = (from: number): Ledger =>
       ledger("two", [
         [from, start(1, "a", { w: "w2" })],
@@ -143,9 +143,6 @@ describe("completed once", () => {
         [30, told("a", "completed", "w2")],
       ]);
     expect(broken([added("a"), first, cutOff(20)])).toEqual(["completed once"]);
-    const { violations, counts } = judged([added("a"), first, cutOff(9)]);
-    expect(violations).toEqual([]);
-    expect(counts["acknowledgedTwice"]).toBe(1);
   });
 
   it("holds when a job succeeds again because nobody was told of the first time, which is counted", () => {
@@ -161,6 +158,43 @@ describe("completed once", () => {
     const { violations, counts } = judged([added("a"), unheard, again]);
     expect(violations).toEqual([]);
     expect(counts["succeededTwice"]).toBe(1);
+  });
+});
+
+describe("told is what happened", () => {
+  const ends = (how: "deleted" | "kept", worker = "w1") => [{ id: "id-a", worker, how }];
+  const tells = (how: Told, w = "w1"): Ledger =>
+    ledger(w, [
+      [10, start(1, "a", { w })],
+      [11, ok(1)],
+      [12, told("a", how, w)],
+    ]);
+
+  it("is broken by a completion, or a failure, that another worker's claim has ended with, or none", () => {
+    expect(broken([added("a"), tells("completed")], { ends: ends("deleted", "w2") })).toEqual([
+      "told is what happened",
+    ]);
+    expect(broken([added("a"), tells("completed")], { ends: ends("kept") })).toEqual(["told is what happened"]);
+    expect(broken([added("a"), tells("completed")], { ends: ends("deleted") })).toEqual([]);
+    expect(broken([added("a"), tells("failed")], { ends: [] })).toContain("told is what happened");
+    expect(broken([added("a"), tells("dead")], { ends: ends("kept", "w2") })).toContain("told is what happened");
+    expect(broken([added("a"), tells("failed")], { ends: ends("kept") })).toEqual([]);
+  });
+
+  it("is broken by a job that is completed for two workers", () => {
+    const both = [added("a"), tells("completed"), tells("completed", "w2")];
+    expect(broken(both, { ends: ends("deleted") })).toEqual(["told is what happened"]);
+  });
+
+  it("is broken by a refusal of what has completed", () => {
+    expect(broken([added("a"), tells("refused")], { ends: ends("deleted") })).toEqual(["told is what happened"]);
+    expect(broken([added("a"), tells("refused")], { ends: ends("deleted", "w2") })).toEqual([]);
+  });
+
+  it("holds where a worker told that it cannot know, which is counted", () => {
+    const { violations, counts } = judged([added("a"), tells("unknown")], { ends: ends("deleted", "w2") });
+    expect(violations).toEqual([]);
+    expect(counts["toldUnknown"]).toBe(1);
   });
 });
 

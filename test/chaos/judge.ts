@@ -6,6 +6,7 @@ import { nothingLeftBehind } from "./rules/nothing-left-behind.ts";
 import { nothingLost } from "./rules/nothing-lost.ts";
 import { queuesAreSerial } from "./rules/queues-are-serial.ts";
 import { queuesKeepOrder } from "./rules/queues-keep-order.ts";
+import { toldIsWhatHappened } from "./rules/told-is-what-happened.ts";
 import type { Evidence, Rule, Violation } from "./verdict.ts";
 
 /** Every promise that a run is held to. */
@@ -13,6 +14,7 @@ const RULES = {
   "nothing is lost": nothingLost,
   "nothing is invented": nothingInvented,
   "completed once": completedOnce,
+  "told is what happened": toldIsWhatHappened,
   "queues are serial": queuesAreSerial,
   "queues keep their order": queuesKeepOrder,
   "attempts are bounded": attemptsAreBounded,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 export type Micros = number;
 
 /** What became of an attempt, as the worker was told by the database. */
-export type Told = "completed" | "failed" | "dead" | "interrupted" | "refused";
+export type Told = "completed" | "failed" | "dead" | "interrupted" | "refused" | "unknown";
 
 /** How a handler ended. */
 export type HandlerEnd = "ok" | "failed" | "snoozed" | "aborted";

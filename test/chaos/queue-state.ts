@@ -54,6 +54,22 @@ const LEFT = `
     (select count(*)::integer from howdah._private_job_queues where locked_at is not null) as queues,
     (select count(*)::integer from howdah._private_workers where id = any($1::text[])) as dead`;
 
+/** Lets the database write down which claims were ended by whoever held them; nothing of it is the queue's. */
+export async function watchEnds(server: ChaosServer): Promise<void> {
+  await server.ask(`
+    create table public.ends (id bigint, worker text, how text);
+    create function public.note_end() returns trigger language plpgsql as $$ begin
+      if tg_op = 'DELETE' then
+        insert into public.ends values (old.id, old.locked_by, 'deleted');
+      elsif old.locked_by is not null and new._howdah_released_at is distinct from old._howdah_released_at then
+        insert into public.ends values (old.id, old.locked_by, 'kept');
+      end if;
+      return null;
+    end $$;
+    create trigger note_end after update or delete on howdah._private_jobs
+      for each row execute function public.note_end()`);
+}
+
 /** What is left when everybody has ended. */
 export async function readFinalTables(server: ChaosServer): Promise<FinalTables> {
   const jobs = await server.ask(`
@@ -63,6 +79,7 @@ export async function readFinalTables(server: ChaosServer): Promise<FinalTables>
     "select queue_name, locked_by from howdah._private_job_queues where locked_at is not null",
   );
   const workers = await server.ask("select id from howdah._private_workers");
+  const ends = await server.ask("select id::text, worker, how from public.ends where worker is not null");
   return {
     jobs: jobs.map((row) => ({
       id: String(row["id"]),
@@ -71,6 +88,11 @@ export async function readFinalTables(server: ChaosServer): Promise<FinalTables>
       maxAttempts: Number(row["max_attempts"]),
       lockedBy: row["locked_by"] as string | null,
       lastError: row["last_error"] as string | null,
+    })),
+    ends: ends.map((row) => ({
+      id: String(row["id"]),
+      worker: String(row["worker"]),
+      how: row["how"] === "deleted" ? "deleted" : "kept",
     })),
     lockedQueues: queues.map((row) => ({ name: String(row["queue_name"]), lockedBy: String(row["locked_by"]) })),
     workers: workers.map((row) => String(row["id"])),

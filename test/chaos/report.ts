@@ -21,7 +21,7 @@ const COUNTS: Readonly<Record<string, string>> = {
   completed: "jobs completed",
   starts: "handlers called",
   succeededTwice: "jobs that succeeded again, because the first time was not acknowledged",
-  acknowledgedTwice: "jobs whose completion was acknowledged to two workers",
+  toldUnknown: "outcomes of which a worker told that it cannot know whether they counted",
   startedLate: "handlers called for a job that was done already, by workers that had stood still",
   startsNotFirst: "handlers called for a further attempt",
   overlapsFenced: "handlers that outlived their claim, and were fenced off",

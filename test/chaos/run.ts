@@ -11,7 +11,7 @@ import { judge, type Verdict } from "./judge.ts";
 import { appendTo, micros, readLedgers, type LedgerLine, type UntimedLine } from "./ledger.ts";
 import { producerPlaces, workerPlace } from "./places.ts";
 import { createPlan, type Fault } from "./plan.ts";
-import { awaitDrained, awaitSwept, readFinalTables } from "./queue-state.ts";
+import { awaitDrained, awaitSwept, readFinalTables, watchEnds } from "./queue-state.ts";
 import { type ChaosServer, startChaosServer } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { noneStruck, openProxies, strike, type Ground, type Struck } from "./strike.ts";
@@ -45,6 +45,7 @@ export async function runChaos(settings: Settings, say: (line: string) => void):
   await using server = await startChaosServer();
   const { connectionString } = server;
   await migrate({ connectionString, logger: silentLogger });
+  await watchEnds(server);
   const configurations = configurationsOf(settings.workers);
   const linked = configurations.flatMap(({ linked: isLinked }, place) => (isLinked ? [place] : []));
   const proxies = await openProxies(connectionString, linked);

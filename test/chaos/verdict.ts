@@ -11,11 +11,21 @@ export interface LeftJob {
   readonly lastError: string | null;
 }
 
+/** A claim that a release, or its handler's transaction, has ended, as a trigger saw it. */
+export interface EndedClaim {
+  readonly id: string;
+  readonly worker: string;
+  /** The row is gone, or it was kept. */
+  readonly how: "deleted" | "kept";
+}
+
 /** What the database holds when everything has ended. */
 export interface FinalTables {
   readonly jobs: readonly LeftJob[];
   /** Queues that are locked, by name, and by whom. */
   readonly lockedQueues: readonly { readonly name: string; readonly lockedBy: string }[];
+  /** Every claim that was ended by whoever held it. */
+  readonly ends: readonly EndedClaim[];
   /** The ids of workers that are still registered. */
   readonly workers: readonly string[];
 }

@@ -29,6 +29,12 @@ export class JobTable {
   readonly busy = new Set<string>();
   /** Rows that exist and belong to somebody else. */
   readonly foreign = new Set<string>();
+  /** Of these the newest claim that a release has ended, in microseconds. */
+  readonly releasedAts = new Map<string, string>();
+  /** Rows that others have had and removed. */
+  readonly taken = new Set<string>();
+  /** Transactions of handlers that have committed. */
+  readonly committed = new Set<string>();
   /** Jobs whose rows a trigger defends against every change. */
   readonly forbidden = new Set<string>();
   /** Jobs of which a trigger refuses every change with this SQLSTATE. */
@@ -59,7 +65,7 @@ export class JobTable {
   };
 
   #carryOut(request: ReleaseRequest): Awaited<ReturnType<Release>> {
-    const { completed, changed, chainEnds, patient } = request;
+    const { completed, changed, chainEnds, claimTimes, patient } = request;
     const texts = changed.flatMap(({ message, payload }) => [message, payload]);
     if (texts.some((text) => text !== null && this.unstorable.has(text))) throw sqlError("22P05");
     const ids = [...completed, ...changed.map(({ id }) => id)];
@@ -72,25 +78,42 @@ export class JobTable {
 
     const unreleased = new Map<string, ReleaseStatus>();
     const runAts = new Map<string, string>();
+    const releasedAts = new Map<string, string | null>();
     for (const id of ids) {
-      const status = this.#end(id, completed.includes(id));
+      const within = changed.find((change) => change.id === id)?.within;
+      const status = this.#end(id, { isDeleted: completed.includes(id), claimedAt: claimTimes[0] ?? "", within });
       if (status) unreleased.set(id, status);
-      else if (!completed.includes(id)) runAts.set(id, "1");
+      if (!completed.includes(id) && (!status || status === "lost")) runAts.set(id, "1");
+      if (status === "lost") releasedAts.set(id, this.releasedAts.get(id) ?? null);
     }
     for (const { queueId, lastJobId } of chainEnds) {
       if (!this.held.has(lastJobId)) this.lockedQueues.delete(queueId);
       else if (this.lockedQueues.has(queueId) && !unreleased.has(lastJobId)) unreleased.set(lastJobId, "busy");
     }
-    return { unreleased, runAts };
+    return { unreleased, runAts, releasedAts };
   }
 
-  #end(id: string, isDeleted: boolean): ReleaseStatus | undefined {
-    if (!this.held.has(id)) return this.foreign.has(id) ? "lost" : "gone";
+  #end(id: string, { isDeleted, claimedAt, within }: End): ReleaseStatus | undefined {
+    if (!this.held.has(id)) {
+      if (this.foreign.has(id)) return "lost";
+      if (within !== undefined && this.committed.has(within)) return "done";
+      return this.taken.has(id) || within !== undefined ? "taken" : "gone";
+    }
     if (this.busy.has(id)) return "busy";
     if (this.kept.has(id)) return "kept";
     this.held.delete(id);
-    if (!isDeleted) this.foreign.add(id);
+    if (!isDeleted) {
+      this.foreign.add(id);
+      this.releasedAts.set(id, claimedAt);
+    }
     this.written.push(id);
     return undefined;
   }
+}
+
+/** How one claim is to end. */
+interface End {
+  readonly isDeleted: boolean;
+  readonly claimedAt: string;
+  readonly within: string | undefined;
 }

@@ -41,7 +41,7 @@ describe("a release and a claim in one statement", async () => {
     await add(3, "q");
     const { claimedAt } = await worker.claim();
     const { released, claimed } = await releaseAndClaim(end(claimedAt, "1", [1]), { ...wanted, queueIds: [1] });
-    expect(released).toEqual({ unreleased: new Map(), runAts: new Map(), hasClaimed: true });
+    expect(released).toEqual({ unreleased: new Map(), runAts: new Map(), releasedAts: new Map(), hasClaimed: true });
     expect(idsOf(claimed)).toEqual([2]);
     expect(BigInt(claimed.claimedAt)).toBeGreaterThan(BigInt(claimedAt));
     expect(await queues()).toEqual([{ locked_by: "w" }]);

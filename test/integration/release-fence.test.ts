@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import type { JobChange } from "../../src/postgres/queries/release.ts";
+import { createRelease, type JobChange } from "../../src/postgres/queries/release.ts";
 import { changeOf, createClaims, empty, idsOf, jobsById } from "../harness/claims.ts";
 import { createDatabase } from "../harness/database.ts";
 
@@ -43,7 +43,8 @@ describe.each(endings)("a %s", (name, end) => {
     const [held] = await database.sql("select id, attempts, locked_at from howdah._private_jobs where locked_by = 'w'");
     const again = await worker.release(ending);
     expect(statuses(again)).toEqual({ 1: name === "completion" ? "gone" : "lost" });
-    expect(again.runAts.size).toBe(0);
+    // By which a worker knows, when it has sent it again itself, that it has been carried out.
+    expect(Object.fromEntries(again.releasedAts)).toEqual(name === "completion" ? {} : { 1: claimedAt });
     expect(
       await database.sql("select id, attempts, locked_at from howdah._private_jobs where locked_by = 'w'"),
     ).toEqual([held]);
@@ -55,8 +56,26 @@ describe.each(endings)("a %s", (name, end) => {
     await add(1);
     const { claimedAt } = await other.claim();
     const before = await jobsById(database);
-    expect(statuses(await worker.release({ claimTimes: [claimedAt], ...end(1) }))).toEqual({ 1: "lost" });
+    const answer = await worker.release({ claimTimes: [claimedAt], ...end(1) });
+    expect([statuses(answer), answer.releasedAts.get("1")]).toEqual([{ 1: "lost" }, null]);
     expect(await jobsById(database)).toEqual(before);
+  });
+
+  it("tells that others may have removed a job that is gone, once its worker was unlocked, swept or taken off the register", async () => {
+    const gone = async (isRegistered = false) => {
+      const release = createRelease(database.driver, database.schema, isRegistered);
+      const nothing = { completed: [], changed: [], chainEnds: [], patient: true };
+      return statuses(await release({ workerId: "w", claimTimes: ["1"], ...nothing, ...end(7) }));
+    };
+    expect([await gone(), await gone(true)]).toEqual([{ 7: "gone" }, { 7: "taken" }]);
+    await database.sql("insert into howdah._private_workers (id, last_heartbeat_at) values ('w', now())");
+    expect([await gone(), await gone(true)]).toEqual([{ 7: "gone" }, { 7: "gone" }]);
+    await database.sql("update howdah._private_workers set _howdah_swept = 1");
+    expect(await gone(true)).toEqual({ 7: "taken" });
+    await database.sql("update howdah._private_workers set _howdah_swept = 0");
+    await database.sql("select howdah.force_unlock_workers(array['w'])");
+    expect([await gone(), await gone(true)]).toEqual([{ 7: "taken" }, { 7: "taken" }]);
+    await database.sql("delete from howdah._private_workers");
   });
 
   it("does nothing to a claim of the same worker at another time", async () => {

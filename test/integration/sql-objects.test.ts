@@ -48,6 +48,7 @@ describe("tables", () => {
       "_howdah_detached boolean ! = false",
       "_howdah_timeout_ms integer",
       "_howdah_cancelled text",
+      "_howdah_released_at timestamp with time zone",
     ]);
   });
 
@@ -74,6 +75,7 @@ describe("tables", () => {
       "_howdah_lock_key integer",
       "_howdah_lock_pid integer",
       "_howdah_swept smallint ! = 0",
+      "_howdah_unlocked_at timestamp with time zone",
     ]);
     expect(await columnsOf("migrations")).toEqual([
       "id integer !",

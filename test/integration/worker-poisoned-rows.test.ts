@@ -186,7 +186,7 @@ describe("a thousand rows that a trigger keeps", () => {
       clock,
       completeDelayMs: 0,
       failDelayMs: 0,
-      listener: { released() {}, refused() {}, freed() {}, failed() {}, stuck() {} },
+      listener: { released() {}, refused() {}, unknown() {}, freed() {}, failed() {}, stuck() {} },
     });
     const pass = async (seconds: number): Promise<number> => {
       const before = sent;

@@ -3,7 +3,7 @@ import type { ApplicationTransaction } from "../../client/client.ts";
 import { executorOf } from "../../postgres/drivers/pg-executor.ts";
 import { CLAIM_LOST_STATE, completeJob, NO_TRANSACTION_STATE } from "../../postgres/queries/complete-job.ts";
 import type { Schema } from "../../postgres/schema.ts";
-import { sqlStateOf } from "../../postgres/sqlstate.ts";
+import { isUnknownOutcome, sqlStateOf } from "../../postgres/sqlstate.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 
@@ -12,6 +12,8 @@ export class Completion {
   readonly #job: ClaimedJob;
   readonly #schema: Schema;
   #isAsked = false;
+  /** Calls that were not refused. */
+  #counting = 0;
   /** The transaction that completed the job last; it may have been rolled back since. */
   #transactionId: string | undefined;
 
@@ -20,9 +22,22 @@ export class Completion {
     this.#schema = schema;
   }
 
-  /** Whether a statement was sent, from when on only the row knows whether the job is done. */
+  /** Whether the handler has wanted its job to be completed so, and in no other way. */
   get isAsked(): boolean {
     return this.#isAsked;
+  }
+
+  /**
+   * Whether the job may be done: a call was carried out, or is under way, or
+   * nobody knows what became of it.
+   */
+  get mayCount(): boolean {
+    return this.#counting > 0;
+  }
+
+  /** The transaction that completed the job last. */
+  get transactionId(): string | undefined {
+    return this.#transactionId;
   }
 
   /** See `JobContext.complete`. Without `isHeld` the claim is being released, and the job counts as lost. */
@@ -34,6 +49,7 @@ export class Completion {
       );
     }
     this.#isAsked ||= isHeld;
+    if (isHeld) this.#counting += 1;
     const { id: jobId, lockedBy: workerId, claimTimes } = this.#job;
     try {
       this.#transactionId = await completeJob(executorOf(transaction, { preparedStatements: false }), this.#schema, {
@@ -44,6 +60,8 @@ export class Completion {
         earlier: this.#transactionId,
       });
     } catch (error) {
+      // Only what was refused for certain has changed nothing, whatever becomes of its transaction.
+      if (isHeld && !isUnknownOutcome(error)) this.#counting -= 1;
       throw this.#explain(error);
     }
   }

@@ -134,14 +134,33 @@ describe("an attempt whose handler asked to complete the job in a transaction", 
     const thrown = { kind: "undecided", otherwise: { kind: "failed", message: "no" } };
     expect(await complete(fail).outcome).toMatchObject(thrown);
     const snoozed = { kind: "undecided", otherwise: { kind: "snoozed", delayMs: 5 } };
-    expect(await complete(() => snooze(5)).outcome).toEqual(snoozed);
+    expect(await complete(() => snooze(5)).outcome).toMatchObject(snoozed);
+    const outcome = await complete().outcome;
+    expect(outcome.kind === "undecided" && outcome.within()).toBe("7");
   });
 
   it("fails when it is told that the job is lost, or that there is no transaction", async () => {
-    const otherwise = (code: string) => ({ otherwise: { kind: "failed", error: { code } } });
+    const otherwise = (code: string) => ({ kind: "failed", error: { code } });
     expect(await complete(undefined, "HWLST").outcome).toMatchObject(otherwise("HOWDAH_ABORTED_LOST"));
     expect(await complete(undefined, "25P01").outcome).toMatchObject(otherwise("HOWDAH_OPTION_INVALID"));
     expect(await complete(undefined, "40001").outcome).toMatchObject(otherwise("40001"));
+  });
+
+  it("is undecided when nobody knows what became of the call, and failed when it was refused and the handler does not mind", async () => {
+    expect(await complete(undefined, "57P01").outcome).toMatchObject({
+      kind: "undecided",
+      otherwise: { kind: "failed" },
+    });
+    const task = defineTask({
+      identifier: "t",
+      run: (_payload: unknown, context) => context.complete(transaction("HWLST")).catch(() => undefined),
+    });
+    const surroundings = { logger: silentLogger, schema: createSchema("howdah") } as Surroundings;
+    const execution = new Execution(claimedJob({ maxAttempts: "3" }), surroundings);
+    expect(await executeJob(createTaskRegistry([task]).get("t"), execution, 500)).toMatchObject({
+      kind: "failed",
+      error: { code: "HOWDAH_COMPLETION_ROLLED_BACK" },
+    });
   });
 
   it("is undecided too when its handler has to be left behind", async () => {

@@ -36,14 +36,14 @@ export async function executeJob(
       : toFailure(error, registered, execution.job);
   }
   execution.end();
-  return execution.isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
+  return execution.completion ? afterAsking(outcome, registered, execution) : outcome;
 }
 
 /** How an attempt ends that was told to stop, whether or not its handler has settled. */
 export function toAborted(execution: Execution, registered: RegisteredTask, interruptedRetryMs: number): Outcome {
   const outcome = abortedOutcome(execution, registered, interruptedRetryMs);
   execution.end();
-  return execution.isUndecided ? toUndecided(outcome, registered, execution.job) : outcome;
+  return execution.completion ? afterAsking(outcome, registered, execution) : outcome;
 }
 
 /** How an attempt ends whose handler has returned; what that was matters only when it is a directive. */
@@ -79,14 +79,23 @@ function interruptedTooOften({ code, message }: HowdahError): HowdahError {
   return new HowdahError(code, `The job was interrupted again and again, and this was its last attempt: ${message}`);
 }
 
-/** The handler has completed the job in a transaction: what it did afterwards counts only if that was rolled back. */
-function toUndecided(outcome: Decided, registered: RegisteredTask, job: ClaimedJob): Undecided {
-  if (outcome.kind !== "completed") return { kind: "undecided", otherwise: outcome };
-  const error = new HowdahError(
+/**
+ * The handler has asked to complete the job in a transaction: what it did
+ * afterwards counts only if that was rolled back, or the job was not completed
+ * in it.
+ */
+function afterAsking(outcome: Decided, registered: RegisteredTask, execution: Execution): Outcome {
+  const { job, completion, undecided } = execution;
+  if (completion?.isAsked !== true) return outcome;
+  const otherwise = outcome.kind === "completed" ? toFailure(rolledBack(), registered, job) : outcome;
+  return undecided ? { kind: "undecided", otherwise, within: () => undecided.transactionId } : otherwise;
+}
+
+function rolledBack(): HowdahError {
+  return new HowdahError(
     "HOWDAH_COMPLETION_ROLLED_BACK",
     "The transaction in which the handler completed the job was rolled back, and the handler returned all the same.",
   );
-  return { kind: "undecided", otherwise: toFailure(error, registered, job) };
 }
 
 /** Calls the handler: at once, unless there is a schema. Gives back what it returns, or a promise of that. */

@@ -87,9 +87,14 @@ export class Execution implements JobContext {
     return (transaction) => completion.complete(transaction, !this.#isEnded);
   }
 
-  /** Whether the handler has completed the job, or tried to, in a transaction of its own, which decides what becomes of it. */
-  get isUndecided(): boolean {
-    return this.#completion?.isAsked === true;
+  /** What the handler has done to complete the job in transactions of its own; `undefined` when it has not asked how. */
+  get completion(): Completion | undefined {
+    return this.#completion;
+  }
+
+  /** What the handler has done to complete the job in a transaction of its own, if that decides what becomes of the job. */
+  get undecided(): Completion | undefined {
+    return this.#completion?.mayCount === true ? this.#completion : undefined;
   }
 
   /** The claim is about to be released: from now on its handler can no longer complete the job. */

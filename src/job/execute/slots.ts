@@ -65,13 +65,13 @@ export class Slots {
 
   /** Those of them whose rows are locked. Others have been completed by their handlers, or soon will be. */
   get held(): readonly ClaimedJob[] {
-    const held = [...this.#runs.values()].filter(({ execution }) => !execution.isUndecided);
+    const held = [...this.#runs.values()].filter(({ execution }) => !execution.undecided);
     return held.map(({ execution }) => execution.job);
   }
 
   /** The jobs of queues whose handlers still run although their attempts have ended, or their rows may be gone. */
   get lingering(): readonly ClaimedJob[] {
-    const undecided = [...this.#runs.values()].filter(({ execution }) => execution.isUndecided);
+    const undecided = [...this.#runs.values()].filter(({ execution }) => execution.undecided);
     const lingering = [...this.#leftBehind, ...undecided].map(({ execution }) => execution.job);
     return lingering.filter(({ queueId }) => queueId !== null);
   }

@@ -57,12 +57,16 @@ describe("withoutTexts", () => {
 
 describe("an ending whose handler completed the job in a transaction", () => {
   const rolledBack = new HowdahError("HOWDAH_COMPLETION_ROLLED_BACK", "rolled back");
-  const undecided = (otherwise: Undecided["otherwise"]): Undecided => ({ kind: "undecided", otherwise });
+  const undecided = (otherwise: Undecided["otherwise"]): Undecided => ({
+    kind: "undecided",
+    otherwise,
+    within: () => "7",
+  });
   const returnedAllTheSame = undecided({ ...failed, error: rolledBack });
   const threw = undecided(failed);
 
   it("writes what the handler did for the case that the transaction was rolled back", () => {
-    expect(toChange(ending(threw))).toEqual(toChange(ending(failed)));
+    expect(toChange(ending(threw))).toEqual({ ...toChange(ending(failed)), within: "7" });
     expect(withoutTexts(ending(threw))).toMatchObject({
       outcome: { kind: "undecided", otherwise: withoutTexts(ending(failed))?.outcome },
     });

@@ -43,8 +43,10 @@ export function toChange(ending: Ending): JobChange | null {
       return { ...unchanged, final: true, message: outcome.reason };
     case "returned":
       return { ...unchanged, refund: true };
-    case "undecided":
-      return toChange({ ...ending, outcome: outcome.otherwise });
+    case "undecided": {
+      const change = toChange({ ...ending, outcome: outcome.otherwise });
+      return change && { ...change, within: outcome.within() };
+    }
     default:
       return outcome satisfies never;
   }

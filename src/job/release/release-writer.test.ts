@@ -39,6 +39,7 @@ function setUp(endings: readonly Ending[]) {
     listener: {
       released: ({ job }, runAt) => told.push(`released ${job.id}${runAt === undefined ? "" : ` at ${runAt}`}`),
       refused: ({ job }) => told.push(`refused ${job.id}`),
+      unknown: ({ job }) => told.push(`unknown ${job.id}`),
       freed: (queueIds) => {
         stillLocked.push(...queueIds.filter((id) => table.lockedQueues.has(id)));
         told.push(`freed ${queueIds.join()}`);
@@ -65,14 +66,19 @@ function setUp(endings: readonly Ending[]) {
 
 describe("ReleaseWriter", () => {
   it("learns from the row whether the transaction committed in which a handler completed its job", async () => {
-    const undecided: Outcome = { kind: "undecided", otherwise: failedWith("rolled back") as Retried };
-    const endings = [1, 2, 3].map((id) => ending(id, undecided, id));
+    const undecided = (id: number): Outcome => ({
+      kind: "undecided",
+      otherwise: failedWith("rolled back") as Retried,
+      within: () => String(100 + id),
+    });
+    const endings = [1, 2, 3, 4].map((id) => ending(id, undecided(id), id));
     const { table, told, writer } = setUp(endings);
-    table.held.delete("1");
-    table.held.delete("3");
+    for (const id of ["1", "3", "4"]) table.held.delete(id);
+    table.committed.add("101");
     table.foreign.add("3");
     await writer.write(endings);
-    expect(told).toEqual(["released 1", "released 2 at 1", "refused 3", "freed 1,2,3"]);
+    // Rolled back, and then somebody else has done the fourth.
+    expect(told).toEqual(["released 1", "released 2 at 1", "refused 3", "refused 4", "freed 1,2,3,4"]);
     expect(table.written).toEqual(["2"]);
   });
 
@@ -138,7 +144,7 @@ describe("ReleaseWriter", () => {
     await finish(writer.write(endings));
     // Before the third try the database is asked whether it answers at all, and has to be asked twice.
     expect(table.requests.map((request) => request.completed.length)).toEqual([2, 2, 0, 0, 2]);
-    expect(told).toEqual(["failed", "released 1", "released 2", "released 3", "freed 7"]);
+    expect(told).toEqual(["failed", "released 1", "released 2 at 1", "released 3", "freed 7"]);
   });
 
   it("still refuses a completion that somebody else has the job of", async () => {
@@ -223,6 +229,7 @@ describe("ReleaseWriter", () => {
       listener: {
         released: ({ job }) => told.push(job.id),
         refused: () => expect.unreachable(),
+        unknown: () => expect.unreachable(),
         freed: () => expect.unreachable(),
         failed: () => expect.unreachable(),
         stuck: () => expect.unreachable(),
@@ -474,6 +481,8 @@ describe("ReleaseWriter", () => {
       busy: fc.boolean(),
       kept: fc.boolean(),
       poison: option(states),
+      // After so many statements another worker takes the job, and may have ended it.
+      taken: option(fc.record({ after: fc.nat(8), by: fc.constantFrom("runs", "completed", "failed") })),
     });
     const fault = fc.option(fc.constantFrom<Fault>("answer lost", "on its way", "never sent", "locked"), {
       nil: undefined,
@@ -487,6 +496,7 @@ describe("ReleaseWriter", () => {
         async (steps, faults, broken, size) => {
           const endings = steps.map((one, index) => ending(index + 1, one.outcome, one.queue ? index + 1 : undefined));
           const { table, clock, told, writer, finish, stillLocked } = setUp(endings);
+          const overtaken = new Set<string>();
           table.unstorable.add("bad");
           table.faults.push(...faults);
           table.broken = broken;
@@ -496,6 +506,19 @@ describe("ReleaseWriter", () => {
             if (one.kept) table.kept.add(id);
             if (one.poison !== undefined) table.poisoned.set(id, one.poison);
           }
+          table.before = () => {
+            for (const [index, { taken }] of steps.entries()) {
+              const id = String(index + 1);
+              if (!taken || table.requests.length <= taken.after || overtaken.has(id)) continue;
+              overtaken.add(id);
+              // Completed by us before: there is nothing to take.
+              if (!table.held.delete(id) && !table.foreign.has(id)) continue;
+              if (taken.by === "completed") table.taken.add(id);
+              if (taken.by === "completed") table.foreign.delete(id);
+              else table.foreign.add(id);
+              if (taken.by === "failed") table.releasedAts.set(id, "1767225600000001");
+            }
+          };
           const heal = (): void => {
             table.broken = undefined;
             table.busy.clear();
@@ -518,11 +541,16 @@ describe("ReleaseWriter", () => {
           expect(table.requests.length - before).toBeLessThanOrEqual(20);
           heal();
           await finish(writing);
-          const ids = endings.map(({ job }) => job.id).sort();
-          expect(table.written.toSorted()).toEqual(ids);
-          const released = told.filter((line) => line.startsWith("released")).map((line) => line.split(" ")[1] ?? "");
-          expect(released.sort()).toEqual(ids);
-          expect(told.filter((line) => line.startsWith("refused"))).toEqual([]);
+          const idsTold = (what: string) =>
+            told.filter((line) => line.startsWith(what)).map((line) => line.split(" ")[1] ?? "");
+          const [released, refused, unknown] = [idsTold("released"), idsTold("refused"), idsTold("unknown")];
+          const ids = endings.map(({ job }) => job.id);
+          expect([...released, ...refused, ...unknown].sort()).toEqual(ids.toSorted());
+          expect(new Set(table.written).size).toBe(table.written.length);
+          // Told is what happened, and what is not known is told only of what others have had.
+          expect(released.filter((id) => !table.written.includes(id))).toEqual([]);
+          expect(refused.filter((id) => table.written.includes(id))).toEqual([]);
+          expect([...refused, ...unknown].filter((id) => !overtaken.has(id))).toEqual([]);
           const stuck = told.filter((line) => line.startsWith("stuck"));
           expect(new Set(stuck).size).toBe(stuck.length);
           expect([table.held.size, table.lockedQueues.size]).toEqual([0, 0]);

@@ -16,6 +16,11 @@ export interface ReleaseListener {
   /** The job belongs to somebody else, or is gone: its outcome was not written. */
   refused(ending: Ending): void;
   /**
+   * It was sent, its answer was lost, and others have had the job since: nobody
+   * knows whether it counted.
+   */
+  unknown(ending: Ending): void;
+  /**
    * The chains of these queues have ended. They are unlocked now, or somebody
    * else's; when a claim in the same statement `hasClaimed`, it has looked at them.
    */
@@ -233,15 +238,13 @@ export class ReleaseWriter {
   /** Tells what became of each ending, and of the queues whose chains have ended with them unless it stepped over some. */
   #settle(part: Part, answer: ReleaseAnswer, busy: Ending[] | undefined): Failure | undefined {
     const { listener } = this.#options;
-    const { unreleased, runAts, hasClaimed = false } = answer;
+    const { runAts, hasClaimed = false } = answer;
     const freed: number[] = [];
     const kept: Ending[] = [];
     let hasWritten = false;
     for (const ending of part.endings) {
       const { job } = ending;
-      // Nearly always both are empty, and a look into them would still hash the id.
-      const status = unreleased.size === 0 ? undefined : unreleased.get(job.id);
-      const fate = fateOf(ending, status, part.attempt);
+      const fate = fateOf(ending, answer, part.attempt);
       switch (fate.kind) {
         case "busy":
           (busy ?? kept).push(ending);
@@ -252,8 +255,11 @@ export class ReleaseWriter {
         case "refused":
           listener.refused(ending);
           break;
+        case "unknown":
+          listener.unknown(ending);
+          break;
         default: {
-          hasWritten ||= status === undefined;
+          hasWritten = true;
           const runAt = runAts.size === 0 ? undefined : runAts.get(job.id);
           listener.released(runAt === null ? asLast(fate.ending) : fate.ending, runAt ?? undefined);
         }

@@ -21,6 +21,7 @@ function setUp(options: Partial<ReleaserOptions> = {}) {
     listener: {
       released: ({ job }) => told.push(`released ${job.id}`),
       refused: ({ job }) => told.push(`refused ${job.id}`),
+      unknown: ({ job }) => told.push(`unknown ${job.id}`),
       freed: (queueIds) => told.push(`freed ${queueIds.join()}`),
       failed: () => told.push("failed"),
       stuck: ({ job }) => told.push(`stuck ${job.id}`),

@@ -69,6 +69,9 @@ create table :"schema"._private_jobs (
   _howdah_timeout_ms integer,
   -- Why the job was cancelled while it ran.
   _howdah_cancelled text,
+  -- The newest claim that a release has ended and kept the row: its locked_at. A
+  -- release that is sent again learns from it whether it was carried out.
+  _howdah_released_at timestamptz,
   constraint jobs_pkey1 primary key (id),
   constraint jobs_key_key1 unique (key),
   constraint jobs_key_check check (length(key) > 0 and length(key) <= 512),
@@ -148,6 +151,8 @@ create table :"schema"._private_workers (
   -- 0 while it lives. Declared dead 1, its jobs recovered 2, its queues freed 3:
   -- whatever is left of it beats in vain.
   _howdah_swept smallint not null default 0,
+  -- When somebody last ended its locks by hand.
+  _howdah_unlocked_at timestamptz,
   constraint _private_workers_pkey primary key (id)
 );
 

@@ -958,6 +958,8 @@ begin
     where job.locked_by = any(worker_ids) order by job.id for update
   ) as locked;
   update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
+  -- Before the jobs are free for others: a worker that repeats a release asks for it.
+  update :"schema"._private_workers as worker set _howdah_unlocked_at = now() where worker.id = any(worker_ids);
 
   select array_agg(locked.id) into queue_ids from (
     select queue.id from :"schema"._private_job_queues as queue

@@ -34,13 +34,13 @@ export function isOnlyCompletions({ completed, changed, patient, isApart }: Rele
  * the release is repeated by its fence, and what the claim may have locked is
  * recovered under the id that it was made with.
  */
-export function createReleaseAndClaim(driver: Driver, schema: Schema): ReleaseAndClaim {
+export function createReleaseAndClaim(driver: Driver, schema: Schema, isRegistered = false): ReleaseAndClaim {
   const places = Array.from({ length: CLAIM_VALUES }, (_, index) => `$${index + 7}`).join(", ");
   // An append runs its parts in order, and each function sees what was done before it was called.
   const text = `
 select 'r', done.id, null, null, null, null, done.run_at, null, null, done.status, null
 from ${schema.of("_howdah_release_v1")}(
-  $1, $2, $3, '{}', '{}', '{}', '{}', '{}', '{}', $4, $5, $6, true
+  $1, $2, $3, '{}', '{}', '{}', '{}', '{}', '{}', $4, $5, $6, true, registered => ${isRegistered}
 ) as done
 union all
 select * from ${schema.of("_howdah_claim_v1")}(${places})`;
@@ -67,7 +67,10 @@ select * from ${schema.of("_howdah_claim_v1")}(${places})`;
       // The end of a chain says "busy" of its last job once more.
       if (!unreleased.has(id)) unreleased.set(id, row[CLAIM_COLUMNS.payload] as ReleaseStatus);
     }
-    return { released: { unreleased, runAts: NONE, hasClaimed: true }, claimed: readClaimAnswer(rows) };
+    return {
+      released: { unreleased, runAts: NONE, releasedAts: NONE, hasClaimed: true },
+      claimed: readClaimAnswer(rows),
+    };
   };
 }
 

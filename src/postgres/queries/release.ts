@@ -17,6 +17,8 @@ export interface JobChange {
   readonly message: string | null;
   /** The new payload as JSON; `null` keeps it. */
   readonly payload: string | null;
+  /** The transaction in which its handler has completed it: nothing changes if that has committed. */
+  readonly within?: string | undefined;
 }
 
 /** A queue whose chain ends. It is unlocked only when the chain's last open job is no longer held. */
@@ -42,16 +44,20 @@ export interface ReleaseRequest {
 }
 
 /**
- * `busy`: locked by somebody's transaction. `kept`: ours, free, and unchanged all
- * the same. `lost`: belongs to somebody else. `gone`: there is no such row.
+ * Why a job was not released. `busy`: locked by somebody's transaction. `kept`:
+ * ours, free, and unchanged all the same. `lost`: belongs to somebody else.
+ * `done`: its handler has completed it. `taken`: there is no such row, and others
+ * may have removed it. `gone`: there is no such row, and no sign of others.
  */
-export type ReleaseStatus = "busy" | "kept" | "lost" | "gone";
+export type ReleaseStatus = "busy" | "kept" | "lost" | "done" | "taken" | "gone";
 
 /** What became of a release. Every id that is not in `unreleased` was released. */
 export interface ReleaseAnswer {
   readonly unreleased: ReadonlyMap<string, ReleaseStatus>;
-  /** The new `run_at` of changed jobs, in microseconds; `null` for those that have no attempt left. */
+  /** The `run_at` of jobs that were changed, or are lost, in microseconds; `null` for those that have no attempt left. */
   readonly runAts: ReadonlyMap<string, string | null>;
+  /** Of jobs that are lost: the newest claim that a release has ended, in microseconds; `null` when none has. */
+  readonly releasedAts: ReadonlyMap<string, string | null>;
   /** A claim in the same statement has looked at the queues that were freed. Default `false`. */
   readonly hasClaimed?: boolean;
 }
@@ -59,9 +65,9 @@ export interface ReleaseAnswer {
 /** Ends claims. What it does beside other statements is told at the function in `000003-claim.sql`. */
 export type Release = (request: ReleaseRequest) => Promise<ReleaseAnswer>;
 
-/** Prepares {@link Release} for one schema. */
-export function createRelease(driver: Driver, schema: Schema): Release {
-  const places = Array.from({ length: 14 }, (_, index) => `$${index + 1}`).join(", ");
+/** Prepares {@link Release} for one schema, for workers that are registered while they run or for others. */
+export function createRelease(driver: Driver, schema: Schema, isRegistered = false): Release {
+  const places = Array.from({ length: 16 }, (_, index) => `$${index + 1}`).join(", ");
   const text = `select * from ${schema.of("_howdah_release_v1")}(${places})`;
   return async (request) => {
     const { changed, chainEnds } = request;
@@ -83,6 +89,8 @@ export function createRelease(driver: Driver, schema: Schema): Release {
         numberArray(chainEnds.map((end) => end.claimedAt)),
         String(request.patient),
         changed.some(isInterrupted) ? numberArray(changed.map((change) => String(isInterrupted(change)))) : null,
+        changed.some(isWithin) ? numberArray(changed.map((change) => change.within ?? "null")) : null,
+        String(isRegistered),
       ],
     });
     return readAnswer(answer);
@@ -93,13 +101,20 @@ function isInterrupted({ interrupted }: JobChange): boolean {
   return interrupted === true;
 }
 
+function isWithin({ within }: JobChange): boolean {
+  return within !== undefined;
+}
+
 function readAnswer({ rows }: QueryResult): ReleaseAnswer {
   const unreleased = new Map<string, ReleaseStatus>();
   const runAts = new Map<string, string | null>();
-  for (const [id, status, runAt] of rows) {
-    if (status === "released") runAts.set(String(id), runAt ?? null);
+  const releasedAts = new Map<string, string | null>();
+  for (const [cell, status, runAt, releasedAt] of rows) {
+    const id = String(cell);
+    if (status === "released" || status === "lost") runAts.set(id, runAt ?? null);
+    if (status === "lost") releasedAts.set(id, releasedAt ?? null);
     // The end of a chain says "busy" of its last job once more.
-    else if (!unreleased.has(String(id))) unreleased.set(String(id), status as ReleaseStatus);
+    if (status !== "released" && !unreleased.has(id)) unreleased.set(id, status as ReleaseStatus);
   }
-  return { unreleased, runAts };
+  return { unreleased, runAts, releasedAts };
 }

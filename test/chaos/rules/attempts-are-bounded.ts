@@ -29,5 +29,5 @@ export const attemptsAreBounded: Rule = ({ history, tables, failing }) => {
 function mayCount({ how, told }: Run): boolean {
   if (told?.how === "interrupted" || told?.how === "completed") return false;
   // A snooze is refunded; that it was, nobody tells.
-  return how !== "snoozed" || told?.how === "refused";
+  return how !== "snoozed" || told?.how === "refused" || told?.how === "unknown";
 }
