@@ -58,6 +58,22 @@ const STEPS = [
     full: true,
     why: "the integration tests on an older PostgreSQL",
   },
+  {
+    name: "test-postgres-16",
+    command: "vitest run --project integration",
+    environment: { HOWDAH_TEST_POSTGRES: "16" },
+    tests: true,
+    full: true,
+    why: "and on those that most installations run",
+  },
+  {
+    name: "test-postgres-17",
+    command: "vitest run --project integration",
+    environment: { HOWDAH_TEST_POSTGRES: "17" },
+    tests: true,
+    full: true,
+    why: "and on those that most installations run",
+  },
 ];
 
 const root = resolve(import.meta.dirname, "..");

@@ -53,8 +53,8 @@ export type {
 export type { RecoveryOptions } from "./job/recover/options.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
 export type { Cell, Driver, Executor, Listening, ListenHandlers, Query, QueryResult, Row } from "./postgres/driver.ts";
-export { migrate } from "./client/migrate-schema.ts";
-export type { MigrateOptions } from "./client/migrate-schema.ts";
+export { migrate, migrationSql } from "./client/migrate-schema.ts";
+export type { MigrateOptions, MigrationSqlOptions } from "./client/migrate-schema.ts";
 export type { MigrateResult } from "./postgres/migrate.ts";
 export type { Clock, Timer } from "./runtime/clock.ts";
 export type { Duration } from "./runtime/duration.ts";

@@ -1,9 +1,14 @@
-import { migrate as migrateSchema, type MigrateResult } from "../postgres/migrate.ts";
+import { HowdahError } from "../errors.ts";
+import type { Executor } from "../postgres/driver.ts";
+import { executorOf, type PgQueryable } from "../postgres/drivers/pg.ts";
+import { migrate as migrateSchema, migrateInside, type MigrateResult } from "../postgres/migrate.ts";
+import { writeMigrationSql } from "../postgres/migration-sql.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema } from "../postgres/schema.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
+import { integer, object } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { CONNECTION_OPTIONS, openConnection, schemaNameOf, type ConnectionOptions } from "./connection.ts";
 
@@ -11,6 +16,21 @@ import { CONNECTION_OPTIONS, openConnection, schemaNameOf, type ConnectionOption
 export interface MigrateOptions extends Omit<ConnectionOptions, "migrate"> {
   /** Default: `consoleLogger()`, which writes to stderr. */
   readonly logger?: Logger;
+  /**
+   * A client of `pg` that has begun a transaction, or anything else that
+   * `client.inTransaction` takes: migrates as part of it, leaves its settings as
+   * they were, and neither commits nor connects. Instead of the other ways to
+   * the database.
+   */
+  readonly transaction?: PgQueryable | Executor;
+}
+
+/** What {@link migrationSql} can be told. */
+export interface MigrationSqlOptions {
+  /** The schema of the queue. Default: `HOWDAH_SCHEMA` of the environment, or "howdah". */
+  readonly schema?: string;
+  /** The revision that the schema has already. Default 0: none. */
+  readonly from?: number;
 }
 
 /**
@@ -24,8 +44,16 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   const read = readOptions("migrate", options, {
     ...connection,
     logger: LOGGER,
+    transaction: object<PgQueryable | Executor>(["query"]),
   });
   const schema = createSchema(schemaNameOf(read));
+  if (read.transaction) {
+    const other = (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);
+    if (other === undefined) {
+      return migrateInside({ transaction: executorOf(read.transaction), schema, logger: read.logger });
+    }
+    throw new HowdahError("HOWDAH_OPTION_INVALID", `Specify only one of \`transaction\` and \`${other}\`.`);
+  }
   const clock = systemClock;
   const { driver, owned, target } = openConnection({ ...read, migrate: true, handlerConnections: 0 }, clock);
   try {
@@ -34,4 +62,18 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   } finally {
     if (owned) await driver.close();
   }
+}
+
+/**
+ * The SQL of the migrations, one statement, for operators and for other
+ * migration tools: all of it happens or nothing does, it can be run inside of a
+ * transaction or alone, again it does nothing, and it leaves no setting changed.
+ * Needs no database. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`.
+ */
+export function migrationSql(options: MigrationSqlOptions = {}): string {
+  const read = readOptions("migrationSql", options, {
+    schema: CONNECTION_OPTIONS.schema,
+    from: integer({ min: 0, default: 0 }),
+  });
+  return writeMigrationSql({ schema: createSchema(schemaNameOf(read)), from: read.from });
 }

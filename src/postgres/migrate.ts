@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Driver, Executor } from "./driver.ts";
 import { type Migration, renderSql } from "./migration.ts";
+import { ledgerColumns, lockName } from "./migration-ledger.ts";
 import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
 import { type Damage, findDamage, repairOf } from "./schema-damage.ts";
@@ -25,6 +26,12 @@ export interface MigrateOptions {
   readonly attempts?: number;
   /** The source of time for the rests between tries. Default: the machine's. */
   readonly clock?: Clock;
+}
+
+/** What to migrate inside of a transaction. */
+export interface MigrateInsideOptions extends Pick<MigrateOptions, "schema" | "logger" | "migrations"> {
+  /** Has begun a transaction, which stays the caller's. */
+  readonly transaction: Executor;
 }
 
 /** What a migration came to. */
@@ -83,6 +90,39 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   return { revision: latest, applied };
 }
 
+/**
+ * Does what {@link migrate} does as part of a transaction of the caller, which
+ * commits it or takes it back: waits for as long as the transaction may, tries
+ * nothing twice, and leaves no setting changed. Other migrations of the schema
+ * wait for the end of the transaction.
+ */
+export async function migrateInside(options: MigrateInsideOptions): Promise<MigrateResult> {
+  const { transaction, schema, logger, migrations = released } = options;
+  const { rows } = await transaction.query({ text: "select pg_catalog.current_setting('search_path')" });
+  await setPath(transaction, "pg_catalog, pg_temp");
+  try {
+    await transaction.query({ text: LOCK, values: [lockName(schema)] });
+    checkState(await readSchemaState(transaction, schema), schema, migrations.at(-1)?.id ?? 0);
+    const mended = await mend(transaction, { schema, migrations });
+    if (mended) logger?.warn(`Mended schema ${schema.quoted}: ${describeRepair(mended)}`, { schema: schema.name });
+    const applied: number[] = [];
+    for (const migration of migrations) {
+      if (await apply(transaction, migration, { schema, migrations })) applied.push(migration.id);
+    }
+    return { revision: migrations.at(-1)?.id ?? 0, applied };
+  } catch (error) {
+    throw await explain(error, { driver: transaction, schema });
+  } finally {
+    // A transaction that has failed takes its settings back by itself.
+    await setPath(transaction, rows[0]?.[0] ?? "").catch(() => undefined);
+  }
+}
+
+async function setPath(transaction: Executor, path: string): Promise<void> {
+  // $1 search_path
+  await transaction.query({ text: "select pg_catalog.set_config('search_path', $1, true)", values: [path] });
+}
+
 /** Works in a transaction under the lock of migrations, and tries again while somebody else uses what it needs. */
 async function patiently<T>(options: MigrateOptions, work: (transaction: Executor) => Promise<T>): Promise<T> {
   const { driver, schema, lockTimeoutMs = 3_000, clock = systemClock } = options;
@@ -109,7 +149,10 @@ function attemptsAfter(error: unknown, { attempts = 40 }: MigrateOptions): numbe
 }
 
 /** Gives an error of the server that an operator can act on a code of ours. */
-async function explain(error: unknown, { driver, schema }: MigrateOptions): Promise<unknown> {
+async function explain(
+  error: unknown,
+  { driver, schema }: { readonly driver: Executor; readonly schema: Schema },
+): Promise<unknown> {
   const state = sqlStateOf(error);
   const said = error instanceof Error ? error.message : String(error);
   if (state !== undefined && TAKEN.has(state)) return foreign(schema, [said]);
@@ -121,14 +164,17 @@ async function explain(error: unknown, { driver, schema }: MigrateOptions): Prom
  * again. Returns what it was; `undefined` when there is nothing wrong any more.
  * Throws `HOWDAH_SCHEMA_DAMAGED`.
  */
-async function mend(transaction: Executor, options: MigrateOptions): Promise<Damage | undefined> {
+async function mend(
+  transaction: Executor,
+  options: Pick<MigrateOptions, "schema" | "migrations">,
+): Promise<Damage | undefined> {
   const { schema, migrations = released } = options;
   const state = await readSchemaState(transaction, schema);
   const damage = await findDamage(transaction, schema, { state, migrations });
   if (!damage) return undefined;
   if (damage.beyondRepair.length > 0) throw damaged(schema, damage);
   for (const text of repairOf(damage, { migrations, schema })) await transaction.query({ text });
-  if (damage.unnoted.length > 0) await transaction.query({ text: createLedger(schema) });
+  if (!state.hasLedger) await transaction.query({ text: createLedger(schema) });
   for (const migration of damage.unnoted) await note(transaction, migration, schema);
   return damage;
 }
@@ -157,14 +203,18 @@ function describeRepair({ unnoted, isSharedLacking, functions, formerName }: Dam
 }
 
 /** Applies a migration unless somebody else just has. True when it was applied here. */
-async function apply(transaction: Executor, migration: Migration, options: MigrateOptions): Promise<boolean> {
+async function apply(
+  transaction: Executor,
+  migration: Migration,
+  options: Pick<MigrateOptions, "schema" | "migrations">,
+): Promise<boolean> {
   const { schema, migrations = released } = options;
   const state = await readSchemaState(transaction, schema);
   checkState(state, schema, migrations.at(-1)?.id ?? 0);
   if (state.revision >= migration.id) return false;
   // "if not exists" alone would ask for the right to create schemas even when there is nothing to create.
   if (!state.exists) await transaction.query({ text: `create schema ${schema.quoted}` });
-  await transaction.query({ text: createLedger(schema) });
+  if (!state.hasLedger) await transaction.query({ text: createLedger(schema) });
   await transaction.query({ text: renderSql(migration.sql, schema), timeoutMs: MIGRATION_TIMEOUT_MS });
   await note(transaction, migration, schema);
   return true;
@@ -186,11 +236,4 @@ function settings(lockTimeoutMs: number, timeoutMs: number): string {
 // $1 what is locked
 const LOCK = "select pg_advisory_xact_lock(hashtextextended($1, 0))";
 
-const lockName = (schema: Schema): string => `howdah migrate ${schema.name}`;
-
-const createLedger = (schema: Schema): string => `
-  create table if not exists ${schema.of(LEDGER)} (
-    id integer primary key,
-    name text not null,
-    applied_at timestamptz not null default now()
-  )`;
+const createLedger = (schema: Schema): string => `create table ${schema.of(LEDGER)} (${ledgerColumns})`;

@@ -70,6 +70,43 @@ describe("migrate", () => {
   });
 });
 
+describe("migrate --sql", () => {
+  it("prints what makes the schema, without a database", async () => {
+    const nowhere = { DATABASE_URL: undefined, PGHOST: undefined, PGDATABASE: undefined, PGUSER: undefined };
+    const { code, out, error } = await howdah(["migrate", "--sql", "--schema", "My Schema"], nowhere);
+    expect({ code, error }).toEqual({ code: 0, error: "" });
+    await using empty = await createDatabase({ migrate: false });
+    await empty.sql(out);
+    await empty.sql(out);
+    const environment = { DATABASE_URL: empty.connectionString };
+    expect(await howdahJson(["migrate", "--schema", "My Schema"], environment)).toMatchObject({ applied: [] });
+  });
+
+  it.each([
+    [["migrate", "--from", "3"], "--sql"],
+    [["migrate", "--sql", "--from", "x"], "revision"],
+    [["migrate", "--sql", "--from", "999"], "revisions up to"],
+  ])("refuses %j", async (args, message) => {
+    const { code, out, error } = await howdah(args);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(error).toContain(message);
+  });
+});
+
+describe("a schema of somebody else", () => {
+  it.each(["stats", "list", "show 1", "cancel 1", "workers", "queues list", "tasks list", "schedules list", "migrate"])(
+    "is called that by howdah %s, not one to migrate",
+    async (command) => {
+      await database.sql("create schema if not exists theirs");
+      await database.sql("create table if not exists theirs.jobs (id bigint)");
+      const { code, error } = await howdah([...command.split(" "), "--schema", "theirs"]);
+      expect(code).toBe(1);
+      expect(error).toContain("HOWDAH_SCHEMA_FOREIGN");
+      expect(error).not.toContain("migrate`");
+    },
+  );
+});
+
 describe("cancel", () => {
   it("cancels the jobs with these ids, or those that pass the options", async () => {
     const [one, two, three] = await client.addJobs([

@@ -1,4 +1,7 @@
+import { InvalidArgumentError, Option } from "commander";
 import { CONNECTION_OPTIONS, openConnection, schemaNameOf } from "../../client/connection.ts";
+import { migrationSql } from "../../client/migrate-schema.ts";
+import { HowdahError } from "../../errors.ts";
 import { migrate } from "../../postgres/migrate.ts";
 import { reachDatabase } from "../../postgres/reach-database.ts";
 import { createSchema } from "../../postgres/schema.ts";
@@ -8,12 +11,28 @@ import type { CliCommand } from "../command.ts";
 import { connectionOptions } from "../connect.ts";
 import { printable } from "../printable.ts";
 
+const FROM = new Option("--from <revision>", "with --sql: the revision that the schema has already").argParser(
+  (text) => {
+    if (/^\d{1,6}$/.test(text)) return Number(text);
+    throw new InvalidArgumentError("It has to be a revision, a whole number such as 8.");
+  },
+);
+
 /** `howdah migrate`: creates the schema or brings it up to date. */
 export const migrateCommand: CliCommand = {
   usage: "migrate",
   summary: "create the schema or bring it up to date",
-  examples: ["howdah migrate", "howdah migrate --schema jobs --json"],
-  async run({ screen, globals }) {
+  examples: ["howdah migrate", "howdah migrate --schema jobs --json", "howdah migrate --sql > howdah.sql"],
+  options: [new Option("--sql", "print the SQL instead of running it; needs no database"), FROM],
+  async run({ screen, globals, options: { sql, from } }) {
+    if (sql === true) {
+      const text = migrationSql({
+        ...(globals.schema === undefined ? {} : { schema: globals.schema }),
+        ...(from === undefined ? {} : { from: Number(from) }),
+      });
+      return globals.json ? screen.printJson({ sql: text }) : screen.print(text.trimEnd());
+    }
+    if (from !== undefined) throw new HowdahError("HOWDAH_OPTION_INVALID", "Option --from goes with --sql only.");
     const options = readOptions("client", { ...connectionOptions(globals), maxConnections: 1 }, CONNECTION_OPTIONS);
     const schema = createSchema(schemaNameOf(options));
     const { driver, target } = openConnection(options, systemClock, "howdah cli");
