@@ -51,8 +51,9 @@ export interface JobAdds {
 
 /** The adding methods on one session. With `joined`, single adds may share statements. */
 export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
-  const { schema, tasks, announcer, hooks, waits } = session;
-  const target = { executor: session, schema, tasks, announcer, hooks, waits, joined };
+  const { schema, tasks, announcer, hooks, waits, later } = session;
+  const executor = session.changing ?? session;
+  const target = { executor, reading: session, schema, tasks, announcer, hooks, waits, joined, later };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     addJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));

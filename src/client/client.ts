@@ -29,7 +29,10 @@ export interface Client
    * added by it exist if and when it commits. It has to be in a transaction
    * already, and is neither committed nor rolled back here. After a statement
    * failed in it PostgreSQL accepts nothing but a rollback; what is refused
-   * before it is sent leaves it as it was.
+   * before it is sent leaves it as it was. Methods reject with
+   * `HOWDAH_OPTION_INVALID` where no transaction has begun, and with
+   * `HOWDAH_TRANSACTION_ENDED` when it has ended before their statement was
+   * sent; then nothing is done.
    */
   inTransaction(transaction: ApplicationTransaction): TransactionClient;
   /**

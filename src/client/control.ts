@@ -87,11 +87,12 @@ export function createControl(session: Session): JobControl {
   const target = { executor: changing(session), schema: session.schema };
 
   async function cancelAll(filter: CancelFilter, reason: string): Promise<CancelResult> {
+    const executor = session.later?.() ?? target.executor;
     const removed: string[] = [];
     const signalled: string[] = [];
     for (let after: string | undefined = "0"; after !== undefined;) {
       const ids: string[] = await listOpenJobIds(reading, { ...filter, after }, BATCH_SIZE);
-      const done = ids.length > 0 ? await queries.cancelJobs(target, ids, reason) : undefined;
+      const done = ids.length > 0 ? await queries.cancelJobs({ ...target, executor }, ids, reason) : undefined;
       removed.push(...(done?.removed ?? []));
       signalled.push(...(done?.signalled ?? []));
       after = ids.length === BATCH_SIZE ? ids.at(-1) : undefined;

@@ -3,8 +3,7 @@ import { type Plugin, registerHooks } from "../hooks/plugin.ts";
 import type { AnyTask } from "../job/task.ts";
 import { createJoinedAdds } from "../job/add/store-jobs.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
-import type { Driver, Executor } from "../postgres/driver.ts";
-import { executorOf } from "../postgres/drivers/pg.ts";
+import type { Driver } from "../postgres/driver.ts";
 import { migrate } from "../postgres/migrate.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
@@ -27,7 +26,8 @@ import { createInspection } from "./inspect.ts";
 import { createManagement } from "./manage.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { createSchedules } from "./schedules.ts";
-import { createSession } from "./session.ts";
+import { createInnerSession, createSession } from "./session.ts";
+import { TransactionGuard } from "./transaction-guard.ts";
 import { createWorkerRegister } from "./workers.ts";
 
 /** What a client can be told. Everything is optional. */
@@ -130,14 +130,15 @@ export function clientOver(ground: ClientGround): Client {
   const calls = new OpenCalls();
   const announcer = new Announcer({ executor: driver, schema, clock });
   // The server counts how long it waits for a lock by the machine's time, whatever a test makes of ours.
+  const share = driver.share?.("waiting");
   const lanes = new Lanes({
     clock: systemClock,
     timeoutMs: statementTimeoutMs,
-    atOnce: WAITING_AT_ONCE,
+    atOnce: Math.min(WAITING_AT_ONCE, share?.connections ?? WAITING_AT_ONCE),
     isHeld: (error) => sqlStateOf(error) === LOCK_TIMEOUT_STATE,
   });
   const rest = { schema, tasks, announcer, hooks };
-  const waits = { lanes, clock: systemClock, executor: createSession(driver, { ...rest, waits: undefined }) };
+  const waits = { lanes, clock: systemClock, executor: createSession(share ?? driver, { ...rest, waits: undefined }) };
   const session = createSession(driver, { ...rest, waits });
   const joined = createJoinedAdds({ executor: session, schema, announcer, waits }, clock);
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
@@ -167,8 +168,7 @@ export function clientOver(ground: ClientGround): Client {
 
     inTransaction(transaction) {
       calls.check();
-      const executor = withoutNames(executorOf(transaction));
-      const inside = createSession(executor, { schema, tasks, hooks, announcer: undefined, waits: undefined });
+      const inside = createInnerSession(new TransactionGuard(transaction, schema), { schema, tasks, hooks });
       // Not waited for: such a call may last as long as the application's transaction.
       return {
         ...calls.checked({
@@ -184,9 +184,4 @@ export function clientOver(ground: ClientGround): Client {
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** Nothing is prepared on a connection of the application: it may be behind a pooler that we know nothing of. */
-function withoutNames(executor: Executor): Executor {
-  return { query: ({ name: _name, ...query }) => executor.query(query) };
 }

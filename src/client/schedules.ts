@@ -84,19 +84,23 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
 
   return {
     async upsert(given) {
+      const executor = session.later?.() ?? target.executor;
       const { missed, ...options } = readUpsert(given);
       const entry = readCronEntry({ owner: "schedule", path: "" }, options);
       const job = await prepareTickJob(entry, session.tasks);
       const { id, schedule, timeZone, fill, payload } = entry;
-      const row = await queries.upsertSchedule(target, {
-        id,
-        timeZone,
-        missed,
-        job,
-        expression: parseExpression(schedule).text,
-        fillMs: fill,
-        payload: encodePayload(payload, `the payload of schedule ${JSON.stringify(id)}`),
-      });
+      const row = await queries.upsertSchedule(
+        { executor, schema },
+        {
+          id,
+          timeZone,
+          missed,
+          job,
+          expression: parseExpression(schedule).text,
+          fillMs: fill,
+          payload: encodePayload(payload, `the payload of schedule ${JSON.stringify(id)}`),
+        },
+      );
       return shown(row);
     },
 
@@ -123,11 +127,16 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
     },
 
     async trigger(id) {
+      const executor = session.later?.() ?? session;
       const { task, payload, spec } = await find(checkId(id));
       const tick = JSON.parse(encodeTick(payload, clock.now(), false)) as unknown;
       // What is stored was checked against its task, whose defaults are in it.
       const { announcer, hooks, waits } = session;
-      return addJob({ executor: session, schema, announcer, hooks, waits }, { task, payload: tick, spec }, "trigger");
+      return addJob(
+        { executor, reading: session, schema, announcer, hooks, waits },
+        { task, payload: tick, spec },
+        "trigger",
+      );
     },
 
     async preview(schedule, count) {

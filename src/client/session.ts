@@ -5,6 +5,7 @@ import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
 import { patiently } from "../postgres/queries/patience.ts";
 import type { Schema } from "../postgres/schema.ts";
 import { toHowdahError } from "./database-error.ts";
+import type { TransactionGuard } from "./transaction-guard.ts";
 
 /** Where the methods of a client run their statements: its driver, or the transaction of a caller. */
 export interface Session extends Executor {
@@ -17,6 +18,10 @@ export interface Session extends Executor {
   readonly hooks: AddTarget["hooks"];
   /** How adds wait for transactions of others; `undefined` inside of a transaction, which waits in its statement. */
   readonly waits: AddTarget["waits"];
+  /** Inside of a transaction: how statements that change something are sent; otherwise like those that read. */
+  readonly changing?: Executor;
+  /** Inside of a transaction: the same for changes that are sent in a later turn than that of this call. */
+  readonly later?: AddTarget["later"];
 }
 
 /**
@@ -27,7 +32,7 @@ export interface Session extends Executor {
  */
 export function changing(session: Session, jobKey?: string): Executor {
   const { waits } = session;
-  if (!waits) return session;
+  if (!waits) return session.changing ?? session;
   const lanes = jobKey === undefined ? {} : { inOrder: [laneOfKey(jobKey)] };
   return {
     query: (query) =>
@@ -41,13 +46,30 @@ export function changing(session: Session, jobKey?: string): Executor {
 
 /** A {@link Session} on `executor`. Errors of PostgreSQL that users can act on get a code of ours. */
 export function createSession(executor: Executor, rest: Omit<Session, "query">): Session {
-  return {
+  return { ...rest, ...explained(executor, rest.schema) };
+}
+
+/** A {@link Session} in a transaction of the application. */
+export function createInnerSession(
+  guard: TransactionGuard,
+  rest: Pick<Session, "schema" | "tasks" | "hooks">,
+): Session {
+  return createSession(guard.reading, {
     ...rest,
+    announcer: undefined,
+    waits: undefined,
+    changing: explained(guard.changing, rest.schema),
+    later: () => explained(guard.later(), rest.schema),
+  });
+}
+
+function explained(executor: Executor, schema: Schema): Executor {
+  return {
     async query(query: Query): Promise<QueryResult> {
       try {
         return await executor.query(query);
       } catch (error) {
-        throw toHowdahError(error, rest.schema);
+        throw toHowdahError(error, schema);
       }
     },
   };

@@ -14,6 +14,7 @@ const statements: string[] = [];
 beforeAll(async () => {
   database = await createDatabase();
   const driver = Object.create(database.driver, {
+    share: { value: undefined },
     query: {
       value: (query: Parameters<typeof database.driver.query>[0]) => {
         statements.push(query.text);

@@ -14,6 +14,7 @@ let statements = 0;
 beforeAll(async () => {
   database = await createDatabase();
   const driver = Object.create(database.driver, {
+    share: { value: undefined },
     query: {
       value: (query: Parameters<typeof database.driver.query>[0]) => {
         statements += 1;

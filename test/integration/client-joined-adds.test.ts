@@ -28,6 +28,7 @@ const ALONE = /_howdah_add_(plain_)?job_v1/;
 async function openClient(options: ClientOptions = {}): Promise<Client> {
   const { driver } = database;
   const recording = Object.create(driver, {
+    share: { value: undefined },
     query: {
       value: (query: Parameters<typeof driver.query>[0]) => {
         if (query.text.includes("_howdah_add_jobs_without_keys_v1")) statements.push("together");
@@ -321,6 +322,7 @@ it("adds whose statements are lost in every way are stored once at most, once if
   let carriedOut = 0;
   let sent = 0;
   const counting = Object.create(database.driver, {
+    share: { value: undefined },
     query: { value: (query: Query) => database.driver.query(query).finally(() => (carriedOut += 1)) },
   }) as typeof database.driver;
   const lossy = createLossyDriver(counting, 20_261_122);

@@ -1,4 +1,5 @@
 import { HowdahError } from "../../errors.ts";
+import type { Executor } from "../../postgres/driver.ts";
 import type { StoredJob } from "../../postgres/queries/add-jobs.ts";
 import { getJob } from "../../postgres/queries/list-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
@@ -9,11 +10,15 @@ import { type AddCall, type AddHooks, withAddCall } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkBulkKeys } from "./job-key.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
-import { type PreparedJob, prepareJob, prepareNow } from "./prepare-job.ts";
+import { type PreparedJob, prepareNow } from "./prepare-job.ts";
 import { type JobTarget, storeAll, storeAlone, wasThere } from "./store-jobs.ts";
 
 /** Where jobs go, and which tasks may be added. */
 export interface AddTarget extends JobTarget {
+  /** Runs what only reads. */
+  readonly reading: Executor;
+  /** In a transaction: runs a change that is sent in a later turn than that of this call. */
+  readonly later?: (() => Executor) | undefined;
   /** Lets single adds share statements. Without it each has one of its own. */
   readonly joined?: JoinedAdds | undefined;
   /** Without it any identifier may be added. */
@@ -44,13 +49,16 @@ export function addJob(target: AddTarget, entry: JobEntry, method: ScheduleCall[
 }
 
 async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefined): Promise<Job> {
-  const job = await prepareJob(entry, { tasks: target.tasks, call });
+  const preparing = prepareNow(entry, { tasks: target.tasks, call });
+  // What is prepared is sent in this turn: in a transaction, a commit or a rollback that comes later comes after it.
+  const place = preparing instanceof Promise ? inLaterTurn(target) : target;
+  const job = preparing instanceof Promise ? await preparing : preparing;
   checkSize([job]);
-  const storedJob = await (target.joined?.store(job) ?? storeAlone(target, job)).catch(explain);
+  const storedJob = await (target.joined?.store(job) ?? storeAlone(place, job)).catch(explain);
   const found = readStored(storedJob, job);
   if (!wasThere(storedJob, job)) return found;
   // It was there before, so it may be a job of another task and queue.
-  const [stored] = await getJob(target.executor, target.schema, found.id);
+  const [stored] = await getJob(target.reading, target.schema, found.id);
   return stored ? toJob(stored) : found;
 }
 
@@ -70,21 +78,29 @@ export function addJobs(target: AddTarget, entries: readonly JobEntry[]): Promis
 async function addMany(target: AddTarget, entries: readonly JobEntry[], call: AddCall | undefined): Promise<Job[]> {
   const { tasks } = target;
   const jobs: PreparedJob[] = [];
+  let place = target;
   for (const entry of entries) {
     const preparing = prepareNow(entry, { tasks, place: `jobs[${jobs.length}]`, call });
     // Nearly always it is prepared, and a promise for each of very many jobs would cost more than all the checks.
+    if (preparing instanceof Promise && place === target) place = inLaterTurn(target);
     jobs.push(preparing instanceof Promise ? await preparing : preparing);
   }
   checkBulkKeys(jobs);
   checkSize(jobs);
   if (jobs.length === 0) return [];
-  const stored = await storeAll(target, jobs).catch(explain);
+  const stored = await storeAll(place, jobs).catch(explain);
   const added: Job[] = [];
   for (const job of jobs) {
     const storedJob = stored.at(added.length);
     if (storedJob) added.push(readStored(storedJob, job));
   }
   return added;
+}
+
+/** Where jobs go whose schema or interceptor answers in a later turn. */
+function inLaterTurn(target: AddTarget): AddTarget {
+  const executor = target.later?.();
+  return executor ? { ...target, executor } : target;
 }
 
 function readStored({ row, isNew }: StoredJob, job: PreparedJob): Job {

@@ -1,7 +1,8 @@
 import { HowdahError } from "../../errors.ts";
 import type { ApplicationTransaction } from "../../client/client.ts";
 import { executorOf } from "../../postgres/drivers/pg-executor.ts";
-import { CLAIM_LOST_STATE, completeJob, NO_TRANSACTION_STATE } from "../../postgres/queries/complete-job.ts";
+import { CLAIM_LOST_STATE, completeJob } from "../../postgres/queries/complete-job.ts";
+import { NO_TRANSACTION_STATE } from "../../postgres/queries/within-transaction.ts";
 import type { Schema } from "../../postgres/schema.ts";
 import { isUnknownOutcome, sqlStateOf } from "../../postgres/sqlstate.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
@@ -79,7 +80,7 @@ export class Completion {
       case NO_TRANSACTION_STATE:
         return new HowdahError(
           "HOWDAH_OPTION_INVALID",
-          "complete() needs a transaction that has begun; a pool, or a client without BEGIN, would complete the job at once.",
+          "complete() needs a transaction that has begun and not ended; a pool, or a client without BEGIN, would complete the job at once.",
           error,
         );
       default:

@@ -63,6 +63,11 @@ class Transaction implements Executor {
     }
   }
 
+  /** As a client of `pg` tells it: whether statements are part of a transaction. */
+  getTransactionStatus(): "I" | "T" {
+    return this.#ended || this.#session.hasEnded ? "I" : "T";
+  }
+
   end(): void {
     this.#ended = true;
   }

@@ -1,3 +1,19 @@
+-- True inside of the transaction with this id; otherwise raises 25P01, before the
+-- statement that asks has done anything. Statements of an application's
+-- transaction ask so when they are sent: none may have begun, or it has ended
+-- meanwhile, and the connection may even be in the next one, which then fails.
+create function :"schema"._howdah_within_v1(transaction_id xid8) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if transaction_id is distinct from pg_current_xact_id() then
+    raise exception 'The statement is not part of the transaction that it was meant for.' using errcode = '25P01';
+  end if;
+  return true;
+end
+$$;
+
 -- Completes a running job as part of the caller's own transaction: the job is
 -- gone if and when that commits.
 --

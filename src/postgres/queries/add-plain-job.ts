@@ -21,7 +21,7 @@ export async function addPlainJob(store: JobStore, job: JobToStore): Promise<Sto
     String(notifies),
   ];
   if (patienceMs !== undefined) values.push(String(patienceMs));
-  const first = patienceMs === undefined ? "$1" : limited("$1::pg_catalog.text", "$8");
+  const first = patienceMs === undefined ? "$1::pg_catalog.text" : limited("$1::pg_catalog.text", "$8");
   const { rows } = await executor.query({
     name: patienceMs === undefined ? "add_plain_job" : "add_plain_job_patiently",
     text: `select ${schema.of("_howdah_add_plain_job_v1")}(${first}, $2, $3, $4, $5, $6, $7)`,

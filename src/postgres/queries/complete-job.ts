@@ -1,6 +1,7 @@
 import type { Executor } from "../driver.ts";
 import { numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { readTransactionId } from "./within-transaction.ts";
 
 /** A claim that is to end inside of a transaction. */
 export interface CompletedClaim {
@@ -15,18 +16,13 @@ export interface CompletedClaim {
 /** SQLSTATE: the claim is not this worker's any more. The transaction can only be rolled back. */
 export const CLAIM_LOST_STATE = "HWLST";
 
-/** SQLSTATE: the executor has not begun a transaction. */
-export const NO_TRANSACTION_STATE = "25P01";
-
 /**
  * Deletes a running job as part of the executor's transaction. Resolves to the
  * id of that transaction, as it is known to PostgreSQL. What it does beside
  * other statements is told at the function in `000007-completion.sql`.
  */
 export async function completeJob(executor: Executor, schema: Schema, claim: CompletedClaim): Promise<string> {
-  // Two statements see the same one only inside of a transaction; that is how a pool, say, is told from one.
-  const { rows } = await executor.query({ text: "select pg_catalog.pg_current_xact_id()" });
-  const transactionId = String(rows[0]?.[0]);
+  const transactionId = await readTransactionId(executor);
   await executor.query({
     text: `select ${schema.of("_howdah_complete_v1")}($1, $2, $3, $4, $5)`,
     values: [claim.jobId, claim.workerId, numberArray(claim.claimTimes), transactionId, claim.earlier ?? null],

@@ -1,4 +1,5 @@
 import type { Query } from "../driver.ts";
+import { wrapFirstValue } from "./first-value.ts";
 
 /**
  * An argument of a function call, in a statement that waits for no lock of
@@ -20,9 +21,7 @@ export function patiently(query: Query, patienceMs: number): Query {
   return {
     ...query,
     ...(name === undefined ? {} : { name: `${name}_patiently` }),
-    text: text.replace(FIRST_VALUE, (argument) => limited(argument, `$${values.length + 1}`)),
+    text: wrapFirstValue(text, (argument) => limited(argument, `$${values.length + 1}`)),
     values: [...values, String(patienceMs)],
   };
 }
-
-const FIRST_VALUE = /\$1::(pg_catalog\.)?[a-z0-9]+(\[\])?/;

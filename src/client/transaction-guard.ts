@@ -1,0 +1,125 @@
+import { HowdahError } from "../errors.ts";
+import { executorOf } from "../postgres/drivers/pg-executor.ts";
+import type { PgQueryable } from "../postgres/drivers/pg-session.ts";
+import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
+import {
+  checkWithin,
+  NO_TRANSACTION_STATE,
+  readTransactionId,
+  within,
+} from "../postgres/queries/within-transaction.ts";
+import type { Schema } from "../postgres/schema.ts";
+import { sqlStateOf } from "../postgres/sqlstate.ts";
+import { describeValue } from "../runtime/describe-value.ts";
+
+/**
+ * Sees to it that what is sent over a transaction of the application is a part
+ * of it: that one has begun, and that it has not ended when the statement comes.
+ *
+ *   the transaction                     a statement is
+ *   tells that it has begun             sent at once, in the turn of the call: what the
+ *                                       caller sends after that comes after it
+ *   tells that, but the statement is    sent with the id that the transaction had in the
+ *     sent in a later turn                turn of the call: see `pin`
+ *   tells that none has begun, or       sent with the id that a statement before it has
+ *     tells nothing                       read: two statements have the same one only
+ *                                         inside of a transaction
+ *
+ * A statement whose id is another one does nothing.
+ */
+export class TransactionGuard {
+  readonly #transaction: TellingState;
+  readonly #executor: Executor;
+  readonly #schema: Schema;
+  /** The id of what tells nothing, once it has been asked for. */
+  #id: Promise<string> | undefined;
+  /** Whether this was a transaction at some time. */
+  #hasBegun = false;
+
+  /** Throws `HOWDAH_OPTION_INVALID` for what cannot run statements. */
+  constructor(transaction: PgQueryable | Executor, schema: Schema) {
+    if (typeof (transaction as Partial<Executor> | null | undefined)?.query !== "function")
+      throw new HowdahError(
+        "HOWDAH_OPTION_INVALID",
+        `inTransaction() takes a client that has begun a transaction, found ${describeValue(transaction)}.`,
+      );
+    this.#transaction = transaction as TellingState;
+    this.#executor = withoutNames(executorOf(transaction));
+    this.#schema = schema;
+  }
+
+  /** Runs what only reads. */
+  readonly reading: Executor = {
+    query: async (query) => {
+      if (!this.#isOpen && !this.#hasBegun) {
+        const id = await this.#askId();
+        await checkWithin(this.#executor, this.#schema, id).catch((error: unknown) => this.#explain(error));
+        this.#hasBegun = true;
+      }
+      return this.#executor.query(query);
+    },
+  };
+
+  /** Runs what changes something. Each statement has to be one that {@link within} can do with. */
+  readonly changing: Executor = {
+    query: (query) => (this.#isOpen ? this.#executor.query(query) : this.#sendWithin(this.#askId(), query)),
+  };
+
+  /** Runs, in later turns, changes of a call that is made in this one. */
+  later(): Executor {
+    const id = this.#isOpen ? readTransactionId(this.#executor) : this.#askId();
+    // The call may be refused before it sends anything.
+    id.catch(() => undefined);
+    return { query: (query) => this.#sendWithin(id, query) };
+  }
+
+  #askId(): Promise<string> {
+    if (this.#transaction.getTransactionStatus) return readTransactionId(this.#executor);
+    this.#id ??= readTransactionId(this.#executor);
+    return this.#id;
+  }
+
+  async #sendWithin(id: Promise<string>, query: Query): Promise<QueryResult> {
+    try {
+      const answer = await this.#executor.query(within(query, this.#schema, await id));
+      this.#hasBegun = true;
+      return answer;
+    } catch (error) {
+      return this.#explain(error);
+    }
+  }
+
+  /** In a transaction, a failed one included: what is sent there is refused by PostgreSQL. */
+  get #isOpen(): boolean {
+    const state = this.#transaction.getTransactionStatus?.();
+    const isOpen = state === "T" || state === "E";
+    this.#hasBegun ||= isOpen;
+    return isOpen;
+  }
+
+  #explain(error: unknown): never {
+    if (sqlStateOf(error) !== NO_TRANSACTION_STATE) throw error;
+    if (this.#hasBegun)
+      throw new HowdahError(
+        "HOWDAH_TRANSACTION_ENDED",
+        "The transaction ended before the statement was sent, so nothing was done: await each call inside of it.",
+        error,
+      );
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      "inTransaction() takes a client on which a transaction has begun; over a pool, or a client without BEGIN, " +
+        "what is done would be there at once, whatever becomes of the transaction. Nothing was done.",
+      error,
+    );
+  }
+}
+
+/** What `pg` and our own transactions tell: "I" for none, "T" for one, "E" for one that has failed. */
+interface TellingState {
+  getTransactionStatus?(): unknown;
+}
+
+/** Nothing is prepared on a connection of the application: it may be behind a pooler that we know nothing of. */
+function withoutNames(executor: Executor): Executor {
+  return { query: ({ name: _name, ...query }) => executor.query(query) };
+}
