@@ -1,5 +1,6 @@
 import { HowdahError, isHowdahError } from "../../errors.ts";
 import type { Timer } from "../../runtime/clock.ts";
+import { OwnContext } from "../../runtime/own-context.ts";
 import type { Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Outcome } from "../outcome.ts";
@@ -35,6 +36,8 @@ export class Slots {
   readonly #options: SlotsOptions;
   readonly #runs = new Map<RunKey, Run>();
   readonly #leftBehind = new Set<Run>();
+  /** That of `run()`, in which the slots are made: each job begins there. */
+  readonly #context = new OwnContext();
   readonly #parked = new ParkedChains((key) => this.#isHeld(key));
   #filling = false;
   #paused = true;
@@ -166,7 +169,8 @@ export class Slots {
     this.#runs.set(key, run);
     const timeoutMs = job.timeoutMs ?? registered.timeoutMs;
     if (timeoutMs !== undefined) this.#startTimeout(run, timeoutMs);
-    void runJob(registered, execution, this.#options).then((outcome) => this.#settled(run, outcome));
+    const ended = this.#context.run(runJob, registered, execution, this.#options);
+    void ended.then((outcome) => this.#settled(run, outcome));
     return true;
   }
 
