@@ -79,6 +79,10 @@ export class ClaimedJob implements Job {
     if (this.#payload === UNREAD) this.#payload = JSON.parse(this.#row[CLAIM_COLUMNS.payload] ?? "null");
     return this.#payload;
   }
+  /** How long its payload is as JSON, in characters. */
+  get payloadLength(): number {
+    return this.#row[CLAIM_COLUMNS.payload]?.length ?? 0;
+  }
   get priority(): number {
     return Number(this.#row[CLAIM_COLUMNS.priority] ?? 0);
   }

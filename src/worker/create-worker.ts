@@ -171,6 +171,7 @@ function build(ground: Ground): Worker {
         concurrency: read.concurrency,
         pollIntervalMs: read.pollIntervalMs,
         forbiddenFlags: read.forbiddenFlags ?? [],
+        maxClaimBytes: read.maxClaimBytes,
         completeDelayMs: read.completeJobBatchDelayMs,
         failDelayMs: read.failJobBatchDelayMs,
         contactTimeoutMs: read.recovery?.contactTimeoutMs ?? Number.POSITIVE_INFINITY,

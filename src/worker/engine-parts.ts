@@ -39,6 +39,8 @@ export interface EngineParts {
   readonly concurrency: number;
   readonly pollIntervalMs: number;
   readonly forbiddenFlags: ForbiddenFlags;
+  /** The most bytes of payloads that a claim brings, if that is more than one job. */
+  readonly maxClaimBytes: number;
   readonly completeDelayMs: number;
   readonly failDelayMs: number;
   readonly gracePeriodMs: number;

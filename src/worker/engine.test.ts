@@ -49,6 +49,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     concurrency: 4,
     pollIntervalMs: 1_000,
     forbiddenFlags: [],
+    maxClaimBytes: Number.POSITIVE_INFINITY,
     completeDelayMs: 0,
     failDelayMs: 0,
     contactTimeoutMs: 20_000,

@@ -62,6 +62,7 @@ export class Engine {
       claim,
       queuesFreed,
       workerId: () => identity.current,
+      giveBack: (removal) => this.holdings.giveBack(removal),
       uncertain: (workerId) => identity.distrust(workerId),
       keep: (chains, tookMs) => this.holdings.keep(chains, tookMs),
       claimed(jobs) {
@@ -110,7 +111,10 @@ export class Engine {
           identity.ended(ending.job.lockedBy);
           reporter.released(ending, runAt);
           const { job, outcome } = ending;
-          if (outcome.kind !== "completed" && job.queueId !== null) this.claimer.wentBack(job.queueId);
+          // One without a queue that failed, or waits, is not due before it is announced.
+          if (outcome.kind !== "completed" && (job.queueId !== null || outcome.kind === "returned")) {
+            this.claimer.wentBack(job);
+          }
           this.#goOn();
         },
         refused: (ending) => {

@@ -61,6 +61,11 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
    * forbidden flags claims directly all the same.
    */
   readonly localQueue?: boolean | LocalQueueOptions;
+  /**
+   * The most bytes of payloads that a claim brings, unless its first job alone
+   * is larger: local queues hold no more ahead. Default 16777216, which is 16 MiB.
+   */
+  readonly maxClaimBytes?: number;
   /** Leaves jobs alone that carry one of these flags. A function is asked before each claim. */
   readonly forbiddenFlags?: ForbiddenFlags;
   /** Collects completed jobs for so long before they are deleted. Default: only while a statement is under way. */
@@ -109,6 +114,7 @@ const SHAPE = {
   handlerConnections: integer({ min: 1 }),
   pollInterval: duration({ min: 1, default: "1s" }),
   localQueue: LOCAL_QUEUE,
+  maxClaimBytes: integer({ min: 1, default: 16 * 1024 * 1024 }),
   forbiddenFlags: custom<ForbiddenFlags>(readForbiddenFlags),
   completeJobBatchDelay: duration({ default: 0 }),
   failJobBatchDelay: duration({ default: 0 }),

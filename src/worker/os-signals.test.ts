@@ -41,4 +41,18 @@ describe("onOsSignal", () => {
     expect(received).toEqual(["first", "second"]);
     expect(listenersOf(source)).toBe(0);
   });
+
+  it("listens once for any number of workers, until the last of them has stopped", () => {
+    const source = new EventEmitter();
+    const received: number[] = [];
+    const stops = Array.from({ length: 12 }, (_, index) => onOsSignal(() => received.push(index), source));
+    expect(listenersOf(source)).toBe(SIGNALS.length);
+    for (const stop of stops.slice(1)) stop();
+    expect(listenersOf(source)).toBe(SIGNALS.length);
+    source.emit("SIGHUP", "SIGHUP");
+    expect(received).toEqual([0]);
+    onOsSignal(() => received.push(99), source);
+    source.emit("SIGHUP", "SIGHUP");
+    expect(received).toEqual([0, 99]);
+  });
 });

@@ -62,7 +62,7 @@ describe.each(SOURCES)("a handler %s", (_, options, run) => {
       tasks: [single, throwing, batch],
       concurrency: 1,
       ...options,
-      hooks: { jobComplete: ({ job }) => void storage.enterWith(`the end of ${job.id}`) },
+      hooks: { jobComplete: ({ job }) => storage.enterWith(`the end of ${job.id}`) },
     });
     await worker.client.addJobs(
       ["ada", "bob", "eve", "joe"].flatMap((name) => [
@@ -85,8 +85,12 @@ describe.each(SOURCES)("a handler %s", (_, options, run) => {
       concurrency: 1,
       ...options,
       hooks: {
-        beforeJobRun: ({ job }) => void enter("before", `before ${job.id}`),
-        afterJobRun: ({ job }) => void enter("after", `after ${job.id}`),
+        beforeJobRun: ({ job }) => {
+          enter("before", `before ${job.id}`);
+        },
+        afterJobRun: ({ job }) => {
+          enter("after", `after ${job.id}`);
+        },
       },
     });
     await worker.client.addJobs(["ada", "bob", "eve"].map((payload) => ({ identifier: "single", payload })));

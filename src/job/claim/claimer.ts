@@ -3,12 +3,13 @@ import type { ClaimNamed } from "../../postgres/queries/claim-named.ts";
 import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
 import { isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { toChains, type Chain } from "../chain.ts";
+import { toChains, type Chain, type Removal } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
 import { Candidates } from "./candidates.ts";
 import { Floors, type FloorTicket } from "./floors.ts";
 import { HeadScans } from "./head-scans.ts";
+import { PayloadSizes } from "./payload-sizes.ts";
 import { type QueueFloor, QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 import { DUE, seenPositions } from "./seen-positions.ts";
@@ -22,6 +23,8 @@ export interface Wanted {
   readonly chainLength: number;
   /** The most queues; with fewer of them chains are longer. */
   readonly mostQueues: number;
+  /** Bytes of payloads that wait already, and count for the bound of this one. Default 0. */
+  readonly heldBytes?: number;
 }
 
 /** What a claim brought. */
@@ -66,6 +69,10 @@ export interface ClaimerOptions {
   readonly uncertain: (workerId: string) => void;
   /** Which of the chains may be started that a claim brought after so long; the others are seen to. Default: all. */
   readonly keep?: (chains: readonly Chain[], tookMs: number) => readonly Chain[];
+  /** The most bytes of payloads that a claim brings, if that is more than one job. Default: no bound. */
+  readonly maxClaimBytes?: number;
+  /** These jobs were claimed beyond that bound and go back. With `endsChain` the last one frees its queue. */
+  readonly giveBack?: (removal: Removal) => void;
   /** These jobs belong to the worker now. */
   readonly claimed: (jobs: readonly ClaimedJob[]) => void;
   /** The shortest time between two scans of the head. */
@@ -86,6 +93,7 @@ export class Claimer {
   readonly #announced: AnnouncedJobs;
   readonly #headScans: HeadScans;
   readonly #vainClaims: VainClaims;
+  readonly #sizes: PayloadSizes;
   #forbiddenFlags: readonly string[] = [];
 
   constructor(options: ClaimerOptions) {
@@ -96,6 +104,7 @@ export class Claimer {
     this.#queueFloors = new QueueFloors(options.pollIntervalMs);
     this.#headScans = new HeadScans(options.pollIntervalMs, options.clock.monotonic());
     this.#vainClaims = new VainClaims(options.clock);
+    this.#sizes = new PayloadSizes(options.maxClaimBytes ?? Number.POSITIVE_INFINITY);
   }
 
   /** True when queues are known that a claim should look at. */
@@ -133,9 +142,10 @@ export class Claimer {
     for (const queueId of queueIds) this.#queueFloors.freed(queueId);
   }
 
-  /** A job has gone back into this queue, perhaps before others that have been seen. */
-  wentBack(queueId: number): void {
-    this.#queueFloors.forget(queueId, this.#options.clock.monotonic());
+  /** A job has gone back, perhaps before others that have been seen. */
+  wentBack({ queueId, position }: ClaimedJob): void {
+    if (queueId === null) this.#floors.rewind(position.at);
+    else this.#queueFloors.forget(queueId, this.#options.clock.monotonic());
   }
 
   /** Other tasks than before are claimed now: nothing that was seen counts any more. */
@@ -159,9 +169,18 @@ export class Claimer {
   async claim(wanted: Wanted): Promise<Claimed> {
     const { clock, keep } = this.#options;
     const startedAt = clock.monotonic();
-    const claimed = await this.#claim(wanted);
-    if (!keep || claimed.chains.length === 0) return claimed;
-    return { chains: keep(claimed.chains, clock.monotonic() - startedAt), more: claimed.more };
+    const heldBytes = wanted.heldBytes ?? 0;
+    const quantity = this.#sizes.limit(wanted.quantity, heldBytes);
+    const claimed = await this.#claim(quantity === wanted.quantity ? wanted : { ...wanted, quantity });
+    if (claimed.chains.length === 0) return claimed;
+    const tooMuch = this.#sizes.bound(claimed.chains, wanted.quantity, heldBytes);
+    const { chains, more } = tooMuch.length === 0 ? claimed : this.#without(claimed.chains, tooMuch);
+    return { chains: keep ? keep(chains, clock.monotonic() - startedAt) : chains, more };
+  }
+
+  #without(chains: readonly Chain[], removals: readonly Removal[]): Claimed {
+    for (const removal of removals) this.#options.giveBack?.(removal);
+    return { chains: chains.filter(({ waiting }) => waiting > 0), more: true };
   }
 
   async #claim(wanted: Wanted): Promise<Claimed> {

@@ -42,6 +42,20 @@ describe("the context of a handler", () => {
     ]);
   });
 
+  it("has a signal that may be handed to any number of calls without a warning", async () => {
+    const warnings: Error[] = [];
+    const keep = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", keep);
+    try {
+      const { signal } = setUp().execution;
+      for (let call = 0; call < 12; call++) signal.addEventListener("abort", () => call);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(warnings).toEqual([]);
+    } finally {
+      process.off("warning", keep);
+    }
+  });
+
   it("is aborted with the first reason, whether its signal was asked for before or after", () => {
     for (const early of [true, false]) {
       const { execution } = setUp();

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Client } from "../../client/client.ts";
 import type { Cell, Executor } from "../../postgres/driver.ts";
 import type { Schema } from "../../postgres/schema.ts";
@@ -47,6 +48,8 @@ export class Execution implements JobContext {
   get signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController();
+      // A handler may hand it to as many calls as it has items.
+      setMaxListeners(0, this.#controller.signal);
       if (this.#abortedWith) this.#controller.abort(this.#abortedWith);
     }
     return this.#controller.signal;

@@ -176,7 +176,8 @@ export class LocalQueue {
     try {
       // Of each chain at work one job was started, so there is always room for one more.
       const quantity = settings.size - this.#running.waiting;
-      const { chains, more } = await claimer.claim({ quantity, chainLength: pace.length, mostQueues });
+      const heldBytes = this.#running.waitingBytes;
+      const { chains, more } = await claimer.claim({ quantity, chainLength: pace.length, mostQueues, heldBytes });
       this.#failures = 0;
       this.#arrived(chains, quantity, more);
     } catch (error) {

@@ -35,6 +35,13 @@ export class RunningChains {
     return waiting;
   }
 
+  /** The bytes of their payloads. */
+  get waitingBytes(): number {
+    let bytes = 0;
+    for (const chain of this.#fetchedAt.keys()) for (const job of chain.rest) bytes += job.payloadLength;
+    return bytes;
+  }
+
   /** A slot has taken this chain, which was fetched then, and not before those that were added before. */
   add(chain: Chain, fetchedAt: number): void {
     this.#fetchedAt.set(chain, fetchedAt);
