@@ -4,6 +4,7 @@ import type { HookEmitter } from "../hooks/hooks.ts";
 import { Heartbeat } from "../job/recover/heartbeat.ts";
 import type { RecoverySettings } from "../job/recover/options.ts";
 import { SessionLockKeeper } from "../job/recover/session-lock.ts";
+import { processSessions, type SessionHistory } from "../job/recover/first-session.ts";
 import { Sweeper } from "../job/recover/sweeper.ts";
 import type { Driver, Executor } from "../postgres/driver.ts";
 import { migrations } from "../postgres/migrations.generated.ts";
@@ -19,6 +20,7 @@ import type { Schema } from "../postgres/schema.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { isProcessGone, readProcessMark, writeProcessMark } from "../runtime/process-mark.ts";
 import { Contact, type Try } from "./contact.ts";
 import type { Engine } from "./engine.ts";
 import type { Identity } from "./identity.ts";
@@ -40,6 +42,8 @@ export interface PresenceParts {
   readonly listens: boolean;
   /** What else others may like to know about this worker. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** What became of earlier sessions. Default: those of this process. */
+  readonly sessions?: SessionHistory;
 }
 
 /** An event loop that is late by so much was blocked. */
@@ -62,9 +66,13 @@ export class Presence {
   #startsUntil = Number.NEGATIVE_INFINITY;
   #isEnded = false;
   #sweeper: Sweeper | undefined;
+  readonly #mark = readProcessMark();
+  readonly #sessions: SessionHistory;
+  #isFirstSession = false;
 
   constructor(parts: PresenceParts) {
     this.#parts = parts;
+    this.#sessions = parts.sessions ?? processSessions;
     const { clock, settings, identity, reporter, listens, metadata } = parts;
     this.#metadata = {
       pid: process.pid,
@@ -96,7 +104,7 @@ export class Presence {
       ...settings,
       ids: () => identity.all,
       isDeaf: () => listens && this.#keeper.session === undefined,
-      register: (ids) => this.#contact.reach(({ target }) => registerWorkers(target, ids, this.#metadata)),
+      register: (ids) => this.#contact.reach(({ target }) => registerWorkers(target, ids, this.#registration)),
       beat: (ids, nextMs) => this.#beat(ids, nextMs),
       swept: (ids) => this.#swept(ids),
       outOfContact: (silentMs) => this.#outOfContact(silentMs),
@@ -127,6 +135,8 @@ export class Presence {
       workerId: () => identity.current,
       own: () => identity.all,
       session: () => this.#keeper.session,
+      isFirstSession: () => this.#isFirstSession,
+      isProcessGone: (stored) => isProcessGone(stored, this.#mark),
       failed: (error) => reporter.failure(identity.current, "ask a hook about a job to recover", error),
       sweepFailed: (error) => reporter.failure(identity.current, "look whether others live", error),
     });
@@ -139,12 +149,16 @@ export class Presence {
 
   /** The worker listens, over this session. */
   up(session: Executor): void {
+    this.#isFirstSession = this.#sessions.isUnbroken;
     this.#keeper.up(session);
     this.#heartbeat.wake();
+    this.#sweeper?.lookNow();
   }
 
   /** The session is lost. */
   down(): void {
+    this.#sessions.lost();
+    this.#isFirstSession = false;
     this.#keeper.down();
     this.#heartbeat.wake();
   }
@@ -195,6 +209,10 @@ export class Presence {
     const { alive, sightings } = await beatAndLook(target, ids, this.#shownLock);
     if (!isOver()) sweeper.bring({ executor: target.executor, sentAt, answeredAt: clock.monotonic(), sightings });
     return alive;
+  }
+
+  get #registration(): { readonly process: string; readonly metadata: Readonly<Record<string, unknown>> } {
+    return { process: writeProcessMark(this.#mark), metadata: this.#metadata };
   }
 
   /** A worker that dies right after its start, before its lock counts, shall not be missed for minutes. */

@@ -74,6 +74,11 @@ describe("tables", () => {
       "metadata jsonb",
       "_howdah_lock_key integer",
       "_howdah_lock_pid integer",
+      "_howdah_lock_server timestamp with time zone",
+      "_howdah_process text",
+      "_howdah_absent_ms integer",
+      "_howdah_absent_until timestamp with time zone",
+      "_howdah_absent_beat timestamp with time zone",
       "_howdah_swept smallint ! = 0",
       "_howdah_unlocked_at timestamp with time zone",
     ]);

@@ -44,7 +44,9 @@ export interface RecoveryOptions {
   readonly sweepThreshold?: Duration;
   /**
    * How long a sweeper watches, over one connection to one server, before it
-   * declares anybody dead. Default: six times `sweepInterval`, 30s.
+   * declares a worker dead, unless its own process has just started; and how long
+   * it waits for most of the workers when they went at the same moment. Default:
+   * six times `sweepInterval`, 30s.
    */
   readonly watchTime?: Duration;
   /**

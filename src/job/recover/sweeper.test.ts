@@ -38,6 +38,8 @@ async function setUp() {
     workerId: () => "me",
     own: () => ["me"],
     session: () => session,
+    isFirstSession: () => false,
+    isProcessGone: () => false,
     failed: () => log.push("failed"),
     sweepFailed: () => log.push("failed"),
   });
@@ -49,6 +51,8 @@ async function setUp() {
         beat: String(state.beat),
         lock: state.isAlive ? ("held" as const) : ("lost" as const),
         swept: 0,
+        process: null,
+        isSameServer: true,
       },
     ];
     sweeper.bring({

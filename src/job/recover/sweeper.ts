@@ -5,6 +5,7 @@ import {
   freeQueues,
   holdsFlags,
   lookAtWorkers,
+  noteAbsences,
   noteSwept,
   SWEPT,
   type WorkerSightings,
@@ -16,7 +17,7 @@ import { startLoop, type Loop } from "../../runtime/loop.ts";
 import type { RecoverySettings } from "./options.ts";
 import { recoverJobs, type Deceased, type RecoverJobsOptions, type Recovered } from "./recover-jobs.ts";
 import { Retries } from "./retries.ts";
-import { lifeLeftMs, observe, type Watch, type Watched } from "./watch.ts";
+import { isAbsent, lifeLeftMs, observe, withAbsences, type Watch, type Watched } from "./watch.ts";
 
 /** What a sweeper needs, and whom it tells. */
 export interface SweeperOptions extends RecoverJobsOptions {
@@ -27,6 +28,10 @@ export interface SweeperOptions extends RecoverJobsOptions {
   session(): Executor | undefined;
   /** The ids of the sweeper itself. */
   own(): readonly string[];
+  /** Whether {@link session} is the first one that its process has ever had. */
+  isFirstSession(): boolean;
+  /** Whether the process that was stored like this was one of this machine and is certainly gone. */
+  isProcessGone(stored: string): boolean;
   /** A look or a recovery failed, for the first time in a row; it is tried again. */
   sweepFailed(error: unknown): void;
 }
@@ -54,7 +59,8 @@ const OUR_ID = /^howdah_[0-9a-f]{18}$/;
  *
  *   found dead                     declared: it beats in vain from now on
  *   declared                       its jobs are given back
- *   silent for queueDelay          its queues are freed
+ *   silent for queueDelay, or its
+ *   process is certainly gone      its queues are freed
  *   silent for twice queueDelay    what a claim of it had still locked is given
  *                                  back, and its registration goes
  *
@@ -117,6 +123,13 @@ export class Sweeper {
     this.#loop?.wake();
   }
 
+  /** There is another session, or the first one: it looks over that at once. */
+  lookNow(): void {
+    if (this.#restsUntil === Number.POSITIVE_INFINITY) return;
+    this.#restsUntil = Number.POSITIVE_INFINITY;
+    this.#loop?.wake();
+  }
+
   async #round(stopping: AbortSignal): Promise<number> {
     this.#restsUntil = Number.POSITIVE_INFINITY;
     const restMs = await this.#sweep(stopping);
@@ -126,7 +139,8 @@ export class Sweeper {
 
   async #sweep(stopping: AbortSignal): Promise<number> {
     const before = this.#watch;
-    const { watch, swept } = await this.#look();
+    const { watch: seen, swept } = await this.#look();
+    const watch = await this.#countAbsences(seen);
     this.#retries.keepOnly(watch.workers);
     const others = [...watch.workers.values()].filter(({ workerId }) => !this.#options.own().includes(workerId));
     const revived = others.filter((worker) => worker.declared && hasMoved(before, worker));
@@ -153,9 +167,33 @@ export class Sweeper {
     if (executor !== this.#lookedOver || sightings.server !== this.#server) this.#watch = undefined;
     this.#lookedOver = executor;
     this.#server = sightings.server;
-    const workers = sightings.workers.map((worker) => ({ ...worker, declared: worker.swept !== SWEPT.no }));
+    const own = new Set(this.#options.own());
+    const workers = sightings.workers.map(({ process, ...worker }) => ({
+      ...worker,
+      declared: worker.swept !== SWEPT.no,
+      isOwn: own.has(worker.workerId),
+      process: process ?? worker.workerId,
+      isProcessGone: process !== null && !own.has(worker.workerId) && this.#options.isProcessGone(process),
+    }));
     this.#watch = observe(this.#watch, { sentAt, answeredAt, workers }, 2 * settings.sweepIntervalMs);
     return { watch: this.#watch, swept: new Map(workers.map(({ workerId, swept }) => [workerId, swept])) };
+  }
+
+  /** What processes that had just started have seen counts for the next one, as long as that has not watched for itself. */
+  async #countAbsences(watch: Watch): Promise<Watch> {
+    if (!this.#isFirst(watch)) return watch;
+    const absent = [...watch.workers.values()].filter((worker) => isAbsent(worker));
+    if (absent.length === 0) return watch;
+    const { target, settings } = this.#options;
+    const executor = this.#lookedOver ?? target.executor;
+    const absences = await noteAbsences({ ...target, executor }, absent, settings.heartbeatIntervalMs);
+    this.#watch = withAbsences(watch, absences);
+    return this.#watch;
+  }
+
+  #isFirst({ watchedMs }: Watch): boolean {
+    const { settings, session, isFirstSession } = this.#options;
+    return watchedMs < settings.watchTimeMs && this.#lookedOver === session() && isFirstSession();
   }
 
   async #lookItself(): Promise<BroughtLook> {
@@ -181,18 +219,29 @@ export class Sweeper {
     const { settings } = this.#options;
     const dead: Watched[] = [];
     let soonestMs = Number.POSITIVE_INFINITY;
+    const isFirstSession = this.#isFirst(watch);
     for (const worker of living) {
-      const { workerId, lock, silentMs } = worker;
+      const { workerId, lock, silentMs, isProcessGone } = worker;
       if (silentMs === 0) this.#resilient.delete(workerId);
       const limits = {
         ...settings,
         resilientFactor: settings.resilientSweepThresholdMultiplier,
         isResilient: this.#resilient.has(workerId),
+        isFirstSession,
       };
       const leftMs = lifeLeftMs(watch, worker, limits);
       if (leftMs > 0) {
         if (silentMs > 0) soonestMs = Math.min(soonestMs, leftMs);
-      } else if (lock === "none" && !limits.isResilient && (await this.#holdsResilientJobs(workerId))) {
+        // A process that does not live for long has to look more often.
+        if (isFirstSession && isAbsent(worker)) soonestMs = Math.min(soonestMs, settings.heartbeatIntervalMs / 2);
+        // The server takes a moment to notice.
+        if (isProcessGone === true) soonestMs = Math.min(soonestMs, settings.heartbeatTimeoutMs);
+      } else if (
+        lock === "none" &&
+        isProcessGone !== true &&
+        !limits.isResilient &&
+        (await this.#holdsResilientJobs(workerId))
+      ) {
         this.#resilient.add(workerId);
       } else {
         dead.push(worker);
@@ -216,25 +265,32 @@ export class Sweeper {
   /** Takes a recovery one stage further, if it is time for that. */
   async #advance(worker: Watched, stage: number, isOurCase: boolean): Promise<void> {
     const { settings } = this.#options;
-    const { workerId, silentMs } = worker;
+    const { workerId, isProcessGone } = worker;
+    const silentMs = Math.max(worker.silentMs, worker.absentMs);
     if (!this.#retries.isDue(workerId)) return;
     if (stage === SWEPT.declared) {
       // Whoever declared it is at it, unless it has died, too.
-      if (isOurCase || silentMs >= 2 * settings.sweepIntervalMs) await this.#recoverJobs(worker, isOurCase);
+      if (!isOurCase && isProcessGone !== true && silentMs < 2 * settings.sweepIntervalMs) return;
+      const isDone = await this.#recoverJobs(worker, isOurCase);
+      // No handler of a process that is gone is still at it.
+      if (isDone && isProcessGone === true) await this.#freeQueues([workerId]);
     } else if (stage === SWEPT.jobsRecovered) {
-      if (silentMs >= settings.queueDelayMs) await this.#freeQueues([workerId]);
+      if (isProcessGone === true || silentMs >= settings.queueDelayMs) await this.#freeQueues([workerId]);
     } else if (silentMs >= 2 * settings.queueDelayMs) {
       await this.#bury(workerId);
     }
   }
 
-  async #recoverJobs({ workerId, lock }: Watched, isOurCase: boolean): Promise<void> {
+  async #recoverJobs({ workerId, lock, isProcessGone }: Watched, isOurCase: boolean): Promise<boolean> {
     const { target } = this.#options;
     const { jobs, isDone } = await this.#recover({ workerIds: [workerId], olderMs: null });
-    if (jobs.length > 0 || (isDone && isOurCase)) this.#report(workerId, jobs, { lock });
-    if (!isDone) return this.#retries.later(workerId);
-    await noteSwept(target, [workerId], SWEPT.jobsRecovered);
-    this.#retries.done(workerId);
+    if (jobs.length > 0 || (isDone && isOurCase)) this.#report(workerId, jobs, { lock, processGone: isProcessGone });
+    if (!isDone) this.#retries.later(workerId);
+    else {
+      await noteSwept(target, [workerId], SWEPT.jobsRecovered);
+      this.#retries.done(workerId);
+    }
+    return isDone;
   }
 
   async #freeQueues(workerIds: readonly string[]): Promise<void> {

@@ -4,10 +4,12 @@ import {
   lifeLeftMs,
   type LockSighting,
   type Look,
+  type Sighting,
   observe,
   type Watch,
   type Watched,
   type WatchLimits,
+  withAbsences,
 } from "./watch.ts";
 
 const LIMITS: WatchLimits = {
@@ -15,6 +17,7 @@ const LIMITS: WatchLimits = {
   lockLossTimeoutMs: 8_000,
   sweepThresholdMs: 300_000,
   resilientFactor: 3,
+  sweepIntervalMs: 5_000,
 };
 const GAP = 10_000;
 
@@ -89,6 +92,117 @@ describe("a worker", () => {
   });
 });
 
+describe("a worker whose process is certainly gone", () => {
+  const gone = (lock: LockSighting, more: Partial<Sighting> = {}) => {
+    const workers = [{ workerId: "w", beat: "0", declared: false, lock, isProcessGone: true, ...more }];
+    const watch = observe(undefined, { sentAt: 0, answeredAt: 0, workers }, GAP);
+    return lifeLeftMs(watch, watch.workers.get("w") as Watched, { ...LIMITS, isResilient: true });
+  };
+
+  it("is dead at the first look, as soon as the server has noticed", () => {
+    expect(gone("lost")).toBe(0);
+    expect(gone("none")).toBe(0);
+    expect(gone("held")).toBeGreaterThan(0);
+    expect(gone("lost", { isProcessGone: false })).toBeGreaterThan(0);
+  });
+});
+
+/** One of several workers in a look. */
+interface Other extends Partial<Sighting> {
+  readonly absentMs?: number;
+}
+
+/** What is left to `a` in the first session of a process that has looked for so long. */
+function leftInFirst(watchedMs: number, workers: Readonly<Record<string, Other>>, isFirstSession = true): number {
+  const at = (sentAt: number): Look => ({
+    sentAt,
+    answeredAt: sentAt,
+    workers: Object.entries(workers).map(([workerId, { absentMs: _, ...more }]) => ({
+      workerId,
+      beat: more.lock === "held" ? String(sentAt) : "0",
+      lock: "lost" as const,
+      declared: false,
+      isSameServer: true,
+      ...more,
+    })),
+  });
+  const seen = observe(observe(undefined, at(0), GAP), at(watchedMs), GAP);
+  const absences = Object.entries(workers).map(([id, { absentMs = 0 }]) => [id, absentMs] as const);
+  const watch = withAbsences(seen, new Map(absences));
+  return lifeLeftMs(watch, watch.workers.get("a") as Watched, { ...LIMITS, isResilient: false, isFirstSession });
+}
+
+describe("the first session of a process", () => {
+  const me = { lock: "held", isOwn: true } as const;
+  const lives = { lock: "held" } as const;
+
+  it.each<[string, Readonly<Record<string, Other>>, number]>([
+    ["counts a worker dead that was absent for one and a half times the limit", { me, a: { absentMs: 12_000 } }, 0],
+    ["counts what earlier processes have seen", { me, a: { absentMs: 11_000 } }, 1_000],
+    [
+      "does not count one on a server that was started since",
+      { me, a: { absentMs: 60_000, isSameServer: false } },
+      26_000,
+    ],
+    ["does not count one that has a session", { me, a: { absentMs: 60_000, lock: "held" } }, 1_800_000],
+    ["does not count one that no session ever stood for", { me, a: { absentMs: 60_000, lock: "none" } }, 296_000],
+    ["waits when all others went together", { me, a: { absentMs: 12_000 }, b: { absentMs: 12_000 } }, 26_000],
+    [
+      "waits when more went together than are heard of",
+      { me, a: { absentMs: 12_000 }, b: { absentMs: 12_000 }, c: { absentMs: 12_000 }, d: lives },
+      26_000,
+    ],
+    ["does not wait for one of few", { me, a: { absentMs: 12_000 }, b: { absentMs: 12_000 }, c: lives, d: lives }, 0],
+    [
+      "does not wait for those that went one after the other",
+      { me, a: { absentMs: 12_000 }, b: { absentMs: 8_000 }, c: { absentMs: 4_000 } },
+      0,
+    ],
+    [
+      "takes the workers of one process for one",
+      { me, a: { absentMs: 12_000, process: "p" }, b: { absentMs: 12_000, process: "p" } },
+      0,
+    ],
+    ["looks past the dead", { me, a: { absentMs: 12_000 }, b: { absentMs: 12_000, declared: true } }, 0],
+  ])("%s", (_, workers, leftMs) => {
+    expect(leftInFirst(4_000, workers)).toBe(leftMs);
+  });
+
+  it("is not any other session", () => {
+    expect(leftInFirst(4_000, { me, a: { absentMs: 60_000 } }, false)).toBe(26_000);
+  });
+});
+
+describe("several workers that went at the same time", () => {
+  /** Watches workers for so long, of which some are gone from a moment on. */
+  const leftTo = (goneAt: Readonly<Record<string, number>>, until: number): number => {
+    let watch: Watch | undefined;
+    for (let at = 0; at <= until; at += 4_000) {
+      const workers = Object.entries(goneAt).map(([workerId, from]) => ({
+        workerId,
+        beat: String(Math.min(at, from)),
+        lock: at >= from ? ("lost" as const) : ("held" as const),
+        declared: false,
+        isOwn: workerId === "me",
+      }));
+      watch = observe(watch, { sentAt: at, answeredAt: at, workers }, GAP);
+    }
+    return lifeLeftMs(watch as Watch, watch?.workers.get("a") as Watched, { ...LIMITS, isResilient: false });
+  };
+  const never = Number.POSITIVE_INFINITY;
+
+  it("are dead after watchTime, not after the limit, when fewer others are heard of", () => {
+    const together = { me: never, a: 40_000, b: 40_000, c: 40_000, d: never };
+    expect(leftTo(together, 60_000)).toBe(10_000);
+    expect(leftTo(together, 72_000)).toBe(0);
+  });
+
+  it("are dead after the limit when others are heard of, or when they went one after the other", () => {
+    expect(leftTo({ me: never, a: 40_000, b: 40_000, c: never, d: never }, 48_000)).toBe(0);
+    expect(leftTo({ me: never, a: 40_000, b: 52_000 }, 56_000)).toBe(0);
+  });
+});
+
 describe("a sweeper that was stopped itself", () => {
   it("counts no more of its pause than the longest gap", () => {
     const before = every5s(40_000, (at) => ({ beat: String(at) }));
@@ -125,6 +239,9 @@ describe("whatever is seen", () => {
           expect(worker.goneMs).toBeLessThanOrEqual(watch.watchedMs);
           if (lifeLeftMs(watch, worker, { ...LIMITS, isResilient: false }) > 0) continue;
           expect(at + 10 - lastMoved).toBeGreaterThanOrEqual(LIMITS.lockLossTimeoutMs);
+          expect(
+            lifeLeftMs(watch, worker, { ...LIMITS, isResilient: true, isFirstSession: true }),
+          ).toBeGreaterThanOrEqual(0);
           expect(watch.watchedMs).toBeGreaterThanOrEqual(LIMITS.watchTimeMs);
         }
       }),

@@ -1,17 +1,28 @@
 /**
  * Who is dead. A sweeper trusts only what it saw itself: how long a heartbeat
  * has not moved, and for how long a lock has been gone, counted in time between
- * looks that it really made, over one connection to one server. Times that the
- * database has stored are compared for equality and never subtracted.
+ * looks that it really made, over one connection to one server. Heartbeats are
+ * compared for equality and never subtracted from anything.
  *
- *   session lock                       dead when
- *   lost: it was recorded and is gone  gone and silent for lockLossTimeout
- *   none: nothing was recorded         silent for sweepThreshold, times the
- *                                      multiplier while it runs resilient jobs
- *   held                               silent for 6 x sweepThreshold
- *   any, declared dead by somebody     at once
- *   any, the sweeper itself            never
- *   any, watched for < watchTime       not yet
+ *   the worker                          dead when
+ *   declared dead by any sweeper        at once
+ *   its process is certainly gone, and
+ *   its lock is not held                at once
+ *   watched for < watchTime             not yet, but in the first session of a
+ *                                       process: lost on this server, not as one
+ *                                       of many, and silent for 1.5 x
+ *                                       lockLossTimeout, also seen by the
+ *                                       processes before
+ *   lost: its lock was recorded, and
+ *   is gone                             gone and silent for lockLossTimeout; as
+ *                                       one of many for watchTime
+ *   none: nothing was recorded          silent for sweepThreshold, times the
+ *                                       multiplier while it runs resilient jobs
+ *   held                                silent for 6 x sweepThreshold
+ *   the sweeper itself                  never
+ *
+ * One of many: several processes went at the same time, and fewer others are
+ * heard of. Then it is the way to them that is lost, more likely than they.
  */
 
 /** What a look says about the lock that a worker's session should hold. */
@@ -23,8 +34,16 @@ export interface Sighting {
   /** The time of its last heartbeat, as text to compare. */
   readonly beat: string;
   readonly lock: LockSighting;
-  /** Somebody has declared it dead. */
+  /** A sweeper has declared it dead. */
   readonly declared: boolean;
+  /** It is the sweeper's own. */
+  readonly isOwn?: boolean;
+  /** What the workers of one process have in common; its own id when nothing is known. */
+  readonly process?: string;
+  /** Its process was one of this machine, and is certainly not there any more. */
+  readonly isProcessGone?: boolean;
+  /** The lock was recorded on the server that was looked at, since it was started. */
+  readonly isSameServer?: boolean;
 }
 
 /** One look at all registered workers. */
@@ -41,6 +60,8 @@ export interface Watched extends Sighting {
   readonly silentMs: number;
   /** For how long its lock has certainly been gone. */
   readonly goneMs: number;
+  /** For how long it was silent and its lock gone in looks of this and earlier processes, as its row counts. */
+  readonly absentMs: number;
 }
 
 /** What a sweeper has seen since its watch began. */
@@ -57,7 +78,27 @@ export interface WatchLimits {
   readonly sweepThresholdMs: number;
   /** How much more time resilient jobs give. */
   readonly resilientFactor: number;
+  /** Two that went within so long of each other went together. */
+  readonly sweepIntervalMs: number;
 }
+
+/** What else counts for one worker. */
+export interface Circumstances extends WatchLimits {
+  /** It runs resilient jobs. */
+  readonly isResilient: boolean;
+  /** The sweeper looks over the first session that its process has ever had. */
+  readonly isFirstSession?: boolean;
+}
+
+/**
+ * A process that has just started cannot know whether others were cut off
+ * before: it waits for longer than the longest silence of a living worker, even
+ * when a statement of that has hung.
+ */
+const FIRST_FACTOR = 1.5;
+
+/** Absences that began in the same look differ by less. */
+const SAME_LOOK_MS = 1_000;
 
 /** A worker that holds its lock has a reason for its silence: a blocked event loop, a stopped process. */
 const HELD_FACTOR = 6;
@@ -80,39 +121,72 @@ export function observe(watch: Watch | undefined, look: Look, longestGapMs: numb
       ...sighting,
       silentMs: silent ? before.silentMs + gapMs : 0,
       goneMs: gone ? before.goneMs + gapMs : 0,
+      absentMs: 0,
     });
   }
   return { watchedMs: (watch?.watchedMs ?? 0) + gapMs, answeredAt, workers: seen };
 }
 
-/** For how long a worker still counts as alive if nothing changes; 0 when it is dead. */
-export function lifeLeftMs(
-  watch: Watch,
-  worker: Watched,
-  limits: WatchLimits & { readonly isResilient: boolean },
-): number {
-  if (worker.declared) return 0;
-  const { watchTimeMs } = limits;
-  return Math.max(0, watchTimeMs - watch.watchedMs, patienceMs(worker, limits));
+/** Adds what the rows of the absent count. */
+export function withAbsences(watch: Watch, absences: ReadonlyMap<string, number>): Watch {
+  const workers = [...watch.workers].map(
+    ([id, worker]) => [id, { ...worker, absentMs: absences.get(id) ?? 0 }] as const,
+  );
+  return { ...watch, workers: new Map(workers) };
 }
 
-function patienceMs(
-  { lock, silentMs, goneMs }: Watched,
-  {
-    lockLossTimeoutMs,
-    sweepThresholdMs,
-    resilientFactor,
-    isResilient,
-  }: WatchLimits & { readonly isResilient: boolean },
+/** Whether it is worth noting that a worker is absent: it will count for whoever looks next. */
+export function isAbsent({ lock, isSameServer, isOwn }: Sighting): boolean {
+  return lock === "lost" && isSameServer === true && isOwn !== true;
+}
+
+/** For how long a worker still counts as alive if nothing changes; 0 when it is dead. */
+export function lifeLeftMs(watch: Watch, worker: Watched, circumstances: Circumstances): number {
+  if (worker.declared || (worker.isProcessGone === true && worker.lock !== "held")) return 0;
+  const { watchTimeMs, lockLossTimeoutMs } = circumstances;
+  const isOneOfMany = worker.lock === "lost" && wentTogether(watch, worker, circumstances);
+  const usualMs = Math.max(watchTimeMs - watch.watchedMs, patienceMs(worker, isOneOfMany, circumstances));
+  const counts = circumstances.isFirstSession === true && isAbsent(worker) && !isOneOfMany;
+  const firstMs = counts ? FIRST_FACTOR * lockLossTimeoutMs - worker.absentMs : Number.POSITIVE_INFINITY;
+  return Math.max(0, Math.min(usualMs, firstMs));
+}
+
+/**
+ * After so long a silence a worker is dead whose lock is not known to be gone.
+ * Sweepers count what they see; the sweep of an operator goes by what is stored.
+ */
+function longestSilenceMs(
+  { lock, isResilient }: { readonly lock: LockSighting; readonly isResilient: boolean },
+  { sweepThresholdMs, resilientFactor }: Pick<WatchLimits, "sweepThresholdMs" | "resilientFactor">,
 ): number {
   switch (lock) {
-    case "lost":
-      return lockLossTimeoutMs - Math.min(silentMs, goneMs);
-    case "none":
-      return sweepThresholdMs * (isResilient ? resilientFactor : 1) - silentMs;
     case "held":
-      return sweepThresholdMs * HELD_FACTOR - silentMs;
+      return sweepThresholdMs * HELD_FACTOR;
+    case "none":
+    case "lost":
+      return sweepThresholdMs * (isResilient ? resilientFactor : 1);
     default:
       return lock satisfies never;
   }
+}
+
+function patienceMs({ lock, silentMs, goneMs }: Watched, isOneOfMany: boolean, circumstances: Circumstances): number {
+  if (lock !== "lost")
+    return longestSilenceMs({ lock, isResilient: circumstances.isResilient }, circumstances) - silentMs;
+  const { lockLossTimeoutMs, watchTimeMs } = circumstances;
+  return (isOneOfMany ? Math.max(lockLossTimeoutMs, watchTimeMs) : lockLossTimeoutMs) - Math.min(silentMs, goneMs);
+}
+
+/** Whether several processes went when this one did, and more than there are others that are heard of. */
+function wentTogether(watch: Watch, worker: Watched, { isFirstSession, sweepIntervalMs }: Circumstances): boolean {
+  const goneFor = ({ goneMs, absentMs }: Watched): number => (isFirstSession ? absentMs : goneMs);
+  const apartMs = isFirstSession ? SAME_LOOK_MS : sweepIntervalMs;
+  const [gone, heard] = [new Set<string>(), new Set<string>()];
+  for (const other of watch.workers.values()) {
+    if (other.declared || other.isOwn || other.isProcessGone) continue;
+    const process = other.process ?? other.workerId;
+    if (other.lock !== "lost" || (watch.watchedMs > 0 && other.silentMs === 0)) heard.add(process);
+    else if (Math.abs(goneFor(other) - goneFor(worker)) <= apartMs) gone.add(process);
+  }
+  return gone.size > 1 && gone.size > heard.size;
 }

@@ -148,6 +148,17 @@ create table :"schema"._private_workers (
   -- when there is nothing to be watched but the heartbeat.
   _howdah_lock_key integer,
   _howdah_lock_pid integer,
+  -- When the server was started that the lock was recorded on.
+  _howdah_lock_server timestamptz,
+  -- The process that it runs in; what another process of the same machine can
+  -- tell from that is told in src/runtime/process-mark.ts.
+  _howdah_process text,
+  -- How long it was absent in the looks of processes that had just started,
+  -- until when, and which heartbeat was the last then: after another one that
+  -- counts for nothing.
+  _howdah_absent_ms integer,
+  _howdah_absent_until timestamptz,
+  _howdah_absent_beat timestamptz,
   -- 0 while it lives. Declared dead 1, its jobs recovered 2, its queues freed 3:
   -- whatever is left of it beats in vain.
   _howdah_swept smallint not null default 0,

@@ -22,9 +22,10 @@ insert into :"schema"._howdah_sweeper default values;
 
 -- Every registered worker: its last heartbeat, whether its session's lock is
 -- held, lost or not there to be watched (none), how far its recovery has gone,
--- and since when this server runs. Locks nothing and reads two small lists.
+-- since when this server runs, its process, and whether its lock was recorded on
+-- this server since then. Locks nothing and reads two small lists.
 create function :"schema"._howdah_workers_v1()
-returns table (id text, beat bigint, lock text, swept smallint, server bigint)
+returns table (id text, beat bigint, lock text, swept smallint, server bigint, process text, same boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -37,12 +38,46 @@ as $$
       else 'held'
     end,
     worker._howdah_swept,
-    :"schema"._howdah_us(pg_postmaster_start_time())
+    :"schema"._howdah_us(pg_postmaster_start_time()),
+    worker._howdah_process,
+    worker._howdah_lock_key is distinct from 0 and worker._howdah_lock_server is not distinct from pg_postmaster_start_time()
   from :"schema"._private_workers as worker
   left join pg_locks as held on
     held.locktype = 'advisory' and held.granted and held.objsubid = 2 and held.classid = 1752135524
     and held.database = (select oid from pg_database where datname = current_database())
     and held.objid = worker._howdah_lock_key::oid and held.pid = worker._howdah_lock_pid
+$$;
+
+-- Notes that workers are absent that have not beaten since they were seen, and
+-- returns for how long they have been so: what their rows say, and the time since
+-- a look last noted it, but not more than `longest_gap_ms` of that. It is counted
+-- in the row because a process that keeps dying looks for a moment only.
+--
+--   its heartbeat at the same moment  another heartbeat than the one that was
+--                                     seen is no absence, and begins it anew
+--   another sweeper                   the second one counts from the first
+--   commit, answer lost               the next look counts from here
+create function :"schema"._howdah_note_absence_v1(worker_ids text[], beats bigint[], longest_gap_ms bigint)
+returns table (id text, absent_ms integer)
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  update :"schema"._private_workers as worker
+  set
+    _howdah_absent_ms = case
+      when worker._howdah_absent_beat = worker.last_heartbeat_at then least(
+        worker._howdah_absent_ms + greatest(0, least(
+          longest_gap_ms, extract(epoch from now() - worker._howdah_absent_until) * 1000
+        )),
+        2147483647
+      )
+      else 0
+    end,
+    _howdah_absent_until = now(),
+    _howdah_absent_beat = worker.last_heartbeat_at
+  from unnest(worker_ids, beats) as seen(id, beat)
+  where worker.id = seen.id and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat
+  returning worker.id, worker._howdah_absent_ms
 $$;
 
 -- Declares workers dead whose heartbeat is still the one that the sweeper saw,

@@ -38,14 +38,14 @@ const VANISHED_MS = 25_000;
 export async function registerWorkers(
   { executor, schema, timeoutMs }: PresenceTarget,
   workerIds: readonly string[],
-  metadata: Readonly<Record<string, unknown>>,
+  { process, metadata }: { readonly process: string; readonly metadata: Readonly<Record<string, unknown>> },
 ): Promise<void> {
-  // $1 worker ids   $2 metadata
+  // $1 worker ids   $2 metadata   $3 process
   const text = `
-insert into ${schema.of("_private_workers")} (id, last_heartbeat_at, metadata)
-select id, pg_catalog.now(), $2::pg_catalog.jsonb from pg_catalog.unnest($1::pg_catalog.text[]) as id
+insert into ${schema.of("_private_workers")} (id, last_heartbeat_at, metadata, _howdah_process)
+select id, pg_catalog.now(), $2::pg_catalog.jsonb, $3::pg_catalog.text from pg_catalog.unnest($1::pg_catalog.text[]) as id
 on conflict (id) do nothing`;
-  const values = [textArray(workerIds), JSON.stringify(metadata)];
+  const values = [textArray(workerIds), JSON.stringify(metadata), process];
   await executor.query({ name: "howdah_register_workers", text, values, timeoutMs });
 }
 
@@ -73,7 +73,8 @@ function updateText(schema: Schema): string {
   // $1 worker ids   $2 lock key   $3 pid of the session that holds it
   return `
 update ${schema.of("_private_workers")}
-set last_heartbeat_at = pg_catalog.now(), _howdah_lock_key = $2::integer, _howdah_lock_pid = $3::integer
+set last_heartbeat_at = pg_catalog.now(), _howdah_lock_key = $2::integer, _howdah_lock_pid = $3::integer,
+  _howdah_lock_server = case when $2::integer is not null then pg_catalog.pg_postmaster_start_time() end
 where id operator(pg_catalog.=) any($1::pg_catalog.text[]) and _howdah_swept operator(pg_catalog.=) 0
 returning id`;
 }
@@ -102,7 +103,8 @@ export async function beatAndLook(
 ): Promise<BeatAndLookAnswer> {
   const text = `
 with beaten as (${updateText(schema)})
-select worker.id, worker.beat, worker.lock, worker.swept, worker.server, beaten.id is not null
+select worker.id, worker.beat, worker.lock, worker.swept, worker.server, worker.process, worker.same,
+  beaten.id is not null
 from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.id operator(pg_catalog.=) worker.id`;
   const { rows } = await executor.query({
     name: "howdah_beat_and_look",
@@ -110,7 +112,7 @@ from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.i
     values: beatValues(workerIds, lock),
     timeoutMs,
   });
-  const alive = rows.filter((row) => row[5] === "t").map(([id]) => id ?? "");
+  const alive = rows.filter((row) => row[7] === "t").map(([id]) => id ?? "");
   return { alive: new Set(alive), sightings: readSightings(rows) };
 }
 

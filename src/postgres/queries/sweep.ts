@@ -20,6 +20,10 @@ export interface WorkerSighting {
   readonly lock: "held" | "lost" | "none";
   /** One of {@link SWEPT}. */
   readonly swept: number;
+  /** The process that it runs in, as it was stored. */
+  readonly process: string | null;
+  /** Its lock was recorded on this server, since it was started. */
+  readonly isSameServer: boolean;
 }
 
 /** All registered workers, and what tells one server from another, or from itself after a restart. */
@@ -37,13 +41,29 @@ export async function lookAtWorkers({ executor, schema }: SweepTarget, timeoutMs
 
 /** Reads what `_howdah_workers_v1` answered. */
 export function readSightings(rows: readonly Row[]): WorkerSightings {
-  const workers = rows.map(([id, beat, lock, swept]) => ({
+  const workers = rows.map(([id, beat, lock, swept, , process = null, same]) => ({
     workerId: id ?? "",
     beat: beat ?? "",
     lock: lock as WorkerSighting["lock"],
     swept: Number(swept),
+    process,
+    isSameServer: same === "t",
   }));
   return { server: rows[0]?.[4] ?? "", workers };
+}
+
+/** Notes that workers are absent. Returns for how long each has been, in milliseconds, in looks of several processes. */
+export async function noteAbsences(
+  { executor, schema }: SweepTarget,
+  seen: readonly Pick<WorkerSighting, "workerId" | "beat">[],
+  longestGapMs: number,
+): Promise<ReadonlyMap<string, number>> {
+  // $1 worker ids   $2 their heartbeats in microseconds   $3 longest gap
+  const text = `select id, absent_ms from ${schema.of("_howdah_note_absence_v1")}($1::text[], $2::bigint[], $3::bigint)`;
+  const ids = textArray(seen.map(({ workerId }) => workerId));
+  const values = [ids, numberArray(seen.map(({ beat }) => beat)), String(Math.round(longestGapMs))];
+  const { rows } = await executor.query({ text, values });
+  return new Map(rows.map(([id, absentMs]) => [id ?? "", Number(absentMs)]));
 }
 
 /** Declares workers dead that have not beaten since they were seen. Returns those that are declared now. */
