@@ -1,5 +1,7 @@
 import { toDate } from "../job/row.ts";
 import { listWorkers, sweepWorkers } from "../postgres/queries/list-workers.ts";
+import { RESILIENCE, RESILIENT_JOB_FLAGS } from "../job/recover/options.ts";
+import { longestSilenceMs } from "../job/recover/watch.ts";
 import type { Duration } from "../runtime/duration.ts";
 import { boolean, duration } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
@@ -32,6 +34,14 @@ export interface WorkerListOptions {
 export interface SweepOptions {
   /** Workers that have been silent for longer are taken for dead. Default 5m. */
   readonly sweepThreshold?: Duration;
+  /**
+   * A worker without a session to be watched by that holds a job with one of
+   * these flags may be silent for longer, as for workers that sweep. Default:
+   * `["infrastructure_resilient"]`.
+   */
+  readonly resilientJobFlags?: readonly string[];
+  /** For how much longer: `sweepThreshold` times this, 1 or more. Default 3. */
+  readonly resilientSweepThresholdMultiplier?: number;
   /** Jobs without a queue run after half to all of this time. Default 30s. */
   readonly recoveryDelay?: Duration;
   /** Changes nothing and tells what would be. Default false. */
@@ -55,7 +65,7 @@ export interface WorkerRegister {
    * other all the time and watch before they decide; this call goes by the
    * times that are stored, and is for schemas in which no worker runs for long.
    * A worker whose session the database still has may be silent for six times
-   * as long; locks of other implementations' workers that never registered are
+   * as long, one that holds resilient jobs for three times; locks of other implementations' workers that never registered are
    * left alone for four hours. Nothing happens while another sweep is under way.
    */
   sweepStaleWorkers(options?: SweepOptions): Promise<SweepResult>;
@@ -84,13 +94,18 @@ export function createWorkerRegister(session: Session): WorkerRegister {
     },
 
     async sweepStaleWorkers(options) {
-      const { sweepThresholdMs, recoveryDelayMs, dryRun } = readOptions("sweepStaleWorkers", options, {
+      const { sweepThresholdMs, recoveryDelayMs, dryRun, ...resilience } = readOptions("sweepStaleWorkers", options, {
         sweepThreshold: duration({ min: 1, default: "5m" }),
         recoveryDelay: duration({ default: "30s" }),
         dryRun: boolean({ default: false }),
+        ...RESILIENCE,
       });
+      const limits = { sweepThresholdMs, resilientFactor: resilience.resilientSweepThresholdMultiplier };
       const request = {
-        thresholdMs: sweepThresholdMs,
+        thresholdMs: longestSilenceMs({ lock: "lost", isResilient: false }, limits),
+        heldMs: longestSilenceMs({ lock: "held", isResilient: false }, limits),
+        resilientMs: longestSilenceMs({ lock: "none", isResilient: true }, limits),
+        flags: resilience.resilientJobFlags ?? RESILIENT_JOB_FLAGS,
         foreignMs: Math.max(FOREIGN_MS, sweepThresholdMs),
         delayMs: recoveryDelayMs,
         dryRun,

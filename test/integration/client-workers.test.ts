@@ -97,6 +97,31 @@ describe("sweepStaleWorkers", () => {
     await session.end();
   });
 
+  it("gives the time of the multiplier to a worker without a session that holds resilient jobs, as workers do", async () => {
+    const resilient = { changes: `flags = '{"tough": true, "infrastructure_resilient": false}'` };
+    const names = {
+      usual: `${SILENT.slice(0, -1)}2`,
+      tough: `${SILENT.slice(0, -1)}3`,
+      lost: `${SILENT.slice(0, -1)}4`,
+    };
+    await register(names.usual, "6 minutes");
+    await register(names.tough, "6 minutes");
+    // That its session is gone says that it is dead, whatever it ran.
+    await register(names.lost, "6 minutes", "9, 9, 0");
+    await addDeadJob(database, names.usual, { changes: `flags = '{"other": true}'` });
+    await addDeadJob(database, names.tough, resilient);
+    await addDeadJob(database, names.lost, resilient);
+    const options = { resilientJobFlags: ["tough"], dryRun: true };
+    const all = Object.values(names);
+    const dead = async (more: object) => (await client.sweepStaleWorkers({ ...options, ...more })).workerIds;
+    expect(await dead({})).toEqual([names.usual, names.lost]);
+    expect(await dead({ sweepThreshold: "119s" })).toEqual(all);
+    expect(await dead({ resilientSweepThresholdMultiplier: 1 })).toEqual(all);
+    expect(await dead({ resilientJobFlags: ["infrastructure_resilient"] })).toEqual(all);
+    await database.sql(`update howdah._private_jobs set flags = '{"infrastructure_resilient": true}'`);
+    expect((await client.sweepStaleWorkers({ dryRun: true })).workerIds).toEqual([names.lost]);
+  });
+
   it("does nothing while another sweep is under way", async () => {
     await register(SILENT, "6 minutes");
     const other = await database.connect();

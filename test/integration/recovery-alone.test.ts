@@ -42,12 +42,15 @@ async function killOne(options: { readonly useNotificationDelivery?: boolean } =
 const hideProcess = ({ workerId }: WorkerProcess) =>
   database.sql("update howdah._private_workers set _howdah_process = null where id = $1", [workerId]);
 
-async function isRunBy(worker: Worker, wanted: readonly string[]): Promise<void> {
+/** Runs a worker until it has completed these. Resolves to what it has recovered. */
+async function runUntil(worker: Worker, wanted: readonly string[]): Promise<unknown[]> {
+  const recovered = record(worker.hooks, "workerRecovered");
   const completed = record(worker.hooks, "jobComplete");
   const running = worker.run();
   await until(() => wanted.every((id) => completed.events.some(({ job }) => job.id === id)), { deadlineMs: 30_000 });
   await worker.stop();
   await running;
+  return recovered.events.map(({ previousWorkerId, jobCount }) => [previousWorkerId, jobCount]);
 }
 
 describe("the jobs of a worker that was killed alone", () => {
@@ -57,9 +60,9 @@ describe("the jobs of a worker that was killed alone", () => {
   ])(
     "%s run as soon as another process of the same machine is there, queued ones too",
     async (_, options) => {
-      const { loose, queued } = await killOne(options);
+      const { victim, loose, queued } = await killOne(options);
       await using next = await createTestWorker(database, { tasks: [hold], recovery });
-      await isRunBy(next, [loose, queued]);
+      expect(await runUntil(next, [loose, queued])).toEqual([[victim.workerId, 2]]);
     },
     60_000,
   );

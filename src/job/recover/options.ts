@@ -77,6 +77,15 @@ export interface RecoveryOptions {
 
 const FLAGS = list(required(string({ maxLength: 128 })));
 
+/** Which jobs give their worker more time, unless it is said. */
+export const RESILIENT_JOB_FLAGS: readonly string[] = ["infrastructure_resilient"];
+
+/** How it is read which jobs give their worker more time, and how much. */
+export const RESILIENCE = {
+  resilientJobFlags: custom((given, place) => FLAGS.read(given, place)),
+  resilientSweepThresholdMultiplier: integer({ min: 1, default: 3 }),
+};
+
 const SHAPE = {
   enabled: boolean({ default: true }),
   heartbeatInterval: duration({ min: 10, default: "4s" }),
@@ -88,8 +97,7 @@ const SHAPE = {
   recoveryDelay: duration({ default: "500ms" }),
   contactTimeout: duration(),
   queueDelay: duration(),
-  resilientJobFlags: custom((given, place) => FLAGS.read(given, place)),
-  resilientSweepThresholdMultiplier: integer({ min: 1, default: 3 }),
+  ...RESILIENCE,
   orphanInterval: duration({ min: 10, default: "10m" }),
   orphanThreshold: duration({ min: 1, default: "4h" }),
 };
@@ -122,7 +130,7 @@ export function toRecoverySettings(read: ReadRecoveryOptions | undefined): Recov
     watchTimeMs: read.watchTimeMs ?? 6 * sweepIntervalMs,
     contactTimeoutMs,
     queueDelayMs: read.queueDelayMs ?? 1.5 * contactTimeoutMs,
-    resilientJobFlags: read.resilientJobFlags ?? ["infrastructure_resilient"],
+    resilientJobFlags: read.resilientJobFlags ?? RESILIENT_JOB_FLAGS,
   };
   atLeast(settings, "lockLossTimeout", [
     longestSilenceMs,

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   lifeLeftMs,
+  longestSilenceMs,
   type LockSighting,
   type Look,
   type Sighting,
@@ -92,6 +93,27 @@ describe("a worker", () => {
   });
 });
 
+describe("the longest silence", () => {
+  it.each<[LockSighting, boolean, number]>([
+    ["none", false, 300_000],
+    ["none", true, 900_000],
+    ["held", false, 1_800_000],
+    ["held", true, 1_800_000],
+    ["lost", false, 300_000],
+    ["lost", true, 300_000],
+  ])("with the lock %s, resilient %s, is %i ms, for sweepers and for operators", (lock, isResilient, ms) => {
+    expect(longestSilenceMs({ lock, isResilient }, LIMITS)).toBe(ms);
+    if (lock === "lost") return;
+    const silent = (durationMs: number) =>
+      left(
+        every5s(durationMs, () => ({ lock })),
+        isResilient,
+      );
+    expect(silent(ms - 5_000)).toBeGreaterThan(0);
+    expect(silent(ms + 10_000)).toBe(0);
+  });
+});
+
 describe("a worker whose process is certainly gone", () => {
   const gone = (lock: LockSighting, more: Partial<Sighting> = {}) => {
     const workers = [{ workerId: "w", beat: "0", declared: false, lock, isProcessGone: true, ...more }];
@@ -117,7 +139,7 @@ function leftInFirst(watchedMs: number, workers: Readonly<Record<string, Other>>
   const at = (sentAt: number): Look => ({
     sentAt,
     answeredAt: sentAt,
-    workers: Object.entries(workers).map(([workerId, { absentMs: _, ...more }]) => ({
+    workers: Object.entries(workers).map(([workerId, more]) => ({
       workerId,
       beat: more.lock === "held" ? String(sentAt) : "0",
       lock: "lost" as const,

@@ -152,10 +152,10 @@ export function lifeLeftMs(watch: Watch, worker: Watched, circumstances: Circums
 }
 
 /**
- * After so long a silence a worker is dead whose lock is not known to be gone.
+ * After so long a silence a worker is dead whatever its lock says.
  * Sweepers count what they see; the sweep of an operator goes by what is stored.
  */
-function longestSilenceMs(
+export function longestSilenceMs(
   { lock, isResilient }: { readonly lock: LockSighting; readonly isResilient: boolean },
   { sweepThresholdMs, resilientFactor }: Pick<WatchLimits, "sweepThresholdMs" | "resilientFactor">,
 ): number {
@@ -163,8 +163,9 @@ function longestSilenceMs(
     case "held":
       return sweepThresholdMs * HELD_FACTOR;
     case "none":
-    case "lost":
       return sweepThresholdMs * (isResilient ? resilientFactor : 1);
+    case "lost":
+      return sweepThresholdMs;
     default:
       return lock satisfies never;
   }

@@ -60,6 +60,8 @@ export function createPool(settings: ConnectionSettings, max: number): OwnPool {
   const open = new Set<unknown>();
   pool.on("connect", (client) => open.add(client));
   pool.on("remove", (client) => open.delete(client));
+  // The error of an idle client would end the process; the lost connection shows up again for whoever uses it next.
+  pool.on("error", () => undefined);
   const end = pool.end.bind(pool);
   return Object.assign(pool as unknown as OwnPool, {
     async end() {

@@ -297,11 +297,16 @@ as $$
 $$;
 
 -- One sweep at the word of an operator: recovers what workers hold that have been
--- silent for longer than `threshold_ms`, six times that if their session still
--- holds its lock, and what unregistered holders hold: ours after `threshold_ms`,
--- others after `foreign_ms`. Answers each of them with the number of its jobs.
--- `dry_run` only tells. Nothing when a sweep is under way elsewhere.
-create function :"schema"._howdah_sweep_v1(threshold_ms bigint, foreign_ms bigint, delay_ms bigint, dry_run boolean)
+-- silent for longer than `threshold_ms`, or `held_ms` if their session still holds
+-- its lock, or `resilient_ms` if they have no session to be watched by and hold a
+-- job with one of the `flags`; and what unregistered holders hold: ours after `threshold_ms`, others
+-- after `foreign_ms`. Answers each of them with the number of its jobs. `dry_run`
+-- only tells. Nothing when a sweep is under way elsewhere. Reads all jobs for each
+-- worker that only its flags may save.
+create function :"schema"._howdah_sweep_v1(
+  threshold_ms bigint, held_ms bigint, resilient_ms bigint, flags text[],
+  foreign_ms bigint, delay_ms bigint, dry_run boolean
+)
 returns table (worker_id text, jobs bigint)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -318,8 +323,12 @@ begin
     select worker.id
     from :"schema"._private_workers as worker
     join :"schema"._howdah_workers_v1() as seen on seen.id = worker.id
-    where worker._howdah_swept > 0 or worker.last_heartbeat_at
-      < now() - threshold_ms * case when seen.lock = 'held' then 6 else 1 end * interval '1 millisecond'
+    where worker._howdah_swept > 0 or case
+      when seen.lock = 'held' then worker.last_heartbeat_at < now() - held_ms * interval '1 millisecond'
+      when worker.last_heartbeat_at >= now() - threshold_ms * interval '1 millisecond' then false
+      when seen.lock = 'lost' or worker.last_heartbeat_at < now() - resilient_ms * interval '1 millisecond' then true
+      else not :"schema"._howdah_holds_flags_v1(worker.id, flags)
+    end
     order by worker.id
     for update of worker skip locked
   );

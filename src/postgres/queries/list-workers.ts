@@ -1,4 +1,5 @@
 import type { Executor, Row } from "../driver.ts";
+import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 
 /**
@@ -21,6 +22,11 @@ order by worker.started_at, worker.id`;
 /** What an operator's sweep is told. */
 export interface SweepRequest {
   readonly thresholdMs: number;
+  /** For workers whose session is there. */
+  readonly heldMs: number;
+  /** For workers that hold a job with one of the flags. */
+  readonly resilientMs: number;
+  readonly flags: readonly string[];
   readonly foreignMs: number;
   readonly delayMs: number;
   readonly dryRun: boolean;
@@ -28,9 +34,12 @@ export interface SweepRequest {
 
 /** Recovers what silent workers hold. Returns their ids, each with the number of its jobs. */
 export async function sweepWorkers(executor: Executor, schema: Schema, request: SweepRequest): Promise<readonly Row[]> {
-  const { thresholdMs, foreignMs, delayMs, dryRun } = request;
-  // $1 threshold   $2 threshold for others   $3 recovery delay   $4 dry run
-  const text = `select worker_id, jobs from ${schema.of("_howdah_sweep_v1")}($1, $2, $3, $4)`;
-  const values = [thresholdMs, foreignMs, delayMs].map((ms) => String(Math.round(ms)));
-  return (await executor.query({ text, values: [...values, String(dryRun)] })).rows;
+  const { thresholdMs, heldMs, resilientMs, flags, foreignMs, delayMs, dryRun } = request;
+  // $1 threshold   $2 with a session   $3 with resilient jobs   $4 their flags   $5 threshold for others
+  // $6 recovery delay   $7 dry run
+  const text = `select worker_id, jobs from ${schema.of("_howdah_sweep_v1")}($1, $2, $3, $4, $5, $6, $7)`;
+  const ms = (value: number): string => String(Math.round(value));
+  const silences = [ms(thresholdMs), ms(heldMs), ms(resilientMs), textArray(flags)];
+  const values = [...silences, ms(foreignMs), ms(delayMs), String(dryRun)];
+  return (await executor.query({ text, values })).rows;
 }
