@@ -1,7 +1,6 @@
 import { toDate } from "../job/row.ts";
 import { listWorkers, sweepWorkers } from "../postgres/queries/list-workers.ts";
-import { RESILIENCE, RESILIENT_JOB_FLAGS } from "../job/recover/options.ts";
-import { longestSilenceMs } from "../job/recover/watch.ts";
+import { longestSilenceMs, RESILIENCE, RESILIENT_JOB_FLAGS } from "../job/longest-silence.ts";
 import type { Duration } from "../runtime/duration.ts";
 import { boolean, duration } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";

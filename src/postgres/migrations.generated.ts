@@ -155,6 +155,17 @@ create table :"schema"._private_workers (
   -- when there is nothing to be watched but the heartbeat.
   _howdah_lock_key integer,
   _howdah_lock_pid integer,
+  -- When the server was started that the lock was recorded on.
+  _howdah_lock_server timestamptz,
+  -- The process that it runs in; what another process of the same machine can
+  -- tell from that is told in src/runtime/process-mark.ts.
+  _howdah_process text,
+  -- How long it was absent in the looks of processes that had just started,
+  -- until when, and which heartbeat was the last then: after another one that
+  -- counts for nothing.
+  _howdah_absent_ms integer,
+  _howdah_absent_until timestamptz,
+  _howdah_absent_beat timestamptz,
   -- 0 while it lives. Declared dead 1, its jobs recovered 2, its queues freed 3:
   -- whatever is left of it beats in vain.
   _howdah_swept smallint not null default 0,
@@ -2768,9 +2779,10 @@ insert into :"schema"._howdah_sweeper default values;
 
 -- Every registered worker: its last heartbeat, whether its session's lock is
 -- held, lost or not there to be watched (none), how far its recovery has gone,
--- and since when this server runs. Locks nothing and reads two small lists.
+-- since when this server runs, its process, and whether its lock was recorded on
+-- this server since then. Locks nothing and reads two small lists.
 create function :"schema"._howdah_workers_v1()
-returns table (id text, beat bigint, lock text, swept smallint, server bigint)
+returns table (id text, beat bigint, lock text, swept smallint, server bigint, process text, same boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2783,12 +2795,46 @@ as $$
       else 'held'
     end,
     worker._howdah_swept,
-    :"schema"._howdah_us(pg_postmaster_start_time())
+    :"schema"._howdah_us(pg_postmaster_start_time()),
+    worker._howdah_process,
+    worker._howdah_lock_key is distinct from 0 and worker._howdah_lock_server is not distinct from pg_postmaster_start_time()
   from :"schema"._private_workers as worker
   left join pg_locks as held on
     held.locktype = 'advisory' and held.granted and held.objsubid = 2 and held.classid = 1752135524
     and held.database = (select oid from pg_database where datname = current_database())
     and held.objid = worker._howdah_lock_key::oid and held.pid = worker._howdah_lock_pid
+$$;
+
+-- Notes that workers are absent that have not beaten since they were seen, and
+-- returns for how long they have been so: what their rows say, and the time since
+-- a look last noted it, but not more than \`longest_gap_ms\` of that. It is counted
+-- in the row because a process that keeps dying looks for a moment only.
+--
+--   its heartbeat at the same moment  another heartbeat than the one that was
+--                                     seen is no absence, and begins it anew
+--   another sweeper                   the second one counts from the first
+--   commit, answer lost               the next look counts from here
+create function :"schema"._howdah_note_absence_v1(worker_ids text[], beats bigint[], longest_gap_ms bigint)
+returns table (id text, absent_ms integer)
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  update :"schema"._private_workers as worker
+  set
+    _howdah_absent_ms = case
+      when worker._howdah_absent_beat = worker.last_heartbeat_at then least(
+        worker._howdah_absent_ms + greatest(0, least(
+          longest_gap_ms, extract(epoch from now() - worker._howdah_absent_until) * 1000
+        )),
+        2147483647
+      )
+      else 0
+    end,
+    _howdah_absent_until = now(),
+    _howdah_absent_beat = worker.last_heartbeat_at
+  from unnest(worker_ids, beats) as seen(id, beat)
+  where worker.id = seen.id and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat
+  returning worker.id, worker._howdah_absent_ms
 $$;
 
 -- Declares workers dead whose heartbeat is still the one that the sweeper saw,
@@ -3008,11 +3054,16 @@ as $$
 $$;
 
 -- One sweep at the word of an operator: recovers what workers hold that have been
--- silent for longer than \`threshold_ms\`, six times that if their session still
--- holds its lock, and what unregistered holders hold: ours after \`threshold_ms\`,
--- others after \`foreign_ms\`. Answers each of them with the number of its jobs.
--- \`dry_run\` only tells. Nothing when a sweep is under way elsewhere.
-create function :"schema"._howdah_sweep_v1(threshold_ms bigint, foreign_ms bigint, delay_ms bigint, dry_run boolean)
+-- silent for longer than \`threshold_ms\`, or \`held_ms\` if their session still holds
+-- its lock, or \`resilient_ms\` if they have no session to be watched by and hold a
+-- job with one of the \`flags\`; and what unregistered holders hold: ours after \`threshold_ms\`, others
+-- after \`foreign_ms\`. Answers each of them with the number of its jobs. \`dry_run\`
+-- only tells. Nothing when a sweep is under way elsewhere. Reads all jobs for each
+-- worker that only its flags may save.
+create function :"schema"._howdah_sweep_v1(
+  threshold_ms bigint, held_ms bigint, resilient_ms bigint, flags text[],
+  foreign_ms bigint, delay_ms bigint, dry_run boolean
+)
 returns table (worker_id text, jobs bigint)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3029,8 +3080,12 @@ begin
     select worker.id
     from :"schema"._private_workers as worker
     join :"schema"._howdah_workers_v1() as seen on seen.id = worker.id
-    where worker._howdah_swept > 0 or worker.last_heartbeat_at
-      < now() - threshold_ms * case when seen.lock = 'held' then 6 else 1 end * interval '1 millisecond'
+    where worker._howdah_swept > 0 or case
+      when seen.lock = 'held' then worker.last_heartbeat_at < now() - held_ms * interval '1 millisecond'
+      when worker.last_heartbeat_at >= now() - threshold_ms * interval '1 millisecond' then false
+      when seen.lock = 'lost' or worker.last_heartbeat_at < now() - resilient_ms * interval '1 millisecond' then true
+      else not :"schema"._howdah_holds_flags_v1(worker.id, flags)
+    end
     order by worker.id
     for update of worker skip locked
   );

@@ -1,6 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import type { Duration } from "../../runtime/duration.ts";
-import { boolean, custom, duration, integer, list, required, string, switchable } from "../../runtime/option-kinds.ts";
+import { boolean, duration, switchable } from "../../runtime/option-kinds.ts";
+import { RESILIENCE, RESILIENT_JOB_FLAGS } from "../longest-silence.ts";
 import type { OptionsOf } from "../../runtime/options.ts";
 
 /**
@@ -74,17 +75,6 @@ export interface RecoveryOptions {
   /** For how long locks of other kinds of workers are left alone that are not registered. Default 4h. */
   readonly orphanThreshold?: Duration;
 }
-
-const FLAGS = list(required(string({ maxLength: 128 })));
-
-/** Which jobs give their worker more time, unless it is said. */
-export const RESILIENT_JOB_FLAGS: readonly string[] = ["infrastructure_resilient"];
-
-/** How it is read which jobs give their worker more time, and how much. */
-export const RESILIENCE = {
-  resilientJobFlags: custom((given, place) => FLAGS.read(given, place)),
-  resilientSweepThresholdMultiplier: integer({ min: 1, default: 3 }),
-};
 
 const SHAPE = {
   enabled: boolean({ default: true }),

@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { longestSilenceMs, type LockSighting } from "../longest-silence.ts";
 import {
   lifeLeftMs,
-  longestSilenceMs,
-  type LockSighting,
   type Look,
   type Sighting,
   observe,

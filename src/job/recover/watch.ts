@@ -1,3 +1,5 @@
+import { longestSilenceMs, type LockSighting, type SilenceLimits } from "../longest-silence.ts";
+
 /**
  * Who is dead. A sweeper trusts only what it saw itself: how long a heartbeat
  * has not moved, and for how long a lock has been gone, counted in time between
@@ -24,9 +26,6 @@
  * One of many: several processes went at the same time, and fewer others are
  * heard of. Then it is the way to them that is lost, more likely than they.
  */
-
-/** What a look says about the lock that a worker's session should hold. */
-export type LockSighting = "held" | "lost" | "none";
 
 /** One registered worker, as a look found it. */
 export interface Sighting {
@@ -72,12 +71,9 @@ export interface Watch {
 }
 
 /** The limits of the table above. */
-export interface WatchLimits {
+export interface WatchLimits extends SilenceLimits {
   readonly watchTimeMs: number;
   readonly lockLossTimeoutMs: number;
-  readonly sweepThresholdMs: number;
-  /** How much more time resilient jobs give. */
-  readonly resilientFactor: number;
   /** Two that went within so long of each other went together. */
   readonly sweepIntervalMs: number;
 }
@@ -99,9 +95,6 @@ const FIRST_FACTOR = 1.5;
 
 /** Absences that began in the same look differ by less. */
 const SAME_LOOK_MS = 1_000;
-
-/** A worker that holds its lock has a reason for its silence: a blocked event loop, a stopped process. */
-const HELD_FACTOR = 6;
 
 /**
  * Adds a look to a watch; `undefined` begins one. A pause between two looks
@@ -149,26 +142,6 @@ export function lifeLeftMs(watch: Watch, worker: Watched, circumstances: Circums
   const counts = circumstances.isFirstSession === true && isAbsent(worker) && !isOneOfMany;
   const firstMs = counts ? FIRST_FACTOR * lockLossTimeoutMs - worker.absentMs : Number.POSITIVE_INFINITY;
   return Math.max(0, Math.min(usualMs, firstMs));
-}
-
-/**
- * After so long a silence a worker is dead whatever its lock says.
- * Sweepers count what they see; the sweep of an operator goes by what is stored.
- */
-export function longestSilenceMs(
-  { lock, isResilient }: { readonly lock: LockSighting; readonly isResilient: boolean },
-  { sweepThresholdMs, resilientFactor }: Pick<WatchLimits, "sweepThresholdMs" | "resilientFactor">,
-): number {
-  switch (lock) {
-    case "held":
-      return sweepThresholdMs * HELD_FACTOR;
-    case "none":
-      return sweepThresholdMs * (isResilient ? resilientFactor : 1);
-    case "lost":
-      return sweepThresholdMs;
-    default:
-      return lock satisfies never;
-  }
 }
 
 function patienceMs({ lock, silentMs, goneMs }: Watched, isOneOfMany: boolean, circumstances: Circumstances): number {
