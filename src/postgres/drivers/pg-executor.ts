@@ -6,6 +6,7 @@ import {
   type PgAnswer,
   type PgStatement,
   renameStatement,
+  sendAsText,
   toPgStatement,
   toQueryResult,
 } from "./pg-statement.ts";
@@ -29,7 +30,7 @@ export function executorOf(client: PgQueryable | Executor, options: ExecutorOpti
       // An executor ignores what only `pg` knows, and the other way round.
       const statement = { ...toPgStatement(query, preparedStatements), timeoutMs: query.timeoutMs };
       try {
-        const answer = await (client as Anything).query(statement);
+        const answer = await sendAsText(client as Anything, statement);
         return isQueryResult(answer) ? answer : toQueryResult(lastAnswer(answer));
       } catch (error) {
         // This transaction has failed; the next one on this connection shall not.

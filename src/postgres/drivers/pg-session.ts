@@ -8,6 +8,7 @@ import {
   type PgAnswer,
   type PgStatement,
   renameStatement,
+  sendAsText,
   toPgStatement,
   toQueryResult,
 } from "./pg-statement.ts";
@@ -190,7 +191,7 @@ export class PgSession implements Executor {
     const { clock, preparedStatements, doubt } = this.#options;
     const timeoutMs = query.timeoutMs ?? this.#options.timeoutMs;
     try {
-      const answer = this.#client.query(toPgStatement(query, preparedStatements));
+      const answer = sendAsText(this.#client, toPgStatement(query, preparedStatements));
       const last = lastAnswer(await withDeadline(answer, { clock, timeoutMs, error: () => this.#timedOut(timeoutMs) }));
       this.#provedAt = doubt.count;
       return last;

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { HowdahError } from "../../errors.ts";
 import type { Query, QueryResult, Row } from "../driver.ts";
 
 /** One statement, as `pg` takes it. */
@@ -27,7 +28,39 @@ export interface PgAnswer {
  * Leaves every value as the text that PostgreSQL sent. It goes along with each
  * statement, so no parser of the process, the pool or the client is touched.
  */
-const RAW_TEXT: PgTypes = { getTypeParser: () => (value) => value };
+const RAW_TEXT: PgTypes = { getTypeParser: (_typeId, format) => (format === "binary" ? refuseBinary : asItIs) };
+
+function asItIs(value: string): string {
+  return value;
+}
+
+/** Not thrown by `getTypeParser`: `pg` calls that where an error would end the process. */
+function refuseBinary(): never {
+  throw new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    "The database answers with binary values, because this client sets `binary: true` behind the back of the statement. Values have to come as text: leave `binary` out.",
+  );
+}
+
+/** What a client of `pg` adds to each statement by itself. */
+interface WithBinary {
+  binary?: boolean;
+}
+
+/**
+ * Sends a statement whose values come as text, also on a client with
+ * `binary: true`: what it adds to a statement it adds in this very call.
+ */
+export function sendAsText<T>(client: { query(statement: PgStatement): T }, statement: PgStatement): T {
+  const flags = client as WithBinary;
+  if (flags.binary !== true) return client.query(statement);
+  flags.binary = false;
+  try {
+    return client.query(statement);
+  } finally {
+    flags.binary = true;
+  }
+}
 
 /** PostgreSQL cuts the name of a prepared statement off after so many bytes. */
 const MAX_NAME_LENGTH = 63;

@@ -109,6 +109,71 @@ describe("a pool of the application", () => {
   });
 });
 
+/** What changes how `pg` reads, unless it is told otherwise with the statement. */
+const READINGS: readonly (readonly [string, pg.PoolConfig & Record<string, unknown>])[] = [
+  ["binary values", { binary: true }],
+  ["parsers of its own", { types: { getTypeParser: () => () => "parsed" } as unknown as pg.CustomTypesConfig }],
+  ["rows in portions", { rows: 1 }],
+  ["pipelined statements", { pipeline: true }],
+  ["another encoding", { client_encoding: "LATIN1" }],
+  ["dates of another style", { options: "-c DateStyle=German -c IntervalStyle=sql_standard" }],
+  ["text as bytes", { options: "-c bytea_output=escape -c extra_float_digits=-15" }],
+];
+
+describe.each(READINGS)("a pool with %s", (_name, config) => {
+  const text =
+    "select 1::int2, 2::bigint, true, 'é'::text, '{\"a\": 1.10}'::json, '[1]'::jsonb, array['a', null], null, 1.5::numeric, 'x'::name, $1::text";
+  const expected = [["1", "2", "t", "é", '{"a": 1.10}', "[1]", "{a,NULL}", null, "1.5", "x", "$"]];
+
+  it("is read as text", async () => {
+    const driver = pgDriver({ pool: createPool(config) });
+    const query = { text, values: ["$"] };
+    for (const executor of [driver, driver.share?.("handlers"), driver.share?.("waiting")]) {
+      expect((await executor?.query(query))?.rows).toEqual(expected);
+      expect((await executor?.query({ ...query, name: "kinds" }))?.rows).toEqual(expected);
+      expect((await executor?.transaction((transaction) => transaction.query(query)))?.rows).toEqual(expected);
+    }
+    await driver.close();
+  });
+
+  it("has transactions of the application that are read as text, and otherwise as before", async () => {
+    const pool = createPool(config);
+    const before = (await pool.query("select 1::int as n")).rows;
+    const client = await pool.connect();
+    await client.query("begin");
+    expect((await executorOf(client).query({ text, values: ["$"] })).rows).toEqual(expected);
+    await client.query("rollback");
+    expect((await client.query("select 1::int as n")).rows).toEqual(before);
+    client.release();
+  });
+});
+
+describe("binary values that a wrapper asks for", () => {
+  it("are refused with a code", async () => {
+    const pool = createPool();
+    const client = await pool.connect();
+    const wrapper = { query: (statement: object) => client.query({ ...statement, binary: true } as never) as never };
+    await expect(executorOf(wrapper).query({ text: "select $1::int", values: ["1"] })).rejects.toMatchObject({
+      code: "HOWDAH_OPTION_INVALID",
+      message: expect.stringContaining("binary"),
+    });
+    client.release();
+  });
+});
+
+describe("connections of the driver's own", () => {
+  it("are read as text when the process reads binary values", async () => {
+    pg.defaults.binary = true;
+    const driver = pgDriver({ connectionString });
+    try {
+      expect((await driver.query({ text: "select 1, $1::int", values: ["2"] })).rows).toEqual([["1", "2"]]);
+    } finally {
+      pg.defaults.binary = false;
+      await driver.close();
+    }
+  });
+});
+
 describe("prepared statements", () => {
   const statement = { name: "of_two_texts", text: "select $1::integer + 1", values: ["1"] };
 
