@@ -11,6 +11,7 @@ import {
 import type { Schema } from "../postgres/schema.ts";
 import { sqlStateOf } from "../postgres/sqlstate.ts";
 import { describeValue } from "../runtime/describe-value.ts";
+import { needsArrayNulls, withArrayNulls } from "./array-nulls.ts";
 
 /**
  * Sees to it that what is sent over a transaction of the application is a part
@@ -44,7 +45,7 @@ export class TransactionGuard {
         `inTransaction() takes a client that has begun a transaction, found ${describeValue(transaction)}.`,
       );
     this.#transaction = transaction as TellingState;
-    this.#executor = withoutNames(executorOf(transaction));
+    this.#executor = withArrayNulls(withoutNames(executorOf(transaction)), transaction);
     this.#schema = schema;
   }
 
@@ -62,7 +63,10 @@ export class TransactionGuard {
 
   /** Runs what changes something. Each statement has to be one that {@link within} can do with. */
   readonly changing: Executor = {
-    query: (query) => (this.#isOpen ? this.#executor.query(query) : this.#sendWithin(this.#askId(), query)),
+    query: (query) =>
+      this.#isOpen && !needsArrayNulls(query, this.#transaction)
+        ? this.#executor.query(query)
+        : this.#sendWithin(this.#askId(), query),
   };
 
   /** Runs, in later turns, changes of a call that is made in this one. */

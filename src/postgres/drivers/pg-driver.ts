@@ -138,7 +138,7 @@ function sessionOptions({ settings, pool, trustPool }: PgDriverParts): SessionOp
     clock,
     preparedStatements,
     timeoutMs,
-    readCommitted: isPrepared,
+    prepared: isPrepared,
     trusted: trustPool,
     doubt: { count: 0 },
   };

@@ -90,7 +90,9 @@ export function clientConfig({ config, connectTimeoutMs }: ConnectionSettings): 
 export async function prepareSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
   const { clock, preparedStatements, statementTimeoutMs, connectTimeoutMs: timeoutMs } = settings;
   if (!preparedStatements) return;
-  const text = `set default_transaction_isolation = 'read committed'; set statement_timeout = ${Math.ceil(statementTimeoutMs)}`;
+  const text =
+    "set default_transaction_isolation = 'read committed'; set array_nulls = on; " +
+    `set statement_timeout = ${Math.ceil(statementTimeoutMs)}`;
   const error = (): HowdahError =>
     new HowdahError(
       "HOWDAH_DATABASE_UNREACHABLE",

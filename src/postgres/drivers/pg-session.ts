@@ -48,8 +48,8 @@ export interface SessionOptions {
   readonly preparedStatements: boolean;
   /** How long a statement without `timeoutMs` may take; 0 means for ever. */
   readonly timeoutMs: number;
-  /** True when the session is known to be read committed by default; otherwise it is asked. */
-  readonly readCommitted: boolean;
+  /** True when the session has been prepared for our statements; otherwise it is asked about what they depend on. */
+  readonly prepared: boolean;
   /** True when a client that does not tell its transaction state is believed to be outside of one. */
   readonly trusted: boolean;
   /** Shared by all sessions of a driver whose connections are its own. */
@@ -70,8 +70,11 @@ export const UNDONE = Symbol("undone");
 /** The SQLSTATE of what may only be done inside of a transaction. */
 const NO_TRANSACTION_STATE = "25P01";
 
-/** What sessions that are not ours said about their default isolation. */
-const readCommittedOf = new WeakMap<PgClient, boolean>();
+/** What sessions that are not ours said when they were asked whether statements may be sent as they are. */
+const plainOf = new WeakMap<PgClient, boolean>();
+
+const WHETHER_PLAIN =
+  "select pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('array_nulls')";
 
 /** A prepared statement would now answer with columns of other types. */
 export const CHANGED_RESULT_STATE = "0A000";
@@ -200,15 +203,25 @@ export class PgSession implements Executor {
     }
   }
 
-  /** Whether a statement outside of a transaction runs as read committed; `undefined` until it was asked. */
-  get isReadCommitted(): boolean | undefined {
-    return this.#options.readCommitted || readCommittedOf.get(this.#client);
+  /**
+   * Whether a statement may be sent as it is, without a transaction that sets
+   * what it depends on: read committed, and nulls in arrays. `undefined` until it
+   * was asked.
+   */
+  get isPlain(): boolean | undefined {
+    return this.#options.prepared || plainOf.get(this.#client);
   }
 
-  /** Asks the server what `isReadCommitted` says from now on, once a connection. */
-  async askReadCommitted(): Promise<void> {
-    const { rows } = await this.query({ text: "show default_transaction_isolation" });
-    readCommittedOf.set(this.#client, rows[0]?.[0] === "read committed");
+  /** Asks the server what `isPlain` says from now on, once a connection. */
+  async askWhetherPlain(): Promise<void> {
+    const { rows } = await this.query({ text: WHETHER_PLAIN });
+    plainOf.set(this.#client, rows[0]?.[0] === "read committed" && rows[0][1] === "on");
+  }
+
+  /** What begins a transaction in which our statements mean the same whatever the session's settings are. */
+  get begin(): string {
+    const begin = "begin isolation level read committed";
+    return this.#options.prepared ? begin : `${begin}; set local array_nulls = on`;
   }
 
   /** Makes the connection one that must not be used again. */

@@ -107,11 +107,11 @@ export class PgHandlersShare extends PgShare {
 }
 
 async function runAlone(session: PgSession, query: Query): Promise<QueryResult | typeof UNDONE> {
-  if (session.isReadCommitted === undefined) {
+  if (session.isPlain === undefined) {
     if (!(await session.isAtRest())) return undone(session);
-    await session.askReadCommitted();
+    await session.askWhetherPlain();
   }
-  if (session.isReadCommitted) return session.alone(query);
+  if (session.isPlain) return session.alone(query);
   return runInTransaction(session, (transaction) => transaction.query(query));
 }
 

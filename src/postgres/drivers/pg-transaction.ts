@@ -8,7 +8,7 @@ import type { PgSession } from "./pg-session.ts";
  * where it was told to commit.
  */
 export async function inPgTransaction<T>(session: PgSession, work: (transaction: Executor) => Promise<T>): Promise<T> {
-  await session.query({ text: "begin isolation level read committed" });
+  await session.query({ text: session.begin });
   const transaction = new Transaction(session);
   let result: T;
   try {

@@ -18,7 +18,7 @@ function setUp() {
       clock,
       preparedStatements: true,
       timeoutMs: 0,
-      readCommitted: true,
+      prepared: true,
       trusted: true,
       doubt: { count: 0 },
     });
