@@ -398,7 +398,7 @@ exception
       errcode = 'HWMRG',
       message = 'The stored payload and the added one are arrays that cannot be merged',
       detail = sqlerrm,
-      hint = 'jsonb holds no \\u0000, no half of a surrogate pair and no number out of the range of numeric.';
+      hint = 'jsonb holds no NUL character (U+0000), no half of a surrogate pair and no number out of the range of numeric.';
 end
 $$;
 

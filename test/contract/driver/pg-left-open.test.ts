@@ -177,7 +177,7 @@ function wrapped(pool: pg.Pool): PgPool {
     async connect() {
       const client = await pool.connect();
       return {
-        query: (statement) => client.query(statement as never) as never,
+        query: (statement) => client.query(statement as never),
         on: (event: string, listener: (...args: never[]) => void) => client.on(event as never, listener as never),
         removeListener: (event, listener) => client.removeListener(event, listener),
         release: (destroy) => client.release(destroy),

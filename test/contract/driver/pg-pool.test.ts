@@ -112,7 +112,7 @@ describe("a pool of the application", () => {
 /** What changes how `pg` reads, unless it is told otherwise with the statement. */
 const READINGS: readonly (readonly [string, pg.PoolConfig & Record<string, unknown>])[] = [
   ["binary values", { binary: true }],
-  ["parsers of its own", { types: { getTypeParser: () => () => "parsed" } as unknown as pg.CustomTypesConfig }],
+  ["parsers of its own", { types: { getTypeParser: () => () => "parsed" } }],
   ["rows in portions", { rows: 1 }],
   ["pipelined statements", { pipeline: true }],
   ["another encoding", { client_encoding: "LATIN1" }],
@@ -152,7 +152,7 @@ describe("binary values that a wrapper asks for", () => {
   it("are refused with a code", async () => {
     const pool = createPool();
     const client = await pool.connect();
-    const wrapper = { query: (statement: object) => client.query({ ...statement, binary: true } as never) as never };
+    const wrapper = { query: (statement: object) => client.query({ ...statement, binary: true } as never) };
     await expect(executorOf(wrapper).query({ text: "select $1::int", values: ["1"] })).rejects.toMatchObject({
       code: "HOWDAH_OPTION_INVALID",
       message: expect.stringContaining("binary"),

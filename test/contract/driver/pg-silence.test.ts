@@ -44,15 +44,20 @@ async function createNetwork(): Promise<{
   connections: () => number;
   fallSilent: () => void;
   heal: () => void;
+  /** Delivers nothing more over the connections that there are, whatever happens. */
+  forsake: () => void;
 }> {
   let silent = false;
+  let forsaken = 0;
   let connections = 0;
   const url = await through((socket) => {
     connections += 1;
+    const number = connections;
+    const isDead = (): boolean => silent || number <= forsaken;
     const { hostname, port } = new URL(database.connectionString);
     const server = keep(connect(Number(port), hostname));
-    socket.on("data", (data) => silent || server.write(data));
-    server.on("data", (data) => silent || socket.write(data));
+    socket.on("data", (data) => isDead() || server.write(data));
+    server.on("data", (data) => isDead() || socket.write(data));
     socket.on("close", () => server.destroy());
   });
   return {
@@ -60,6 +65,7 @@ async function createNetwork(): Promise<{
     connections: () => connections,
     fallSilent: () => void (silent = true),
     heal: () => void (silent = false),
+    forsake: () => void (forsaken = connections),
   };
 }
 
@@ -152,4 +158,29 @@ it("tries again with growing rests, and tells of the loss once", async () => {
     return ear.sessions.length === 2;
   });
   await driver.close();
+});
+
+it("uses no idle connection again after one has fallen silent, because all of them may have", async () => {
+  const network = await createNetwork();
+  const clock = createManualClock();
+  const driver = pgDriver({ connectionString: network.url, clock });
+  const waiting = driver.share?.("waiting") ?? driver;
+  const both = (text: string) =>
+    Promise.all([driver.query({ text }), driver.query({ text }), waiting.query({ text }), waiting.query({ text })]);
+  await both("select pg_sleep(0.05)");
+  const before = network.connections();
+  expect(before).toBe(4);
+
+  network.fallSilent();
+  const outcome = driver.query({ text: "select 1", timeoutMs: 1_000 }).catch((error: unknown) => error);
+  await clock.advance(1_000);
+  expect(await outcome).toMatchObject({ code: "HOWDAH_QUERY_TIMEOUT" });
+  // The old connections stay silent, new ones work; the clock stands still, so nothing more runs out of time.
+  network.forsake();
+  network.heal();
+  for (const { rows } of await both("select 1")) expect(rows).toEqual([["1"]]);
+  expect(network.connections()).toBeGreaterThan(before);
+  const closing = driver.close();
+  await clock.advance(2_000);
+  await closing;
 });
