@@ -6,6 +6,7 @@ import { readStartOptions, type StartPostgresOptions } from "./options.ts";
 import { runnableBinaries } from "./runnable-binaries.ts";
 import { startServer, type Server } from "./server.ts";
 import { findSystemUser } from "./system-user.ts";
+import { outliveReader } from "../runtime/outlive-reader.ts";
 
 /** A running PostgreSQL server. With `await using` it is stopped at the end of the block. */
 export interface EmbeddedPostgres extends AsyncDisposable {
@@ -45,7 +46,8 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   refuseWindows();
   const found = findBinaries(read.version);
   const user = await findSystemUser(read.dataDir);
-  if (user) process.stderr.write(`howdah: PostgreSQL refuses to run as root, so it runs as user ${user.name}\n`);
+  if (user)
+    outliveReader(process.stderr).write(`howdah: PostgreSQL refuses to run as root, so it runs as user ${user.name}\n`);
   const native = await runnableBinaries(found, user);
   const folder = await openClusterFolder(read.dataDir, user);
   const server = await startServer({ native, folder, options: read, clock });

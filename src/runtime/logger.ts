@@ -3,6 +3,7 @@ import { HowdahError } from "../errors.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { describeValue } from "./describe-value.ts";
 import { logLine } from "./log-line.ts";
+import { outliveReader } from "./outlive-reader.ts";
 
 /** How serious a log line is, most serious first. */
 export type LogLevel = "error" | "warn" | "info" | "debug";
@@ -33,6 +34,8 @@ export type LogThreshold = LogLevel | "silent";
 export interface LogStream {
   /** Takes a line, with its line end. */
   write(text: string): unknown;
+  /** Given a listener, so that a stream that is closed ends nothing. */
+  on?(event: "error", listener: (error: Error) => void): unknown;
   readonly isTTY?: boolean;
 }
 
@@ -53,7 +56,8 @@ const THRESHOLDS: readonly LogThreshold[] = ["silent", "error", "warn", "info", 
  * it comes from `HOWDAH_LOG`.
  */
 export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
-  const { stream = process.stderr, clock = systemClock } = options;
+  const { clock = systemClock } = options;
+  const stream: LogStream = outliveReader(options.stream ?? process.stderr);
   const paint = colors.createColors(stream.isTTY === true && colors.isColorSupported);
   const allowed = THRESHOLDS.indexOf(readThreshold(options.level));
 

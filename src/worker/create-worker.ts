@@ -22,6 +22,7 @@ import { createSchema, type Schema } from "../postgres/schema.ts";
 import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
+import { watchLoopDelay } from "../runtime/loop-delay.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Control } from "./control.ts";
 import { Engine } from "./engine.ts";
@@ -124,6 +125,7 @@ function build(ground: Ground): Worker {
   const closed = new AbortController();
   let cron: CronRunner | undefined;
   let control: Control | undefined;
+  let current: Engine | undefined;
   let presence: Presence | undefined;
   const worker = assembleWorker({
     identity,
@@ -181,6 +183,7 @@ function build(ground: Ground): Worker {
         abortPeriodMs: read.shutdown.abortPeriodMs,
         interruptedRetryMs: read.shutdown.interruptedJobRetryDelayMs,
       });
+      current = engine;
       stored.changed = () => engine.claimer.forget();
       engines = [...engines.filter(({ slots }) => slots.leftBehind > 0), engine];
       presence =
@@ -246,7 +249,18 @@ function build(ground: Ground): Worker {
     presence: () => presence,
     startControl: ({ once }) => control?.start({ asksFirst: !once && !read.useNotificationDelivery }),
     startChores({ once }) {
-      const endIdentity = identity.start();
+      const stopIdentity = identity.start();
+      const endDelays = watchLoopDelay({
+        clock,
+        looked(blockedMs) {
+          const busy = current?.busyTasks() ?? [];
+          if (blockedMs !== undefined) reporter.blocked(identity.current, blockedMs, busy);
+        },
+      });
+      const endIdentity = (): Promise<void> => {
+        endDelays();
+        return stopIdentity();
+      };
       if (once) return endIdentity;
       const started = new CronRunner({
         clock,

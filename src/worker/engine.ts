@@ -92,6 +92,7 @@ export class Engine {
         this.#interruptions.add(attempt);
       },
       lost: (job, reason) => reporter.lost(job, reason),
+      leftBehind: (job, reason, durationMs) => reporter.leftBehind(job, reason, durationMs),
       settledLate: (job) => this.releaser.endChain(job),
       idle: () => this.#rested?.(),
     });

@@ -46,9 +46,6 @@ export interface PresenceParts {
   readonly sessions?: SessionHistory;
 }
 
-/** An event loop that is late by so much was blocked. */
-const BLOCKED_MS = 1_000;
-
 /** How long a worker may take to have its first session locked. */
 const STARTING_MS = 10_000;
 
@@ -109,7 +106,6 @@ export class Presence {
       swept: (ids) => this.#swept(ids),
       outOfContact: (silentMs) => this.#outOfContact(silentMs),
       heard: () => parts.engine.slots.fill(),
-      begins: (lateMs) => this.#noteDelay(lateMs),
       failed: (error) => reporter.failure(identity.current, "say that it lives", error),
     });
   }
@@ -252,16 +248,5 @@ export class Presence {
       `No heartbeat has reached the database for ${Math.round(silentMs)} ms; others may take over the job's queue.`,
     );
     this.#parts.engine.lose("all", { queuedOnly: true }, reason);
-  }
-
-  #noteDelay(lateMs: number): void {
-    const { logger, identity, engine } = this.#parts;
-    const tasks = engine.busyTasks();
-    if (lateMs < BLOCKED_MS) return;
-    logger.warn("The event loop was blocked, or the process stood still", {
-      worker: identity.current,
-      blockedMs: Math.round(lateMs),
-      tasks: tasks.join(", "),
-    });
   }
 }

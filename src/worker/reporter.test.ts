@@ -43,7 +43,17 @@ describe("a reporter", () => {
     release({ kind: "failed", final: false, error, message: "no", delayMs: 1 });
     const retryAt = new Date("2026-01-02T00:00:00Z");
     expect(told).toEqual([["jobFail", { workerId: "w", job, error, durationMs: 5, retryAt }]]);
-    expect(logger.entries).toMatchObject([{ level: "warn", fields: { job: "7", attempt: 2, retryAt, error: "no" } }]);
+    expect(logger.entries).toMatchObject([
+      { level: "warn", fields: { job: "7", attempt: 2, retryAt, error: "no", stack: error.stack } },
+    ]);
+  });
+
+  it("counts what was taken from its handlers apart", () => {
+    const { reporter, release, job } = setUp();
+    const interrupted = { kind: "interrupted", reason: "shutdown", delayMs: 1 } as const;
+    release(interrupted);
+    reporter.refused({ job, outcome: interrupted, durationMs: 5, endsChain: true, lost: true });
+    expect(reporter.interrupted).toBe(2);
   });
 
   it("reports a refused outcome and a failure of the background, in the hook and in the log", () => {

@@ -5,6 +5,7 @@ import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Ending } from "../job/release/ending.ts";
 import { toDate } from "../job/row.ts";
 import { errorMessage } from "../runtime/error-message.ts";
+import { errorStack } from "../runtime/error-stack.ts";
 import type { Logger } from "../runtime/logger.ts";
 
 /** How many jobs ended in which way. */
@@ -22,6 +23,7 @@ export class Reporter {
   #completed = 0;
   #failed = 0;
   #snoozed = 0;
+  #interruptions = 0;
 
   constructor(hooks: HookEmitter, logger: Logger) {
     this.#hooks = hooks;
@@ -30,6 +32,11 @@ export class Reporter {
 
   get tally(): Tally {
     return { completed: this.#completed, failed: this.#failed, snoozed: this.#snoozed };
+  }
+
+  /** How many jobs were taken from their handlers, which is counted apart: they are not the worse for it. */
+  get interrupted(): number {
+    return this.#interruptions;
   }
 
   /** Jobs were claimed. */
@@ -61,7 +68,8 @@ export class Reporter {
         return this.#failedOnce(job, outcome.error, { durationMs, retryAt: toDate(runAt), message: outcome.message });
       case "cancelled":
         this.#failed += 1;
-        return this.#failedForGood(job, { error: outcome.reason, message: `Cancelled: ${outcome.reason}` }, durationMs);
+        this.#logger.warn("A job was cancelled", { ...describe(job), reason: outcome.reason });
+        return this.#permanentlyFailed(job, outcome.reason, durationMs);
       case "snoozed":
         this.#snoozed += 1;
         return;
@@ -79,6 +87,15 @@ export class Reporter {
     this.#logger.warn("A job was lost while it ran; its handler was told to stop", {
       ...describe(job),
       error: reason.message,
+    });
+  }
+
+  /** A handler goes on although it was told to stop, and its slot was given to others. */
+  leftBehind(job: ClaimedJob, reason: HowdahError | undefined, durationMs: number): void {
+    this.#logger.warn("A handler did not stop when told to; its slot was given to others, and it goes on", {
+      ...describe(job),
+      durationMs: Math.round(durationMs),
+      error: reason?.message,
     });
   }
 
@@ -122,6 +139,15 @@ export class Reporter {
     });
   }
 
+  /** The event loop did not turn for so long; these tasks ran. */
+  blocked(workerId: string, blockedMs: number, tasks: readonly string[]): void {
+    this.#logger.warn("The event loop was blocked, or the process stood still", {
+      worker: workerId,
+      blockedMs: Math.round(blockedMs),
+      tasks: tasks.join(", "),
+    });
+  }
+
   /** Something in the background failed. */
   failure(workerId: string, activity: string, error: unknown): void {
     this.#logger.error(`The worker could not ${activity}; it goes on`, {
@@ -132,6 +158,7 @@ export class Reporter {
   }
 
   #interrupted(job: ClaimedJob, reason: InterruptionReason): void {
+    this.#interruptions += 1;
     this.#hooks.emit("jobInterrupted", { workerId: job.lockedBy, job, reason });
   }
 
@@ -144,13 +171,22 @@ export class Reporter {
 
   #failedOnce(job: ClaimedJob, error: unknown, end: { durationMs: number; retryAt: Date; message: string }): void {
     const { durationMs, retryAt, message } = end;
-    this.#logger.warn("A job failed and will be tried again", { ...describe(job), retryAt, error: message });
+    this.#logger.warn("A job failed and will be tried again", {
+      ...describe(job),
+      retryAt,
+      error: message,
+      stack: errorStack(error),
+    });
     this.#hooks.emit("jobFail", { workerId: job.lockedBy, job, error, durationMs, retryAt });
   }
 
   #failedForGood(job: ClaimedJob, failure: { readonly error: unknown; readonly message: string }, durationMs: number) {
     const { error, message } = failure;
-    this.#logger.warn("A job failed for good", { ...describe(job), error: message });
+    this.#logger.error("A job failed for good", { ...describe(job), error: message, stack: errorStack(error) });
+    this.#permanentlyFailed(job, error, durationMs);
+  }
+
+  #permanentlyFailed(job: ClaimedJob, error: unknown, durationMs: number): void {
     this.#hooks.emit("jobPermanentlyFail", { workerId: job.lockedBy, job, error, durationMs });
   }
 }

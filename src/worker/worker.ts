@@ -33,6 +33,8 @@ export interface RunOnceResult extends Tally {
 export interface WorkerMetrics {
   /** Slots at work. */
   readonly running: number;
+  /** Handlers that go on although they were told to stop and their slots were given to others. */
+  readonly leftBehind: number;
   /** Attempts that have ended and are not written to the database yet. */
   readonly unwritten: number;
   /** How many of these cannot be written although others can: something in the database keeps their rows. */
@@ -156,10 +158,11 @@ class HowdahWorker implements Worker {
 
   metrics(): WorkerMetrics {
     const engine = this.#engine;
-    if (!engine) return { running: 0, unwritten: 0, stuck: 0, headScanAgeMs: null };
+    if (!engine) return { running: 0, leftBehind: 0, unwritten: 0, stuck: 0, headScanAgeMs: null };
     const { slots, releaser, claimer } = engine;
     return {
       running: slots.busy,
+      leftBehind: slots.leftBehind,
       unwritten: releaser.size,
       stuck: releaser.stuck,
       headScanAgeMs: claimer.headScanAgeMs,
@@ -215,7 +218,8 @@ class HowdahWorker implements Worker {
     await presence?.end();
     await Promise.all([closing, listener?.close()]);
     stopWatching();
-    logger.info("Worker stopped", { worker: this.id, reason: this.#reason, ...this.#parts.reporter.tally });
+    const { tally, interrupted } = this.#parts.reporter;
+    logger.info("Worker stopped", { worker: this.id, reason: this.#reason, ...tally, interrupted });
   }
 
   async #runUntilDrained(deadlineMs: number | undefined, maxJobs: number): Promise<RunOnceResult> {

@@ -57,12 +57,12 @@ describe("the log", () => {
       {
         level: "info",
         message: "Worker stopped",
-        fields: { worker: worker.id, reason: "stopped", completed: 1, failed: 0, snoozed: 0 },
+        fields: { worker: worker.id, reason: "stopped", completed: 1, failed: 0, snoozed: 0, interrupted: 0 },
       },
     ]);
   });
 
-  it("has one warning for each failed attempt, with the next one's time, and none for what went well", async () => {
+  it("has a warning with the stack for each failed attempt, an error for one that failed for good, and nothing for what went well", async () => {
     const logger = createRecordingLogger();
     await using worker = await createTestWorker(database, { tasks, logger, concurrency: 1 });
     const retried = await worker.client.addJob(fails, {});
@@ -72,24 +72,32 @@ describe("the log", () => {
     await worker.runOnce();
 
     const { runAt } = (await worker.client.getJob(retried.id)) ?? {};
-    expect(logger.entries.filter(({ level }) => level === "warn")).toEqual([
+    const stack = expect.stringMatching(/^Error: no luck\n {4}at .*worker-log\.test\.ts/s) as unknown;
+    expect(logger.entries.filter(({ level }) => level === "warn" || level === "error")).toEqual([
       {
         level: "warn",
         message: "A job failed and will be tried again",
-        fields: { task: "fails", job: retried.id, attempt: 1, maxAttempts: 25, retryAt: runAt, error: "no luck" },
+        fields: {
+          task: "fails",
+          job: retried.id,
+          attempt: 1,
+          maxAttempts: 25,
+          retryAt: runAt,
+          error: "no luck",
+          stack,
+        },
+      },
+      {
+        level: "error",
+        message: "A job failed for good",
+        fields: { task: "fails", job: last.id, attempt: 1, maxAttempts: 1, error: "no luck", stack },
       },
       {
         level: "warn",
-        message: "A job failed for good",
-        fields: { task: "fails", job: last.id, attempt: 1, maxAttempts: 1, error: "no luck" },
-      },
-      {
-        level: "warn",
-        message: "A job failed for good",
-        fields: { task: "cancels", job: cancelled.id, attempt: 1, maxAttempts: 25, error: "Cancelled: not wanted" },
+        message: "A job was cancelled",
+        fields: { task: "cancels", job: cancelled.id, attempt: 1, maxAttempts: 25, reason: "not wanted" },
       },
     ]);
-    expect(logger.messages("error")).toEqual([]);
   });
 
   it("never shows a payload or a password", async () => {

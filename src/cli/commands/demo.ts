@@ -15,6 +15,7 @@ import { demoFolder, startDemoServer } from "../demo-server.ts";
 import { runDemo, type DemoResult, type DemoView } from "../demo/run-demo.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
+import { outliveReader } from "../../runtime/outlive-reader.ts";
 
 /** A job waits for the disk and for the database most of its time. */
 const SLOTS_PER_CORE = 8;
@@ -54,7 +55,7 @@ export const demoCommand: CliCommand = {
     const manifest = await readManifest(file ?? `${folder}.sha256`);
     const quiet = globals.json === true;
     if (!quiet) printTitle(screen, directory);
-    const progress = createProgress(process.stderr, systemClock);
+    const progress = createProgress(outliveReader(process.stderr), systemClock);
     const stop = new AbortController();
     const ignoreSignals = onOsSignal(() => {
       progress.stop();

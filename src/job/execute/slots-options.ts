@@ -29,6 +29,8 @@ export interface SlotsOptions extends RunSettings {
   ended(attempt: EndedAttempt): void;
   /** A job may belong to somebody else by now; its handler, if it was called, was told to stop. */
   lost(job: ClaimedJob, reason: HowdahError): void;
+  /** A handler that was told to stop goes on; after so long its slot is given to others. */
+  leftBehind(job: ClaimedJob, reason: HowdahError | undefined, durationMs: number): void;
   /** A handler has settled whose job had ended before without it. */
   settledLate(job: ClaimedJob): void;
   /** No slot is at work: the last one became free, or a handler has settled that had lost its slot before. */

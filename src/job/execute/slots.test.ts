@@ -35,6 +35,7 @@ function setUp(
   });
   const waiting: Chain[] = [];
   const told: string[] = [];
+  const left: string[] = [];
   const taken = new Set<string>();
   const trust = { until: Number.POSITIVE_INFINITY };
   const slots = new Slots({
@@ -53,6 +54,7 @@ function setUp(
       void told.push(`${kind} ${id} ${durationMs}${endsChain ? " ends chain" : ""}${lost ? ", lost" : ""}`),
     mark: async ({ id }) => !taken.has(id),
     lost: ({ id }) => void told.push(`lost ${id}`),
+    leftBehind: ({ id }, reason, durationMs) => void left.push(`${id} ${reason?.code} ${durationMs}`),
     settledLate: ({ id }) => void told.push(`late ${id}`),
     idle: () => void told.push("idle"),
   });
@@ -71,7 +73,7 @@ function setUp(
     return clock.advance(0);
   };
   const ids = () => [slots.running, slots.waiting].map((jobs) => jobs.map(({ id }) => id));
-  return { slots, clock, told, add, end, trust, taken, waiting, ids };
+  return { slots, clock, told, left, add, end, trust, taken, waiting, ids };
 }
 
 const SHUTDOWN = new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "shutting down");
@@ -170,13 +172,15 @@ describe("a timeout", () => {
   });
 
   it("frees the slot of a handler that ignores it after the abort period, but not its chain", async () => {
-    const { slots, clock, told, add, end } = setUp({ timeout: 50, concurrency: 1 });
+    const { slots, clock, told, left, add, end } = setUp({ timeout: 50, concurrency: 1 });
     add(1, "1", "2");
     add(null, "3");
     slots.resume();
     await clock.advance(149);
-    expect(told).toEqual(["start 1"]);
+    expect([told, left]).toEqual([["start 1"], []]);
     await clock.advance(1);
+    // Said once, and counted until it ends.
+    expect([left, slots.leftBehind]).toEqual([["1 HOWDAH_ABORTED_TIMEOUT 150"], 1]);
     expect(told.slice(1)).toEqual(["failed 1 150", "returned 2 0", "start 3"]);
     await end("1");
     await end("3");

@@ -219,6 +219,8 @@ export class Slots {
     const { clock, abortPeriodMs } = this.#options;
     run.timer?.cancel();
     run.timer = clock.setTimer(abortPeriodMs, () => {
+      const { job, abortedWith } = run.execution;
+      this.#options.leftBehind(job, abortedWith, clock.monotonic() - run.startedAt);
       this.#abandon(run);
       this.#vacated();
     });

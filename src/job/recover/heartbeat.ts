@@ -20,8 +20,6 @@ export interface HeartbeatOptions {
   outOfContact(silentMs: number): void;
   /** A heartbeat was answered. */
   heard?(): void;
-  /** A heartbeat begins; by so much later than it should when the event loop, or the whole process, stood still. */
-  begins(lateMs: number): void;
   /** A heartbeat failed, for the first time in a row; it is tried again. */
   failed(error: unknown): void;
 }
@@ -40,7 +38,6 @@ export class Heartbeat {
   #contactAt: number;
   #contactTimer: Timer | undefined;
   /** When the next heartbeat is due at the latest. */
-  #dueAt = Number.POSITIVE_INFINITY;
   #loop: Loop | undefined;
 
   constructor(options: HeartbeatOptions) {
@@ -103,7 +100,6 @@ export class Heartbeat {
 
   async #round(): Promise<number> {
     const { clock, ids, register, beat, swept } = this.#options;
-    this.#begin();
     const sentAt = clock.monotonic();
     const living = ids();
     const fresh = living.filter((id) => !this.#registered.has(id));
@@ -118,7 +114,6 @@ export class Heartbeat {
     if (dead.length > 0) swept(new Set(dead));
     this.#options.heard?.();
     const restMs = this.#restMs;
-    this.#dueAt = clock.monotonic() + restMs;
     // Another id may have taken the place of one that was swept.
     return ids().every((id) => this.#registered.has(id)) ? restMs : 0;
   }
@@ -126,12 +121,6 @@ export class Heartbeat {
   get #restMs(): number {
     const { heartbeatIntervalMs, isDeaf } = this.#options;
     return isDeaf() ? Math.min(URGENT_MS, heartbeatIntervalMs) : heartbeatIntervalMs;
-  }
-
-  #begin(): void {
-    const lateMs = this.#options.clock.monotonic() - this.#dueAt;
-    this.#dueAt = Number.POSITIVE_INFINITY;
-    this.#options.begins(Math.max(0, lateMs));
   }
 
   #watchContact(isExcused = false): void {
