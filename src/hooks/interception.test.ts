@@ -153,7 +153,7 @@ describe("an answer", () => {
         return "a\0b";
       },
     }));
-    expect(await hooks.decide("beforeJobRun", run)).toEqual({ action: "fail", message: "a\uFFFDb" });
+    expect(await hooks.decide("beforeJobRun", run)).toEqual({ action: "fail", message: "a?b" });
     expect(reads).toBe(1);
     off();
     const { proxy, revoke } = Proxy.revocable({}, {});

@@ -172,7 +172,7 @@ describe("validatePayload", () => {
   it("keeps what a message says beside the value", async () => {
     const schema = v.object({ to: v.number() });
     await expect(validatePayload(schema, { to: "secret" })).rejects.toThrow(
-      "payload.to: Invalid type: Expected number but received …",
+      "payload.to: Invalid type: Expected number but received ...",
     );
   });
 
@@ -189,7 +189,7 @@ describe("validatePayload", () => {
     const issues = Array.from({ length: 25 }, (_, index) => ({ message: "x".repeat(5000), path: [{ key: index }] }));
     const schema: PayloadSchema = { "~standard": { version: 1, vendor: "own", validate: () => ({ issues }) } };
     const error = await validatePayload(schema, []).catch((thrown: Error) => thrown);
-    expect(String(error)).toMatch(/payload\[9\]: x+…; and 15 more\.$/);
+    expect(String(error)).toMatch(/payload\[9\]: x+\.\.\.; and 15 more\.$/);
     expect(String(error).length).toBeLessThan(5000);
   });
 

@@ -18,9 +18,9 @@ export function describeIssue(issue: SchemaIssue, payload: unknown, at: string):
 
 function withoutValues(message: string, values: readonly string[]): string {
   let text = message;
-  for (const value of values) text = text.replaceAll(value, "…");
-  text = text.replace(QUOTED, "$1$2 …");
-  return text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE)}…` : text;
+  for (const value of values) text = text.replaceAll(value, "...");
+  text = text.replace(QUOTED, "$1$2 ...");
+  return text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE)}...` : text;
 }
 
 function textsAt(payload: unknown, path: readonly PropertyKey[]): readonly string[] {

@@ -8,7 +8,7 @@ import { ledgerColumns, lockName } from "./migration-ledger.ts";
 import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
 import { type Damage, findDamage, repairOf } from "./schema-damage.ts";
-import { checkState, foreign, LEDGER, readSchemaState } from "./schema-revision.ts";
+import { checkState, LEDGER, readSchemaState } from "./schema-revision.ts";
 import { forbiddenFor } from "./schema-rights.ts";
 import { isLocked, sqlStateOf } from "./sqlstate.ts";
 
@@ -153,9 +153,24 @@ async function explain(
   error: unknown,
   { driver, schema }: { readonly driver: Executor; readonly schema: Schema },
 ): Promise<unknown> {
-  const state = sqlStateOf(error);
+  const state = sqlStateOf(error) ?? "";
   const said = error instanceof Error ? error.message : String(error);
-  if (state !== undefined && TAKEN.has(state)) return foreign(schema, [said]);
+  const name = schema.quoted;
+  if (TAKEN.has(state)) {
+    return new HowdahError(
+      "HOWDAH_SCHEMA_FOREIGN",
+      `Schema ${name} holds what Howdah did not make, under a name that it needs (${said}). Choose another schema.`,
+      error,
+    );
+  }
+  if (state === "25006") {
+    return new HowdahError(
+      "HOWDAH_DATABASE_UNREACHABLE",
+      `Schema ${name} cannot be migrated, because the database can only be read (${said}): ` +
+        "connect to the primary, and see that `default_transaction_read_only` is off.",
+      error,
+    );
+  }
   return forbiddenFor(driver, schema, error);
 }
 

@@ -4,7 +4,8 @@ import { readNumbers, textArray } from "./literal.ts";
 import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
 import { objectsOf, relationNames } from "./schema-objects.ts";
-import { forbiddenFor } from "./schema-rights.ts";
+import { forbiddenToLook } from "./schema-rights.ts";
+import { sqlStateOf } from "./sqlstate.ts";
 
 /** The table in which a migration is noted once it is done. */
 export const LEDGER = "_howdah_migrations";
@@ -17,6 +18,9 @@ const OLDEST_SERVER = 140_000;
 
 /** The revision that this release works with. */
 const LATEST_REVISION = released.at(-1)?.id ?? 0;
+
+/** A character that the encoding of the database does not have. */
+const UNSTORABLE = new Set(["22P05", "22021"]);
 
 /** What is found where the schema should be. */
 export interface SchemaState {
@@ -92,7 +96,7 @@ export function checkState(state: SchemaState, schema: Schema, latest: number): 
 }
 
 /** The error for a schema that holds somebody else's objects under names of ours. */
-export function foreign(schema: Schema, taken: readonly string[]): HowdahError {
+function foreign(schema: Schema, taken: readonly string[]): HowdahError {
   const isJobQueue = taken.includes(SHARED_LEDGER.table) && taken.some((name) => /^(_private_)?jobs$/.test(name));
   const found = isJobQueue
     ? "the tables of another job queue (graphile_worker), which this release does not take over"
@@ -105,7 +109,11 @@ export function foreign(schema: Schema, taken: readonly string[]): HowdahError {
 
 /** Looks at the schema. Needs no rights as long as it is not there. */
 export async function readSchemaState(executor: Executor, schema: Schema): Promise<SchemaState> {
-  const { rows } = await executor.query({ text: STATE, values: [schema.name, textArray(NAMES)] });
+  const { rows } = await executor
+    .query({ text: STATE, values: [schema.name, textArray(NAMES)] })
+    .catch((error: unknown) => {
+      throw UNSTORABLE.has(sqlStateOf(error) ?? "") ? unstorable(schema, error) : error;
+    });
   const [server, exists, names] = rows[0] ?? [];
   const found = JSON.parse(names ?? "[]") as string[];
   const isOurs = found.some((name) => name.startsWith("_howdah_"));
@@ -121,6 +129,14 @@ export async function readSchemaState(executor: Executor, schema: Schema): Promi
     revision: ledgers.applied.at(-1) ?? 0,
     ...ledgers,
   };
+}
+
+function unstorable(schema: Schema, error: unknown): HowdahError {
+  return new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `The encoding of the database cannot hold the name of schema ${schema.quoted}. Choose another name.`,
+    error,
+  );
 }
 
 type Ledgers = Pick<SchemaState, "applied" | "shared" | "breaking">;
@@ -140,7 +156,7 @@ select
   ${hasShared ? `(select pg_catalog.count(*) from ${shared} where id operator(pg_catalog.<=) ${latest})` : "0"},
   ${hasShared ? `(select pg_catalog.max(id) from ${shared} where breaking and id operator(pg_catalog.>) ${latest})` : "null"}`;
   const { rows } = await executor.query({ text }).catch(async (error: unknown) => {
-    throw await forbiddenFor(executor, schema, error);
+    throw await forbiddenToLook(executor, schema, error);
   });
   const [applied, count, breaking] = rows[0] ?? [];
   return {

@@ -29,6 +29,23 @@ interface Rights {
   readonly mayFill: boolean;
 }
 
+/**
+ * As {@link forbiddenFor}, for a role that shall only look at the ledgers: it
+ * needs neither to create anything nor to own the schema.
+ */
+export async function forbiddenToLook(executor: Executor, schema: Schema, error: unknown): Promise<unknown> {
+  if (sqlStateOf(error) !== "42501") return error;
+  const answer = await executor.query({ text: "select current_user" }).catch(() => undefined);
+  const role = quoteIdentifier(answer?.rows[0]?.[0] ?? "");
+  const reason = error instanceof Error ? error.message : String(error);
+  return new HowdahError(
+    "HOWDAH_DATABASE_FORBIDDEN",
+    `Role ${role} lacks a right: ${reason}. As the owner of schema ${schema.quoted}, grant it what it needs: ` +
+      "docs/guides/roles.sql has the grants of producers and workers.",
+    error,
+  );
+}
+
 function adviceFor(schema: Schema, { role, database, owner, mayCreateSchema, mayFill }: Rights): string {
   if (!owner && !mayCreateSchema) return migrateAfter(`grant create on database ${database} to ${role}`);
   if (owner && !mayFill) return migrateAfter(`grant usage, create on schema ${schema.quoted} to ${role}`);

@@ -1,6 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { createSchema, quoteIdentifier, quoteLiteral } from "./schema.ts";
 
+describe("names that PostgreSQL keeps for itself", () => {
+  it.each(["pg_catalog", "pg_foo", "pg_", "information_schema"])("%s is refused", (name) => {
+    expect(() => createSchema(name)).toThrow(
+      expect.objectContaining({ code: "HOWDAH_OPTION_INVALID", message: expect.stringContaining("keeps for itself") }),
+    );
+  });
+
+  it.each(["pgfoo", "PG_foo", "my_pg_foo"])("%s is not one of them", (name) => {
+    expect(createSchema(name).name).toBe(name);
+  });
+});
+
 describe("createSchema", () => {
   it.each([
     ["howdah", '"howdah"', "'howdah'"],

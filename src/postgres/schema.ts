@@ -17,8 +17,8 @@ const MAX_IDENTIFIER_BYTES = 63;
 
 /**
  * Makes a {@link Schema} of any name that PostgreSQL allows. Throws
- * `HOWDAH_OPTION_INVALID` when the name is empty, longer than 63 bytes or
- * holds a NUL.
+ * `HOWDAH_OPTION_INVALID` when the name is empty, longer than 63 bytes, holds a
+ * NUL, or is one that PostgreSQL keeps for itself.
  */
 export function createSchema(name: string): Schema {
   checkName(name);
@@ -46,6 +46,7 @@ function problemOf(name: unknown): string | undefined {
   if (typeof name !== "string") return `is a ${name === null ? "null" : typeof name}; it has to be a string`;
   if (name === "") return "is empty; it has to be the name of a schema";
   if (name.includes("\0")) return "holds a NUL character, which no name in PostgreSQL can";
+  if (name.startsWith("pg_") || name === "information_schema") return "names a schema that PostgreSQL keeps for itself";
   if (/\p{Surrogate}/u.test(name)) return "holds half of a surrogate pair, which is not a character";
   const bytes = Buffer.byteLength(name);
   if (bytes > MAX_IDENTIFIER_BYTES) return `is ${bytes} bytes long; PostgreSQL keeps ${MAX_IDENTIFIER_BYTES} of a name`;

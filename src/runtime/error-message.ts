@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 /** The longest text that {@link errorMessage} gives, in UTF-16 units. */
 export const MAX_ERROR_MESSAGE_LENGTH = 10_000;
 
+const ELLIPSIS = "...";
 const MAX_CAUSES = 8;
 const MAX_AGGREGATED = 5;
 
@@ -29,11 +30,15 @@ export function errorMessage(thrown: unknown): string {
 
 /**
  * The text as PostgreSQL can store it: NUL and lone surrogates replaced, and
- * cut with an ellipsis when it is longer than `maxLength`.
+ * cut with an ellipsis when it is longer than `maxLength`. What is put in is
+ * ASCII, because a database may have an encoding that holds little else.
  */
 export function storableText(text: string, maxLength: number = MAX_ERROR_MESSAGE_LENGTH): string {
-  const short = text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
-  return short.replace(/\0|\p{Surrogate}/gu, "\uFFFD");
+  const short =
+    text.length > maxLength
+      ? text.slice(0, Math.max(0, maxLength - ELLIPSIS.length)) + ELLIPSIS.slice(0, maxLength)
+      : text;
+  return short.replace(/\0|\p{Surrogate}/gu, "?");
 }
 
 function describeOne(thrown: unknown): string {

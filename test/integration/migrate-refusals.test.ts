@@ -89,6 +89,52 @@ describe("a schema that does not fit", () => {
   });
 });
 
+describe("a database that cannot be migrated", () => {
+  it("is called one that can only be read", async () => {
+    const url = new URL(database.connectionString);
+    url.searchParams.set("options", "-c default_transaction_read_only=on");
+    const readOnly = pgDriver({ connectionString: url.href });
+    await expect(migrate({ driver: readOnly, schema: newSchema() })).rejects.toMatchObject({
+      code: "HOWDAH_DATABASE_UNREACHABLE",
+      message: expect.stringContaining("can only be read"),
+    });
+    await readOnly.close();
+  });
+
+  it.each(["LATIN1", "SQL_ASCII", "EUC_JP"])("is told apart from one with encoding %s, which can", async (encoding) => {
+    const name = `howdah_test_${randomBytes(6).toString("hex")}`;
+    await database.sql(`create database ${name} template template0 encoding '${encoding}' locale 'C'`);
+    const url = new URL(database.connectionString);
+    url.pathname = `/${name}`;
+    const narrow = pgDriver({ connectionString: url.href });
+    try {
+      expect(await migrate({ driver: narrow, schema: createSchema("plain") })).toMatchObject({ applied: ALL });
+      expect(await migrate({ driver: narrow, schema: createSchema("plain") })).toMatchObject({ applied: [] });
+      const elephant = migrate({ driver: narrow, schema: createSchema("🐘") });
+      if (encoding === "SQL_ASCII") expect(await elephant).toMatchObject({ applied: ALL });
+      else {
+        await expect(elephant).rejects.toMatchObject({
+          code: "HOWDAH_OPTION_INVALID",
+          message: expect.stringContaining("cannot hold the name"),
+        });
+      }
+    } finally {
+      await narrow.close();
+      await database.sql(`drop database ${name} with (force)`);
+    }
+  });
+
+  it("is told that another object has a name of ours, as an error with a code", async () => {
+    const schema = newSchema();
+    await database.sql(`create schema ${schema.quoted}`);
+    await database.sql(`create domain ${schema.of("job_spec")} as text`);
+    await expect(migrate({ driver, schema })).rejects.toMatchObject({
+      code: "HOWDAH_SCHEMA_FOREIGN",
+      message: expect.stringContaining('type "job_spec" already exists'),
+    });
+  });
+});
+
 describe("a server that is too old", () => {
   it("is refused before anything is done (behaviours 285)", async () => {
     const texts: string[] = [];
@@ -163,6 +209,7 @@ describe("a role without rights", () => {
       await expect(migrate({ driver: limited, schema })).rejects.toMatchObject({ code: "HOWDAH_DATABASE_FORBIDDEN" });
       await expect(readSchemaRevision({ driver: limited, schema })).rejects.toMatchObject({
         code: "HOWDAH_DATABASE_FORBIDDEN",
+        message: expect.stringMatching(/^(?!.*\bcreate\b).*roles\.sql/s),
       });
     });
   });

@@ -51,8 +51,8 @@ const thrown: [string, unknown, RegExp][] = [
   ["a revoked proxy", revoked(), /.+/],
   ["an error with a cyclic cause", cyclic(), /^round and round$/],
   ["an error without a message", new Error(), /^Error$/],
-  ["an error with characters that PostgreSQL refuses", new Error("a\u0000b\ud83d"), /^a\ufffdb\ufffd$/],
-  ["a very long error", new Error("x".repeat(1_000_000)), /^x{9999}…$/],
+  ["an error with characters that PostgreSQL refuses", new Error("a\u0000b\ud83d"), /^a\?b\?$/],
+  ["a very long error", new Error("x".repeat(1_000_000)), /^x{9997}\.\.\.$/],
   ["an aggregate", new AggregateError([new Error("one"), "two"], "both"), /^both: \[1\] one/],
   ["a function", () => undefined, /unction/],
 ];
