@@ -2,7 +2,11 @@
  * Measures at default settings how long after the death of its worker a job
  * starts elsewhere: `node scripts/measure-recovery.mjs [--victims 6] [--rounds 1]`.
  * With --vanished (Linux, root) the worker does not die but its network does:
- * it runs in a network namespace whose link is taken away.
+ * it runs in a network namespace whose link is taken away. With --restart the
+ * worker is the only one, and is started again at once; the time counts from the
+ * moment at which that process is ready to run. --lives 4 kills what was started
+ * after so many seconds, again and again; --no-evidence hides which processes the
+ * dead were, as if each had run in a container of its own.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +17,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { systemClock } from "../dist/runtime/clock.js";
-import { createWorker, defineTask, silentLogger } from "../dist/index.js";
+import { createClient, createWorker, defineTask, silentLogger } from "../dist/index.js";
+import { pgDriver } from "../dist/postgres/drivers/pg.js";
 import { startPostgres } from "../dist/embedded/index.js";
 
 const { values } = parseArgs({
@@ -21,7 +26,12 @@ const { values } = parseArgs({
     victims: { type: "string", default: "6" },
     rounds: { type: "string", default: "1" },
     vanished: { type: "boolean", default: false },
+    restart: { type: "boolean", default: false },
+    lives: { type: "string" },
+    "no-evidence": { type: "boolean", default: false },
     victim: { type: "string" },
+    schema: { type: "string", default: "howdah" },
+    ends: { type: "boolean", default: false },
     url: { type: "string" },
   },
 });
@@ -29,29 +39,37 @@ const pause = (ms) => systemClock.sleep(ms);
 const say = (line) => process.stdout.write(`${line}\n`);
 
 if (values.victim) await beVictim();
+else if (values.restart) await measureRestarts();
 else await measure();
 
-/** Holds a job without a queue and one with until it dies. */
+/** Holds a job without a queue and one with until it dies; with --ends it tells of each and ends it. */
 async function beVictim() {
-  const held = defineTask({ identifier: values.victim, run: () => new Promise(() => {}) });
+  const held = defineTask({ identifier: values.victim, run: () => (values.ends ? undefined : new Promise(() => {})) });
   const worker = await createWorker({
     connectionString: values.url,
+    schema: values.schema,
     tasks: [held],
     migrate: false,
     concurrency: 2,
     logger: silentLogger,
-    hooks: { jobStart: () => say("holds") },
+    hooks: { jobStart: ({ job }) => say(values.ends ? (job.queueName ? "withQueue" : "withoutQueue") : "holds") },
   });
+  say("runs");
   await worker.run();
 }
 
 async function measure() {
   const times = { withoutQueue: [], withQueue: [] };
   for (let round = 0; round < Number(values.rounds); round += 1) await measureOnce(times);
+  tell(times);
+}
+
+function tell(times) {
   for (const [name, found] of Object.entries(times)) {
     const sorted = [...found].sort((a, b) => a - b);
     const seconds = (ms) => (ms / 1000).toFixed(1);
     const median = sorted[Math.floor(sorted.length / 2)];
+    if (sorted.length === 0) continue;
     say(`${name}: ${sorted.length} deaths, median ${seconds(median)} s, worst ${seconds(sorted.at(-1))} s`);
   }
 }
@@ -78,7 +96,7 @@ async function measureOnce(times) {
   for (const task of tasks) {
     await helper.client.addJob(task);
     await helper.client.addJob(task, {}, { queueName: task });
-    victims.push(await startVictim(task, server.remoteUrl, network));
+    victims.push(await startVictim(task, server.remoteUrl, { network }));
   }
   const running = helper.run();
   // The helper has to have watched for a while; after that every moment is like every other.
@@ -112,8 +130,53 @@ async function measureOnce(times) {
   network?.remove();
 }
 
-async function startVictim(task, url, network) {
-  const self = [fileURLToPath(import.meta.url), "--victim", task, "--url", url];
+/** Each victim in a schema of its own, all at the same time. */
+async function measureRestarts() {
+  const times = { withoutQueue: [], withQueue: [] };
+  const server = await startServer();
+  const schemas = Array.from({ length: Number(values.victims) }, (_, index) => `alone_${index}`);
+  await Promise.all(schemas.map((schema) => measureRestart(schema, server.localUrl, times)));
+  tell(times);
+  await server.stop();
+}
+
+async function measureRestart(schema, url, times) {
+  const client = await createClient({ connectionString: url, schema, logger: silentLogger });
+  const database = pgDriver({ connectionString: url });
+  await client.addJob("held");
+  await client.addJob("held", {}, { queueName: "held" });
+  const victim = await startVictim("held", url, { schema });
+  const hide = () => database.query({ text: `update ${schema}._private_workers set _howdah_process = null` });
+  // Its session is known by then; after that every moment is like every other.
+  await pause(6_000 + Math.random() * 4_000);
+  victim.kill("SIGKILL");
+  await once(victim, "exit");
+  if (values["no-evidence"]) await hide();
+  const restartedAt = performance.now();
+  let startedAt;
+  const wanted = new Set(Object.keys(times));
+  while (wanted.size > 0 && performance.now() - restartedAt < 120_000) {
+    const args = [fileURLToPath(import.meta.url), "--victim", "held", "--url", url, "--schema", schema, "--ends"];
+    const next = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    createInterface({ input: next.stdout }).on("line", (kind) => {
+      // How long a busy machine takes to start a process is another matter.
+      if (kind === "runs") startedAt ??= performance.now();
+      if (wanted.delete(kind)) times[kind].push(performance.now() - (startedAt ?? restartedAt));
+    });
+    const endsAt = performance.now() + (values.lives ? Number(values.lives) * 1_000 : 120_000);
+    while (performance.now() < endsAt && wanted.size > 0) await pause(20);
+    next.kill("SIGKILL");
+    await once(next, "exit");
+    if (values["no-evidence"]) await hide();
+    // Queues of whoever keeps dying are another matter: they need half a minute.
+    if (values.lives && !wanted.has("withoutQueue")) break;
+  }
+  await client.close();
+  await database.close();
+}
+
+async function startVictim(task, url, { network, schema = values.schema } = {}) {
+  const self = [fileURLToPath(import.meta.url), "--victim", task, "--url", url, "--schema", schema];
   const [command, args] = network ? network.inside([process.execPath, ...self]) : [process.execPath, self];
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
   let holding = 0;

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { defineTask } from "../../src/job/task.ts";
 import type { Worker } from "../../src/index.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
 import { createDatabase } from "../harness/database.ts";
 import { openProxy, type Proxy } from "../harness/proxy.ts";
 import { locked, PATIENT_RECOVERY, registered } from "../harness/recovery.ts";
@@ -91,5 +92,41 @@ describe("a living worker", () => {
     proxy.allow();
     await beaten(worker);
     expect(await livesOn()).toBe(0);
+  }, 60_000);
+});
+
+describe("workers behind a proxy that restarts", () => {
+  const outage = { ...PATIENT_RECOVERY, heartbeatInterval: "400ms", sweepInterval: "400ms", watchTime: "8s" } as const;
+  const awayMs = 4_000;
+
+  it("are not taken for dead by one on another way, nor by one that has just started", async () => {
+    await using proxy = await openProxy(database.connectionString);
+    const idle = defineTask({ identifier: "idle", run: () => undefined });
+    const options = { tasks: [idle], recovery: outage };
+    const { connectionString } = proxy;
+    const behind = await Promise.all(
+      Array.from({ length: 3 }, () => createTestWorker(database, { ...options, connectionString })),
+    );
+    const watcher = await createTestWorker(database, options);
+    const newcomer = await createTestWorker(database, options);
+    const ids = behind.map(({ id }) => id);
+    const recovered = [watcher, newcomer].map(({ hooks }) => record(hooks, "workerRecovered"));
+    const startedAt = systemClock.monotonic();
+    const running = [...behind, watcher].map((worker) => worker.run());
+    for (const { id } of [...behind, watcher]) await locked(database, id);
+    // As if each had a machine of its own.
+    await database.sql("update howdah._private_workers set _howdah_process = id");
+    await until(() => systemClock.monotonic() - startedAt > 9_000);
+
+    proxy.refuse();
+    running.push(newcomer.run());
+    const awayAt = systemClock.monotonic();
+    await until(() => systemClock.monotonic() - awayAt > awayMs);
+    proxy.allow();
+    for (const worker of behind) await beaten(worker);
+    expect(recovered.flatMap(({ events }) => events)).toEqual([]);
+    expect(behind.map(({ id }) => id)).toEqual(ids);
+    await Promise.all([...behind, watcher, newcomer].map((worker) => worker.stop()));
+    await Promise.all(running);
   }, 60_000);
 });
