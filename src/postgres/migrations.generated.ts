@@ -1436,7 +1436,7 @@ create type :"schema"._howdah_head as (queue_id integer, priority smallint, run_
 -- A queue with a floor (priority, microseconds and job id) is looked at from
 -- there on.
 create function :"schema"._howdah_heads_v1(
-  queue_ids integer[], tasks integer[], forbidden text[],
+  queue_ids integer[], tasks integer[], forbidden text[], skip bigint[],
   floor_levels integer[] default null, floor_ats bigint[] default null, floor_ids bigint[] default null
 )
 returns :"schema"._howdah_head[]
@@ -1498,7 +1498,10 @@ begin
           )
           and (
             jobs.locked_at is not null
-            or (jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true))
+            or (
+              jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+              and (skip is null or jobs.id <> all (skip))
+            )
           )
         order by jobs.run_at, jobs.id limit 1
       ) as first
@@ -1513,7 +1516,7 @@ $$;
 -- hides, such as a job of a better priority that became due, is looked for
 -- before the queue counts as empty.
 create function :"schema"._howdah_look_v1(
-  queue_ids integer[], tasks integer[], forbidden text[],
+  queue_ids integer[], tasks integer[], forbidden text[], skip bigint[],
   floor_queues integer[], floor_levels integer[], floor_ats bigint[], floor_ids bigint[]
 )
 returns :"schema"._howdah_head[]
@@ -1528,11 +1531,11 @@ declare
   hidden integer[];
 begin
   if floor_queues is null or not queue_ids && floor_queues then
-    return :"schema"._howdah_heads_v1(queue_ids, tasks, forbidden);
+    return :"schema"._howdah_heads_v1(queue_ids, tasks, forbidden, skip);
   end if;
   known := array(select array_position(floor_queues, given.id) from unnest(queue_ids) as given(id));
   heads := :"schema"._howdah_heads_v1(
-    queue_ids, tasks, forbidden,
+    queue_ids, tasks, forbidden, skip,
     array(select floor_levels[place] from unnest(known) as place),
     array(select floor_ats[place] from unnest(known) as place),
     array(select floor_ids[place] from unnest(known) as place)
@@ -1546,7 +1549,7 @@ begin
     where given.place is not null and given.id <> all (found)
   );
   if cardinality(hidden) > 0 then
-    heads := heads || :"schema"._howdah_heads_v1(hidden, tasks, forbidden);
+    heads := heads || :"schema"._howdah_heads_v1(hidden, tasks, forbidden, skip);
   end if;
   return heads;
 end
@@ -1693,6 +1696,8 @@ $$;
 --                              among queue_ids: the worker holds them, and will
 --                              name them once they are free. One that it holds no
 --                              more is left to others and to its later claims
+--   skip                       jobs to leave alone for now, because nobody could
+--                              lock them: others of their queue go first
 --
 -- Answers, told apart by \`kind\`:
 --   j   a claimed job; its priority, attempts and max_attempts are null for 0,
@@ -1723,7 +1728,7 @@ create function :"schema"._howdah_claim_v1(
   queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer,
   most_queues integer default null,
   queue_floors integer[] default null, queue_levels integer[] default null, queue_ats bigint[] default null,
-  queue_floor_ids bigint[] default null, held integer[] default null
+  queue_floor_ids bigint[] default null, held integer[] default null, skip bigint[] default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -1791,7 +1796,7 @@ begin
   if cardinality(candidates) > 0 then
     heads := coalesce(
       :"schema"._howdah_look_v1(
-        candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
+        candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids
       ),
       '{}'
     );
@@ -1826,7 +1831,7 @@ begin
     elsif cardinality(candidates) > 0 then
       heads := heads || coalesce(
         :"schema"._howdah_look_v1(
-          candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
+          candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids
         ),
         '{}'
       );
@@ -1872,7 +1877,7 @@ begin
       if cardinality(candidates) > 0 then
         heads := heads || coalesce(
           :"schema"._howdah_look_v1(
-            candidates, tasks, forbidden, queue_floors, queue_levels, queue_ats, queue_floor_ids
+            candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids
           ),
           '{}'
         );
@@ -1941,6 +1946,7 @@ begin
               and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
               and jobs.locked_at is null and jobs.task_id = any (tasks)
               and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+              and (skip is null or jobs.id <> all (skip))
             order by jobs.run_at, jobs.id
             limit remaining
           )
@@ -1964,6 +1970,7 @@ begin
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
         and jobs.locked_at is null and jobs.task_id = any (tasks)
         and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+        and (skip is null or jobs.id <> all (skip))
         -- Steps over rows that a transaction has its hands on which this snapshot
         -- does not see the end of: nearly always another claim. Without this each
         -- of them would be tried, and those that were claimed a moment ago even
@@ -2075,6 +2082,7 @@ begin
             )
             and jobs.locked_at is null and jobs.task_id = any (tasks)
             and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+            and (skip is null or jobs.id <> all (skip))
           order by jobs.run_at, jobs.id
           limit chain
           for update skip locked
@@ -2123,6 +2131,68 @@ begin
       'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
     )::text,
     null::text;
+end
+$$;
+
+-- Which of the first \`quantity\` jobs that a claim would find, without a queue and
+-- with one, cannot be locked, and why: a trigger, constraint or policy on the
+-- table refuses the change, or drops it without a word (HWKPT). For a worker whose
+-- claims fail: a claim names no rows. Each row is changed as a claim would change
+-- it and changed back at once; that costs a subtransaction each, so no claim does
+-- so.
+--
+-- Beside a claim: steps over what others have in hand, and what it tries itself is
+-- in hand for a moment. Nothing of it stays, whether or not its answer arrives.
+create function :"schema"._howdah_unclaimable_v1(
+  worker text, tasks integer[], forbidden text[], skip bigint[], quantity integer
+)
+returns table (id bigint, state text, message text)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms'
+as $$
+#variable_conflict use_column
+declare
+  candidate bigint;
+  touched integer;
+begin
+  for candidate in
+    (
+      select jobs.id from :"schema"._private_jobs as jobs
+      where jobs.job_queue_id is null and not jobs._howdah_exhausted and jobs.run_at <= now()
+        and jobs.locked_at is null and jobs.task_id = any (tasks)
+        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+        and (skip is null or jobs.id <> all (skip))
+      order by jobs.priority, jobs.run_at, jobs.id limit quantity
+    )
+    union all
+    (
+      select jobs.id from :"schema"._private_jobs as jobs
+      where jobs.job_queue_id is not null and not jobs._howdah_exhausted and jobs.run_at <= now()
+        and jobs.locked_at is null and jobs.task_id = any (tasks)
+        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+        and (skip is null or jobs.id <> all (skip))
+      order by jobs.run_at, jobs.id limit quantity
+    )
+  loop
+    begin
+      perform from :"schema"._private_jobs as jobs
+      where jobs.id = candidate and jobs.locked_at is null for update skip locked;
+      if found then
+        update :"schema"._private_jobs as jobs
+        set attempts = jobs.attempts + 1, locked_by = worker, locked_at = now()
+        where jobs.id = candidate;
+        get diagnostics touched = row_count;
+        raise exception using
+          errcode = case touched when 0 then 'HWKPT' else 'HWBCK' end,
+          message = 'a trigger, rule or policy keeps the row as it is';
+      end if;
+    exception when others then
+      if sqlstate not in ('HWBCK', '55P03', '40P01') then
+        return query select candidate, sqlstate, sqlerrm;
+      end if;
+    end;
+  end loop;
 end
 $$;
 

@@ -12,6 +12,7 @@ import type { Driver } from "../postgres/driver.ts";
 import { migrate } from "../postgres/migrate.ts";
 import { createClaimNamed } from "../postgres/queries/claim-named.ts";
 import { createClaim } from "../postgres/queries/claim.ts";
+import { createFindUnclaimable } from "../postgres/queries/find-unclaimable.ts";
 import { recoverLostClaim } from "../postgres/queries/sweep.ts";
 import { readControl } from "../postgres/queries/control.ts";
 import { createHeldLocks } from "../postgres/queries/held-locks.ts";
@@ -158,6 +159,7 @@ function build(ground: Ground): Worker {
         localQueue: once ? undefined : localQueue,
         claim: createClaim(driver, schema),
         claimNamed: createClaimNamed(driver, schema),
+        findUnclaimable: createFindUnclaimable(driver, schema),
         release: createRelease(driver, schema, read.recovery !== undefined),
         releaseAndClaim: createReleaseAndClaim(driver, schema, read.recovery !== undefined),
         locks,

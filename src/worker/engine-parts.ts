@@ -6,6 +6,7 @@ import type { Interventions } from "../job/interventions.ts";
 import type { TaskRegistry } from "../job/task-registry.ts";
 import type { ClaimNamed } from "../postgres/queries/claim-named.ts";
 import type { Claim } from "../postgres/queries/claim.ts";
+import type { FindUnclaimable } from "../postgres/queries/find-unclaimable.ts";
 import type { HeldLocks } from "../postgres/queries/held-locks.ts";
 import type { ReleaseAndClaim } from "../postgres/queries/release-and-claim.ts";
 import type { Release } from "../postgres/queries/release.ts";
@@ -20,6 +21,8 @@ export interface EngineParts {
   readonly claim: Claim;
   /** Without it every claim looks everywhere. */
   readonly claimNamed?: ClaimNamed | undefined;
+  /** Without it a job that cannot be locked keeps others from being claimed. */
+  readonly findUnclaimable?: FindUnclaimable | undefined;
   readonly release: Release;
   /** Without it each is a statement of its own. */
   readonly releaseAndClaim?: ReleaseAndClaim | undefined;

@@ -64,6 +64,7 @@ export class Engine {
       workerId: () => identity.current,
       giveBack: (removal) => this.holdings.giveBack(removal),
       uncertain: (workerId) => identity.distrust(workerId),
+      unclaimable: (job) => reporter.unclaimable(identity.current, job),
       keep: (chains, tookMs) => this.holdings.keep(chains, tookMs),
       claimed(jobs) {
         identity.claimed(jobs[0]?.lockedBy ?? identity.current, jobs.length);

@@ -4,6 +4,7 @@ import type { HookEmitter } from "../hooks/hooks.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Ending } from "../job/release/ending.ts";
 import { toDate } from "../job/row.ts";
+import type { UnclaimableJob } from "../postgres/queries/find-unclaimable.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { errorStack } from "../runtime/error-stack.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -146,6 +147,17 @@ export class Reporter {
       blockedMs: Math.round(blockedMs),
       tasks: tasks.join(", "),
     });
+  }
+
+  /** A job cannot be locked although others can. */
+  unclaimable(workerId: string, { id, state, message }: UnclaimableJob): void {
+    this.#logger.error("A job cannot be claimed; it is tried again later, and holds up no others", {
+      worker: workerId,
+      job: id,
+      error: `${state}: ${message}`,
+    });
+    const error = Object.assign(new Error(message), { code: state });
+    this.#hooks.emit("workerError", { workerId, activity: `claim job ${id}`, error });
   }
 
   /** Something in the background failed. */

@@ -221,6 +221,16 @@ describe("an add that PostgreSQL refuses", () => {
     expect(statements).toEqual(["together", ...times(20).map(() => "alone")]);
   });
 
+  it.each("22012 23514 28000 42501 42883 42P01 0A000 53400 55000 P0001 PT400 TT001 XX000".split(" "))(
+    "with %s does not fail the others that share its statement, whatever the code means elsewhere",
+    async (state) => {
+      await withTrigger(`if new.payload->>'n' = '2' then raise exception 'no' using errcode = '${state}'; end if;`);
+      const results = await Promise.allSettled(addAtOnce(client, times(4)));
+      expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+      expect((await stored()).map(({ n }) => n).toSorted((a, b) => a - b)).toEqual([0, 1, 3]);
+    },
+  );
+
   it("because of its payload says so in the same words as ever", async () => {
     let nested: unknown = 1;
     for (let level = 0; level < 7_000; level++) nested = [nested];

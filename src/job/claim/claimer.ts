@@ -1,7 +1,8 @@
 import { comparePositions, START } from "../../postgres/position.ts";
 import type { ClaimNamed } from "../../postgres/queries/claim-named.ts";
 import type { Claim, ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
-import { isUnknownOutcome } from "../../postgres/sqlstate.ts";
+import type { FindUnclaimable, UnclaimableJob } from "../../postgres/queries/find-unclaimable.ts";
+import { isRefused, isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain, type Removal } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
@@ -13,6 +14,7 @@ import { PayloadSizes } from "./payload-sizes.ts";
 import { type QueueFloor, QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 import { DUE, seenPositions } from "./seen-positions.ts";
+import { SkippedJobs } from "./skipped-jobs.ts";
 import { VainClaims } from "./vain-claims.ts";
 
 /** How much a claim shall bring. */
@@ -57,6 +59,10 @@ export interface ClaimerOptions {
   readonly queuesFreed?: (() => readonly number[]) | undefined;
   /** Without it every claim looks everywhere. */
   readonly claimNamed?: ClaimNamed | undefined;
+  /** Finds the jobs that make claims fail. Without it claims fail until somebody else does. */
+  readonly findUnclaimable?: FindUnclaimable | undefined;
+  /** A job cannot be locked, and is left alone for a while. Told once. */
+  readonly unclaimable?: (job: UnclaimableJob) => void;
   readonly clock: Clock;
   /** The id to lock under, asked for at each claim. */
   readonly workerId: () => string;
@@ -94,6 +100,9 @@ export class Claimer {
   readonly #headScans: HeadScans;
   readonly #vainClaims: VainClaims;
   readonly #sizes: PayloadSizes;
+  readonly #skipped = new SkippedJobs();
+  /** How many claims in a row the server has refused. */
+  #refusals = 0;
   #forbiddenFlags: readonly string[] = [];
 
   constructor(options: ClaimerOptions) {
@@ -190,7 +199,7 @@ export class Claimer {
     const isHeadScan = this.#headScans.isDue(startedAt);
     if (this.#options.claimNamed) {
       const most = isHeadScan || this.hasCandidates ? 0 : wanted.quantity;
-      const jobIds = this.#announced.take(most, startedAt);
+      const jobIds = this.#announced.take(this.#skipped.isEmpty ? most : 0, startedAt);
       if (jobIds) return this.#claimNamed(this.#options.claimNamed, jobIds, startedAt);
     }
     // Not only this claim: when it is full, the next ones have to go on from where it ended.
@@ -221,6 +230,7 @@ export class Claimer {
       this.#failed(error, ticket, request.workerId);
       for (const queueId of request.queueIds) this.#candidates.name(queueId);
       if (request.windowAfter !== null) this.#window.failed();
+      await this.#searchAfter(error, request);
       throw error;
     }
   }
@@ -249,6 +259,17 @@ export class Claimer {
     this.#floors.fail(ticket);
     this.#announced.lookEverywhere();
     if (isUnknownOutcome(error)) this.#options.uncertain(workerId);
+  }
+
+  /** A claim that was refused twice in a row may have met a job that cannot be locked. */
+  async #searchAfter(error: unknown, request: ClaimRequest): Promise<void> {
+    const { clock, findUnclaimable, unclaimable } = this.#options;
+    this.#refusals = isRefused(error) ? this.#refusals + 1 : 0;
+    if (!findUnclaimable || this.#refusals < 2) return;
+    // When it fails as well, it was not for the jobs.
+    const found = await findUnclaimable(request).catch(() => []);
+    const nowMs = clock.monotonic();
+    for (const job of found) if (this.#skipped.found(job.id, nowMs)) unclaimable?.(job);
   }
 
   /** What was seen with other flags does not count. */
@@ -285,6 +306,7 @@ export class Claimer {
       windowAfter: this.#window.next(nowMs),
       chainLength,
       mostQueues,
+      skipIds: this.#skipped.at(nowMs),
     };
     return { request, queueFloors };
   }
@@ -305,7 +327,9 @@ export class Claimer {
   }
 
   #settle(request: ClaimRequest, answer: ClaimAnswer, jobs: readonly ClaimedJob[]): void {
+    this.#refusals = 0;
     if (jobs.length > 0) this.#options.claimed(jobs);
+    if (!this.#skipped.isEmpty) this.#skipped.claimed(jobs.map(({ id }) => id));
     if (answer.tasksGone) this.#options.tasksGone();
     this.#candidates.leave(answer.leftover);
     if (request.windowAfter === null) return;

@@ -38,6 +38,8 @@ export interface ClaimRequest {
   readonly chainLength: number;
   /** The most queues to look for. */
   readonly mostQueues: number;
+  /** Jobs to leave alone, because they cannot be locked. Default: none. */
+  readonly skipIds?: readonly string[];
 }
 
 /** What a claim found. */
@@ -109,7 +111,7 @@ export function createClaim(driver: Driver, schema: Schema): Claim {
 }
 
 /** How many values {@link claimValues} gives. */
-export const CLAIM_VALUES = 18;
+export const CLAIM_VALUES = 19;
 
 /** The arguments of the function, in order. */
 export function claimValues(request: ClaimRequest): (string | null)[] {
@@ -133,6 +135,7 @@ export function claimValues(request: ClaimRequest): (string | null)[] {
     numberArray(queueFloors.map(({ floor }) => floor.at)),
     numberArray(queueFloors.map(({ floor }) => floor.id)),
     request.heldQueueIds.length > 0 ? numberArray(request.heldQueueIds) : null,
+    request.skipIds && request.skipIds.length > 0 ? numberArray(request.skipIds) : null,
   ];
 }
 

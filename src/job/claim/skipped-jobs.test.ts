@@ -1,0 +1,33 @@
+import { describe, expect, it } from "vitest";
+import { SkippedJobs } from "./skipped-jobs.ts";
+
+describe("jobs that cannot be locked", () => {
+  it("are left alone for a while, then tried, and for longer when they are found again", () => {
+    const skipped = new SkippedJobs();
+    expect(skipped.found("1", 0)).toBe(true);
+    expect(skipped.at(2_000)).toEqual(["1"]);
+    expect(skipped.at(5_000)).toEqual([]);
+    // The same again is no news.
+    expect(skipped.found("1", 5_000)).toBe(false);
+    expect(skipped.at(9_999)).toEqual(["1"]);
+    expect(skipped.at(15_000)).toEqual([]);
+    expect(skipped.isEmpty).toBe(false);
+  });
+
+  it("are forgotten once they are claimed", () => {
+    const skipped = new SkippedJobs();
+    skipped.found("1", 0);
+    skipped.claimed(["2"]);
+    expect(skipped.isEmpty).toBe(false);
+    skipped.claimed(["1", "2"]);
+    expect(skipped.isEmpty).toBe(true);
+    expect(skipped.found("1", 0)).toBe(true);
+  });
+
+  it("are a hundred at most", () => {
+    const skipped = new SkippedJobs();
+    const news = Array.from({ length: 200 }, (_, id) => skipped.found(String(id), 0));
+    expect(news.filter(Boolean)).toHaveLength(100);
+    expect(skipped.at(0)).toHaveLength(100);
+  });
+});

@@ -1,0 +1,53 @@
+import { backoffMs } from "../../runtime/backoff.ts";
+
+/** No worker leaves more jobs alone than this. */
+const MOST = 100;
+
+const BACKOFF = { firstMs: 5_000, maxMs: 60_000 };
+
+interface Skipped {
+  readonly failures: number;
+  /** By the monotonic clock: tried again from then on. */
+  readonly untilMs: number;
+}
+
+/**
+ * Jobs that cannot be locked, and that a worker's claims therefore leave alone
+ * for a while: each claim that meets one of them fails as a whole.
+ *
+ *   job       is                          leaves when
+ *   skipped   left alone by claims        its time is over              -> tried
+ *   tried     claimed as any other        it is found again: for longer -> skipped
+ *                                         it is claimed                 -> forgotten
+ */
+export class SkippedJobs {
+  readonly #jobs = new Map<string, Skipped>();
+
+  /** True when every job may be claimed. */
+  get isEmpty(): boolean {
+    return this.#jobs.size === 0;
+  }
+
+  /** Those to leave alone now. */
+  at(nowMs: number): readonly string[] {
+    if (this.isEmpty) return NONE;
+    return [...this.#jobs].filter(([, { untilMs }]) => untilMs > nowMs).map(([id]) => id);
+  }
+
+  /** This job cannot be locked. Returns whether that is news. */
+  found(id: string, nowMs: number): boolean {
+    const known = this.#jobs.get(id);
+    if (!known && this.#jobs.size >= MOST) return false;
+    const failures = (known?.failures ?? 0) + 1;
+    this.#jobs.set(id, { failures, untilMs: nowMs + backoffMs(BACKOFF, failures) });
+    return !known;
+  }
+
+  /** These jobs were locked after all. */
+  claimed(ids: readonly string[]): void {
+    if (this.isEmpty) return;
+    for (const id of ids) this.#jobs.delete(id);
+  }
+}
+
+const NONE: readonly string[] = [];
