@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   HOWDAH_JOB_KEY_DUPLICATE: "One call names the same job key twice.",
   HOWDAH_JOB_KEY_MODE_UNSUPPORTED: "This job key mode cannot be used in a bulk add.",
   HOWDAH_JOB_SKIPPED: "A hook decided that a job is not added.",
+  HOWDAH_JOB_DROPPED: "A trigger kept a job from being stored.",
   HOWDAH_JOB_REFUSED: "A hook decided that a job cannot be added, or that an attempt has failed.",
   HOWDAH_HOOK_FAILED: "An interceptor threw an error.",
   HOWDAH_HOOK_TIMEOUT: "An interceptor did not answer in time.",

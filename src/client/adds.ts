@@ -53,7 +53,7 @@ export interface JobAdds {
 export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
   const { schema, tasks, announcer, hooks, waits, later } = session;
   const executor = session.changing ?? session;
-  const target = { executor, reading: session, schema, tasks, announcer, hooks, waits, joined, later };
+  const target = { executor, schema, tasks, announcer, hooks, waits, joined, later };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     addJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));

@@ -132,11 +132,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
       const tick = JSON.parse(encodeTick(payload, clock.now(), false)) as unknown;
       // What is stored was checked against its task, whose defaults are in it.
       const { announcer, hooks, waits } = session;
-      return addJob(
-        { executor, reading: session, schema, announcer, hooks, waits },
-        { task, payload: tick, spec },
-        "trigger",
-      );
+      return addJob({ executor, schema, announcer, hooks, waits }, { task, payload: tick, spec }, "trigger");
     },
 
     async preview(schedule, count) {

@@ -412,6 +412,25 @@ begin
 end
 $$;
 
+-- What is said when triggers keep jobs at these places from being stored.
+create function :"schema"._howdah_dropped_v1(places bigint[]) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return format(
+    'A trigger on the jobs table has kept %s from being stored, so nothing is.',
+    case
+      when cardinality(places) = 0 then 'a job without a key'
+      else (
+        select string_agg(format('jobs[%s]', place), ', ' order by position)
+        from unnest(places[1:20]) with ordinality as dropped(place, position)
+      ) || case when cardinality(places) > 20 then format(' and %s more', cardinality(places) - 20) else '' end
+    end
+  );
+end
+$$;
+
 -- Adds or updates jobs that have keys, and any without among them, and answers
 -- with their ids in the order given; otherwise like
 -- _howdah_add_jobs_without_keys_v1. Nobody is told yet.
@@ -452,6 +471,7 @@ set enable_mergejoin = off
 set jit = off
 as $$
 declare
+  written_keys text[];
   soon constant timestamptz := clock_timestamp() + interval '2 seconds';
 begin
   if exists (
@@ -520,19 +540,32 @@ begin
       _howdah_recoveries = 0,
       _howdah_timeout_ms = excluded._howdah_timeout_ms
     where job.locked_at is null
-    returning job.id, job.run_at, job.job_queue_id
+    returning job.id, job.run_at, job.job_queue_id, job.key
   )
   select
     array_agg(written.id),
+    array_agg(written.key) filter (where written.key is not null),
     count(*) filter (where written.run_at <= soon),
     min(written.run_at) filter (where written.run_at <= soon),
     array_agg(written.job_queue_id) filter (where written.job_queue_id is not null and written.run_at <= soon)
-  into ids, due_count, due_at, due_queue_ids
+  into ids, written_keys, due_count, due_at, due_queue_ids
   from written;
 
   -- What is missing met a row that was inserted without our key locks and is
-  -- locked already. Everything is taken back, and the caller may try again.
+  -- locked already: the caller may try again. Otherwise a trigger of a user has
+  -- kept it from being written. Everything is taken back.
   if coalesce(cardinality(ids), 0) < cardinality(identifiers) then
+    if not exists (
+      select from :"schema"._private_jobs as job where job.key = any(job_keys) and job.locked_at is not null
+    ) then
+      raise exception using
+        errcode = 'HWDRP',
+        message = :"schema"._howdah_dropped_v1(array(
+          select spec.position - 1 from unnest(job_keys) with ordinality as spec(key, position)
+          where spec.key <> all(coalesce(written_keys, '{}'))
+          order by spec.position
+        ));
+    end if;
     raise exception using
       errcode = 'GWNOR',
       message = format('Unable to schedule job for key "%s"', (
@@ -565,6 +598,55 @@ $$;
 revoke execute on function :"schema"._howdah_add_keyed_jobs_v1 from public;
 revoke execute on function :"schema"._howdah_touch_keyed_job_v1 from public;
 
+-- Jobs as they are stored, in the order of their ids: for each a list of texts,
+-- with what a client reads of a job, its queue, and whether it is due. A payload
+-- that is the one given at its place is left out.
+create function :"schema"._howdah_stored_jobs_v1(job_ids bigint[], given json[] default null) returns json
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+begin
+  return (
+    select json_agg(json_build_array(
+      job.id::text,
+      task.identifier,
+      queue.queue_name,
+      case when given[wanted.position]::text is distinct from job.payload::text then job.payload::text end,
+      job.priority::text,
+      :"schema"._howdah_us(job.run_at)::text,
+      job.attempts::text,
+      job.max_attempts::text,
+      job.last_error,
+      :"schema"._howdah_us(job.created_at)::text,
+      :"schema"._howdah_us(job.updated_at)::text,
+      job.key,
+      job.revision::text,
+      job.flags::text,
+      :"schema"._howdah_us(job.locked_at)::text,
+      job.locked_by,
+      case
+        when job.locked_at is not null then 'running'
+        when job.attempts >= job.max_attempts then 'failed'
+        when job.run_at > now() then 'scheduled'
+        else 'ready'
+      end,
+      job._howdah_timeout_ms::text,
+      job.job_queue_id::text,
+      case when job.run_at <= now() + interval '2 seconds' then 't' else 'f' end
+    ) order by wanted.position)
+    from unnest(job_ids) with ordinality as wanted(id, position)
+    join :"schema"._private_jobs as job on job.id = wanted.id
+    left join :"schema"._private_tasks as task on task.id = job.task_id
+    left join :"schema"._private_job_queues as queue on queue.id = job.job_queue_id
+  );
+end
+$$;
+
 -- Adds one job for each payload and tells in one row, in that order, what the
 -- caller cannot know about them: a fraction of the work that whole rows are.
 -- There is one identifier for all jobs or one for each. The other arrays may be
@@ -573,6 +655,10 @@ revoke execute on function :"schema"._howdah_touch_keyed_job_v1 from public;
 -- and stored_flags is a list of flag sets, null when none was given. Unless
 -- notify is true the caller tells the workers of those that are due, after its
 -- commit.
+--
+-- Where the jobs table has a trigger that may change what is inserted, stored has
+-- the jobs as they are, see _howdah_stored_jobs_v1. With all_or_none a trigger
+-- that skips one of them takes all back: HWDRP, with the places.
 --
 -- With patience_ms these are adds of strangers that share a statement, and none
 -- of them may suffer for another: it waits at most so long for somebody's lock
@@ -597,13 +683,15 @@ create function :"schema"._howdah_add_jobs_without_keys_v1(
   timeouts integer[],
   notify boolean,
   patience_ms integer default null,
+  all_or_none boolean default false,
   out ids bigint[],
   out created_at bigint,
   out run_times bigint[],
   out stored_flags json,
   out due_count bigint,
   out due_at bigint,
-  out due_queue_ids integer[]
+  out due_queue_ids integer[],
+  out stored json
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -618,6 +706,7 @@ declare
   with_times constant boolean := run_ats is not null or patience_ms is not null;
   with_flags constant boolean := flag_sets is not null;
   only_task integer;
+  dropped bigint[] := '{}';
   -- By the clock: the transaction may have been open for long.
   soon constant timestamptz := clock_timestamp() + interval '2 seconds';
 begin
@@ -675,6 +764,44 @@ begin
     raise exception using
       errcode = 'HWALN',
       message = 'A trigger has kept one of the jobs from being stored: each has to be added alone';
+  end if;
+
+  if all_or_none and cardinality(ids) is distinct from cardinality(payloads) then
+    -- All of it is taken back in a moment; until then each of them is tried alone.
+    for place in 1 .. cardinality(payloads) loop
+      insert into :"schema"._private_jobs
+        (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
+      values (
+        coalesce(
+          only_task,
+          (select task.id from :"schema"._private_tasks as task where task.identifier = identifiers[place] limit 1)
+        ),
+        (
+          select queue.id from :"schema"._private_job_queues as queue
+          where queue.queue_name = queue_names[place]
+          limit 1
+        ),
+        coalesce(payloads[place], '{}'),
+        coalesce(priorities[place], 0),
+        coalesce(run_ats[place], now()),
+        coalesce(max_attempts[place], 25),
+        flag_sets[place],
+        timeouts[place]
+      );
+      if not found then
+        dropped := dropped || (place - 1)::bigint;
+      end if;
+    end loop;
+    raise exception using errcode = 'HWDRP', message = :"schema"._howdah_dropped_v1(dropped);
+  end if;
+
+  -- Row triggers that come before an insert; a look costs less than comparing what was stored.
+  if exists (
+    select from pg_trigger as trigger
+    where trigger.tgrelid = to_regclass(format('%I._private_jobs', :'schema'))
+      and trigger.tgtype & 7 = 7 and trigger.tgenabled <> 'D'
+  ) then
+    stored := :"schema"._howdah_stored_jobs_v1(ids, payloads);
   end if;
 
   if notify and due_count > 0 then
@@ -755,7 +882,9 @@ create type :"schema"._howdah_job_v1 as (
   flags jsonb,
   locked_at timestamptz,
   locked_by text,
-  _howdah_timeout_ms integer
+  _howdah_timeout_ms integer,
+  -- Whether it may be another one than was given.
+  is_changed boolean
 );
 
 -- The same with the jobs, as they were stored, instead of their ids.
@@ -790,7 +919,7 @@ begin
   select
     job.id, job.job_queue_id, job.payload, job.priority::integer, job.run_at, job.attempts::integer,
     job.max_attempts::integer, job.last_error, job.created_at, job.updated_at, job.key, job.revision, job.flags,
-    job.locked_at, job.locked_by, job._howdah_timeout_ms::integer
+    job.locked_at, job.locked_by, job._howdah_timeout_ms::integer, true
   from unnest(added_ids) with ordinality as added(id, position)
   join :"schema"._private_jobs as job on job.id = added.id
   order by added.position;
@@ -840,7 +969,7 @@ begin
     select
       stored.id, stored.job_queue_id, stored.payload, stored.priority, stored.run_at, stored.attempts,
       stored.max_attempts, stored.last_error, stored.created_at, stored.updated_at, stored.key, stored.revision,
-      stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms
+      stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms, true
     into job
     from :"schema"._private_jobs as stored where stored.id = job.id;
     return job;
@@ -886,7 +1015,27 @@ begin
   returning
     stored.id, stored.job_queue_id, stored.payload, stored.priority, stored.run_at, stored.attempts,
     stored.max_attempts, stored.last_error, stored.created_at, stored.updated_at, stored.key, stored.revision,
-    stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms
+    stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms,
+    -- A trigger may have changed it; the time and the flags are told anyway.
+    stored.payload::text <> coalesce(payload, '{}')::text
+      or stored.priority <> coalesce(priority, 0)
+      or stored.max_attempts <> coalesce(max_attempts, 25)
+      or stored.attempts <> 0
+      or stored.revision <> 0
+      or stored.key is not null
+      or stored.last_error is not null
+      or stored.locked_at is not null
+      or stored._howdah_timeout_ms is distinct from timeout_ms
+      or stored.task_id is distinct from (
+        select task.id from :"schema"._private_tasks as task
+        where task.identifier = _howdah_add_job_v1.identifier
+        limit 1
+      )
+      or stored.job_queue_id is distinct from (
+        select queue.id from :"schema"._private_job_queues as queue
+        where queue.queue_name = _howdah_add_job_v1.queue_name
+        limit 1
+      )
   into job;
 
   if notify and job.run_at <= clock_timestamp() + interval '2 seconds' then
@@ -901,8 +1050,9 @@ $$;
 
 -- Adds a job without key, queue and flags, as most are: what _howdah_add_job_v1
 -- does, with a quarter less work. Answers what the caller cannot know: id, run_at
--- and created_at in microseconds, and 1 if the job is due now or will be in two
--- seconds, otherwise 0; null if a trigger has kept it from being stored.
+-- and created_at in microseconds, 1 if the job is due now or will be in two
+-- seconds, otherwise 0, its queue, and 1 if a trigger has changed it; null if a
+-- trigger has kept it from being stored.
 --
 --   beside clean-up         as any insert of a task, also one that inserts
 --                           nothing: one of the two waits for the other, and a
@@ -938,7 +1088,7 @@ begin
     );
     return array[
       job.id, :"schema"._howdah_us(job.run_at), :"schema"._howdah_us(job.created_at),
-      (job.run_at <= clock_timestamp() + interval '2 seconds')::integer, job.job_queue_id
+      (job.run_at <= clock_timestamp() + interval '2 seconds')::integer, job.job_queue_id, job.is_changed::integer
     ];
   end if;
 
@@ -968,7 +1118,25 @@ begin
     :"schema"._howdah_us(added.run_at),
     (extract(epoch from added.created_at) * 1000000)::bigint,
     (added.run_at <= clock_timestamp() + interval '2 seconds')::integer,
-    added.job_queue_id
+    added.job_queue_id,
+    (
+      added.job_queue_id is not null
+      or added.payload::text <> coalesce(payload, '{}')::text
+      or added.priority <> coalesce(priority, 0)
+      or added.max_attempts <> coalesce(max_attempts, 25)
+      or added.attempts <> 0
+      or added.revision <> 0
+      or added.key is not null
+      or added.flags is not null
+      or added.last_error is not null
+      or added.locked_at is not null
+      or added._howdah_timeout_ms is distinct from timeout_ms
+      or added.task_id is distinct from (
+        select task.id from :"schema"._private_tasks as task
+        where task.identifier = _howdah_add_plain_job_v1.identifier
+        limit 1
+      )
+    )::integer
   ]
   into stored;
 

@@ -1,7 +1,6 @@
 import { HowdahError } from "../../errors.ts";
 import type { Executor } from "../../postgres/driver.ts";
 import type { StoredJob } from "../../postgres/queries/add-jobs.ts";
-import { getJob } from "../../postgres/queries/list-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { ScheduleCall } from "../../hooks/interceptors.ts";
 import type { Job } from "../job.ts";
@@ -11,12 +10,10 @@ import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkBulkKeys } from "./job-key.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
 import { type PreparedJob, prepareNow } from "./prepare-job.ts";
-import { type JobTarget, storeAll, storeAlone, wasThere } from "./store-jobs.ts";
+import { type JobTarget, storeAll, storeAlone } from "./store-jobs.ts";
 
 /** Where jobs go, and which tasks may be added. */
 export interface AddTarget extends JobTarget {
-  /** Runs what only reads. */
-  readonly reading: Executor;
   /** In a transaction: runs a change that is sent in a later turn than that of this call. */
   readonly later?: (() => Executor) | undefined;
   /** Lets single adds share statements. Without it each has one of its own. */
@@ -55,11 +52,8 @@ async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefi
   const job = preparing instanceof Promise ? await preparing : preparing;
   checkSize([job]);
   const storedJob = await (target.joined?.store(job) ?? storeAlone(place, job)).catch(explain);
-  const found = readStored(storedJob, job);
-  if (!wasThere(storedJob, job)) return found;
-  // It was there before, so it may be a job of another task and queue.
-  const [stored] = await getJob(target.reading, target.schema, found.id);
-  return stored ? toJob(stored) : found;
+  if (storedJob.row[0] == null) throw dropped("A trigger on the jobs table has kept the job from being stored.");
+  return readStored(storedJob, job);
 }
 
 /**
@@ -104,7 +98,7 @@ function inLaterTurn(target: AddTarget): AddTarget {
 }
 
 function readStored({ row, isNew }: StoredJob, job: PreparedJob): Job {
-  return isNew ? toNewJob(row, job) : toJob(row, job);
+  return isNew ? toNewJob(row, job) : toJob(row, { identifier: job.identifier, queueName: null, payload: job.payload });
 }
 
 function checkSize(jobs: readonly PreparedJob[]): void {
@@ -126,7 +120,15 @@ const PAYLOAD_STATES: Readonly<Record<string, string>> = {
   "54001": "The payload has more levels than PostgreSQL can read",
 };
 
+/** SQLSTATE: a trigger kept jobs from being stored, and the message says which. */
+const DROPPED_STATE = "HWDRP";
+
+function dropped(message: string, cause?: unknown): HowdahError {
+  return new HowdahError("HOWDAH_JOB_DROPPED", message, cause);
+}
+
 function explain(error: unknown): never {
+  if (sqlStateOf(error) === DROPPED_STATE) throw dropped((error as Error).message, error);
   const meaning = PAYLOAD_STATES[sqlStateOf(error) ?? ""];
   if (meaning === undefined) throw error;
   throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `${meaning}.`, error);

@@ -124,7 +124,7 @@ export function createJoinedAdds(target: JobTarget, clock: Clock): JoinedAdds {
 }
 
 /** True for a job that was found by its key and left as it was. */
-export function wasThere({ row, isNew }: StoredJob, { jobKeyMode }: JobToStore): boolean {
+function wasThere({ row, isNew }: StoredJob, { jobKeyMode }: JobToStore): boolean {
   return !isNew && jobKeyMode === "unsafe_dedupe" && row[REVISION] !== "0";
 }
 

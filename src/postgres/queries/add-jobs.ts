@@ -1,9 +1,8 @@
-import type { Executor, Row } from "../driver.ts";
+import type { Cell, Executor, Row } from "../driver.ts";
 import { integerCell, numberArray, textArray } from "../literal.ts";
 import { compareIntegers } from "../position.ts";
 import type { Schema } from "../schema.ts";
 import { flagSet } from "./flag-set.ts";
-import { jobColumns } from "./job-columns.ts";
 import { patiently } from "./patience.ts";
 
 /** A job to store. Null takes the default of the database. */
@@ -69,12 +68,16 @@ export function dueAmong(jobs: readonly StoredJob[]): DueJobs | undefined {
   return { count: due.length, at, queueIds: [...queueIds] };
 }
 
-/** Stores one job. Its row lacks the names of its task and queue. */
+/** Reads the answer of `_howdah_stored_jobs_v1`: whole rows. */
+export function readStoredJobs(json: Cell | undefined): StoredJob[] {
+  return json == null ? [] : (JSON.parse(json) as Row[]).map((row) => ({ row, isNew: false }));
+}
+
+/** Stores one job. Its row is whole when it may be another one than was given, and has no id when a trigger dropped it. */
 export async function addJob(
   { executor, schema, notifies, patienceMs }: JobStore,
   job: JobToStore,
 ): Promise<StoredJob> {
-  const isNew = job.jobKey === null;
   const values = [
     job.identifier,
     job.payload,
@@ -90,21 +93,19 @@ export async function addJob(
   ];
   // $1 identifier     $2 payload   $3 queue name   $4 run at   $5 max attempts
   // $6 key            $7 priority  $8 flags        $9 key mode $10 timeout   $11 notifies
-  const columns = isNew
-    ? newColumns(schema)
-    : jobColumns(schema, { task: "null", queue: "null", payload: "job.payload" });
-  const text = `select ${columns}, ${WHETHER_DUE}
+  const whole = `case when job.is_changed then ${schema.of("_howdah_stored_jobs_v1")}(array[job.id], array[$2]) end`;
+  const text = `select ${newColumns(schema)}, ${WHETHER_DUE}, ${whole}
 from ${schema.of("_howdah_add_job_v1")}($1::pg_catalog.text, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10) as job`;
-  const query = { name: isNew ? "add_new_job" : "add_job", text, values };
+  const query = { name: "add_job", text, values };
   const { rows } = await executor.query(patienceMs === undefined ? query : patiently(query, patienceMs));
-  return { row: rows[0] ?? [], isNew };
+  const row = rows[0] ?? [];
+  return readStoredJobs(row[6])[0] ?? { row, isNew: true };
 }
 
 /**
  * Stores all of the jobs or none, in one statement, and returns them in the
- * same order. Their rows lack the names of tasks and queues, and have the
- * payload only if it may differ from what was given, because it was merged.
- * For jobs without keys `addNewJobs` does the same for less.
+ * same order. Their rows are whole, and have the payload only if it is another
+ * one than was given. For jobs without keys `addNewJobs` does the same for less.
  */
 export async function addJobs(
   { executor, schema, notifies, patienceMs }: JobStore,
@@ -124,10 +125,10 @@ export async function addJobs(
   ];
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
   // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
-  const merged = "case when job.revision operator(pg_catalog.>) 0 then job.payload end";
-  const text = `select ${jobColumns(schema, { task: "null", queue: "null", payload: merged })}, ${WHETHER_DUE}
-from ${schema.of("_howdah_add_jobs_v1")}($1::pg_catalog.text[], $2, $3, $4, $5, $6, $7, $8, $9, ${notifies}, $10) as job`;
+  const text = `select ${schema.of("_howdah_stored_jobs_v1")}(${schema.of("_howdah_add_job_ids_v1")}(
+  $1::pg_catalog.text[], $2, $3, $4, $5, $6, $7, $8, $9, ${notifies}, $10
+), $2)`;
   const query = { name: `add_jobs${notifies ? "" : "_silently"}`, text, values };
   const { rows } = await executor.query(patienceMs === undefined ? query : patiently(query, patienceMs));
-  return rows.map((row) => ({ row, isNew: false }));
+  return readStoredJobs(rows[0]?.[0]);
 }

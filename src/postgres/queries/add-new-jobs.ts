@@ -1,6 +1,6 @@
 import type { Cell, Row } from "../driver.ts";
 import { jsonArray, numberArray, readNumbers, textArray } from "../literal.ts";
-import type { DueJobs, JobStore, JobToStore, StoredJob } from "./add-jobs.ts";
+import { type DueJobs, type JobStore, type JobToStore, readStoredJobs, type StoredJob } from "./add-jobs.ts";
 import { flagSet } from "./flag-set.ts";
 import { patiently } from "./patience.ts";
 
@@ -49,20 +49,31 @@ export async function addNewJobs(
   // $1 identifiers   $2 payloads     $3 queue names   $4 run ats    $5 max attempts
   // $6 priorities    $7 flag sets    $8 timeouts      $9 notifies   $10 patience
   const add = schema.of("_howdah_add_jobs_without_keys_v1");
-  const text = `select * from ${add}($1::pg_catalog.text[], $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
+  const text = `select * from ${add}($1::pg_catalog.text[], $2, $3, $4, $5, $6, $7, $8, $9, $10, true)`;
   const query = { name: "add_new_jobs", text, values };
   const { rows } = await executor.query(patienceMs === undefined ? query : patiently(query, patienceMs));
   return readTogether(rows[0] ?? []);
 }
 
-function readTogether([ids, createdAt = null, runTimes, flags, dueCount, dueAt, dueQueueIds]: Row): StoredTogether {
+function readTogether([
+  ids,
+  createdAt = null,
+  runTimes,
+  flags,
+  dueCount,
+  dueAt,
+  dueQueueIds,
+  stored,
+]: Row): StoredTogether {
   const allIds = readNumbers(ids);
   const times = readNumbers(runTimes);
   const flagSets = flags == null ? [] : (JSON.parse(flags) as readonly unknown[]);
   const count = Number(dueCount);
+  const whole = readStoredJobs(stored);
   return {
     // Made when it is asked for, because there may be very many.
     at(index) {
+      if (whole.length > 0) return whole[index];
       const id = allIds[index];
       const flagsOf = flagSets[index];
       if (id == null) return undefined;
