@@ -43,7 +43,7 @@ export type { Job, JobKeyMode, JobSpec, JobState } from "./job/job.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
 export { defineBatchTask, defineTask } from "./job/task.ts";
-export type { AnyTask, BatchResult, BatchTask, HandlerResult, Task } from "./job/task.ts";
+export type { AnyTask, BatchItemResult, BatchResult, BatchTask, HandlerResult, Task } from "./job/task.ts";
 export type {
   BatchTaskDeclaration,
   InvalidPayloadPolicy,

@@ -98,7 +98,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
           job,
           expression: parseExpression(schedule).text,
           fillMs: fill,
-          payload: encodePayload(payload, `the payload of schedule ${JSON.stringify(id)}`),
+          payload: encodePayload(payload, `schedule ${JSON.stringify(id)}`),
         },
       );
       return shown(row);

@@ -1,6 +1,7 @@
 import { prepareJob } from "../job/add/prepare-job.ts";
 import type { JobEntry, KnownTasks } from "../job/add/job-entry.ts";
 import { HowdahError } from "../errors.ts";
+import { encodePayload } from "../job/payload.ts";
 import type { TickJob } from "../postgres/queries/cron-ledger.ts";
 import type { CronEntry, CronTick } from "./cron.ts";
 import { parseExpression } from "./expression.ts";
@@ -48,6 +49,8 @@ export async function prepareRecurringJob(entry: CronEntry, tasks?: KnownTasks):
 /** How the jobs of an entry are stored. Throws what `addJob` throws. */
 export async function prepareTickJob(entry: CronEntry, tasks?: KnownTasks): Promise<TickJob> {
   const { id, task, payload, spec } = entry;
+  // A Map, for one, would be an empty object once `_cron` is in it.
+  encodePayload(payload, `schedule ${JSON.stringify(id)}`);
   // Any tick will do: schemas look at the shape.
   const sample: JobEntry = { task, payload: { ...payload, _cron: describeTick(0, false) }, spec };
   const prepared = await prepareJob(sample, { tasks, place: `schedule ${JSON.stringify(id)}, job` });

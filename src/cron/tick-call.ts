@@ -42,9 +42,8 @@ export async function askTick(due: DueTick, hooks: AddHooks, backfilled: boolean
 
 function change({ id, job }: RecurringJob, json: string, { payload, spec, attach: properties }: JobChanges) {
   const subject = `schedule ${JSON.stringify(id)}`;
-  const at = `the payload of ${subject}`;
-  const changed = payload === undefined ? json : encodePayload(payload, at);
-  const stored = { payload: properties ? encodePayload(attach(changed, properties), at) : changed };
+  const changed = payload === undefined ? json : encodePayload(payload, subject);
+  const stored = { payload: properties ? encodePayload(attach(changed, properties), subject) : changed };
   if (spec === undefined) return stored;
   const checked = checkJobSpec(spec, subject);
   if (checked.jobKeyMode === "unsafe_dedupe") throw couldSwallow(subject);

@@ -76,12 +76,16 @@ export class ClaimedJob implements Job {
     return this.#row[CLAIM_COLUMNS.queueName] ?? null;
   }
   get payload(): unknown {
-    if (this.#payload === UNREAD) this.#payload = JSON.parse(this.#row[CLAIM_COLUMNS.payload] ?? "null");
+    if (this.#payload === UNREAD) this.#payload = JSON.parse(this.payloadText);
     return this.#payload;
   }
   /** How long its payload is as JSON, in characters. */
   get payloadLength(): number {
     return this.#row[CLAIM_COLUMNS.payload]?.length ?? 0;
+  }
+  /** The payload as it is stored. */
+  get payloadText(): string {
+    return this.#row[CLAIM_COLUMNS.payload] ?? "null";
   }
   get priority(): number {
     return Number(this.#row[CLAIM_COLUMNS.priority] ?? 0);

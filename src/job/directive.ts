@@ -2,7 +2,7 @@ import { errorMessage } from "../runtime/error-message.ts";
 import { parseDuration, type Duration } from "../runtime/duration.ts";
 
 /** Marks directives, also between two copies of this package. */
-const DIRECTIVE: unique symbol = Symbol.for("howdah.directive");
+export const DIRECTIVE: unique symbol = Symbol.for("howdah.directive");
 
 /** What a handler returns when the job is neither done nor failed. Made by {@link snooze} and {@link cancel}. */
 export type Directive =

@@ -26,6 +26,16 @@ describe("encodePayload", () => {
     ["text", '"text"'],
     [{ at: new Date(0) }, '{"at":"1970-01-01T00:00:00.000Z"}'],
     [{ bytes: new Uint8Array([1, 2]) }, '{"bytes":{"0":1,"1":2}}'],
+    [{ boxed: [Object(5), Object("s"), Object(false)] }, '{"boxed":[5,"s",false]}'],
+    [{ at: Object.assign(new Date(Number.NaN), { toJSON: () => "never" }) }, '{"at":"never"}'],
+    [{ map: Object.assign(new Map([[1, 2]]), { toJSON: () => ({ 1: 2 }) }) }, '{"map":{"1":2}}'],
+    [
+      new (class Point {
+        x = 1;
+      })(),
+      '{"x":1}',
+    ],
+    [Object.assign(Object.create(null), { a: 1 }), '{"a":1}'],
     [{ own: { toJSON: (key: string) => `as ${key}` } }, '{"own":"as own"}'],
     [{ toJSON: () => undefined }, "{}"],
     [{ price: { toJSON: () => "5", call: () => 5 } }, '{"price":"5"}'],
@@ -59,14 +69,41 @@ describe("encodePayload", () => {
     [{ "e-mail": { send: refuse } }, 'a function, found at payload["e-mail"].send.'],
     [[0, Symbol("s")], "a symbol, found at payload[1]."],
     [Symbol("s"), "a symbol, found at payload."],
+    [Number.NaN, "NaN, found at payload."],
+    [{ a: [1, -Infinity] }, "-Infinity, found at payload.a[1]."],
+    [{ at: new Date(Number.NaN) }, "an invalid Date, found at payload.at."],
+    [new Map([[1, 2]]), "a Map, found at payload."],
+    [Object.assign(new Map(), { own: 1 }), "a Map, found at payload."],
+    [{ tags: new Set([1]) }, "a Set, found at payload.tags."],
+    [[new WeakMap()], "a WeakMap, found at payload[0]."],
+    [{ pattern: /x/ }, "a RegExp, found at payload.pattern."],
+    [{ why: new TypeError("boom") }, "an Error, found at payload.why."],
+    [{ why: Object.assign(new Error("boom"), { code: "E1" }) }, "an Error, found at payload.why."],
+    [Promise.resolve({ a: 1 }), "a Promise, was an `await` forgotten, found at payload."],
+    [{ user: Promise.resolve(1) }, "a Promise, was an `await` forgotten, found at payload.user."],
+    [{ query: new URLSearchParams("a=1") }, "a URLSearchParams, found at payload.query."],
+    [{ bytes: new ArrayBuffer(2) }, "an ArrayBuffer, found at payload.bytes."],
+    [{ n: new Float64Array([1, Number.NaN]) }, "NaN in a typed array, found at payload.n."],
+    [[Object(Number.NaN)], "NaN, found at payload[0]."],
+    [[Object(Symbol("s"))], "a symbol, found at payload[0]."],
+    [{ money: { toJSON: () => ({ amount: Number.NaN }) } }, "NaN, found at payload.money.amount."],
+    [{ money: { toJSON: () => new Map() } }, "a Map, found at payload.money."],
   ])("refuses what JSON cannot hold, and says where: %o", (value, message) => {
     expect(() => encodePayload(value)).toThrow(
       expect.objectContaining({ code: "HOWDAH_PAYLOAD_INVALID", message: `JSON cannot hold ${message}` }),
     );
   });
 
-  it("finds a function or symbol wherever it is", () => {
-    const wrong = fc.constantFrom<unknown>(refuse, Symbol("s"));
+  it("finds what JSON cannot hold wherever it is", () => {
+    const wrong = fc.constantFrom<unknown>(
+      refuse,
+      Symbol("s"),
+      Number.NaN,
+      new Map(),
+      new Date(Number.NaN),
+      /x/,
+      new Error("x"),
+    );
     const path = fc.array(fc.oneof(fc.nat(3), fc.constantFrom("a", "b c")), { maxLength: 6 });
     fc.assert(
       fc.property(fc.jsonValue(), wrong, path, (sibling, value, steps) => {
@@ -76,7 +113,7 @@ describe("encodePayload", () => {
           value,
         );
         const at = steps.map((step) => (typeof step === "number" ? `[${step}]` : step === "a" ? ".a" : '["b c"]'));
-        expect(() => encodePayload(payload, "item 3")).toThrow(`found at item 3${at.join("")}.`);
+        expect(() => encodePayload(payload, "job `x`")).toThrow(`found at payload${at.join("")} of job \`x\`.`);
       }),
     );
   });

@@ -8,19 +8,20 @@ const MAX_ISSUES = 10;
 
 /**
  * Writes a payload as JSON text, as `JSON.stringify` does; a missing payload is
- * `{}`. Throws `HOWDAH_PAYLOAD_INVALID`, naming the place below `at`, for what
- * JSON cannot hold: a bigint, a cycle, a function, a symbol, or more levels
- * than the stack has room for.
+ * `{}`. Throws `HOWDAH_PAYLOAD_INVALID`, naming the place in the payload `of` a
+ * job, for what JSON cannot hold: a bigint, a cycle, more levels than the stack
+ * has room for, and whatever JSON would leave out or make something else of,
+ * such as a function, NaN, an invalid date, a Map or a promise.
  */
-export function encodePayload(value: unknown, at = "payload"): string {
+export function encodePayload(value: unknown, of?: string): string {
   if (value === undefined) return "{}";
   try {
     const text = JSON.stringify(value) as string | undefined;
     if (!holdsUnstorable(value)) return text ?? "{}";
   } catch (error) {
-    throw cannotHold(value, at, error);
+    throw cannotHold(value, of, error);
   }
-  throw cannotHold(value, at);
+  throw cannotHold(value, of);
 }
 
 /** Reads a stored payload. Throws `HOWDAH_PAYLOAD_INVALID` for a text that is not JSON. */
@@ -82,17 +83,18 @@ function list(issues: readonly SchemaIssue[], value: unknown, at: string): strin
   return shown.join("; ") + more;
 }
 
-function cannotHold(value: unknown, at: string, cause?: unknown): HowdahError {
-  return new HowdahError("HOWDAH_PAYLOAD_INVALID", whyNot(value, at, cause), cause);
+function cannotHold(value: unknown, of: string | undefined, cause?: unknown): HowdahError {
+  return new HowdahError("HOWDAH_PAYLOAD_INVALID", whyNot(value, of === undefined ? "" : ` of ${of}`, cause), cause);
 }
 
-function whyNot(value: unknown, at: string, cause: unknown): string {
-  if (cause instanceof RangeError) return `JSON cannot hold ${at}: it has too many levels, or is too long.`;
+function whyNot(value: unknown, of: string, cause: unknown): string {
+  if (cause instanceof RangeError) return `JSON cannot hold payload${of}: it has too many levels, or is too long.`;
   try {
     const found = findUnstorable(value);
-    if (found !== undefined) return `JSON cannot hold ${found.what}, found at ${propertyPath(at, found.path)}.`;
+    if (found !== undefined)
+      return `JSON cannot hold ${found.what}, found at ${propertyPath("payload", found.path)}${of}.`;
   } catch {
     // A getter or proxy that throws now also threw before, and is told below.
   }
-  return `JSON cannot hold ${at}: ${errorMessage(cause)}`;
+  return `JSON cannot hold payload${of}: ${errorMessage(cause)}`;
 }

@@ -1,12 +1,30 @@
 import type { JobContext } from "./execute/context.ts";
-import type { Directive } from "./directive.ts";
+import type { Directive, DIRECTIVE } from "./directive.ts";
 import type { BatchTaskDeclaration, TaskDeclaration } from "./task-declaration.ts";
 
 /** What a handler may return: nothing, or `snooze(…)` or `cancel(…)`. Other values are ignored. */
 export type HandlerResult = Directive | void | undefined;
 
-/** One entry an item of a batch, in order: an `Error` or a rejected promise is a failed item. */
-export type BatchResult = readonly unknown[] | HandlerResult;
+/**
+ * What a batch handler says of one item. An `Error`, a promise that rejects, or
+ * an entry of `Promise.allSettled` whose promise did, is a failed item. Anything
+ * else is a done one, except for what can be no answer: a function, or
+ * `snooze(…)` and `cancel(…)`, which are for a whole job.
+ */
+export type BatchItemResult =
+  | Error
+  | PromiseSettledResult<unknown>
+  | (object & { readonly [DIRECTIVE]?: never; readonly call?: never })
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | undefined
+  | void;
+
+/** What a batch handler may return: nothing, `snooze(…)` or `cancel(…)`, or one entry an item, in order. */
+export type BatchResult = readonly (BatchItemResult | PromiseLike<BatchItemResult>)[] | HandlerResult;
 
 /** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
 export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {

@@ -153,6 +153,52 @@ describe("a batch handler with failed items", () => {
 });
 
 describe("a batch handler", () => {
+  it("counts what Promise.allSettled says was rejected as failed", async () => {
+    const { result, row } = await runBatch((items) =>
+      Promise.allSettled(
+        items.map(async ({ id }) => {
+          if (id === 2) throw new Error("broken");
+        }),
+      ),
+    );
+    expect(result).toMatchObject({ completed: 0, failed: 1 });
+    expect(row).toMatchObject({ payload: [{ id: 2 }], last_error: "1 batch item(s) failed: 1: broken" });
+  });
+
+  it("leaves numbers in what is stored as they are: merged by key, failed in part, revived", async () => {
+    const items = [
+      '{"id": 9007199254740993, "price": 1.10}',
+      '{"id": 2}',
+      "[1e400, 0.1000000000000000055511151231257827]",
+    ];
+    const task = defineBatchTask({
+      identifier: "batch",
+      retry: { type: "fixed", delay: 0 },
+      runBatch: () => [new Error("no"), undefined, new Error("no")],
+    });
+    await using worker = await createTestWorker(database, { tasks: [task] });
+    await database.sql("select howdah.add_job('batch', $1, job_key => 'k', max_attempts => 1)", [`[${items[0]}]`]);
+    await database.sql("select howdah.add_job('batch', $1, job_key => 'k', max_attempts => 1)", [
+      `[${items.slice(1).join(",")}]`,
+    ]);
+    await worker.runOnce();
+    const [stored] = await database.sql("select id from howdah._private_jobs");
+    await worker.client.rescheduleJobs([String(stored?.["id"])], { attempts: 0, maxAttempts: 5 });
+    const [row] = await database.sql(
+      `select payload #>> '{0,id}' as id, payload #>> '{0,price}' as price, json_array_length(payload) as length,
+         (payload #>> '{1,0}')::numeric = 1e400 as huge, payload #>> '{1,1}' as fine, attempts
+       from howdah._private_jobs`,
+    );
+    expect(row).toEqual({
+      id: "9007199254740993",
+      price: "1.10",
+      length: 2,
+      huge: true,
+      fine: "0.1000000000000000055511151231257827",
+      attempts: 0,
+    });
+  });
+
   it("may snooze the whole job, which keeps its items and its attempt", async () => {
     const { row, result } = await runBatch(() => snooze("1h"));
     expect(result).toMatchObject({ snoozed: 1 });

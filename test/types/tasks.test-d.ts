@@ -5,6 +5,7 @@ import { describe, expectTypeOf, it } from "vitest";
 import { z } from "zod";
 import type { Client, TransactionClient } from "../../src/client/client.ts";
 import type { JobContext } from "../../src/job/execute/context.ts";
+import { snooze } from "../../src/job/directive.ts";
 import type { Job, JobSpec } from "../../src/job/job.ts";
 import type { Executor } from "../../src/postgres/driver.ts";
 import { type AnyTask, type BatchTask, defineBatchTask, defineTask, type Task } from "../../src/job/task.ts";
@@ -167,5 +168,28 @@ describe("a client in a transaction", () => {
     expectTypeOf<pg.Client>().toExtend<Taken>();
     expectTypeOf<pg.PoolClient>().toExtend<Taken>();
     expectTypeOf<Executor>().toExtend<Taken>();
+  });
+});
+
+describe("runBatch", () => {
+  it("may return what Promise.allSettled gives, errors, promises and values, one an item", () => {
+    const settled = { identifier: "b", runBatch: (items: number[]) => Promise.allSettled(items) };
+    defineBatchTask(settled);
+    defineBatchTask({ identifier: "b", runBatch: (items: number[]) => items.map(() => new Error("no")) });
+    defineBatchTask({ identifier: "b", runBatch: (items: number[]) => items.map(async (item) => ({ item })) });
+    defineBatchTask({
+      identifier: "b",
+      runBatch: (items: number[]) => items.map((item) => (item > 0 ? undefined : new Error("no"))),
+    });
+    defineBatchTask({ identifier: "b", runBatch: async (_: number[]) => snooze(1) });
+  });
+
+  it("may not return what is no answer for an item", () => {
+    // @ts-expect-error -- a function says nothing about an item
+    defineBatchTask({ identifier: "b", runBatch: (items: number[]) => items.map(() => () => undefined) });
+    // @ts-expect-error -- a directive is for the whole job
+    defineBatchTask({ identifier: "b", runBatch: (items: number[]) => items.map(() => snooze(1)) });
+    // @ts-expect-error -- neither nothing nor a list
+    defineBatchTask({ identifier: "b", runBatch: (_: number[]) => "done" });
   });
 });

@@ -49,7 +49,7 @@ export function prepareNow(entry: JobEntry, settings: PrepareSettings): Prepared
   const payload = entry.payload === undefined ? {} : entry.payload;
   const spec = task?.defaults === undefined ? entry.spec : withDefaults(entry.spec, task, { payload, subject });
   const checked = checkJobSpec(spec, subject);
-  const json = encodePayload(payload, `the payload of ${subject}`);
+  const json = encodePayload(payload, subject);
   const job = toPrepared(identifier, json, checked);
   if (!call && !(task && hasRules(task))) return job;
   return askOthers(job, { subject, task, payload, spec: spec as JobSpec | undefined, call });
@@ -90,10 +90,9 @@ async function changePayload(
   { payload, attach: properties }: JobChanges,
   { json, subject, task }: { json: string; subject: string; task: AnyTaskDeclaration | undefined },
 ): Promise<string> {
-  const at = `the payload of ${subject}`;
   if (payload !== undefined && task) await validate(task, payload, subject);
-  const changed = payload === undefined ? json : encodePayload(payload, at);
-  return properties ? encodePayload(attach(changed, properties), at) : changed;
+  const changed = payload === undefined ? json : encodePayload(payload, subject);
+  return properties ? encodePayload(attach(changed, properties), subject) : changed;
 }
 
 /** Of a batch that is known by its identifier only, no more is known than that it is one. */

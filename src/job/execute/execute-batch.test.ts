@@ -6,7 +6,8 @@ import { BatchFailure, runBatch } from "./execute-batch.ts";
 
 function run(result: (items: unknown[]) => unknown, payload: unknown = [1, 2, 3]) {
   const task = defineBatchTask({ identifier: "b", runBatch: result as () => void });
-  return runBatch(task, undefined, { job: { payload }, payload } as Parameters<typeof runBatch>[2]);
+  const job = { payload, payloadText: JSON.stringify(payload) };
+  return runBatch(task, undefined, { job, payload } as Parameters<typeof runBatch>[2]);
 }
 
 async function failureOf(result: Promise<unknown>): Promise<HowdahError> {
@@ -45,6 +46,41 @@ describe("runBatch", () => {
   it("takes errors of other realms as errors", async () => {
     const foreign = Object.create(Error.prototype, { message: { value: "foreign" } }) as Error;
     expect(BatchFailure.restOf(await failureOf(run(() => [1, foreign, 3])))).toBe("[2]");
+  });
+
+  it("takes what Promise.allSettled says of a promise as the promise itself", async () => {
+    const settled = await Promise.allSettled([1, Promise.reject(new Error("broken")), new Error("given back")]);
+    const error = await failureOf(run(() => settled));
+    expect(error).toMatchObject({
+      code: "HOWDAH_BATCH_ITEMS_FAILED",
+      message: "2 batch item(s) failed: 1: broken, 2: given back",
+    });
+    expect(BatchFailure.restOf(error)).toBe("[2,3]");
+    expect(await run((items) => Promise.allSettled(items))).toBeUndefined();
+    expect(
+      BatchFailure.restOf(await failureOf(run(() => [{ status: "rejected" }, Promise.resolve(settled[1]), 1]))),
+    ).toBe("[1,2]");
+  });
+
+  it.each([
+    ["a directive", snooze(1), "snooze\\(\\) for item 1"],
+    ["a settled directive", { status: "fulfilled", value: snooze(1) }, "snooze\\(\\) for item 1"],
+    ["a function", () => undefined, "a function for item 1"],
+    ["a symbol", Symbol("done"), "a symbol for item 1"],
+  ])("refuses %s as the answer of an item", async (_, entry, said) => {
+    const error = await failureOf(run(() => [undefined, entry, new Error("x")]));
+    expect(error.code).toBe("HOWDAH_BATCH_RESULT_INVALID");
+    expect(error.message).toMatch(new RegExp(said));
+  });
+
+  it("keeps the stored text of failed items as it is", async () => {
+    const payloadText = '[{"id": 9007199254740993, "price": 1.10, "a": 1, "a": 2}, {"id": 2}, -0]';
+    const payload: unknown = JSON.parse(payloadText);
+    const task = defineBatchTask({ identifier: "b", runBatch: () => [new Error("no"), undefined, new Error("no")] });
+    const context = { job: { payload, payloadText }, payload } as Parameters<typeof runBatch>[2];
+    expect(BatchFailure.restOf(await failureOf(runBatch(task, undefined, context)))).toBe(
+      '[{"id": 9007199254740993, "price": 1.10, "a": 1, "a": 2},-0]',
+    );
   });
 
   it.each([null, "done", 3, {}, [1], [1, 2, 3, 4]])("refuses the result %j", async (result) => {

@@ -3,9 +3,9 @@ import { HowdahError } from "../../errors.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import { isDirective, type Directive } from "../directive.ts";
-import { encodePayload } from "../payload.ts";
 import type { PayloadSchema } from "../schema.ts";
 import type { BatchTask } from "../task.ts";
+import { arrayItems } from "./array-items.ts";
 import type { JobContext } from "./context.ts";
 import { InvalidPayload, toInput } from "./invalid-payload.ts";
 
@@ -36,7 +36,7 @@ const MAX_SHOWN = 10;
 export async function runBatch(
   task: BatchTask,
   schema: PayloadSchema<unknown, unknown> | undefined,
-  context: JobContext & { readonly payload: unknown },
+  context: JobContext & { readonly payload: unknown; readonly job: { readonly payloadText: string } },
 ): Promise<Directive | undefined> {
   const stored = itemsOf(context.job.payload);
   const given = itemsOf(context.payload);
@@ -46,7 +46,7 @@ export async function runBatch(
     : [...given];
   const result: unknown = await task.runBatch(items, context);
   if (isDirective(result)) return result;
-  if (result !== undefined) await checkResults(stored, result);
+  if (result !== undefined) await checkResults(result, stored.length, context.job.payloadText);
   return undefined;
 }
 
@@ -64,16 +64,16 @@ function checkCount(given: number, stored: number): void {
   );
 }
 
-async function checkResults(stored: readonly unknown[], result: unknown): Promise<void> {
+/** `payload` is the text that is stored: what is kept of it is cut out, so that nothing in it changes. */
+async function checkResults(result: unknown, count: number, payload: string): Promise<void> {
   if (!Array.isArray(result))
     return refuse(`must return nothing or one entry per item, returned ${describeValue(result)}`);
   const results = await Promise.allSettled(result as readonly unknown[]);
-  if (results.length !== stored.length) {
-    return refuse(`returned ${results.length} results for ${stored.length} payload items`);
-  }
+  if (results.length !== count) return refuse(`returned ${results.length} results for ${count} payload items`);
   const failures = results.flatMap((settled, index) => failureOf(settled, index));
   if (failures.length === 0) return;
-  const rest = encodePayload(failures.map(({ index }) => stored[index]));
+  const items = arrayItems(payload);
+  const rest = `[${failures.map(({ index }) => items[index]).join(",")}]`;
   throw new BatchFailure(describe(failures), rest, failures[0]?.error);
 }
 
@@ -82,9 +82,35 @@ interface ItemFailure {
   readonly error: unknown;
 }
 
+/**
+ * How the entry of one item counts:
+ *
+ *   an error                                    failed
+ *   rejected, or what Promise.allSettled says   failed, with its reason
+ *     of a promise that was
+ *   what Promise.allSettled says of another     as the value of the promise
+ *   a directive, a function, a symbol           no answer: the batch has failed
+ *   anything else, also nothing                 done
+ */
 function failureOf(settled: PromiseSettledResult<unknown>, index: number): ItemFailure[] {
   if (settled.status === "rejected") return [{ index, error: settled.reason }];
-  return types.isNativeError(settled.value) || settled.value instanceof Error ? [{ index, error: settled.value }] : [];
+  const { value } = settled;
+  if (types.isNativeError(value) || value instanceof Error) return [{ index, error: value }];
+  if (isSettled(value)) return failureOf(value, index);
+  if (isDirective(value))
+    return refuse(`returned ${value.kind}() for item ${index}, which only a whole job can be told`);
+  if (typeof value === "function" || typeof value === "symbol")
+    return refuse(
+      `returned a ${typeof value} for item ${index}, which says neither that it is done nor that it failed`,
+    );
+  return [];
+}
+
+/** Whether a value is an entry of what `Promise.allSettled` gives. */
+function isSettled(value: unknown): value is PromiseSettledResult<unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const { status } = value as { readonly status?: unknown };
+  return status === "rejected" || (status === "fulfilled" && "value" in value);
 }
 
 function describe(failures: readonly ItemFailure[]): string {
