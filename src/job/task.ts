@@ -14,7 +14,7 @@ export type HandlerResult = Directive | void | undefined;
 export type BatchItemResult =
   | Error
   | PromiseSettledResult<unknown>
-  | (object & { readonly [DIRECTIVE]?: never; readonly call?: never })
+  | (object & { readonly [DIRECTIVE]?: never; readonly call?: never; readonly then?: never })
   | string
   | number
   | bigint

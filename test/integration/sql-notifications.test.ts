@@ -229,3 +229,29 @@ describe("changes", () => {
     expect(await told(`select howdah.complete_jobs(array[${id}])`)).toEqual([]);
   });
 });
+
+describe("releases", () => {
+  /** Locks the newest job and gives it back. */
+  const release = (delayMs: number, isFinal = false): string => `
+    update howdah._private_jobs set locked_by = 'w', locked_at = howdah._howdah_at(1000000), attempts = 1;
+    select howdah._howdah_release_v1(
+      'w', '{1000000}', '{}', array(select id from howdah._private_jobs), '{f}', '{${isFinal}}', '{${delayMs}}',
+      array['it failed'], array[null::text], '{}', '{}', '{}', true
+    )`;
+
+  it("tells of a job that is due again, or will be in a moment, and of its queue", async () => {
+    for (const delayMs of [0, 1000]) {
+      await database.sql("truncate howdah._private_jobs; select howdah.add_job('t')");
+      const plain = await told(release(delayMs));
+      expect(plain).toEqual([{ count: 1, schema: "howdah", at: await runAt(await lastId()), queues: [] }]);
+      await database.sql("truncate howdah._private_jobs; select howdah.add_job('t', queue_name => 'q')");
+      expect(await told(release(delayMs))).toMatchObject([{ count: 1, queues: [await queueId("q")] }]);
+    }
+  });
+
+  it("tell nothing of a job that is due later, or never again", async () => {
+    await database.sql("truncate howdah._private_jobs; select howdah.add_job('t')");
+    expect(await told(release(3_600_000))).toEqual([]);
+    expect(await told(release(0, true))).toEqual([]);
+  });
+});

@@ -46,6 +46,18 @@ describe("jobs with a forbidden flag", () => {
     ]);
   });
 
+  it("do not stand for their queues: a claim that takes few jobs takes those of other queues", async () => {
+    const seen: unknown[] = [];
+    const note = defineTask({ identifier: "note", run: (payload: unknown) => void seen.push(payload) });
+    await using worker = await createTestWorker(database, { tasks: [note], concurrency: 1, forbiddenFlags: ["c"] });
+    for (const queueName of ["a", "b", "c"])
+      await worker.client.addJob(note, "flagged", { queueName, flags: ["c"], priority: -1 });
+    await worker.client.addJob(note, "behind", { queueName: "a", priority: 5 });
+    await worker.client.addJob(note, "beside", { queueName: "d", priority: 1 });
+    expect(await worker.runOnce()).toMatchObject({ completed: 2, ended: "drained" });
+    expect(seen).toEqual(["beside", "behind"]);
+  });
+
   const none: [string, ForbiddenFlags][] = [
     ["an unknown flag", ["z"]],
     ["an empty list", []],

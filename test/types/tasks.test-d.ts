@@ -8,7 +8,14 @@ import type { JobContext } from "../../src/job/execute/context.ts";
 import { snooze } from "../../src/job/directive.ts";
 import type { Job, JobSpec } from "../../src/job/job.ts";
 import type { Executor } from "../../src/postgres/driver.ts";
-import { type AnyTask, type BatchTask, defineBatchTask, defineTask, type Task } from "../../src/job/task.ts";
+import {
+  type AnyTask,
+  type BatchResult,
+  type BatchTask,
+  defineBatchTask,
+  defineTask,
+  type Task,
+} from "../../src/job/task.ts";
 
 declare const client: Client;
 
@@ -171,25 +178,21 @@ describe("a client in a transaction", () => {
   });
 });
 
-describe("runBatch", () => {
-  it("may return what Promise.allSettled gives, errors, promises and values, one an item", () => {
-    const settled = { identifier: "b", runBatch: (items: number[]) => Promise.allSettled(items) };
-    defineBatchTask(settled);
-    defineBatchTask({ identifier: "b", runBatch: (items: number[]) => items.map(() => new Error("no")) });
-    defineBatchTask({ identifier: "b", runBatch: (items: number[]) => items.map(async (item) => ({ item })) });
-    defineBatchTask({
-      identifier: "b",
-      runBatch: (items: number[]) => items.map((item) => (item > 0 ? undefined : new Error("no"))),
-    });
-    defineBatchTask({ identifier: "b", runBatch: async (_: number[]) => snooze(1) });
+describe("BatchResult", () => {
+  it("is one answer an item: an error, a value, a promise of one, or what Promise.allSettled gives", () => {
+    expectTypeOf<PromiseSettledResult<{ done: boolean }>[]>().toExtend<BatchResult>();
+    expectTypeOf<(Error | undefined)[]>().toExtend<BatchResult>();
+    expectTypeOf<(string | number | null | { id: number } | Date)[]>().toExtend<BatchResult>();
+    expectTypeOf<Promise<{ id: number } | Error>[]>().toExtend<BatchResult>();
+    expectTypeOf<void>().toExtend<BatchResult>();
+    expectTypeOf(snooze).returns.toExtend<BatchResult>();
   });
 
-  it("may not return what is no answer for an item", () => {
-    // @ts-expect-error -- a function says nothing about an item
-    defineBatchTask({ identifier: "b", runBatch: (items: number[]) => items.map(() => () => undefined) });
-    // @ts-expect-error -- a directive is for the whole job
-    defineBatchTask({ identifier: "b", runBatch: (items: number[]) => items.map(() => snooze(1)) });
-    // @ts-expect-error -- neither nothing nor a list
-    defineBatchTask({ identifier: "b", runBatch: (_: number[]) => "done" });
+  it("is neither a function nor a directive for an item, and nothing else than a list", () => {
+    expectTypeOf<(() => void)[]>().not.toExtend<BatchResult>();
+    expectTypeOf<ReturnType<typeof snooze>[]>().not.toExtend<BatchResult>();
+    expectTypeOf<Promise<ReturnType<typeof snooze>>[]>().not.toExtend<BatchResult>();
+    expectTypeOf<string>().not.toExtend<BatchResult>();
+    expectTypeOf<{ done: boolean }>().not.toExtend<BatchResult>();
   });
 });

@@ -49,14 +49,18 @@ describe("runBatch", () => {
   });
 
   it("takes what Promise.allSettled says of a promise as the promise itself", async () => {
-    const settled = await Promise.allSettled([1, Promise.reject(new Error("broken")), new Error("given back")]);
+    const settled = await Promise.allSettled([
+      Promise.resolve(1),
+      Promise.reject(new Error("broken")),
+      Promise.resolve(new Error("given back")),
+    ]);
     const error = await failureOf(run(() => settled));
     expect(error).toMatchObject({
       code: "HOWDAH_BATCH_ITEMS_FAILED",
       message: "2 batch item(s) failed: 1: broken, 2: given back",
     });
     expect(BatchFailure.restOf(error)).toBe("[2,3]");
-    expect(await run((items) => Promise.allSettled(items))).toBeUndefined();
+    expect(await run((items) => Promise.allSettled(items.map(async (item) => item)))).toBeUndefined();
     expect(
       BatchFailure.restOf(await failureOf(run(() => [{ status: "rejected" }, Promise.resolve(settled[1]), 1]))),
     ).toBe("[1,2]");

@@ -1,0 +1,265 @@
+/**
+ * What scripts/mutate.mjs breaks, and which tests have to notice. `find` is a text
+ * that is in the file exactly once.
+ *
+ * @typedef {{ name: string, file: string, find: string, replace: string, tests: string[] }} Mutation
+ */
+
+const FUNCTIONS = "src/postgres/migrations/000002-functions.sql";
+const CLAIM = "src/postgres/migrations/000003-claim.sql";
+const SCHEDULES = "src/postgres/migrations/000004-schedules.sql";
+const RECOVERY = "src/postgres/migrations/000005-recovery.sql";
+const SLOTS = "src/job/execute/slots.ts";
+const BATCH = "src/job/execute/execute-batch.ts";
+const STORABLE = "src/job/unstorable.ts";
+
+const test = (...names) => names.map((name) => `test/integration/${name}.test.ts`);
+const CLAIMS = test("claim-queues", "claim-floors", "worker-flags", "claim-races", "claim-history");
+const RELEASES = test("release-fence", "outcomes", "release-locks", "release-and-claim", "sql-notifications");
+const KEYED = test("client-job-keys", "sql-add-job", "sql-add-jobs", "sql-races", "sql-notifications");
+const RECOVERIES = test("recovery-sweeps", "poison", "worker-lost-claim");
+const CRON = test("cron-worker", "schedules-client", "schedules-worker");
+const SLOT_TESTS = ["src/job/execute/slots.test.ts", ...test("worker-timeout", "worker-fencing")];
+
+/** @type {(file: string, tests: string[]) => (name: string, find: string, replace: string) => Mutation} */
+const within = (file, tests) => (name, find, replace) => ({ name, file, find, replace, tests });
+
+const claim = within(CLAIM, CLAIMS);
+const release = within(CLAIM, RELEASES);
+const keyed = within(FUNCTIONS, KEYED);
+const manage = within(FUNCTIONS, test("sql-manage", "client-manage", "sql-workers"));
+const recovery = within(RECOVERY, RECOVERIES);
+const cron = within(SCHEDULES, CRON);
+const slots = within(SLOTS, SLOT_TESTS);
+const batch = within(BATCH, ["src/job/execute/execute-batch.test.ts"]);
+const storable = within(STORABLE, ["src/job/payload.test.ts"]);
+
+/** @type {readonly Mutation[]} */
+export const mutations = [
+  claim(
+    "forbidden flags ignored in heads",
+    "or (jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true))",
+    "or jobs.task_id = any (tasks)",
+  ),
+  claim("a locked job before the head ignored", "where head.locked_at is null\n", "where true\n"),
+  claim(
+    "heads of paused queues",
+    'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null\n      and (queues._howdah_paused_until is null or queues._howdah_paused_until <= now())',
+    'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null',
+  ),
+  claim(
+    "no level above the first",
+    "from level where level.priority is not null\n      )\n      select first",
+    "from level where false\n      )\n      select first",
+  ),
+  claim(
+    "floors of queues not backed off",
+    'else least(:"schema"._howdah_at(given.us), settled)',
+    'else :"schema"._howdah_at(given.us)',
+  ),
+  claim("what floors hide is not looked for", "if cardinality(hidden) > 0 then", "if false then"),
+  claim("heads not sorted", "order by head.priority, head.run_at, head.id);", "order by head.id desc);"),
+  claim("floors of levels not backed off", "floor_at := least(floor_at, settled);", "floor_at := floor_at;"),
+  claim(
+    "attempts not counted without a queue",
+    "set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
+    "set locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
+  ),
+  claim(
+    "attempts not counted in queues",
+    "set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select members.id",
+    "set locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select members.id",
+  ),
+  claim(
+    "queues not locked",
+    "set locked_by = worker, locked_at = claimed_at\n      where queues.id = any",
+    "set locked_by = locked_by\n      where queues.id = any",
+  ),
+  claim("chains without end", "chain := least(chain_length, 1 + remaining / taken);", "chain := 1000;"),
+  claim("more always said", "lost or remaining = 0\n        or due_left", "true\n        or due_left"),
+  claim("more never said for the limit", "or lost or remaining = 0\n", "or lost\n"),
+  claim(
+    "the circle of windows not closed",
+    "exit when window_wrapped and window_end >= window_start;",
+    "exit when false;",
+  ),
+
+  release(
+    "no notice of what is due again",
+    'perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);',
+    "null;",
+  ),
+  release(
+    "completion without its fence",
+    "where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id\n",
+    "where jobs.id = any (free)\n      returning jobs.id\n",
+  ),
+  release(
+    "a final failure keeps attempts",
+    "when change.final then greatest(jobs.attempts, jobs.max_attempts)",
+    "when false then 0",
+  ),
+  release(
+    "a detached job is refunded",
+    "when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts",
+    "when change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts",
+  ),
+  release("no refund", "when change.refund then greatest(0, jobs.attempts - 1)", "when false then 0"),
+  release(
+    "interruptions not counted",
+    "when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)",
+    "when false then 0",
+  ),
+  release("a retry from now only", "else greatest(now(), jobs.run_at) + change.delay", "else now() + change.delay"),
+  release(
+    "the reason of a cancellation lost",
+    "last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),\n        payload",
+    "last_error = coalesce(change.message, jobs.last_error),\n        payload",
+  ),
+  release(
+    "what is left of a batch lost",
+    "payload = coalesce(change.payload::json, jobs.payload),",
+    "payload = jobs.payload,",
+  ),
+  release(
+    "changes without their fence",
+    "where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id, jobs.run_at",
+    "where jobs.id = change.id\n      returning jobs.id, jobs.run_at",
+  ),
+  release("queues of other claims unlocked", 'and queues.locked_at = :"schema"._howdah_at(chain_end.us)\n', ""),
+  release(
+    "queues unlocked although their last job is held",
+    "where jobs.id = chain_end.last and jobs.locked_by = worker",
+    "where false and jobs.locked_by = worker",
+  ),
+
+  keyed(
+    "keys not locked",
+    'perform :"schema"._howdah_lock_keys_v1(job_keys);\n  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);',
+    'perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);',
+  ),
+  keyed(
+    "a running job is not detached",
+    "_howdah_detached = job._howdah_detached or job.locked_at is not null\n  where job.key = any(job_keys)",
+    "_howdah_detached = false\n  where job.key = any(job_keys)",
+  ),
+  keyed(
+    "the old job keeps its attempts",
+    "attempts = job.max_attempts,\n    updated_at = now(),\n    _howdah_detached = job._howdah_detached or job.locked_at is not null\n  where job.key = any(job_keys)",
+    "updated_at = now(),\n    _howdah_detached = job._howdah_detached or job.locked_at is not null\n  where job.key = any(job_keys)",
+  ),
+  keyed(
+    "payloads never merged",
+    "when json_typeof(stored.payload) = 'array' and json_typeof(spec.payload) = 'array'",
+    "when false",
+  ),
+  keyed(
+    "preserve_run_at after an attempt",
+    "when stored.attempts = 0 and spec.mode = 'preserve_run_at' then stored.run_at",
+    "when spec.mode = 'preserve_run_at' then stored.run_at",
+  ),
+  keyed("attempts survive a replacement", "attempts = 0,\n      last_error = null,", "last_error = null,"),
+  keyed("the error survives a replacement", "attempts = 0,\n      last_error = null,", "attempts = 0,"),
+  keyed("the revision stays", "revision = job.revision + 1,\n      updated_at", "updated_at"),
+  keyed(
+    "recoveries survive a replacement",
+    "_howdah_recoveries = 0,\n      _howdah_timeout_ms = excluded",
+    "_howdah_timeout_ms = excluded",
+  ),
+  keyed(
+    "the timeout is not replaced",
+    "_howdah_recoveries = 0,\n      _howdah_timeout_ms = excluded._howdah_timeout_ms\n",
+    "_howdah_recoveries = 0\n",
+  ),
+  keyed("jobs of later told of", "min(written.run_at) filter (where written.run_at <= soon),", "min(written.run_at),"),
+  keyed("keyed jobs told of when not asked", "if notify and added.due_count > 0 then", "if added.due_count > 0 then"),
+  keyed("keyed jobs not told of", "if notify and added.due_count > 0 then", "if false then"),
+  keyed(
+    "a touch counts no revision",
+    "set revision = stored.revision + 1, updated_at = now()\n  where stored.key = job_key\n  returning",
+    "set updated_at = now()\n  where stored.key = job_key\n  returning",
+  ),
+  keyed(
+    "nothing said of a job that is locked",
+    "if coalesce(cardinality(ids), 0) < cardinality(identifiers) then",
+    "if false then",
+  ),
+  manage(
+    "a removed running job is refunded",
+    "set key = null, attempts = stored.max_attempts, updated_at = now(), _howdah_detached = true",
+    "set key = null, attempts = stored.max_attempts, updated_at = now()",
+  ),
+  manage(
+    "recovered jobs are not delayed",
+    "run_at = greatest(job.run_at, now() + recovery_delay),",
+    "run_at = job.run_at,",
+  ),
+
+  recovery(
+    "recovery without its lock",
+    "if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then\n    return query select 'busy'",
+    "if false then\n    return query select 'busy'",
+  ),
+  recovery(
+    "a suspect is refunded",
+    "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n        else",
+    "when change.action = 'fail' then jobs.attempts\n        else",
+  ),
+  recovery(
+    "recoveries not counted",
+    "_howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)\n    from",
+    "_howdah_recoveries = 0\n    from",
+  ),
+  recovery(
+    "nothing said of what is left",
+    "if cardinality(job_ids) < cardinality(found_ids) then\n    return query select 'left'",
+    "if false then\n    return query select 'left'",
+  ),
+  recovery(
+    "queues freed although a job is held",
+    "and jobs.locked_by = queues.locked_by\n      )\n    order by queues.id for update skip locked",
+    "and false\n      )\n    order by queues.id for update skip locked",
+  ),
+
+  cron("ticks added twice", "and (known.last_execution is null or known.last_execution < wanted.tick_at);", ";"),
+  cron("ticks of before a change", "and wanted.tick_at >= schedule.since\n", ""),
+  cron("stored ticks added twice", "and (schedule.last_tick is null or schedule.last_tick < wanted.tick_at)\n", ""),
+  cron("ticks of a pause", "and (schedule.paused_at is null or schedule.paused_until <= wanted.tick_at)\n", ""),
+  cron("a skipped tick gets a job", "if found and wanted.payload is not null then", "if found then"),
+
+  slots(
+    "a handler that is gone is not waited for",
+    "else if (this.#leftBehind.size === 0 || !this.#isHeld(key)) return false;",
+    "else return false;",
+  ),
+  slots(
+    "a timed out handler keeps its slot",
+    'run.execution.abort(new HowdahError("HOWDAH_ABORTED_TIMEOUT", message));\n      this.#abandonLater(run);',
+    'run.execution.abort(new HowdahError("HOWDAH_ABORTED_TIMEOUT", message));',
+  ),
+  slots(
+    "the timeout of the task only",
+    "const timeoutMs = job.timeoutMs ?? registered.timeoutMs;",
+    "const timeoutMs = registered.timeoutMs;",
+  ),
+  slots(
+    "a lost job goes on with its chain",
+    "this.#options.lost(run.execution.job, reason);\n    this.#cut(run);",
+    "this.#options.lost(run.execution.job, reason);",
+  ),
+  slots(
+    "an abandoned chain ends",
+    "toAborted(execution, registered, this.#options.interruptedRetryMs), false);\n    this.#cut(run);",
+    "toAborted(execution, registered, this.#options.interruptedRetryMs), true);\n    this.#cut(run);",
+  ),
+  slots(
+    "cancelled twice",
+    "if (reason === undefined || run.execution.abortedWith) continue;",
+    "if (reason === undefined) continue;",
+  ),
+
+  batch("settled entries count as done", "if (isSettled(value)) return failureOf(value, index);", ""),
+  batch("a directive for an item counts as done", "if (isDirective(value))\n", "if (false)\n"),
+  storable("invalid dates become null", 'if (isInvalidDate(value)) return "an invalid Date";', ""),
+  storable("what toJSON gives is not looked into", "return value.toJSON(key);", 'return "";'),
+];
