@@ -189,3 +189,43 @@ describe("state, logger and signal", () => {
     });
   });
 });
+
+describe("what a handler does to its connection", () => {
+  const RECKLESS = [
+    "begin",
+    "set role pg_monitor",
+    "set default_transaction_read_only = on",
+    "set statement_timeout = 1",
+  ];
+
+  it("reaches neither the worker nor other handlers", async () => {
+    const seen: unknown[] = [];
+    const codes: unknown[] = [];
+    const task = defineTask({
+      identifier: "reckless",
+      async run(payload: string, { query, withTransaction }: JobContext) {
+        await query(payload).catch((error: unknown) => codes.push((error as { code?: string }).code));
+        await withTransaction((transaction) => transaction.query({ text: payload }));
+      },
+    });
+    const looking = defineTask({
+      identifier: "looking",
+      async run(_payload: unknown, { query, client }: JobContext) {
+        await query("insert into effects values ('looked')");
+        const { rows } = await query("select current_user = session_user, current_setting('statement_timeout')");
+        seen.push(...rows);
+        await client.addJob("stays");
+      },
+    });
+    await using worker = await createTestWorker(database, { tasks: [task, looking], concurrency: 2 });
+    for (const payload of [...RECKLESS, ...RECKLESS]) {
+      await worker.client.addJob(task, payload);
+      await worker.client.addJob(looking);
+    }
+    expect(await worker.runOnce()).toMatchObject({ completed: 16, failed: 0 });
+    expect(codes).toEqual(["HOWDAH_TRANSACTION_LEFT_OPEN", "HOWDAH_TRANSACTION_LEFT_OPEN"]);
+    expect(seen).toEqual(Array.from({ length: 8 }, () => ["t", "30s"]));
+    expect(await database.sql("select count(*)::int as left from howdah._private_jobs")).toEqual([{ left: 8 }]);
+    expect(await database.sql("select count(*)::int as looked from effects")).toEqual([{ looked: 8 }]);
+  });
+});
