@@ -14,8 +14,8 @@ const BATCH = "src/job/execute/execute-batch.ts";
 const STORABLE = "src/job/unstorable.ts";
 
 const test = (...names) => names.map((name) => `test/integration/${name}.test.ts`);
-const CLAIMS = test("claim-queues", "claim-floors", "worker-flags", "claim-races", "claim-history");
-const RELEASES = test("release-fence", "outcomes", "release-locks", "release-and-claim", "sql-notifications");
+const CLAIMS = test("worker-flags", "claim-queues", "claim-floors", "claim-races", "claim-history");
+const RELEASES = test("sql-notifications", "release-fence", "outcomes", "release-locks", "release-and-claim");
 const KEYED = test("client-job-keys", "sql-add-job", "sql-add-jobs", "sql-races", "sql-notifications");
 const RECOVERIES = test("recovery-sweeps", "poison", "worker-lost-claim");
 const CRON = test("cron-worker", "schedules-client", "schedules-worker");
@@ -38,8 +38,8 @@ const storable = within(STORABLE, ["src/job/payload.test.ts"]);
 export const mutations = [
   claim(
     "forbidden flags ignored in heads",
-    "or (jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true))",
-    "or jobs.task_id = any (tasks)",
+    "jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n              and (skip",
+    "jobs.task_id = any (tasks)\n              and (skip",
   ),
   claim("a locked job before the head ignored", "where head.locked_at is null\n", "where true\n"),
   claim(

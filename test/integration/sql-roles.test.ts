@@ -134,7 +134,7 @@ describe("a worker", () => {
       "watch others and recover what they held",
       `select (select count(*) from howdah._howdah_workers_v1()), howdah._howdah_declare_dead_v1('{w}', '{0}'),
          howdah._howdah_recover_v1('{w}', 0, null, 1), howdah._howdah_free_queues_v1('{w}', null),
-         howdah._howdah_orphans_v1(0, 0, 0), howdah._howdah_sweep_v1(1, 1, 1, false)`,
+         howdah._howdah_orphans_v1(0, 0, 0), howdah._howdah_sweep_v1(1, 1, 1, '{}', 1, 1, false)`,
     ],
     [
       "manage jobs",
