@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { HowdahError } from "../errors.ts";
 import { describeFailure } from "./failure.ts";
+import { createProgram } from "./program.ts";
+import { createScreen } from "./screen.ts";
 
 describe("describeFailure", () => {
   it("says the code, what was found and what to do, in one line", () => {
@@ -31,8 +33,27 @@ describe("describeFailure", () => {
     for (const level of ["info", "debug"]) {
       const { text } = describeFailure(error, { HOWDAH_LOG: level });
       expect(text).not.toContain("s3cret");
-      expect(text).toContain("postgresql://app:***@db/x");
+      expect(text).toContain("postgresql://***@db/x");
       expect(text.includes("\n    at ")).toBe(level === "debug");
+    }
+  });
+
+  it("prints no password of what was typed at the wrong place", async () => {
+    const words = [
+      ["postgresql://app:s3c@r/e?t@db/x"],
+      ["list", "postgresql://app:s3c@r/e?t@db/x"],
+      ["--database-urll=postgresql://app:s3c@r/e?t@db/x", "list"],
+      ["list", "--pasword=s3c@r/e?t"],
+      ["list", "--limit", "postgresql://app:s3c@r/e?t@db/x"],
+    ];
+    for (const typed of words) {
+      const screen = createScreen(process);
+      const error: unknown = await createProgram(screen)
+        .parseAsync(["node", "howdah", ...typed])
+        .catch((thrown: unknown) => thrown);
+      const { text, exitCode } = describeFailure(error, {});
+      expect(exitCode, text).toBe(2);
+      expect(text).not.toMatch(/s3c|e\?t/);
     }
   });
 

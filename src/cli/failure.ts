@@ -45,16 +45,35 @@ export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv):
   return { text: line + withoutPasswords(stack), exitCode };
 }
 
-/** Replaces the passwords of URLs, but for the one that stands for a password in our own messages. */
+/** The URL that stands for one in our own messages. */
+const EXAMPLE = "postgresql://user:password@host:5432/database";
+
+/**
+ * Leaves of the URLs in a text what cannot hold a password: what comes before
+ * the last `@`, and the parameters, are replaced. A password may hold anything,
+ * so the end of a URL is the end of the word.
+ */
 function withoutPasswords(text: string): string {
-  return text.replace(/(\w:\/\/[^\s:@/]*):(?!password@)[^\s@]*@/g, "$1:***@");
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)([^\s"'`]*)/gi, (found, scheme: string, rest: string) => {
+    if (found.startsWith(EXAMPLE)) return found;
+    const [, visible = "", query] =
+      /^([^?#]*)(.*)$/.exec(rest.includes("@") ? rest.replace(/^.*@/, "***@") : rest) ?? [];
+    return `${scheme}${visible}${query === "" ? "" : "?***"}`;
+  });
+}
+
+/** What was typed comes back in quotes. A URL may hold a password, and so may the value of an option. */
+function withoutValues(text: string): string {
+  return text.replace(/'([^'=]*)=.*'/s, "'$1'").replace(/'.*:\/\/.*'/s, "'a URL'");
 }
 
 /** Help and version also arrive as errors. */
 function describeMisuse(error: CommanderError): Failure {
   if (error.exitCode === 0) return { text: "", exitCode: 0 };
   if (error.code === "commander.help") return { text: "", exitCode: MISUSED };
-  const said = error.message.replace(/^error: /, "").replace(/\n?\((Did you mean .+\?)\)$/s, ". $1");
+  const said = withoutValues(error.message)
+    .replace(/^error: /, "")
+    .replace(/\n?\((Did you mean .+\?)\)$/s, ". $1");
   const code: HowdahErrorCode = error.code.startsWith("commander.unknown")
     ? "HOWDAH_OPTION_UNKNOWN"
     : "HOWDAH_OPTION_INVALID";

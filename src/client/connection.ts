@@ -1,4 +1,5 @@
 import { HowdahError } from "../errors.ts";
+import { CONNECTION_STRING, describeTarget, readConnectionString } from "../postgres/connection-string.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { pgDriver, type PgPool } from "../postgres/drivers/pg.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -33,7 +34,7 @@ export interface ConnectionOptions {
 
 /** How {@link ConnectionOptions} are read. */
 export const CONNECTION_OPTIONS = {
-  connectionString: string(),
+  connectionString: CONNECTION_STRING,
   pool: object<PgPool>(["connect"]),
   driver: object<Driver>(["query", "transaction", "listen", "close"]),
   schema: string(),
@@ -84,8 +85,7 @@ export function openConnection(options: ConnectionOrder, clock: Clock, applicati
       "Option `listenConnectionString` cannot go with `driver`, which listens itself.",
     );
   }
-  const url = pool ? undefined : (connectionString ?? process.env["DATABASE_URL"]);
-  checkUrl(url, connectionString === undefined ? "`DATABASE_URL`" : "Option `connectionString`");
+  const url = pool ? undefined : (connectionString ?? fromEnvironment());
   const made = pgDriver({
     ...(pool ? { pool } : {}),
     ...(url ? { connectionString: url } : {}),
@@ -108,20 +108,10 @@ export function schemaNameOf(options: Pick<ReadConnectionOptions, "schema">): st
   return options.schema ?? (process.env["HOWDAH_SCHEMA"] || "howdah");
 }
 
-/** Refuses what `pg` would refuse with an error that quotes the whole text, its password included. */
-function checkUrl(url: string | undefined, name: string): void {
-  // A socket folder, "/run/postgresql database", is a connection string too.
-  if (!url || url.startsWith("/") || URL.canParse(url) || /^postgres(ql)?:\/\/[^@]*@?\//.test(url)) return;
-  throw new HowdahError(
-    "HOWDAH_OPTION_INVALID",
-    `${name} is not a URL like postgresql://user:password@host:5432/database; ` +
-      "characters such as #, % and / in the password have to be percent-encoded.",
-  );
-}
-
-function describeTarget(url: string | undefined): string {
-  if (!url) return `the database that the PG… variables of the environment name, because nothing else was given`;
-  if (!URL.canParse(url)) return "the database";
-  const { host, pathname, searchParams } = new URL(url);
-  return `the database ${pathname.slice(1) || "of the user"} at ${host || searchParams.get("host") || "localhost"}`;
+/** What `DATABASE_URL` says; blank is as good as not set. */
+function fromEnvironment(): string | undefined {
+  const text = process.env["DATABASE_URL"]?.trim();
+  if (text) return readConnectionString(text, "The environment variable DATABASE_URL");
+  if (!process.env["PGHOST"]?.includes(",")) return undefined;
+  throw new HowdahError("HOWDAH_OPTION_INVALID", "PGHOST names several hosts, which is not supported yet: name one.");
 }

@@ -10,6 +10,7 @@ import { RECOVERY, toRecoverySettings, type RecoveryOptions, type RecoverySettin
 import type { AnyTask } from "../job/task.ts";
 import type { InvalidPayloadPolicy } from "../job/task-declaration.ts";
 import { INVALID_PAYLOAD_POLICIES } from "../job/task-registry.ts";
+import { CONNECTION_STRING } from "../postgres/connection-string.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -119,7 +120,7 @@ const SHAPE = {
   completeJobBatchDelay: duration({ default: 0 }),
   failJobBatchDelay: duration({ default: 0 }),
   useNotificationDelivery: boolean({ default: true }),
-  listenConnectionString: string(),
+  listenConnectionString: CONNECTION_STRING,
   crontab: custom((given) => parseCrontab(given as string)),
   crons: list(required(custom((given, place) => readCronEntry(place, given)))),
   invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES, { default: "fail" }),

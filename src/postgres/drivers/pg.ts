@@ -5,6 +5,7 @@ import { boolean, duration, integer, object, string } from "../../runtime/option
 import type { Logger } from "../../runtime/logger.ts";
 import { LOGGER } from "../../runtime/logger-option.ts";
 import { readOptions } from "../../runtime/options.ts";
+import { CONNECTION_STRING, readConnectionString } from "../connection-string.ts";
 import type { Driver } from "../driver.ts";
 import { PgDriver } from "./pg-driver.ts";
 import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
@@ -54,10 +55,10 @@ export interface PgDriverOptions {
  */
 export function pgDriver(options: PgDriverOptions = {}): Driver {
   const read = readOptions("driver", options, {
-    connectionString: string(),
+    connectionString: CONNECTION_STRING,
     pool: object<PgPool>(["connect"]),
     config: object<Readonly<Record<string, unknown>>>(),
-    listenConnectionString: string(),
+    listenConnectionString: CONNECTION_STRING,
     maxConnections: integer({ min: 1, default: 10 }),
     handlerConnections: integer({ min: 0 }),
     trustPool: boolean({ default: false }),
@@ -76,10 +77,14 @@ export function pgDriver(options: PgDriverOptions = {}): Driver {
       `Driver options \`pool\` and \`${other}\` are both given; only one way can be taken.`,
     );
   }
+  const inConfig = config?.["connectionString"];
   const settings: ConnectionSettings = {
     config: {
       fallback_application_name: applicationName,
       ...config,
+      ...(typeof inConfig === "string"
+        ? { connectionString: readConnectionString(inConfig, "Driver option `config.connectionString`") }
+        : {}),
       ...(connectionString === undefined ? {} : { connectionString }),
     },
     connectTimeoutMs: read.connectTimeoutMs,
