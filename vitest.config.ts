@@ -12,7 +12,10 @@ export default defineConfig({
     // A test that passes at the second try is broken, so there is none.
     retry: 0,
     projects: [
-      { extends: true, test: { name: "unit", include: ["src/**/*.test.ts", "{scripts,test/chaos}/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: { name: "unit", include: ["src/**/*.test.ts", "{scripts,test/chaos}/**/*.test.ts"], testTimeout: 30_000 },
+      },
       {
         extends: true,
         test: { name: "integration", include: ["test/{integration,contract}/**/*.test.ts"], ...database },

@@ -30,6 +30,8 @@ export const ERROR_CODES = {
   HOWDAH_CONNECTIONS_EXHAUSTED: "All connections were in use for too long.",
   HOWDAH_DATABASE_UNSUPPORTED: "The database is older than the oldest supported PostgreSQL.",
   HOWDAH_DATABASE_FORBIDDEN: "The database role lacks a right that is needed.",
+  HOWDAH_DATABASE_ERROR: "PostgreSQL refused a statement.",
+  HOWDAH_TRANSACTION_POOLER: "A transaction pooler does not keep prepared statements with their connection.",
   HOWDAH_QUERY_TIMEOUT: "A statement did not answer in time.",
   HOWDAH_CONNECTION_LOST: "The connection ended before a statement was answered.",
   HOWDAH_TRANSACTION_ENDED: "A statement was sent to a transaction that had ended.",
@@ -45,6 +47,7 @@ export const ERROR_CODES = {
   HOWDAH_ABORTED_TIMEOUT: "The job ran longer than its timeout.",
   HOWDAH_ABORTED_CANCELLED: "The job was cancelled.",
   HOWDAH_ABORTED_LOST: "The job no longer belongs to this worker.",
+  HOWDAH_UNEXPECTED: "Something failed in a way that Howdah does not know; the cause says how.",
   HOWDAH_EMBEDDED_MISSING: "The optional package with the PostgreSQL binaries is not installed.",
   HOWDAH_EMBEDDED_FAILED: "The embedded PostgreSQL did not start.",
 } as const;

@@ -24,6 +24,7 @@ import { CONNECTION_OPTIONS, type ConnectionOptions, openConnection, schemaNameO
 import { createControl } from "./control.ts";
 import { createInspection } from "./inspect.ts";
 import { createManagement } from "./manage.ts";
+import { toHowdahError, withHowdahErrors } from "./database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { createSchedules } from "./schedules.ts";
 import { createInnerSession, createSession } from "./session.ts";
@@ -83,7 +84,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
     });
   } catch (error) {
     if (owned) await driver.close();
-    throw error;
+    throw toHowdahError(error, schema);
   }
   return clientOver({
     driver,
@@ -127,7 +128,7 @@ export interface ClientGround {
 export function clientOver(ground: ClientGround): Client {
   const { driver, schema, logger, tasks, hooks, keepTasks = [], clock = systemClock, onClose } = ground;
   const { statementTimeoutMs = 30_000 } = ground;
-  const calls = new OpenCalls();
+  const calls = new OpenCalls((error) => toHowdahError(error, schema));
   const announcer = new Announcer({ executor: driver, schema, clock });
   // The server counts how long it waits for a lock by the machine's time, whatever a test makes of ours.
   const share = driver.share?.("waiting");
@@ -145,10 +146,12 @@ export function clientOver(ground: ClientGround): Client {
   let closing: Promise<void> | undefined;
 
   function close(): Promise<void> {
-    closing ??= calls
-      .close()
-      .then(() => announcer.flush())
-      .then(onClose);
+    closing ??= calls.close().then(() =>
+      withHowdahErrors(schema, async () => {
+        await announcer.flush();
+        await onClose?.();
+      }),
+    );
     return closing;
   }
 

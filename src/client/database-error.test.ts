@@ -23,8 +23,46 @@ describe("an error of the database", () => {
     expect((error as Error).message).toContain("said the server");
   });
 
-  it.each([sqlError("23505"), new HowdahError("HOWDAH_QUERY_TIMEOUT", "late"), new Error("other")])(
-    "that says enough stays as it is: %s",
-    (error) => expect(toHowdahError(error, schema)).toBe(error),
-  );
+  it.each([
+    [sqlError("23505"), "HOWDAH_DATABASE_ERROR", "PostgreSQL refused the statement: said the server (SQLSTATE 23505)."],
+    [sqlError("25006"), "HOWDAH_DATABASE_ERROR", "connect to the primary"],
+    [sqlError("42P05"), "HOWDAH_TRANSACTION_POOLER", "set `preparedStatements: false`"],
+    [sqlError("26000"), "HOWDAH_TRANSACTION_POOLER", "`listenConnectionString`"],
+    [new TypeError("x is not a function"), "HOWDAH_UNEXPECTED", "x is not a function"],
+    ["text", "HOWDAH_UNEXPECTED", "text"],
+  ])("that has no code of ours of its own, %s, has %s and says what there is to say", (cause, code, text) => {
+    const error = toHowdahError(cause, schema);
+    expect(error).toMatchObject({ code, cause });
+    expect(error.message).toContain(text);
+  });
+
+  it("of Howdah stays as it is", () => {
+    const error = new HowdahError("HOWDAH_QUERY_TIMEOUT", "late");
+    expect(toHowdahError(error, schema)).toBe(error);
+  });
+
+  const OURS = [
+    undefined,
+    "PL/pgSQL function howdah._howdah_add_keyed_jobs_v1(howdah.job_spec[]) line 3 at RETURN QUERY",
+    'SQL statement "insert into\nhowdah.x"\nPL/pgSQL function howdah.add_job(text,json) line 3 at RETURN QUERY',
+    "PL/pgSQL function add_job(text,json) line 3 at RETURN QUERY",
+    'SQL function "complete_jobs" statement 1',
+    "PL/pgSQL function inline_code_block line 3 at SQL statement",
+    "PL/pgSQL-Funktion howdah._howdah_x(text) Zeile 3 bei SQL-Anweisung",
+  ];
+  const THEIRS = [
+    "PL/pgSQL function audit() line 3 at SQL statement",
+    'SQL statement "insert into nowhere"\nPL/pgSQL function public.audit() line 3 at SQL statement\nSQL statement "insert into howdah.x"\nPL/pgSQL function howdah._howdah_add_keyed_jobs_v1(howdah.job_spec[]) line 3',
+    'PL/pgSQL function app."My audit"() line 3 at PERFORM',
+    "PL/pgSQL function app.add_job(text) line 3 at PERFORM",
+    "PL/v8 function audit() line 3",
+    'SQL function "of_mine" statement 1',
+    'SQL statement "DELETE FROM ONLY app.child WHERE $1 = parent"',
+  ];
+  it.each(["42P01", "42883", "42501", "3F000"])("with the state %s is ours only when we raised it", (state) => {
+    const codeAt = (where: string | undefined) => toHowdahError(Object.assign(sqlError(state), { where }), schema).code;
+    const ours = state === "42501" ? "HOWDAH_DATABASE_FORBIDDEN" : "HOWDAH_SCHEMA_MISSING";
+    expect(OURS.map(codeAt)).toEqual(OURS.map(() => ours));
+    expect(THEIRS.map(codeAt)).toEqual(THEIRS.map(() => "HOWDAH_DATABASE_ERROR"));
+  });
 });

@@ -10,6 +10,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
 import { integer, object } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
+import { withHowdahErrors } from "./database-error.ts";
 import { CONNECTION_OPTIONS, openConnection, schemaNameOf, type ConnectionOptions } from "./connection.ts";
 
 /** What {@link migrate} can be told. */
@@ -57,8 +58,10 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   const clock = systemClock;
   const { driver, owned, target } = openConnection({ ...read, migrate: true, handlerConnections: 0 }, clock);
   try {
-    await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
-    return await migrateSchema({ driver, schema, logger: read.logger, clock });
+    return await withHowdahErrors(schema, async () => {
+      await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
+      return await migrateSchema({ driver, schema, logger: read.logger, clock });
+    });
   } finally {
     if (owned) await driver.close();
   }

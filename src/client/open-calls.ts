@@ -4,8 +4,14 @@ type Method = (...given: unknown[]) => Promise<unknown>;
 
 /** Whether a client still answers, and which of its calls are under way. Shared by everything that came from it. */
 export class OpenCalls {
+  readonly #explain: (error: unknown) => HowdahError;
   #closed = false;
   readonly #running = new Set<Promise<unknown>>();
+
+  /** `explain` gives whatever a call throws a code of ours. */
+  constructor(explain: (error: unknown) => HowdahError) {
+    this.#explain = explain;
+  }
 
   /** Throws `HOWDAH_CLIENT_CLOSED` after `close`. */
   check(): void {
@@ -16,7 +22,11 @@ export class OpenCalls {
   checked<Methods extends object>(methods: Methods): Methods {
     return wrapped(methods, (method) => async (...given) => {
       this.check();
-      return method(...given);
+      try {
+        return await method(...given);
+      } catch (error) {
+        throw this.#explain(error);
+      }
     });
   }
 
@@ -28,6 +38,8 @@ export class OpenCalls {
       this.#running.add(call);
       try {
         return await call;
+      } catch (error) {
+        throw this.#explain(error);
       } finally {
         this.#running.delete(call);
       }

@@ -44,7 +44,7 @@ export function changing(session: Session, jobKey?: string): Executor {
   };
 }
 
-/** A {@link Session} on `executor`. Errors of PostgreSQL that users can act on get a code of ours. */
+/** A {@link Session} on `executor`. Its errors have a code of ours. */
 export function createSession(executor: Executor, rest: Omit<Session, "query">): Session {
   return { ...rest, ...explained(executor, rest.schema) };
 }

@@ -45,6 +45,13 @@ describe("reachDatabase", () => {
     });
   });
 
+  it("says once, and with its reason, that the database could not be reached", async () => {
+    const wrapped = new HowdahError("HOWDAH_DATABASE_UNREACHABLE", "The database could not be reached: no", refused());
+    const { driver } = failing([wrapped]);
+    const reaching = reachDatabase({ driver, clock: createManualClock(), timeoutMs: 1, target: "db" });
+    await expect(reaching).rejects.toThrow(/^Could not reach db within 1 ms: connect ECONNREFUSED$/);
+  });
+
   it.each([
     ["28P01", "HOWDAH_DATABASE_FORBIDDEN"],
     ["28000", "HOWDAH_DATABASE_FORBIDDEN"],

@@ -1,5 +1,6 @@
 import { HowdahError, isHowdahError } from "../errors.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { ownMessage } from "../runtime/error-message.ts";
 import type { Driver } from "./driver.ts";
 import { isSessionOver, isTransient, sqlStateOf } from "./sqlstate.ts";
 
@@ -61,6 +62,8 @@ async function lossDuring(work: ReachOptions["prepare"]): Promise<{ found: unkno
 }
 
 function unreachable(error: unknown, { target, timeoutMs }: Pick<ReachOptions, "target" | "timeoutMs">): HowdahError {
+  // That was reached.
+  if (isHowdahError(error, "HOWDAH_TRANSACTION_POOLER")) return error;
   return new HowdahError(
     "HOWDAH_DATABASE_UNREACHABLE",
     `Could not reach ${target} within ${timeoutMs} ms: ${messageOf(error)}`,
@@ -79,7 +82,8 @@ function explain(error: unknown, target: string): unknown {
   );
 }
 
+/** That of the driver says no more than that the database could not be reached, and why. */
 function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ");
-  return error instanceof Error ? error.message : String(error);
+  const isWrapped = isHowdahError(error, "HOWDAH_DATABASE_UNREACHABLE") && error.cause !== undefined;
+  return ownMessage(isWrapped ? error.cause : error);
 }

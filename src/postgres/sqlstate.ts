@@ -168,7 +168,7 @@ interface ServerError {
 }
 
 function serverError(error: unknown): ServerError | undefined {
-  for (const link of causes(error)) {
+  for (const link of causesOf(error)) {
     // System errors have codes too, and some (EPIPE) look like a SQLSTATE.
     const isSystemError = "syscall" in link || typeof (link as { errno?: unknown }).errno === "number";
     const { code, severity } = link as { code?: unknown; severity?: unknown };
@@ -184,14 +184,15 @@ function isNotSent(error: unknown): boolean {
 }
 
 function hasCode(error: unknown, codes: ReadonlySet<string>): boolean {
-  return causes(error).some((link) => codes.has(String((link as { code?: unknown }).code)));
+  return causesOf(error).some((link) => codes.has(String((link as { code?: unknown }).code)));
 }
 
 function hasConnectionMessage(error: unknown): boolean {
-  return causes(error).some((link) => CONNECTION_MESSAGES.test(String((link as { message?: unknown }).message)));
+  return causesOf(error).some((link) => CONNECTION_MESSAGES.test(String((link as { message?: unknown }).message)));
 }
 
-function causes(error: unknown): object[] {
+/** What was thrown and what caused it, as far as these are objects. */
+export function causesOf(error: unknown): object[] {
   const links: object[] = [];
   for (let link = error; typeof link === "object" && link !== null && links.length < MAX_CAUSES;) {
     links.push(link);

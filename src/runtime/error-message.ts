@@ -28,6 +28,11 @@ export function errorMessage(thrown: unknown): string {
   return storableText(parts.join(" <- caused by: "));
 }
 
+/** As {@link errorMessage}, without the causes: for an error that keeps what was thrown as its own cause. */
+export function ownMessage(thrown: unknown): string {
+  return storableText(describeOne(thrown));
+}
+
 /**
  * The text as PostgreSQL can store it: NUL and lone surrogates replaced, and
  * cut with an ellipsis when it is longer than `maxLength`. What is put in is

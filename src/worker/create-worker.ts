@@ -1,4 +1,5 @@
 import { clientOver } from "../client/create-client.ts";
+import { toHowdahError } from "../client/database-error.ts";
 import { openConnection, schemaNameOf } from "../client/connection.ts";
 import { CronRunner } from "../cron/cron-runner.ts";
 import { createCronStore } from "../cron/cron-store.ts";
@@ -75,7 +76,7 @@ export async function createWorker<State = unknown>(
     return build({ read, schema, logger, hooks, tasks, recurring, driver, target, stored, close });
   } catch (error) {
     await close();
-    throw error;
+    throw toHowdahError(error, schema);
   }
 }
 
@@ -135,6 +136,7 @@ function build(ground: Ground): Worker {
     logger,
     clock,
     reporter,
+    explain: (error) => toHowdahError(error, schema),
     description: {
       worker: identity.current,
       database: target,

@@ -1,4 +1,4 @@
-import type { HowdahError } from "../errors.ts";
+import { type HowdahError, isHowdahError } from "../errors.ts";
 import type { InterruptionReason } from "../hooks/events.ts";
 import type { HookEmitter } from "../hooks/hooks.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
@@ -25,6 +25,7 @@ export class Reporter {
   #failed = 0;
   #snoozed = 0;
   #interruptions = 0;
+  #isPoolerNamed = false;
 
   constructor(hooks: HookEmitter, logger: Logger) {
     this.#hooks = hooks;
@@ -162,7 +163,11 @@ export class Reporter {
 
   /** Something in the background failed. */
   failure(workerId: string, activity: string, error: unknown): void {
-    this.#logger.error(`The worker could not ${activity}; it goes on`, {
+    const isPooler = isHowdahError(error, "HOWDAH_TRANSACTION_POOLER");
+    // A pooler shows in whatever the worker does, and has one remedy: it is named once.
+    const level = isPooler && this.#isPoolerNamed ? "debug" : "error";
+    this.#isPoolerNamed ||= isPooler;
+    this.#logger[level](`The worker could not ${activity}; it goes on`, {
       worker: workerId,
       error: errorMessage(error),
     });

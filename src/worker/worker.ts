@@ -85,6 +85,8 @@ export interface WorkerParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly reporter: Reporter;
+  /** Gives whatever ends a run a code of ours. */
+  readonly explain: (error: unknown) => HowdahError;
   /** For the line in the log when it starts. */
   readonly description: Readonly<Record<string, unknown>>;
   readonly osSignals: boolean;
@@ -186,6 +188,8 @@ class HowdahWorker implements Worker {
     this.#running = running;
     try {
       return await running;
+    } catch (error) {
+      throw this.#parts.explain(error);
     } finally {
       this.#running = undefined;
       this.#engine = undefined;

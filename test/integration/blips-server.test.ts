@@ -119,7 +119,10 @@ describe("a database that can only be read", () => {
     const running = worker.run();
     const failed = await until(() => errors.events.find(({ activity }) => activity === "claim jobs"));
     expect(failed.error).toMatchObject({ code: "25006" });
-    await expect(worker.client.addJob(task, 4)).rejects.toMatchObject({ code: "25006" });
+    await expect(worker.client.addJob(task, 4)).rejects.toMatchObject({
+      code: "HOWDAH_DATABASE_ERROR",
+      cause: { code: "25006" },
+    });
     const superuser = await own.connect();
     await superuser.query("set default_transaction_read_only = off");
     await superuser.query(`alter database ${name} reset default_transaction_read_only`);

@@ -1,6 +1,7 @@
 import { HowdahError, isHowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Executor, Query, QueryResult } from "../driver.ts";
+import { poolerError } from "../pooler.ts";
 import { isConnectionLoss, isConnectionSuspect, isSessionOver, isStalePlan, sqlStateOf } from "../sqlstate.ts";
 import { withDeadline } from "./deadline.ts";
 import {
@@ -251,7 +252,7 @@ export class PgSession implements Executor {
       if (state === CHANGED_RESULT_STATE) renameStatement(query);
       // What may be about a stale plan is tried once more on this connection, before that is suspected.
       if (query.name !== undefined && isConnectionSuspect(error) && !isStalePlan(error)) this.discard(error);
-      return error;
+      return (query.name === undefined ? undefined : poolerError(error)) ?? error;
     }
     if (this.#brokenBy === undefined && !isConnectionLoss(error)) return error;
     this.discard(error);
