@@ -3,9 +3,10 @@ import type { JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../jo
 import type { JoinedAdds } from "../job/add/joined-adds.ts";
 import { HowdahError } from "../errors.ts";
 import type { Job, JobSpec } from "../job/job.ts";
+import { ENTRY_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyTaskDeclaration, BatchTaskDeclaration } from "../job/task-declaration.ts";
 import { describeValue } from "../runtime/describe-value.ts";
-import { didYouMean } from "../runtime/suggestion.ts";
+import { unknownNameHint } from "../runtime/options.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -83,7 +84,7 @@ function toEntry(job: unknown, index: number): JobEntry {
     if (!ENTRY_KEYS.includes(key))
       throw new HowdahError(
         "HOWDAH_OPTION_UNKNOWN",
-        `Unknown job option \`${key}\` of jobs[${index}]${didYouMean(key, ENTRY_KEYS)}`,
+        `Unknown job option \`${key}\` of jobs[${index}]${unknownNameHint(key, { known: ENTRY_KEYS, hints: ENTRY_PEER_NAMES })}`,
       );
   }
   const { task, identifier, payload, spec } = job as Partial<Record<keyof JobEntry | "identifier", unknown>>;

@@ -4,6 +4,7 @@ import { cleanUpQueues, cleanUpTasks, deleteExhausted } from "../postgres/querie
 import { isLocked } from "../postgres/sqlstate.ts";
 import { backoffMs } from "../runtime/backoff.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { describeValue } from "../runtime/describe-value.ts";
 import { list, oneOf, required, string } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Session } from "./session.ts";
@@ -58,6 +59,11 @@ export function createCleanUp(session: Session, ground: CleanUpGround): CleanUp 
   const target = { executor: session, schema: session.schema };
   return {
     async cleanup(tasks, options) {
+      if (!Array.isArray(tasks))
+        throw new HowdahError(
+          "HOWDAH_OPTION_INVALID",
+          `cleanup() takes a list of what to remove, out of ${NAMES.map((name) => `"${name}"`).join(", ")}; found ${describeValue(tasks)}.`,
+        );
       const chosen = readOptions("cleanup", { tasks }, { tasks: list(required(oneOf(NAMES))) }).tasks;
       const { keepTasks } = readOptions("cleanup", options, {
         keepTasks: list(required(string({ maxLength: MAX_LENGTH.identifier }))),

@@ -2,6 +2,7 @@ import { HowdahError } from "../errors.ts";
 import { CONNECTION_STRING, describeTarget, readConnectionString } from "../postgres/connection-string.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { pgDriver, type PgPool } from "../postgres/drivers/pg.ts";
+import { POOL } from "../postgres/drivers/pool-option.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -35,7 +36,7 @@ export interface ConnectionOptions {
 /** How {@link ConnectionOptions} are read. */
 export const CONNECTION_OPTIONS = {
   connectionString: CONNECTION_STRING,
-  pool: object<PgPool>(["connect"]),
+  pool: POOL,
   driver: object<Driver>(["query", "transaction", "listen", "close"]),
   schema: string(),
   migrate: boolean({ default: true }),

@@ -5,7 +5,7 @@ import { toDate } from "../job/row.ts";
 import * as queries from "../postgres/queries/control.ts";
 import { listOpenJobIds } from "../postgres/queries/list-jobs.ts";
 import { custom, oneOf, string } from "../runtime/option-kinds.ts";
-import { readOptions } from "../runtime/options.ts";
+import { isOptionsObject, readOptions } from "../runtime/options.ts";
 import { checkJobIds } from "./job-ids.ts";
 import { readReason, readTime } from "./option-readers.ts";
 import { changing, type Session } from "./session.ts";
@@ -103,8 +103,11 @@ export function createControl(session: Session): JobControl {
   return {
     async cancelJobs(jobs, reason) {
       const text = readOptions("cancelJobs", { reason }, { reason: custom(readReason) }).reason ?? "Cancelled";
-      if (!Array.isArray(jobs)) return cancelAll(readFilter(jobs), text);
-      const ids = checkJobIds(jobs);
+      if (isOptionsObject(jobs)) return cancelAll(readFilter(jobs), text);
+      const ids = checkJobIds(
+        jobs,
+        'cancelJobs() takes a list of job ids, or a filter such as `{ task: "send_email" }`',
+      );
       if (ids.length === 0) return { removed: [], signalled: [] };
       return queries.cancelJobs(target, ids, text);
     },

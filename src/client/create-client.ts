@@ -1,5 +1,6 @@
 import { createHooks, type HookEmitter, type Interceptor } from "../hooks/hooks.ts";
 import { type Plugin, registerHooks } from "../hooks/plugin.ts";
+import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyTask } from "../job/task.ts";
 import { createJoinedAdds } from "../job/add/store-jobs.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
@@ -56,7 +57,7 @@ export interface ClientOptions extends ConnectionOptions {
  * `HOWDAH_DATABASE_UNSUPPORTED`, and `HOWDAH_PLUGIN_FAILED`.
  */
 export async function createClient(options: ClientOptions = {}): Promise<Client> {
-  const read = readOptions("client", options, {
+  const read = readOptions({ owner: "client", hints: CONNECTION_PEER_NAMES }, options, {
     ...CONNECTION_OPTIONS,
     tasks: list(required(object<AnyTask>())),
     logger: LOGGER,

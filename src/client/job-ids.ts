@@ -16,10 +16,12 @@ export function checkJobId(id: unknown, place = "The job id"): string {
   );
 }
 
-/** Checks a list of job ids; each is returned once. Throws `HOWDAH_OPTION_INVALID`. */
-export function checkJobIds(ids: unknown): string[] {
-  if (!Array.isArray(ids))
-    throw new HowdahError("HOWDAH_OPTION_INVALID", `Job ids must be a list; found ${describeValue(ids)}.`);
+/**
+ * Checks a list of job ids; each is returned once. `allowed` says what else may
+ * be given. Throws `HOWDAH_OPTION_INVALID`.
+ */
+export function checkJobIds(ids: unknown, allowed = "Job ids must be a list"): string[] {
+  if (!Array.isArray(ids)) throw new HowdahError("HOWDAH_OPTION_INVALID", `${allowed}; found ${describeValue(ids)}.`);
   return [...new Set(ids.map((id: unknown, index) => checkJobId(id, `Job id ${index}`)))];
 }
 

@@ -1,3 +1,4 @@
+import { HowdahError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
 import { toJob } from "../job/row.ts";
@@ -92,6 +93,11 @@ function readReschedule(to: unknown): queries.Reschedule {
     attempts: integer({ min: 0, max: 32_767 }),
     maxAttempts: integer({ min: 1, max: 32_767 }),
   });
+  if ([runAt, priority, attempts, maxAttempts].every((change) => change === undefined))
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      "rescheduleJobs() is told to change nothing: give `runAt`, `priority`, `attempts` or `maxAttempts`.",
+    );
   return {
     runAt: runAt ?? null,
     priority: priority ?? null,

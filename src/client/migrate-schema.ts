@@ -1,4 +1,5 @@
 import { HowdahError } from "../errors.ts";
+import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
 import type { Executor } from "../postgres/driver.ts";
 import { executorOf, type PgQueryable } from "../postgres/drivers/pg.ts";
 import { migrate as migrateSchema, migrateInside, type MigrateResult } from "../postgres/migrate.ts";
@@ -42,7 +43,7 @@ export interface MigrationSqlOptions {
  */
 export async function migrate(options: MigrateOptions = {}): Promise<MigrateResult> {
   const { migrate: _switch, ...connection } = CONNECTION_OPTIONS;
-  const read = readOptions("migrate", options, {
+  const read = readOptions({ owner: "migrate", hints: CONNECTION_PEER_NAMES }, options, {
     ...connection,
     logger: LOGGER,
     transaction: object<PgQueryable | Executor>(["query"]),

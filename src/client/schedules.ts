@@ -86,7 +86,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
     async upsert(given) {
       const executor = session.later?.() ?? target.executor;
       const { missed, ...options } = readUpsert(given);
-      const entry = readCronEntry({ owner: "schedule", path: "" }, options);
+      const entry = readCronEntry({ owner: "schedule", path: "" }, options, UPSERT_ONLY);
       const job = await prepareTickJob(entry, session.tasks);
       const { id, schedule, timeZone, fill, payload } = entry;
       const row = await queries.upsertSchedule(

@@ -1,12 +1,13 @@
 import type { PayloadOf } from "../job/add/job-entry.ts";
 import { checkJobSpec, checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
 import type { JobSpec } from "../job/job.ts";
+import { CRON_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyTaskDeclaration, TaskDeclaration } from "../job/task-declaration.ts";
 import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import type { Duration } from "../runtime/duration.ts";
 import { custom, duration, required } from "../runtime/option-kinds.ts";
-import { isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
+import { isOptionsObject, readObject, type OptionPlace, type OptionShape } from "../runtime/options.ts";
 import { parseExpression } from "./expression.ts";
 import { checkTimeZone, DEFAULT_TIME_ZONE } from "./time-zone.ts";
 import { createTimetable } from "./timetable.ts";
@@ -71,9 +72,12 @@ export function cron<T extends CronTask>(options: CronOptions<T>): CronEntry {
   return readCronEntry({ owner: "cron", path: "" }, options);
 }
 
-/** Reads an entry that was given at `place`. Throws as {@link cron} does. */
-export function readCronEntry(place: OptionPlace, given: unknown): CronEntry {
-  const { fillMs, ...read } = readObject(place, given, ENTRY);
+/**
+ * Reads an entry that was given at `place`. Throws as {@link cron} does. `more`
+ * are options that stand beside it there, for messages.
+ */
+export function readCronEntry(place: OptionPlace, given: unknown, more: OptionShape = {}): CronEntry {
+  const { fillMs, ...read } = readObject({ ...place, hints: CRON_PEER_NAMES }, given, { ...more, ...ENTRY });
   const { task } = read;
   const identifier = identifierOf(task);
   checkName(identifier, { name: "task", subject: "a schedule", max: MAX_LENGTH.identifier });

@@ -3,7 +3,7 @@ import { type CronEntry, readCronEntry } from "./cron.ts";
 import { CrontabFault } from "./crontab-fault.ts";
 import { readCrontabOptions } from "./crontab-options.ts";
 import { readCrontabPayload } from "./crontab-payload.ts";
-import { FIELD_COUNTS, parseFields } from "./expression.ts";
+import { expand, FIELD_COUNTS, parseFields } from "./expression.ts";
 import { type Fail, looksLikeField, shown } from "./field.ts";
 import { splitWords, type Word } from "./words.ts";
 
@@ -21,13 +21,15 @@ const TASK = /^[a-z_][a-z0-9:_./-]*$/i;
  * {@link CrontabFault}.
  */
 export function parseCrontabLine(line: string): CrontabLine | undefined {
-  const words = splitWords(line);
-  if (words.length === 0 || words[0]?.text.startsWith("#")) return undefined;
+  const written = splitWords(line);
+  if (written.length === 0 || written[0]?.text.startsWith("#")) return undefined;
+  const words = expand(written, fail);
   const end = line.trimEnd().length;
   if (words.length <= FIELD_COUNTS.withoutSeconds) {
-    fail(end, `expected ${FIELD_COUNTS.withoutSeconds} fields and a task, found ${words.length} words`);
+    const found = words === written ? `${words.length} words` : "no task";
+    fail(end, `expected ${FIELD_COUNTS.withoutSeconds} fields and a task, found ${found}`);
   }
-  const fields = words.slice(0, countFields(words));
+  const fields = words.slice(0, words === written ? countFields(words) : FIELD_COUNTS.withoutSeconds);
   const expression = parseFields(fields, fail);
   const task = readTask(words[fields.length], end);
   const afterTask = words[fields.length + 1];

@@ -70,7 +70,7 @@ describe("an expression", () => {
     expect(message("* * ? * *")).toContain("Column 5");
     expect(message("* * L * *")).toContain("Column 5");
     expect(message("* * * * mon#2")).toContain("Column 9");
-    expect(message("@daily")).toContain("expected 5 fields");
+    expect(message("@fortnightly")).toContain("Column 1");
     expect(message("1/2/3 * * * *")).toContain("one step at most");
     expect(message("* * * * 6-0")).toContain("ends before it begins");
     expect(message("-5 * * * *")).toContain("Column 1");

@@ -1,6 +1,7 @@
 import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import { type CronField, type Fail, FIELD_KINDS, parseField } from "./field.ts";
+import { readNickname } from "./nicknames.ts";
 import { splitWords, type Word } from "./words.ts";
 
 /** A cron expression that was read. */
@@ -32,13 +33,24 @@ export function parseExpression(given: unknown): CronExpression {
   if (typeof given !== "string") {
     throw new HowdahError("HOWDAH_CRON_INVALID", `A schedule must be a text, found ${describeValue(given)}.`);
   }
-  const words = splitWords(given);
+  const written = splitWords(given);
+  const words = expand(written, fail);
   const { withoutSeconds, withSeconds } = FIELD_COUNTS;
   if (words.length < withoutSeconds) {
     fail(given.trimEnd().length, `expected ${withoutSeconds} fields or ${withSeconds}, found ${words.length}`);
   }
+  if (words !== written && written.length > 1) fail(written[1]?.offset ?? 0, "expected nothing after a nickname");
   if (words.length > withSeconds) fail(words[withSeconds]?.offset ?? 0, `expected no more than ${withSeconds} fields`);
   return parseFields(words, fail);
+}
+
+/** The words of an expression, with a nickname such as `@daily` in place of five fields turned into these. */
+export function expand(words: readonly Word[], fail: Fail): readonly Word[] {
+  const [first] = words;
+  const nickname = first && readNickname(first.text);
+  if (!nickname) return words;
+  if ("problem" in nickname) return fail(first.offset, nickname.problem);
+  return [...nickname.fields.split(" ").map((text) => ({ text, offset: first.offset })), ...words.slice(1)];
 }
 
 /** Reads five or six words as the fields of an expression. `fail` is called with an offset into their line. */

@@ -90,7 +90,7 @@ describe("a task registry", () => {
   const a = { kind: "single", identifier: "a", run };
   it.each([
     [{ ...a, timout: 5 }, 'Unknown task "a" option `timout`, did you mean `timeout`?'],
-    [{ ...a, kind: undefined }, 'Task "a" option `kind` is required.'],
+    [{ ...a, kind: undefined }, 'A task must be made by defineTask() or defineBatchTask(); "a" was not.'],
     [{ ...a, run: undefined }, 'Task "a" option `run` is required.'],
     [{ ...a, run: "x" }, 'Task "a" option `run` must be a function, found "x".'],
     [{ ...a, kind: "batch" }, 'Unknown task "a" option `run`. Known: `kind`,'],
@@ -98,15 +98,15 @@ describe("a task registry", () => {
     [{ ...a, retry: { type: "fixed" } }, 'Task "a" option `retry.delay` is required.'],
     [{ ...a, payload: {} }, 'Task "a" option `payload` must be a Standard Schema'],
     [{ ...a, defaults: 5 }, 'Task "a" option `defaults` must be an object or a function, found 5.'],
-    [undefined, "A task must be made by defineTask() or defineBatchTask(), found undefined."],
-    [run, "A task must be made by defineTask() or defineBatchTask(), found a function."],
+    [undefined, "A task must be made by defineTask() or defineBatchTask(); found undefined."],
+    [run, "A task must be made by defineTask() or defineBatchTask(); found a function."],
   ])("refuses %o", (task, message) => {
     expect(() => createTaskRegistry([task as AnyTask])).toThrow(message);
   });
 
   it("refuses what is no list", () => {
     expect(() => createTaskRegistry({ a } as unknown as AnyTask[])).toThrow(
-      "Task options must be a list of tasks, found an object.",
+      "Worker option `tasks` must be a list of tasks, found an object.",
     );
   });
 });

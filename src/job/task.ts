@@ -1,5 +1,6 @@
 import type { JobContext } from "./execute/context.ts";
 import type { Directive, DIRECTIVE } from "./directive.ts";
+import { checkTask } from "./read-task.ts";
 import type { BatchTaskDeclaration, TaskDeclaration } from "./task-declaration.ts";
 
 /** What a handler may return: nothing, or `snooze(…)` or `cancel(…)`. Other values are ignored. */
@@ -55,7 +56,10 @@ type WithoutSchema<Declared, Schema extends string> = Omit<Declared, "kind" | Sc
 type WithSchema<Declared, Schema extends keyof Declared> = Omit<Declared, "kind" | Schema> &
   Required<Pick<Declared, Schema>>;
 
-/** Declares a task. Nothing happens until it is given to a worker. */
+/**
+ * Declares a task. It runs once it is given to a worker. Throws
+ * `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID` where it is written.
+ */
 export function defineTask<Input, Output, State = unknown>(
   task: WithSchema<Task<Input, Output, State>, "payload">,
 ): Task<Input, Output, State>;
@@ -64,10 +68,10 @@ export function defineTask<Payload, State = unknown>(
   task: WithoutSchema<Task<Payload, Payload, State>, "payload">,
 ): Task<Payload, Payload, State>;
 export function defineTask(task: Omit<Task, "kind">): Task {
-  return { ...task, kind: "single" };
+  return checkTask({ ...task, kind: "single" }, task);
 }
 
-/** Declares a batch task: its jobs carry an array, and items can fail one by one. */
+/** Declares a batch task: its jobs carry an array, and items can fail one by one. Throws as {@link defineTask} does. */
 export function defineBatchTask<Input, Output, State = unknown>(
   task: WithSchema<BatchTask<Input, Output, State>, "item">,
 ): BatchTask<Input, Output, State>;
@@ -76,5 +80,5 @@ export function defineBatchTask<Item, State = unknown>(
   task: WithoutSchema<BatchTask<Item, Item, State>, "item">,
 ): BatchTask<Item, Item, State>;
 export function defineBatchTask(task: Omit<BatchTask, "kind">): BatchTask {
-  return { ...task, kind: "batch" };
+  return checkTask({ ...task, kind: "batch" }, task);
 }

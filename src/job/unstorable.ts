@@ -95,9 +95,13 @@ function isInvalidDate(value: unknown): boolean {
   return types.isDate(value) && Number.isNaN(value.getTime()) && value.toJSON === Date.prototype.toJSON;
 }
 
-/** Writes a place in a payload as JavaScript does: `payload.users[3]["e-mail"]`. */
+/**
+ * Writes a place in a payload as JavaScript does: `payload.users[3]["e-mail"]`,
+ * and with a root such as "payload of job `t`" then whose payload it is.
+ */
 export function propertyPath(root: string, path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, key) => text + step(key), root);
+  const [, object = root, owner = ""] = /^(\S+)( of .*)$/s.exec(root) ?? [];
+  return path.reduce<string>((text, key) => text + step(key), object) + owner;
 }
 
 function step(key: PropertyKey): string {

@@ -102,7 +102,7 @@ export function list<T>(entry: Option<T>): Option<readonly Exclude<T, undefined>
 
 /** An object with options of its own. Left out, it is read as `{}`, so its defaults apply. */
 export function nested<const Shape extends OptionShape>(shape: Shape): Option<OptionsOf<Shape>> {
-  return { suffix: "", read: (given, place) => readObject(place, given, shape) };
+  return { suffix: "", inner: shape, read: (given, place) => readObject(place, given, shape) };
 }
 
 /**
@@ -115,6 +115,7 @@ export function switchable<const Shape extends OptionShape>(
 ): Option<OptionsOf<Shape> | undefined> {
   return {
     suffix: "",
+    inner: shape,
     read(given, place) {
       const value = given ?? settings.default ?? false;
       if (value === false && given !== null) return undefined;

@@ -6,6 +6,8 @@ import { didYouMean } from "./suggestion.ts";
 export interface OptionPlace {
   readonly owner: string;
   readonly path: string;
+  /** For names that are unknown there. */
+  readonly hints?: OptionHints | undefined;
 }
 
 /**
@@ -16,10 +18,15 @@ export interface Option<T, Suffix extends string = ""> {
   /** Turns what was given, `undefined` when it was left out, into what the code uses. Throws `HOWDAH_OPTION_INVALID`. */
   read(given: unknown, place: OptionPlace): T;
   readonly suffix: Suffix;
+  /** The options inside of it, if it is an object with options of its own. */
+  readonly inner?: OptionShape;
 }
 
 /** The options that something takes. */
 export type OptionShape = Readonly<Record<string, Option<unknown, string>>>;
+
+/** What to say about names that are unknown here and that people bring along; each ends a sentence. */
+export type OptionHints = Readonly<Record<string, string>>;
 
 /** What {@link readOptions} makes of a shape: every option, defaults filled in, durations in milliseconds as `…Ms`. */
 export type OptionsOf<Shape extends OptionShape> = {
@@ -34,15 +41,15 @@ export type OptionsOf<Shape extends OptionShape> = {
 /**
  * Reads the options of a `worker`, a `client` and so on, once and completely.
  * Throws `HOWDAH_OPTION_UNKNOWN` for a name that is not in `shape`, with the
- * name that was probably meant, and `HOWDAH_OPTION_INVALID` for a value that is
+ * name that was probably meant or what `hints` says, and `HOWDAH_OPTION_INVALID` for a value that is
  * not allowed. An option that is `undefined` counts as left out.
  */
 export function readOptions<const Shape extends OptionShape>(
-  owner: string,
+  owner: string | Omit<OptionPlace, "path">,
   given: unknown,
   shape: Shape,
 ): OptionsOf<Shape> {
-  return readObject({ owner, path: "" }, given, shape);
+  return readObject({ ...(typeof owner === "string" ? { owner } : owner), path: "" }, given, shape);
 }
 
 /** As {@link readOptions}, for options that stand inside of another option. */
@@ -70,8 +77,24 @@ export function invalidOption(place: OptionPlace, allowed: string, found: unknow
 
 function unknownOption(place: OptionPlace, name: string, shape: OptionShape): HowdahError {
   const prefix = place.path === "" ? "" : `${place.path}.`;
-  const hint = didYouMean(name, Object.keys(shape), prefix);
-  return new HowdahError("HOWDAH_OPTION_UNKNOWN", `Unknown ${place.owner} option \`${prefix}${name}\`${hint}`);
+  const home = Object.keys(shape).find((outer) => Object.hasOwn(shape[outer]?.inner ?? {}, name));
+  const hint = home === undefined ? undefined : `it belongs into \`${prefix}${home}\`: \`${home}: { ${name}: … }\`.`;
+  const ending = unknownNameHint(name, { known: Object.keys(shape), hints: place.hints, hint, prefix });
+  return new HowdahError("HOWDAH_OPTION_UNKNOWN", `Unknown ${place.owner} option \`${prefix}${name}\`${ending}`);
+}
+
+/** The end of a message about an unknown name: a `hint`, what `hints` has for this name, or what was probably meant. */
+export function unknownNameHint(
+  name: string,
+  from: {
+    readonly known: readonly string[];
+    readonly hints?: OptionHints | undefined;
+    readonly hint?: string | undefined;
+    readonly prefix?: string;
+  },
+): string {
+  const hint = from.hint ?? (Object.hasOwn(from.hints ?? {}, name) ? from.hints?.[name] : undefined);
+  return hint === undefined ? didYouMean(name, from.known, from.prefix) : `: ${hint}`;
 }
 
 /** The name of an option at the start of a sentence. */

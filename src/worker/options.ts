@@ -7,9 +7,10 @@ import type { Plugin } from "../hooks/plugin.ts";
 import type { ForbiddenFlags } from "../job/claim/claimer.ts";
 import { checkLocalQueue, LOCAL_QUEUE, type LocalQueueOptions } from "../job/claim/local-queue/options.ts";
 import { RECOVERY, toRecoverySettings, type RecoveryOptions, type RecoverySettings } from "../job/recover/options.ts";
+import { CONNECTION_PEER_NAMES, WORKER_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyTask } from "../job/task.ts";
 import type { InvalidPayloadPolicy } from "../job/task-declaration.ts";
-import { INVALID_PAYLOAD_POLICIES } from "../job/task-registry.ts";
+import { INVALID_PAYLOAD_POLICIES } from "../job/read-task.ts";
 import { CONNECTION_STRING } from "../postgres/connection-string.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
@@ -27,7 +28,7 @@ import {
   required,
   string,
 } from "../runtime/option-kinds.ts";
-import { readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
+import { invalidOption, readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
 
 /** How a worker ends. */
 export interface ShutdownOptions {
@@ -110,7 +111,7 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
 
 const SHAPE = {
   ...CONNECTION_OPTIONS,
-  tasks: custom<readonly AnyTask[]>((given) => given as readonly AnyTask[]),
+  tasks: custom(readTaskList),
   concurrency: integer({ min: 1, default: availableCores() }),
   handlerConnections: integer({ min: 1 }),
   pollInterval: duration({ min: 1, default: "1s" }),
@@ -140,6 +141,8 @@ const SHAPE = {
   clock: object<Clock>(["now", "monotonic", "setTimer", "sleep"]),
 };
 
+const HINTS = { ...CONNECTION_PEER_NAMES, ...WORKER_PEER_NAMES };
+
 /** Read {@link WorkerOptions}. */
 export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery"> & {
   /** `undefined` when it is off. */
@@ -148,9 +151,15 @@ export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery"> & {
 
 /** Checks worker options and fills in defaults. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
 export function readWorkerOptions<State>(options: WorkerOptions<State>): ReadWorkerOptions {
-  const read = readOptions("worker", options, SHAPE);
+  const read = readOptions({ owner: "worker", hints: HINTS }, options, SHAPE);
   if (read.localQueue) checkLocalQueue(read.localQueue, read.pollIntervalMs);
   return { ...read, recovery: toRecoverySettings(read.recovery) };
+}
+
+/** What is in the list is checked where it is made findable. */
+function readTaskList(given: unknown, place: OptionPlace): readonly AnyTask[] {
+  if (Array.isArray(given)) return given;
+  throw invalidOption(place, "must be a list of tasks made by defineTask() or defineBatchTask()", given);
 }
 
 const FLAGS = list(required(string({ maxLength: 128 })));

@@ -1,8 +1,9 @@
 import { HowdahError } from "../../errors.ts";
 import { parseDuration } from "../../runtime/duration.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
-import { didYouMean } from "../../runtime/suggestion.ts";
+import { unknownNameHint } from "../../runtime/options.ts";
 import type { JobKeyMode, JobSpec } from "../job.ts";
+import { JOB_PEER_NAMES } from "../peer-names.ts";
 import { toTimestamp } from "./run-at.ts";
 
 /** A checked {@link JobSpec}; null leaves the choice to the database. */
@@ -145,7 +146,7 @@ function checkShape(spec: unknown, subject: string): number {
 function unknownKey(key: string, subject: string): HowdahError {
   return new HowdahError(
     "HOWDAH_OPTION_UNKNOWN",
-    `Unknown job option \`${key}\` of ${subject}${didYouMean(key, SPEC_KEYS)}`,
+    `Unknown job option \`${key}\` of ${subject}${unknownNameHint(key, { known: SPEC_KEYS, hints: JOB_PEER_NAMES })}`,
   );
 }
 

@@ -103,7 +103,7 @@ function declarationOf({ method }: AddCall): AnyTaskDeclaration | undefined {
 /** Accepts a payload only if the task's schema does; a batch has items, and each of them passes. */
 async function validate(task: AnyTaskDeclaration, payload: unknown, subject: string): Promise<void> {
   if (task.kind === "single") {
-    if (task.payload) await validatePayload(task.payload, payload, `the payload of ${subject}`);
+    if (task.payload) await validatePayload(task.payload, payload, `payload of ${subject}`);
     return;
   }
   if (!Array.isArray(payload))
@@ -113,7 +113,8 @@ async function validate(task: AnyTaskDeclaration, payload: unknown, subject: str
     );
   if (payload.length === 0) throw emptyBatch(subject);
   if (!task.item) return;
-  for (const [index, item] of payload.entries()) await validatePayload(task.item, item, `item ${index} of ${subject}`);
+  for (const [index, item] of payload.entries())
+    await validatePayload(task.item, item, `payload[${index}] of ${subject}`);
 }
 
 function emptyBatch(subject: string): HowdahError {

@@ -8,6 +8,7 @@ import { readOptions } from "../../runtime/options.ts";
 import { CONNECTION_STRING, readConnectionString } from "../connection-string.ts";
 import type { Driver } from "../driver.ts";
 import { PgDriver } from "./pg-driver.ts";
+import { POOL } from "./pool-option.ts";
 import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
 
 export { executorOf, type ExecutorOptions } from "./pg-executor.ts";
@@ -56,7 +57,7 @@ export interface PgDriverOptions {
 export function pgDriver(options: PgDriverOptions = {}): Driver {
   const read = readOptions("driver", options, {
     connectionString: CONNECTION_STRING,
-    pool: object<PgPool>(["connect"]),
+    pool: POOL,
     config: object<Readonly<Record<string, unknown>>>(),
     listenConnectionString: CONNECTION_STRING,
     maxConnections: integer({ min: 1, default: 10 }),

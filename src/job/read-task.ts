@@ -1,0 +1,100 @@
+import { HowdahError } from "../errors.ts";
+import { describeValue } from "../runtime/describe-value.ts";
+import { custom, duration, func, oneOf, required } from "../runtime/option-kinds.ts";
+import { invalidOption, isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
+import { TASK_PEER_NAMES } from "./peer-names.ts";
+import { compileRetry } from "./retry.ts";
+import type { PayloadSchema } from "./schema.ts";
+import type { AnyTaskDeclaration, InvalidPayloadPolicy } from "./task-declaration.ts";
+
+/** The most characters of an identifier, as PostgreSQL counts them. */
+const MAX_IDENTIFIER_LENGTH = 128;
+
+/** What {@link InvalidPayloadPolicy} can be. */
+export const INVALID_PAYLOAD_POLICIES = ["fail", "retry"] as const satisfies readonly InvalidPayloadPolicy[];
+
+/** A task whose options were checked. */
+export interface ReadTask {
+  readonly identifier: string;
+  /** Where it stands, for messages. */
+  readonly place: OptionPlace;
+  readonly timeoutMs: number | undefined;
+  /** The schema of the payload, or of each item of a batch. */
+  readonly schema: PayloadSchema<unknown, unknown> | undefined;
+  readonly invalidPayload: InvalidPayloadPolicy | undefined;
+}
+
+/** Returns `task` when its options, as `given`, are right. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
+export function checkTask<T extends AnyTaskDeclaration>(task: T, given: unknown): T {
+  if (!isOptionsObject(given))
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `A task is defined by an object such as \`{ identifier, run }\`, found ${describeValue(given)}.`,
+    );
+  const { place } = readTask(task);
+  compileRetry(task.retry, { place: { ...place, path: "retry" } });
+  return task;
+}
+
+/** Reads the options of a task. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
+export function readTask(task: AnyTaskDeclaration): ReadTask {
+  if (!isOptionsObject(task)) throw notATask(`found ${describeValue(task)}`);
+  const identifier = checkIdentifier(task.identifier, { owner: "task", path: "identifier" });
+  if ((task as Partial<AnyTaskDeclaration>).kind === undefined) throw notATask(`${JSON.stringify(identifier)} was not`);
+  const place = { owner: `task ${JSON.stringify(identifier)}`, path: "", hints: TASK_PEER_NAMES };
+  return { ...readOptionsOf(task, place), identifier, place };
+}
+
+/** Checks the name of a task. Throws `HOWDAH_OPTION_INVALID`. */
+function checkIdentifier(identifier: unknown, place: OptionPlace): string {
+  const fits =
+    typeof identifier === "string" &&
+    identifier !== "" &&
+    Array.from(identifier.slice(0, 2 * MAX_IDENTIFIER_LENGTH + 1)).length <= MAX_IDENTIFIER_LENGTH &&
+    !/\0|\p{Surrogate}/u.test(identifier);
+  if (fits) return identifier;
+  throw invalidOption(
+    place,
+    `must be a text of 1 to ${MAX_IDENTIFIER_LENGTH} characters without NUL and lone surrogates`,
+    identifier,
+  );
+}
+
+function readOptionsOf(task: AnyTaskDeclaration, place: OptionPlace): Omit<ReadTask, "identifier" | "place"> {
+  if (task.kind === "batch") {
+    const read = readObject(place, task, { ...SHARED, item: schema, runBatch: required(func()) });
+    return { ...read, schema: read.item };
+  }
+  const read = readObject(place, task, { ...SHARED, payload: schema, run: required(func()) });
+  return { ...read, schema: read.payload };
+}
+
+const schema = custom(readSchema);
+
+const SHARED = {
+  kind: required(oneOf(["single", "batch"])),
+  identifier: custom(checkIdentifier),
+  defaults: custom(readDefaults),
+  retry: custom((policy) => policy),
+  timeout: duration({ min: 1 }),
+  invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES),
+};
+
+function readSchema(given: unknown, place: OptionPlace): PayloadSchema<unknown, unknown> {
+  // Schemas of some libraries are functions.
+  const found = typeof given === "function" || isOptionsObject(given) ? (given as Partial<PayloadSchema>) : {};
+  if (typeof found["~standard"]?.validate === "function") return found as PayloadSchema<unknown, unknown>;
+  throw invalidOption(place, "must be a Standard Schema, such as one of zod, valibot or arktype", given);
+}
+
+function readDefaults(given: unknown, place: OptionPlace): unknown {
+  if (typeof given === "function" || isOptionsObject(given)) return given;
+  throw invalidOption(place, "must be an object or a function", given);
+}
+
+function notATask(found: string): HowdahError {
+  return new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `A task must be made by defineTask() or defineBatchTask(); ${found}.`,
+  );
+}
