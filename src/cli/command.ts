@@ -4,7 +4,7 @@ import type { Screen } from "./screen.ts";
 /** What every command can be told. */
 export interface GlobalOptions {
   readonly databaseUrl?: string;
-  readonly schema?: string;
+  readonly schema?: string | undefined;
   readonly json?: boolean;
 }
 

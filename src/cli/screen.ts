@@ -7,7 +7,7 @@ export interface Streams {
 }
 
 interface OutputStream {
-  readonly isTTY?: boolean;
+  readonly isTTY?: boolean | undefined;
   readonly columns?: number;
   write(text: string): unknown;
   on(event: "error", listener: (error: NodeJS.ErrnoException) => void): unknown;

@@ -19,7 +19,7 @@ export interface CleanUpOptions {
    * worker runs: a worker knows tasks by their rows. Tasks that the client was
    * given always stay.
    */
-  readonly keepTasks?: readonly string[];
+  readonly keepTasks?: readonly string[] | undefined;
 }
 
 /** How many rows a clean-up removed, for each thing that was asked for. */

@@ -12,25 +12,25 @@ import type { OptionsOf } from "../runtime/options.ts";
 /** How to reach the database. Without the first three, `DATABASE_URL` or the `PG…` variables of the environment count. */
 export interface ConnectionOptions {
   /** `postgresql://user:password@host:5432/database` */
-  readonly connectionString?: string;
+  readonly connectionString?: string | undefined;
   /** A `pg` pool of the application, which stays the application's to close. */
-  readonly pool?: PgPool;
+  readonly pool?: PgPool | undefined;
   /** Another way to the database, which stays the application's to close. */
-  readonly driver?: Driver;
+  readonly driver?: Driver | undefined;
   /** The schema of the queue. Default: `HOWDAH_SCHEMA` of the environment, or "howdah". */
-  readonly schema?: string;
+  readonly schema?: string | undefined;
   /** Brings the schema up to date. Switch off for roles that may not create tables. Default true. */
-  readonly migrate?: boolean;
+  readonly migrate?: boolean | undefined;
   /** Switch off behind a transaction pooler. Default true. */
-  readonly preparedStatements?: boolean;
+  readonly preparedStatements?: boolean | undefined;
   /** Connections at most. Default 10. */
-  readonly maxConnections?: number;
+  readonly maxConnections?: number | undefined;
   /** Takes a `pool` whose clients cannot tell whether they are inside of a transaction. Default false. */
-  readonly trustPool?: boolean;
+  readonly trustPool?: boolean | undefined;
   /** How long the database may take to be reachable. Default 10s. */
-  readonly connectTimeout?: Duration;
+  readonly connectTimeout?: Duration | undefined;
   /** How long a statement may take; 0 means for ever. Default 30s. */
-  readonly statementTimeout?: Duration;
+  readonly statementTimeout?: Duration | undefined;
 }
 
 /** How {@link ConnectionOptions} are read. */

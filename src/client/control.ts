@@ -12,10 +12,10 @@ import { changing, type Session } from "./session.ts";
 
 /** Which jobs {@link JobControl.cancelJobs} cancels: those that pass all of it. At least one has to be given. */
 export interface CancelFilter {
-  readonly state?: Exclude<JobState, "failed">;
-  readonly task?: string;
-  readonly queueName?: string;
-  readonly jobKey?: string;
+  readonly state?: Exclude<JobState, "failed"> | undefined;
+  readonly task?: string | undefined;
+  readonly queueName?: string | undefined;
+  readonly jobKey?: string | undefined;
 }
 
 /** What became of jobs that were cancelled, by their ids. Jobs that are gone or have failed for good are in neither list. */
@@ -33,7 +33,7 @@ export interface CancelResult {
 /** How long to pause. */
 export interface PauseOptions {
   /** When the pause ends by itself, by the database's clock. Default: not before somebody resumes it. */
-  readonly until?: Date | string;
+  readonly until?: Date | string | undefined;
 }
 
 /** A queue or task that is paused. */

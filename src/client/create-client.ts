@@ -35,15 +35,15 @@ import { createWorkerRegister } from "./workers.ts";
 /** What a client can be told. Everything is optional. */
 export interface ClientOptions extends ConnectionOptions {
   /** The tasks whose jobs this client adds: adds of others reject with `HOWDAH_TASK_UNKNOWN`. Default: any may be added. */
-  readonly tasks?: readonly AnyTask[];
+  readonly tasks?: readonly AnyTask[] | undefined;
   /** Default: `consoleLogger()`, which writes to stderr. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /** Has a say in what this client adds; the other hooks are those of workers. */
-  readonly hooks?: { readonly beforeJobSchedule?: Interceptor<"beforeJobSchedule"> };
+  readonly hooks?: { readonly beforeJobSchedule?: Interceptor<"beforeJobSchedule"> | undefined } | undefined;
   /** Registered in this order, after `hooks`. */
-  readonly plugins?: readonly Plugin[];
+  readonly plugins?: readonly Plugin[] | undefined;
   /** How long an interceptor may take to answer. Default 5s. */
-  readonly interceptorTimeout?: Duration;
+  readonly interceptorTimeout?: Duration | undefined;
 }
 
 /**
@@ -116,9 +116,9 @@ export interface ClientGround {
   /** Those who have a say in what is added. */
   readonly hooks?: HookEmitter | undefined;
   /** Identifiers that clean-up always spares, beside those of `tasks`. */
-  readonly keepTasks?: readonly string[];
+  readonly keepTasks?: readonly string[] | undefined;
   /** Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** How long a call may wait for transactions of others; 0 means for ever. Default 30 seconds. */
   readonly statementTimeoutMs?: number;
   /** Called by the first `close()`. */

@@ -12,14 +12,14 @@ import type { Session } from "./session.ts";
 
 /** Which jobs {@link JobInspection.listJobs} returns. */
 export interface JobListOptions {
-  readonly state?: JobState;
-  readonly task?: string;
-  readonly queueName?: string;
-  readonly jobKey?: string;
+  readonly state?: JobState | undefined;
+  readonly task?: string | undefined;
+  readonly queueName?: string | undefined;
+  readonly jobKey?: string | undefined;
   /** Only jobs with a larger id: the `next` of the page before. */
-  readonly after?: string;
+  readonly after?: string | undefined;
   /** 1 to 1000. Default 100. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /** One page of jobs. */

@@ -12,13 +12,13 @@ import { changing, type Session } from "./session.ts";
 /** What {@link JobManagement.rescheduleJobs} changes. What is left out stays as it is. */
 export interface RescheduleOptions {
   /** Not before this time. */
-  readonly runAt?: Date | string;
+  readonly runAt?: Date | string | undefined;
   /** -32768 to 32767. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
   /** How often the job counts as started, 0 to 32767; below `maxAttempts` it revives a failed job. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** 1 to 32767. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
 }
 
 /**

@@ -17,22 +17,22 @@ import { CONNECTION_OPTIONS, openConnection, schemaNameOf, type ConnectionOption
 /** What {@link migrate} can be told. */
 export interface MigrateOptions extends Omit<ConnectionOptions, "migrate"> {
   /** Default: `consoleLogger()`, which writes to stderr. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /**
    * A client of `pg` that has begun a transaction, or anything else that
    * `client.inTransaction` takes: migrates as part of it, leaves its settings as
    * they were, and neither commits nor connects. Instead of the other ways to
    * the database.
    */
-  readonly transaction?: PgQueryable | Executor;
+  readonly transaction?: PgQueryable | Executor | undefined;
 }
 
 /** What {@link migrationSql} can be told. */
 export interface MigrationSqlOptions {
   /** The schema of the queue. Default: `HOWDAH_SCHEMA` of the environment, or "howdah". */
-  readonly schema?: string;
+  readonly schema?: string | undefined;
   /** The revision that the schema has already. Default 0: none. */
-  readonly from?: number;
+  readonly from?: number | undefined;
 }
 
 /**

@@ -29,14 +29,14 @@ export type ScheduleOptions<T extends CronTask = CronTask> = Omit<CronOptions<T>
   /** What the schedule is known as, 1 to 128 characters. */
   readonly id: string;
   /** Which ticks to add that were due while no worker ran: none, the last one, or all. Default `"once"`. */
-  readonly missed?: MissedTicks;
+  readonly missed?: MissedTicks | undefined;
 } & Pick<CronOptions<T>, "payload">;
 
 /** A schedule that need not be stored, for {@link Schedules.preview}. */
 export interface Preview {
   readonly schedule: string;
   /** Default `"UTC"`. */
-  readonly timeZone?: string;
+  readonly timeZone?: string | undefined;
 }
 
 /**
@@ -57,7 +57,7 @@ export interface Schedules {
    * Adds no jobs until `until`, or else until `resume`. What is due in the
    * meantime is not made up for. Rejects with `HOWDAH_SCHEDULE_UNKNOWN`.
    */
-  pause(id: string, options?: { readonly until?: Date | string }): Promise<Schedule>;
+  pause(id: string, options?: { readonly until?: Date | string | undefined }): Promise<Schedule>;
   /** Ends a pause; harmless without one. Rejects with `HOWDAH_SCHEDULE_UNKNOWN`. */
   resume(id: string): Promise<Schedule>;
   /** Deletes a schedule and returns it; `undefined` when there is none. Jobs that it has added stay. */

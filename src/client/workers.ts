@@ -26,25 +26,25 @@ export interface WorkerInfo {
 /** Which silence is a long one. */
 export interface WorkerListOptions {
   /** Default 5m. */
-  readonly sweepThreshold?: Duration;
+  readonly sweepThreshold?: Duration | undefined;
 }
 
 /** How {@link WorkerRegister.sweepStaleWorkers} sweeps. */
 export interface SweepOptions {
   /** Workers that have been silent for longer are taken for dead. Default 5m. */
-  readonly sweepThreshold?: Duration;
+  readonly sweepThreshold?: Duration | undefined;
   /**
    * A worker without a session to be watched by that holds a job with one of
    * these flags may be silent for longer, as for workers that sweep. Default:
    * `["infrastructure_resilient"]`.
    */
-  readonly resilientJobFlags?: readonly string[];
+  readonly resilientJobFlags?: readonly string[] | undefined;
   /** For how much longer: `sweepThreshold` times this, 1 or more. Default 3. */
-  readonly resilientSweepThresholdMultiplier?: number;
+  readonly resilientSweepThresholdMultiplier?: number | undefined;
   /** Jobs without a queue run after half to all of this time. Default 30s. */
-  readonly recoveryDelay?: Duration;
+  readonly recoveryDelay?: Duration | undefined;
   /** Changes nothing and tells what would be. Default false. */
-  readonly dryRun?: boolean;
+  readonly dryRun?: boolean | undefined;
 }
 
 /** Whom a sweep took for dead. */

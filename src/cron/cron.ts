@@ -15,7 +15,7 @@ import { createTimetable } from "./timetable.ts";
 /** How the jobs of a schedule run; when they run, the schedule says. */
 export interface CronSpec extends Omit<JobSpec, "runAt" | "jobKeyMode"> {
   /** What a tick does to the waiting job of an earlier one with the same key. Default `"replace"`. */
-  readonly jobKeyMode?: "replace" | "preserve_run_at";
+  readonly jobKeyMode?: "replace" | "preserve_run_at" | undefined;
 }
 
 /** A task that a schedule can add jobs of: one with a payload, or its identifier. */
@@ -36,15 +36,15 @@ export interface CronTick {
 /** What {@link cron} takes. */
 export type CronOptions<T extends CronTask = CronTask> = {
   /** What is remembered of it is remembered under this name, 1 to 128 characters. Default: the identifier of the task. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   readonly task: T;
   /** Five fields, or six with seconds first; `every` writes the usual ones. */
   readonly schedule: string;
   /** An IANA name such as `"Europe/Berlin"`. Default `"UTC"`. */
-  readonly timeZone?: string;
+  readonly timeZone?: string | undefined;
   /** Adds ticks that were due while no worker ran, if they are not older than this. Default 0: none. */
-  readonly fill?: Duration;
-  readonly spec?: CronSpec;
+  readonly fill?: Duration | undefined;
+  readonly spec?: CronSpec | undefined;
 } & ({} extends CronPayload<T>
   ? { readonly payload?: CronPayload<T> | undefined }
   : { readonly payload: CronPayload<T> });

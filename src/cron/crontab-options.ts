@@ -9,11 +9,11 @@ import type { Word } from "./words.ts";
 
 /** The options of a line of a crontab. */
 export interface CrontabOptions {
-  readonly id?: string;
+  readonly id?: string | undefined;
   readonly idOffset?: number;
   /** In milliseconds. */
   readonly fill?: number;
-  readonly timeZone?: string;
+  readonly timeZone?: string | undefined;
   readonly spec: CronSpec;
 }
 

@@ -13,16 +13,16 @@ export interface StartPostgresOptions {
    * A folder in which the data stays from one start to the next; made when it
    * does not exist. Default: a temporary folder, removed when the server ends.
    */
-  readonly dataDir?: string;
+  readonly dataDir?: string | undefined;
   /** TCP port on 127.0.0.1. Default: a free one, another one at every start. */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /**
    * Major version, one of those installed: under the alias `pg14` … `pg18`, or
    * as the platform package itself. Default: the version of the platform package.
    */
-  readonly version?: PostgresVersion;
+  readonly version?: PostgresVersion | undefined;
   /** Settings as in `postgresql.conf`, by name. Default: PostgreSQL's own, with the time zone UTC. */
-  readonly settings?: Readonly<Record<string, SettingValue>>;
+  readonly settings?: Readonly<Record<string, SettingValue>> | undefined;
 }
 
 /** {@link StartPostgresOptions} after they were checked. */

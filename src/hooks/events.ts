@@ -71,7 +71,7 @@ export interface Events {
   /** The outcome of a job was sent and its answer lost, and others have had the job since: it counted, or it did not. */
   jobOutcomeUnknown: { workerId: string; job: Job };
   /** Something in the background failed; the worker goes on. With `job` when it is about this job alone. */
-  workerError: { workerId: string; error: unknown; activity: string; job?: Job };
+  workerError: { workerId: string; error: unknown; activity: string; job?: Job | undefined };
 }
 
 /** The name of an event. */

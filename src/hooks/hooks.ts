@@ -76,7 +76,7 @@ export interface HookEmitter extends Hooks {
 export interface HooksOptions {
   readonly logger: Logger;
   /** Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** How long an interceptor may take to answer. Default 5 s. */
   readonly interceptorTimeoutMs?: number;
 }

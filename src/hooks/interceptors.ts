@@ -18,7 +18,7 @@ export type JobRunDecision =
       /** Given to the schema and then to the handler instead; `undefined` changes nothing. What is stored stays. A batch keeps its number of items. */
       readonly payload?: unknown;
       /** Calls the handler from inside of this function, for an `AsyncLocalStorage` or a trace. It has to call `run` once. */
-      readonly within?: <T>(run: () => T) => T;
+      readonly within?: (<T>(run: () => T) => T) | undefined;
     }
   /** The handler is not called, and the job is completed. */
   | { readonly action: "skip" }
@@ -75,13 +75,13 @@ export type JobScheduleDecision =
       /** Checked and stored instead; `undefined` changes nothing. */
       readonly payload?: unknown;
       /** Checked and stored instead of the whole spec. */
-      readonly spec?: JobSpec;
+      readonly spec?: JobSpec | undefined;
       /**
        * Properties that travel with the payload, past its schema: set on a
        * payload that is an object, or on every object of one that is a list.
        * Other payloads stay as they are.
        */
-      readonly attach?: Readonly<Record<string, unknown>>;
+      readonly attach?: Readonly<Record<string, unknown>> | undefined;
     }
   /** The add rejects with `HOWDAH_JOB_SKIPPED`; a tick is recorded without a job. */
   | { readonly action: "skip" }
@@ -107,10 +107,10 @@ export type JobRecoveryDecision =
       readonly action: "reschedule";
       readonly runAt: Date;
       /** Default: as if the attempt had not been. */
-      readonly attempts?: number;
+      readonly attempts?: number | undefined;
     }
   /** The attempt has failed, with the usual delay. Default message: why the job was taken. */
-  | { readonly action: "fail"; readonly message?: string }
+  | { readonly action: "fail"; readonly message?: string | undefined }
   /** The job stays locked. */
   | { readonly action: "skip" };
 

@@ -6,24 +6,24 @@ export type JobKeyMode = "replace" | "preserve_run_at" | "unsafe_dedupe";
 /** How and when a job shall run. Everything is optional. */
 export interface JobSpec {
   /** Jobs of one queue run one after another, never two at once. At most 128 characters. */
-  readonly queueName?: string;
+  readonly queueName?: string | undefined;
   /** Not before this time; a string in ISO 8601. Default: now, by the database's clock. */
-  readonly runAt?: Date | string;
+  readonly runAt?: Date | string | undefined;
   /** How often the job is started at most, 1 to 32767. Default 25. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /** At most one waiting job has this key. 1 to 512 characters. */
-  readonly jobKey?: string;
+  readonly jobKey?: string | undefined;
   /** What a second add with the same key does. Default `"replace"`. */
-  readonly jobKeyMode?: JobKeyMode;
+  readonly jobKeyMode?: JobKeyMode | undefined;
   /** Lower numbers run first, -32768 to 32767. Default 0. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
   /** Workers that forbid one of these flags leave the job alone. */
-  readonly flags?: readonly string[];
+  readonly flags?: readonly string[] | undefined;
   /**
    * Aborts the handler's signal and fails the attempt after this time, 1 ms to
    * 24 days. Default: that of the task.
    */
-  readonly timeout?: Duration;
+  readonly timeout?: Duration | undefined;
 }
 
 /**

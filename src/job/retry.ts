@@ -30,11 +30,11 @@ export interface FailedAttempt {
 export type RetryPolicy =
   | {
       readonly type: "exponential";
-      readonly first?: Duration;
-      readonly factor?: number;
-      readonly max?: Duration;
-      readonly jitter?: number;
-      readonly deadline?: Duration;
+      readonly first?: Duration | undefined;
+      readonly factor?: number | undefined;
+      readonly max?: Duration | undefined;
+      readonly jitter?: number | undefined;
+      readonly deadline?: Duration | undefined;
     }
   | { readonly type: "fixed"; readonly delay: Duration }
   | ((failed: FailedAttempt) => Duration | false);

@@ -8,13 +8,13 @@ export interface TaskOptions<Payload> {
   /** The name under which jobs are stored. 1 to 128 characters. */
   readonly identifier: string;
   /** Used for what an add leaves out. */
-  readonly defaults?: JobSpec | ((payload: Payload) => JobSpec);
+  readonly defaults?: (JobSpec | ((payload: Payload) => JobSpec)) | undefined;
   /** When a failed job runs again. */
-  readonly retry?: RetryPolicy;
+  readonly retry?: RetryPolicy | undefined;
   /** Aborts the handler's signal and fails the attempt after this time. Default: none. */
-  readonly timeout?: Duration;
+  readonly timeout?: Duration | undefined;
   /** What becomes of a stored job whose payload does not fit the schema. Default: what the worker says. */
-  readonly invalidPayload?: InvalidPayloadPolicy;
+  readonly invalidPayload?: InvalidPayloadPolicy | undefined;
 }
 
 /**
@@ -27,13 +27,13 @@ export type InvalidPayloadPolicy = "fail" | "retry";
 /** A task without its handler: all that an add needs. `Input` is what is added, `Output` what the handler gets. */
 export interface TaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<Input> {
   readonly kind: "single";
-  readonly payload?: PayloadSchema<Input, Output>;
+  readonly payload?: PayloadSchema<Input, Output> | undefined;
 }
 
 /** A batch task without its handler. `Input` and `Output` are those of an item. */
 export interface BatchTaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<readonly Input[]> {
   readonly kind: "batch";
-  readonly item?: PayloadSchema<Input, Output>;
+  readonly item?: PayloadSchema<Input, Output> | undefined;
 }
 
 /** A task of either kind and any payload, without its handler. */

@@ -9,7 +9,7 @@ import type { InvalidPayloadPolicy } from "./task-declaration.ts";
 
 /** What a registry needs from where it is used. */
 export interface RegistrySettings extends Pick<RetrySettings, "random" | "onFault"> {
-  readonly invalidPayload?: InvalidPayloadPolicy;
+  readonly invalidPayload?: InvalidPayloadPolicy | undefined;
 }
 
 /** A task that was checked, with its settings ready for use. */

@@ -8,13 +8,13 @@ import { RunSpans } from "./run-spans.ts";
 /** How jobs are traced. */
 export interface OpenTelemetryOptions {
   /** Where spans go. Default: the global provider. */
-  readonly tracerProvider?: TracerProvider;
+  readonly tracerProvider?: TracerProvider | undefined;
   /**
    * How the span of a run hangs together with the span of its add: `"link"`
    * begins a trace of its own for each attempt, `"child"` continues the trace
    * of the add. The items of a batch are always links. Default `"link"`.
    */
-  readonly relation?: "link" | "child";
+  readonly relation?: "link" | "child" | undefined;
 }
 
 /**

@@ -14,12 +14,12 @@ export interface QueryResult {
 /** One SQL statement with its values. */
 export interface Query {
   /** With a name the statement is prepared once per connection, where the driver allows that. One name, one text. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   readonly text: string;
   /** Values for `$1`, `$2`, …, as PostgreSQL reads them: text. Arrays are written with `arrayLiteral`. */
-  readonly values?: readonly Cell[];
+  readonly values?: readonly Cell[] | undefined;
   /** Gives up after so many milliseconds with `HOWDAH_QUERY_TIMEOUT`; the connection is not used again. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 /** Anything that can run a statement: a driver, or the inside of a transaction. */

@@ -17,15 +17,15 @@ export interface MigrateOptions {
   readonly driver: Driver;
   readonly schema: Schema;
   /** Is told once what was created. Default: nobody. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /** Default: those of this release. */
   readonly migrations?: readonly Migration[];
   /** How long a migration waits for a table that somebody uses before it lets others pass and tries again. Default 3000. */
   readonly lockTimeoutMs?: number;
   /** How often it tries. Default 40. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** The source of time for the rests between tries. Default: the machine's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** What to migrate inside of a transaction. */

@@ -3,7 +3,7 @@ export interface BackoffLimits {
   readonly firstMs: number;
   readonly maxMs: number;
   /** What each failure multiplies the rest by. Default 2. */
-  readonly factor?: number;
+  readonly factor?: number | undefined;
 }
 
 /**

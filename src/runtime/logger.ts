@@ -36,16 +36,16 @@ export interface LogStream {
   write(text: string): unknown;
   /** Given a listener, so that a stream that is closed ends nothing. */
   on?(event: "error", listener: (error: Error) => void): unknown;
-  readonly isTTY?: boolean;
+  readonly isTTY?: boolean | undefined;
 }
 
 /** Where and how much {@link consoleLogger} writes. */
 export interface ConsoleLoggerOptions {
   /** Default: the environment variable `HOWDAH_LOG`, or else `"info"`. */
-  readonly level?: LogThreshold;
+  readonly level?: LogThreshold | undefined;
   /** Default: stderr. Coloured when it is a terminal and `NO_COLOR` is not set. */
-  readonly stream?: LogStream;
-  readonly clock?: Pick<Clock, "now">;
+  readonly stream?: LogStream | undefined;
+  readonly clock?: Pick<Clock, "now"> | undefined;
 }
 
 const THRESHOLDS: readonly LogThreshold[] = ["silent", "error", "warn", "info", "debug"];

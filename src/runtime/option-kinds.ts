@@ -5,7 +5,7 @@ import type { Option, OptionPlace, OptionShape, OptionsOf } from "./options.ts";
 
 interface Limits<D> {
   readonly min?: number;
-  readonly max?: number;
+  readonly max?: number | undefined;
   readonly default?: D;
 }
 

@@ -33,15 +33,15 @@ import { invalidOption, readOptions, type OptionPlace, type OptionsOf } from "..
 /** How a worker ends. */
 export interface ShutdownOptions {
   /** How long running handlers may go on undisturbed. Default 5s. */
-  readonly gracePeriod?: Duration;
+  readonly gracePeriod?: Duration | undefined;
   /** How long they may take after their signal was aborted. Default 1s. */
-  readonly abortPeriod?: Duration;
+  readonly abortPeriod?: Duration | undefined;
   /** When a job that was interrupted runs again. Default 30s. */
-  readonly interruptedJobRetryDelay?: Duration;
+  readonly interruptedJobRetryDelay?: Duration | undefined;
   /** Shuts down on SIGINT, SIGTERM, SIGHUP and SIGUSR2. Default true. */
-  readonly osSignals?: boolean;
+  readonly osSignals?: boolean | undefined;
   /** Shuts down when it is aborted. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Asks for `state` when the tasks of a worker need one; `undefined` has to be among what they take to leave it out. */
@@ -52,61 +52,61 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   /** What it can run. At least one; a duplicate identifier is an error. */
   readonly tasks: readonly AnyTask<NoInfer<State>>[];
   /** How many jobs run at once, at least 1. Default: the number of cores. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** How many of the connections are for what handlers do with `query` and `withTransaction`. Default: two of ten. */
-  readonly handlerConnections?: number;
+  readonly handlerConnections?: number | undefined;
   /** How often to look for jobs that nobody announced. Default 1s. */
-  readonly pollInterval?: Duration;
+  readonly pollInterval?: Duration | undefined;
   /**
    * Claims jobs in batches and holds them in memory until a slot is free, for
    * many small jobs. `true` for the defaults. Default: off. A worker with
    * forbidden flags claims directly all the same.
    */
-  readonly localQueue?: boolean | LocalQueueOptions;
+  readonly localQueue?: boolean | LocalQueueOptions | undefined;
   /**
    * The most bytes of payloads that a claim brings, unless its first job alone
    * is larger: local queues hold no more ahead. Default 16777216, which is 16 MiB.
    */
-  readonly maxClaimBytes?: number;
+  readonly maxClaimBytes?: number | undefined;
   /** Leaves jobs alone that carry one of these flags. A function is asked before each claim. */
-  readonly forbiddenFlags?: ForbiddenFlags;
+  readonly forbiddenFlags?: ForbiddenFlags | undefined;
   /** Collects completed jobs for so long before they are deleted. Default: only while a statement is under way. */
-  readonly completeJobBatchDelay?: Duration;
+  readonly completeJobBatchDelay?: Duration | undefined;
   /** Collects failed jobs for so long before they are written. Default: only while a statement is under way. */
-  readonly failJobBatchDelay?: Duration;
+  readonly failJobBatchDelay?: Duration | undefined;
   /** Listens for new jobs. Off, they are found by polling only. Default true. */
-  readonly useNotificationDelivery?: boolean;
+  readonly useNotificationDelivery?: boolean | undefined;
   /** Listens here instead, when `connectionString` leads through a transaction pooler. */
-  readonly listenConnectionString?: string;
+  readonly listenConnectionString?: string | undefined;
   /** Jobs that recur, one a line, as `docs/reference/crontab.md` describes. */
-  readonly crontab?: string;
+  readonly crontab?: string | undefined;
   /** Jobs that recur, made by `cron()` or `parseCrontab()`; they come on top of `crontab`. */
-  readonly crons?: readonly (CronEntry | CronOptions)[];
+  readonly crons?: readonly (CronEntry | CronOptions)[] | undefined;
   /**
    * What becomes of a stored job whose payload does not fit the schema of its
    * task: `fail` for good at once, or `retry` like any failed job. A task may
    * say otherwise. Default `fail`.
    */
-  readonly invalidPayload?: InvalidPayloadPolicy;
+  readonly invalidPayload?: InvalidPayloadPolicy | undefined;
   /** Given to every handler as `context.state`. */
-  readonly state?: State;
+  readonly state?: State | undefined;
   /** Observers and interceptors by their name. */
-  readonly hooks?: Readonly<Partial<HookHandlers>>;
+  readonly hooks?: Readonly<Partial<HookHandlers>> | undefined;
   /** Registered in this order, after `hooks`. */
-  readonly plugins?: readonly Plugin[];
+  readonly plugins?: readonly Plugin[] | undefined;
   /** How long an interceptor may take to answer. Default 5s. */
-  readonly interceptorTimeout?: Duration;
+  readonly interceptorTimeout?: Duration | undefined;
   /** Default: `consoleLogger()`, which writes to stderr. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /**
    * Finds out when workers of this schema die, and gives their jobs back. `false`
    * for none of it: this worker is not watched, and what it holds when it is
    * killed stays locked for hours. Default: on.
    */
-  readonly recovery?: boolean | RecoveryOptions;
-  readonly shutdown?: ShutdownOptions;
+  readonly recovery?: boolean | RecoveryOptions | undefined;
+  readonly shutdown?: ShutdownOptions | undefined;
   /** Default: the machine's time. Tests pass a manual one. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const SHAPE = {

@@ -18,9 +18,9 @@ import type { Reporter, Tally } from "./reporter.ts";
 /** When `runOnce` ends although there is work. */
 export interface RunOnceOptions {
   /** Starts nothing more after this time. Default: no limit. */
-  readonly deadline?: Duration;
+  readonly deadline?: Duration | undefined;
   /** Starts at most so many jobs. Default: no limit. */
-  readonly maxJobs?: number;
+  readonly maxJobs?: number | undefined;
 }
 
 /** How a `runOnce` went. */

@@ -12,10 +12,14 @@ export interface Complaint {
 
 /**
  * Compiles modules, given by path from the root, that exist in memory only. They import `howdah` and its subpaths as an
- * application does, and get the sources of this repository.
+ * application does, and get the sources of this repository. `more` are
+ * options of the compiler.
  */
-export function compile(modules: ReadonlyMap<string, string>): ReadonlyMap<string, readonly Complaint[]> {
-  const options = compilerOptions();
+export function compile(
+  modules: ReadonlyMap<string, string>,
+  more: ts.CompilerOptions = {},
+): ReadonlyMap<string, readonly Complaint[]> {
+  const options = { ...compilerOptions(), ...more };
   const inMemory = new Map([...modules].map(([path, text]) => [join(ROOT, path), text]));
   const host = ts.createCompilerHost(options);
   const { readFile, fileExists, getSourceFile } = host;

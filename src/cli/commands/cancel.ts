@@ -34,7 +34,7 @@ export const cancelCommand: CliCommand = {
 };
 
 interface CancelOptions {
-  readonly task?: string;
+  readonly task?: string | undefined;
   readonly queue?: string;
   readonly key?: string;
   readonly state?: NonNullable<CancelFilter["state"]>;

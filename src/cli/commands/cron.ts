@@ -101,8 +101,8 @@ async function next({ screen, globals, options }: Call, source: string): Promise
 }
 
 interface Described extends Pick<CronEntry, "schedule" | "timeZone"> {
-  readonly id?: string;
-  readonly task?: string;
+  readonly id?: string | undefined;
+  readonly task?: string | undefined;
 }
 
 /** An expression has blanks and begins like a field, a file has a name. */

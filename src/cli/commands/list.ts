@@ -44,12 +44,12 @@ export function parseJobId(text: string): string {
 }
 
 interface ListOptions {
-  readonly task?: string;
+  readonly task?: string | undefined;
   readonly queue?: string;
   readonly state?: Job["state"];
   readonly key?: string;
   readonly limit: number;
-  readonly after?: string;
+  readonly after?: string | undefined;
 }
 
 function toFilter({ queue, key, ...rest }: ListOptions): JobListOptions {

@@ -18,8 +18,8 @@ export type PayloadAndSpec<Payload> = {} extends Payload
 export type TaskJob<T> = {
   readonly task: T;
   readonly identifier?: undefined;
-  readonly spec?: JobSpec;
-} & ({} extends PayloadOf<T> ? { readonly payload?: PayloadOf<T> } : { readonly payload: PayloadOf<T> });
+  readonly spec?: JobSpec | undefined;
+} & ({} extends PayloadOf<T> ? { readonly payload?: PayloadOf<T> | undefined } : { readonly payload: PayloadOf<T> });
 
 /** A job to add to a task that is known by its name only. */
 export interface RawJob {
@@ -27,7 +27,7 @@ export interface RawJob {
   readonly identifier: string;
   /** Anything JSON can hold. Default `{}`. */
   readonly payload?: unknown;
-  readonly spec?: JobSpec;
+  readonly spec?: JobSpec | undefined;
 }
 
 /** A job to add, before anything is checked. */

@@ -14,20 +14,20 @@ import type { OptionsOf } from "../../runtime/options.ts";
  */
 export interface RecoveryOptions {
   /** `false`: this worker is neither watched nor watches others. Default true. */
-  readonly enabled?: boolean;
+  readonly enabled?: boolean | undefined;
   /** How often a worker says that it lives; once a second at least while it cannot listen. 10 ms or more. Default 4s. */
-  readonly heartbeatInterval?: Duration;
+  readonly heartbeatInterval?: Duration | undefined;
   /**
    * How often a worker looks whether the others live, at least: a heartbeat takes
    * the look along that is due before the next one. 10 ms or more. Default 5s.
    */
-  readonly sweepInterval?: Duration;
+  readonly sweepInterval?: Duration | undefined;
   /**
    * How long a heartbeat waits for its answer before it is sent again, over a
    * connection that is made for it. 10 ms or more. Default: a quarter of
    * `heartbeatInterval`, between 500ms and 1s.
    */
-  readonly heartbeatTimeout?: Duration;
+  readonly heartbeatTimeout?: Duration | undefined;
   /**
    * A worker whose session is gone is dead after so long without a heartbeat. At
    * least `heartbeatInterval` and three times `heartbeatTimeout`: so long can a
@@ -35,45 +35,45 @@ export interface RecoveryOptions {
    * its next heartbeat goes unanswered, and then needs a new connection and an
    * answer. Default: that, or twice `heartbeatInterval` if it is longer: 8s.
    */
-  readonly lockLossTimeout?: Duration;
+  readonly lockLossTimeout?: Duration | undefined;
   /**
    * A worker that has no session to be watched by, because it does not listen or
    * listens through a transaction pooler, is dead after so long without a
    * heartbeat; one whose session is there, after six times as long. At least
    * twice `heartbeatInterval`. Default 5m.
    */
-  readonly sweepThreshold?: Duration;
+  readonly sweepThreshold?: Duration | undefined;
   /**
    * How long a sweeper watches, over one connection to one server, before it
    * declares a worker dead, unless its own process has just started; and how long
    * it waits for most of the workers when they went at the same moment. Default:
    * six times `sweepInterval`, 30s.
    */
-  readonly watchTime?: Duration;
+  readonly watchTime?: Duration | undefined;
   /**
    * A recovered job without a queue runs after half to all of this time. One
    * with a queue keeps its place: it runs when its queue is free. Default 500ms.
    */
-  readonly recoveryDelay?: Duration;
+  readonly recoveryDelay?: Duration | undefined;
   /**
    * A worker without a successful heartbeat for so long tells the handlers of
    * queued jobs to stop, because others are about to take over its queues. At
    * least twice `heartbeatInterval`. Default: five times, 20s.
    */
-  readonly contactTimeout?: Duration;
+  readonly contactTimeout?: Duration | undefined;
   /**
    * The queues of a dead worker are free after so long without a heartbeat. Not
    * below `contactTimeout`. Default: one and a half times that, 30s.
    */
-  readonly queueDelay?: Duration;
+  readonly queueDelay?: Duration | undefined;
   /** A worker that runs a job with one of these flags may be silent for longer. Default: `["infrastructure_resilient"]`. */
-  readonly resilientJobFlags?: readonly string[];
+  readonly resilientJobFlags?: readonly string[] | undefined;
   /** For how much longer: `sweepThreshold` times this, 1 or more. Default 3. */
-  readonly resilientSweepThresholdMultiplier?: number;
+  readonly resilientSweepThresholdMultiplier?: number | undefined;
   /** How often to look, in a whole schema, for locks of workers that are not registered. Default 10m. */
-  readonly orphanInterval?: Duration;
+  readonly orphanInterval?: Duration | undefined;
   /** For how long locks of other kinds of workers are left alone that are not registered. Default 4h. */
-  readonly orphanThreshold?: Duration;
+  readonly orphanThreshold?: Duration | undefined;
 }
 
 const SHAPE = {

@@ -14,7 +14,7 @@ import {
 /** How statements go through a client of the application. */
 export interface ExecutorOptions {
   /** Switch off behind a transaction pooler. Default true. */
-  preparedStatements?: boolean;
+  preparedStatements?: boolean | undefined;
 }
 
 /**

@@ -18,13 +18,13 @@ export interface PgPool {
   on?(event: "error", listener: (error: Error) => void): unknown;
   /** Ends what `on` began. */
   removeListener?(event: "error", listener: (error: Error) => void): unknown;
-  readonly options?: { readonly max?: number };
+  readonly options?: { readonly max?: number | undefined } | undefined;
   /** How many clients are open, or about to be. */
-  readonly totalCount?: number;
+  readonly totalCount?: number | undefined;
   /** How many of them are in nobody's hands. */
-  readonly idleCount?: number;
+  readonly idleCount?: number | undefined;
   /** How many wait for one. */
-  readonly waitingCount?: number;
+  readonly waitingCount?: number | undefined;
 }
 
 /** Settings that every connection of our own gets. */

@@ -33,7 +33,7 @@ export interface PgClient extends PgQueryable {
   /** The state that the last answer came with: `I` outside of a transaction, `T` inside, `E` inside of one that failed. `pg` has it since 8.20. */
   getTransactionStatus?(): unknown;
   /** False while statements are under way. */
-  readonly readyForQuery?: boolean;
+  readonly readyForQuery?: boolean | undefined;
 }
 
 /** A notification, as `pg` reports it. */

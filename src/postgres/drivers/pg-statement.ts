@@ -4,11 +4,11 @@ import type { Query, QueryResult, Row } from "../driver.ts";
 
 /** One statement, as `pg` takes it. */
 export interface PgStatement {
-  name?: string;
+  name?: string | undefined;
   text: string;
-  values?: unknown[];
-  rowMode?: "array";
-  types?: PgTypes;
+  values?: unknown[] | undefined;
+  rowMode?: "array" | undefined;
+  types?: PgTypes | undefined;
 }
 
 /** How `pg` asks what to do with a value of some type. */

@@ -19,31 +19,31 @@ export type { PgAnswer, PgStatement, PgTypes } from "./pg-statement.ts";
 /** How to reach the database through `pg`. Without any of the first three, the `PG…` variables of the environment count. */
 export interface PgDriverOptions {
   /** `postgresql://user:password@host:5432/database` */
-  connectionString?: string;
+  connectionString?: string | undefined;
   /** A pool of the application, which stays the application's: it is used and left open. */
-  pool?: PgPool;
+  pool?: PgPool | undefined;
   /** Anything that a `pg` client takes, for a pool of our own: `host`, `ssl`, a `password` function, … */
-  config?: Readonly<Record<string, unknown>>;
+  config?: Readonly<Record<string, unknown>> | undefined;
   /** Where to listen, if that is not the same: a transaction pooler passes no notifications on. */
-  listenConnectionString?: string;
+  listenConnectionString?: string | undefined;
   /** Connections at most, beside the one that listens. Default 10. Of a pool of the application, its `max` counts. */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /** How many of them are for handlers (`query` and `withTransaction`). Default: two of ten. 0 when there are no handlers. */
-  handlerConnections?: number;
+  handlerConnections?: number | undefined;
   /** Takes a pool whose clients cannot tell whether they are inside of a transaction: a promise that nothing leaves one open. Default false. */
-  trustPool?: boolean;
+  trustPool?: boolean | undefined;
   /** Told of connections that come back with a transaction left open. Default: `consoleLogger()`. */
-  logger?: Logger;
+  logger?: Logger | undefined;
   /** How long to wait for a connection. Default 10s. */
-  connectTimeout?: Duration;
+  connectTimeout?: Duration | undefined;
   /** How long a statement may take unless it says otherwise; 0 means for ever. Default 30s. */
-  statementTimeout?: Duration;
+  statementTimeout?: Duration | undefined;
   /** Switch off behind a transaction pooler; then nothing is set for a session either. Default true. */
-  preparedStatements?: boolean;
+  preparedStatements?: boolean | undefined;
   /** What `pg_stat_activity` shows. Default "howdah". */
-  applicationName?: string;
+  applicationName?: string | undefined;
   /** The source of time. Default: the machine's. */
-  clock?: Clock;
+  clock?: Clock | undefined;
 }
 
 /**

@@ -6,23 +6,23 @@ import type { OptionsOf } from "../../../runtime/options.ts";
 /** Slows down the fetch after one that brought little. */
 export interface RefetchDelayOptions {
   /** The longest wait; each is between half and all of it. Not above `pollInterval`. Default 100ms. */
-  readonly duration?: Duration;
+  readonly duration?: Duration | undefined;
   /** A fetch that brings no more jobs than this, and fewer than it asked for, is followed by a wait. Default 0. */
-  readonly threshold?: number;
+  readonly threshold?: number | undefined;
   /** So many announced jobs end the wait at the latest; each wait ends at a random number up to it. Default 5 × size. */
-  readonly maxAbortThreshold?: number;
+  readonly maxAbortThreshold?: number | undefined;
 }
 
 /** Claims ahead: jobs are locked in batches and wait in memory for a slot. */
 export interface LocalQueueOptions {
   /** The most jobs that each local queue holds or fetches, 1 to 2147483647. Default 100. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   /** How long jobs may wait here before they are given back. Default 5m. */
-  readonly ttl?: Duration;
+  readonly ttl?: Duration | undefined;
   /** Default: off. `true` for its defaults. */
-  readonly refetchDelay?: boolean | RefetchDelayOptions;
+  readonly refetchDelay?: boolean | RefetchDelayOptions | undefined;
   /** How many local queues work side by side, at least 1; more than `concurrency` count as `concurrency`. Default 1. */
-  readonly queueCount?: number;
+  readonly queueCount?: number | undefined;
 }
 
 /** The largest integer of PostgreSQL. */
