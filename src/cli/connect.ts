@@ -1,11 +1,15 @@
 import type { Client } from "../client/client.ts";
 import { createClient } from "../client/create-client.ts";
 import { HowdahError } from "../errors.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { consoleLogger, type Logger } from "../runtime/logger.ts";
 import type { GlobalOptions } from "./command.ts";
 
 /** The variables with which `pg` finds a database when it is given no URL. */
 const PG_VARIABLES = ["PGHOST", "PGDATABASE", "PGUSER", "PGPORT"];
+
+/** How long a person looks at nothing before it is said what is waited for. */
+const SILENT_MS = 1_000;
 
 /**
  * Runs `work` with a client on the database that the options or the environment
@@ -13,12 +17,18 @@ const PG_VARIABLES = ["PGHOST", "PGDATABASE", "PGUSER", "PGPORT"];
  * Rejects with `HOWDAH_OPTION_INVALID` when nothing names a database.
  */
 export async function withClient<T>(globals: GlobalOptions, work: (client: Client) => Promise<T>): Promise<T> {
-  await using client = await createClient({
-    ...connectionOptions(globals),
+  const logger = commandLogger();
+  const connection = connectionOptions(globals);
+  const waiting = systemClock.setTimer(SILENT_MS, () => logger.warn("The database has not answered yet; still trying"));
+  const connecting = createClient({
+    ...connection,
     migrate: false,
     maxConnections: 1,
-    logger: commandLogger(),
+    // One command gains nothing by them, and behind a transaction pooler it would fail by them.
+    preparedStatements: false,
+    logger,
   });
+  await using client = await connecting.finally(() => waiting.cancel());
   return await work(client);
 }
 

@@ -31,6 +31,8 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
   queueName: "--queue",
   jobKey: "--key",
   after: "--after",
+  sweepThreshold: "--threshold",
+  until: "--until",
 };
 
 /**
@@ -77,9 +79,39 @@ function describeMisuse(error: CommanderError): Failure {
   const code: HowdahErrorCode = error.code.startsWith("commander.unknown")
     ? "HOWDAH_OPTION_UNKNOWN"
     : "HOWDAH_OPTION_INVALID";
+  const [, name = ""] = /^unknown command '(\w+)'/.exec(said) ?? [];
+  if (Object.hasOwn(NOT_COMMANDS, name)) {
+    const why = `There is no command '${name}'; ${NOT_COMMANDS[name]}`;
+    return { text: `howdah: ${code}: ${why} See howdah --help.`, exitCode: MISUSED };
+  }
+  const { command } = error as { readonly command?: string };
+  const help = command === undefined ? "howdah --help" : `howdah ${command} --help`;
   const text = said.charAt(0).toUpperCase() + said.slice(1);
-  return { text: `howdah: ${code}: ${oneLine(ended(text))} See howdah --help.`, exitCode: MISUSED };
+  return { text: `howdah: ${code}: ${oneLine(ended(text))} See ${help}.`, exitCode: MISUSED };
 }
+
+const IN_PROGRAM = "workers run in your program: `createWorker({ tasks }).run()`.";
+const FROM_SQL = "failed jobs run again with `select howdah.reschedule_jobs(…)` or `client.rescheduleJobs()`.";
+
+/** What people type that is no command, and where it is done. */
+const NOT_COMMANDS: Readonly<Record<string, string>> = {
+  run: IN_PROGRAM,
+  start: IN_PROGRAM,
+  work: IN_PROGRAM,
+  worker: `${IN_PROGRAM} \`howdah workers\` lists them.`,
+  retry: FROM_SQL,
+  requeue: FROM_SQL,
+  reschedule: FROM_SQL,
+  add: "jobs are added with `select howdah.add_job(…)` or `client.addJob()`.",
+  pause: "pause with `howdah queues pause NAME` or `howdah tasks pause NAME`.",
+  resume: "resume with `howdah queues resume NAME` or `howdah tasks resume NAME`.",
+};
+
+/** Words of the library, and those of the command line for the same. */
+const WORDS: readonly (readonly [string, string])[] = [
+  [", or set `migrate: true`", ""],
+  ["schedules.list() returns those there are", "`howdah schedules list` shows those there are"],
+];
 
 function isMisuse(error: unknown): boolean {
   return isHowdahError(error, "HOWDAH_OPTION_INVALID") || isHowdahError(error, "HOWDAH_OPTION_UNKNOWN");
@@ -87,7 +119,8 @@ function isMisuse(error: unknown): boolean {
 
 function withAdvice(error: unknown): string {
   if (!isHowdahError(error)) return ended(errorMessage(error));
-  const message = ended(error.message).replace(/(?:\w+ o|O)ption `(\w+)`/g, (found, name: string) =>
+  const said = WORDS.reduce((text, [ours, theirs]) => text.replace(ours, theirs), error.message);
+  const message = ended(said).replace(/(?:\w+ o|O)ption `(\w+)`/g, (found, name: string) =>
     OPTION_NAMES[name] ? `Option ${OPTION_NAMES[name]}` : found,
   );
   const advice = ADVICE[error.code];

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { describeFailure } from "./failure.ts";
-import { createProgram } from "./program.ts";
+import { runProgram } from "./program.ts";
 import { createScreen } from "./screen.ts";
 
 const screen = createScreen(process);
 try {
-  await createProgram(screen).parseAsync(process.argv);
+  await runProgram(screen, process.argv);
 } catch (error) {
   const { text, exitCode } = describeFailure(error, process.env);
   if (text !== "") screen.note(text);

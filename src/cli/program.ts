@@ -31,8 +31,22 @@ export function createProgram(screen: Screen): Command {
   return program;
 }
 
+/**
+ * Runs the command that `argv`, as of `process.argv`, names. A command that
+ * there is not stays unknown when help for it is asked for.
+ */
+export async function runProgram(screen: Screen, argv: readonly string[]): Promise<void> {
+  const [name] = createProgram(screen).parseOptions(argv.slice(2)).operands;
+  const program = createProgram(screen);
+  const isKnown = name === undefined || name === "help" || program.commands.some((command) => command.name() === name);
+  await program.parseAsync(isKnown ? argv : argv.filter((word) => word !== "--help" && word !== "-h"));
+}
+
 function addCommand(program: Command, command: CliCommand, screen: Screen): void {
   const added = program.command(command.usage).description(command.summary);
+  added.exitOverride((error) => {
+    throw Object.assign(error, { command: added.name() });
+  });
   for (const option of command.options ?? []) added.addOption(option);
   added.addHelpText("after", `\nExamples:\n${command.examples.map((example) => `  ${example}`).join("\n")}`);
   added.action(() =>

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { createScreen } from "../../src/cli/screen.ts";
+import { migrations } from "../../src/postgres/migrations.generated.ts";
 import { readProjectFile } from "./project-tree.ts";
 
 const reference = readProjectFile("docs/reference/cli.md");
@@ -9,6 +10,11 @@ const sections = new Map(reference.split(/^## /m).map((text) => [text.slice(0, t
 const nameOf = (usage: string): string => usage.split(" ")[0] ?? "";
 
 describe("docs/reference/cli.md", () => {
+  it("shows the revision that migrating comes to", () => {
+    const latest = migrations.at(-1)?.id;
+    expect(reference).toContain(`"revision": ${latest}, "applied": [${migrations.map(({ id }) => id).join(", ")}] }`);
+  });
+
   it("has a section for each command and for no other", () => {
     const commands = [...sections.keys()].filter((title) => title.startsWith("howdah "));
     expect(commands.sort()).toEqual(COMMANDS.map(({ usage }) => `howdah ${nameOf(usage)}`).sort());

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createClient, type Client } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { until } from "../harness/until.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
@@ -131,17 +133,29 @@ describe("cancel", () => {
 });
 
 describe("queues and tasks", () => {
+  it("that do not exist yet are paused only when that is meant", async () => {
+    const typed = await howdah(["queues", "pause", "slow"]);
+    expect(typed).toMatchObject({ code: 2, out: "", error: expect.stringContaining('There is no queue "slow" yet.') });
+    expect(await howdahJson(["queues", "list"])).not.toContainEqual(expect.objectContaining({ name: "slow" }));
+    const paused = await howdah(["queues", "pause", "slow", "--future"]);
+    expect(paused.out).toBe('Queue "slow" is paused until it is resumed.\n');
+    expect((await howdah(["queues", "pause", "slwo"])).error).toContain('Did you mean "slow"? With --future it is');
+    expect((await howdah(["queues", "pause", "slow"])).code).toBe(0);
+  });
+
   it("pause, list and resume", async () => {
-    expect((await howdah(["queues", "pause", "slow"])).out).toBe("Paused until it is resumed.\n");
+    await client.pauseQueue("slow");
     const until = "2100-01-31T08:00:00.000Z";
     expect(await howdahJson(["tasks", "pause", "charge", "--until", until])).toEqual({ name: "charge", until });
     expect((await howdah(["queues", "list"])).out).toMatch(/slow\s+0\s+0\s+until resumed/);
     expect(await howdahJson(["queues", "list"])).toContainEqual(
       expect.objectContaining({ name: "slow", isPaused: true }),
     );
-    expect((await howdah(["tasks", "pause", "over", "--until", "2000-01-01T00:00:00Z"])).out).toMatch(/^Not paused/);
+    expect((await howdah(["tasks", "pause", "over", "--until", "2000-01-01T00:00:00Z"])).out).toBe(
+      'Task "over" is not paused: that time has passed.\n',
+    );
     expect(await howdahJson(["queues", "resume", "slow"])).toEqual({ name: "slow", resumed: true });
-    expect((await howdah(["tasks", "resume", "charge"])).out).toBe("Resumed.\n");
+    expect((await howdah(["tasks", "resume", "charge"])).out).toBe('Task "charge" is resumed.\n');
     expect((await howdah(["tasks", "list"])).out).toBe("No task is paused.\n");
   });
 
@@ -153,6 +167,48 @@ describe("queues and tasks", () => {
     ]) {
       expect(await howdah(args)).toMatchObject({ code: 2, out: "" });
     }
+  });
+});
+
+describe("what was typed wrongly", () => {
+  it.each([
+    [["nonsense", "--help"], "Unknown command 'nonsense'. See howdah --help."],
+    [["list", "--nonsense"], "Unknown option '--nonsense'. See howdah list --help."],
+    [["tasks", "pause", "t", "--until", "soon"], "Option --until must be a valid Date or a time"],
+    [["workers", "--threshold", "soon"], "Option --threshold must be a duration"],
+    [["retry", "5"], "There is no command 'retry'; failed jobs run again with `select howdah.reschedule_jobs(…)`"],
+    [["run"], "There is no command 'run'; workers run in your program: `createWorker({ tasks }).run()`."],
+  ])("%j is answered in the words of what was typed", async (args, message) => {
+    expect(await howdah(args)).toMatchObject({ code: 2, out: "", error: expect.stringContaining(message) });
+  });
+
+  it("is told of the command line, not of the library", async () => {
+    const missing = await howdah(["stats", "--schema", "nowhere"]);
+    expect(missing).toMatchObject({ code: 1, error: expect.stringContaining("Run `howdah migrate`") });
+    expect(missing.error).not.toContain("migrate: true");
+    const unknown = await howdah(["schedules", "pause", "nope"]);
+    expect(unknown.error).toContain("`howdah schedules list` shows those there are");
+  });
+
+  it("helps with a command that there is", async () => {
+    expect(await howdah(["list", "--help"])).toMatchObject({ code: 0, error: "" });
+    expect(await howdah(["--help"])).toMatchObject({ code: 0, error: "" });
+  });
+});
+
+describe("a database that does not answer", () => {
+  it("is said to be waited for, before the command gives up", async () => {
+    const server = net.createServer((socket) => void socket.on("error", () => {}));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as net.AddressInfo;
+    const env = { ...process.env, DATABASE_URL: `postgres://me@127.0.0.1:${port}/db` };
+    const child = spawn(process.execPath, [MAIN, "stats"], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const error = collect(child.stderr);
+    await until(() => error.join("").includes("The database has not answered yet; still trying"));
+    child.kill("SIGKILL");
+    await once(child, "close");
+    server.close();
   });
 });
 

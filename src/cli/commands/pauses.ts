@@ -6,12 +6,15 @@ import { systemClock } from "../../runtime/clock.ts";
 import type { Call, CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
+import { suggestName } from "../../runtime/suggestion.ts";
 import { formatTable } from "../table.ts";
 
 /** What can be paused, and how. */
 interface Pausable {
   readonly summary: string;
   list(client: Client, call: Call): Promise<void>;
+  /** Throws when there is none of this name yet, unless that cannot be known. */
+  check?(client: Client, name: string): Promise<void>;
   pause(client: Client, name: string, options: { readonly until?: string }): Promise<Pause>;
   resume(client: Client, name: string): Promise<boolean>;
 }
@@ -39,6 +42,16 @@ export const queuesCommand = pausesCommand("queues", "queue", {
       queues,
     );
     screen.print(table);
+  },
+  async check(client, name) {
+    const names = (await client.listQueues()).map((queue) => queue.name);
+    if (names.includes(name)) return;
+    const suggestion = suggestName(name, names);
+    const hint = suggestion === undefined ? "" : ` Did you mean ${JSON.stringify(suggestion)}?`;
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `There is no queue ${JSON.stringify(name)} yet.${hint} With --future it is paused all the same.`,
+    );
   },
   pause: (client, name, options) => client.pauseQueue(name, options),
   resume: (client, name) => client.resumeQueue(name),
@@ -76,7 +89,10 @@ function pausesCommand(plural: string, singular: string, pausable: Pausable): Cl
       `howdah ${plural} pause NAME --until 2030-01-31T08:00:00Z`,
       `howdah ${plural} resume NAME`,
     ],
-    options: [new Option("--until <time>", "when the pause ends by itself, in ISO 8601 with its offset")],
+    options: [
+      new Option("--until <time>", "when the pause ends by itself, in ISO 8601 with its offset"),
+      ...(pausable.check ? [new Option("--future", `pause a ${singular} that does not exist yet, too`)] : []),
+    ],
     async run(call) {
       const { screen, globals, arguments: given, options } = call;
       const [action = "", name] = given;
@@ -85,12 +101,13 @@ function pausesCommand(plural: string, singular: string, pausable: Pausable): Cl
       await withClient(globals, async (client) => {
         if (action === "list") return pausable.list(client, call);
         if (action === "pause") {
+          if (options["future"] !== true) await pausable.check?.(client, name ?? "");
           const paused = await pausable.pause(client, name ?? "", until === undefined ? {} : { until });
-          return globals.json ? screen.printJson(paused) : screen.print(describePause(paused));
+          return globals.json ? screen.printJson(paused) : screen.print(describePause(singular, paused));
         }
         const resumed = await pausable.resume(client, name ?? "");
         if (globals.json) screen.printJson({ name, resumed });
-        else screen.print(resumed ? "Resumed." : "It was not paused.");
+        else screen.print(`${titleOf(singular, name ?? "")} ${resumed ? "is resumed" : "was not paused"}.`);
       });
     },
   };
@@ -113,10 +130,15 @@ function check({ plural, singular, action, name, until }: Asked): void {
   if (action !== "pause" && until !== undefined) refuse(`Option --until goes with \`howdah ${plural} pause\` only.`);
 }
 
-function describePause({ until }: Pause): string {
-  if (until === null) return "Paused until it is resumed.";
+function describePause(singular: string, { name, until }: Pause): string {
+  const title = titleOf(singular, name);
+  if (until === null) return `${title} is paused until it is resumed.`;
   const isOver = until.getTime() <= systemClock.now();
-  return isOver ? "Not paused: that time has passed." : `Paused until ${until.toISOString()}.`;
+  return isOver ? `${title} is not paused: that time has passed.` : `${title} is paused until ${until.toISOString()}.`;
+}
+
+function titleOf(singular: string, name: string): string {
+  return `${singular.charAt(0).toUpperCase()}${singular.slice(1)} ${printable(JSON.stringify(name))}`;
 }
 
 function describeEnd(until: Date | null): string {
