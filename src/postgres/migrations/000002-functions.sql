@@ -814,8 +814,9 @@ $$;
 -- Adds a job without key, queue and flags, as most are: what _howdah_add_job_v1
 -- does, with a quarter less work. Answers what the caller cannot know: id, run_at
 -- and created_at in microseconds, 1 if the job is due now or will be in two
--- seconds, otherwise 0, its queue, and 1 if a trigger has changed it; null if a
--- trigger has kept it from being stored.
+-- seconds, otherwise 0, its queue, and 0, as an array; the whole job as
+-- _howdah_stored_jobs_v1 does if a trigger has changed it; null if a trigger has
+-- kept it from being stored.
 --
 --   beside clean-up         as any insert of a task, also one that inserts
 --                           nothing: one of the two waits for the other, and a
@@ -832,7 +833,7 @@ create function :"schema"._howdah_add_plain_job_v1(
   priority integer,
   timeout_ms integer,
   notify boolean
-) returns bigint[]
+) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -849,10 +850,11 @@ begin
     job := :"schema"._howdah_add_job_v1(
       identifier, payload, null, run_at, max_attempts, null, priority, null, 'replace', notify, timeout_ms
     );
-    return array[
+    stored := array[
       job.id, :"schema"._howdah_us(job.run_at), :"schema"._howdah_us(job.created_at),
       (job.run_at <= clock_timestamp() + interval '2 seconds')::integer, job.job_queue_id, job.is_changed::integer
     ];
+    return case when stored[6] = 1 then :"schema"._howdah_stored_jobs_v1(stored[1:1])::text else stored::text end;
   end if;
 
   insert into :"schema"._private_tasks (identifier)
@@ -912,7 +914,7 @@ begin
       '{"r":' || random() || ',"count":1,"schema":' || to_json(:'schema'::text) || ',"at":' || stored[2]
       || ',"queues":[],"ids":[' || stored[1] || ']}');
   end if;
-  return stored;
+  return case when stored[6] = 1 then :"schema"._howdah_stored_jobs_v1(stored[1:1])::text else stored::text end;
 end
 $$;
 

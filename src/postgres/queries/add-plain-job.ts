@@ -22,17 +22,15 @@ export async function addPlainJob(store: JobStore, job: JobToStore): Promise<Sto
   ];
   if (patienceMs !== undefined) values.push(String(patienceMs));
   const first = patienceMs === undefined ? "$1::pg_catalog.text" : limited("$1::pg_catalog.text", "$8");
-  // Seen by a function of its own: the statement itself does not see what it has stored.
-  const changed = `${schema.of("_howdah_stored_jobs_v1")}(array[added.told[1]])`;
   const { rows } = await executor.query({
     name: patienceMs === undefined ? "add_plain_job" : "add_plain_job_patiently",
-    text: `select added.told, case when added.told[6] operator(pg_catalog.=) 1 then ${changed} end
-from (select ${schema.of("_howdah_add_plain_job_v1")}(${first}, $2, $3, $4, $5, $6, $7) as told offset 0) as added`,
+    text: `select ${schema.of("_howdah_add_plain_job_v1")}(${first}, $2, $3, $4, $5, $6, $7)`,
     values,
   });
-  const [whole] = readStoredJobs(rows[0]?.[1]);
+  const told = rows[0]?.[0];
+  const [whole] = told?.startsWith("[") === true ? readStoredJobs(told) : [];
   if (whole) return whole;
-  const [id, runAtUs, createdAtUs, isDue, queueId] = readNumbers(rows[0]?.[0]);
+  const [id, runAtUs, createdAtUs, isDue, queueId] = readNumbers(told);
   return {
     row: [id ?? null, runAtUs ?? null, createdAtUs ?? null, null, queueId ?? null, isDue === "1" ? "t" : "f"],
     isNew: true,
