@@ -48,7 +48,6 @@ function problemOf(name: unknown): string | undefined {
   if (name.includes("\0")) return "holds a NUL character, which no name in PostgreSQL can";
   if (name.startsWith("pg_") || name === "information_schema") return "names a schema that PostgreSQL keeps for itself";
   if (/\p{Surrogate}/u.test(name)) return "holds half of a surrogate pair, which is not a character";
-  if (name.startsWith("pg_")) return "begins with pg_, which PostgreSQL keeps for its own schemas";
   const bytes = Buffer.byteLength(name);
   if (bytes > MAX_IDENTIFIER_BYTES) return `is ${bytes} bytes long; PostgreSQL keeps ${MAX_IDENTIFIER_BYTES} of a name`;
   return undefined;

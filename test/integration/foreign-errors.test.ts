@@ -73,7 +73,7 @@ describe("an error of PostgreSQL at the start", () => {
   it("is a HowdahError, also for a schema that PostgreSQL keeps for itself", async () => {
     await expect(createClient({ driver: database.driver, schema: "pg_foo" })).rejects.toMatchObject({
       code: "HOWDAH_OPTION_INVALID",
-      message: "Option `schema` begins with pg_, which PostgreSQL keeps for its own schemas.",
+      message: "Option `schema` names a schema that PostgreSQL keeps for itself.",
     });
   });
 });
