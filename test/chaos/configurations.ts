@@ -1,6 +1,6 @@
 import type { WorkerOptions } from "../../src/worker/options.ts";
 
-/** One way to set up a worker, and whether its connections lead through a proxy. */
+/** One way to set up a worker, and whether its connections lead through a proxy. More than half do, so that a restart of all proxies cuts off most workers. */
 export interface Configuration {
   readonly name: string;
   readonly options: Omit<WorkerOptions, "tasks">;
@@ -18,9 +18,11 @@ const IMPATIENT: Configuration["options"] = {
     heartbeatInterval: "300ms",
     sweepInterval: "300ms",
     heartbeatTimeout: "200ms",
-    lockLossTimeout: "1s",
+    // More than a living worker may be silent for: 900 ms, and what a busy machine adds.
+    lockLossTimeout: "2s",
     sweepThreshold: "5s",
-    watchTime: "2s",
+    // More than a restart of the proxies takes.
+    watchTime: "6s",
     recoveryDelay: "100ms",
     contactTimeout: "2s",
     queueDelay: "3s",
@@ -31,9 +33,9 @@ const IMPATIENT: Configuration["options"] = {
 
 /** Different on purpose: what one of them does must not surprise another. */
 const CONFIGURATIONS: readonly Configuration[] = [
-  { name: "direct", options: { concurrency: 6 } },
-  { name: "local queue", options: { concurrency: 6, localQueue: { size: 60 } } },
-  { name: "direct through a proxy", options: { concurrency: 4 }, linked: true },
+  { name: "direct", options: { concurrency: 6 }, linked: true },
+  { name: "local queue", options: { concurrency: 6, localQueue: { size: 60 } }, linked: true },
+  { name: "direct, fewer slots", options: { concurrency: 4 }, linked: true },
   {
     name: "two local queues, batch delays, short ttl",
     options: {
@@ -42,12 +44,14 @@ const CONFIGURATIONS: readonly Configuration[] = [
       completeJobBatchDelay: "20ms",
       failJobBatchDelay: "20ms",
     },
+    linked: true,
   },
   {
-    name: "local queue through a proxy",
+    name: "local queue, completions in batches",
     options: { concurrency: 4, localQueue: { size: 30 }, completeJobBatchDelay: "10ms" },
     linked: true,
   },
+  // These two are on a way of their own to the server, and see the others go.
   { name: "polling only", options: { concurrency: 4, useNotificationDelivery: false } },
   {
     name: "local queue, polling only",

@@ -35,6 +35,22 @@ export interface Standstill {
   readonly until: Micros;
 }
 
+/** A process that worked, for as long as it is known to have lived. */
+export interface WorkerLife {
+  readonly file: string;
+  readonly place: number;
+  readonly readyAt: Micros;
+  /** When it wrote its last line. */
+  readonly lastSignAt: Micros;
+  /** The ids that it had, one after the other. */
+  readonly ids: readonly string[];
+}
+
+/** The way of some workers was away, or slow. */
+export interface Outage extends Standstill {
+  readonly places: readonly number[];
+}
+
 /** What all ledgers together say. */
 export interface History {
   readonly jobs: readonly AddedJob[];
@@ -42,6 +58,10 @@ export interface History {
   readonly runs: readonly Run[];
   /** By the ledger of the process: frozen on purpose, or kept from running by the machine. */
   readonly standstills: ReadonlyMap<string, readonly Standstill[]>;
+  readonly workers: readonly WorkerLife[];
+  readonly outages: readonly Outage[];
+  /** When a worker id was first told to have been taken for dead. */
+  readonly declaredAt: ReadonlyMap<string, Micros>;
   /** Processes that ended although nobody told them to. */
   readonly unexpectedExits: readonly string[];
   readonly highest: { readonly connections: number; readonly rssBytes: number; readonly lagMs: number };
@@ -59,6 +79,9 @@ export function createHistory(ledgers: readonly Ledger[]): History {
     jobs: ledgers.flatMap(collectJobs),
     runs: runs.toSorted((a, b) => a.from - b.from),
     standstills: new Map(ledgers.map((ledger) => [ledger.file, collectStandstills(ledger, deaths)])),
+    workers: ledgers.flatMap(collectLives),
+    outages: collectOutages(ledgers),
+    declaredAt: collectDeclared(ledgers),
     unexpectedExits: ledgers.flatMap((ledger) => describeUnexpectedExit(ledger, deaths)),
     highest: {
       connections: highest(ledgers, (line) => (line.e === "connections" ? line.count : 0)),
@@ -180,6 +203,36 @@ function collectStandstills(ledger: Ledger, fates: ReadonlyMap<string, Fate>): S
       : [],
   );
   return [...(fates.get(ledger.file)?.frozen ?? []), ...late];
+}
+
+function collectLives({ file, lines }: Ledger): WorkerLife[] {
+  const [boot] = lines;
+  const ready = lines.find((line) => line.e === "ready");
+  if (boot?.e !== "boot" || ready?.e !== "ready" || ready.w === undefined) return [];
+  const ids = lines.flatMap((line) => (line.e === "fenced" ? [line.w] : []));
+  return [
+    { file, place: boot.place, readyAt: ready.t, lastSignAt: lines.at(-1)?.t ?? ready.t, ids: [ready.w, ...ids] },
+  ];
+}
+
+function collectOutages(ledgers: readonly Ledger[]): Outage[] {
+  const lines = ledgers.flatMap((ledger) => ledger.lines);
+  return lines.flatMap((away) => {
+    if (away.e !== "away") return [];
+    const back = lines.find(
+      (line) => line.e === "back" && line.t >= away.t && String(line.places) === String(away.places),
+    );
+    return [{ places: away.places, from: away.t, until: back?.t ?? Number.POSITIVE_INFINITY }];
+  });
+}
+
+function collectDeclared(ledgers: readonly Ledger[]): Map<string, Micros> {
+  const declared = new Map<string, Micros>();
+  for (const line of ledgers.flatMap(({ lines }) => lines)) {
+    if (line.e !== "recovered" && line.e !== "fenced") continue;
+    declared.set(line.was, Math.min(line.t, declared.get(line.was) ?? line.t));
+  }
+  return declared;
 }
 
 /** A worker may fail to start while there is no database; once it runs, nothing but a signal may end it. */

@@ -17,7 +17,12 @@ export type ListedJob = readonly [string, string | null, number, number, 0 | 1];
 /** A line of a ledger. `t` is when it was written. */
 export type LedgerLine = { readonly t: Micros } & (
   | { readonly e: "boot"; readonly place: number; readonly pid: number }
-  | { readonly e: "ready" }
+  /** A worker tells its id. */
+  | { readonly e: "ready"; readonly w?: string }
+  /** A worker was taken for dead, and goes on under another id. */
+  | { readonly e: "fenced"; readonly was: string; readonly w: string }
+  /** A worker has taken another one for dead. */
+  | { readonly e: "recovered"; readonly was: string }
   | { readonly e: "bye" }
   | StartLine
   | { readonly e: "end"; readonly n: number; readonly how: HandlerEnd }
@@ -34,6 +39,9 @@ export type LedgerLine = { readonly t: Micros } & (
   | { readonly e: "exit"; readonly of: string; readonly code: number | null; readonly signal: string | null }
   | { readonly e: "frozen"; readonly of: string }
   | { readonly e: "thawed"; readonly of: string }
+  /** The way of the workers at these places is away, or slow, until it is back. */
+  | { readonly e: "away"; readonly places: readonly number[] }
+  | { readonly e: "back"; readonly places: readonly number[] }
   | { readonly e: "connections"; readonly count: number }
 );
 

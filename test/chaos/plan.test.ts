@@ -16,6 +16,8 @@ const SHAPE: fc.Arbitrary<PlanShape> = fc.record({
     restart: COUNT,
     terminate: COUNT,
     link: COUNT,
+    halfOpen: COUNT,
+    proxyRestart: COUNT,
     pin: COUNT,
     sweep: COUNT,
   }),
@@ -34,14 +36,17 @@ describe("a plan", () => {
     );
   });
 
-  it("has as many faults of each kind as were asked for, links only where there is a proxy", () => {
+  it("has as many faults of each kind as were asked for, those of connections only where there is a proxy", () => {
     fc.assert(
       fc.property(SEED, SHAPE, (seed, shape) => {
         const plan = createPlan(seed, shape);
         const counts = Object.fromEntries(
           (Object.keys(shape.faults) as FaultKind[]).map((kind) => [kind, plan.filter((f) => f.kind === kind).length]),
         );
-        const expected: FaultCounts = { ...shape.faults, link: shape.linked.length > 0 ? shape.faults.link : 0 };
+        const expected: FaultCounts = {
+          ...shape.faults,
+          ...(shape.linked.length > 0 ? {} : { link: 0, halfOpen: 0, proxyRestart: 0 }),
+        };
         expect(counts).toEqual(expected);
       }),
     );
@@ -56,7 +61,10 @@ describe("a plan", () => {
           expect(fault.atMs).toBeLessThanOrEqual(shape.durationMs);
           before = fault.atMs;
           if (fault.kind === "link") expect(shape.linked).toContain(fault.place);
-          else if ("place" in fault) {
+          else if (fault.kind === "halfOpen") {
+            expect(fault.places.length).toBeGreaterThan(0);
+            expect(shape.linked).toEqual(expect.arrayContaining([...fault.places]));
+          } else if ("place" in fault) {
             expect(fault.place).toBeGreaterThanOrEqual(0);
             expect(fault.place).toBeLessThan(fault.kind === "killProducer" ? shape.producers : shape.workers);
           }
@@ -74,6 +82,8 @@ describe("a plan", () => {
       restart: 3,
       terminate: 0,
       link: 5,
+      halfOpen: 0,
+      proxyRestart: 0,
       pin: 0,
       sweep: 0,
     };

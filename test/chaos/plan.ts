@@ -16,6 +16,10 @@ export type Fault = { readonly atMs: number } & (
   /** One of the sessions that there are then, by its share of the list. */
   | { readonly kind: "terminate"; readonly share: number }
   | { readonly kind: "link"; readonly place: number; readonly effect: LinkEffect; readonly forMs: number }
+  /** The server's side of all connections of these ends, and theirs hears nothing of it. */
+  | { readonly kind: "halfOpen"; readonly places: readonly number[] }
+  /** The way of all linked workers is away for so long. */
+  | { readonly kind: "proxyRestart"; readonly downMs: number }
   | { readonly kind: "pin"; readonly forMs: number }
   | { readonly kind: "sweep" }
 );
@@ -41,6 +45,9 @@ const QUIET_START_MS = 2_000;
 /** After a restart the server is left alone for so long, or nothing else would ever be seen. */
 const BETWEEN_RESTARTS_MS = 4_000;
 
+/** These need a proxy. */
+const LINKED: ReadonlySet<FaultKind> = new Set(["link", "halfOpen", "proxyRestart"]);
+
 const EFFECTS: readonly LinkEffect[] = ["cut", "loseAnswer", "delay", "loseQuery", "blackhole"];
 const MODES: readonly RestartMode[] = ["fast", "immediate", "crash"];
 
@@ -48,7 +55,7 @@ const MODES: readonly RestartMode[] = ["fast", "immediate", "crash"];
 export function createPlan(seed: number, shape: PlanShape): Fault[] {
   const random = createRandom(seed);
   const faults = (Object.keys(shape.faults) as FaultKind[]).flatMap((kind) => {
-    const count = kind === "link" && shape.linked.length === 0 ? 0 : shape.faults[kind];
+    const count = LINKED.has(kind) && shape.linked.length === 0 ? 0 : shape.faults[kind];
     return Array.from({ length: count }, (_, index) => createFault(kind, { index, count, random, shape }));
   });
   return faults.toSorted((a, b) => a.atMs - b.atMs);
@@ -90,6 +97,10 @@ function createFault(kind: FaultKind, { index, count, random, shape }: Draw): Fa
         effect: turn(EFFECTS, index),
         forMs: random.integer(500, 6_000),
       };
+    case "halfOpen":
+      return { kind, atMs, places: someOf(shape.linked, random) };
+    case "proxyRestart":
+      return { kind, atMs: restartAt(index, count, { random, shape }), downMs: random.integer(1_000, 3_000) };
     case "pin":
       return { kind, atMs, forMs: random.integer(2_000, 10_000) };
     case "sweep":
@@ -103,6 +114,12 @@ function createFault(kind: FaultKind, { index, count, random, shape }: Draw): Fa
 function restartAt(index: number, count: number, { random, shape }: Pick<Draw, "random" | "shape">): number {
   const part = Math.max(0, shape.durationMs - QUIET_START_MS) / count;
   return Math.round(QUIET_START_MS + index * part + random.next() * Math.max(0, part - BETWEEN_RESTARTS_MS));
+}
+
+/** At least one of them. */
+function someOf(places: readonly number[], random: Random): number[] {
+  const one = random.pick(places);
+  return places.filter((place) => random.next() < 0.5 || place === one);
 }
 
 /** A short run shall see every one of a few sorts. */

@@ -10,6 +10,8 @@ const FAULTS: Readonly<Record<keyof RunResult["struck"], string>> = {
   restart: "restarts of the database",
   terminate: "sessions terminated",
   link: "connections cut, delayed or silenced",
+  halfOpen: "losses of all connections of some workers without a word",
+  proxyRestart: "restarts of the proxy that most workers are behind",
   pin: "snapshots pinned",
   sweep: "sweeps by two at once",
 };
@@ -25,6 +27,7 @@ const COUNTS: Readonly<Record<string, string>> = {
   startedLate: "handlers called for a job that was done already, by workers that had stood still",
   startsNotFirst: "handlers called for a further attempt",
   overlapsFenced: "handlers that outlived their claim, and were fenced off",
+  takenForDead: "workers taken for dead that had stood still, or were cut off for too long",
   ordersCompared: "starts compared with what waited in their queue",
   processes: "processes",
   mostSessions: "sessions at most",

@@ -58,7 +58,7 @@ export async function runChaos(settings: Settings, say: (line: string) => void):
   const stopCounting = countSessions(server, tell);
   workers.start();
   producers.start();
-  const ground: Ground = { server, connectionString, workers, producers, proxies };
+  const ground: Ground = { server, connectionString, workers, producers, proxies, tell };
   const struck = await strikeAll(createPlan(settings.seed, { ...settings, linked }), ground, say);
   await producers.finished();
   say("All jobs are added and nothing breaks any more; waiting until they have run.");

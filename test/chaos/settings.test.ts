@@ -30,7 +30,12 @@ describe("the command line of the chaos suite", () => {
     expect(() => read("--kills", "many")).toThrow("--kills has to be a whole number");
   });
 
-  it("plans a long run of at least 200,000 jobs, 200 kills, 50 terminated sessions and 10 restarts", () => {
+  it("plans connections lost without a word and restarts of a proxy in a short run, too", () => {
+    const plan = createPlan(20, { ...read(), linked: [2, 4] });
+    for (const kind of ["halfOpen", "proxyRestart"]) expect(plan.map((fault) => fault.kind)).toContain(kind);
+  });
+
+  it("plans a long run of at least 200,000 jobs, 200 kills, 50 terminated sessions and 10 restarts, of a proxy too", () => {
     const settings = read("--long");
     const plan = createPlan(settings.seed, { ...settings, linked: [2, 4] });
     const planned = (kind: FaultKind): number => plan.filter((fault) => fault.kind === kind).length;
@@ -38,5 +43,7 @@ describe("the command line of the chaos suite", () => {
     expect(planned("kill")).toBeGreaterThanOrEqual(200);
     expect(planned("terminate")).toBeGreaterThanOrEqual(50);
     expect(planned("restart")).toBeGreaterThanOrEqual(10);
+    expect(planned("proxyRestart")).toBeGreaterThanOrEqual(10);
+    expect(planned("halfOpen")).toBeGreaterThanOrEqual(30);
   });
 });

@@ -5,6 +5,7 @@ import { systemClock } from "../../src/runtime/clock.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import type { Crew } from "./crew.ts";
 import type { Fault, FaultKind, LinkEffect } from "./plan.ts";
+import type { UntimedLine } from "./ledger.ts";
 import type { ChaosServer } from "./server.ts";
 
 /** What faults can be injected into. */
@@ -16,6 +17,8 @@ export interface Ground {
   readonly producers: Crew;
   /** The proxies of the workers whose connections lead through one, by their place. */
   readonly proxies: ReadonlyMap<number, Proxy>;
+  /** Writes down what the judge has to know. */
+  readonly tell: (line: UntimedLine) => void;
 }
 
 /** How often each fault has really happened. */
@@ -31,6 +34,8 @@ export function noneStruck(): Struck {
     restart: 0,
     terminate: 0,
     link: 0,
+    halfOpen: 0,
+    proxyRestart: 0,
     pin: 0,
     sweep: 0,
   };
@@ -63,6 +68,11 @@ export async function strike(fault: Fault, ground: Ground): Promise<boolean> {
       return terminate(fault.share, ground);
     case "link":
       return breakLink(fault, ground);
+    case "halfOpen":
+      for (const place of fault.places) ground.proxies.get(place)?.strand();
+      return ground.proxies.size > 0;
+    case "proxyRestart":
+      return restartProxies(fault.downMs, ground);
     case "pin":
       return pinSnapshot(fault.forMs, ground);
     case "sweep":
@@ -101,7 +111,7 @@ async function terminate(share: number, { server }: Ground): Promise<boolean> {
 
 async function breakLink(
   { place, effect, forMs }: { readonly place: number; readonly effect: LinkEffect; readonly forMs: number },
-  { proxies }: Ground,
+  { proxies, tell }: Ground,
 ): Promise<boolean> {
   const proxy = proxies.get(place);
   if (!proxy) return false;
@@ -117,20 +127,35 @@ async function breakLink(
       return true;
     }
     case "delay":
+      tell({ e: "away", places: [place] });
       proxy.delay("up", 80);
       proxy.delay("down", 80);
       await systemClock.sleep(forMs);
       proxy.delay("up", 0);
       proxy.delay("down", 0);
+      tell({ e: "back", places: [place] });
       return true;
     case "blackhole":
+      tell({ e: "away", places: [place] });
       proxy.hold();
       await systemClock.sleep(forMs);
       proxy.allow();
+      tell({ e: "back", places: [place] });
       return true;
     default:
       return effect satisfies never;
   }
+}
+
+/** As one proxy for all of them would do it: what it carries is reset, then nobody listens, then it is back. */
+async function restartProxies(downMs: number, { proxies, tell }: Ground): Promise<boolean> {
+  const places = [...proxies.keys()];
+  tell({ e: "away", places });
+  for (const proxy of proxies.values()) proxy.refuse();
+  await systemClock.sleep(downMs);
+  for (const proxy of proxies.values()) proxy.allow();
+  tell({ e: "back", places });
+  return places.length > 0;
 }
 
 /** Keeps every row version that is there now, dead ones included, from being removed. */
