@@ -44,11 +44,13 @@ export interface Proxy extends AsyncDisposable {
   cutAfter(direction: Direction, bytes: number): void;
   /** Ends all connections, and every new one at once, until `allow`. */
   refuse(): void;
+  /** Ends every new connection at once, until `allow`; those that are there go on. */
+  turnAway(): void;
   /** Bytes of connections old and new go nowhere until `allow`; then they arrive, as after a cable was plugged in again. */
   hold(direction?: Direction): void;
   /** Bytes take so much longer, in order. 0 ends it. */
   delay(direction: Direction, ms: number): void;
-  /** Ends `refuse`, `hold` and `cutAfter`. */
+  /** Ends `refuse`, `turnAway`, `hold` and `cutAfter`. */
   allow(): void;
   /** Ends everything. */
   close(): Promise<void>;
@@ -132,8 +134,12 @@ class TcpProxy {
   }
 
   refuse(): void {
-    this.#refuses = true;
+    this.turnAway();
     this.cut();
+  }
+
+  turnAway(): void {
+    this.#refuses = true;
   }
 
   hold(direction?: Direction): void {
