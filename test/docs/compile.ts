@@ -52,7 +52,7 @@ function compilerOptions(): ts.CompilerOptions {
 }
 
 /** Where the source of each subpath of the package lies. */
-function subpaths(): Record<string, string[]> {
+export function subpaths(): Record<string, string[]> {
   const entries = Object.entries(packageJson.exports).flatMap(([subpath, target]) => {
     if (typeof target === "string") return [];
     const source = target.default.replace("./dist/", "./src/").replace(/\.js$/, ".ts");

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compile } from "./compile.ts";
 import { projectFiles, readProjectFile } from "./project-tree.ts";
-import { moduleOf, snippetsOf } from "./snippets.ts";
+import { moduleOf, snippetsOf, WORDS } from "./snippets.ts";
 
 /** What a block of a guide may use without saying where it comes from. */
 const PRELUDE = [
@@ -13,7 +13,7 @@ const PRELUDE = [
 const documents = ["README.md", ...projectFiles("docs")].filter(
   (file) => file.endsWith(".md") && snippetsOf(readProjectFile(file)).length > 0,
 );
-const modules = new Map(documents.map((file) => [`${file}.ts`, moduleOf(readProjectFile(file), PRELUDE)]));
+const modules = new Map(documents.map((file) => [`${file}.ts`, moduleOf(readProjectFile(file), { prelude: PRELUDE })]));
 
 describe("every block of TypeScript in the documentation compiles", () => {
   const complaints = compile(modules);
@@ -22,6 +22,11 @@ describe("every block of TypeScript in the documentation compiles", () => {
     const found = complaints.get(`${document}.ts`) ?? [];
     expect(found.map(({ line, message }) => `${document}:${line} ${message}`)).toEqual([]);
   });
+});
+
+it.each(documents)("each block of TypeScript in %s has no word behind its fence, or one that is known", (document) => {
+  const words = snippetsOf(readProjectFile(document)).map((snippet) => snippet.words);
+  expect(words.filter(([word, ...more]) => more.length > 0 || (word !== undefined && !(word in WORDS)))).toEqual([]);
 });
 
 describe("the compiler that the documentation is compiled with", () => {

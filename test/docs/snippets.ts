@@ -2,15 +2,22 @@ import ts from "typescript";
 
 /** A fenced block of TypeScript in a document. */
 export interface Snippet {
-  /** The words after `ts` behind the fence: `run` asks for the block to be run by the tests. */
+  /** The words after the language behind the fence; those of TypeScript are in {@link WORDS}. */
   readonly words: readonly string[];
   /** The line of the opening fence, from 0. */
   readonly fence: number;
   readonly lines: readonly string[];
 }
 
-/** The blocks of a document fenced as `ts`, in order. */
-export function snippetsOf(markdown: string): Snippet[] {
+/** What a block of TypeScript may say behind its fence. Without a word it is run as a part of its page. */
+export const WORDS: Readonly<Record<string, string>> = {
+  run: "a whole program, run in a process of its own",
+  fragment: "only compiled, because it is a part of something that the page does not show",
+  external: "only compiled, because it needs a service or a machine that the tests do not have",
+};
+
+/** The blocks of a document in a language, in order. */
+export function snippetsOf(markdown: string, wanted = "ts"): Snippet[] {
   const snippets: Snippet[] = [];
   const lines = markdown.split("\n");
   for (let fence = 0; fence < lines.length; fence++) {
@@ -19,22 +26,34 @@ export function snippetsOf(markdown: string): Snippet[] {
     const end = lines.indexOf(marks, fence + 1);
     if (end === -1) throw new Error(`The block that begins in line ${fence + 1} has no end.`);
     const [language, ...words] = info.trim().split(/\s+/);
-    if (language === "ts") snippets.push({ words, fence, lines: lines.slice(fence + 1, end) });
+    if (language === wanted) snippets.push({ words, fence, lines: lines.slice(fence + 1, end) });
     fence = end;
   }
   return snippets;
 }
 
+/** How {@link moduleOf} makes a module. */
+export interface ModuleOptions {
+  /** What every block may use undeclared. */
+  readonly prelude?: string;
+  /** Which blocks; default all. */
+  readonly only?: (snippet: Snippet) => boolean;
+  /** What is done before a block. */
+  readonly before?: (snippet: Snippet) => string;
+}
+
 /**
- * All blocks of a document as one module, line by line where they are in the document. Each block sees what the ones
- * before it declared and may declare it again, as somebody reads it. `prelude` is what every block may use undeclared.
+ * The blocks of a document as one module, line by line where they are in the document. Each block sees what the ones
+ * before it declared and may declare it again, as somebody reads it.
  */
-export function moduleOf(markdown: string, prelude = ""): string {
-  const snippets = snippetsOf(markdown);
+export function moduleOf(markdown: string, options: ModuleOptions = {}): string {
+  const { prelude = "", only = () => true, before = () => "" } = options;
+  const snippets = snippetsOf(markdown).filter(only);
   const module: string[] = markdown.split("\n").map(() => "");
   const imports = new Set<string>();
-  for (const { fence, lines } of snippets) {
-    module[fence] = "{";
+  for (const snippet of snippets) {
+    const { fence, lines } = snippet;
+    module[fence] = `{ ${before(snippet)}`;
     for (const [index, line] of asStatements(lines, imports).entries()) module[fence + 1 + index] = line;
   }
   // Before the first line, so that a line of the module is the line of the document.
