@@ -255,7 +255,8 @@ function build(ground: Ground): Worker {
     startChores({ once }) {
       const stopIdentity = identity.start();
       const endDelays = watchLoopDelay({
-        clock,
+        // The event loop is that of the process, whatever clock the worker was given.
+        clock: systemClock,
         looked(blockedMs) {
           const busy = current?.busyTasks() ?? [];
           if (blockedMs !== undefined) reporter.blocked(identity.current, blockedMs, busy);

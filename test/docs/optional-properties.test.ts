@@ -15,9 +15,16 @@ function strictlyOptional(text: string): string[] {
   return found;
 }
 
+/** `never` says that the property must not be there. */
+const ANYTHING_OR_NOTHING = new Set([
+  ts.SyntaxKind.UndefinedKeyword,
+  ts.SyntaxKind.UnknownKeyword,
+  ts.SyntaxKind.NeverKeyword,
+]);
+
 function takesUndefined(type: ts.TypeNode | undefined): boolean {
   if (!type) return false;
-  if (type.kind === ts.SyntaxKind.UndefinedKeyword || type.kind === ts.SyntaxKind.UnknownKeyword) return true;
+  if (ANYTHING_OR_NOTHING.has(type.kind)) return true;
   return ts.isUnionTypeNode(type) && type.types.some(takesUndefined);
 }
 
