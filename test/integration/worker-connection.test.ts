@@ -47,6 +47,32 @@ describe("a pool of the application", () => {
     await worker.stop();
     await pool.end();
   });
+
+  it("may come back with the rights of another role: adds are stored, and jobs run", async () => {
+    const role = `stranger_${process.pid}`;
+    await database.sql(`create role ${role}`);
+    const pool = new pg.Pool({ connectionString: database.connectionString, max: 4 });
+    const worker = await createTestWorker(database, { tasks: [task], pool, pollInterval: "1h" });
+    const completed = record(worker.hooks, "jobComplete");
+    const running = worker.run();
+    const ways = [`set session authorization ${role}`, `set role ${role}`];
+    for (let round = 1; round <= 10; round++) {
+      for (const way of ways) {
+        // The worker listens on the fourth.
+        const clients = await Promise.all([pool.connect(), pool.connect(), pool.connect()]);
+        for (const client of clients) {
+          await client.query(way);
+          client.release();
+        }
+      }
+      await Promise.all([worker.client.addJob(task), worker.client.addJob(task)]);
+      await completed.reach(2 * round);
+    }
+    await worker.stop();
+    await expect(running).resolves.toBeUndefined();
+    await pool.end();
+    await database.sql(`drop role ${role}`);
+  });
 });
 
 describe("a driver of the application", () => {

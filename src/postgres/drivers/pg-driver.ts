@@ -15,7 +15,7 @@ import { PgListener, type PgListenerOptions } from "./pg-listener.ts";
 import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
 import type { SessionOptions } from "./pg-session.ts";
 import { PgShares } from "./pg-shares.ts";
-import { takeErrorsOf } from "./pool-errors.ts";
+import { type PoolWatch, watchOf } from "./pool-watch.ts";
 import { splitConnections } from "./split-connections.ts";
 
 /** What the driver is made of, read and checked. */
@@ -35,6 +35,14 @@ export interface PgDriverParts {
 /** The server ends a statement that takes too long; one that does not even say so is given up after so much more. */
 const SILENCE_MS = 5_000;
 
+const FOUND_INSIDE =
+  "A connection of the pool was inside of a transaction that somebody else has begun and left open. " +
+  "It was closed, and what had run on it was sent again on another one. This is said once";
+
+const FOUND_FOREIGN =
+  "A connection of the pool was left with the rights of another role (`set session authorization`, `set role`). " +
+  "It was closed; another one takes its place. Use `set local` inside of a transaction. This is said once";
+
 /** How many connections a pool of the application has when it does not say so. */
 const DEFAULT_POOL_MAX = 10;
 
@@ -44,8 +52,8 @@ export class PgDriver implements Driver {
   readonly #sessionOptions: SessionOptions;
   readonly #shares: PgShares;
   readonly #listeners = new Set<PgListener>();
-  readonly #ignorePool: () => void;
-  #hasWarned = false;
+  readonly #watch: PoolWatch | undefined;
+  readonly #said = new Set<string>();
   #closed: Promise<void> | undefined;
 
   constructor(parts: PgDriverParts) {
@@ -58,9 +66,11 @@ export class PgDriver implements Driver {
       split: splitConnections(totalOf(parts), parts.handlerConnections),
       sessionOptions: this.#sessionOptions,
       checkOpen: () => this.#checkOpen(),
-      foundInside: () => this.#warnOnce(),
+      foundInside: () => this.#warnOnce(FOUND_INSIDE),
+      foundForeign: () => this.#warnOnce(FOUND_FOREIGN),
     });
-    this.#ignorePool = pool ? takeErrorsOf(pool) : () => undefined;
+    this.#watch = this.#sessionOptions.watch;
+    this.#watch?.begin();
   }
 
   query(query: Query): Promise<QueryResult> {
@@ -100,7 +110,7 @@ export class PgDriver implements Driver {
   async #close(): Promise<void> {
     await Promise.all(Array.from(this.#listeners, (listener) => listener.close()));
     await this.#shares.close();
-    this.#ignorePool();
+    this.#watch?.end();
   }
 
   #listenConnect(): PgListenerOptions["connect"] {
@@ -114,13 +124,10 @@ export class PgDriver implements Driver {
     return (signal) => openListenClient({ ...settings, config }, signal);
   }
 
-  #warnOnce(): void {
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    this.#parts.logger.warn(
-      "A connection of the pool was inside of a transaction that somebody else has begun and left open. " +
-        "It was closed, and what had run on it was sent again on another one. This is said once",
-    );
+  #warnOnce(message: string): void {
+    if (this.#said.has(message)) return;
+    this.#said.add(message);
+    this.#parts.logger.warn(message);
   }
 
   #checkOpen(): void {
@@ -141,6 +148,7 @@ function sessionOptions({ settings, pool, trustPool }: PgDriverParts): SessionOp
     prepared: isPrepared,
     trusted: trustPool,
     doubt: { count: 0 },
+    watch: pool && watchOf(pool),
   };
 }
 

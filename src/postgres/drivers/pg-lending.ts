@@ -18,6 +18,8 @@ export interface LendingOptions extends SessionOptions {
   exhausted(): HowdahError;
   /** Told of a connection that came out of the pool inside of a transaction; it is closed, and another one taken. */
   foundInside(): void;
+  /** Told of a connection that was left with the rights of another role; it is closed. */
+  foundForeign(): void;
   /** Makes a connection of our own fit for the next holder, while nobody holds it. */
   readonly cleanUp?: ((client: PgPoolClient, session: PgSession) => Promise<void>) | undefined;
 }
@@ -96,6 +98,8 @@ export class PgLending {
         throw error;
       }
       const lent = { client, session, takenAt: this.#options.clock.monotonic() };
+      // What is still under way may give the rights back, and must not be cut off.
+      if (session.isForeign) await session.isAtRest();
       if (session.isUsable) return lent;
       if (session.isLeftInside) this.#options.foundInside();
       this.#giveBack(lent);
@@ -167,6 +171,7 @@ export class PgLending {
   }
 
   #giveBack(lent: LentClient): void {
+    if (lent.session.isForeign) this.#options.foundForeign();
     giveBack(lent);
     if (!this.#options.ownPool) lent.session.detach();
   }

@@ -3,6 +3,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Executor, Query, QueryResult } from "../driver.ts";
 import { poolerError } from "../pooler.ts";
 import { isConnectionLoss, isConnectionSuspect, isSessionOver, isStalePlan, sqlStateOf } from "../sqlstate.ts";
+import type { Authorization } from "./authorization.ts";
 import { withDeadline } from "./deadline.ts";
 import {
   lastAnswer,
@@ -13,6 +14,7 @@ import {
   toPgStatement,
   toQueryResult,
 } from "./pg-statement.ts";
+import type { PoolWatch } from "./pool-watch.ts";
 
 /** Anything of `pg` that runs statements: a client, a pool, or the client of a pool. */
 export interface PgQueryable {
@@ -55,6 +57,8 @@ export interface SessionOptions {
   readonly trusted: boolean;
   /** Shared by all sessions of a driver whose connections are its own. */
   readonly doubt: Doubt;
+  /** Over a pool of the application: knows whose rights its sessions have. */
+  readonly watch?: PoolWatch | undefined;
 }
 
 /**
@@ -95,6 +99,7 @@ export class PgSession implements Executor {
   readonly #client: PgClient;
   readonly #options: SessionOptions;
   readonly #tellsState: boolean;
+  readonly #authorization: Authorization | undefined;
   #provedAt: number;
   #brokenBy: unknown;
 
@@ -105,6 +110,7 @@ export class PgSession implements Executor {
     this.#tellsState = typeof client.getTransactionStatus === "function";
     this.#provedAt = options.doubt.count;
     if (!this.#tellsState && !options.trusted) throw untold();
+    this.#authorization = options.watch?.lend(client);
     client.on("error", this.#onError);
   }
 
@@ -113,9 +119,24 @@ export class PgSession implements Executor {
     return this.#brokenBy;
   }
 
-  /** False when the connection must not be lent: it is broken, in doubt, or was left inside of a transaction. */
+  /** False when the connection must not be lent: it is broken, in doubt, left inside of a transaction, or with the rights of somebody else. */
   get isUsable(): boolean {
-    return this.#brokenBy === undefined && this.#provedAt === this.#options.doubt.count && !this.isLeftInside;
+    return (
+      this.#brokenBy === undefined &&
+      this.#provedAt === this.#options.doubt.count &&
+      !this.isLeftInside &&
+      !this.isForeign
+    );
+  }
+
+  /** True when the session was left with the rights of another role, as far as the server reports that. */
+  get isForeign(): boolean {
+    return this.#authorization?.isForeign === true;
+  }
+
+  /** From here on, what changes the rights is not what the pool sets its connections up with. */
+  endSetUp(): void {
+    if (this.#authorization) this.#authorization.isBeingSetUp = false;
   }
 
   /** Whether the last answer was given outside of any transaction: it says so itself, without a question. */

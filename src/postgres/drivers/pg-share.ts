@@ -92,16 +92,18 @@ export class PgHandlersShare extends PgShare {
   }
 
   override query(query: Query): Promise<QueryResult> {
-    return this.untilOurs(async (session) => {
-      if (!(await session.isAtRest())) return undone(session);
-      return runAndLeave(session, query);
-    });
+    return this.untilOurs((session) => runAndLeave(session, query));
   }
 
   protected override untilOurs<T>(work: (session: PgSession) => Promise<T | typeof UNDONE>): Promise<T> {
-    if (!this.#closesAfter) return super.untilOurs(work);
+    const workAtRest = async (session: PgSession): Promise<T | typeof UNDONE> => {
+      if (!(await session.isAtRest())) return undone(session);
+      session.endSetUp();
+      return work(session);
+    };
+    if (!this.#closesAfter) return super.untilOurs(workAtRest);
     return super.untilOurs((session) =>
-      work(session).finally(() => session.discard(new Error("a handler has used it"))),
+      workAtRest(session).finally(() => session.discard(new Error("a handler has used it"))),
     );
   }
 }

@@ -12,6 +12,8 @@ export interface PgSharesOptions extends Omit<PgShareOptions, "lending"> {
   readonly pool: PgPool | undefined;
   readonly split: ConnectionSplit;
   readonly sessionOptions: SessionOptions;
+  /** Told of a connection that was left with the rights of another role; it is closed. */
+  foundForeign(): void;
 }
 
 const WORDS: Readonly<Record<keyof ConnectionSplit, string>> = {
@@ -54,7 +56,7 @@ export class PgShares {
   }
 
   #lend(name: keyof ConnectionSplit): PgLending {
-    const { settings, pool, split, sessionOptions, foundInside } = this.#options;
+    const { settings, pool, split, sessionOptions, foundInside, foundForeign } = this.#options;
     const limit = split[name];
     const ownPool = pool ? undefined : createPool(settings, limit);
     if (ownPool) this.#ownPools.push(ownPool);
@@ -67,6 +69,7 @@ export class PgShares {
       limit,
       ownPool,
       foundInside,
+      foundForeign,
       exhausted: () => this.#exhausted(name),
       cleanUp: isReset ? (client) => resetSession(client, settings) : undefined,
     });
