@@ -17,9 +17,9 @@ const IMPATIENT: Configuration["options"] = {
   recovery: {
     heartbeatInterval: "300ms",
     sweepInterval: "300ms",
-    heartbeatTimeout: "200ms",
-    // More than a living worker may be silent for: 900 ms, and what a busy machine adds.
-    lockLossTimeout: "2s",
+    heartbeatTimeout: "500ms",
+    // More than a living worker may be silent for: 1.8 s, and what a busy machine adds.
+    lockLossTimeout: "3s",
     sweepThreshold: "5s",
     // More than a restart of the proxies takes.
     watchTime: "6s",
