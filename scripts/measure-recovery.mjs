@@ -154,11 +154,13 @@ async function measureRestart(schema, url, times) {
   if (values["no-evidence"]) await hide();
   const restartedAt = performance.now();
   let startedAt;
+  let lives = 0;
   const wanted = new Set(Object.keys(times));
   while (wanted.size > 0 && performance.now() - restartedAt < 120_000) {
     const args = [fileURLToPath(import.meta.url), "--victim", "held", "--url", url, "--schema", schema, "--ends"];
     const next = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     let runsAt;
+    lives += 1;
     createInterface({ input: next.stdout }).on("line", (kind) => {
       // How long a busy machine takes to start a process is another matter.
       if (kind === "runs") runsAt = performance.now();
@@ -174,6 +176,7 @@ async function measureRestart(schema, url, times) {
     // Queues of whoever keeps dying are another matter: they need half a minute.
     if (values.lives && !wanted.has("withoutQueue")) break;
   }
+  if (wanted.has("withoutQueue")) say(`${schema}: did not start within two minutes, in ${lives} lives`);
   await client.close();
   await database.close();
 }
