@@ -57,17 +57,14 @@ export class StoredTasks {
       });
   }
 
-  /** Warns once a minute of due jobs whose tasks are not known here. Returns the end of it. */
+  /** Warns at once and then once a minute of due jobs whose tasks are not known here. Returns the end of it. */
   startWarning(): () => Promise<void> {
     const { clock, logger } = this.#options;
-    let isFirst = true;
     const loop = startLoop({
       name: "unknown tasks",
       clock,
       round: async () => {
-        // The first minute belongs to the jobs that can be run.
-        if (!isFirst) await this.#warn();
-        isFirst = false;
+        await this.#warn();
         return WARNING_INTERVAL_MS;
       },
       onError: (error) => logger.debug("Looking for jobs of unknown tasks failed", { error: errorMessage(error) }),
