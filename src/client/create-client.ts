@@ -5,6 +5,7 @@ import type { AnyTask } from "../job/task.ts";
 import { createJoinedAdds } from "../job/add/store-jobs.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
+import { warnOfSkew } from "../postgres/clock-skew.ts";
 import { migrate } from "../postgres/migrate.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
@@ -73,7 +74,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
   await registerHooks(hooks, read);
   const { driver, owned, target } = openConnection({ ...read, handlerConnections: 0 }, clock);
   try {
-    await reachDatabase({
+    const reading = await reachDatabase({
       driver,
       clock,
       timeoutMs: read.connectTimeoutMs,
@@ -83,6 +84,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
         else await readSchemaRevision({ driver, schema });
       },
     });
+    warnOfSkew(logger, reading);
   } catch (error) {
     if (owned) await driver.close();
     throw toHowdahError(error, schema);

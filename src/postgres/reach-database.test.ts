@@ -14,7 +14,7 @@ function failing(errors: readonly unknown[]): { driver: Driver; asked: () => num
     query: async () => {
       const error = errors[asked++];
       if (error !== undefined) throw error;
-      return { rows: [["1"]], count: 1 };
+      return { rows: [["1767225600"]], count: 1 };
     },
   } as unknown as Driver;
   return { driver, asked: () => asked };
@@ -26,7 +26,11 @@ describe("reachDatabase", () => {
     const { driver, asked } = failing([refused(), Object.assign(new Error("starting up"), { code: "57P03" })]);
     const reached = reachDatabase({ driver, clock, timeoutMs: 10_000, target: "db" });
     await clock.advance(1_000);
-    await reached;
+    expect(await reached).toEqual({
+      databaseMs: 1_767_225_600_000,
+      processMs: Date.UTC(2026, 0, 1) + 500,
+      apartMs: 0,
+    });
     expect(asked()).toBe(3);
   });
 

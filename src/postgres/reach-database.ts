@@ -1,6 +1,7 @@
 import { HowdahError, isHowdahError } from "../errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { ownMessage } from "../runtime/error-message.ts";
+import { type ClockReading, readDatabaseClock } from "./clock-skew.ts";
 import type { Driver } from "./driver.ts";
 import { isSessionOver, isTransient, sqlStateOf } from "./sqlstate.ts";
 
@@ -23,35 +24,46 @@ const PAUSE_MS = 250;
 const REFUSED_STATES = new Set(["28000", "28P01", "42501"]);
 
 /**
- * Resolves once the database answers and is prepared. Tries again while it may only be
+ * Resolves once the database answers and is prepared, with its time. Tries again while it may only be
  * starting, then rejects with `HOWDAH_DATABASE_UNREACHABLE`. What waiting does
  * not cure is rejected at once: wrong credentials with
  * `HOWDAH_DATABASE_FORBIDDEN`, a database that does not exist with
  * `HOWDAH_DATABASE_UNREACHABLE`.
  */
-export async function reachDatabase({ driver, clock, timeoutMs, target, prepare }: ReachOptions): Promise<void> {
+export async function reachDatabase({
+  driver,
+  clock,
+  timeoutMs,
+  target,
+  prepare,
+}: ReachOptions): Promise<ClockReading> {
   const deadline = clock.monotonic() + timeoutMs;
   for (;;) {
-    const error = (await probe(driver, Math.max(1, deadline - clock.monotonic()))) ?? (await lossDuring(prepare));
-    if (error === undefined) return;
-    if (!isTransient(error.found)) throw explain(error.found, target);
-    if (clock.monotonic() + PAUSE_MS >= deadline) throw unreachable(error.found, { target, timeoutMs });
+    const probed = await probe(driver, clock, Math.max(1, deadline - clock.monotonic()));
+    const tried = "found" in probed ? probed : ((await lossDuring(prepare)) ?? probed);
+    if ("reading" in tried) return tried.reading;
+    if (!isTransient(tried.found)) throw explain(tried.found, target);
+    if (clock.monotonic() + PAUSE_MS >= deadline) throw unreachable(tried.found, { target, timeoutMs });
     await clock.sleep(PAUSE_MS);
   }
 }
 
 /** What went wrong, wrapped because anything may be thrown. */
-async function probe(driver: Driver, timeoutMs: number): Promise<{ found: unknown } | undefined> {
+interface Failed {
+  readonly found: unknown;
+}
+
+/** The database's time, or why it did not tell it. */
+async function probe(driver: Driver, clock: Clock, timeoutMs: number): Promise<Failed | { reading: ClockReading }> {
   try {
-    await driver.query({ text: "select 1", timeoutMs });
-    return undefined;
+    return { reading: await readDatabaseClock(driver, clock, timeoutMs) };
   } catch (found) {
     return { found };
   }
 }
 
 /** The error of a server that was lost in the middle of the work: it was not the work that failed. */
-async function lossDuring(work: ReachOptions["prepare"]): Promise<{ found: unknown } | undefined> {
+async function lossDuring(work: ReachOptions["prepare"]): Promise<Failed | undefined> {
   try {
     await work?.();
     return undefined;

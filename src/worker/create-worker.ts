@@ -10,6 +10,7 @@ import { registerHooks } from "../hooks/plugin.ts";
 import { Interventions } from "../job/interventions.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
+import { warnOfSkew } from "../postgres/clock-skew.ts";
 import { migrate } from "../postgres/migrate.ts";
 import { createClaimNamed } from "../postgres/queries/claim-named.ts";
 import { createClaim } from "../postgres/queries/claim.ts";
@@ -62,7 +63,7 @@ export async function createWorker<State = unknown>(
   const close = owned ? () => driver.close() : () => Promise.resolve();
   try {
     const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
-    await reachDatabase({
+    const reading = await reachDatabase({
       driver,
       clock,
       timeoutMs: read.connectTimeoutMs,
@@ -73,6 +74,8 @@ export async function createWorker<State = unknown>(
         await stored.register();
       },
     });
+    // A clock that was passed is a test's, and shows what the test wants.
+    if (read.clock === undefined) warnOfSkew(logger, reading);
     return build({ read, schema, logger, hooks, tasks, recurring, driver, target, stored, close });
   } catch (error) {
     await close();

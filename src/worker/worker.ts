@@ -11,6 +11,7 @@ import { readOptions } from "../runtime/options.ts";
 import type { Engine } from "./engine.ts";
 import type { Identity } from "./identity.ts";
 import type { Listener } from "./listener.ts";
+import { onNeverRun } from "./never-run.ts";
 import { onOsSignal } from "./os-signals.ts";
 import type { Presence } from "./presence.ts";
 import type { Reporter, Tally } from "./reporter.ts";
@@ -119,9 +120,17 @@ class HowdahWorker implements Worker {
   #running: Promise<unknown> | undefined;
   #engine: Engine | undefined;
   #closing: Promise<void> | undefined;
+  /** Keeps it from being told that this worker never ran. */
+  readonly #isUsed: () => void;
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
+    const { logger, identity } = parts;
+    this.#isUsed = onNeverRun(() => {
+      logger.warn("The process ends and a worker in it never ran: call run(), or stop() if that is meant", {
+        worker: identity.current,
+      });
+    });
   }
 
   get id(): string {
@@ -177,6 +186,7 @@ class HowdahWorker implements Worker {
 
   /** Refuses a second run, and keeps the first where `stop` finds it. */
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    this.#isUsed();
     if (this.#stopping.signal.aborted) {
       throw new HowdahError("HOWDAH_WORKER_STOPPED", "This worker was stopped; create another one to run jobs.");
     }
@@ -299,6 +309,7 @@ class HowdahWorker implements Worker {
 
   #close(): Promise<void> {
     this.#stopping.abort();
+    this.#isUsed();
     this.#closing ??= this.#parts.close().catch((error: unknown) => {
       this.#parts.logger.warn("Closing the connections failed", { worker: this.id, error: errorMessage(error) });
     });
