@@ -200,12 +200,20 @@ describe("adds at the same moment", () => {
 
 describe("an add that PostgreSQL refuses", () => {
   it.each([
-    ["by a trigger", "if new.payload->>'n' = '5' then raise exception 'not five'; end if;", { code: "P0001" }],
-    ["by a constraint", "if new.payload->>'n' = '5' then new.max_attempts := 0; end if;", { code: "23514" }],
+    [
+      "by a trigger",
+      "if new.payload->>'n' = '5' then raise exception 'not five'; end if;",
+      { code: "HOWDAH_DATABASE_ERROR", cause: { code: "P0001" } },
+    ],
+    [
+      "by a constraint",
+      "if new.payload->>'n' = '5' then new.max_attempts := 0; end if;",
+      { code: "HOWDAH_DATABASE_ERROR", cause: { code: "23514" } },
+    ],
     [
       "when it commits",
       "if new.payload->>'n' = '5' then insert into public.pairs values (5), (5); end if;",
-      { code: "23505" },
+      { code: "HOWDAH_DATABASE_ERROR", cause: { code: "23505" } },
     ],
   ])("%s does not fail the others that share its statement", async (_, body, error) => {
     await database.sql("create table public.pairs (n integer unique deferrable initially deferred)");

@@ -307,7 +307,10 @@ describe("calls that wait", () => {
       create trigger user_trigger before insert on howdah._private_jobs
         for each row execute function public.user_trigger()`);
     await session.query("begin");
-    await expect(client.addJob("known")).rejects.toMatchObject({ code: "55P03" });
+    await expect(client.addJob("known")).rejects.toMatchObject({
+      code: "HOWDAH_DATABASE_ERROR",
+      cause: { code: "55P03" },
+    });
     expect(await database.sql("select last_value::integer from public.tries")).toEqual([{ last_value: 1 }]);
     await database.sql("drop sequence public.tries");
   });
