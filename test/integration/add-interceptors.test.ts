@@ -189,7 +189,7 @@ describe("a batch", () => {
   it.each([
     [{ n: 1 }, "HOWDAH_PAYLOAD_INVALID", /has to be an array/],
     [[], "HOWDAH_BATCH_EMPTY", /no items/],
-    [[{ n: "x" }], "HOWDAH_PAYLOAD_INVALID", /item 0/],
+    [[{ n: "x" }], "HOWDAH_PAYLOAD_INVALID", /payload\[0\]/],
   ])("stays one: %o in place of its items is refused (behaviours 213)", async (payload, code, message) => {
     const item = z.object({ n: z.number() });
     const task = defineBatchTask({ identifier: "b", item, runBatch: () => undefined });

@@ -178,12 +178,14 @@ describe("a trigger of somebody that refuses one job's end", () => {
     await completed.reach(27);
     const left = await database.sql("select payload from howdah._private_jobs order by id");
     expect(left.map(({ payload }) => payload as unknown)).toEqual([7, 17, 27]);
+    await errors.reach(1);
     await database.sql("drop trigger refuse on howdah._private_jobs; drop function public.refuse()");
     await completed.reach(30);
     await worker.stop();
     await running;
     expect(runs()).toEqual(upTo(30));
-    expect(counts(errors.events)).toEqual({ "release jobs": 1 });
+    // Its payload counts from 0, its id from 1.
+    expect(counts(errors.events)).toEqual({ "write the outcome of job 8": 1 });
   });
 });
 

@@ -342,7 +342,7 @@ export class Sweeper {
     const fields = { worker: previousWorkerId, jobs: jobs.length, ...about, recoveredBy: workerId() };
     logger.warn("A worker is dead; its jobs were given back", fields);
     for (const { id, task, attempts, failed } of jobs) {
-      if (failed) logger.warn("A job of a dead worker has no attempt left", { task, job: id, attempts });
+      if (failed) logger.error("A job of a dead worker has no attempt left", { task, job: id, attempts });
     }
     hooks.emit("workerRecovered", { workerId: workerId(), previousWorkerId, jobCount: jobs.length });
   }
