@@ -52,7 +52,7 @@ describe("inTransaction", () => {
     ]);
     expect([first?.task, second?.task, third?.task]).toEqual(["raw_one", "raw_two", "raw_one"]);
     const ids = [first?.id ?? "", second?.id ?? "", third?.id ?? ""];
-    expect(await inside.rescheduleJobs(ids.slice(0, 1), {})).toHaveLength(1);
+    expect(await inside.rescheduleJobs(ids.slice(0, 1), { priority: 0 })).toHaveLength(1);
     expect(await inside.completeJobs(ids.slice(0, 1))).toHaveLength(1);
     expect(await inside.permanentlyFailJobs(ids.slice(1, 2))).toHaveLength(1);
     expect(await inside.removeJob("before")).toMatchObject({ id: before.id });

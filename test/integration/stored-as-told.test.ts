@@ -167,7 +167,7 @@ describe("a trigger that raises", () => {
     await withTrigger(body);
     for (const [way, add] of Object.entries(WAYS)) {
       const error = await add(client, PAYLOADS).catch((thrown: unknown) => thrown);
-      expect([way, (error as { code?: string }).code]).toEqual([way, code]);
+      expect([way, error]).toMatchObject([way, { code: "HOWDAH_DATABASE_ERROR", cause: { code } }]);
     }
     expect((await client.listJobs()).jobs).toEqual([]);
   });

@@ -133,12 +133,14 @@ describe("a stored payload that does not fit", () => {
     expect(await attempts(broken)).toEqual({ retried: 2, final: 1 });
   });
 
-  it("is refused with a policy that does not exist", async () => {
-    const task = defineTask({ identifier: "t", invalidPayload: "ignore" as "fail", run });
-    await expect(createTestWorker(database, { tasks: [task] })).rejects.toMatchObject({
-      code: "HOWDAH_OPTION_INVALID",
-      message: expect.stringContaining("`invalidPayload`") as unknown,
-    });
+  it("is refused with a policy that does not exist", () => {
+    const define = () => defineTask({ identifier: "t", invalidPayload: "ignore" as "fail", run });
+    expect(define).toThrow(
+      expect.objectContaining({
+        code: "HOWDAH_OPTION_INVALID",
+        message: expect.stringContaining("`invalidPayload`") as unknown,
+      }),
+    );
   });
 });
 
