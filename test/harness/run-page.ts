@@ -35,6 +35,8 @@ export async function runPage(page: string, markdown: string): Promise<void> {
   const lib = packageOf({ opened, failures, tasks });
 
   const pool = new lib.pg.Pool({ connectionString: database.connectionString });
+  // The database is dropped while it may still have idle connections.
+  pool.on("error", () => {});
   const names = {
     client: await lib.howdah.createClient({ pool }),
     worker: await lib.howdah.createWorker({ tasks: [howdah.defineTask({ identifier: "of_the_page", run() {} })] }),

@@ -147,9 +147,11 @@ async function settle({ database, worker, part, job, watch }: Settling): Promise
   let seen: Omit<Observation, "hooks"> | undefined;
   await until(
     async () => {
+      // Before the row: one that is read before the claim looks like one that was given back.
+      const isFetched = foreign || watch.fetched.has(job.id);
       seen = await observeRow(database, known);
       // After the row: what has been written is told when the answer is there.
-      const isTold = (foreign || watch.fetched.has(job.id)) && worker.metrics().unwritten === 0;
+      const isTold = isFetched && worker.metrics().unwritten === 0;
       return isTold && isLast(seen.row) && seen.row !== "locked" && (lingers || seen.queue !== "locked");
     },
     { message: `the end of “${part.case.what}”` },
