@@ -19,17 +19,18 @@ const SILENT_MS = 1_000;
 export async function withClient<T>(globals: GlobalOptions, work: (client: Client) => Promise<T>): Promise<T> {
   const logger = commandLogger();
   const connection = connectionOptions(globals);
+  const connecting = createClient({ ...connection, ...ONE_COMMAND, migrate: false, logger });
+  await using client = await sayingWhenSlow(logger, connecting);
+  return await sayingWhenSlow(logger, work(client));
+}
+
+/** How a command connects: it gains nothing by prepared statements, and behind a transaction pooler it would fail by them. */
+export const ONE_COMMAND = { maxConnections: 1, preparedStatements: false };
+
+/** Passes on what `work` comes to, and says that it is waited for when that takes long. */
+export async function sayingWhenSlow<T>(logger: Logger, work: Promise<T>): Promise<T> {
   const waiting = systemClock.setTimer(SILENT_MS, () => logger.warn("The database has not answered yet; still trying"));
-  const connecting = createClient({
-    ...connection,
-    migrate: false,
-    maxConnections: 1,
-    // One command gains nothing by them, and behind a transaction pooler it would fail by them.
-    preparedStatements: false,
-    logger,
-  });
-  await using client = await connecting.finally(() => waiting.cancel());
-  return await work(client);
+  return await work.finally(() => waiting.cancel());
 }
 
 /** Where the database and the schema are. Throws `HOWDAH_OPTION_INVALID` when nothing names a database. */
@@ -48,6 +49,6 @@ export function connectionOptions({ databaseUrl, schema }: GlobalOptions) {
 }
 
 /** Says what went wrong, and the rest only to who asks for it with `HOWDAH_LOG`. */
-function commandLogger(): Logger {
+export function commandLogger(): Logger {
   return process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "warn" });
 }

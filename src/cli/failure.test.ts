@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { HowdahError } from "../errors.ts";
+import { poolerError } from "../postgres/pooler.ts";
 import { describeFailure } from "./failure.ts";
 import { createProgram } from "./program.ts";
 import { createScreen } from "./screen.ts";
@@ -13,6 +14,22 @@ describe("describeFailure", () => {
         "Is PostgreSQL running there? Check --database-url or DATABASE_URL.",
       exitCode: 1,
     });
+  });
+
+  it("asks whether a server runs only when none has answered", () => {
+    const cause = Object.assign(new Error('database "x" does not exist'), { code: "3D000" });
+    const error = new HowdahError("HOWDAH_DATABASE_UNREACHABLE", "Could not connect: no such database.", cause);
+    expect(describeFailure(error, {}).text).toBe(
+      "howdah: HOWDAH_DATABASE_UNREACHABLE: Could not connect: no such database.",
+    );
+  });
+
+  it("says what there is on the command line to do about a transaction pooler", () => {
+    const pooled = poolerError(Object.assign(new Error("gone"), { code: "26000" }));
+    const { text } = describeFailure(pooled, {});
+    expect(text).toMatch(
+      /^howdah: HOWDAH_TRANSACTION_POOLER: .*: give --database-url one that leads past the pooler\.$/,
+    );
   });
 
   it("calls options by the names that they have on the command line, and their misuse exit code 2", () => {

@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import { isHowdahError, type HowdahErrorCode } from "../errors.ts";
+import { sqlStateOf } from "../postgres/sqlstate.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { logLine } from "../runtime/log-line.ts";
 
@@ -18,10 +19,12 @@ const MISUSED = 2;
 /** What to do, where the message of an error does not say so itself. */
 const ADVICE: { readonly [Code in HowdahErrorCode]?: string } = {
   HOWDAH_DATABASE_UNREACHABLE: "Is PostgreSQL running there? Check --database-url or DATABASE_URL.",
-  HOWDAH_DATABASE_FORBIDDEN: "Check the user and the password in --database-url or DATABASE_URL.",
-  HOWDAH_CONNECTION_LOST: "Run the command again.",
+  HOWDAH_CONNECTION_LOST: "It is unknown whether the command took effect: look before running it again.",
   HOWDAH_QUERY_TIMEOUT: "The database is busy or blocked; run the command again later.",
 };
+
+/** About a server that has answered, its own words and those of the library say more. */
+const ADVICE_WITHOUT_ANSWER: ReadonlySet<HowdahErrorCode> = new Set(["HOWDAH_DATABASE_UNREACHABLE"]);
 
 /** The options of the library that have another name here. */
 const OPTION_NAMES: Readonly<Record<string, string>> = {
@@ -110,6 +113,11 @@ const NOT_COMMANDS: Readonly<Record<string, string>> = {
 /** Words of the library, and those of the command line for the same. */
 const WORDS: readonly (readonly [string, string])[] = [
   [", or set `migrate: true`", ""],
+  [": migrate it.", ": run `howdah migrate` with the role that owns it."],
+  [
+    "set `preparedStatements: false`, and give a worker a `listenConnectionString` that leads past the pooler.",
+    "give --database-url one that leads past the pooler.",
+  ],
   ["schedules.list() returns those there are", "`howdah schedules list` shows those there are"],
 ];
 
@@ -123,7 +131,8 @@ function withAdvice(error: unknown): string {
   const message = ended(said).replace(/(?:\w+ o|O)ption `(\w+)`/g, (found, name: string) =>
     OPTION_NAMES[name] ? `Option ${OPTION_NAMES[name]}` : found,
   );
-  const advice = ADVICE[error.code];
+  const isAnswered = ADVICE_WITHOUT_ANSWER.has(error.code) && sqlStateOf(error) !== undefined;
+  const advice = isAnswered ? undefined : ADVICE[error.code];
   return advice ? `${message} ${advice}` : message;
 }
 

@@ -1,4 +1,5 @@
 import { HowdahError, isHowdahError } from "../errors.ts";
+import { hintFor } from "../postgres/hints.ts";
 import { poolerError } from "../postgres/pooler.ts";
 import { raisedElsewhere } from "../postgres/raised-in.ts";
 import type { Schema } from "../postgres/schema.ts";
@@ -7,14 +8,6 @@ import { ownMessage } from "../runtime/error-message.ts";
 
 /** Objects that a migrated schema has and that were not found. */
 const MISSING_STATES = new Set(["3F000", "42P01", "42883"]);
-
-/** What to do about errors that need no code of their own. */
-const HINTS: Readonly<Record<string, string>> = {
-  "22P05": "The encoding of the database cannot hold a character of it.",
-  "2200H": "A counter of the schema is used up.",
-  "25006": "This is a standby, or read-only by a setting: connect to the primary.",
-  "25P02": "The transaction has failed before and can only be rolled back.",
-};
 
 /**
  * Gives whatever was thrown a code of ours, with itself as its cause: all that
@@ -71,7 +64,7 @@ function ofServer(error: unknown, { state, said, schema }: Said): HowdahError {
       `The database role may not do this in schema ${schema.quoted} (${said}): see the guide on database roles.`,
       error,
     );
-  const hint = HINTS[state];
+  const hint = hintFor(state);
   const text = `PostgreSQL refused the statement: ${said} (SQLSTATE ${state}).${hint ? ` ${hint}` : ""}`;
   return new HowdahError("HOWDAH_DATABASE_ERROR", text, error);
 }

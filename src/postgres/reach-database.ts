@@ -3,6 +3,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { ownMessage } from "../runtime/error-message.ts";
 import { type ClockReading, readDatabaseClock } from "./clock-skew.ts";
 import type { Driver } from "./driver.ts";
+import { hintFor } from "./hints.ts";
 import { isSessionOver, isTransient, sqlStateOf } from "./sqlstate.ts";
 
 /** What {@link reachDatabase} needs to know. */
@@ -94,8 +95,13 @@ function explain(error: unknown, target: string): unknown {
   );
 }
 
-/** That of the driver says no more than that the database could not be reached, and why. */
+/**
+ * What the server said and what to do about it. That of the driver says no more
+ * than that the database could not be reached, and why.
+ */
 function messageOf(error: unknown): string {
   const isWrapped = isHowdahError(error, "HOWDAH_DATABASE_UNREACHABLE") && error.cause !== undefined;
-  return ownMessage(isWrapped ? error.cause : error);
+  const said = ownMessage(isWrapped ? error.cause : error);
+  const hint = hintFor(sqlStateOf(error));
+  return hint === undefined ? said : `${said}. ${hint}`;
 }

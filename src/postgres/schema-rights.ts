@@ -36,7 +36,9 @@ interface Rights {
 export async function forbiddenToLook(executor: Executor, schema: Schema, error: unknown): Promise<unknown> {
   if (sqlStateOf(error) !== "42501") return error;
   const answer = await executor.query({ text: "select current_user" }).catch(() => undefined);
-  const role = quoteIdentifier(answer?.rows[0]?.[0] ?? "");
+  const name = answer?.rows[0]?.[0];
+  if (name == null) return error;
+  const role = quoteIdentifier(name);
   const reason = error instanceof Error ? error.message : String(error);
   return new HowdahError(
     "HOWDAH_DATABASE_FORBIDDEN",

@@ -1,6 +1,13 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { ClientMessages, ServerMessages } from "./wire-statements.ts";
+import {
+  ClientMessages,
+  isLastOfStatement,
+  readyBytes,
+  type Refusal,
+  refusalBytes,
+  ServerMessages,
+} from "./wire-statements.ts";
 
 /** Which way bytes go: `up` to the server, `down` to the client. */
 export type Direction = "up" | "down";
@@ -33,6 +40,13 @@ export interface Proxy extends AsyncDisposable {
    * was prepared) holds `part`. Each call stops one statement.
    */
   next(part: string | RegExp, at: CatchPoint): Promise<Caught>;
+  /**
+   * Answers statements with an error, as the server would, which never sees them: all that come after `after`
+   * further ones, or only the first of these. `rollback` passes. Counts over all connections; `allow` ends it.
+   */
+  answer(refusal: Refusal, which: { readonly after: number; readonly once?: boolean }): void;
+  /** How many statements were answered here. */
+  readonly answered: number;
   /** Ends all connections, with a reset. */
   cut(): void;
   /**
@@ -50,7 +64,7 @@ export interface Proxy extends AsyncDisposable {
   hold(direction?: Direction): void;
   /** Bytes take so much longer, in order. 0 ends it. */
   delay(direction: Direction, ms: number): void;
-  /** Ends `refuse`, `turnAway`, `hold` and `cutAfter`. */
+  /** Ends `refuse`, `turnAway`, `hold`, `answer` and `cutAfter`. */
   allow(): void;
   /** Ends everything. */
   close(): Promise<void>;
@@ -78,6 +92,8 @@ interface Faults {
   readonly cutAfter: Record<Direction, number>;
   readonly traps: Trap[];
   readonly statements: string[];
+  answers: { readonly refusal: Refusal; readonly once: boolean; left: number } | undefined;
+  answered: number;
 }
 
 class TcpProxy {
@@ -90,6 +106,8 @@ class TcpProxy {
     cutAfter: { up: Number.POSITIVE_INFINITY, down: Number.POSITIVE_INFINITY },
     traps: [],
     statements: [],
+    answers: undefined,
+    answered: 0,
   };
   #refuses = false;
   #ended = 0;
@@ -118,6 +136,14 @@ class TcpProxy {
 
   next(part: string | RegExp, at: CatchPoint): Promise<Caught> {
     return new Promise((caught) => this.#faults.traps.push({ part, at, caught }));
+  }
+
+  answer(refusal: Refusal, { after, once = false }: { readonly after: number; readonly once?: boolean }): void {
+    this.#faults.answers = { refusal, once, left: after };
+  }
+
+  get answered(): number {
+    return this.#faults.answered;
   }
 
   cut(): void {
@@ -153,6 +179,7 @@ class TcpProxy {
   allow(): void {
     this.#refuses = false;
     this.#faults.held.clear();
+    this.#faults.answers = undefined;
     this.#faults.cutAfter.up = Number.POSITIVE_INFINITY;
     this.#faults.cutAfter.down = Number.POSITIVE_INFINITY;
     for (const link of this.#links) link.flush();
@@ -200,6 +227,8 @@ class Link {
   #isStranded = false;
   /** A statement of this connection stands still in this direction. */
   #stopped: Direction | undefined;
+  /** The rest of a statement that was answered here goes nowhere. */
+  #isDropping = false;
   /** A statement that is stopped when it has ended. */
   #awaited: { readonly trap: Trap; readonly text: string } | undefined;
 
@@ -248,10 +277,36 @@ class Link {
 
   #readUp(chunk: Buffer): void {
     for (const message of this.#fromClient.read(chunk)) {
+      if (this.#isDropping || (message.kind === "statement" && this.#isAnswered(message.text))) {
+        this.#drop(message.bytes);
+        continue;
+      }
       if (message.kind === "statement") this.#meet(message.text);
       this.#waiting.up.push(message.bytes);
       if (this.#stopped === undefined) this.#send("up");
     }
+  }
+
+  /** Sends the error of a statement that the server is not to see; true when this is one. */
+  #isAnswered(text: string): boolean {
+    const { client, faults } = this.#parts;
+    const { answers } = faults;
+    if (!answers || /^\s*rollback/i.test(text)) return false;
+    answers.left -= 1;
+    if (answers.left >= 0) return false;
+    if (answers.once) faults.answers = undefined;
+    faults.answered += 1;
+    faults.statements.push(text);
+    client.write(refusalBytes(answers.refusal));
+    if (answers.refusal.severity === "FATAL") client.end();
+    return true;
+  }
+
+  /** The client waits for the server until the last message of its statement. */
+  #drop(bytes: Buffer): void {
+    this.#isDropping = !isLastOfStatement(bytes);
+    const { client } = this.#parts;
+    if (!this.#isDropping && client.writable) client.write(readyBytes(this.#fromServer.isInside));
   }
 
   #readDown(chunk: Buffer): void {

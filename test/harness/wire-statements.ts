@@ -51,20 +51,64 @@ export class ClientMessages {
 /** Counts how often a server has said that it is ready for the next statement. */
 export class ServerMessages {
   #rest: Buffer = Buffer.alloc(0);
+  /** What it said last: `I` outside of a transaction, `T` inside, `E` inside of one that failed. */
+  #state = "I";
+
+  /** Whether the server was inside of a transaction when it was last ready. */
+  get isInside(): boolean {
+    return this.#state !== "I";
+  }
 
   /** How many statements have ended with this. */
   read(chunk: Buffer): number {
     this.#rest = Buffer.concat([this.#rest, chunk]);
     let ended = 0;
     for (let next = takeMessage(this.#rest, 1); next; next = takeMessage(this.#rest, 1)) {
-      if (next[0] === READY) ended += 1;
+      if (next[0] === READY) {
+        ended += 1;
+        this.#state = next.toString("latin1", 5, 6);
+      }
       this.#rest = this.#rest.subarray(next.length);
     }
     return ended;
   }
 }
 
+/** An error as a server would send it. */
+export interface Refusal {
+  /** The SQLSTATE. */
+  readonly code: string;
+  readonly message: string;
+  /** `FATAL` ends the session. Default `ERROR`. */
+  readonly severity?: "ERROR" | "FATAL";
+}
+
+/** The message of an error. */
+export function refusalBytes({ code, message, severity = "ERROR" }: Refusal): Buffer {
+  const fields = `S${severity}\0V${severity}\0C${code}\0M${message}\0\0`;
+  return wireMessage("E", Buffer.from(fields));
+}
+
+/** The message of a server that is ready for the next statement. */
+export function readyBytes(isInside: boolean): Buffer {
+  return wireMessage("Z", Buffer.from(isInside ? "E" : "I"));
+}
+
+/** Whether a client's message is the last of its statement. */
+export function isLastOfStatement(bytes: Buffer): boolean {
+  return bytes[0] === SIMPLE || bytes[0] === SYNC;
+}
+
+function wireMessage(type: string, body: Buffer): Buffer {
+  const head = Buffer.alloc(5);
+  head.write(type, 0, "latin1");
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}
+
 const READY = "Z".charCodeAt(0);
+const SIMPLE = "Q".charCodeAt(0);
+const SYNC = "S".charCodeAt(0);
 
 function takeMessage(bytes: Buffer, lengthAt: number): Buffer | undefined {
   if (bytes.length < lengthAt + 4) return undefined;

@@ -148,8 +148,10 @@ async function readText(file: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`The crontab ${JSON.stringify(file)} cannot be read: ${code ?? "unknown reason"}.`, {
-      cause: error,
-    });
+    throw new HowdahError(
+      "HOWDAH_CRON_INVALID",
+      `The crontab ${JSON.stringify(file)} cannot be read: ${code ?? "unknown reason"}.`,
+      error,
+    );
   }
 }

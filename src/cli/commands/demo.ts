@@ -3,7 +3,9 @@ import { access, constants } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
+import { withHowdahErrors } from "../../client/database-error.ts";
 import { HowdahError } from "../../errors.ts";
+import { createSchema } from "../../postgres/schema.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { consoleLogger } from "../../runtime/logger.ts";
 import { onOsSignal } from "../../worker/os-signals.ts";
@@ -12,7 +14,7 @@ import type { CliCommand, GlobalOptions } from "../command.ts";
 import { createProgress, type Progress } from "../demo-progress.ts";
 import { printResult, printStep, printWalk } from "../demo-report.ts";
 import { demoFolder, startDemoServer } from "../demo-server.ts";
-import { runDemo, type DemoResult, type DemoView } from "../demo/run-demo.ts";
+import { runDemo, type DemoOptions, type DemoResult, type DemoView } from "../demo/run-demo.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 import { outliveReader } from "../../runtime/outlive-reader.ts";
@@ -64,7 +66,9 @@ export const demoCommand: CliCommand = {
     });
     screen.onClosed(() => stop.abort());
     await using database = await openDatabase({ globals, folder, fresh, crash, tell: quiet ? undefined : screen });
-    const result = await runDemo({
+    const schema = globals.schema ?? SCHEMA;
+    const demo = (options: DemoOptions) => withHowdahErrors(createSchema(schema), () => runDemo(options));
+    const result = await demo({
       directory,
       manifest,
       fresh,
@@ -72,7 +76,7 @@ export const demoCommand: CliCommand = {
       connectionString: database.connectionString,
       isDatabaseOwn: database.isOwn,
       crash: crash ? { workers: CRASH_WORKERS, restart: database.crash } : undefined,
-      schema: globals.schema ?? SCHEMA,
+      schema,
       own: [manifest, folder],
       signal: stop.signal,
       clock: systemClock,

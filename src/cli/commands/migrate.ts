@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { CONNECTION_OPTIONS, openConnection, schemaNameOf } from "../../client/connection.ts";
+import { withHowdahErrors } from "../../client/database-error.ts";
 import { migrationSql } from "../../client/migrate-schema.ts";
 import { HowdahError } from "../../errors.ts";
 import { migrate } from "../../postgres/migrate.ts";
@@ -8,7 +9,7 @@ import { createSchema } from "../../postgres/schema.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { readOptions } from "../../runtime/options.ts";
 import type { CliCommand } from "../command.ts";
-import { connectionOptions } from "../connect.ts";
+import { commandLogger, connectionOptions, ONE_COMMAND, sayingWhenSlow } from "../connect.ts";
 import { printable } from "../printable.ts";
 
 const FROM = new Option("--from <revision>", "with --sql: the revision that the schema has already").argParser(
@@ -33,12 +34,16 @@ export const migrateCommand: CliCommand = {
       return globals.json ? screen.printJson({ sql: text }) : screen.print(text.trimEnd());
     }
     if (from !== undefined) throw new HowdahError("HOWDAH_OPTION_INVALID", "Option --from goes with --sql only.");
-    const options = readOptions("client", { ...connectionOptions(globals), maxConnections: 1 }, CONNECTION_OPTIONS);
+    const options = readOptions("client", { ...connectionOptions(globals), ...ONE_COMMAND }, CONNECTION_OPTIONS);
     const schema = createSchema(schemaNameOf(options));
     const { driver, target } = openConnection(options, systemClock, "howdah cli");
+    const logger = commandLogger();
     try {
-      await reachDatabase({ driver, clock: systemClock, timeoutMs: options.connectTimeoutMs, target });
-      const { revision, applied } = await migrate({ driver, schema });
+      const migrating = withHowdahErrors(schema, async () => {
+        await reachDatabase({ driver, clock: systemClock, timeoutMs: options.connectTimeoutMs, target });
+        return await migrate({ driver, schema, logger });
+      });
+      const { revision, applied } = await sayingWhenSlow(logger, migrating);
       if (globals.json) {
         screen.printJson({ migrated: true, schema: schema.name, revision, applied });
       } else {

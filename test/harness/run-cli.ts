@@ -1,0 +1,37 @@
+import { describeFailure } from "../../src/cli/failure.ts";
+import { runProgram } from "../../src/cli/program.ts";
+import { createScreen } from "../../src/cli/screen.ts";
+
+/** What a call of the command line came to. */
+export interface CliOutput {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+/** Runs `howdah` in this process, which is much cheaper than a process of its own, as `main.ts` does. */
+export async function runCli(args: readonly string[]): Promise<CliOutput> {
+  const [stdout, stderr] = [collector(), collector()];
+  const screen = createScreen({ stdout, stderr });
+  const codeBefore = process.exitCode;
+  try {
+    await runProgram(screen, ["node", "howdah", ...args]);
+    return { code: Number(process.exitCode ?? 0), out: stdout.text(), error: stderr.text() };
+  } catch (error) {
+    const { text, exitCode } = describeFailure(error, process.env);
+    return { code: exitCode, out: stdout.text(), error: `${stderr.text()}${text}\n` };
+  } finally {
+    process.exitCode = codeBefore;
+  }
+}
+
+function collector() {
+  const chunks: string[] = [];
+  return { write: (text: string) => chunks.push(text), on: () => undefined, text: () => chunks.join("") };
+}
+
+/** The words of a line that a shell would run, up to a pipe or a redirection. */
+export function wordsOf(line: string): string[] {
+  const [command = ""] = line.split(/ [|>] | {2}/);
+  return [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
+}
