@@ -1,6 +1,9 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
@@ -264,5 +267,28 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     const [error] = await Promise.all([text(child.stderr), once(child, "close")]);
     expect(error).not.toContain("sprung");
     expect(error).not.toContain("Usage");
+  });
+
+  it("gets no call from howdah demo and its own table, also when it runs again", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "howdah-demo-path-"));
+    const manifest = `${folder}.sha256`;
+    const env = { ...process.env, DATABASE_URL: connectionString, HOWDAH_SCHEMA: undefined };
+    const demo = async (): Promise<unknown> => {
+      const args = [MAIN, "demo", folder, "--manifest", manifest, "--json"];
+      const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+      const [out, error] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+      return { error, ...(child.exitCode === 0 ? (JSON.parse(out) as object) : {}) };
+    };
+    try {
+      for (const name of ["kept", "changed", "gone"]) await writeFile(join(folder, name), name);
+      expect(await demo()).toMatchObject({ error: "", completed: 3, files: 3, problems: [] });
+      await writeFile(join(folder, "changed"), "another content");
+      await rm(join(folder, "gone"));
+      // Looked for in the manifest, which leaves out what is gone.
+      expect(await demo()).toMatchObject({ error: "", completed: 1, vanished: 1, files: 2, problems: [] });
+    } finally {
+      await rm(folder, { recursive: true });
+      await rm(manifest, { force: true });
+    }
   });
 });

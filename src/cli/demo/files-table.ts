@@ -38,7 +38,9 @@ export interface FilesSummary {
 
 /**
  * The demo's own table, beside the tables of the queue: one row a file, written
- * when its job is added and again when the job has run.
+ * when its job is added and again when the job has run. Its statements name
+ * everything by its schema, as all of Howdah's do: a role's search_path may hold
+ * anything.
  */
 export class FilesTable {
   readonly #driver: Driver;
@@ -56,23 +58,26 @@ export class FilesTable {
     await this.#driver.query({
       text: `
         create table if not exists ${this.#name} (
-          id text primary key,
-          directory text not null,
-          path text not null,
-          queue text not null,
-          stamp text not null,
-          sha256 text,
-          bytes bigint,
-          started_at timestamptz,
-          ended_at timestamptz,
-          problem text
+          id pg_catalog.text primary key,
+          directory pg_catalog.text not null,
+          path pg_catalog.text not null,
+          queue pg_catalog.text not null,
+          stamp pg_catalog.text not null,
+          sha256 pg_catalog.text,
+          bytes pg_catalog.int8,
+          started_at pg_catalog.timestamptz,
+          ended_at pg_catalog.timestamptz,
+          problem pg_catalog.text
         ) with (fillfactor = 50)`,
     });
   }
 
   /** Forgets all files of the directory. */
   async clear(): Promise<void> {
-    await this.#driver.query({ text: `delete from ${this.#name} where directory = $1`, values: [this.#directory] });
+    await this.#driver.query({
+      text: `delete from ${this.#name} where directory operator(pg_catalog.=) $1`,
+      values: [this.#directory],
+    });
   }
 
   /** Notes files and returns the paths of those that have to be hashed: the new ones and those that changed since. */
@@ -84,10 +89,12 @@ export class FilesTable {
       text: `
         insert into ${this.#name} as file (id, directory, path, queue, stamp)
         select found.id, $1, found.path, found.queue, found.stamp
-        from json_to_recordset($2::json) as found (id text, path text, queue text, stamp text)
+        from pg_catalog.json_to_recordset($2::pg_catalog.json) as found (
+          id pg_catalog.text, path pg_catalog.text, queue pg_catalog.text, stamp pg_catalog.text
+        )
         on conflict (id) do update
         set stamp = excluded.stamp, sha256 = null, bytes = null, started_at = null, ended_at = null, problem = null
-        where file.sha256 is not null and file.stamp <> excluded.stamp
+        where file.sha256 is not null and file.stamp operator(pg_catalog.<>) excluded.stamp
         returning path`,
       values: [this.#directory, JSON.stringify(files)],
     });
@@ -102,8 +109,10 @@ export class FilesTable {
       // $1 id   $2 hash   $3 bytes   $4 stamp   $5, $6 start and end in seconds since 1970
       text: `
         update ${this.#name}
-        set sha256 = $2, bytes = $3, stamp = $4, started_at = to_timestamp($5), ended_at = to_timestamp($6), problem = null
-        where id = $1`,
+        set
+          sha256 = $2, bytes = $3, stamp = $4, problem = null,
+          started_at = pg_catalog.to_timestamp($5), ended_at = pg_catalog.to_timestamp($6)
+        where id operator(pg_catalog.=) $1`,
       values: [fileId(file), sha256, String(bytes), stamp, String(startedAtMs / 1e3), String(endedAtMs / 1e3)],
     });
   }
@@ -111,7 +120,7 @@ export class FilesTable {
   /** Writes down why a file has no hash. */
   async writeProblem(file: FileToHash, problem: string): Promise<void> {
     await this.#driver.query({
-      text: `update ${this.#name} set problem = $2 where id = $1`,
+      text: `update ${this.#name} set problem = $2 where id operator(pg_catalog.=) $1`,
       values: [fileId(file), problem.replaceAll("\0", "")],
     });
   }
@@ -120,8 +129,8 @@ export class FilesTable {
   async count(): Promise<{ readonly all: number; readonly waiting: number }> {
     const { rows } = await this.#driver.query({
       text: `
-        select count(*), count(*) filter (where sha256 is null and problem is null)
-        from ${this.#name} where directory = $1`,
+        select pg_catalog.count(*), pg_catalog.count(*) filter (where sha256 is null and problem is null)
+        from ${this.#name} where directory operator(pg_catalog.=) $1`,
       values: [this.#directory],
     });
     return { all: Number(rows[0]?.[0]), waiting: Number(rows[0]?.[1]) };
@@ -131,7 +140,7 @@ export class FilesTable {
   async takeProblems(): Promise<{ path: string; problem: string }[]> {
     const { rows } = await this.#driver.query({
       text: `
-        delete from ${this.#name} where directory = $1 and sha256 is null
+        delete from ${this.#name} where directory operator(pg_catalog.=) $1 and sha256 is null
         returning path, coalesce(problem, 'its job is gone')`,
       values: [this.#directory],
     });
@@ -142,7 +151,9 @@ export class FilesTable {
   async forget(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     await this.#driver.query({
-      text: `delete from ${this.#name} where id in (select json_array_elements_text($1::json))`,
+      text: `
+        delete from ${this.#name}
+        where id operator(pg_catalog.=) any (select pg_catalog.json_array_elements_text($1::pg_catalog.json))`,
       values: [JSON.stringify(ids)],
     });
   }
@@ -154,8 +165,8 @@ export class FilesTable {
         text: `
           declare hashed no scroll cursor for
           select id, path, stamp, sha256 from ${this.#name}
-          where directory = $1 and sha256 is not null
-          order by path collate "C"`,
+          where directory operator(pg_catalog.=) $1 and sha256 is not null
+          order by path collate pg_catalog."C"`,
         values: [this.#directory],
       });
       for (;;) {
@@ -171,21 +182,21 @@ export class FilesTable {
     const { rows } = await this.#driver.query({
       text: `
         with hashed as (
-          select * from ${this.#name} where directory = $1 and sha256 is not null
+          select * from ${this.#name} where directory operator(pg_catalog.=) $1 and sha256 is not null
         ), edge as (
           select queue, started_at as at, 1 as step from hashed
           union all
           select queue, ended_at, -1 from hashed
         ), level as (
           select
-            sum(step) over (order by at, step) as all_queues,
-            sum(step) over (partition by queue order by at, step) as one_queue
+            pg_catalog.sum(step) over (order by at, step) as all_queues,
+            pg_catalog.sum(step) over (partition by queue order by at, step) as one_queue
           from edge
         )
         select
-          (select count(*) from hashed), (select coalesce(sum(bytes), 0) from hashed),
-          (select count(distinct queue) from hashed),
-          coalesce(max(all_queues), 0), coalesce(max(one_queue), 0)
+          (select pg_catalog.count(*) from hashed), (select coalesce(pg_catalog.sum(bytes), 0) from hashed),
+          (select pg_catalog.count(distinct queue) from hashed),
+          coalesce(pg_catalog.max(all_queues), 0), coalesce(pg_catalog.max(one_queue), 0)
         from level`,
       values: [this.#directory],
     });
