@@ -252,7 +252,8 @@ end;`,
 -- _private_jobs, and select them from the table itself.
 --
 -- Whoever waits for locks takes them in one order: key locks by number, new
--- task rows and then new queue rows by name, job rows by id, queue rows by id.
+-- task rows and then new queue rows by name, job rows by id, queue rows by id,
+-- rows of workers by id.
 
 set local search_path = pg_catalog, pg_temp;
 
@@ -1365,14 +1366,20 @@ begin
     where job.locked_by = any(worker_ids) order by job.id for update
   ) as locked;
   update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
-  -- Before the jobs are free for others: a worker that repeats a release asks for it.
-  update :"schema"._private_workers as worker set _howdah_unlocked_at = now() where worker.id = any(worker_ids);
 
   select array_agg(locked.id) into queue_ids from (
     select queue.id from :"schema"._private_job_queues as queue
     where queue.locked_by = any(worker_ids) order by queue.id for update
   ) as locked;
   update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
+
+  -- A worker that repeats a release asks for it. It is seen together with the rest,
+  -- and comes last: a heartbeat waits for this row only, and not for what this call waits for.
+  update :"schema"._private_workers as worker set _howdah_unlocked_at = now()
+  where worker.id = any(array(
+    select found.id from :"schema"._private_workers as found
+    where found.id = any(worker_ids) order by found.id for update
+  ));
 
   perform :"schema"._howdah_notify_freed_v1(job_ids, queue_ids);
 end
@@ -1470,7 +1477,10 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $$
   delete from :"schema"._private_workers as worker
-  where worker.id = any(worker_ids)
+  where worker.id = any(array(
+      select found.id from :"schema"._private_workers as found
+      where found.id = any(worker_ids) order by found.id for update
+    ))
     and not exists (select from :"schema"._private_jobs as job where job.locked_by = worker.id)
     and not exists (select from :"schema"._private_job_queues as queue where queue.locked_by = worker.id)
 $$;
@@ -3050,9 +3060,11 @@ $$;
 -- a look last noted it, but not more than \`longest_gap_ms\` of that. It is counted
 -- in the row because a process that keeps dying looks for a moment only.
 --
---   its heartbeat at the same moment  another heartbeat than the one that was
---                                     seen is no absence, and begins it anew
---   another sweeper                   the second one counts from the first
+--   whoever has the row locked        is not waited for: that may be its heartbeat,
+--                                     or another sweeper that notes the same. The
+--                                     next look counts from what they have left
+--   its heartbeat before              another heartbeat than the one that was seen
+--                                     is no absence, and begins it anew
 --   commit, answer lost               the next look counts from here
 create function :"schema"._howdah_note_absence_v1(worker_ids text[], beats bigint[], longest_gap_ms bigint)
 returns table (id text, absent_ms integer)
@@ -3072,13 +3084,18 @@ as $$
     end,
     _howdah_absent_until = now(),
     _howdah_absent_beat = worker.last_heartbeat_at
-  from unnest(worker_ids, beats) as seen(id, beat)
-  where worker.id = seen.id and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat
+  where worker.id = any(array(
+    select found.id
+    from :"schema"._private_workers as found
+    join unnest(worker_ids, beats) as seen(id, beat) on seen.id = found.id
+    where :"schema"._howdah_us(found.last_heartbeat_at) = seen.beat
+    order by found.id for update of found skip locked
+  ))
   returning worker.id, worker._howdah_absent_ms
 $$;
 
 -- Declares workers dead whose heartbeat is still the one that the sweeper saw,
--- and returns them. From then on they beat in vain.
+-- and returns them. From then on they beat in vain. The rows are locked by id, as all do who lock several of them.
 --
 --   its heartbeat at the same moment  whoever has the row first: then it lives,
 --                                     or its heartbeat finds itself swept
@@ -3090,9 +3107,13 @@ set search_path = pg_catalog, pg_temp
 as $$
   update :"schema"._private_workers as worker
   set _howdah_swept = 1
-  from unnest(worker_ids, beats) as seen(id, beat)
-  where worker.id = seen.id and worker._howdah_swept = 0
-    and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat
+  where worker.id = any(array(
+    select found.id
+    from :"schema"._private_workers as found
+    join unnest(worker_ids, beats) as seen(id, beat) on seen.id = found.id
+    where found._howdah_swept = 0 and :"schema"._howdah_us(found.last_heartbeat_at) = seen.beat
+    order by found.id for update of found
+  ))
   returning worker.id
 $$;
 

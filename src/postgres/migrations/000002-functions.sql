@@ -15,7 +15,8 @@
 -- _private_jobs, and select them from the table itself.
 --
 -- Whoever waits for locks takes them in one order: key locks by number, new
--- task rows and then new queue rows by name, job rows by id, queue rows by id.
+-- task rows and then new queue rows by name, job rows by id, queue rows by id,
+-- rows of workers by id.
 
 set local search_path = pg_catalog, pg_temp;
 
@@ -1128,14 +1129,20 @@ begin
     where job.locked_by = any(worker_ids) order by job.id for update
   ) as locked;
   update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
-  -- Before the jobs are free for others: a worker that repeats a release asks for it.
-  update :"schema"._private_workers as worker set _howdah_unlocked_at = now() where worker.id = any(worker_ids);
 
   select array_agg(locked.id) into queue_ids from (
     select queue.id from :"schema"._private_job_queues as queue
     where queue.locked_by = any(worker_ids) order by queue.id for update
   ) as locked;
   update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
+
+  -- A worker that repeats a release asks for it. It is seen together with the rest,
+  -- and comes last: a heartbeat waits for this row only, and not for what this call waits for.
+  update :"schema"._private_workers as worker set _howdah_unlocked_at = now()
+  where worker.id = any(array(
+    select found.id from :"schema"._private_workers as found
+    where found.id = any(worker_ids) order by found.id for update
+  ));
 
   perform :"schema"._howdah_notify_freed_v1(job_ids, queue_ids);
 end
@@ -1233,7 +1240,10 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $$
   delete from :"schema"._private_workers as worker
-  where worker.id = any(worker_ids)
+  where worker.id = any(array(
+      select found.id from :"schema"._private_workers as found
+      where found.id = any(worker_ids) order by found.id for update
+    ))
     and not exists (select from :"schema"._private_jobs as job where job.locked_by = worker.id)
     and not exists (select from :"schema"._private_job_queues as queue where queue.locked_by = worker.id)
 $$;

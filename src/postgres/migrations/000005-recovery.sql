@@ -53,9 +53,11 @@ $$;
 -- a look last noted it, but not more than `longest_gap_ms` of that. It is counted
 -- in the row because a process that keeps dying looks for a moment only.
 --
---   its heartbeat at the same moment  another heartbeat than the one that was
---                                     seen is no absence, and begins it anew
---   another sweeper                   the second one counts from the first
+--   whoever has the row locked        is not waited for: that may be its heartbeat,
+--                                     or another sweeper that notes the same. The
+--                                     next look counts from what they have left
+--   its heartbeat before              another heartbeat than the one that was seen
+--                                     is no absence, and begins it anew
 --   commit, answer lost               the next look counts from here
 create function :"schema"._howdah_note_absence_v1(worker_ids text[], beats bigint[], longest_gap_ms bigint)
 returns table (id text, absent_ms integer)
@@ -75,13 +77,18 @@ as $$
     end,
     _howdah_absent_until = now(),
     _howdah_absent_beat = worker.last_heartbeat_at
-  from unnest(worker_ids, beats) as seen(id, beat)
-  where worker.id = seen.id and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat
+  where worker.id = any(array(
+    select found.id
+    from :"schema"._private_workers as found
+    join unnest(worker_ids, beats) as seen(id, beat) on seen.id = found.id
+    where :"schema"._howdah_us(found.last_heartbeat_at) = seen.beat
+    order by found.id for update of found skip locked
+  ))
   returning worker.id, worker._howdah_absent_ms
 $$;
 
 -- Declares workers dead whose heartbeat is still the one that the sweeper saw,
--- and returns them. From then on they beat in vain.
+-- and returns them. From then on they beat in vain. The rows are locked by id, as all do who lock several of them.
 --
 --   its heartbeat at the same moment  whoever has the row first: then it lives,
 --                                     or its heartbeat finds itself swept
@@ -93,9 +100,13 @@ set search_path = pg_catalog, pg_temp
 as $$
   update :"schema"._private_workers as worker
   set _howdah_swept = 1
-  from unnest(worker_ids, beats) as seen(id, beat)
-  where worker.id = seen.id and worker._howdah_swept = 0
-    and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat
+  where worker.id = any(array(
+    select found.id
+    from :"schema"._private_workers as found
+    join unnest(worker_ids, beats) as seen(id, beat) on seen.id = found.id
+    where found._howdah_swept = 0 and :"schema"._howdah_us(found.last_heartbeat_at) = seen.beat
+    order by found.id for update of found
+  ))
   returning worker.id
 $$;
 

@@ -1,6 +1,7 @@
 import type { Executor } from "../driver.ts";
 import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { lockedWorkers } from "./locked-workers.ts";
 import { readSightings, type WorkerSightings } from "./sweep.ts";
 
 /** What a statement about registered workers needs. */
@@ -68,14 +69,21 @@ export async function beat(
   return new Set(rows.map(([id]) => id ?? ""));
 }
 
-/** The heartbeat. Two workers never beat for one id; a sweeper that declares it dead has the row first, or not. */
+/**
+ * The heartbeat. Two workers never beat for one id; a sweeper that declares it
+ * dead has the row first, or not. The rows are locked by id, as sweepers do.
+ */
 function updateText(schema: Schema): string {
   // $1 worker ids   $2 lock key   $3 pid of the session that holds it
   return `
 update ${schema.of("_private_workers")}
 set last_heartbeat_at = pg_catalog.now(), _howdah_lock_key = $2::integer, _howdah_lock_pid = $3::integer,
   _howdah_lock_server = case when $2::integer is not null then pg_catalog.pg_postmaster_start_time() end
-where id operator(pg_catalog.=) any($1::pg_catalog.text[]) and _howdah_swept operator(pg_catalog.=) 0
+where id operator(pg_catalog.=) any(array(
+  select id from ${schema.of("_private_workers")}
+  where id operator(pg_catalog.=) any($1::pg_catalog.text[]) and _howdah_swept operator(pg_catalog.=) 0
+  order by id for update
+))
 returning id`;
 }
 
@@ -121,8 +129,7 @@ export async function deregisterWorkers(
   { executor, schema, timeoutMs }: PresenceTarget,
   workerIds: readonly string[],
 ): Promise<void> {
-  // $1 worker ids
-  const text = `delete from ${schema.of("_private_workers")} where id operator(pg_catalog.=) any($1::pg_catalog.text[])`;
+  const text = `delete from ${schema.of("_private_workers")} where ${lockedWorkers(schema)}`;
   await executor.query({ text, values: [textArray(workerIds)], timeoutMs });
 }
 

@@ -2,6 +2,7 @@ import type { Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { jobColumns, jobNames } from "./job-columns.ts";
+import { lockedWorkers } from "./locked-workers.ts";
 
 /** What a statement of a sweeper needs. What it does beside others is told at its function in `000005-recovery.sql`. */
 export interface SweepTarget {
@@ -85,7 +86,7 @@ export async function noteSwept(
   swept: number,
 ): Promise<void> {
   // $1 worker ids   $2 how far. Another sweeper may note the same at the same moment.
-  const text = `update ${schema.of("_private_workers")} set _howdah_swept = $2::smallint where id operator(pg_catalog.=) any($1::pg_catalog.text[])`;
+  const text = `update ${schema.of("_private_workers")} set _howdah_swept = $2::smallint where ${lockedWorkers(schema)}`;
   await executor.query({ text, values: [textArray(workerIds), String(swept)] });
 }
 
