@@ -17,7 +17,7 @@ const test = (...names) => names.map((name) => `test/integration/${name}.test.ts
 const CLAIMS = test("worker-flags", "claim-queues", "claim-floors", "claim-races", "claim-history");
 const RELEASES = test("sql-notifications", "release-fence", "outcomes", "release-locks", "release-and-claim");
 const KEYED = test("client-job-keys", "sql-add-job", "sql-add-jobs", "sql-races", "sql-notifications");
-const RECOVERIES = test("recovery-sweeps", "poison", "worker-lost-claim");
+const RECOVERIES = test("recovery-sweeps", "recovery-refused", "poison", "worker-lost-claim");
 const CRON = test("cron-worker", "schedules-client", "schedules-worker");
 const SLOT_TESTS = ["src/job/execute/slots.test.ts", ...test("worker-timeout", "worker-fencing")];
 
@@ -197,23 +197,45 @@ export const mutations = [
 
   recovery(
     "recovery without its lock",
-    "if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then\n    return query select 'busy'",
-    "if false then\n    return query select 'busy'",
+    "if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then\n    kind := 'busy'",
+    "if false then\n    kind := 'busy'",
   ),
   recovery(
     "a suspect is refunded",
-    "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n        else",
-    "when change.action = 'fail' then jobs.attempts\n        else",
+    "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n              else",
+    "when change.action = 'fail' then jobs.attempts\n              else",
   ),
   recovery(
     "recoveries not counted",
-    "_howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)\n    from",
-    "_howdah_recoveries = 0\n    from",
+    "_howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)\n          from",
+    "_howdah_recoveries = 0\n          from",
   ),
   recovery(
     "nothing said of what is left",
-    "if cardinality(job_ids) < cardinality(found_ids) then\n    return query select 'left'",
-    "if false then\n    return query select 'left'",
+    "if cardinality(freed) + cardinality(refused) < cardinality(found_ids) then",
+    "if false then",
+  ),
+  recovery("what is refused is not looked for", "exit when trial = 0 and why_state is null\n", "exit when trial = 0\n"),
+  recovery(
+    "a row that a trigger keeps counts as given back",
+    "if kept > 0 or cardinality(written) < cardinality(part) then\n          raise exception using errcode = 'HWKPT'",
+    "if false then\n          raise exception using errcode = 'HWKPT'",
+  ),
+  recovery("what is refused is tried again at once", "      and (skip is null or jobs.id <> all(skip))\n", ""),
+  recovery(
+    "a cancel that a trigger raises ends the call",
+    "exception when others or query_canceled or assert_failure then",
+    "exception when others then",
+  ),
+  recovery(
+    "deferred constraints ask at the commit",
+    "_howdah_ask_deferred_v1(true);",
+    "_howdah_ask_deferred_v1(false);",
+  ),
+  recovery(
+    "one queue that is refused holds up the others",
+    "exit when trial = 0 and state is null\n",
+    "exit when trial = 0\n",
   ),
   recovery(
     "queues freed although a job is held",

@@ -7,7 +7,7 @@ export type { ConnectionOptions } from "./client/connection.ts";
 export type { JobList, JobListOptions, JobStats, QueueInfo } from "./client/inspect.ts";
 export type { RescheduleOptions } from "./client/manage.ts";
 export type { Preview, ScheduleOptions, Schedules } from "./client/schedules.ts";
-export type { SweepOptions, SweepResult, WorkerInfo, WorkerListOptions } from "./client/workers.ts";
+export type { RefusedRow, SweepOptions, SweepResult, WorkerInfo, WorkerListOptions } from "./client/workers.ts";
 export { cron } from "./cron/cron.ts";
 export type { CronEntry, CronOptions, CronPayload, CronSpec, CronTask, CronTick } from "./cron/cron.ts";
 export { parseCrontab } from "./cron/crontab.ts";

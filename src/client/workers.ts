@@ -1,10 +1,13 @@
 import { toDate } from "../job/row.ts";
 import { listWorkers, sweepWorkers } from "../postgres/queries/list-workers.ts";
+import type { RefusedRow } from "../postgres/queries/sweep.ts";
 import { longestSilenceMs, RESILIENCE, RESILIENT_JOB_FLAGS } from "../job/longest-silence.ts";
 import type { Duration } from "../runtime/duration.ts";
 import { boolean, duration } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Session } from "./session.ts";
+
+export type { RefusedRow } from "../postgres/queries/sweep.ts";
 
 /** A worker that is registered: it runs, or it is dead and its recovery is not over. */
 export interface WorkerInfo {
@@ -53,6 +56,8 @@ export interface SweepResult {
   readonly workerIds: string[];
   /** How many jobs were given back. */
   readonly jobCount: number;
+  /** What triggers, constraints or policies of yours keep from being given back. It is found again by the next sweep. */
+  readonly refused: readonly RefusedRow[];
 }
 
 /** Who runs jobs in this schema. */
@@ -109,10 +114,10 @@ export function createWorkerRegister(session: Session): WorkerRegister {
         delayMs: recoveryDelayMs,
         dryRun,
       };
-      const rows = await sweepWorkers(session, schema, request);
-      const workerIds = rows.map(([id]) => id ?? "").sort();
-      const jobCount = rows.reduce((sum, [, jobs]) => sum + Number(jobs), 0);
-      return { workerIds, jobCount };
+      const { holders, refused } = await sweepWorkers(session, schema, request);
+      const workerIds = holders.map(({ id }) => id).sort();
+      const jobCount = holders.reduce((sum, { jobs }) => sum + jobs, 0);
+      return { workerIds, jobCount, refused };
     },
   };
 }

@@ -15,6 +15,7 @@ import { migrate } from "../postgres/migrate.ts";
 import { createClaimNamed } from "../postgres/queries/claim-named.ts";
 import { createClaim } from "../postgres/queries/claim.ts";
 import { createFindUnclaimable } from "../postgres/queries/find-unclaimable.ts";
+import { Refusals } from "../job/recover/refusals.ts";
 import { recoverLostClaim } from "../postgres/queries/sweep.ts";
 import { readControl } from "../postgres/queries/control.ts";
 import { createHeldLocks } from "../postgres/queries/held-locks.ts";
@@ -115,12 +116,19 @@ function build(ground: Ground): Worker {
   let engines: readonly Engine[] = [];
   const lingers = (workerId: string): boolean =>
     engines.some(({ slots }) => slots.lingering.some(({ lockedBy }) => lockedBy === workerId));
+  const refusals = new Refusals();
   const identity = new Identity({
     clock,
     isRegistered: read.recovery !== undefined,
     // A driver of the application's own has limits that nobody knows here.
     settledMs: read.driver || read.statementTimeoutMs === 0 ? undefined : settledAfter(read.statementTimeoutMs),
-    recover: (workerId) => recoverLostClaim({ executor: driver, schema }, workerId, { keepQueues: lingers(workerId) }),
+    recover: (workerId) =>
+      recoverLostClaim({ executor: driver, schema }, workerId, {
+        keepQueues: lingers(workerId),
+        tried(kind, refused) {
+          for (const row of refusals.tried(workerId, kind, refused)) reporter.unrecovered(identity.current, row);
+        },
+      }),
     recovered: (workerId, jobs) =>
       logger.warn("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
     failed: (error) => reporter.failure(identity.current, "give back the jobs of a lost claim", error),
@@ -205,6 +213,7 @@ function build(ground: Ground): Worker {
           identity,
           reporter,
           engine,
+          refusals,
           listens: !once && read.useNotificationDelivery,
           metadata: { tasks: tasks.identifiers, concurrency: read.concurrency },
         });
@@ -254,6 +263,7 @@ function build(ground: Ground): Worker {
       });
     },
     presence: () => presence,
+    unrecovered: () => refusals.jobs,
     startControl: ({ once }) => control?.start({ asksFirst: !once && !read.useNotificationDelivery }),
     startChores({ once }) {
       const stopIdentity = identity.start();

@@ -132,13 +132,16 @@ export class Identity {
 
   async #recoverRetired(): Promise<number> {
     const { clock, recover, recovered, settledMs = SETTLED_MS } = this.#options;
+    const errors: unknown[] = [];
     for (const [workerId, retiredAt] of this.#retiredAt) {
       if (this.#held.has(workerId) || clock.monotonic() - retiredAt < settledMs) continue;
-      const jobCount = await recover(workerId);
+      // One that fails holds up no others.
+      const jobCount = await recover(workerId).catch((error: unknown) => void errors.push(error));
       if (jobCount === undefined) continue;
       this.#retiredAt.delete(workerId);
       if (jobCount > 0) recovered(workerId, jobCount);
     }
+    if (errors.length > 0) throw errors[0];
     return this.#retiredAt.size > 0 ? settledMs / 6 : Number.POSITIVE_INFINITY;
   }
 }

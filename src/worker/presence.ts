@@ -3,6 +3,7 @@ import { HowdahError } from "../errors.ts";
 import type { HookEmitter } from "../hooks/hooks.ts";
 import { Heartbeat } from "../job/recover/heartbeat.ts";
 import type { RecoverySettings } from "../job/recover/options.ts";
+import type { Refusals } from "../job/recover/refusals.ts";
 import { SessionLockKeeper } from "../job/recover/session-lock.ts";
 import { processSessions, type SessionHistory } from "../job/recover/first-session.ts";
 import { Sweeper } from "../job/recover/sweeper.ts";
@@ -38,6 +39,8 @@ export interface PresenceParts {
   readonly identity: Identity;
   readonly reporter: Reporter;
   readonly engine: Engine;
+  /** What cannot be given back. */
+  readonly refusals: Refusals;
   /** False when it only polls: there is no session to be watched by. */
   readonly listens: boolean;
   /** What else others may like to know about this worker. */
@@ -134,6 +137,9 @@ export class Presence {
       isFirstSession: () => this.#isFirstSession,
       isProcessGone: (stored) => isProcessGone(stored, this.#mark),
       failed: (error) => reporter.failure(identity.current, "ask a hook about a job to recover", error),
+      refused: (row) => reporter.unrecovered(identity.current, row),
+      heldUp: (workerIds, error) =>
+        reporter.failure(identity.current, `recover what worker ${workerIds.join(", ")} held`, error),
       sweepFailed: (error) => reporter.failure(identity.current, "look whether others live", error),
     });
     identity.changed = () => this.#heartbeat.wake();

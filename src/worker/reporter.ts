@@ -4,6 +4,7 @@ import type { HookEmitter } from "../hooks/hooks.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Ending } from "../job/release/ending.ts";
 import { toDate } from "../job/row.ts";
+import type { RefusedRow } from "../postgres/queries/sweep.ts";
 import type { UnclaimableJob } from "../postgres/queries/find-unclaimable.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { errorStack } from "../runtime/error-stack.ts";
@@ -159,6 +160,19 @@ export class Reporter {
     });
     const error = Object.assign(new Error(message), { code: state });
     this.#hooks.emit("workerError", { workerId, activity: `claim job ${id}`, error });
+  }
+
+  /** A row that a dead worker holds cannot be changed although others can. */
+  unrecovered(workerId: string, { kind, id, workerId: holder, state, message }: RefusedRow): void {
+    const subject = kind === "job" ? "A job" : "A queue";
+    this.#logger.error(`${subject} of a dead worker cannot be given back; it is tried again, and holds up no others`, {
+      worker: workerId,
+      holder,
+      [kind]: id,
+      error: `${state}: ${message}`,
+    });
+    const error = Object.assign(new Error(message), { code: state });
+    this.#hooks.emit("workerError", { workerId, activity: `give back ${kind} ${id} of worker ${holder}`, error });
   }
 
   /** Something in the background failed. */

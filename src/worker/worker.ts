@@ -40,6 +40,8 @@ export interface WorkerMetrics {
   readonly unwritten: number;
   /** How many of these cannot be written although others can: something in the database keeps their rows. */
   readonly stuck: number;
+  /** Jobs of dead workers that it cannot give back although others can be: something in the database keeps their rows. */
+  readonly unrecovered: number;
   /**
    * How long ago the worker last looked at jobs from the very first one. A job
    * that is due and that nobody announced waits no longer than this grows:
@@ -99,6 +101,8 @@ export interface WorkerParts {
   startControl(run: { readonly once: boolean }): (() => Promise<void>) | undefined;
   /** What the worker says of itself during this run; `undefined` when recovery is off. */
   presence(): Presence | undefined;
+  /** How many jobs of dead workers it cannot give back. */
+  unrecovered(): number;
   /** Something beside the jobs that goes on while the worker runs; returns its end. */
   startChores(run: { readonly once: boolean }): () => Promise<void>;
   /** Closes what the worker opened. */
@@ -169,13 +173,15 @@ class HowdahWorker implements Worker {
 
   metrics(): WorkerMetrics {
     const engine = this.#engine;
-    if (!engine) return { running: 0, leftBehind: 0, unwritten: 0, stuck: 0, headScanAgeMs: null };
+    const unrecovered = this.#parts.unrecovered();
+    if (!engine) return { running: 0, leftBehind: 0, unwritten: 0, stuck: 0, unrecovered, headScanAgeMs: null };
     const { slots, releaser, claimer } = engine;
     return {
       running: slots.busy,
       leftBehind: slots.leftBehind,
       unwritten: releaser.size,
       stuck: releaser.stuck,
+      unrecovered,
       headScanAgeMs: claimer.headScanAgeMs,
     };
   }

@@ -73,9 +73,13 @@ describe("sweepStaleWorkers", () => {
     const spared = ["alive", "howdah_0123456789abcdef03", "pool-2"];
     const dead = [SILENT, "graphile_worker_1", "howdah_0123456789abcdef02", "pool-1"].sort();
 
-    expect(await client.sweepStaleWorkers({ dryRun: true })).toEqual({ workerIds: dead, jobCount: 4 });
+    expect(await client.sweepStaleWorkers({ dryRun: true })).toEqual({ workerIds: dead, jobCount: 4, refused: [] });
     expect(await lockedBy()).not.toContain(null);
-    expect(await client.sweepStaleWorkers({ recoveryDelay: "1h" })).toEqual({ workerIds: dead, jobCount: 4 });
+    expect(await client.sweepStaleWorkers({ recoveryDelay: "1h" })).toEqual({
+      workerIds: dead,
+      jobCount: 4,
+      refused: [],
+    });
     expect(await lockedBy()).toEqual([null, null, null, null, ...spared]);
     expect(await client.listQueues()).toMatchObject([{ name: "a", lockedBy: null }]);
     const left = await database.sql("select id from howdah._private_workers");
@@ -84,7 +88,7 @@ describe("sweepStaleWorkers", () => {
       "select id from howdah.jobs where locked_by is null and run_at > now() + interval '29 minutes'",
     );
     expect(later).toHaveLength(3);
-    expect(await client.sweepStaleWorkers()).toEqual({ workerIds: [], jobCount: 0 });
+    expect(await client.sweepStaleWorkers()).toEqual({ workerIds: [], jobCount: 0, refused: [] });
   });
 
   it("goes by another threshold, and gives six times as long to a worker whose session is there", async () => {
@@ -92,8 +96,16 @@ describe("sweepStaleWorkers", () => {
     const { rows } = await session.query("select pg_backend_pid() as pid, pg_advisory_lock(1752135524, 97)");
     await register(SILENT, "5 seconds", `97, ${rows[0].pid}, 0`);
     await addDeadJob(database, SILENT);
-    expect(await client.sweepStaleWorkers({ sweepThreshold: "3s" })).toEqual({ workerIds: [], jobCount: 0 });
-    expect(await client.sweepStaleWorkers({ sweepThreshold: "100ms" })).toEqual({ workerIds: [SILENT], jobCount: 1 });
+    expect(await client.sweepStaleWorkers({ sweepThreshold: "3s" })).toEqual({
+      workerIds: [],
+      jobCount: 0,
+      refused: [],
+    });
+    expect(await client.sweepStaleWorkers({ sweepThreshold: "100ms" })).toEqual({
+      workerIds: [SILENT],
+      jobCount: 1,
+      refused: [],
+    });
     await session.end();
   });
 
@@ -126,9 +138,9 @@ describe("sweepStaleWorkers", () => {
     await register(SILENT, "6 minutes");
     const other = await database.connect();
     await other.query("begin; select pg_advisory_xact_lock(1752135525, hashtext('howdah'))");
-    expect(await client.sweepStaleWorkers()).toEqual({ workerIds: [], jobCount: 0 });
+    expect(await client.sweepStaleWorkers()).toEqual({ workerIds: [], jobCount: 0, refused: [] });
     await other.query("rollback");
-    expect(await client.sweepStaleWorkers()).toEqual({ workerIds: [SILENT], jobCount: 0 });
+    expect(await client.sweepStaleWorkers()).toEqual({ workerIds: [SILENT], jobCount: 0, refused: [] });
     expect(await registered(database, SILENT)).toBeUndefined();
   });
 

@@ -34,6 +34,12 @@ export const workersCommand: CliCommand = {
     const swept = await withClient(globals, (client) => client.sweepStaleWorkers({ ...given, dryRun }));
     if (globals.json) return screen.printJson(swept);
     for (const id of swept.workerIds) screen.print(printable(id));
+    for (const { kind, id, workerId, state, message } of swept.refused) {
+      const reason = `${state}: ${printable(message)}`;
+      screen.print(
+        screen.paint.red(`${kind} ${printable(id)} of ${printable(workerId)} cannot be given back: ${reason}`),
+      );
+    }
     const count = `${swept.workerIds.length} dead, ${swept.jobCount} jobs given back.`;
     screen.print(screen.paint.dim(dryRun ? `${swept.workerIds.length} would be taken for dead.` : count));
   },

@@ -4,9 +4,12 @@ import {
   type JobVerdict,
   listHeldJobs,
   recoverDead,
+  type RecoverAnswer,
   type RecoveredJob,
+  type RefusedRow,
   type SweepTarget,
 } from "../../postgres/queries/sweep.ts";
+import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { Job } from "../job.ts";
 import { toJob } from "../row.ts";
 
@@ -23,7 +26,7 @@ export interface RecoverJobsOptions {
 
 /** Who held the jobs. */
 export interface Deceased {
-  readonly workerIds: readonly string[];
+  readonly workerId: string;
   /** Only locks that are older, for holders that may live; `null` for the dead. */
   readonly olderMs: number | null;
 }
@@ -31,12 +34,20 @@ export interface Deceased {
 /** What was given back. */
 export interface Recovered {
   readonly jobs: readonly RecoveredJob[];
-  /** Nothing is left but what interceptors wanted to be left. */
+  /** What triggers and constraints keep from being given back. */
+  readonly refused: readonly RefusedRow[];
+  /** Nothing is left but that, and what interceptors wanted to be left. */
   readonly isDone: boolean;
 }
 
 /** How many jobs are given back by one statement. */
 const BATCH = 5_000;
+
+/** SQLSTATE: a statement was cancelled, or took too long. */
+const CANCELLED = "57014";
+
+/** A statement that took too long is tried with this fraction of its jobs. */
+const FEWER = 100;
 
 /** How many jobs interceptors are asked about before these are given back. */
 const PAGE = 100;
@@ -48,39 +59,71 @@ const PAGE = 100;
 export async function recoverJobs(options: RecoverJobsOptions, deceased: Deceased): Promise<Recovered> {
   const { hooks } = options;
   if (hooks.has("jobRecovery") || hooks.has("jobInterrupted")) return recoverOneByOne(options, deceased);
+  return recoverAll(options, deceased);
+}
+
+/**
+ * Gives back all of it, or those with verdicts. What is refused is left out of
+ * what follows. When a statement takes too long, it may be for one of its jobs:
+ * then fewer are tried at once, until it is found.
+ */
+async function recoverAll(
+  { target, recoveryDelayMs }: RecoverJobsOptions,
+  { workerId, olderMs }: Deceased,
+  verdicts?: readonly JobVerdict[],
+): Promise<Recovered> {
   const jobs: RecoveredJob[] = [];
+  const refused: RefusedRow[] = [];
+  const all = { dead: [workerId], delayMs: recoveryDelayMs, olderMs, ...(verdicts && { verdicts }) };
+  let quantity = BATCH;
   for (;;) {
-    const answer = await recover(options, deceased);
+    const answer = await unlessCancelled(
+      recoverDead(target, { ...all, quantity, skip: refused.map(({ id }) => id) }),
+      quantity,
+    );
+    if (answer === undefined) {
+      quantity = Math.ceil(quantity / FEWER);
+      continue;
+    }
     jobs.push(...answer.jobs);
-    if (answer.isDone || answer.jobs.length < BATCH) return { jobs, isDone: answer.isDone };
+    refused.push(...answer.refused);
+    const hasGoneOn = answer.jobs.length + answer.refused.length > 0;
+    if (answer.isDone || !hasGoneOn) return { jobs, refused, isDone: answer.isDone };
+    if (answer.refused.length > 0) quantity = BATCH;
   }
 }
 
-function recover(
-  { target, recoveryDelayMs }: RecoverJobsOptions,
-  { workerIds, olderMs }: Deceased,
-  verdicts?: readonly JobVerdict[],
-): Promise<Recovered> {
-  const request = { dead: workerIds, delayMs: recoveryDelayMs, olderMs, quantity: BATCH };
-  return recoverDead(target, verdicts ? { ...request, verdicts } : request);
+/** The answer; `undefined` when the statement was cancelled and may be tried with fewer jobs. */
+async function unlessCancelled(
+  answering: Promise<RecoverAnswer>,
+  quantity: number,
+): Promise<RecoverAnswer | undefined> {
+  try {
+    return await answering;
+  } catch (error) {
+    if (quantity > 1 && sqlStateOf(error) === CANCELLED) return undefined;
+    throw error;
+  }
 }
 
 async function recoverOneByOne(options: RecoverJobsOptions, deceased: Deceased): Promise<Recovered> {
   const recovered: RecoveredJob[] = [];
+  const refused: RefusedRow[] = [];
   let isDone = true;
   let after = "0";
   for (;;) {
-    const rows = await listHeldJobs(options.target, deceased.workerIds, { after, limit: PAGE });
+    const rows = await listHeldJobs(options.target, [deceased.workerId], { after, limit: PAGE });
     const held = rows.map((row) => toJob(row));
     const verdicts = await decide(options, held);
     if (verdicts.length > 0) {
-      const answer = await recover(options, deceased, verdicts);
+      const answer = await recoverAll(options, deceased, verdicts);
       recovered.push(...answer.jobs);
+      refused.push(...answer.refused);
       isDone &&= answer.isDone;
       tell(options.hooks, held, answer.jobs);
     }
     after = held.at(-1)?.id ?? after;
-    if (held.length < PAGE) return { jobs: recovered, isDone };
+    if (held.length < PAGE) return { jobs: recovered, refused, isDone };
   }
 }
 

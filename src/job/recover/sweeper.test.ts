@@ -6,6 +6,7 @@ import { silentLogger } from "../../runtime/logger.ts";
 import { readOptions } from "../../runtime/options.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { RECOVERY, toRecoverySettings } from "./options.ts";
+import { Refusals } from "./refusals.ts";
 import { Sweeper } from "./sweeper.ts";
 
 const OTHER = "howdah_0123456789abcdef01";
@@ -41,6 +42,9 @@ async function setUp() {
     isFirstSession: () => false,
     isProcessGone: () => false,
     failed: () => log.push("failed"),
+    refusals: new Refusals(),
+    refused: ({ kind, id }) => log.push(`refused ${kind} ${id}`),
+    heldUp: (ids) => log.push(`held up ${ids.join()}`),
     sweepFailed: () => log.push("failed"),
   });
   /** What a heartbeat does that takes a look along. */

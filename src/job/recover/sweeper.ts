@@ -7,15 +7,21 @@ import {
   lookAtWorkers,
   noteAbsences,
   noteSwept,
+  type RefusedRow,
   SWEPT,
+  toRefusedRow,
   type WorkerSightings,
 } from "../../postgres/queries/sweep.ts";
+import { isHowdahError } from "../../errors.ts";
 import type { Executor } from "../../postgres/driver.ts";
+import { isRefused, isSessionOver, sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { errorMessage } from "../../runtime/error-message.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { startLoop, type Loop } from "../../runtime/loop.ts";
 import type { RecoverySettings } from "./options.ts";
 import { recoverJobs, type Deceased, type RecoverJobsOptions, type Recovered } from "./recover-jobs.ts";
+import type { Refusals } from "./refusals.ts";
 import { Retries } from "./retries.ts";
 import { isAbsent, lifeLeftMs, observe, withAbsences, type Watch, type Watched } from "./watch.ts";
 
@@ -32,6 +38,12 @@ export interface SweeperOptions extends RecoverJobsOptions {
   isFirstSession(): boolean;
   /** Whether the process that was stored like this was one of this machine and is certainly gone. */
   isProcessGone(stored: string): boolean;
+  /** What cannot be given back; others of the same worker may know of more. */
+  readonly refusals: Refusals;
+  /** A row of the dead cannot be changed although others can; it is tried again. Told once for each reason. */
+  refused(row: RefusedRow): void;
+  /** Statements about these of the dead are refused as a whole; they are tried again. Told once for each reason. */
+  heldUp(workerIds: readonly string[], error: unknown): void;
   /** A look or a recovery failed, for the first time in a row; it is tried again. */
   sweepFailed(error: unknown): void;
 }
@@ -67,6 +79,11 @@ const OUR_ID = /^howdah_[0-9a-f]{18}$/;
  * Every worker has a sweeper, and each decides for itself; the database sees to
  * it that two do not recover at the same moment. How far a recovery has gone
  * stands in the row of the dead, so any other can go on.
+ *
+ * What a trigger or constraint refuses to have changed holds up nothing else: not
+ * the other jobs and queues of the same holder, nor other holders. It is tried
+ * again with the rest of what its holder has, each time after twice as long, and
+ * as long as there is something the registration stays.
  */
 export class Sweeper {
   readonly #options: SweeperOptions;
@@ -76,6 +93,10 @@ export class Sweeper {
   #lookedOver: Executor | undefined;
   #server = "";
   #orphansAt = Number.NEGATIVE_INFINITY;
+  /** Holders that are not registered and that something was refused of. */
+  readonly #orphans = new Set<string>();
+  /** What has failed for one holder in this round, and is news. */
+  readonly #heldUp: { readonly workerId: string; readonly error: unknown }[] = [];
   #loop: Loop | undefined;
   /** When it looks again; never, while it is at work or after a failure. */
   #restsUntil = Number.POSITIVE_INFINITY;
@@ -132,7 +153,7 @@ export class Sweeper {
 
   async #round(stopping: AbortSignal): Promise<number> {
     this.#restsUntil = Number.POSITIVE_INFINITY;
-    const restMs = await this.#sweep(stopping);
+    const restMs = await this.#sweep(stopping).finally(() => this.#tellHeldUp());
     this.#restsUntil = this.#options.clock.monotonic() + restMs;
     return restMs;
   }
@@ -142,9 +163,10 @@ export class Sweeper {
     const { watch: seen, swept } = await this.#look();
     const watch = await this.#countAbsences(seen);
     this.#retries.keepOnly(watch.workers);
+    this.#options.refusals.keepOnly((id) => watch.workers.has(id) || this.#orphans.has(id));
     const others = [...watch.workers.values()].filter(({ workerId }) => !this.#options.own().includes(workerId));
     const revived = others.filter((worker) => worker.declared && hasMoved(before, worker));
-    if (revived.length > 0) await this.#revive(revived);
+    for (const worker of revived) await this.#apart(worker.workerId, () => this.#revive(worker));
     const living = others.filter(({ declared }) => !declared);
     const { dead, soonestMs } = await this.#judge(watch, living);
     const declared = await this.#declare(dead);
@@ -152,7 +174,7 @@ export class Sweeper {
       if (stopping.aborted) return 0;
       const stage = declared.has(worker.workerId) ? SWEPT.declared : (swept.get(worker.workerId) ?? SWEPT.no);
       if (stage !== SWEPT.no && !revived.includes(worker))
-        await this.#advance(worker, stage, declared.has(worker.workerId));
+        await this.#apart(worker.workerId, () => this.#advance(worker, stage, declared.has(worker.workerId)));
     }
     if (watch.watchedMs >= this.#options.settings.watchTimeMs) await this.#recoverOrphans();
     return Math.min(this.#options.settings.sweepIntervalMs, soonestMs);
@@ -186,9 +208,13 @@ export class Sweeper {
     if (absent.length === 0) return watch;
     const { target, settings } = this.#options;
     const executor = this.#lookedOver ?? target.executor;
-    const absences = await noteAbsences({ ...target, executor }, absent, settings.heartbeatIntervalMs);
-    this.#watch = withAbsences(watch, absences);
-    return this.#watch;
+    let noted = watch;
+    await this.#together(absent, async (workers) => {
+      const absences = await noteAbsences({ ...target, executor }, workers, settings.heartbeatIntervalMs);
+      noted = withAbsences(noted, absences);
+    });
+    this.#watch = noted;
+    return noted;
   }
 
   #isFirst({ watchedMs }: Watch): boolean {
@@ -258,8 +284,59 @@ export class Sweeper {
   }
 
   async #declare(dead: readonly Watched[]): Promise<ReadonlySet<string>> {
-    if (dead.length === 0) return new Set();
-    return declareDead(this.#options.target, dead);
+    const declared = new Set<string>();
+    await this.#together(dead, async (workers) => {
+      for (const id of await declareDead(this.#options.target, workers)) declared.add(id);
+    });
+    return declared;
+  }
+
+  /** Does something about several of the dead at once; when that is refused, about each of them. */
+  async #together(workers: readonly Watched[], work: (workers: readonly Watched[]) => Promise<void>): Promise<void> {
+    const due = workers.filter(({ workerId }) => this.#retries.isDue(workerId));
+    if (due.length === 0) return;
+    try {
+      await work(due);
+    } catch (error) {
+      if (!isForRows(error)) throw error;
+      for (const worker of due) await this.#apart(worker.workerId, () => work([worker]));
+    }
+  }
+
+  /**
+   * Does something about one holder. When its rows are refused, as by a trigger,
+   * that holds up no other: it is tried again later. A server that cannot be
+   * reached, or written to, is not for this holder alone.
+   */
+  async #apart(workerId: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!isForRows(error)) throw error;
+      this.#retries.later(workerId);
+      const row = toRefusedRow("worker", [workerId, workerId, sqlStateOf(error) ?? "", errorMessage(error)]);
+      const news = this.#options.refusals.tried(workerId, "worker", [row]);
+      if (news.length > 0) this.#heldUp.push({ workerId, error });
+    }
+  }
+
+  /** One line for each reason, however many are held up by it. */
+  #tellHeldUp(): void {
+    const all = this.#heldUp.splice(0);
+    const firsts = new Map(all.toReversed().map(({ error }) => [errorMessage(error), error]));
+    for (const [reason, first] of firsts) {
+      const held = all.filter(({ error }) => errorMessage(error) === reason);
+      this.#options.heldUp(
+        held.map(({ workerId }) => workerId),
+        first,
+      );
+    }
+  }
+
+  /** What a holder has of one kind was tried. */
+  #tried(workerId: string, kind: "job" | "queue", refused: readonly RefusedRow[]): void {
+    const { refusals } = this.#options;
+    for (const row of refusals.tried(workerId, kind, refused)) this.#options.refused(row);
   }
 
   /** Takes a recovery one stage further, if it is time for that. */
@@ -273,39 +350,42 @@ export class Sweeper {
       if (!isOurCase && isProcessGone !== true && silentMs < 2 * settings.sweepIntervalMs) return;
       const isDone = await this.#recoverJobs(worker, isOurCase);
       // No handler of a process that is gone is still at it.
-      if (isDone && isProcessGone === true) await this.#freeQueues([workerId]);
+      if (isDone && isProcessGone === true) await this.#freeQueues(workerId);
     } else if (stage === SWEPT.jobsRecovered) {
-      if (isProcessGone === true || silentMs >= settings.queueDelayMs) await this.#freeQueues([workerId]);
+      if (isProcessGone === true || silentMs >= settings.queueDelayMs) await this.#freeQueues(workerId);
     } else if (silentMs >= 2 * settings.queueDelayMs) {
       await this.#bury(workerId);
     }
+    this.#options.refusals.tried(workerId, "worker", []);
   }
 
   async #recoverJobs({ workerId, lock, isProcessGone }: Watched, isOurCase: boolean): Promise<boolean> {
     const { target } = this.#options;
-    const { jobs, isDone } = await this.#recover({ workerIds: [workerId], olderMs: null });
+    const { jobs, isDone } = await this.#recover({ workerId, olderMs: null });
     if (jobs.length > 0 || (isDone && isOurCase)) this.#report(workerId, jobs, { lock, processGone: isProcessGone });
     if (!isDone) this.#retries.later(workerId);
     else {
-      await noteSwept(target, [workerId], SWEPT.jobsRecovered);
+      await noteSwept(target, workerId, SWEPT.jobsRecovered);
       this.#retries.done(workerId);
     }
     return isDone;
   }
 
-  async #freeQueues(workerIds: readonly string[]): Promise<void> {
+  async #freeQueues(workerId: string): Promise<void> {
     const { target, logger } = this.#options;
-    const count = await freeQueues(target, workerIds, null);
-    if (count > 0) logger.info("The queues of a dead worker are free", { worker: workerIds.join(","), queues: count });
-    await noteSwept(target, workerIds, SWEPT.queuesFreed);
+    const { count, refused } = await freeQueues(target, [workerId], null);
+    if (count > 0) logger.info("The queues of a dead worker are free", { worker: workerId, queues: count });
+    this.#tried(workerId, "queue", refused);
+    await noteSwept(target, workerId, SWEPT.queuesFreed);
   }
 
   /** A claim may have committed after the first look. The row goes only when nothing is left. */
   async #bury(workerId: string): Promise<void> {
     const { target } = this.#options;
-    const { jobs } = await this.#recover({ workerIds: [workerId], olderMs: null });
+    const { jobs } = await this.#recover({ workerId, olderMs: null });
     if (jobs.length > 0) this.#report(workerId, jobs, {});
-    await freeQueues(target, [workerId], null);
+    const { refused } = await freeQueues(target, [workerId], null);
+    this.#tried(workerId, "queue", refused);
     await deleteStaleWorkers(target, [workerId]);
     // If it is still there at the next look, something was left.
     this.#retries.later(workerId);
@@ -319,22 +399,32 @@ export class Sweeper {
     this.#orphansAt = now;
     // Whoever claims is registered first, but for a moment when it changes its id.
     const age = { intervalMs: orphanIntervalMs, oursMs: 2 * queueDelayMs, foreignMs: orphanThresholdMs };
-    for (const { id, isOurs } of await findOrphans(target, age)) {
-      const olderMs = isOurs ? null : orphanThresholdMs;
-      const { jobs } = await this.#recover({ workerIds: [id], olderMs });
-      await freeQueues(target, [id], olderMs);
-      this.#report(id, jobs, { registered: false });
+    const orphans = await findOrphans(target, age);
+    for (const { id, isOurs } of orphans) {
+      this.#orphans.add(id);
+      await this.#apart(id, () => this.#recoverOrphan(id, isOurs ? null : orphanThresholdMs));
     }
   }
 
-  /** Workers of another kind beat whether or not they were declared dead. */
-  async #revive(moved: readonly Watched[]): Promise<void> {
-    const ids = moved.map(({ workerId }) => workerId).filter((id) => !OUR_ID.test(id));
-    if (ids.length > 0) await noteSwept(this.#options.target, ids, SWEPT.no);
+  async #recoverOrphan(id: string, olderMs: number | null): Promise<void> {
+    const { target } = this.#options;
+    const { jobs, refused } = await this.#recover({ workerId: id, olderMs });
+    const queues = await freeQueues(target, [id], olderMs);
+    this.#tried(id, "queue", queues.refused);
+    if (refused.length + queues.refused.length === 0) this.#orphans.delete(id);
+    this.#report(id, jobs, { registered: false });
   }
 
-  #recover(deceased: Deceased): Promise<Recovered> {
-    return recoverJobs(this.#options, deceased);
+  /** Workers of another kind beat whether or not they were declared dead. */
+  async #revive({ workerId }: Watched): Promise<void> {
+    if (!OUR_ID.test(workerId)) await noteSwept(this.#options.target, workerId, SWEPT.no);
+  }
+
+  async #recover(deceased: Deceased): Promise<Recovered> {
+    const recovered = await recoverJobs(this.#options, deceased);
+    // Somebody else was at it when nothing was answered.
+    if (recovered.isDone || recovered.refused.length > 0) this.#tried(deceased.workerId, "job", recovered.refused);
+    return recovered;
   }
 
   #report(previousWorkerId: string, jobs: Recovered["jobs"], about: Readonly<Record<string, unknown>>): void {
@@ -346,6 +436,11 @@ export class Sweeper {
     }
     hooks.emit("workerRecovered", { workerId: workerId(), previousWorkerId, jobCount: jobs.length });
   }
+}
+
+/** Whether the rows may be to blame that a statement was about: a server that cannot be used is not for them. */
+function isForRows(error: unknown): boolean {
+  return isHowdahError(error, "HOWDAH_QUERY_TIMEOUT") || (isRefused(error) && !isSessionOver(error));
 }
 
 function hasMoved(watch: Watch | undefined, { workerId, beat }: Watched): boolean {

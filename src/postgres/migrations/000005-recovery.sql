@@ -110,6 +110,25 @@ as $$
   returning worker.id
 $$;
 
+-- Has constraints and constraint triggers on jobs that are put off to the commit
+-- ask at once (true), or at the commit again (false): what refuses a row then
+-- could not be told from the others. Changes nothing but for this transaction.
+create function :"schema"._howdah_ask_deferred_v1(at_once boolean) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  names constant text := (
+    select string_agg(format('%I.%I', :'schema', deferred.conname), ', ') from pg_constraint as deferred
+    where deferred.conrelid = to_regclass(format('%I._private_jobs', :'schema')) and deferred.condeferred
+  );
+begin
+  if names is not null then
+    execute format('set constraints %s %s', names, case when at_once then 'immediate' else 'deferred' end);
+  end if;
+end
+$$;
+
 -- Unlocks up to `quantity` jobs of dead workers, and tells the living of them.
 --
 --   dead             ids that nobody claims under any more
@@ -121,37 +140,63 @@ $$;
 --   run_ats          microseconds, for reschedule
 --   new_attempts     for reschedule; null: as if the attempt had not been
 --   messages         the new last_error; null for the usual one
+--   skip             jobs to leave alone: they were refused a moment ago
 --
 -- An attempt is given back, unless the job was removed or replaced while it ran,
 -- or its handler had been called although its workers keep dying: then it counts
 -- and the job waits as after a failure. A job in a queue keeps its place in it.
 --
--- Answers one row for each job (recovered; failed when no attempt is left), then
--- `left` if there is more to do, or nothing but `busy` if somebody else is at it.
+-- All are unlocked with one update. When that is refused, whatever a trigger or
+-- constraint says (deferred ones are asked at once), but one of no rows is not,
+-- then rows are to blame, and each is unlocked by itself; so are those that a
+-- trigger keeps as they are without an error (HWKPT). What comes from outside, a
+-- cancel or a timeout, ends the call, unless that was for a single job.
+--
+-- Answers one row for each job (recovered; failed when no attempt is left, or
+-- refused, and why), then `left` if there is more to do, or nothing but `busy` if
+-- somebody else is at it.
 --
 --   beside a claim or a release  waits for nobody: what is locked by anybody at
 --                                this moment is left for the next call. A release
 --                                that comes later is refused by its fence
+--   a trigger that waits         for a second at most: then its row is refused
 --   two at once                  one of them is told `busy`
 --   commit, answer lost          the next call finds what is left
 --   the row is gone              somebody has completed or removed the job
 create function :"schema"._howdah_recover_v1(
   dead text[], delay_ms bigint, older_ms bigint, quantity integer,
   chosen bigint[] default null, actions text[] default null, run_ats bigint[] default null,
-  new_attempts integer[] default null, messages text[] default null
+  new_attempts integer[] default null, messages text[] default null, skip bigint[] default null
 )
-returns table (kind text, id bigint, worker text, task text, attempts smallint, failed boolean)
+returns table (
+  kind text, id bigint, worker text, task text, attempts smallint, failed boolean, state text, message text
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $$
 #variable_conflict use_column
 declare
   oldest constant timestamptz := case when older_ms is not null then now() - older_ms * interval '1 millisecond' end;
   found_ids bigint[];
   job_ids bigint[];
+  holders text[];
+  part bigint[];
+  written bigint[];
+  kept integer;
+  freed bigint[] := '{}';
+  refused bigint[] := '{}';
+  states text[] := '{}';
+  reasons text[] := '{}';
+  why_state text;
+  why text;
+  raised_at text;
+  -- 0: all of them; then, when that was refused: 1: none; 2: the first by itself; ...
+  trial integer := 0;
 begin
   if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then
-    return query select 'busy'::text, null::bigint, null::text, null::text, null::smallint, null::boolean;
+    kind := 'busy';
+    return next;
     return;
   end if;
 
@@ -160,83 +205,148 @@ begin
     where jobs.locked_by = any(dead)
       and (oldest is null or jobs.locked_at < oldest)
       and (chosen is null or jobs.id = any(chosen))
+      and (skip is null or jobs.id <> all(skip))
     order by jobs.id limit quantity + 1
   );
-  job_ids := array(
-    select jobs.id from :"schema"._private_jobs as jobs
+  select array_agg(locked.id), array_agg(locked.locked_by) into job_ids, holders
+  from (
+    select jobs.id, jobs.locked_by from :"schema"._private_jobs as jobs
     where jobs.id = any(found_ids[:quantity]) and jobs.locked_by = any(dead)
       and (oldest is null or jobs.locked_at < oldest)
     order by jobs.id for update skip locked
-  );
+  ) as locked;
+
+  if job_ids is not null then
+    perform :"schema"._howdah_ask_deferred_v1(true);
+    loop
+      part := case trial when 0 then job_ids when 1 then '{}' else job_ids[trial - 1:trial - 1] end;
+      why_state := null;
+      begin
+        with updated as (
+          update :"schema"._private_jobs as jobs
+          set
+            attempts = case
+              when change.new_attempts is not null and not jobs._howdah_detached then change.new_attempts
+              when jobs._howdah_detached or oldest is not null then jobs.attempts
+              when change.action = 'reschedule' then greatest(0, jobs.attempts - 1)
+              when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts
+              else greatest(0, jobs.attempts - 1)
+            end,
+            run_at = case
+              when change.action = 'reschedule' then :"schema"._howdah_at(change.run_at)
+              when change.action = 'fail' or jobs._howdah_recoveries < 0
+                then greatest(jobs.run_at, now()) + exp(least(jobs.attempts, 10)) * interval '1 second'
+              when jobs.job_queue_id is not null or delay_ms = 0 then jobs.run_at
+              else greatest(jobs.run_at, now() + delay_ms * (0.5 + random() / 2) * interval '1 millisecond')
+            end,
+            last_error = coalesce(
+              jobs._howdah_cancelled,
+              change.message,
+              case
+                when jobs._howdah_recoveries < 0 then format(
+                  'The worker died while it ran this job; %s had died with it before',
+                  abs(jobs._howdah_recoveries::integer)
+                )
+                else 'Job recovered after worker interruption'
+              end
+            ),
+            locked_at = null,
+            locked_by = null,
+            updated_at = now(),
+            _howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
+          from (
+            select job.id, given.action, given.run_at, given.new_attempts, given.message
+            from :"schema"._private_jobs as job
+            left join unnest(chosen, actions, run_ats, new_attempts, messages)
+              as given(id, action, run_at, new_attempts, message) on given.id = job.id
+            where job.id = any(part)
+          ) as change
+          where jobs.id = change.id
+          returning jobs.id, jobs.locked_by
+        )
+        select coalesce(array_agg(updated.id), '{}'), count(updated.locked_by) into written, kept from updated;
+        -- Whatever else such a trigger has changed must not come about either.
+        if kept > 0 or cardinality(written) < cardinality(part) then
+          raise exception using errcode = 'HWKPT', message = 'a trigger, rule or policy keeps the row as it is';
+        end if;
+      exception when others or query_canceled or assert_failure then
+        get stacked diagnostics
+          why_state = returned_sqlstate, why = message_text, raised_at = pg_exception_context;
+        -- A cancel or a timeout is for the whole call; one that a trigger has raised is like any other error.
+        if trial = 1 or (
+          why_state = '57014' and quantity > 1 and split_part(coalesce(raised_at, ''), E'\n', 1) !~ '\mRAISE\M'
+        ) then
+          raise;
+        end if;
+        if cardinality(part) = 1 then
+          refused := refused || part;
+          states := states || why_state;
+          reasons := reasons || why;
+        end if;
+      end;
+      if why_state is null then
+        freed := freed || written;
+      end if;
+      exit when trial = 0 and why_state is null
+        or trial > 0 and cardinality(job_ids) = 1
+        or trial > cardinality(job_ids);
+      trial := trial + 1;
+    end loop;
+    perform :"schema"._howdah_ask_deferred_v1(false);
+  end if;
 
   return query
-  with updated as (
-    update :"schema"._private_jobs as jobs
-    set
-      attempts = case
-        when change.new_attempts is not null and not jobs._howdah_detached then change.new_attempts
-        when jobs._howdah_detached or oldest is not null then jobs.attempts
-        when change.action = 'reschedule' then greatest(0, jobs.attempts - 1)
-        when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts
-        else greatest(0, jobs.attempts - 1)
-      end,
-      run_at = case
-        when change.action = 'reschedule' then :"schema"._howdah_at(change.run_at)
-        when change.action = 'fail' or jobs._howdah_recoveries < 0
-          then greatest(jobs.run_at, now()) + exp(least(jobs.attempts, 10)) * interval '1 second'
-        when jobs.job_queue_id is not null or delay_ms = 0 then jobs.run_at
-        else greatest(jobs.run_at, now() + delay_ms * (0.5 + random() / 2) * interval '1 millisecond')
-      end,
-      last_error = coalesce(
-        jobs._howdah_cancelled,
-        change.message,
-        case
-          when jobs._howdah_recoveries < 0 then format(
-            'The worker died while it ran this job; %s had died with it before', abs(jobs._howdah_recoveries::integer)
-          )
-          else 'Job recovered after worker interruption'
-        end
-      ),
-      locked_at = null,
-      locked_by = null,
-      updated_at = now(),
-      _howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
-    from (
-      select job.id, job.locked_by, given.action, given.run_at, given.new_attempts, given.message
-      from :"schema"._private_jobs as job
-      left join unnest(chosen, actions, run_ats, new_attempts, messages)
-        as given(id, action, run_at, new_attempts, message) on given.id = job.id
-      where job.id = any(job_ids)
-    ) as change
-    where jobs.id = change.id
-    returning jobs.id, change.locked_by, jobs.task_id, jobs.attempts, jobs._howdah_exhausted
-  )
-  select 'recovered'::text, updated.id, updated.locked_by, tasks.identifier, updated.attempts, updated._howdah_exhausted
-  from updated
-  left join :"schema"._private_tasks as tasks on tasks.id = updated.task_id;
+  select
+    'recovered'::text, held.id, held.worker, tasks.identifier, jobs.attempts, jobs._howdah_exhausted,
+    null::text, null::text
+  from unnest(job_ids, holders) as held(id, worker)
+  left join :"schema"._private_jobs as jobs on jobs.id = held.id
+  left join :"schema"._private_tasks as tasks on tasks.id = jobs.task_id
+  where held.id = any(freed);
 
-  if cardinality(job_ids) < cardinality(found_ids) then
-    return query select 'left'::text, null::bigint, null::text, null::text, null::smallint, null::boolean;
+  return query
+  select
+    'refused'::text, given.id, held.worker, tasks.identifier, null::smallint, null::boolean, given.state, given.reason
+  from unnest(refused, states, reasons) as given(id, state, reason)
+  join unnest(job_ids, holders) as held(id, worker) on held.id = given.id
+  left join :"schema"._private_jobs as jobs on jobs.id = given.id
+  left join :"schema"._private_tasks as tasks on tasks.id = jobs.task_id;
+
+  if cardinality(freed) + cardinality(refused) < cardinality(found_ids) then
+    kind := 'left';
+    return next;
   end if;
-  perform :"schema"._howdah_notify_freed_v1(job_ids, '{}');
+  perform :"schema"._howdah_notify_freed_v1(freed, '{}');
 end
 $$;
 
 -- Frees the queues that dead workers hold, but not those of which they still
--- hold a job, and returns how many. Waits for nobody; `older_ms` as above.
+-- hold a job. Answers their ids, and for each that a trigger or constraint
+-- refuses why. Waits for nobody; `older_ms` as above, and so is what happens when
+-- rows are refused.
 --
 --   beside a claim       it steps over what is locked here, and finds the queue
 --                        free afterwards: the living are told
 --   commit, answer lost  the next call finds nothing more to free
-create function :"schema"._howdah_free_queues_v1(dead text[], older_ms bigint) returns integer
+create function :"schema"._howdah_free_queues_v1(dead text[], older_ms bigint)
+returns table (id integer, worker text, state text, message text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $$
+#variable_conflict use_column
 declare
   queue_ids integer[];
+  holders text[];
+  part integer[];
+  freed integer[] := '{}';
+  written integer[];
+  kept integer;
+  trial integer := 0;
 begin
-  queue_ids := array(
-    select queues.id from :"schema"._private_job_queues as queues
+  select array_agg(locked.id), array_agg(locked.locked_by) into queue_ids, holders
+  from (
+    select queues.id, queues.locked_by from :"schema"._private_job_queues as queues
     where queues.locked_by = any(dead)
       and (older_ms is null or queues.locked_at < now() - older_ms * interval '1 millisecond')
       and not exists (
@@ -244,11 +354,48 @@ begin
         where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted and jobs.locked_by = queues.locked_by
       )
     order by queues.id for update skip locked
-  );
-  update :"schema"._private_job_queues as queues set locked_at = null, locked_by = null
-  where queues.id = any(queue_ids);
-  perform :"schema"._howdah_notify_freed_v1('{}', queue_ids);
-  return cardinality(queue_ids);
+  ) as locked;
+  if queue_ids is null then
+    return;
+  end if;
+
+  loop
+    part := case trial when 0 then queue_ids when 1 then '{}' else queue_ids[trial - 1:trial - 1] end;
+    state := null;
+    begin
+      with updated as (
+        update :"schema"._private_job_queues as queues set locked_at = null, locked_by = null
+        where queues.id = any(part)
+        returning queues.id, queues.locked_by
+      )
+      select coalesce(array_agg(updated.id), '{}'), count(updated.locked_by) into written, kept from updated;
+      if kept > 0 or cardinality(written) < cardinality(part) then
+        raise exception using errcode = 'HWKPT', message = 'a trigger, rule or policy keeps the row as it is';
+      end if;
+    exception when others or assert_failure then
+      get stacked diagnostics state = returned_sqlstate, message = message_text;
+      if trial = 1 then
+        raise;
+      end if;
+      if cardinality(part) = 1 then
+        id := part[1];
+        worker := holders[array_position(queue_ids, id)];
+        return next;
+      end if;
+    end;
+    if state is null then
+      freed := freed || written;
+    end if;
+    exit when trial = 0 and state is null
+      or trial > 0 and cardinality(queue_ids) = 1
+      or trial > cardinality(queue_ids);
+    trial := trial + 1;
+  end loop;
+
+  perform :"schema"._howdah_notify_freed_v1('{}', freed);
+  return query
+  select held.id, held.worker, null::text, null::text from unnest(queue_ids, holders) as held(id, worker)
+  where held.id = any(freed);
 end
 $$;
 
@@ -311,14 +458,16 @@ $$;
 -- silent for longer than `threshold_ms`, or `held_ms` if their session still holds
 -- its lock, or `resilient_ms` if they have no session to be watched by and hold a
 -- job with one of the `flags`; and what unregistered holders hold: ours after `threshold_ms`, others
--- after `foreign_ms`. Answers each of them with the number of its jobs. `dry_run`
--- only tells. Nothing when a sweep is under way elsewhere. Reads all jobs for each
--- worker that only its flags may save.
+-- after `foreign_ms`. Answers a row `holder` for each of them, with the number of
+-- its jobs, and a row `job`, `queue` or `worker` for each row that a trigger or
+-- constraint refuses to have changed, with its id and why: that holds up no
+-- others. `dry_run` only tells. Nothing when a sweep is under way elsewhere. Reads
+-- all jobs for each worker that only its flags may save.
 create function :"schema"._howdah_sweep_v1(
   threshold_ms bigint, held_ms bigint, resilient_ms bigint, flags text[],
   foreign_ms bigint, delay_ms bigint, dry_run boolean
 )
-returns table (worker_id text, jobs bigint)
+returns table (kind text, worker_id text, jobs bigint, id text, state text, message text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -326,6 +475,7 @@ as $$
 declare
   dead text[];
   strangers text[];
+  holder text;
 begin
   if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then
     return;
@@ -351,27 +501,54 @@ begin
 
   if dry_run then
     return query
-    select holder.id, (select count(*) from :"schema"._private_jobs as held where held.locked_by = holder.id)
-    from unnest(dead || strangers) as holder(id);
+    select
+      'holder'::text, given.id,
+      (select count(*) from :"schema"._private_jobs as held where held.locked_by = given.id),
+      null::text, null::text, null::text
+    from unnest(dead || strangers) as given(id);
     return;
   end if;
 
-  update :"schema"._private_workers as worker set _howdah_swept = greatest(worker._howdah_swept, 1)
-  where worker.id = any(dead);
+  -- One that cannot be declared dead goes on beating, so it keeps what it holds.
+  foreach holder in array dead loop
+    begin
+      update :"schema"._private_workers as worker set _howdah_swept = greatest(worker._howdah_swept, 1)
+      where worker.id = holder;
+    exception when others or assert_failure then
+      dead := array_remove(dead, holder);
+      return query select 'worker'::text, holder, null::bigint, holder, sqlstate, sqlerrm;
+    end;
+  end loop;
+
   return query
-  with recovered as materialized (
-    select job.worker from :"schema"._howdah_recover_v1(dead, delay_ms, null, 2147483646) as job
-    where job.kind = 'recovered'
+  with answered as materialized (
+    select job.kind, job.worker, job.id, job.state, job.message
+    from :"schema"._howdah_recover_v1(dead, delay_ms, null, 2147483646) as job
     union all
-    select job.worker from :"schema"._howdah_recover_v1(strangers, delay_ms, foreign_ms, 2147483646) as job
-    where job.kind = 'recovered'
+    select job.kind, job.worker, job.id, job.state, job.message
+    from :"schema"._howdah_recover_v1(strangers, delay_ms, foreign_ms, 2147483646) as job
   )
-  select holder.id, count(recovered.worker)
-  from unnest(dead || strangers) as holder(id)
-  left join recovered on recovered.worker = holder.id
-  group by holder.id;
-  perform :"schema"._howdah_free_queues_v1(dead, null);
-  perform :"schema"._howdah_free_queues_v1(strangers, foreign_ms);
-  perform :"schema".delete_stale_workers(dead);
+  select 'holder'::text, given.id, count(answered.worker), null::text, null::text, null::text
+  from unnest(dead || strangers) as given(id)
+  left join answered on answered.worker = given.id and answered.kind = 'recovered'
+  group by given.id
+  union all
+  select 'job'::text, answered.worker, null::bigint, answered.id::text, answered.state, answered.message
+  from answered where answered.kind = 'refused';
+
+  return query
+  select 'queue'::text, freed.worker, null::bigint, freed.id::text, freed.state, freed.message
+  from :"schema"._howdah_free_queues_v1(dead, null) as freed where freed.state is not null
+  union all
+  select 'queue'::text, freed.worker, null::bigint, freed.id::text, freed.state, freed.message
+  from :"schema"._howdah_free_queues_v1(strangers, foreign_ms) as freed where freed.state is not null;
+
+  foreach holder in array dead loop
+    begin
+      perform :"schema".delete_stale_workers(array[holder]);
+    exception when others or assert_failure then
+      return query select 'worker'::text, holder, null::bigint, holder, sqlstate, sqlerrm;
+    end;
+  end loop;
 end
 $$;

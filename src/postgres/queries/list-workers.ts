@@ -1,6 +1,7 @@
 import type { Executor, Row } from "../driver.ts";
 import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { type RefusedRow, toRefusedRow } from "./sweep.ts";
 
 /**
  * Returns every registered worker, the longest registered first: id, started at
@@ -32,14 +33,27 @@ export interface SweepRequest {
   readonly dryRun: boolean;
 }
 
-/** Recovers what silent workers hold. Returns their ids, each with the number of its jobs. */
-export async function sweepWorkers(executor: Executor, schema: Schema, request: SweepRequest): Promise<readonly Row[]> {
+/** Whom a sweep took for dead, with the number of jobs that were given back, and what could not be. */
+export interface SweepAnswer {
+  readonly holders: readonly { readonly id: string; readonly jobs: number }[];
+  readonly refused: readonly RefusedRow[];
+}
+
+/** Recovers what silent workers hold. */
+export async function sweepWorkers(executor: Executor, schema: Schema, request: SweepRequest): Promise<SweepAnswer> {
   const { thresholdMs, heldMs, resilientMs, flags, foreignMs, delayMs, dryRun } = request;
   // $1 threshold   $2 with a session   $3 with resilient jobs   $4 their flags   $5 threshold for others
   // $6 recovery delay   $7 dry run
-  const text = `select worker_id, jobs from ${schema.of("_howdah_sweep_v1")}($1, $2, $3, $4, $5, $6, $7)`;
+  const text = `select kind, worker_id, jobs, id, state, message from ${schema.of("_howdah_sweep_v1")}($1, $2, $3, $4, $5, $6, $7)`;
   const ms = (value: number): string => String(Math.round(value));
   const silences = [ms(thresholdMs), ms(heldMs), ms(resilientMs), textArray(flags)];
   const values = [...silences, ms(foreignMs), ms(delayMs), String(dryRun)];
-  return (await executor.query({ text, values })).rows;
+  const { rows } = await executor.query({ text, values });
+  const refused = rows.filter(([kind]) => kind !== "holder");
+  return {
+    holders: rows.filter(([kind]) => kind === "holder").map(([, id, jobs]) => ({ id: id ?? "", jobs: Number(jobs) })),
+    refused: refused.map(([kind, worker, , id, state, message]) =>
+      toRefusedRow(kind as RefusedRow["kind"], [id, worker, state, message]),
+    ),
+  };
 }

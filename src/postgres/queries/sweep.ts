@@ -1,8 +1,7 @@
-import type { Executor, Row } from "../driver.ts";
+import type { Cell, Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { jobColumns, jobNames } from "./job-columns.ts";
-import { lockedWorkers } from "./locked-workers.ts";
 
 /** What a statement of a sweeper needs. What it does beside others is told at its function in `000005-recovery.sql`. */
 export interface SweepTarget {
@@ -79,15 +78,11 @@ export async function declareDead(
   return new Set(rows.map(([id]) => id ?? ""));
 }
 
-/** Notes how far the recovery of workers has gone; 0 for one that was found alive after all. */
-export async function noteSwept(
-  { executor, schema }: SweepTarget,
-  workerIds: readonly string[],
-  swept: number,
-): Promise<void> {
-  // $1 worker ids   $2 how far. Another sweeper may note the same at the same moment.
-  const text = `update ${schema.of("_private_workers")} set _howdah_swept = $2::smallint where ${lockedWorkers(schema)}`;
-  await executor.query({ text, values: [textArray(workerIds), String(swept)] });
+/** Notes how far the recovery of a worker has gone; 0 for one that was found alive after all. */
+export async function noteSwept({ executor, schema }: SweepTarget, workerId: string, swept: number): Promise<void> {
+  // $1 its id   $2 how far. Another sweeper may note the same at the same moment.
+  const text = `update ${schema.of("_private_workers")} set _howdah_swept = $2::smallint where id operator(pg_catalog.=) $1::pg_catalog.text`;
+  await executor.query({ text, values: [workerId, String(swept)] });
 }
 
 /** What becomes of one job, when that is not the usual. */
@@ -109,6 +104,8 @@ export interface RecoverRequest {
   readonly quantity: number;
   /** Only these jobs; `undefined` for all. */
   readonly verdicts?: readonly JobVerdict[];
+  /** Jobs to leave alone. Default: none. */
+  readonly skip?: readonly string[];
 }
 
 /** A job that was given back. */
@@ -122,21 +119,34 @@ export interface RecoveredJob {
   readonly failed: boolean;
 }
 
+/** A row of the dead that a trigger, constraint or policy keeps from being changed, and what PostgreSQL says about it. */
+export interface RefusedRow {
+  readonly kind: "job" | "queue" | "worker";
+  readonly id: string;
+  /** Who holds it. */
+  readonly workerId: string;
+  /** The SQLSTATE; `HWKPT` when it stayed as it was without an error. */
+  readonly state: string;
+  readonly message: string;
+}
+
 /** What a call has recovered. */
 export interface RecoverAnswer {
   readonly jobs: readonly RecoveredJob[];
+  /** These jobs cannot be given back. */
+  readonly refused: readonly RefusedRow[];
   /** There is more to do, or somebody else is at it. */
   readonly isDone: boolean;
 }
 
 /** Unlocks jobs of dead workers and tells the living. */
 export async function recoverDead({ executor, schema }: SweepTarget, request: RecoverRequest): Promise<RecoverAnswer> {
-  const { dead, delayMs, olderMs, quantity, verdicts } = request;
+  const { dead, delayMs, olderMs, quantity, verdicts, skip = [] } = request;
   const parallel = (cell: (verdict: JobVerdict) => string | number | null): string | null =>
     verdicts ? numberArray(verdicts.map((verdict) => cell(verdict) ?? "null")) : null;
   const text = `
-select kind, id, worker, task, attempts, failed
-from ${schema.of("_howdah_recover_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9)`;
+select kind, id, worker, task, attempts, failed, state, message
+from ${schema.of("_howdah_recover_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
   const { rows } = await executor.query({
     text,
     values: [
@@ -149,22 +159,29 @@ from ${schema.of("_howdah_recover_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9)`;
       parallel(({ runAt }) => runAt),
       parallel(({ attempts }) => attempts),
       verdicts ? textArray(verdicts.map(({ message }) => message)) : null,
+      skip.length > 0 ? numberArray(skip) : null,
     ],
   });
   const jobs = rows.filter(([kind]) => kind === "recovered");
-  return { jobs: jobs.map(toRecoveredJob), isDone: jobs.length === rows.length };
+  const refused = rows.filter(([kind]) => kind === "refused");
+  return {
+    jobs: jobs.map(toRecoveredJob),
+    refused: refused.map(([, id, worker, , , , state, message]) => toRefusedRow("job", [id, worker, state, message])),
+    isDone: jobs.length + refused.length === rows.length,
+  };
 }
 
-/** Frees the queues of dead workers that hold none of their jobs any more. Returns how many. */
+/** Frees the queues of dead workers that hold none of their jobs any more. Returns how many, and which cannot be freed. */
 export async function freeQueues(
   { executor, schema }: SweepTarget,
   dead: readonly string[],
   olderMs: number | null,
-): Promise<number> {
-  const text = `select ${schema.of("_howdah_free_queues_v1")}($1, $2)`;
+): Promise<{ readonly count: number; readonly refused: readonly RefusedRow[] }> {
+  const text = `select id, worker, state, message from ${schema.of("_howdah_free_queues_v1")}($1, $2)`;
   const values = [textArray(dead), olderMs === null ? null : String(Math.round(olderMs))];
   const { rows } = await executor.query({ text, values });
-  return Number(rows[0]?.[0] ?? 0);
+  const refused = rows.filter(([, , state]) => state !== null);
+  return { count: rows.length - refused.length, refused: refused.map((row) => toRefusedRow("queue", row)) };
 }
 
 /** Takes workers off the register that hold nothing any more. */
@@ -178,19 +195,30 @@ export async function deleteStaleWorkers({ executor, schema }: SweepTarget, dead
  * any more, and takes the id off the register. Returns how many jobs that were;
  * `undefined` when somebody has one of them locked at this moment, or with
  * `keepQueues`, which gives back jobs only: handlers that have lost their slots
- * still run under the id. May be repeated.
+ * still run under the id; or when something cannot be given back, which is told.
+ * May be repeated.
  */
 export async function recoverLostClaim(
   target: SweepTarget,
   workerId: string,
-  { keepQueues }: { readonly keepQueues: boolean },
+  {
+    keepQueues,
+    tried,
+  }: {
+    readonly keepQueues: boolean;
+    /** Told of each try: which rows of this kind cannot be given back. */
+    readonly tried: (kind: RefusedRow["kind"], refused: readonly RefusedRow[]) => void;
+  },
 ): Promise<number | undefined> {
   const request = { dead: [workerId], delayMs: 0, olderMs: null, quantity: 100_000 };
-  const { jobs, isDone } = await recoverDead(target, request);
+  const { jobs, refused, isDone } = await recoverDead(target, request);
+  // Somebody else was at it when nothing was answered.
+  if (isDone || refused.length > 0) tried("job", refused);
   if (!isDone || keepQueues) return undefined;
-  await freeQueues(target, [workerId], null);
+  const queues = await freeQueues(target, [workerId], null);
+  tried("queue", queues.refused);
   await deleteStaleWorkers(target, [workerId]);
-  return jobs.length;
+  return refused.length + queues.refused.length > 0 ? undefined : jobs.length;
 }
 
 /** Somebody who holds locks without being registered. */
@@ -236,6 +264,14 @@ where job.locked_by operator(pg_catalog.=) any($1::pg_catalog.text[]) and job.id
 order by job.id limit $3::integer`;
   const values = [textArray(workerIds), page.after, String(page.limit)];
   return (await executor.query({ text, values })).rows;
+}
+
+/** Reads a row of what was refused: id, holder, SQLSTATE and message. */
+export function toRefusedRow(
+  kind: RefusedRow["kind"],
+  [id, workerId, state, message]: readonly (Cell | undefined)[],
+): RefusedRow {
+  return { kind, id: id ?? "", workerId: workerId ?? "", state: state ?? "", message: message ?? "" };
 }
 
 function toRecoveredJob([, id, worker, task, attempts, failed]: Row): RecoveredJob {
