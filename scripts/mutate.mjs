@@ -1,6 +1,6 @@
 /**
  * Breaks the code in one place at a time and looks whether the tests of that
- * place notice: node scripts/mutate.mjs [--only TEXT] [--resume] [--anchors]
+ * place notice: npm run mutate -- [--only TEXT] [--resume] [--anchors]
  *
  * Works on a copy of the tree under the system's temporary folder, never on the
  * tree itself. Prints for each mutation of scripts/mutations.mjs one of:

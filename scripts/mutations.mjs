@@ -27,11 +27,14 @@ const within = (file, tests) => (name, find, replace) => ({ name, file, find, re
 const claim = within(CLAIM, CLAIMS);
 const release = within(CLAIM, RELEASES);
 const keyed = within(FUNCTIONS, KEYED);
+const named = within(CLAIM, test("claim-named", "worker-named-claims"));
 const manage = within(FUNCTIONS, test("sql-manage", "sql-workers", "client-manage"));
 const recovery = within(RECOVERY, RECOVERIES);
 const cron = within(SCHEDULES, CRON);
 const slots = within(SLOTS, SLOT_TESTS);
 const batch = within(BATCH, ["src/job/execute/execute-batch.test.ts"]);
+const unclaimable = within(CLAIM, test("worker-unclaimable"));
+const sweep = within(RECOVERY, test("recovery-sweeps", "recovery-presence", "recovery-alone", "client-workers"));
 const storable = within(STORABLE, ["src/job/payload.test.ts"]);
 
 /** @type {readonly Mutation[]} */
@@ -83,6 +86,60 @@ export const mutations = [
     "exit when window_wrapped and window_end >= window_start;",
     "exit when false;",
   ),
+  claim("nothing said of tasks that are gone", "'tasksGone', level_count = 0 and (", "'tasksGone', false and ("),
+  claim("queues that are held are looked at", "seen integer[] := coalesce(held, '{}');", "seen integer[] := '{}';"),
+  claim(
+    "chains run ahead of their time",
+    "and jobs.run_at <= claimed_at\n            and (jobs.run_at, jobs.id) >= (",
+    "and (jobs.run_at, jobs.id) >= (",
+  ),
+  claim(
+    "chains of other tasks",
+    "and jobs.locked_at is null and jobs.task_id = any (tasks)\n            and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and (skip is null or jobs.id <> all (skip))\n          order",
+    "and jobs.locked_at is null\n            and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and (skip is null or jobs.id <> all (skip))\n          order",
+  ),
+  claim(
+    "the due position not backed off",
+    'due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);',
+    'due_position timestamptz := :"schema"._howdah_at(due_at);',
+  ),
+  claim(
+    "due queues of other tasks are looked at",
+    "array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))",
+    "array_agg(due.job_queue_id)",
+  ),
+  claim(
+    "paused tasks",
+    'if exists (select from :"schema"._howdah_paused_tasks) then\n    tasks := :"schema"._howdah_unpaused_v1(tasks);\n  end if;\n\n  -- 1.',
+    "-- 1.",
+  ),
+  unclaimable(
+    "jobs to skip in heads",
+    "\n              and (skip is null or jobs.id <> all (skip))\n            )",
+    ")",
+  ),
+  unclaimable(
+    "jobs to skip in chains",
+    "\n            and (skip is null or jobs.id <> all (skip))\n          order by jobs.run_at",
+    "\n          order by jobs.run_at",
+  ),
+  named(
+    "named jobs with forbidden flags",
+    "and (forbidden is null or (named.flags ?| forbidden) is not true)\n    for update",
+    "for update",
+  ),
+  named(
+    "named jobs before their time",
+    "and named.run_at <= now() and named.locked_at is null",
+    "and named.locked_at is null",
+  ),
+  named("named jobs of queues", "and coalesce(named.job_queue_id, 0) = 0 and", "and"),
+  named("named jobs that others hold", "named.run_at <= now() and named.locked_at is null", "named.run_at <= now()"),
+  named(
+    "named jobs of other tasks",
+    "and named.locked_at is null and named.task_id = any (tasks)",
+    "and named.locked_at is null",
+  ),
 
   release(
     "no notice of what is due again",
@@ -131,6 +188,33 @@ export const mutations = [
     "queues unlocked although their last job is held",
     "where jobs.id = chain_end.last and jobs.locked_by = worker",
     "where false and jobs.locked_by = worker",
+  ),
+  release(
+    "a release leaves no trace",
+    "_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),\n        locked_at",
+    "locked_at",
+  ),
+  release(
+    "jobs of a swept worker are just gone",
+    "select holder._howdah_swept > 0\n            or holder._howdah_unlocked_at",
+    "select holder._howdah_unlocked_at",
+  ),
+  release(
+    "jobs of a worker without a row are just gone",
+    '$7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)',
+    "false",
+  ),
+  release("rows that triggers keep are busy", "when asked.id = any ($5) then 'kept'", "when false then 'kept'"),
+  release("committed work counts as taken", "when pg_xact_status(asked.within) = 'committed' then 'done'", ""),
+  release(
+    "locked rows are waited for without patience",
+    'if not patient then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
+    'if false then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
+  ),
+  release(
+    "nothing said of a queue whose last job is held",
+    "if unlocked < cardinality(end_queues) then",
+    "if false then",
   ),
 
   keyed(
@@ -191,6 +275,11 @@ export const mutations = [
     "set key = null, attempts = stored.max_attempts, updated_at = now()",
   ),
   manage(
+    "a removed running job is deleted",
+    "if job.locked_at is null or job.locked_at < now() - interval '4 hours' then",
+    "if true then",
+  ),
+  manage(
     "recovered jobs are not delayed",
     "run_at = greatest(job.run_at, now() + recovery_delay),",
     "run_at = job.run_at,",
@@ -243,12 +332,77 @@ export const mutations = [
     "and jobs.locked_by = queues.locked_by\n      )\n    order by queues.id for update skip locked",
     "and false\n      )\n    order by queues.id for update skip locked",
   ),
+  sweep(
+    "a worker that beats again is dead",
+    'where worker.id = seen.id and worker._howdah_swept = 0\n    and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat',
+    "where worker.id = seen.id and worker._howdah_swept = 0",
+  ),
+  sweep(
+    "absence outlives a heartbeat",
+    "when worker._howdah_absent_beat = worker.last_heartbeat_at then least(",
+    "when true then least(",
+  ),
+  sweep(
+    "long gaps between looks count",
+    "least(\n          longest_gap_ms, extract",
+    "least(\n          9e15, extract",
+  ),
+  recovery(
+    "recovered jobs run at once",
+    "else greatest(jobs.run_at, now() + delay_ms * (0.5 + random() / 2) * interval '1 millisecond')",
+    "else jobs.run_at",
+  ),
+  recovery(
+    "recovered jobs lose their place in a queue",
+    "when jobs.job_queue_id is not null or delay_ms = 0 then jobs.run_at",
+    "when delay_ms = 0 then jobs.run_at",
+  ),
+  recovery(
+    "holders that may live get a refund",
+    "when jobs._howdah_detached or oldest is not null then jobs.attempts",
+    "when jobs._howdah_detached then jobs.attempts",
+  ),
+  recovery(
+    "the age of a lock does not count",
+    "then now() - older_ms * interval '1 millisecond' end;",
+    "then now() end;",
+  ),
+  recovery("nobody told of recovered jobs", "perform :\"schema\"._howdah_notify_freed_v1(job_ids, '{}');", ""),
+  recovery("nobody told of freed queues", "perform :\"schema\"._howdah_notify_freed_v1('{}', queue_ids);", ""),
+  sweep("the newest lock of a stranger counts", "else holder.oldest <", "else holder.newest <"),
+  sweep("the oldest lock of one of ours counts", "then holder.newest <", "then holder.oldest <"),
+  sweep("orphans are looked for at once again", "if not found then\n      return;", "if false then\n      return;"),
 
   cron("ticks added twice", "and (known.last_execution is null or known.last_execution < wanted.tick_at);", ";"),
   cron("ticks of before a change", "and wanted.tick_at >= schedule.since\n", ""),
   cron("stored ticks added twice", "and (schedule.last_tick is null or schedule.last_tick < wanted.tick_at)\n", ""),
   cron("ticks of a pause", "and (schedule.paused_at is null or schedule.paused_until <= wanted.tick_at)\n", ""),
   cron("a skipped tick gets a job", "if found and wanted.payload is not null then", "if found then"),
+  cron(
+    "stored ticks are not marked",
+    'update :"schema"._howdah_schedules as stored set last_tick = wanted.tick_at where stored.id = wanted.id;',
+    "",
+  ),
+  cron(
+    "what was due during a pause is made up for",
+    "else greatest(stored.since, least(now(), stored.paused_until))",
+    "else stored.since",
+  ),
+  cron(
+    "a second pause forgets the first",
+    "since = case when stored.paused_until <= now() then greatest(stored.since, stored.paused_until) else stored.since end,\n",
+    "",
+  ),
+  cron(
+    "another expression makes up for old ticks",
+    "if (old.expression, old.time_zone) is distinct from (new.expression, new.time_zone) then",
+    "if false then",
+  ),
+  cron(
+    "schedules of another version",
+    "where stored.id = wanted.id and stored.version = wanted.version;",
+    "where stored.id = wanted.id;",
+  ),
 
   slots(
     "a handler that is gone is not waited for",
@@ -280,6 +434,30 @@ export const mutations = [
     "if (reason === undefined || run.execution.abortedWith) continue;",
     "if (reason === undefined) continue;",
   ),
+  slots(
+    "a job that was claimed again runs twice",
+    "if (earlier) this.#lose(earlier, claimedAgain(earlier.execution.job));",
+    "if (earlier) return false;",
+  ),
+  slots("chains are begun too late", "if (now > startUntil()) break;", ""),
+  slots(
+    "chains go on too late",
+    "if (now > this.#options.startUntil() || now > chain.freshUntil)",
+    "if (now > chain.freshUntil)",
+  ),
+  slots(
+    "stale chains go on",
+    "if (now > this.#options.startUntil() || now > chain.freshUntil)",
+    "if (now > this.#options.startUntil())",
+  ),
+  slots(
+    "a handler that ends late frees nothing",
+    "this.#options.settledLate(run.execution.job);\n      this.#unpark",
+    "this.#unpark",
+  ),
+  slots("parked chains stay", "this.#unpark(run.key);\n      return this.#vacated();", "return this.#vacated();"),
+  slots("slots stay empty after a late handler", "this.#abandon(run);\n      this.#vacated();", "this.#abandon(run);"),
+  slots("timers of jobs that ended", "run.timer?.cancel();\n    this.#runs.delete", "this.#runs.delete"),
 
   batch("settled entries count as done", "if (isSettled(value)) return failureOf(value, index);", ""),
   batch("a directive for an item counts as done", "if (isDirective(value))\n", "if (false)\n"),
