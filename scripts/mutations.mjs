@@ -18,7 +18,7 @@ const CLAIMS = test("claim-queues", "claim-floors", "worker-flags", "claim-races
 const RELEASES = test("release-and-claim", "release-fence", "sql-notifications", "outcomes", "release-locks");
 const KEYED = test("client-job-keys", "sql-add-job", "sql-add-jobs", "sql-races", "sql-notifications");
 const RECOVERIES = test("recovery-sweeps", "recovery-refused", "poison", "client-workers", "worker-lost-claim");
-const CRON = test("schedules-client", "schedules-worker", "cron-worker");
+const CRON = test("schedules-client", "schedules-worker", "cron-refused", "cron-worker");
 const SLOT_TESTS = ["src/job/execute/slots.test.ts", ...test("worker-timeout", "worker-fencing")];
 
 /** @type {(file: string, tests: string[]) => (name: string, find: string, replace: string) => Mutation} */
@@ -377,6 +377,11 @@ export const mutations = [
   cron("ticks of before a change", "and wanted.tick_at >= schedule.since\n", ""),
   cron("stored ticks added twice", "and (schedule.last_tick is null or schedule.last_tick < wanted.tick_at)\n", ""),
   cron("ticks of a pause", "and (schedule.paused_at is null or schedule.paused_until <= wanted.tick_at)\n", ""),
+  cron(
+    "a dropped job counts as added",
+    "  if added is null then\n    raise exception using errcode = 'HWDRP'",
+    "  if false then\n    raise exception using errcode = 'HWDRP'",
+  ),
   cron("a skipped tick gets a job", "if found and wanted.payload is not null then", "if found then"),
   cron(
     "stored ticks are not marked",

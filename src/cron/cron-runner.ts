@@ -1,14 +1,17 @@
 import { HowdahError } from "../errors.ts";
 import type { HookEmitter } from "../hooks/hooks.ts";
-import { isTransient } from "../postgres/sqlstate.ts";
+import { isDropped, jobDropped } from "../job/add/job-dropped.ts";
+import { isRefused, isTransient, sqlStateOf } from "../postgres/sqlstate.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { errorMessage } from "../runtime/error-message.ts";
 import { type Loop, startLoop } from "../runtime/loop.ts";
 import type { CronStore } from "./cron-store.ts";
 import type { RecurringJob } from "./recurring-job.ts";
 import { ScheduleTracks } from "./schedule-tracks.ts";
 import { type AskedTick, askTick } from "./tick-call.ts";
 import { beginningOf, type DueTick, dueTicks, type Track, trackFrom } from "./track.ts";
+import { Troubles } from "./troubles.ts";
 
 /** What a runner is built of. */
 export interface CronRunnerParts {
@@ -30,8 +33,8 @@ export interface CronRunnerParts {
 const MOST_TICKS = 200;
 /** Someone may set the clock while nothing is due, which no timer notices. */
 const LONGEST_REST_MS = 1_000;
-/** A job that cannot be stored must not hold up the others. */
-const BLOCKED_MS = 60_000;
+/** So many rounds in a row that the server ends are taken for its own trouble. */
+const MOST_CUT_OFFS = 2;
 /** From when on it is worth a line in the log. */
 const LATE_MS = 60_000;
 
@@ -46,9 +49,12 @@ export class CronRunner {
   readonly #startMs: number;
   readonly #schedules: ScheduleTracks;
   readonly #loop: Loop;
-  /** Until when a recurring job is left alone, by the monotonic clock. */
-  readonly #blockedUntil = new Map<string, number>();
+  readonly #troubles = new Troubles();
+  /** What was refused in the present round, and is news. */
+  readonly #news: { readonly recurring: RecurringJob; readonly error: unknown }[] = [];
   #entries: Map<string, Track> | undefined;
+  /** How many rounds in a row have failed because the server could not be reached, or said so. */
+  #cutOffs = 0;
   #isLate = false;
   /** Whether the present round has decided a tick. */
   #hasDecided = false;
@@ -60,7 +66,7 @@ export class CronRunner {
     this.#loop = startLoop({
       name: "cron",
       clock: parts.clock,
-      round: () => this.#round(),
+      round: () => this.#countedRound(),
       onError: (error, { failures }) => {
         if (failures === 1) parts.failed("add the jobs of its crontab and schedules", error);
       },
@@ -84,6 +90,19 @@ export class CronRunner {
     await this.#loop.stop();
   }
 
+  async #countedRound(): Promise<number> {
+    try {
+      const restMs = await this.#round();
+      this.#cutOffs = 0;
+      return restMs;
+    } catch (error) {
+      this.#cutOffs += 1;
+      throw error;
+    } finally {
+      this.#tellNews();
+    }
+  }
+
   async #round(): Promise<number> {
     const { clock } = this.#parts;
     this.#entries ??= await this.#register();
@@ -98,8 +117,17 @@ export class CronRunner {
     this.#hasDecided = false;
     await this.#add(due.filter(({ track }) => track.recurring.source === "crontab"));
     await this.#add(due.filter(({ track }) => track.recurring.source === "schedule"));
-    // Nothing was decided when every schedule was changed meanwhile, or cannot be added to.
-    return this.#hasDecided ? 0 : LONGEST_REST_MS;
+    // Nothing was decided when every schedule was changed meanwhile, or is refused.
+    return this.#hasDecided || this.#isMoreDue(due) ? 0 : LONGEST_REST_MS;
+  }
+
+  /** Whether others have become due while these were tried. */
+  #isMoreDue(tried: readonly DueTick[]): boolean {
+    const keys = new Set(tried.map(({ track }) => keyOf(track.recurring)));
+    const nowMs = this.#parts.clock.now();
+    return this.#runnable().some(
+      ({ recurring, nextMs }) => nextMs !== undefined && nextMs <= nowMs && !keys.has(keyOf(recurring)),
+    );
   }
 
   async #register(): Promise<Map<string, Track>> {
@@ -124,7 +152,7 @@ export class CronRunner {
 
   #runnable(): Track[] {
     const nowMs = this.#parts.clock.monotonic();
-    return this.#tracks().filter(({ recurring }) => (this.#blockedUntil.get(keyOf(recurring)) ?? 0) <= nowMs);
+    return this.#tracks().filter(({ recurring }) => !this.#troubles.rests(keyOf(recurring), nowMs));
   }
 
   #restMs(nowMs: number): number {
@@ -134,52 +162,105 @@ export class CronRunner {
     return Math.max(1, Math.min(nextMs - nowMs, LONGEST_REST_MS, this.#schedules.restMs()));
   }
 
-  /** Adds ticks of one source; those of a job that cannot be stored stay behind and are tried again later. */
+  /** Adds ticks of one source; those of a job that is refused stay behind and are tried again later. */
   async #add(due: readonly DueTick[]): Promise<void> {
     const asked: AskedTick[] = [];
     for (const tick of due) {
-      if (this.#isBlocked(tick.track)) continue;
+      if (this.#rests(tick.track)) continue;
       try {
         asked.push(await askTick(tick, this.#parts.hooks, this.#isBackfill(tick.tickMs)));
       } catch (error) {
-        this.#block(tick.track, error);
+        this.#refused(tick.track, error);
       }
     }
-    await this.#addAsked(asked);
+    const together = asked.filter(({ due }) => !this.#troubles.has(keyOf(due.track.recurring)));
+    const isAdded = together.length > 1 && (await this.#addTogether(together));
+    for (const tick of asked) if (!isAdded || !together.includes(tick)) await this.#addAlone(tick);
   }
 
-  async #addAsked(asked: readonly AskedTick[]): Promise<void> {
-    const runnable = asked.filter(({ due: { track }, call }) => {
-      if (!this.#isBlocked(track)) return true;
-      call?.ended({ error: new HowdahError("HOWDAH_JOB_SKIPPED", "An earlier tick has to be added first.") });
-      return false;
-    });
-    if (runnable.length === 0) return;
+  /** Returns false when the server refuses one of them, whatever for: then nothing of it was stored. */
+  async #addTogether(asked: readonly AskedTick[]): Promise<boolean> {
     try {
-      this.#decided(await this.#store(runnable), runnable);
+      this.#decided(await this.#store(asked), asked);
+      return true;
     } catch (error) {
-      const [only, ...others] = runnable;
-      if (isTransient(error) || others.length === 0) for (const { call } of runnable) call?.ended({ error });
-      if (isTransient(error)) throw error;
-      if (others.length > 0) for (const tick of runnable) await this.#addAsked([tick]);
-      else if (only) this.#block(only.due.track, error);
+      if (!(await this.#isAway(error))) return false;
+      for (const { call } of asked) call?.ended({ error });
+      throw error;
     }
   }
 
-  #isBlocked(track: Track): boolean {
-    return this.#blockedUntil.has(keyOf(track.recurring)) && !this.#unblock(track);
+  async #addAlone(tick: AskedTick): Promise<void> {
+    const { due, call } = tick;
+    if (this.#rests(due.track)) {
+      call?.ended({ error: new HowdahError("HOWDAH_JOB_SKIPPED", "An earlier tick has to be added first.") });
+      return;
+    }
+    try {
+      this.#decided(await this.#store([tick]), [tick]);
+      this.#troubles.added(keyOf(due.track.recurring));
+    } catch (error) {
+      if (isDropped(error)) return this.#dropped(tick, error);
+      call?.ended({ error });
+      if (await this.#isAway(error, due.track)) throw error;
+      this.#refused(due.track, error);
+    }
   }
 
-  /** True when the time is over for which a job was left alone. */
-  #unblock({ recurring }: Track): boolean {
-    const key = keyOf(recurring);
-    if ((this.#blockedUntil.get(key) ?? 0) > this.#parts.clock.monotonic()) return false;
-    return this.#blockedUntil.delete(key);
+  /** A trigger keeps the job from being stored, and would do so again: the tick is marked without it. */
+  async #dropped(tick: AskedTick, cause: Error): Promise<void> {
+    const { recurring } = tick.due.track;
+    const at = new Date(tick.due.tickMs).toISOString();
+    const reason = "A trigger on the jobs table has kept the job of a tick from being stored.";
+    const error = jobDropped(`${reason} The tick of ${at} counts as done.`, cause);
+    tick.call?.ended({ error });
+    const marked = { ...tick, tick: { ...tick.tick, payload: null }, call: undefined };
+    try {
+      this.#decided(await this.#store([marked]), [marked]);
+    } catch (failure) {
+      if (await this.#isAway(failure)) throw failure;
+      return this.#refused(tick.due.track, failure);
+    }
+    if (this.#troubles.dropped(keyOf(recurring), reason)) this.#news.push({ recurring, error });
   }
 
-  #block({ recurring }: Track, error: unknown): void {
-    this.#blockedUntil.set(keyOf(recurring), this.#parts.clock.monotonic() + BLOCKED_MS);
-    this.#parts.failed(`add a job of ${recurring.source} entry ${JSON.stringify(recurring.id)}`, error);
+  /**
+   * Whether the server could not be reached: then it is not for a tick that
+   * adding it has failed. When the server itself says so, and goes on to, but
+   * answers other questions, it is what a trigger raises.
+   */
+  async #isAway(error: unknown, track?: Track): Promise<boolean> {
+    if (!isTransient(error) || isRefused(error)) return false;
+    if (sqlStateOf(error) === undefined) return true;
+    const isKnown = track !== undefined && this.#troubles.has(keyOf(track.recurring));
+    if (!isKnown && this.#cutOffs < MOST_CUT_OFFS) return true;
+    return this.#parts.store.listSchedules().then(
+      () => false,
+      () => true,
+    );
+  }
+
+  #rests({ recurring }: Track): boolean {
+    return this.#troubles.rests(keyOf(recurring), this.#parts.clock.monotonic());
+  }
+
+  #refused({ recurring }: Track, error: unknown): void {
+    const nowMs = this.#parts.clock.monotonic();
+    if (this.#troubles.refused(keyOf(recurring), errorMessage(error), nowMs)) this.#news.push({ recurring, error });
+  }
+
+  /** One line for each reason, however many entries it is for. */
+  #tellNews(): void {
+    const all = this.#news.splice(0).map(({ recurring: { source, id }, error }) => {
+      return { source, id, error, reason: `${source} ${errorMessage(error)}` };
+    });
+    for (const reason of new Set(all.map((news) => news.reason))) {
+      const [first, ...others] = all.filter((news) => news.reason === reason);
+      if (!first) continue;
+      const ids = [first, ...others].map(({ id }) => JSON.stringify(id)).join(", ");
+      const entries = `${first.source} ${others.length === 0 ? "entry" : "entries"} ${ids}`;
+      this.#parts.failed(others.length === 0 ? `add a job of ${entries}` : `add jobs of ${entries}`, first.error);
+    }
   }
 
   /** The ids of the jobs, in order: null when another worker was first, `undefined` when nothing was decided. */

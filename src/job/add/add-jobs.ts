@@ -7,6 +7,7 @@ import type { Job } from "../job.ts";
 import { toJob, toNewJob } from "../row.ts";
 import { type AddCall, type AddHooks, withAddCall } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
+import { isDropped, jobDropped } from "./job-dropped.ts";
 import { checkBulkKeys } from "./job-key.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
 import { type PreparedJob, prepareNow } from "./prepare-job.ts";
@@ -52,7 +53,7 @@ async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefi
   const job = preparing instanceof Promise ? await preparing : preparing;
   checkSize([job]);
   const storedJob = await (target.joined?.store(job) ?? storeAlone(place, job)).catch(explain);
-  if (storedJob.row[0] == null) throw dropped("A trigger on the jobs table has kept the job from being stored.");
+  if (storedJob.row[0] == null) throw jobDropped("A trigger on the jobs table has kept the job from being stored.");
   return readStored(storedJob, job);
 }
 
@@ -120,15 +121,8 @@ const PAYLOAD_STATES: Readonly<Record<string, string>> = {
   "54001": "The payload has more levels than PostgreSQL can read",
 };
 
-/** SQLSTATE: a trigger kept jobs from being stored, and the message says which. */
-const DROPPED_STATE = "HWDRP";
-
-function dropped(message: string, cause?: unknown): HowdahError {
-  return new HowdahError("HOWDAH_JOB_DROPPED", message, cause);
-}
-
 function explain(error: unknown): never {
-  if (sqlStateOf(error) === DROPPED_STATE) throw dropped((error as Error).message, error);
+  if (isDropped(error)) throw jobDropped(error.message, error);
   const meaning = PAYLOAD_STATES[sqlStateOf(error) ?? ""];
   if (meaning === undefined) throw error;
   throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `${meaning}.`, error);
