@@ -334,8 +334,8 @@ export const mutations = [
   ),
   sweep(
     "a worker that beats again is dead",
-    'where worker.id = seen.id and worker._howdah_swept = 0\n    and :"schema"._howdah_us(worker.last_heartbeat_at) = seen.beat',
-    "where worker.id = seen.id and worker._howdah_swept = 0",
+    'where found._howdah_swept = 0 and :"schema"._howdah_us(found.last_heartbeat_at) = seen.beat',
+    "where found._howdah_swept = 0",
   ),
   sweep(
     "absence outlives a heartbeat",

@@ -2815,7 +2815,8 @@ as $$
     stored.created_at, stored.updated_at, stored.version
 $$;
 
--- Adds the job of one tick and returns its id. Nobody is told yet.
+-- Adds the job of one tick and returns its id. Nobody is told yet. HWDRP when a
+-- trigger keeps it from being stored.
 create function :"schema"._howdah_add_tick_job_v1(
   task text,
   payload json,
@@ -2828,13 +2829,20 @@ create function :"schema"._howdah_add_tick_job_v1(
   job_key_mode text,
   timeout_ms integer
 ) returns bigint
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-  select (:"schema"._howdah_add_job_ids_v1(
+declare
+  added constant bigint := (:"schema"._howdah_add_job_ids_v1(
     array[task], array[payload], array[queue_name], array[tick], array[max_attempts], array[job_key],
     array[priority], array[flags], array[job_key_mode], false, array[timeout_ms]
-  ))[1]
+  ))[1];
+begin
+  if added is null then
+    raise exception using errcode = 'HWDRP', message = 'A trigger on the jobs table has kept the job from being stored.';
+  end if;
+  return added;
+end
 $$;
 
 -- Locks what the jobs of several ticks need, all at once and in the order in
@@ -2862,7 +2870,8 @@ $$;
 -- Another worker with the same ticks waits for the marks and finds them done. A
 -- connection that dies before the commit leaves neither mark nor job; one that
 -- dies after it leaves both, and who asks again finds the marks. A mark that
--- somebody deletes meanwhile gives no job, as when another worker was first.
+-- somebody deletes meanwhile gives no job, as when another worker was first. When
+-- one job is refused, or dropped by a trigger (HWDRP), nothing of it all is marked.
 create function :"schema"._howdah_add_cron_ticks_v1(
   identifiers text[],
   ticks bigint[],

@@ -2,7 +2,7 @@ import type pg from "pg";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { executorOf } from "../../src/postgres/drivers/pg-executor.ts";
 import { beat, beatAndLook, deregisterWorkers } from "../../src/postgres/queries/presence.ts";
-import { declareDead, deleteStaleWorkers, noteAbsences, noteSwept } from "../../src/postgres/queries/sweep.ts";
+import { declareDead, deleteStaleWorkers, noteAbsences } from "../../src/postgres/queries/sweep.ts";
 import { createSchema } from "../../src/postgres/schema.ts";
 import { createDatabase } from "../harness/database.ts";
 import { until } from "../harness/until.ts";
@@ -57,7 +57,6 @@ describe("several rows of workers", () => {
     ["a heartbeat", (target) => beat(target, ids, undefined), "last_heartbeat_at > 'epoch'"],
     ["a heartbeat that looks", (target) => beatAndLook(target, ids, undefined), "last_heartbeat_at > 'epoch'"],
     ["one that declares them dead", (target) => declareDead(target, seen), "_howdah_swept = 1"],
-    ["one that notes how far it is", (target) => noteSwept(target, ids, 2), "_howdah_swept = 2"],
     ["one that takes itself off the register", (target) => deregisterWorkers(target, ids), "false"],
     ["one that takes the dead off it", (target) => deleteStaleWorkers(target, ids), "false"],
     [
