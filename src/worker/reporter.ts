@@ -164,8 +164,7 @@ export class Reporter {
 
   /** A row that a dead worker holds cannot be changed although others can. */
   unrecovered(workerId: string, { kind, id, workerId: holder, state, message }: RefusedRow): void {
-    const subject = kind === "job" ? "A job" : "A queue";
-    this.#logger.error(`${subject} of a dead worker cannot be given back; it is tried again, and holds up no others`, {
+    this.#logger.error("Something of a dead worker cannot be given back; it is tried again, and holds up no others", {
       worker: workerId,
       holder,
       [kind]: id,
