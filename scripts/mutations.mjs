@@ -34,7 +34,7 @@ const cron = within(SCHEDULES, CRON);
 const slots = within(SLOTS, SLOT_TESTS);
 const batch = within(BATCH, ["src/job/execute/execute-batch.test.ts"]);
 const unclaimable = within(CLAIM, test("worker-unclaimable"));
-const sweep = within(RECOVERY, test("recovery-sweeps", "recovery-presence", "recovery-alone", "client-workers"));
+const sweep = within(RECOVERY, test("sql-sweeps"));
 const storable = within(STORABLE, ["src/job/payload.test.ts"]);
 
 /** @type {readonly Mutation[]} */

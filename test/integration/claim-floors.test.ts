@@ -157,6 +157,31 @@ describe("floors", () => {
     expect(idsOf(direct)).toEqual([1, 3]);
   });
 
+  it("of a queue are held back by 200 ms as well, so that a late commit keeps its place in the queue", async () => {
+    const session = await database.connect();
+    const claims = await createClaims(database, "w", session);
+    await session.query("begin");
+    await session.query("insert into howdah._private_job_queues (queue_name) values ('q')");
+    await session.query(`
+      insert into howdah._private_jobs (task_id, run_at, job_queue_id)
+      select 1, now() - late * interval '1 ms', 1 from unnest(array[150, 50]) as late`);
+    const { rows } = await session.query("select howdah._howdah_us(now() - interval '100 ms')::text as at");
+    const floor = { at: (rows as { at: string }[])[0]?.at ?? "", id: "99" };
+    const queueFloors = [{ queueId: 1, priority: 0, floor }];
+    const answer = await claims.claim({ queueIds: [1], queueFloors, windowAfter: null });
+    await session.query("rollback");
+    expect(idsOf(answer)).toEqual([1]);
+  });
+
+  it("of a queue hide nothing for good: what is due behind one is found when nothing is due after it", async () => {
+    await add([60], "queue_name => 'q'");
+    await add([50], "queue_name => 'q', priority => -5");
+    const [row] = await database.sql("select howdah._howdah_us(now() - interval '1 second')::text as at");
+    const queueFloors = [{ queueId: 1, priority: 0, floor: { at: row?.["at"] as string, id: "99" } }];
+    const found = () => claim({ queueIds: [1], queueFloors, windowAfter: null });
+    expect(idsOf(await found())).toEqual([2]);
+  });
+
   it("fall for a late commit that was announced, and only the head scan finds one that was not", async () => {
     await add([1]);
     const { take, claimer, clock } = createClaimer();

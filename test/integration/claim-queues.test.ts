@@ -3,6 +3,7 @@ import { START } from "../../src/postgres/position.ts";
 import type { ClaimAnswer, ClaimRequest } from "../../src/postgres/queries/claim.ts";
 import { changeOf, createClaims, empty, idsOf } from "../harness/claims.ts";
 import { createDatabase } from "../harness/database.ts";
+import { until } from "../harness/until.ts";
 
 const database = await createDatabase();
 afterAll(() => database.drop());
@@ -196,6 +197,16 @@ describe("the window", () => {
     return { at: row?.["at"] as string, id: "0" };
   };
 
+  /** Looks until the look was not cut short, as one of five milliseconds may be on a busy machine. */
+  const comeRound = async (windowAfter: number): Promise<ClaimAnswer> => {
+    const due = await now();
+    return until(async () => {
+      const answer = await claim({ due, windowAfter });
+      const [start, end] = [Number(answer.windowStart), Number(answer.windowAfter)];
+      return (answer.windowWrapped || start === 0) && end >= start ? answer : undefined;
+    });
+  };
+
   it("finds queues that nothing announced, also when it begins behind them", async () => {
     await fill(6);
     const due = await now();
@@ -218,10 +229,15 @@ describe("the window", () => {
   it.each([0, 3, 6, 100, -1])("comes round to where it began when it finds nothing (%d)", async (windowAfter) => {
     await fill(6);
     await lock("true");
-    const answer = await claim({ due: await now(), windowAfter });
-    expect(answer.windowWrapped || answer.windowStart === 0).toBe(true);
-    expect(Number(answer.windowAfter)).toBeGreaterThanOrEqual(Number(answer.windowStart));
+    const answer = await comeRound(windowAfter);
     expect([answer.rows, answer.more]).toEqual([[], false]);
+  });
+
+  it("ends with the part in which it began, instead of reading what comes after that twice", async () => {
+    await fill(6);
+    await lock("true");
+    const answer = await comeRound(3);
+    expect([answer.windowStart, answer.windowAfter]).toEqual([3, 6]);
   });
 
   it.each([0, 37, -1])("comes round at once when there are no queues at all (%d)", async (windowAfter) => {

@@ -213,6 +213,20 @@ describe("changes", () => {
     expect(await told(call)).toEqual([]);
   });
 
+  it("tells about the jobs, and then about the queues, that the recovery of a dead worker freed", async () => {
+    await database.sql("select howdah.add_job('t', queue_name => 'q')");
+    await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1");
+    await database.sql(
+      "update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'q'",
+    );
+    const recover = "select howdah._howdah_recover_v1('{w}', 0, null, 10)";
+    expect(await told(recover)).toMatchObject([{ count: 1, at: await runAt(await lastId()) }]);
+    expect(await told(recover)).toEqual([]);
+    const free = "select howdah._howdah_free_queues_v1('{w}', null)";
+    expect(await told(free)).toMatchObject([{ count: 1, queues: [await queueId("q")] }]);
+    expect(await told(free)).toEqual([]);
+  });
+
   it("tells about a queue that was locked without a job of it", async () => {
     await database.sql(
       "update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where queue_name = 'q'",
