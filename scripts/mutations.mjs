@@ -24,6 +24,9 @@ const SLOT_TESTS = ["src/job/execute/slots.test.ts", ...test("worker-timeout", "
 /** @type {(file: string, tests: string[]) => (name: string, find: string, replace: string) => Mutation} */
 const within = (file, tests) => (name, find, replace) => ({ name, file, find, replace, tests });
 
+/** What the test `name` is the likeliest to notice. @type {(name: string, mutation: Mutation) => Mutation} */
+const noticedBy = (name, mutation) => ({ ...mutation, tests: [...test(name), ...mutation.tests] });
+
 const claim = within(CLAIM, CLAIMS);
 const release = within(CLAIM, RELEASES);
 const keyed = within(FUNCTIONS, KEYED);
@@ -39,34 +42,52 @@ const storable = within(STORABLE, ["src/job/payload.test.ts"]);
 
 /** @type {readonly Mutation[]} */
 export const mutations = [
-  claim(
-    "forbidden flags ignored in heads",
-    "jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n              and (skip",
-    "jobs.task_id = any (tasks)\n              and (skip",
+  noticedBy(
+    "worker-flags",
+    claim(
+      "forbidden flags ignored in heads",
+      "jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n              and (skip",
+      "jobs.task_id = any (tasks)\n              and (skip",
+    ),
   ),
   claim("a locked job before the head ignored", "where head.locked_at is null\n", "where true\n"),
-  claim(
-    "heads of paused queues",
-    'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null\n      and (queues._howdah_paused_until is null or queues._howdah_paused_until <= now())',
-    'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null',
+  noticedBy(
+    "control-pause",
+    claim(
+      "heads of paused queues",
+      'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null\n      and (queues._howdah_paused_until is null or queues._howdah_paused_until <= now())',
+      'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null',
+    ),
   ),
   claim(
     "no level above the first",
     "from level where level.priority is not null\n      )\n      select first",
     "from level where false\n      )\n      select first",
   ),
-  claim(
-    "floors of queues not backed off",
-    'else least(:"schema"._howdah_at(given.us), settled)',
-    'else :"schema"._howdah_at(given.us)',
+  noticedBy(
+    "claim-floors",
+    claim(
+      "floors of queues not backed off",
+      'else least(:"schema"._howdah_at(given.us), settled)',
+      'else :"schema"._howdah_at(given.us)',
+    ),
   ),
-  claim("what floors hide is not looked for", "if cardinality(hidden) > 0 then", "if false then"),
+  noticedBy(
+    "claim-floors",
+    claim("what floors hide is not looked for", "if cardinality(hidden) > 0 then", "if false then"),
+  ),
   claim("heads not sorted", "order by head.priority, head.run_at, head.id);", "order by head.id desc);"),
-  claim("floors of levels not backed off", "floor_at := least(floor_at, settled);", "floor_at := floor_at;"),
-  claim(
-    "attempts not counted without a queue",
-    "set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
-    "set locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
+  noticedBy(
+    "claim-floors",
+    claim("floors of levels not backed off", "floor_at := least(floor_at, settled);", "floor_at := floor_at;"),
+  ),
+  noticedBy(
+    "claim-floors",
+    claim(
+      "attempts not counted without a queue",
+      "set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
+      "set locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
+    ),
   ),
   claim(
     "attempts not counted in queues",
@@ -80,13 +101,16 @@ export const mutations = [
   ),
   claim("chains without end", "chain := least(chain_length, 1 + remaining / taken);", "chain := 1000;"),
   claim("more always said", "lost or remaining = 0\n        or due_left", "true\n        or due_left"),
-  claim("more never said for the limit", "or lost or remaining = 0\n", "or lost\n"),
+  noticedBy("claim-floors", claim("more never said for the limit", "or lost or remaining = 0\n", "or lost\n")),
   claim(
     "the circle of windows not closed",
     "exit when window_wrapped and window_end >= window_start;",
     "exit when false;",
   ),
-  claim("nothing said of tasks that are gone", "'tasksGone', level_count = 0 and (", "'tasksGone', false and ("),
+  noticedBy(
+    "worker-tasks",
+    claim("nothing said of tasks that are gone", "'tasksGone', level_count = 0 and (", "'tasksGone', false and ("),
+  ),
   claim("queues that are held are looked at", "seen integer[] := coalesce(held, '{}');", "seen integer[] := '{}';"),
   claim(
     "chains run ahead of their time",
@@ -98,20 +122,29 @@ export const mutations = [
     "and jobs.locked_at is null and jobs.task_id = any (tasks)\n            and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and (skip is null or jobs.id <> all (skip))\n          order",
     "and jobs.locked_at is null\n            and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and (skip is null or jobs.id <> all (skip))\n          order",
   ),
-  claim(
-    "the due position not backed off",
-    'due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);',
-    'due_position timestamptz := :"schema"._howdah_at(due_at);',
+  noticedBy(
+    "claim-floors",
+    claim(
+      "the due position not backed off",
+      'due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);',
+      'due_position timestamptz := :"schema"._howdah_at(due_at);',
+    ),
   ),
-  claim(
-    "due queues of other tasks are looked at",
-    "array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))",
-    "array_agg(due.job_queue_id)",
+  noticedBy(
+    "claim-cost",
+    claim(
+      "due queues of other tasks are looked at",
+      "array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))",
+      "array_agg(due.job_queue_id)",
+    ),
   ),
-  claim(
-    "paused tasks",
-    'if exists (select from :"schema"._howdah_paused_tasks) then\n    tasks := :"schema"._howdah_unpaused_v1(tasks);\n  end if;\n\n  -- 1.',
-    "-- 1.",
+  noticedBy(
+    "control-pause",
+    claim(
+      "paused tasks",
+      'if exists (select from :"schema"._howdah_paused_tasks) then\n    tasks := :"schema"._howdah_unpaused_v1(tasks);\n  end if;\n\n  -- 1.',
+      "-- 1.",
+    ),
   ),
   unclaimable(
     "jobs to skip in heads",
@@ -141,86 +174,143 @@ export const mutations = [
     "and named.locked_at is null",
   ),
 
-  release(
-    "no notice of what is due again",
-    'perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);',
-    "null;",
+  noticedBy(
+    "sql-notifications",
+    release(
+      "no notice of what is due again",
+      'perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);',
+      "null;",
+    ),
   ),
-  release(
-    "completion without its fence",
-    "where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id\n",
-    "where jobs.id = any (free)\n      returning jobs.id\n",
+  noticedBy(
+    "release-fence",
+    release(
+      "completion without its fence",
+      "where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id\n",
+      "where jobs.id = any (free)\n      returning jobs.id\n",
+    ),
   ),
-  release(
-    "a final failure keeps attempts",
-    "when change.final then greatest(jobs.attempts, jobs.max_attempts)",
-    "when false then 0",
+  noticedBy(
+    "release-fence",
+    release(
+      "a final failure keeps attempts",
+      "when change.final then greatest(jobs.attempts, jobs.max_attempts)",
+      "when false then 0",
+    ),
   ),
   release(
     "a detached job is refunded",
     "when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts",
     "when change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts",
   ),
-  release("no refund", "when change.refund then greatest(0, jobs.attempts - 1)", "when false then 0"),
-  release(
-    "interruptions not counted",
-    "when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)",
-    "when false then 0",
+  noticedBy(
+    "release-fence",
+    release("no refund", "when change.refund then greatest(0, jobs.attempts - 1)", "when false then 0"),
   ),
-  release("a retry from now only", "else greatest(now(), jobs.run_at) + change.delay", "else now() + change.delay"),
-  release(
-    "the reason of a cancellation lost",
-    "last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),\n        payload",
-    "last_error = coalesce(change.message, jobs.last_error),\n        payload",
+  noticedBy(
+    "poison",
+    release(
+      "interruptions not counted",
+      "when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)",
+      "when false then 0",
+    ),
   ),
-  release(
-    "what is left of a batch lost",
-    "payload = coalesce(change.payload::json, jobs.payload),",
-    "payload = jobs.payload,",
+  noticedBy(
+    "release-fence",
+    release("a retry from now only", "else greatest(now(), jobs.run_at) + change.delay", "else now() + change.delay"),
   ),
-  release(
-    "changes without their fence",
-    "where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id, jobs.run_at",
-    "where jobs.id = change.id\n      returning jobs.id, jobs.run_at",
+  noticedBy(
+    "control-cancel",
+    release(
+      "the reason of a cancellation lost",
+      "last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),\n        payload",
+      "last_error = coalesce(change.message, jobs.last_error),\n        payload",
+    ),
   ),
-  release("queues of other claims unlocked", 'and queues.locked_at = :"schema"._howdah_at(chain_end.us)\n', ""),
-  release(
-    "queues unlocked although their last job is held",
-    "where jobs.id = chain_end.last and jobs.locked_by = worker",
-    "where false and jobs.locked_by = worker",
+  noticedBy(
+    "release-fence",
+    release(
+      "what is left of a batch lost",
+      "payload = coalesce(change.payload::json, jobs.payload),",
+      "payload = jobs.payload,",
+    ),
   ),
-  release(
-    "a release leaves no trace",
-    "_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),\n        locked_at",
-    "locked_at",
+  noticedBy(
+    "release-fence",
+    release(
+      "changes without their fence",
+      "where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id, jobs.run_at",
+      "where jobs.id = change.id\n      returning jobs.id, jobs.run_at",
+    ),
   ),
-  release(
-    "jobs of a swept worker are just gone",
-    "select holder._howdah_swept > 0\n            or holder._howdah_unlocked_at",
-    "select holder._howdah_unlocked_at",
+  noticedBy(
+    "release-fence",
+    release("queues of other claims unlocked", 'and queues.locked_at = :"schema"._howdah_at(chain_end.us)\n', ""),
   ),
-  release(
-    "jobs of a worker without a row are just gone",
-    '$7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)',
-    "false",
+  noticedBy(
+    "release-fence",
+    release(
+      "queues unlocked although their last job is held",
+      "where jobs.id = chain_end.last and jobs.locked_by = worker",
+      "where false and jobs.locked_by = worker",
+    ),
   ),
-  release("rows that triggers keep are busy", "when asked.id = any ($5) then 'kept'", "when false then 'kept'"),
-  release("committed work counts as taken", "when pg_xact_status(asked.within) = 'committed' then 'done'", ""),
-  release(
-    "locked rows are waited for without patience",
-    'if not patient then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
-    'if false then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
+  noticedBy(
+    "release-fence",
+    release(
+      "a release leaves no trace",
+      "_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),\n        locked_at",
+      "locked_at",
+    ),
   ),
-  release(
-    "nothing said of a queue whose last job is held",
-    "if unlocked < cardinality(end_queues) then",
-    "if false then",
+  noticedBy(
+    "release-fence",
+    release(
+      "jobs of a swept worker are just gone",
+      "select holder._howdah_swept > 0\n            or holder._howdah_unlocked_at",
+      "select holder._howdah_unlocked_at",
+    ),
+  ),
+  noticedBy(
+    "release-fence",
+    release(
+      "jobs of a worker without a row are just gone",
+      '$7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)',
+      "false",
+    ),
+  ),
+  noticedBy(
+    "worker-poisoned-rows",
+    release("rows that triggers keep are busy", "when asked.id = any ($5) then 'kept'", "when false then 'kept'"),
+  ),
+  noticedBy(
+    "complete",
+    release("committed work counts as taken", "when pg_xact_status(asked.within) = 'committed' then 'done'", ""),
+  ),
+  noticedBy(
+    "release-locks",
+    release(
+      "locked rows are waited for without patience",
+      'if not patient then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
+      'if false then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
+    ),
+  ),
+  noticedBy(
+    "release-locks",
+    release(
+      "nothing said of a queue whose last job is held",
+      "if unlocked < cardinality(end_queues) then",
+      "if false then",
+    ),
   ),
 
-  keyed(
-    "keys not locked",
-    'perform :"schema"._howdah_lock_keys_v1(job_keys);\n  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);',
-    'perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);',
+  noticedBy(
+    "sql-races",
+    keyed(
+      "keys not locked",
+      'perform :"schema"._howdah_lock_keys_v1(job_keys);\n  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);',
+      'perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);',
+    ),
   ),
   keyed(
     "a running job is not detached",
@@ -256,18 +346,30 @@ export const mutations = [
     "_howdah_recoveries = 0\n",
   ),
   // Not their earliest time without its filter, which is the same: when a job is due, the earliest of all is due.
-  keyed("jobs of later told of", "count(*) filter (where written.run_at <= soon),", "count(*),"),
-  keyed("keyed jobs told of when not asked", "if notify and added.due_count > 0 then", "if added.due_count > 0 then"),
-  keyed("keyed jobs not told of", "if notify and added.due_count > 0 then", "if false then"),
+  noticedBy(
+    "sql-notifications",
+    keyed("jobs of later told of", "count(*) filter (where written.run_at <= soon),", "count(*),"),
+  ),
+  noticedBy(
+    "sql-notifications",
+    keyed("keyed jobs told of when not asked", "if notify and added.due_count > 0 then", "if added.due_count > 0 then"),
+  ),
+  noticedBy(
+    "sql-notifications",
+    keyed("keyed jobs not told of", "if notify and added.due_count > 0 then", "if false then"),
+  ),
   keyed(
     "a touch counts no revision",
     "set revision = stored.revision + 1, updated_at = now()\n  where stored.key = job_key\n  returning",
     "set updated_at = now()\n  where stored.key = job_key\n  returning",
   ),
-  keyed(
-    "nothing said of a job that is locked",
-    "if coalesce(cardinality(ids), 0) < cardinality(identifiers) then",
-    "if false then",
+  noticedBy(
+    "sql-races",
+    keyed(
+      "nothing said of a job that is locked",
+      "if coalesce(cardinality(ids), 0) < cardinality(identifiers) then",
+      "if false then",
+    ),
   ),
   manage(
     "a removed running job is refunded",
@@ -285,15 +387,21 @@ export const mutations = [
     "run_at = job.run_at,",
   ),
 
-  recovery(
-    "recovery without its lock",
-    "if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then\n    kind := 'busy'",
-    "if false then\n    kind := 'busy'",
+  noticedBy(
+    "client-workers",
+    recovery(
+      "recovery without its lock",
+      "if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then\n    kind := 'busy'",
+      "if false then\n    kind := 'busy'",
+    ),
   ),
-  recovery(
-    "a suspect is refunded",
-    "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n              else",
-    "when change.action = 'fail' then jobs.attempts\n              else",
+  noticedBy(
+    "poison",
+    recovery(
+      "a suspect is refunded",
+      "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n              else",
+      "when change.action = 'fail' then jobs.attempts\n              else",
+    ),
   ),
   recovery(
     "recoveries not counted",
@@ -305,27 +413,49 @@ export const mutations = [
     "if cardinality(freed) + cardinality(refused) < cardinality(found_ids) then",
     "if false then",
   ),
-  recovery("what is refused is not looked for", "exit when trial = 0 and why_state is null\n", "exit when trial = 0\n"),
-  recovery(
-    "a row that a trigger keeps counts as given back",
-    "if kept > 0 or cardinality(written) < cardinality(part) then\n          raise exception using errcode = 'HWKPT'",
-    "if false then\n          raise exception using errcode = 'HWKPT'",
+  noticedBy(
+    "recovery-refused",
+    recovery(
+      "what is refused is not looked for",
+      "exit when trial = 0 and why_state is null\n",
+      "exit when trial = 0\n",
+    ),
   ),
-  recovery("what is refused is tried again at once", "      and (skip is null or jobs.id <> all(skip))\n", ""),
-  recovery(
-    "a cancel that a trigger raises ends the call",
-    "exception when others or query_canceled or assert_failure then",
-    "exception when others then",
+  noticedBy(
+    "recovery-refused",
+    recovery(
+      "a row that a trigger keeps counts as given back",
+      "if kept > 0 or cardinality(written) < cardinality(part) then\n          raise exception using errcode = 'HWKPT'",
+      "if false then\n          raise exception using errcode = 'HWKPT'",
+    ),
   ),
-  recovery(
-    "deferred constraints ask at the commit",
-    "_howdah_ask_deferred_v1(true);",
-    "_howdah_ask_deferred_v1(false);",
+  noticedBy(
+    "recovery-refused",
+    recovery("what is refused is tried again at once", "      and (skip is null or jobs.id <> all(skip))\n", ""),
   ),
-  recovery(
-    "one queue that is refused holds up the others",
-    "exit when trial = 0 and state is null\n",
-    "exit when trial = 0\n",
+  noticedBy(
+    "recovery-refused",
+    recovery(
+      "a cancel that a trigger raises ends the call",
+      "exception when others or query_canceled or assert_failure then",
+      "exception when others then",
+    ),
+  ),
+  noticedBy(
+    "recovery-refused",
+    recovery(
+      "deferred constraints ask at the commit",
+      "_howdah_ask_deferred_v1(true);",
+      "_howdah_ask_deferred_v1(false);",
+    ),
+  ),
+  noticedBy(
+    "recovery-refused",
+    recovery(
+      "one queue that is refused holds up the others",
+      "exit when trial = 0 and state is null\n",
+      "exit when trial = 0\n",
+    ),
   ),
   recovery(
     "queues freed although a job is held",
@@ -357,36 +487,66 @@ export const mutations = [
     "when jobs.job_queue_id is not null or delay_ms = 0 then jobs.run_at",
     "when delay_ms = 0 then jobs.run_at",
   ),
-  recovery(
-    "holders that may live get a refund",
-    "when jobs._howdah_detached or oldest is not null then jobs.attempts",
-    "when jobs._howdah_detached then jobs.attempts",
+  noticedBy(
+    "client-workers",
+    recovery(
+      "holders that may live get a refund",
+      "when jobs._howdah_detached or oldest is not null then jobs.attempts",
+      "when jobs._howdah_detached then jobs.attempts",
+    ),
   ),
-  recovery(
-    "the age of a lock does not count",
-    "then now() - older_ms * interval '1 millisecond' end;",
-    "then now() end;",
+  noticedBy(
+    "client-workers",
+    recovery(
+      "the age of a lock does not count",
+      "then now() - older_ms * interval '1 millisecond' end;",
+      "then now() end;",
+    ),
   ),
-  recovery("nobody told of recovered jobs", "perform :\"schema\"._howdah_notify_freed_v1(freed, '{}');", ""),
-  recovery("nobody told of freed queues", "perform :\"schema\"._howdah_notify_freed_v1('{}', freed);", ""),
+  noticedBy(
+    "sql-notifications",
+    recovery("nobody told of recovered jobs", "perform :\"schema\"._howdah_notify_freed_v1(freed, '{}');", ""),
+  ),
+  noticedBy(
+    "sql-notifications",
+    recovery("nobody told of freed queues", "perform :\"schema\"._howdah_notify_freed_v1('{}', freed);", ""),
+  ),
   sweep("the newest lock of a stranger counts", "else holder.oldest <", "else holder.newest <"),
   sweep("the oldest lock of one of ours counts", "then holder.newest <", "then holder.oldest <"),
   sweep("orphans are looked for at once again", "if not found then\n      return;", "if false then\n      return;"),
 
-  cron("ticks added twice", "and (known.last_execution is null or known.last_execution < wanted.tick_at);", ";"),
-  cron("ticks of before a change", "and wanted.tick_at >= schedule.since\n", ""),
-  cron("stored ticks added twice", "and (schedule.last_tick is null or schedule.last_tick < wanted.tick_at)\n", ""),
-  cron("ticks of a pause", "and (schedule.paused_at is null or schedule.paused_until <= wanted.tick_at)\n", ""),
-  cron(
-    "a dropped job counts as added",
-    "  if added is null then\n    raise exception using errcode = 'HWDRP'",
-    "  if false then\n    raise exception using errcode = 'HWDRP'",
+  noticedBy(
+    "cron-worker",
+    cron("ticks added twice", "and (known.last_execution is null or known.last_execution < wanted.tick_at);", ";"),
   ),
-  cron("a skipped tick gets a job", "if found and wanted.payload is not null then", "if found then"),
-  cron(
-    "stored ticks are not marked",
-    'update :"schema"._howdah_schedules as stored set last_tick = wanted.tick_at where stored.id = wanted.id;',
-    "",
+  noticedBy("schedules-worker", cron("ticks of before a change", "and wanted.tick_at >= schedule.since\n", "")),
+  noticedBy(
+    "schedules-worker",
+    cron("stored ticks added twice", "and (schedule.last_tick is null or schedule.last_tick < wanted.tick_at)\n", ""),
+  ),
+  noticedBy(
+    "schedules-worker",
+    cron("ticks of a pause", "and (schedule.paused_at is null or schedule.paused_until <= wanted.tick_at)\n", ""),
+  ),
+  noticedBy(
+    "cron-worker",
+    cron("a skipped tick gets a job", "if found and wanted.payload is not null then", "if found then"),
+  ),
+  noticedBy(
+    "cron-refused",
+    cron(
+      "a dropped job counts as added",
+      "  if added is null then\n    raise exception using errcode = 'HWDRP'",
+      "  if false then\n    raise exception using errcode = 'HWDRP'",
+    ),
+  ),
+  noticedBy(
+    "schedules-worker",
+    cron(
+      "stored ticks are not marked",
+      'update :"schema"._howdah_schedules as stored set last_tick = wanted.tick_at where stored.id = wanted.id;',
+      "",
+    ),
   ),
   cron(
     "what was due during a pause is made up for",
@@ -403,10 +563,13 @@ export const mutations = [
     "if (old.expression, old.time_zone) is distinct from (new.expression, new.time_zone) then",
     "if false then",
   ),
-  cron(
-    "schedules of another version",
-    "where stored.id = wanted.id and stored.version = wanted.version;",
-    "where stored.id = wanted.id;",
+  noticedBy(
+    "schedules-worker",
+    cron(
+      "schedules of another version",
+      "where stored.id = wanted.id and stored.version = wanted.version;",
+      "where stored.id = wanted.id;",
+    ),
   ),
 
   slots(
