@@ -7,7 +7,7 @@ import { cleanEnvironment } from "./clean-environment.ts";
 import type { SystemUser } from "./system-user.ts";
 
 /** A signal as `kill -s` takes it. */
-export type SignalName = "INT" | "QUIT";
+export type SignalName = "INT" | "QUIT" | "TERM";
 
 /** A command that must not outlive its owner, which is this process. */
 export interface GuardedCommand {

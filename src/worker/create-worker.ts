@@ -22,6 +22,7 @@ import { createHeldLocks } from "../postgres/queries/held-locks.ts";
 import { createReleaseAndClaim } from "../postgres/queries/release-and-claim.ts";
 import { createRelease } from "../postgres/queries/release.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
+import { deafError } from "../postgres/pooler.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
 import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -215,6 +216,11 @@ function build(ground: Ground): Worker {
           engine,
           refusals,
           listens: !once && read.useNotificationDelivery,
+          deaf() {
+            cron?.listening(false);
+            control?.listening(false);
+            reporter.failure(identity.current, "hear of new jobs", deafError());
+          },
           metadata: { tasks: tasks.identifiers, concurrency: read.concurrency },
         });
       control = new Control({

@@ -43,6 +43,8 @@ export interface PresenceParts {
   readonly refusals: Refusals;
   /** False when it only polls: there is no session to be watched by. */
   readonly listens: boolean;
+  /** Nothing arrives on the session that the worker listens on. */
+  deaf(): void;
   /** What else others may like to know about this worker. */
   readonly metadata: Readonly<Record<string, unknown>>;
   /** What became of earlier sessions. Default: those of this process. */
@@ -86,8 +88,9 @@ export class Presence {
       clock,
       target: { executor, schema, timeoutMs: Math.max(1_000, settings.contactTimeoutMs / 4) },
       changed: () => this.#sessionKnown(),
-      unusable: () => {
+      unusable: ({ isDeaf }) => {
         this.#sessionKnown();
+        if (isDeaf) return parts.deaf();
         parts.logger.info("Others can watch this worker's heartbeat only: it does not listen on a session of its own", {
           worker: identity.current,
         });

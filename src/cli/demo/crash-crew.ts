@@ -6,6 +6,7 @@ import type { Clock } from "../../index.ts";
 /** What a worker that may be killed is told. */
 export interface CrashWorkerOrder {
   readonly connectionString: string;
+  readonly isDatabaseOwn: boolean;
   readonly schema: string;
   /** What the demo walked. */
   readonly directory: string;

@@ -9,14 +9,21 @@ import { FilesTable } from "./files-table.ts";
  * begun, and what it gave back for others that had died; it ends when it is
  * told to, or when the demo has ended.
  */
-const { connectionString, schema, directory, concurrency } = JSON.parse(process.argv[2] ?? "") as CrashWorkerOrder;
+const { connectionString, isDatabaseOwn, schema, directory, concurrency } = JSON.parse(
+  process.argv[2] ?? "",
+) as CrashWorkerOrder;
 
 /** How many jobs are begun between two reports. */
 const REPORT_EVERY = 5;
 
 const report = (message: CrashWorkerReport): void => void process.send?.(message);
 
-const driver = pgDriver({ connectionString, maxConnections: Math.min(concurrency, 20) + 4, connectTimeout: "30s" });
+const driver = pgDriver({
+  connectionString,
+  maxConnections: Math.min(concurrency, 20) + 4,
+  connectTimeout: "30s",
+  preparedStatements: isDatabaseOwn,
+});
 let started = 0;
 const worker = await createWorker({
   driver,

@@ -98,9 +98,14 @@ const REST_MS = 500;
  * run adds only what is missing and finishes the rest.
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
-  const { directory, connectionString, schema, concurrency, signal, clock, logger } = options;
+  const { directory, connectionString, isDatabaseOwn, schema, concurrency, signal, clock, logger } = options;
   // A connection for each handler, and a few for the worker itself.
-  const driver = pgDriver({ connectionString, maxConnections: Math.min(concurrency, 20) + 4 });
+  const driver = pgDriver({
+    connectionString,
+    maxConnections: Math.min(concurrency, 20) + 4,
+    // A database that was given may lie behind a transaction pooler.
+    preparedStatements: isDatabaseOwn,
+  });
   try {
     const files = new FilesTable(driver, { schema, directory });
     // Also brings the schema up to date.
@@ -230,9 +235,10 @@ async function runJobsInCrashes(
   { files, client }: Omit<Ground, "driver">,
   options: RunOptions & { readonly crash: CrashOptions },
 ) {
-  const { connectionString, schema, directory, concurrency, clock, signal, view, total, crash } = options;
+  const { connectionString, isDatabaseOwn, schema, directory, concurrency } = options;
+  const { clock, signal, view, total, crash } = options;
   const share = Math.max(1, Math.ceil(concurrency / crash.workers));
-  const order = { connectionString, schema, directory, concurrency: share };
+  const order = { connectionString, isDatabaseOwn, schema, directory, concurrency: share };
   view.running(0, total);
   const startedAt = clock.monotonic();
   const crew = startCrashCrew({ order, workers: crash.workers, jobs: total, clock });

@@ -23,7 +23,7 @@ function setUp({ echoes = true, isShown = true } = {}) {
     clock,
     target: { executor: elsewhere, schema: createSchema("howdah"), timeoutMs: 1_000 },
     changed: () => log.push(keeper.lock ? `locked by ${keeper.lock.pid}` : "unlocked"),
-    unusable: () => log.push("unusable"),
+    unusable: ({ isDeaf }) => log.push(isDeaf ? "deaf" : "unusable"),
     failed: (error) => log.push(`failed: ${(error as Error).message}`),
   });
   const createSession = (fail?: string): Executor => {
@@ -56,7 +56,7 @@ describe("the lock of a session", () => {
     keeper.up(createSession());
     await clock.advance(11_000);
     expect(keeper.lock).toBeUndefined();
-    expect(log).toEqual(["set", "unlisten", "unusable"]);
+    expect(log).toEqual(["set", "unlisten", "deaf"]);
     await stop();
   });
 

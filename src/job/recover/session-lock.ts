@@ -17,8 +17,12 @@ export interface SessionLockOptions {
   readonly target: PresenceTarget;
   /** The lock counts from now on, or no longer does. */
   changed(): void;
-  /** The session cannot stand for the worker: it is not a session of its own, but one of a transaction pooler. */
-  unusable(): void;
+  /**
+   * The session cannot stand for the worker: it is not a session of its own, but
+   * one of a transaction pooler. `isDeaf` when nothing that was sent to it has
+   * arrived.
+   */
+  unusable(found: { readonly isDeaf: boolean }): void;
   /** It could not be found out, for the first time in a row; it is tried again. */
   failed(error: unknown): void;
 }
@@ -117,9 +121,10 @@ export class SessionLockKeeper {
     const channel = `${PRESENCE_CHANNEL}${key}`;
     let lock: SessionLock | undefined;
     let counts = false;
+    let isHeard = false;
     try {
       lock = await lockSession(session, { key, channel, timeoutMs });
-      const isHeard = await this.#echo(channel, stopping);
+      isHeard = await this.#echo(channel, stopping);
       await session.query({ text: `unlisten ${channel}`, timeoutMs });
       counts = lock !== undefined && isHeard && (await isSessionLocked(executor, lock, timeoutMs));
     } catch (error) {
@@ -128,7 +133,7 @@ export class SessionLockKeeper {
       throw error;
     }
     if (stopping.aborted || session !== this.#session) return;
-    if (!counts) return unusable();
+    if (!counts) return unusable({ isDeaf: !isHeard });
     this.#lock = lock;
     changed();
   }
