@@ -26,6 +26,13 @@ export class Chain {
     return this.#jobs.slice(this.#started);
   }
 
+  /** How long the payloads are, as JSON in characters, of the jobs that have not been started. */
+  get waitingLength(): number {
+    let length = 0;
+    for (let index = this.#started; index < this.#jobs.length; index++) length += this.#jobs[index]?.payloadLength ?? 0;
+    return length;
+  }
+
   /** The next job to run; `undefined` when none is left. */
   next(): ClaimedJob | undefined {
     const job = this.#jobs[this.#started];
@@ -58,6 +65,9 @@ export class Chain {
     return removed;
   }
 }
+
+/** Whether a chain may start at a time of the monotonic clock, which the caller has read for its other chains too. */
+export type Acceptance = (chain: Chain, now: number) => boolean;
 
 /** Jobs of one chain that leave it before they are started. */
 export interface Removal {

@@ -56,6 +56,11 @@ export class LaneTable {
     return this.#resting.size + this.#tryingAgain;
   }
 
+  /** Whether any call is in a gate. */
+  get hasGates(): boolean {
+    return this.#gates.size > 0;
+  }
+
   /** Whether a call is in this gate. */
   hasGate(name: string): boolean {
     return this.#gates.has(name);

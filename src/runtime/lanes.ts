@@ -59,6 +59,11 @@ export class Lanes {
     this.#table = new LaneTable(options.atOnce);
   }
 
+  /** Whether any call waits at a gate. */
+  get hasGates(): boolean {
+    return this.#table.hasGates;
+  }
+
   /** Whether a call waits at this gate. */
   hasGate(name: string): boolean {
     return this.#table.hasGate(name);

@@ -1,22 +1,23 @@
-import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
+import { AsyncResource } from "node:async_hooks";
 
-/** The resource belongs to nobody who would have to be told of its end. */
+/** Node emits no `destroy` for these resources, so it keeps no record of them. */
 const OPTIONS = { requireManualDestroy: true };
 
-function call<Args extends unknown[], Result>(work: (...args: Args) => Result, ...args: Args): Result {
+function inCopy<Args extends unknown[], Result>(work: (...args: Args) => Result, ...args: Args): Result {
   return new AsyncResource("HowdahJob", OPTIONS).runInAsyncScope(work, undefined, ...args);
 }
 
 /**
  * Remembers the asynchronous context of its creation. What it is given later is
- * called in a copy of that: it sees neither what the caller is in nor what
- * others have entered (`AsyncLocalStorage.enterWith`) that were called before.
+ * called in a copy of that context: it sees neither the context of the caller
+ * nor what an earlier call has entered (`AsyncLocalStorage.enterWith`).
  */
 export class OwnContext {
-  readonly #origin = AsyncLocalStorage.snapshot();
+  readonly #origin = new AsyncResource("HowdahWorker", OPTIONS);
 
   /** Calls `work`. */
   run<Args extends unknown[], Result>(work: (...args: Args) => Result, ...args: Args): Result {
-    return this.#origin(call<Args, Result>, work, ...args);
+    // Not `AsyncLocalStorage.snapshot()`: its extra call doubles what a job pays here.
+    return this.#origin.runInAsyncScope(inCopy<Args, Result>, undefined, work, ...args);
   }
 }

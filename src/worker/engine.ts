@@ -82,7 +82,7 @@ export class Engine {
     });
     this.slots = new Slots({
       ...parts,
-      take: () => this.#take(),
+      take: (now) => this.#take(now),
       accepts: this.holdings.accepts,
       mark: (job) => parts.locks.mark(job),
       started: (job) => reporter.started(job),
@@ -258,12 +258,12 @@ export class Engine {
   }
 
   /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. */
-  #take(): Chain | undefined {
+  #take(now: number): Chain | undefined {
     if (this.releaser.size >= MAX_UNWRITTEN) {
       this.#isHeldBack = true;
       return undefined;
     }
-    const chain = this.holdings.take();
+    const chain = this.holdings.take(now);
     if (chain) {
       this.#taken += chain.waiting;
     }

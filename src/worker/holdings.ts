@@ -7,13 +7,11 @@ import type { Interventions } from "../job/interventions.ts";
 import type { Outcome } from "../job/outcome.ts";
 import type { Ending } from "../job/release/ending.ts";
 import type { JobLock } from "../postgres/queries/control.ts";
-import type { Clock } from "../runtime/clock.ts";
 import type { Identity } from "./identity.ts";
 
 /** Where a worker's jobs are, and how they leave. */
 export interface HoldingsParts {
   readonly identity: Identity;
-  readonly clock: Clock;
   readonly interventions: Interventions;
   /** After so long without an answer from the database others may run the queues that this worker has locked. */
   readonly contactTimeoutMs: number;
@@ -84,8 +82,8 @@ export class Holdings {
    * after it was sent, or what has waited here since, is asked about first,
    * whatever delayed it: the database, the way from there, or this process.
    */
-  readonly accepts = (chain: Chain): boolean => {
-    if (this.#parts.clock.monotonic() <= chain.freshUntil) return true;
+  readonly accepts = (chain: Chain, now: number): boolean => {
+    if (now <= chain.freshUntil) return true;
     this.#parts.askAgain();
     return false;
   };
@@ -107,11 +105,11 @@ export class Holdings {
     this.#giveBackWaiting((job) => given.has(job));
   }
 
-  /** The next chain to start, without what was cancelled or paused while it was on its way here. */
-  take(): Chain | undefined {
+  /** The next chain to start at `now`, without what was cancelled or paused while it was on its way here. */
+  take(now: number): Chain | undefined {
     const { interventions, source } = this.#parts;
     for (;;) {
-      const chain = source().take(this.accepts);
+      const chain = source().take(this.accepts, now);
       if (!chain || interventions.isEmpty) return chain;
       const jobs = chain.remove((job) => interventions.stops(job));
       this.giveBack({ jobs, endsChain: chain.waiting === 0 });

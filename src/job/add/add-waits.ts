@@ -23,7 +23,8 @@ export function laneOfKey(jobKey: string): string {
 
 /** Whether an add of this job may be tried at once: it has no key, and no other one waits for its names. */
 export function goesFirst({ lanes }: AddWaits, job: JobToStore): boolean {
-  return job.jobKey === null && !gatesOf(job).some((gate) => lanes.hasGate(gate));
+  if (job.jobKey !== null) return false;
+  return !lanes.hasGates || !gatesOf(job).some((gate) => lanes.hasGate(gate));
 }
 
 /**

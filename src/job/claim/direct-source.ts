@@ -1,6 +1,6 @@
 import type { Clock } from "../../runtime/clock.ts";
 import { startLoop, type Loop, type LoopFailure } from "../../runtime/loop.ts";
-import { removeJobs, type Chain, type Removal } from "../chain.ts";
+import { removeJobs, type Acceptance, type Chain, type Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Announcement, Claimer } from "./claimer.ts";
 import type { Source } from "./source.ts";
@@ -47,10 +47,10 @@ export class DirectSource implements Source {
     this.#loop = startLoop({ name: "claim", clock, round: () => this.#round(), onError: failed });
   }
 
-  take(accepts?: (chain: Chain) => boolean): Chain | undefined {
+  take(accepts?: Acceptance, now = 0): Chain | undefined {
     const next = this.#ready[0];
     if (!next && (this.#wanted || this.#options.claimer.hasCandidates)) this.#wakeSoon();
-    if (!next || accepts?.(next) === false) return undefined;
+    if (!next || accepts?.(next, now) === false) return undefined;
     return this.#ready.shift();
   }
 

@@ -35,15 +35,15 @@ export class PayloadSizes {
 
   /** Takes out of chains that a claim of `quantity` has brought what is beyond the bound, and learns. */
   bound(chains: readonly Chain[], quantity: number, heldBytes: number): readonly Removal[] {
-    let largest = 0;
+    let largestChain = 0;
     let total = 0;
     for (const chain of chains) {
-      for (const { payloadLength } of chain.rest) {
-        total += payloadLength;
-        if (payloadLength > largest) largest = payloadLength;
-      }
+      const length = chain.waitingLength;
+      total += length;
+      if (length > largestChain) largestChain = length;
     }
-    if (this.#learnt.size > 0 || largest * quantity > this.#mostBytes) this.#learn(chains, quantity);
+    // No payload is larger than the largest chain, so that most answers are done with here.
+    if (this.#learnt.size > 0 || largestChain * quantity > this.#mostBytes) this.#learn(chains, quantity);
     return heldBytes + total > this.#mostBytes ? this.#cut(chains, heldBytes) : NOTHING;
   }
 

@@ -1,4 +1,4 @@
-import type { Chain, Removal } from "../chain.ts";
+import type { Acceptance, Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Announcement } from "./claimer.ts";
 
@@ -12,9 +12,9 @@ export interface Source {
   start(): void;
   /**
    * The next chain, or `undefined` when none is at hand; then the slots are
-   * called when there is. One that `accepts` refuses stays where it is.
+   * called when there is. One that `accepts` refuses, asked with `now`, stays where it is.
    */
-  take(accepts?: (chain: Chain) => boolean): Chain | undefined;
+  take(accepts?: Acceptance, now?: number): Chain | undefined;
   /** There may be work. */
   pulse(announcement: Announcement): void;
   /** Announcements may have been missed: look everywhere. */

@@ -1,4 +1,4 @@
-import { removeJobs, type Chain, type Removal } from "../chain.ts";
+import { removeJobs, type Acceptance, type Chain, type Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 
 /** A queue, or a job that has none: of two chains with the same key only one runs at a time. */
@@ -44,10 +44,10 @@ export class ParkedChains {
   }
 
   /** A chain that no longer has to wait, and that `accepts` does not refuse. */
-  take(accepts: (chain: Chain) => boolean): Chain | undefined {
+  take(accepts: Acceptance, now: number): Chain | undefined {
     if (this.#chains.size === 0) return undefined;
     for (const [key, { chain }] of this.#chains) {
-      if (chain.waiting === 0 || this.#isHeld(key) || !accepts(chain)) continue;
+      if (chain.waiting === 0 || this.#isHeld(key) || !accepts(chain, now)) continue;
       this.#chains.delete(key);
       return chain;
     }

@@ -22,9 +22,9 @@ export interface SlotsOptions extends RunSettings {
    * Whether a chain that has waited here may start. If not, the database is
    * asked about it, and `fill` is called when it has answered.
    */
-  accepts(chain: Chain): boolean;
-  /** The next chain to run, if one is at hand. */
-  take(): Chain | undefined;
+  accepts(chain: Chain, now: number): boolean;
+  /** The next chain to run, if one is at hand, at this time of the monotonic clock. */
+  take(now: number): Chain | undefined;
   /** An attempt has ended. */
   ended(attempt: EndedAttempt): void;
   /** A job may belong to somebody else by now; its handler, if it was called, was told to stop. */

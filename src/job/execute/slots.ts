@@ -138,7 +138,7 @@ export class Slots {
     while (!this.#paused && this.free > 0) {
       const now = clock.monotonic();
       if (now > startUntil()) break;
-      const chain = this.#parked.take(accepts) ?? this.#options.take();
+      const chain = this.#parked.take(accepts, now) ?? this.#options.take(now);
       if (!chain) break;
       if (!this.#parks(chain)) this.#startNext(chain, now);
     }

@@ -181,7 +181,7 @@ export class PgSession implements Executor {
   async alone(query: Query): Promise<QueryResult | typeof UNDONE> {
     let answer: QueryResult;
     try {
-      answer = await this.query(query);
+      answer = toQueryResult(await this.send(query));
     } catch (error) {
       if (this.#brokenBy !== undefined || (await this.isAtRest())) throw error;
       // The transaction has failed, so it cannot be committed any more.

@@ -40,7 +40,7 @@ export class PgShare implements DriverShare {
   query(query: Query): Promise<QueryResult> {
     return this.untilOurs(async (session) => {
       try {
-        return await runAlone(session, query);
+        return await (session.isPlain ? session.alone(query) : runAlone(session, query));
       } catch (error) {
         if (await forgetPlans(session, error)) return runAnew(session, query);
         throw error;

@@ -1,7 +1,7 @@
 import type { HookEmitter } from "../../../hooks/hooks.ts";
 import { backoffMs } from "../../../runtime/backoff.ts";
 import type { Clock, Timer } from "../../../runtime/clock.ts";
-import { removeJobs, type Chain, type Removal } from "../../chain.ts";
+import { removeJobs, type Acceptance, type Chain, type Removal } from "../../chain.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
 import type { Claimer } from "../claimer.ts";
 import type { ChainPace } from "./chain-pace.ts";
@@ -89,9 +89,9 @@ export class LocalQueue {
   }
 
   /** The next chain, if there is one. One that `accepts` refuses stays. */
-  take(accepts?: (chain: Chain) => boolean): Chain | undefined {
+  take(accepts?: Acceptance, now = 0): Chain | undefined {
     const next = this.#cached.at(-1);
-    if (next && accepts?.(next) === false) return undefined;
+    if (next && accepts?.(next, now) === false) return undefined;
     const chain = this.#cached.pop();
     if (chain) {
       if (chain.waiting > 1) this.#running.add(chain, this.#arrivedAt);

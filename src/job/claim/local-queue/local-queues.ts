@@ -1,4 +1,4 @@
-import type { Chain, Removal } from "../../chain.ts";
+import type { Acceptance, Chain, Removal } from "../../chain.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
 import type { Announcement } from "../claimer.ts";
 import type { Source } from "../source.ts";
@@ -36,9 +36,9 @@ export class LocalQueues implements Source {
     for (const queue of this.#queues) queue.start();
   }
 
-  take(accepts?: (chain: Chain) => boolean): Chain | undefined {
+  take(accepts?: Acceptance, now = 0): Chain | undefined {
     for (let tried = 0; tried < this.#queues.length; tried++) {
-      const chain = this.#next().take(accepts);
+      const chain = this.#next().take(accepts, now);
       if (chain) return chain;
     }
     return undefined;

@@ -38,7 +38,7 @@ export class RunningChains {
   /** The bytes of their payloads. */
   get waitingBytes(): number {
     let bytes = 0;
-    for (const chain of this.#fetchedAt.keys()) for (const job of chain.rest) bytes += job.payloadLength;
+    for (const chain of this.#fetchedAt.keys()) bytes += chain.waitingLength;
     return bytes;
   }
 
