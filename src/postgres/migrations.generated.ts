@@ -2315,11 +2315,13 @@ end
 $$;
 
 -- Which of the first \`quantity\` jobs that a claim would find, without a queue and
--- with one, cannot be locked, and why: a trigger, constraint or policy on the
--- table refuses the change, or drops it without a word (HWKPT). For a worker whose
--- claims fail: a claim names no rows. Each row is changed as a claim would change
--- it and changed back at once; that costs a subtransaction each, so no claim does
--- so.
+-- with one, can be locked (state is null), which cannot, and why: a trigger,
+-- constraint or policy on the table refuses the change, or drops it without a word
+-- (HWKPT). For a worker whose claims fail: a claim names no rows. Each row is
+-- changed as a claim would change it and changed back at once; that costs a
+-- subtransaction each, so no claim does so. When none can be locked the rows need
+-- not be at fault: a right or the disk may be missing. Answers nothing where
+-- nothing can be written at all.
 --
 -- Beside a claim: steps over what others have in hand, and what it tries itself is
 -- in hand for a moment. Nothing of it stays, whether or not its answer arrives.
@@ -2336,6 +2338,9 @@ declare
   candidate bigint;
   touched integer;
 begin
+  if current_setting('transaction_read_only')::boolean then
+    return;
+  end if;
   for candidate in
     (
       select jobs.id from :"schema"._private_jobs as jobs
@@ -2368,7 +2373,9 @@ begin
           message = 'a trigger, rule or policy keeps the row as it is';
       end if;
     exception when others then
-      if sqlstate not in ('HWBCK', '55P03', '40P01') then
+      if sqlstate = 'HWBCK' then
+        return query select candidate, null::text, null::text;
+      elsif sqlstate not in ('55P03', '40P01') then
         return query select candidate, sqlstate, sqlerrm;
       end if;
     end;

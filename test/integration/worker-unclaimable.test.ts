@@ -1,4 +1,7 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import { registerTasks } from "../../src/postgres/queries/register-tasks.ts";
+import { createFindUnclaimable } from "../../src/postgres/queries/find-unclaimable.ts";
 import { defineTask } from "../../src/job/task.ts";
 import type { Worker } from "../../src/worker/worker.ts";
 import { empty } from "../harness/claims.ts";
@@ -7,6 +10,7 @@ import { until } from "../harness/until.ts";
 import { createRecordingLogger, createTestWorker, record } from "../harness/worker.ts";
 
 const database = await createDatabase();
+const client = await createClient({ driver: database.driver });
 afterAll(() => database.drop());
 beforeEach(async () => {
   await database.sql("drop function if exists public.refuse() cascade");
@@ -83,5 +87,39 @@ describe.each([false, true])("a job that a trigger keeps from being locked, loca
     await completed.reach(7);
     await worker.stop();
     await running;
+  });
+});
+
+describe("a search for jobs that cannot be locked", () => {
+  const find = createFindUnclaimable(database.driver, database.schema);
+
+  async function search() {
+    const [taskId = 0] = (await registerTasks(database.driver, database.schema, ["t"])).keys();
+    return find({ workerId: "w", taskIds: [taskId], forbiddenFlags: null, quantity: 101 });
+  }
+
+  it("blames no job when none of several can be locked, and all that cannot once another one can", async () => {
+    await client.addJobs([
+      { identifier: "t", payload: "poison" },
+      { identifier: "t", payload: "poison" },
+    ]);
+    await client.addJob("t", "poison", { queueName: "a" });
+    await poison(raise("42501"));
+    expect(await search()).toEqual([]);
+    await client.addJob("t", "another", { queueName: "b" });
+    expect((await search()).map(({ state }) => state)).toEqual(["42501", "42501", "42501"]);
+  });
+
+  it("blames a job that is alone, but not where nothing can be written", async () => {
+    const { id } = await client.addJob("t", "poison");
+    await poison(raise("TT001"));
+    expect(await search()).toEqual([{ id, state: "TT001", message: "no" }]);
+    const session = await database.connect();
+    await session.query("set default_transaction_read_only = on");
+    const { schema } = database;
+    const { rows } = await session.query(
+      `select * from ${schema.of("_howdah_unclaimable_v1")}('w', array(select id from ${schema.of("_private_tasks")}), null, null, 9)`,
+    );
+    expect(rows).toEqual([]);
   });
 });

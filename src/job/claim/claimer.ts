@@ -14,7 +14,7 @@ import { PayloadSizes } from "./payload-sizes.ts";
 import { type QueueFloor, QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
 import { DUE, seenPositions } from "./seen-positions.ts";
-import { SkippedJobs } from "./skipped-jobs.ts";
+import { MOST_SKIPPED, SkippedJobs } from "./skipped-jobs.ts";
 import { VainClaims } from "./vain-claims.ts";
 
 /** How much a claim shall bring. */
@@ -267,7 +267,7 @@ export class Claimer {
     this.#refusals = isRefused(error) ? this.#refusals + 1 : 0;
     if (!findUnclaimable || this.#refusals < 2) return;
     // When it fails as well, it was not for the jobs.
-    const found = await findUnclaimable(request).catch(() => []);
+    const found = await findUnclaimable({ ...request, quantity: MOST_SEARCHED }).catch(() => []);
     const nowMs = clock.monotonic();
     for (const job of found) if (this.#skipped.found(job.id, nowMs)) unclaimable?.(job);
   }
@@ -345,6 +345,9 @@ interface PreparedClaim {
 }
 
 const NO_QUEUES: readonly number[] = [];
+
+/** How far a search for jobs that cannot be locked looks: one further than they are left alone, and no further for a large claim. */
+const MOST_SEARCHED = MOST_SKIPPED + 1;
 
 /** So many times the queues that are needed are offered to a claim: some will be locked, and each costs a look. */
 const SPARE_CANDIDATES = 1.25;

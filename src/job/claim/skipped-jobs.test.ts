@@ -30,4 +30,32 @@ describe("jobs that cannot be locked", () => {
     expect(news.filter(Boolean)).toHaveLength(100);
     expect(skipped.at(0)).toHaveLength(100);
   });
+
+  it("are forgotten when no claim meets them again: others have run them, or they are gone", () => {
+    const skipped = new SkippedJobs();
+    skipped.found("1", 0);
+    skipped.found("2", 5_000);
+    skipped.found("2", 10_000);
+    expect(skipped.at(62_000)).toEqual([]);
+    expect(skipped.isEmpty).toBe(false);
+    skipped.at(65_000);
+    expect(skipped.found("1", 65_000)).toBe(true);
+    expect(skipped.found("2", 65_000)).toBe(false);
+    skipped.at(1_000_000);
+    expect(skipped.isEmpty).toBe(true);
+  });
+
+  it("make room, the one that has been tried for the longest first, but not for what is still left alone", () => {
+    const skipped = new SkippedJobs();
+    skipped.found("oldest", 0);
+    skipped.found("first", 3_000);
+    for (let id = 0; id < 98; id++) skipped.found(String(id), 6_000);
+    expect(skipped.found("one more", 8_000)).toBe(true);
+    expect(skipped.at(8_000)).toContain("one more");
+    // Known still, and left alone again: none is left that could go.
+    expect(skipped.found("first", 8_000)).toBe(false);
+    expect(skipped.at(8_000)).toContain("first");
+    expect(skipped.found("oldest", 8_000)).toBe(false);
+    expect(skipped.at(8_000)).not.toContain("oldest");
+  });
 });

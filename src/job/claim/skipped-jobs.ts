@@ -1,9 +1,12 @@
 import { backoffMs } from "../../runtime/backoff.ts";
 
 /** No worker leaves more jobs alone than this. */
-const MOST = 100;
+export const MOST_SKIPPED = 100;
 
 const BACKOFF = { firstMs: 5_000, maxMs: 60_000 };
+
+/** One that was not found again for so long is gone, runs elsewhere, or can be locked again. */
+const FORGOTTEN_MS = 60_000;
 
 interface Skipped {
   readonly failures: number;
@@ -18,7 +21,9 @@ interface Skipped {
  *   job       is                          leaves when
  *   skipped   left alone by claims        its time is over              -> tried
  *   tried     claimed as any other        it is found again: for longer -> skipped
- *                                         it is claimed                 -> forgotten
+ *                                         it is claimed; or no claim of this
+ *                                         worker meets it for a minute; or
+ *                                         another needs its place       -> forgotten
  */
 export class SkippedJobs {
   readonly #jobs = new Map<string, Skipped>();
@@ -28,16 +33,17 @@ export class SkippedJobs {
     return this.#jobs.size === 0;
   }
 
-  /** Those to leave alone now. */
+  /** Those to leave alone now. Forgets what was not met again: removed, or run by another worker. */
   at(nowMs: number): readonly string[] {
     if (this.isEmpty) return NONE;
+    for (const [id, { untilMs }] of this.#jobs) if (nowMs - untilMs >= FORGOTTEN_MS) this.#jobs.delete(id);
     return [...this.#jobs].filter(([, { untilMs }]) => untilMs > nowMs).map(([id]) => id);
   }
 
   /** This job cannot be locked. Returns whether that is news. */
   found(id: string, nowMs: number): boolean {
     const known = this.#jobs.get(id);
-    if (!known && this.#jobs.size >= MOST) return false;
+    if (!known && this.#jobs.size >= MOST_SKIPPED && !this.#makeRoom(nowMs)) return false;
     const failures = (known?.failures ?? 0) + 1;
     this.#jobs.set(id, { failures, untilMs: nowMs + backoffMs(BACKOFF, failures) });
     return !known;
@@ -47,6 +53,18 @@ export class SkippedJobs {
   claimed(ids: readonly string[]): void {
     if (this.isEmpty) return;
     for (const id of ids) this.#jobs.delete(id);
+  }
+
+  /** Forgets the one that has been tried for the longest, if there is one. */
+  #makeRoom(nowMs: number): boolean {
+    let oldest: string | undefined;
+    let oldestMs = nowMs;
+    for (const [id, { untilMs }] of this.#jobs) {
+      if (untilMs > oldestMs || (untilMs === oldestMs && oldest !== undefined)) continue;
+      oldest = id;
+      oldestMs = untilMs;
+    }
+    return oldest !== undefined && this.#jobs.delete(oldest);
   }
 }
 

@@ -14,6 +14,29 @@ export interface UnclaimableJob {
 /** What a search leaves out is what the claim has left out that failed. */
 export type UnclaimableRequest = Pick<ClaimRequest, "workerId" | "taskIds" | "forbiddenFlags" | "skipIds" | "quantity">;
 
+/** How many jobs that fail alike say nothing about each: it may be a right, the disk, or the whole server. */
+const MANY = 3;
+
+/** What became of one job that was tried. */
+export interface TriedJob {
+  readonly id: string;
+  /** Null when it can be locked. */
+  readonly state: string | null;
+  readonly message: string | null;
+}
+
+/**
+ * The jobs that are to blame for a claim that fails. A job that can be locked is
+ * the evidence that those are at fault that cannot; without one, only a job or
+ * two are suspected that are alone.
+ */
+export function blamedOf(tried: readonly TriedJob[]): readonly UnclaimableJob[] {
+  const blamed = tried.flatMap(({ id, state, message }) =>
+    state === null ? [] : { id, state, message: message ?? "" },
+  );
+  return blamed.length === tried.length && tried.length >= MANY ? [] : blamed;
+}
+
 /** Finds the jobs because of which a claim fails. What it does beside others is told at the function in `000003-claim.sql`. */
 export type FindUnclaimable = (request: UnclaimableRequest) => Promise<readonly UnclaimableJob[]>;
 
@@ -31,6 +54,6 @@ export function createFindUnclaimable(driver: Driver, schema: Schema): FindUncla
         String(quantity),
       ],
     });
-    return rows.map(([id, state, message]) => ({ id: String(id), state: String(state), message: String(message) }));
+    return blamedOf(rows.map(([id, state = null, message = null]) => ({ id: String(id), state, message })));
   };
 }
