@@ -1,5 +1,5 @@
 import type { Client } from "../client/client.ts";
-import { createClient } from "../client/create-client.ts";
+import { openClient, type OpenClient } from "../client/create-client.ts";
 import { HowdahError } from "../errors.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { consoleLogger, type Logger } from "../runtime/logger.ts";
@@ -16,12 +16,16 @@ const SILENT_MS = 1_000;
  * name, and closes it. The schema has to be there: looking never creates it.
  * Rejects with `HOWDAH_OPTION_INVALID` when nothing names a database.
  */
-export async function withClient<T>(globals: GlobalOptions, work: (client: Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  globals: GlobalOptions,
+  work: (client: Client, ground: OpenClient) => Promise<T>,
+): Promise<T> {
   const logger = commandLogger();
   const connection = connectionOptions(globals);
-  const connecting = createClient({ ...connection, ...ONE_COMMAND, migrate: false, logger });
-  await using client = await sayingWhenSlow(logger, connecting);
-  return await sayingWhenSlow(logger, work(client));
+  const connecting = openClient({ ...connection, ...ONE_COMMAND, migrate: false, logger });
+  const ground = await sayingWhenSlow(logger, connecting);
+  await using client = ground.client;
+  return await sayingWhenSlow(logger, work(client, ground));
 }
 
 /** How a command connects: it gains nothing by prepared statements, and behind a transaction pooler it would fail by them. */

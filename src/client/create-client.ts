@@ -58,6 +58,18 @@ export interface ClientOptions extends ConnectionOptions {
  * `HOWDAH_DATABASE_UNSUPPORTED`, and `HOWDAH_PLUGIN_FAILED`.
  */
 export async function createClient(options: ClientOptions = {}): Promise<Client> {
+  return (await openClient(options)).client;
+}
+
+/** A client with what it stands on, for statements that it has no method for. Closing the client closes both. */
+export interface OpenClient {
+  readonly client: Client;
+  readonly driver: Driver;
+  readonly schema: Schema;
+}
+
+/** Does what {@link createClient} does, and returns what the client stands on, too. */
+export async function openClient(options: ClientOptions): Promise<OpenClient> {
   const read = readOptions({ owner: "client", hints: CONNECTION_PEER_NAMES }, options, {
     ...CONNECTION_OPTIONS,
     tasks: list(required(object<AnyTask>())),
@@ -89,7 +101,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
     if (owned) await driver.close();
     throw toHowdahError(error, schema);
   }
-  return clientOver({
+  const client = clientOver({
     driver,
     schema,
     tasks,
@@ -99,6 +111,7 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
     statementTimeoutMs: read.statementTimeoutMs,
     ...(owned ? { onClose: () => driver.close() } : {}),
   });
+  return { client, driver, schema };
 }
 
 /** So many calls that have to wait for transactions of others try again at the same time. */

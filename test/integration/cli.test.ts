@@ -143,6 +143,15 @@ describe("queues and tasks", () => {
     expect((await howdah(["queues", "pause", "slow"])).code).toBe(0);
   });
 
+  it("are told from those that do not exist without a look at the jobs", async () => {
+    await client.pauseQueue("crowded");
+    const holder = await database.connect();
+    await holder.query("begin; lock table howdah._private_jobs in access exclusive mode");
+    expect((await howdah(["queues", "pause", "corwded"])).error).toContain('Did you mean "crowded"?');
+    expect((await howdah(["queues", "pause", "crowded"])).out).toBe('Queue "crowded" is paused until it is resumed.\n');
+    await holder.query("rollback");
+  });
+
   it("pause, list and resume", async () => {
     await client.pauseQueue("slow");
     const until = "2100-01-31T08:00:00.000Z";
@@ -176,8 +185,8 @@ describe("what was typed wrongly", () => {
     [["list", "--nonsense"], "Unknown option '--nonsense'. See howdah list --help."],
     [["tasks", "pause", "t", "--until", "soon"], "Option --until must be a valid Date or a time"],
     [["workers", "--threshold", "soon"], "Option --threshold must be a duration"],
-    [["retry", "5"], "There is no command 'retry'; failed jobs run again with `select howdah.reschedule_jobs(…)`"],
-    [["run"], "There is no command 'run'; workers run in your program: `createWorker({ tasks }).run()`."],
+    [["retry", "5"], "There is no command 'retry'; failed jobs run again with `select howdah.reschedule_jobs(...)`"],
+    [["run"], "There is no command 'run'; workers run in your program: `await (await createWorker({ tasks })).run()`."],
   ])("%j is answered in the words of what was typed", async (args, message) => {
     expect(await howdah(args)).toMatchObject({ code: 2, out: "", error: expect.stringContaining(message) });
   });

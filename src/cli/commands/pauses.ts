@@ -1,7 +1,11 @@
 import { Option } from "commander";
 import type { Client } from "../../client/client.ts";
 import type { Pause } from "../../client/control.ts";
+import type { OpenClient } from "../../client/create-client.ts";
+import { withHowdahErrors } from "../../client/database-error.ts";
 import { HowdahError } from "../../errors.ts";
+import { listQueueNames } from "../../postgres/queries/list-queues.ts";
+import { listMissingNames } from "../../postgres/queries/missing-names.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { Call, CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
@@ -14,7 +18,7 @@ interface Pausable {
   readonly summary: string;
   list(client: Client, call: Call): Promise<void>;
   /** Throws when there is none of this name yet, unless that cannot be known. */
-  check?(client: Client, name: string): Promise<void>;
+  check?(ground: OpenClient, name: string): Promise<void>;
   pause(client: Client, name: string, options: { readonly until?: string }): Promise<Pause>;
   resume(client: Client, name: string): Promise<boolean>;
 }
@@ -43,9 +47,13 @@ export const queuesCommand = pausesCommand("queues", "queue", {
     );
     screen.print(table);
   },
-  async check(client, name) {
-    const names = (await client.listQueues()).map((queue) => queue.name);
-    if (names.includes(name)) return;
+  // Not with `listQueues()`, which reads the table of jobs: a pause is for when there are too many of them.
+  async check({ driver, schema }, name) {
+    const names = await withHowdahErrors(schema, async () => {
+      const { queues } = await listMissingNames(driver, schema, { tasks: [], queues: [name] });
+      return queues.length === 0 ? undefined : await listQueueNames(driver, schema);
+    });
+    if (names === undefined) return;
     const suggestion = suggestName(name, names);
     const hint = suggestion === undefined ? "" : ` Did you mean ${JSON.stringify(suggestion)}?`;
     throw new HowdahError(
@@ -98,10 +106,10 @@ function pausesCommand(plural: string, singular: string, pausable: Pausable): Cl
       const [action = "", name] = given;
       const until = options["until"] as string | undefined;
       check({ plural, singular, action, name, until });
-      await withClient(globals, async (client) => {
+      await withClient(globals, async (client, ground) => {
         if (action === "list") return pausable.list(client, call);
         if (action === "pause") {
-          if (options["future"] !== true) await pausable.check?.(client, name ?? "");
+          if (options["future"] !== true) await pausable.check?.(ground, name ?? "");
           const paused = await pausable.pause(client, name ?? "", until === undefined ? {} : { until });
           return globals.json ? screen.printJson(paused) : screen.print(describePause(singular, paused));
         }

@@ -24,3 +24,9 @@ left join (
 order by queue.queue_name collate pg_catalog."C"`;
   return (await executor.query({ name: "list_queues", text })).rows;
 }
+
+/** The names of all queues, without a look at their jobs. */
+export async function listQueueNames(executor: Executor, schema: Schema): Promise<string[]> {
+  const text = `select queue.queue_name from ${schema.of("_private_job_queues")} as queue`;
+  return (await executor.query({ text })).rows.map(([name]) => name ?? "");
+}
