@@ -38,7 +38,7 @@ export const ERROR_CODES = {
   HOWDAH_TRANSACTION_LEFT_OPEN: "A transaction was left open on a connection that others use.",
   HOWDAH_SCHEMA_MISSING: "The schema has not been migrated and migrating is switched off.",
   HOWDAH_SCHEMA_TOO_NEW: "The schema was migrated by a newer release than this one.",
-  HOWDAH_SCHEMA_FOREIGN: "The schema holds objects of somebody else under names that Howdah needs.",
+  HOWDAH_SCHEMA_FOREIGN: "The schema holds objects of another application under names that Howdah needs.",
   HOWDAH_SCHEMA_DAMAGED: "Tables, columns, indexes or functions of the schema are missing or were changed.",
   HOWDAH_WORKER_RUNNING: "The worker already runs.",
   HOWDAH_WORKER_STOPPED: "The worker was stopped and cannot run again.",

@@ -93,8 +93,8 @@ function describeMisuse(error: CommanderError): Failure {
   return { text: `howdah: ${code}: ${oneLine(ended(text))} See ${help}.`, exitCode: MISUSED };
 }
 
-const IN_PROGRAM = "workers run in your program: `createWorker({ tasks }).run()`.";
-const FROM_SQL = "failed jobs run again with `select howdah.reschedule_jobs(…)` or `client.rescheduleJobs()`.";
+const IN_PROGRAM = "workers run in your program: `await (await createWorker({ tasks })).run()`.";
+const FROM_SQL = "failed jobs run again with `select howdah.reschedule_jobs(...)` or `client.rescheduleJobs()`.";
 
 /** What people type that is no command, and where it is done. */
 const NOT_COMMANDS: Readonly<Record<string, string>> = {
@@ -105,7 +105,7 @@ const NOT_COMMANDS: Readonly<Record<string, string>> = {
   retry: FROM_SQL,
   requeue: FROM_SQL,
   reschedule: FROM_SQL,
-  add: "jobs are added with `select howdah.add_job(…)` or `client.addJob()`.",
+  add: "jobs are added with `select howdah.add_job(...)` or `client.addJob()`.",
   pause: "pause with `howdah queues pause NAME` or `howdah tasks pause NAME`.",
   resume: "resume with `howdah queues resume NAME` or `howdah tasks resume NAME`.",
 };

@@ -77,7 +77,7 @@ export function openConnection(options: ConnectionOrder, clock: Clock, applicati
   const given = Object.entries({ connectionString, pool, driver }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
     const names = given.map(([name]) => `\`${name}\``).join(" and ");
-    throw new HowdahError("HOWDAH_OPTION_INVALID", `Options ${names} are both given; only one way can be taken.`);
+    throw new HowdahError("HOWDAH_OPTION_INVALID", `Options ${names} are given together. Specify only one of them.`);
   }
   if (driver) {
     if (listenConnectionString === undefined) return { driver, owned: false, target: "the database of the driver" };

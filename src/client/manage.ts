@@ -96,7 +96,7 @@ function readReschedule(to: unknown): queries.Reschedule {
   if ([runAt, priority, attempts, maxAttempts].every((change) => change === undefined))
     throw new HowdahError(
       "HOWDAH_OPTION_INVALID",
-      "rescheduleJobs() is told to change nothing: give `runAt`, `priority`, `attempts` or `maxAttempts`.",
+      "rescheduleJobs() has nothing to change: give `runAt`, `priority`, `attempts` or `maxAttempts`.",
     );
   return {
     runAt: runAt ?? null,

@@ -242,7 +242,7 @@ describe("a mistake in a crontab", () => {
 
   it("may be an id that is used twice, given or not (S28)", () => {
     expect(problem("* * * * * a\n1 * * * * a")).toBe(
-      '2:11 the id "a" is the one of line 1; give each a name of its own with `?id=…`.',
+      '2:11 the id "a" is the one of line 1; give each a name of its own with `?id=...`.',
     );
     expect(problem("* * * * * a ?id=x\n* * * * * b ?max=1&id=x")).toMatch(/^2:23 the id "x" is the one of line 1/);
     expect(parseCrontab("* * * * * a\n1 * * * * a ?id=b")).toHaveLength(2);

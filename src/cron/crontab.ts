@@ -69,6 +69,6 @@ export function readCrontab(text: string): CrontabReading {
 function duplicate({ entry, idOffset }: { entry: CronEntry; idOffset: number }, earlier: number): CrontabFault {
   return new CrontabFault(
     idOffset,
-    `the id ${JSON.stringify(entry.id)} is the one of line ${earlier}; give each a name of its own with \`?id=…\``,
+    `the id ${JSON.stringify(entry.id)} is the one of line ${earlier}; give each a name of its own with \`?id=...\``,
   );
 }

@@ -133,5 +133,5 @@ function indexOfName(text: string, { names }: FieldKind): number | undefined {
 
 /** A piece of the text, cut for a message. */
 export function shown(text: string): string {
-  return text === "" ? "nothing" : JSON.stringify(text.length > 40 ? `${text.slice(0, 39)}…` : text);
+  return text === "" ? "nothing" : JSON.stringify(text.length > 40 ? `${text.slice(0, 37)}...` : text);
 }

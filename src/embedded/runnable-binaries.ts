@@ -85,7 +85,7 @@ async function cachedCopy(found: BinaryPackage, cache: string): Promise<string> 
 async function refuseForeignFolder(folder: string): Promise<void> {
   const { uid, mode } = await stat(folder);
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {
-    throw new Error(`${folder} belongs to, or can be written by, somebody else`);
+    throw new Error(`${folder} belongs to, or can be written by, another user`);
   }
 }
 

@@ -135,7 +135,7 @@ describe("a connection string", () => {
     ["mysql://me:secret@host/db", "begins with `mysql:`, which does not lead to PostgreSQL"],
     ["http://me:secret@host/db", "begins with `http:`, which does not lead to PostgreSQL"],
     ["postgresql+asyncpg://me:secret@host/db", "names a driver behind a +"],
-    ["host=localhost dbname=db password=secret", "is in the form `host=… dbname=…`"],
+    ["host=localhost dbname=db password=secret", "is in the form `host=... dbname=...`"],
     ['"postgres://me:secret@host/db"', "begins with a quotation mark"],
     ["localhost:5432/db", "is not a URL like"],
     ["secret:word@host/db", "is not a URL like"],

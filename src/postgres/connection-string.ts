@@ -59,7 +59,7 @@ function otherForm(text: string, scheme: string | undefined): string {
     return `names a driver behind a +; write ${EXAMPLE}.`;
   if (scheme !== undefined && OTHER_SCHEMES.has(scheme))
     return `begins with \`${scheme}:\`, which does not lead to PostgreSQL; a URL like ${EXAMPLE} is needed.`;
-  if (/^\w+\s*=/.test(text)) return `is in the form \`host=… dbname=…\`; write it as a URL like ${EXAMPLE}.`;
+  if (/^\w+\s*=/.test(text)) return `is in the form \`host=... dbname=...\`; write it as a URL like ${EXAMPLE}.`;
   return `is not a URL like ${EXAMPLE}.`;
 }
 
@@ -88,7 +88,7 @@ function parse(text: string): URL | undefined {
 
 /** Where a connection string leads, for messages: only what certainly is a name. */
 export function describeTarget(text: string | undefined): string {
-  if (!text) return `the database that the PG… variables of the environment name, because nothing else was given`;
+  if (!text) return `the database that the PG... variables of the environment name, because nothing else was given`;
   const url = /^postgres/i.test(text) && faultOf(text) === undefined ? parse(text) : undefined;
   if (!url) return "the database";
   const database = nameIn(url.pathname.slice(1)) ?? (url.pathname.length > 1 ? undefined : "of the user");

@@ -13,7 +13,7 @@ export function logLine(message: string, fields: Readonly<Record<string, unknown
 
 function fieldText(value: unknown): string {
   const text = plainText(value);
-  const short = text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
+  const short = text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}...` : text;
   return /^[\w.:@/+-]+$/.test(short) ? short : JSON.stringify(short);
 }
 
@@ -26,7 +26,7 @@ function objectText(value: object): string {
   try {
     if (value instanceof Error) return errorMessage(value);
     if (value instanceof Date) return value.toISOString();
-    if (Array.isArray(value)) return value.slice(0, 20).map(plainText).join(",") + (value.length > 20 ? ",…" : "");
+    if (Array.isArray(value)) return value.slice(0, 20).map(plainText).join(",") + (value.length > 20 ? ",..." : "");
     return JSON.stringify(value) ?? errorMessage(value);
   } catch {
     return errorMessage(value);

@@ -78,7 +78,7 @@ export function invalidOption(place: OptionPlace, allowed: string, found: unknow
 function unknownOption(place: OptionPlace, name: string, shape: OptionShape): HowdahError {
   const prefix = place.path === "" ? "" : `${place.path}.`;
   const home = Object.keys(shape).find((outer) => Object.hasOwn(shape[outer]?.inner ?? {}, name));
-  const hint = home === undefined ? undefined : `it belongs into \`${prefix}${home}\`: \`${home}: { ${name}: … }\`.`;
+  const hint = home === undefined ? undefined : `it belongs in \`${prefix}${home}\`: \`${home}: { ${name}: ... }\`.`;
   const ending = unknownNameHint(name, { known: Object.keys(shape), hints: place.hints, hint, prefix });
   return new HowdahError("HOWDAH_OPTION_UNKNOWN", `Unknown ${place.owner} option \`${prefix}${name}\`${ending}`);
 }

@@ -24,7 +24,7 @@ export function didYouMean(name: string, candidates: readonly string[], prefix =
   if (suggestion !== undefined) return `, did you mean \`${prefix}${suggestion}\`?`;
   if (candidates.length === 0) return ".";
   const known = candidates.slice(0, 30).map((candidate) => `\`${prefix}${candidate}\``);
-  return `. Known: ${known.join(", ")}${candidates.length > known.length ? ", …" : ""}.`;
+  return `. Known: ${known.join(", ")}${candidates.length > known.length ? ", ..." : ""}.`;
 }
 
 function plain(name: string): string {

@@ -36,13 +36,13 @@ describe("an option of a worker", () => {
   it.each([
     [
       { gracePeriod: "5s" },
-      "Unknown worker option `gracePeriod`: it belongs into `shutdown`: `shutdown: { gracePeriod: … }`.",
+      "Unknown worker option `gracePeriod`: it belongs in `shutdown`: `shutdown: { gracePeriod: ... }`.",
     ],
     [
       { osSignals: false },
-      "Unknown worker option `osSignals`: it belongs into `shutdown`: `shutdown: { osSignals: … }`.",
+      "Unknown worker option `osSignals`: it belongs in `shutdown`: `shutdown: { osSignals: ... }`.",
     ],
-    [{ sweepThreshold: "1m" }, "Unknown worker option `sweepThreshold`: it belongs into `recovery`"],
+    [{ sweepThreshold: "1m" }, "Unknown worker option `sweepThreshold`: it belongs in `recovery`"],
     [{ teamSize: 5 }, "Unknown worker option `teamSize`: what pg-boss calls so is `concurrency`."],
     [{ taskList: {} }, "Unknown worker option `taskList`: what graphile-worker calls so is `tasks`, a list of"],
     [{ noHandleSignals: true }, "what graphile-worker calls so is `shutdown: { osSignals: false }`."],
@@ -86,7 +86,7 @@ describe("an option of a job", () => {
   it("is named with its entry", async () => {
     const add = (entry: object) => client((adds) => adds.addJobs([entry as never]));
     expect(await add({ name: "t", data: {} })).toContain("what BullMQ calls so is `identifier`, or a `task`.");
-    expect(await add({ identifier: "t", runAt: new Date() })).toContain("`runAt` of jobs[0]: it belongs into `spec`.");
+    expect(await add({ identifier: "t", runAt: new Date() })).toContain("`runAt` of jobs[0]: it belongs in `spec`.");
   });
 });
 
@@ -98,7 +98,7 @@ describe("an option of a task", () => {
     ],
     [{ schema: {} }, "the schema is called `payload`, or `item` in a batch task."],
     [{ retries: 3 }, "the number of attempts is `defaults: { maxAttempts }`"],
-    [{ queueName: "q" }, "it belongs into `defaults`."],
+    [{ queueName: "q" }, "it belongs in `defaults`."],
     [{ timeot: "5s" }, "did you mean `timeout`?"],
     [{ timeout: "soon" }, "must be a duration"],
     [{ retry: { type: "linear" } }, 'must be a function or an object of type "exponential" or "fixed"'],
@@ -121,7 +121,7 @@ describe("an option of a task", () => {
 describe("an option of a client", () => {
   it("that is a Client in place of a Pool is answered so", async () => {
     expect(await messageOf(() => createClient({ pool: new pg.Client() as never }))).toContain(
-      "Client option `pool` must be a `Pool` of `pg`, not a `Client`: `new pg.Pool(…)`, found",
+      "Client option `pool` must be a `Pool` of `pg`, not a `Client`: `new pg.Pool(...)`, found",
     );
     expect(await messageOf(() => createClient({ host: "h" } as never))).toContain("or give a `pool` of `pg`.");
   });
@@ -142,7 +142,7 @@ describe("an argument of a client's method", () => {
     [
       "rescheduleJobs with nothing",
       (c) => c.rescheduleJobs(["1"], {}),
-      "rescheduleJobs() is told to change nothing: give `runAt`, `priority`, `attempts` or `maxAttempts`.",
+      "rescheduleJobs() has nothing to change: give `runAt`, `priority`, `attempts` or `maxAttempts`.",
     ],
     [
       "schedules.upsert with a slip",

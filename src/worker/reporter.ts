@@ -129,7 +129,7 @@ export class Reporter {
 
   /** An outcome cannot be written although others can. */
   stuck({ job, outcome: { kind } }: Ending, error: unknown): void {
-    this.#logger.error("The outcome of a job cannot be written; it is tried again, beside the others", {
+    this.#logger.error("The outcome of a job cannot be written; it is tried again, and holds up no others", {
       ...describe(job),
       outcome: kind,
       error: errorMessage(error),

@@ -197,7 +197,7 @@ class HowdahWorker implements Worker {
       throw new HowdahError("HOWDAH_WORKER_STOPPED", "This worker was stopped; create another one to run jobs.");
     }
     if (this.#running) {
-      throw new HowdahError("HOWDAH_WORKER_RUNNING", "This worker runs already; a second one can run beside it.");
+      throw new HowdahError("HOWDAH_WORKER_RUNNING", "This worker runs already. To run more, create a second worker.");
     }
     // Not before `stop` can find it: the hook that tells of the start may call `stop`.
     const running = Promise.resolve().then(work);

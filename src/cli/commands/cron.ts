@@ -26,7 +26,7 @@ export const cronCommand: CliCommand = {
     "howdah cron next '30 2 * * *' --time-zone Europe/Berlin",
   ],
   options: [
-    new Option("--count, -n <number>", `show so many times, 1 to ${MOST}`).default(5).argParser(parseCount),
+    new Option("--count, -n <number>", `how many times to show, 1 to ${MOST}`).default(5).argParser(parseCount),
     new Option("--time-zone <name>", "the zone of an expression").default(DEFAULT_TIME_ZONE),
   ],
   async run(call) {
@@ -34,7 +34,10 @@ export const cronCommand: CliCommand = {
     if (action === "check") await check(call, source);
     else if (action === "next") await next(call, source);
     else
-      throw new HowdahError("HOWDAH_OPTION_INVALID", `Say what to do: \`howdah cron check FILE\` or \`cron next …\`.`);
+      throw new HowdahError(
+        "HOWDAH_OPTION_INVALID",
+        `Say what to do: \`howdah cron check FILE\` or \`cron next ...\`.`,
+      );
   },
 };
 

@@ -45,7 +45,7 @@ export const demoCommand: CliCommand = {
   options: [
     new Option("--fresh", "forget what earlier runs did"),
     new Option("--crash", "run the jobs in processes that are killed at random, and restart the database once"),
-    new Option("--manifest <file>", "where to write the hashes (default: beside the data of the demo)"),
+    new Option("--manifest <file>", "where to write the hashes (default: next to the data of the demo)"),
     new Option("--concurrency <number>", "how many jobs to run at once")
       .default(SLOTS_PER_CORE * availableParallelism())
       .argParser(parseConcurrency),

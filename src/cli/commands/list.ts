@@ -26,7 +26,7 @@ export const listCommand: CliCommand = {
     new Option("--queue <name>", "only jobs of this queue"),
     new Option("--state <state>", "only jobs in this state").choices(JOB_STATES),
     new Option("--key <key>", "only the job with this key"),
-    new Option("--limit <number>", `at most so many, 1 to ${MOST}`).default(50).argParser(parseLimit),
+    new Option("--limit <number>", `how many at most, 1 to ${MOST}`).default(50).argParser(parseLimit),
     new Option("--after <id>", "only jobs with a larger id: the next page").argParser(parseJobId),
   ],
   async run({ screen, globals, options }) {

@@ -36,7 +36,7 @@ export interface PgDriverParts {
 const SILENCE_MS = 5_000;
 
 const FOUND_INSIDE =
-  "A connection of the pool was inside of a transaction that somebody else has begun and left open. " +
+  "A connection of the pool was inside of a transaction that other code has begun and left open. " +
   "It was closed, and what had run on it was sent again on another one. This is said once";
 
 const FOUND_FOREIGN =
@@ -164,7 +164,7 @@ function checkRoom(pool: PgPool): void {
   if (pool.options?.max !== 1) return;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
-    "A pool of one connection cannot listen: whoever listens keeps a connection. " +
+    "A pool of one connection cannot listen: listening keeps a connection. " +
       "Give the pool a `max` of at least 2, or the driver a `listenConnectionString`.",
   );
 }

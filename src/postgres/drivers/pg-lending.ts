@@ -116,7 +116,10 @@ export class PgLending {
     const error = (): HowdahError => {
       late = true;
       if (isFull) return this.#options.exhausted();
-      return new HowdahError("HOWDAH_DATABASE_UNREACHABLE", `No connection came about within ${timeoutMs} ms.`);
+      return new HowdahError(
+        "HOWDAH_DATABASE_UNREACHABLE",
+        `Timed out after ${timeoutMs} ms waiting for a database connection.`,
+      );
     };
     void connecting.then(
       (client) => (late ? client.release() : undefined),

@@ -206,7 +206,7 @@ export class PgSession implements Executor {
         if (sqlStateOf(error) !== undefined && !isSessionOver(error)) return;
         throw error;
       }
-      throw connectionLost(new Error("somebody else ended the transaction that a statement of ours was inside of"));
+      throw connectionLost(new Error("other code ended the transaction that a statement of ours was inside of"));
     }
   }
 

@@ -76,7 +76,7 @@ export class PgShare implements DriverShare {
     }
     throw new HowdahError(
       "HOWDAH_TRANSACTION_LEFT_OPEN",
-      `Each of ${MAX_TRIES} connections came out of the pool inside of a transaction that somebody else has begun. ` +
+      `Each of ${MAX_TRIES} connections came out of the pool inside of a transaction that other code has begun. ` +
         "Nothing was done. Look for what leaves transactions open in this pool.",
     );
   }

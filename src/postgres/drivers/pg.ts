@@ -75,7 +75,7 @@ export function pgDriver(options: PgDriverOptions = {}): Driver {
     const other = config ? "config" : "connectionString";
     throw new HowdahError(
       "HOWDAH_OPTION_INVALID",
-      `Driver options \`pool\` and \`${other}\` are both given; only one way can be taken.`,
+      `Driver options \`pool\` and \`${other}\` are given together. Specify only one of them.`,
     );
   }
   const inConfig = config?.["connectionString"];

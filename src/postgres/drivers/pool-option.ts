@@ -9,7 +9,7 @@ export const POOL: Option<PgPool | undefined> = {
   suffix: "",
   read(given, place) {
     if (isClient(given))
-      throw invalidOption(place, "must be a `Pool` of `pg`, not a `Client`: `new pg.Pool(…)`", given);
+      throw invalidOption(place, "must be a `Pool` of `pg`, not a `Client`: `new pg.Pool(...)`", given);
     return ANY.read(given, place);
   },
 };
