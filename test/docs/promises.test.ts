@@ -50,8 +50,15 @@ describe("the timeouts in docs/guides/promises.md", () => {
     for (const [value = "", , where = ""] of rows) {
       const [, link = "", name] = /\]\(([^)]+)\) `([^`]+)`/.exec(where) ?? [];
       const source = readProjectFile(posix.join(posix.dirname(PROMISES), link));
-      const [, inCode = ""] = new RegExp(`const ${name} = ([\\d_]+);`).exec(source) ?? [];
-      expect([name, Number(inCode.replaceAll("_", ""))]).toEqual([name, parseDuration(value, "value")]);
+      const [, , inCode = "", longest] =
+        new RegExp(`const ${name} = (\\{ firstMs: )?([\\d_]+)(?:, maxMs: ([\\d_]+) \\})?;`).exec(source) ?? [];
+      const milliseconds = [inCode, longest].flatMap((text) =>
+        text === undefined ? [] : [Number(text.replaceAll("_", ""))],
+      );
+      expect([name, ...milliseconds]).toEqual([
+        name,
+        ...value.split(" to ").map((part) => parseDuration(part, "value")),
+      ]);
     }
   });
 });

@@ -37,7 +37,6 @@ export class Heartbeat {
   readonly #registered = new Set<string>();
   #contactAt: number;
   #contactTimer: Timer | undefined;
-  /** When the next heartbeat is due at the latest. */
   #loop: Loop | undefined;
 
   constructor(options: HeartbeatOptions) {

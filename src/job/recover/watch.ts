@@ -1,10 +1,11 @@
 import { longestSilenceMs, type LockSighting, type SilenceLimits } from "../longest-silence.ts";
 
 /**
- * Who is dead. A sweeper trusts only what it saw itself: how long a heartbeat
- * has not moved, and for how long a lock has been gone, counted in time between
- * looks that it really made, over one connection to one server. Heartbeats are
- * compared for equality and never subtracted from anything.
+ * Who is dead. A sweeper trusts what it saw itself, and in its first session what
+ * the processes before it have noted: how long a heartbeat has not moved, and for
+ * how long a lock has been gone, counted in time between looks that were really
+ * made, over one connection to one server. Heartbeats are compared for equality
+ * and never subtracted from anything.
  *
  *   the worker                          dead when
  *   declared dead by any sweeper        at once
