@@ -50,7 +50,10 @@ export class CronRunner {
   readonly #schedules: ScheduleTracks;
   readonly #loop: Loop;
   readonly #troubles = new Troubles();
-  /** What was refused in the present round, and is news. */
+  /** Those of them that are being tried beside the rounds. */
+  readonly #aside = new Set<string>();
+  #beside = Promise.resolve();
+  /** What was refused since it was last told, and is news. */
   readonly #news: { readonly recurring: RecurringJob; readonly error: unknown }[] = [];
   #entries: Map<string, Track> | undefined;
   /** How many rounds in a row have failed because the server could not be reached, or said so. */
@@ -88,6 +91,7 @@ export class CronRunner {
   /** Resolves when the statement under way has ended. */
   async stop(): Promise<void> {
     await this.#loop.stop();
+    await this.#beside;
   }
 
   async #countedRound(): Promise<number> {
@@ -152,7 +156,10 @@ export class CronRunner {
 
   #runnable(): Track[] {
     const nowMs = this.#parts.clock.monotonic();
-    return this.#tracks().filter(({ recurring }) => !this.#troubles.rests(keyOf(recurring), nowMs));
+    return this.#tracks().filter(({ recurring }) => {
+      const key = keyOf(recurring);
+      return !this.#aside.has(key) && !this.#troubles.rests(key, nowMs);
+    });
   }
 
   #restMs(nowMs: number): number {
@@ -174,8 +181,27 @@ export class CronRunner {
       }
     }
     const together = asked.filter(({ due }) => !this.#troubles.has(keyOf(due.track.recurring)));
-    const isAdded = together.length > 1 && (await this.#addTogether(together));
-    for (const tick of asked) if (!isAdded || !together.includes(tick)) await this.#addAlone(tick);
+    this.#addAside(asked.filter((tick) => !together.includes(tick)));
+    if (together.length > 1 && (await this.#addTogether(together))) return;
+    for (const tick of together) await this.#addAlone(tick);
+  }
+
+  /** Adds ticks of jobs in trouble by themselves, beside the rounds: a trigger that takes long holds up no others. */
+  #addAside(ticks: readonly AskedTick[]): void {
+    if (ticks.length === 0) return;
+    const keys = ticks.map(({ due }) => keyOf(due.track.recurring));
+    for (const key of keys) this.#aside.add(key);
+    this.#beside = this.#beside.then(async () => {
+      for (const tick of ticks) await this.#addAlone(tick).catch(() => this.#postpone(tick));
+      for (const key of keys) this.#aside.delete(key);
+      this.#tellNews();
+      this.#loop.wake();
+    });
+  }
+
+  /** The server is away, which the rounds find out as well. */
+  #postpone({ due }: AskedTick): void {
+    this.#troubles.postponed(keyOf(due.track.recurring), this.#parts.clock.monotonic());
   }
 
   /** Returns false when the server refuses one of them, whatever for: then nothing of it was stored. */

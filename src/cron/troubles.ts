@@ -20,6 +20,7 @@ interface Trouble {
  *   apart     added by itself                   refused: for twice as long      -> resting
  *                                               dropped                         -> apart
  *                                               added                           -> fine
+ *                                               the server is away: for longer  -> resting
  */
 export class Troubles {
   readonly #random: () => number;
@@ -46,6 +47,12 @@ export class Troubles {
     const failures = (before?.failures ?? 0) + 1;
     this.#byKey.set(key, { reason, failures, untilMs: nowMs + backoffMs(BACKOFF, failures, this.#random) });
     return before?.reason !== reason;
+  }
+
+  /** A tick could not be tried, for whatever it is not to blame. */
+  postponed(key: string, nowMs: number): void {
+    const before = this.#byKey.get(key);
+    if (before) this.refused(key, before.reason, nowMs);
   }
 
   /** A tick counts as done although its job was not stored. Returns whether the reason is news. */
