@@ -20,6 +20,12 @@ export interface Query {
   readonly values?: readonly Cell[] | undefined;
   /** Gives up after so many milliseconds with `HOWDAH_QUERY_TIMEOUT`; the connection is not used again. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * Aborted by who knows that the connection is dead, because another one was
+   * answered before it: rejects as when the connection ends, and neither it nor
+   * others that lie idle are used again. What was not sent yet is not sent.
+   */
+  readonly lost?: AbortSignal | undefined;
 }
 
 /** Anything that can run a statement: a driver, or the inside of a transaction. */

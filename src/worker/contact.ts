@@ -12,6 +12,8 @@ export interface ContactParts {
   readonly schema: Schema;
   /** How long a statement may take before another way is tried. */
   readonly timeoutMs: number;
+  /** How long an answer is waited for at all. */
+  readonly patienceMs: number;
   /** The session of the listener while there is one: it is there for presence alone, whatever handlers use up. */
   session(): Executor | undefined;
 }
@@ -21,7 +23,7 @@ export interface Try {
   readonly target: PresenceTarget;
   /** It goes over a connection that was made for it, because the usual way gave no answer. */
   readonly isRepeated: boolean;
-  /** Its time is up: whatever it comes to is no longer wanted. */
+  /** Whatever it comes to is no longer wanted. */
   isOver(): boolean;
 }
 
@@ -35,12 +37,26 @@ export interface Try {
  *   no answer, or the connection is lost: one of its own   2 x `timeoutMs`, one of them to connect
  *   no answer: the caller tries again
  *
+ * A server that is slow looks the same at first, and must not lose the sessions
+ * of all its workers for it. So the first statement stays where it is:
+ *
+ *   it is answered            that counts, and its connection is kept
+ *   the new one is answered,
+ *   and it is not, not even
+ *   a moment later            its connection is dead, and those that lie idle may
+ *                             be: none of them is used again
+ *   neither                   it goes on waiting, and its way is not asked again
+ *                             meanwhile
+ *
+ * On a living connection the new one does not come first: it changes the same
+ * rows, and waits for the one that has them.
+ *
  * Only for statements that may be carried out twice.
  */
 export class Contact {
   readonly #parts: ContactParts;
-  /** The pool gave no answer the last time: it is not asked again before something else has. */
-  #isPoolSilent = false;
+  /** The ways that owe an answer, and what tells that none will come. */
+  readonly #owing = new Map<Executor, AbortController>();
 
   constructor(parts: ContactParts) {
     this.#parts = parts;
@@ -48,58 +64,97 @@ export class Contact {
 
   /** Resolves to what the first way that answers came to. Rejects with the error of the usual way. */
   async reach<T>(work: (attempt: Try) => Promise<T>): Promise<T> {
-    const session = this.#parts.session();
-    if (!session && this.#isPoolSilent) return this.#overOwn(work);
+    const way = this.#parts.session() ?? this.#parts.driver;
+    if (this.#owing.has(way)) return this.#overOwn(work);
+    const over = new AbortController();
+    const usual = this.#overUsual(way, (target) =>
+      work({ target, isRepeated: false, isOver: () => over.signal.aborted }),
+    );
     try {
-      return await this.#within(1, (isOver) =>
-        work({ target: this.#target(session ?? this.#parts.driver), isRepeated: false, isOver }),
-      );
+      return await this.#within(1, usual);
     } catch (error) {
       // What the server has refused it would refuse again.
       if (isRefused(error) && !isSessionOver(error)) throw error;
-      this.#isPoolSilent = session === undefined;
-      return this.#overOwn(work).catch(() => Promise.reject(error as Error));
+      return await lateOr(usual, this.#overOwn(work)).catch(() => Promise.reject(error as Error));
+    } finally {
+      over.abort();
     }
   }
 
-  async #overOwn<T>(work: (attempt: Try) => Promise<T>): Promise<T> {
-    const result = await this.#within(2, (isOver) =>
-      this.#connect((target) => work({ target, isRepeated: true, isOver })),
-    );
-    this.#isPoolSilent = false;
-    return result;
+  /** Waits for no answer any more. */
+  end(): void {
+    for (const lost of this.#owing.values()) lost.abort();
+  }
+
+  async #overUsual<T>(way: Executor, work: (target: PresenceTarget) => Promise<T>): Promise<T> {
+    const lost = new AbortController();
+    this.#owing.set(way, lost);
+    try {
+      return await work(this.#target(way, lost.signal));
+    } finally {
+      this.#owing.delete(way);
+    }
   }
 
   /** Listening to nothing is the way to have a session of one's own. */
-  async #connect<T>(work: (target: PresenceTarget) => Promise<T>): Promise<T> {
+  async #overOwn<T>(work: (attempt: Try) => Promise<T>): Promise<T> {
+    const { driver } = this.#parts;
+    const askedBefore = [...this.#owing];
+    const over = new AbortController();
     let session: Executor | undefined;
     const up = (opened: Executor): void => void (session = opened);
-    const listening = await this.#parts.driver.listen([], { notified: ignore, up, down: ignore });
+    const connect = async (): Promise<T> => {
+      const listening = await driver.listen([], { notified: ignore, up, down: ignore });
+      const close = (): void => void listening.close().catch(ignore);
+      over.signal.addEventListener("abort", close);
+      if (over.signal.aborted) close();
+      over.signal.throwIfAborted();
+      return work({
+        target: this.#target(session ?? driver),
+        isRepeated: true,
+        isOver: () => over.signal.aborted,
+      });
+    };
     try {
-      return await work(this.#target(session ?? this.#parts.driver));
+      const result = await this.#within(2, connect());
+      this.#doubt(askedBefore.filter(([way, lost]) => this.#owing.get(way) === lost));
+      return result;
     } finally {
-      // One that comes about too late is closed as well.
-      void listening.close().catch(ignore);
+      over.abort();
     }
   }
 
-  #target(executor: Executor): PresenceTarget {
-    return { executor, schema: this.#parts.schema, timeoutMs: this.#parts.timeoutMs };
-  }
-
-  async #within<T>(times: number, work: (isOver: () => boolean) => Promise<T>): Promise<T> {
+  /** These were asked before another one that was answered, and have not answered yet. */
+  #doubt(silent: readonly (readonly [Executor, AbortController])[]): void {
+    if (silent.length === 0) return;
     const { clock, timeoutMs } = this.#parts;
-    let isOver = false;
-    return new Promise<T>((resolve, reject) => {
-      const timer = clock.setTimer(times * timeoutMs, () => {
-        isOver = true;
-        reject(new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not answer within ${times * timeoutMs} ms.`));
-      });
-      void work(() => isOver)
-        .finally(() => timer.cancel())
-        .then(resolve, reject);
+    // Two answers may have been on their way at once.
+    clock.setTimer(timeoutMs / 10, () => {
+      for (const [way, lost] of silent) if (this.#owing.get(way) === lost) lost.abort();
     });
   }
+
+  #target(executor: Executor, lost?: AbortSignal): PresenceTarget {
+    return { executor, schema: this.#parts.schema, timeoutMs: this.#parts.patienceMs, lost };
+  }
+
+  async #within<T>(times: number, promise: Promise<T>): Promise<T> {
+    const { clock, timeoutMs } = this.#parts;
+    const error = (): HowdahError =>
+      new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not answer within ${times * timeoutMs} ms.`);
+    return new Promise<T>((resolve, reject) => {
+      const timer = clock.setTimer(times * timeoutMs, () => reject(error()));
+      void promise.finally(() => timer.cancel()).then(resolve, reject);
+    });
+  }
+}
+
+/** What `late` comes to if that is something and comes first, else what `other` comes to. */
+function lateOr<T>(late: Promise<T>, other: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    late.then(resolve, ignore);
+    other.then(resolve, reject);
+  });
 }
 
 function ignore(): void {}

@@ -100,6 +100,7 @@ export class Presence {
     this.#contact = new Contact({
       ...parts,
       timeoutMs: settings.heartbeatTimeoutMs,
+      patienceMs: settings.contactTimeoutMs,
       session: () => this.#keeper.session,
     });
     this.#heartbeat = new Heartbeat({
@@ -178,10 +179,17 @@ export class Presence {
    * others stay there, so that somebody recovers what they hold.
    */
   async end(): Promise<void> {
-    const { identity, engine, settings } = this.#parts;
+    const { identity } = this.#parts;
     this.#isEnded = true;
     identity.changed = () => undefined;
     await this.#stopWithin(END_MS);
+    await this.#deregister();
+    this.#contact.end();
+  }
+
+  /** Ids under which handlers go on, or that hold something, stay. */
+  async #deregister(): Promise<void> {
+    const { identity, engine, settings } = this.#parts;
     const lingering = new Set(engine.slots.lingering.map(({ lockedBy }) => lockedBy));
     const clean = identity.clean.filter((id) => !lingering.has(id));
     // A database that is away is not waited for: whoever finds the ids there finds nothing locked by them.

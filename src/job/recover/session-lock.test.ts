@@ -94,3 +94,48 @@ describe("the lock of a session", () => {
     await stop();
   });
 });
+
+describe("the session, which runs one statement at a time", () => {
+  /** A session that answers when a test says so, and the statements that it was sent. */
+  async function setUpLine() {
+    const { clock, keeper, stop } = setUp();
+    await stop();
+    const sent: { readonly text: string; readonly lost: AbortSignal | undefined; answer(): void }[] = [];
+    keeper.up({
+      query: ({ text, lost }) =>
+        new Promise((resolve, reject) => {
+          sent.push({ text, lost, answer: () => resolve(NOTHING) });
+          lost?.addEventListener("abort", () => reject(new Error("lost")));
+        }),
+    });
+    const lost = new AbortController();
+    const ask = (text: string, given?: AbortSignal): Promise<string> =>
+      keeper.session!.query({ text, lost: given }).then(
+        () => "answered",
+        (error: unknown) => (error as Error).message,
+      );
+    return { clock, sent, lost, ask };
+  }
+
+  it("is lost with all that it owes when that is said of a statement which waits for another one", async () => {
+    const { clock, sent, lost, ask } = await setUpLine();
+    const asked = [ask("first"), ask("second", lost.signal)];
+    await clock.advance(0);
+    lost.abort(new Error("given up"));
+    expect(await Promise.all(asked)).toEqual(["lost", "given up"]);
+    expect(sent.map(({ text }) => text)).toEqual(["first"]);
+  });
+
+  it("is kept when it has answered anything since that was asked", async () => {
+    const { clock, sent, lost, ask } = await setUpLine();
+    const asked = [ask("first"), ask("second"), ask("third", lost.signal)];
+    await clock.advance(0);
+    sent[0]?.answer();
+    await clock.advance(0);
+    lost.abort(new Error("given up"));
+    sent[1]?.answer();
+    expect(await Promise.all(asked)).toEqual(["answered", "answered", "given up"]);
+    expect(sent.map(({ text }) => text)).toEqual(["first", "second"]);
+    expect(sent.some((each) => each.lost?.aborted)).toBe(false);
+  });
+});

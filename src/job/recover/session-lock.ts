@@ -153,18 +153,32 @@ export class SessionLockKeeper {
   }
 }
 
-/** A session runs one statement at a time; several have a use for this one. */
+/**
+ * A session runs one statement at a time; several have a use for this one. Who
+ * says that it is lost is right if nothing has been answered since it was asked,
+ * be it the statement of another that has kept it waiting.
+ */
 class OneAtATime implements Executor {
   readonly #session: Executor;
+  readonly #lost = new AbortController();
   #last: Promise<unknown> = Promise.resolve();
+  #answers = 0;
 
   constructor(session: Executor) {
     this.#session = session;
   }
 
   query(query: Query): Promise<QueryResult> {
-    const result = this.#last.then(() => this.#session.query(query));
-    this.#last = result.catch(() => undefined);
+    const before = this.#answers;
+    const given = (): void => (before === this.#answers ? this.#lost.abort() : undefined);
+    query.lost?.addEventListener("abort", given, { once: true });
+    const result = this.#last.then(() => {
+      query.lost?.throwIfAborted();
+      return this.#session.query({ ...query, lost: this.#lost.signal });
+    });
+    this.#last = result.then(this.#answered, this.#answered);
     return result;
   }
+
+  readonly #answered = (): void => void (this.#answers += 1);
 }

@@ -208,13 +208,13 @@ export class Sweeper {
     if (absent.length === 0) return watch;
     const { target, settings } = this.#options;
     const executor = this.#lookedOver ?? target.executor;
-    let noted = watch;
+    const limits = { longestGapMs: settings.heartbeatIntervalMs, timeoutMs: settings.contactTimeoutMs };
+    const absences = new Map<string, number>();
     await this.#together(absent, async (workers) => {
-      const absences = await noteAbsences({ ...target, executor }, workers, settings.heartbeatIntervalMs);
-      noted = withAbsences(noted, absences);
+      for (const [id, ms] of await noteAbsences({ ...target, executor }, workers, limits)) absences.set(id, ms);
     });
-    this.#watch = noted;
-    return noted;
+    this.#watch = withAbsences(watch, absences);
+    return this.#watch;
   }
 
   #isFirst({ watchedMs }: Watch): boolean {

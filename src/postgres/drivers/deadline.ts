@@ -5,22 +5,30 @@ export interface Deadline {
   readonly clock: Clock;
   /** 0 waits for ever. */
   readonly timeoutMs: number;
-  /** Makes the error; called only when time is up. */
+  /** Ends the wait at once. */
+  readonly lost?: AbortSignal | undefined;
+  /** Makes the error; called only when time is up, or the wait is ended. */
   error(): Error;
 }
 
 /** Passes on what `promise` comes to, or rejects when time is up; then nobody looks at `promise` any more. */
-export function withDeadline<T>(promise: Promise<T>, { clock, timeoutMs, error }: Deadline): Promise<T> {
-  if (timeoutMs === 0) return promise;
+export function withDeadline<T>(promise: Promise<T>, { clock, timeoutMs, lost, error }: Deadline): Promise<T> {
+  if (timeoutMs === 0 && lost === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(timeoutMs, () => reject(error()));
+    const giveUp = (): void => reject(error());
+    const timer = timeoutMs === 0 ? undefined : clock.setTimer(timeoutMs, giveUp);
+    lost?.addEventListener("abort", giveUp);
+    const end = (): void => {
+      timer?.cancel();
+      lost?.removeEventListener("abort", giveUp);
+    };
     promise.then(
       (value) => {
-        timer.cancel();
+        end();
         resolve(value);
       },
       (reason: unknown) => {
-        timer.cancel();
+        end();
         reject(reason);
       },
     );

@@ -215,9 +215,12 @@ export class PgSession implements Executor {
     if (this.#brokenBy !== undefined) throw this.#explain(this.#brokenBy);
     const { clock, preparedStatements, doubt } = this.#options;
     const timeoutMs = query.timeoutMs ?? this.#options.timeoutMs;
+    const { lost } = query;
+    lost?.throwIfAborted();
     try {
       const answer = sendAsText(this.#client, toPgStatement(query, preparedStatements));
-      const last = lastAnswer(await withDeadline(answer, { clock, timeoutMs, error: () => this.#timedOut(timeoutMs) }));
+      const error = (): HowdahError => this.#silent(lost?.aborted === true ? undefined : timeoutMs);
+      const last = lastAnswer(await withDeadline(answer, { clock, timeoutMs, lost, error }));
       this.#provedAt = doubt.count;
       return last;
     } catch (error) {
@@ -258,8 +261,12 @@ export class PgSession implements Executor {
 
   readonly #onError = (error: unknown): void => this.discard(error);
 
-  #timedOut(timeoutMs: number): HowdahError {
-    const error = new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not answer within ${timeoutMs} ms.`);
+  /** It owes an answer for so long, or for longer than another connection that was asked after it. */
+  #silent(timeoutMs: number | undefined): HowdahError {
+    const error =
+      timeoutMs === undefined
+        ? connectionLost(new Error("it gave no answer, and another one did"))
+        : new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not answer within ${timeoutMs} ms.`);
     this.discard(error);
     this.#options.doubt.count += 1;
     return error;

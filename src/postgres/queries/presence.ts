@@ -10,6 +10,8 @@ export interface PresenceTarget {
   readonly schema: Schema;
   /** How long it may take. */
   readonly timeoutMs: number;
+  /** Aborted when the connection of the executor turns out to be dead, see `lost` of a query. */
+  readonly lost?: AbortSignal | undefined;
 }
 
 /** An advisory lock that a session of a worker holds. */
@@ -37,7 +39,7 @@ const VANISHED_MS = 25_000;
  * is, so the call may be repeated after a lost answer.
  */
 export async function registerWorkers(
-  { executor, schema, timeoutMs }: PresenceTarget,
+  { executor, schema, timeoutMs, lost }: PresenceTarget,
   workerIds: readonly string[],
   { process, metadata }: { readonly process: string; readonly metadata: Readonly<Record<string, unknown>> },
 ): Promise<void> {
@@ -47,7 +49,7 @@ insert into ${schema.of("_private_workers")} (id, last_heartbeat_at, metadata, _
 select id, pg_catalog.now(), $2::pg_catalog.jsonb, $3::pg_catalog.text from pg_catalog.unnest($1::pg_catalog.text[]) as id
 on conflict (id) do nothing`;
   const values = [textArray(workerIds), JSON.stringify(metadata), process];
-  await executor.query({ name: "howdah_register_workers", text, values, timeoutMs });
+  await executor.query({ name: "howdah_register_workers", text, values, timeoutMs, lost });
 }
 
 /**
@@ -56,7 +58,7 @@ on conflict (id) do nothing`;
  * UPDATE, because a worker that was swept must not come back by saying so.
  */
 export async function beat(
-  { executor, schema, timeoutMs }: PresenceTarget,
+  { executor, schema, timeoutMs, lost }: PresenceTarget,
   workerIds: readonly string[],
   lock: SessionLock | undefined,
 ): Promise<ReadonlySet<string>> {
@@ -65,6 +67,7 @@ export async function beat(
     text: updateText(schema),
     values: beatValues(workerIds, lock),
     timeoutMs,
+    lost,
   });
   return new Set(rows.map(([id]) => id ?? ""));
 }
@@ -105,7 +108,7 @@ export interface BeatAndLookAnswer {
  * for somebody who was declaring one of these workers dead.
  */
 export async function beatAndLook(
-  { executor, schema, timeoutMs }: PresenceTarget,
+  { executor, schema, timeoutMs, lost }: PresenceTarget,
   workerIds: readonly string[],
   lock: SessionLock | undefined,
 ): Promise<BeatAndLookAnswer> {
@@ -119,6 +122,7 @@ from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.i
     text,
     values: beatValues(workerIds, lock),
     timeoutMs,
+    lost,
   });
   const alive = rows.filter((row) => row[7] === "t").map(([id]) => id ?? "");
   return { alive: new Set(alive), sightings: readSightings(rows) };
@@ -126,11 +130,11 @@ from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.i
 
 /** Takes workers off the register that hold nothing any more. Harmless for those that are not there. */
 export async function deregisterWorkers(
-  { executor, schema, timeoutMs }: PresenceTarget,
+  { executor, schema, timeoutMs, lost }: PresenceTarget,
   workerIds: readonly string[],
 ): Promise<void> {
   const text = `delete from ${schema.of("_private_workers")} where ${lockedWorkers(schema)}`;
-  await executor.query({ text, values: [textArray(workerIds)], timeoutMs });
+  await executor.query({ text, values: [textArray(workerIds)], timeoutMs, lost });
 }
 
 /**

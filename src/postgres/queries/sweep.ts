@@ -56,13 +56,13 @@ export function readSightings(rows: readonly Row[]): WorkerSightings {
 export async function noteAbsences(
   { executor, schema }: SweepTarget,
   seen: readonly Pick<WorkerSighting, "workerId" | "beat">[],
-  longestGapMs: number,
+  { longestGapMs, timeoutMs }: { readonly longestGapMs: number; readonly timeoutMs: number },
 ): Promise<ReadonlyMap<string, number>> {
   // $1 worker ids   $2 their heartbeats in microseconds   $3 longest gap
   const text = `select id, absent_ms from ${schema.of("_howdah_note_absence_v1")}($1::text[], $2::bigint[], $3::bigint)`;
   const ids = textArray(seen.map(({ workerId }) => workerId));
   const values = [ids, numberArray(seen.map(({ beat }) => beat)), String(Math.round(longestGapMs))];
-  const { rows } = await executor.query({ text, values });
+  const { rows } = await executor.query({ text, values, timeoutMs });
   return new Map(rows.map(([id, absentMs]) => [id ?? "", Number(absentMs)]));
 }
 

@@ -160,6 +160,51 @@ it("tries again with growing rests, and tells of the loss once", async () => {
   await driver.close();
 });
 
+it.each(["one of the pool", "one that listens"])(
+  "gives up a connection at once that is said to be lost, %s, and uses none again that lies idle",
+  async (kind) => {
+    const network = await createNetwork();
+    const clock = createManualClock();
+    const driver = pgDriver({ connectionString: network.url, clock });
+    const ear = await hear(driver, ["lost"]);
+    const executor = kind === "one that listens" ? ear.sessions[0]! : driver;
+    await Promise.all([driver.query({ text: "select 1" }), driver.query({ text: "select 1" })]);
+    const before = network.connections();
+    network.fallSilent();
+    const lost = new AbortController();
+    const outcome = executor.query({ text: "select 1", lost: lost.signal }).catch((error: unknown) => error);
+    await clock.advance(0);
+    network.forsake();
+    network.heal();
+    lost.abort();
+    expect(await outcome).toMatchObject({ code: "HOWDAH_CONNECTION_LOST" });
+    expect((await driver.query({ text: "select 1" })).rows).toEqual([["1"]]);
+    expect(network.connections()).toBeGreaterThan(before);
+    if (kind === "one that listens")
+      await until(async () => {
+        await clock.advance(1_000);
+        return ear.sessions.length === 2;
+      });
+    const closing = driver.close();
+    await clock.advance(2_000);
+    await closing;
+  },
+);
+
+it("does not send what was said to be lost before its turn, and keeps its connection", async () => {
+  const driver = pgDriver({ connectionString: database.connectionString });
+  const ear = await hear(driver, ["kept"]);
+  const backend = await backendOf(ear.sessions[0]);
+  for (const executor of [driver, ear.sessions[0]!]) {
+    const query = { text: "select pg_notify('kept', '')", lost: AbortSignal.abort(new Error("too late")) };
+    await expect(executor.query(query)).rejects.toThrow("too late");
+  }
+  expect(await backendOf(ear.sessions[0])).toBe(backend);
+  expect(ear.heard).toEqual([]);
+  expect(ear.losses).toEqual([]);
+  await driver.close();
+});
+
 it("uses no idle connection again after one has fallen silent, because all of them may have", async () => {
   const network = await createNetwork();
   const clock = createManualClock();
