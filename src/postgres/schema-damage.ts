@@ -41,7 +41,9 @@ export async function findDamage(
   // An upgrade is under way as long as nothing of what comes next is there.
   const candidates = migrations
     .map((_, index) => migrations.slice(0, index + 1))
-    .filter((some) => some.length >= least);
+    .filter((some) => some.length >= least)
+    // The list itself has been read.
+    .map((some) => (some.length === migrations.length ? migrations : some));
   const [best] = candidates
     .map((some) => ({ some, ...differenceOf(objectsOf(some), { found, schema, formerName }) }))
     .toSorted(

@@ -22,12 +22,22 @@ export interface SchemaObjects {
   readonly seeds: readonly string[];
 }
 
+/** What lists of migrations make, for those that were read: every start of a worker or client asks several times. */
+const known = new WeakMap<readonly Pick<Migration, "sql">[], SchemaObjects>();
+
 /**
- * Reads the statements of migrations and returns what they make. It knows the
- * forms that migrations are written in; a test compares it with the catalogs of
- * a database that was migrated, in both directions.
+ * Reads the statements of migrations and returns what they make; the same list
+ * is read once. It knows the forms that migrations are written in; a test
+ * compares it with the catalogs of a database that was migrated, in both
+ * directions.
  */
 export function objectsOf(migrations: readonly Pick<Migration, "sql">[]): SchemaObjects {
+  const objects = known.get(migrations) ?? readObjectsOf(migrations);
+  known.set(migrations, objects);
+  return objects;
+}
+
+function readObjectsOf(migrations: readonly Pick<Migration, "sql">[]): SchemaObjects {
   const plain = new Map<string, string>();
   const functions = new Map<string, FunctionObject>();
   const seeds: string[] = [];

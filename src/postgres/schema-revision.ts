@@ -110,7 +110,7 @@ function foreign(schema: Schema, taken: readonly string[]): HowdahError {
 /** Looks at the schema. Needs no rights as long as it is not there. */
 export async function readSchemaState(executor: Executor, schema: Schema): Promise<SchemaState> {
   const { rows } = await executor
-    .query({ text: STATE, values: [schema.name, textArray(NAMES)] })
+    .query({ text: STATE, values: [schema.name, textArray(takenNames())] })
     .catch((error: unknown) => {
       throw UNSTORABLE.has(sqlStateOf(error) ?? "") ? unstorable(schema, error) : error;
     });
@@ -166,8 +166,10 @@ select
   };
 }
 
-/** What migrations of this release may not find there already, and the ledger. */
-const NAMES = [LEDGER, ...relationNames(objectsOf(released))];
+/** What migrations of this release may not find there already, and the ledger. Read when it is asked for, not when the module is. */
+function takenNames(): string[] {
+  return [LEDGER, ...relationNames(objectsOf(released))];
+}
 
 // $1 schema   $2 names
 const STATE = `
