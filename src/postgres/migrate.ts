@@ -71,14 +71,14 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   let { revision } = before;
   if (before.isOurs && (await findDamage(driver, schema, { state: before, migrations }))) {
     // Under the lock nobody else migrates, so what is found wrong then is wrong.
-    const mended = await patiently(options, (transaction) => mend(transaction, options));
+    const mended = await underLock(options, (transaction) => mend(transaction, options));
     if (mended) logger?.warn(`Mended schema ${schema.quoted}: ${describeRepair(mended)}`, { schema: schema.name });
     revision = Math.max(revision, mended?.revision ?? 0);
   }
   const applied: number[] = [];
   for (const migration of migrations) {
     if (migration.id <= revision) continue;
-    if (await patiently(options, (transaction) => apply(transaction, migration, options))) applied.push(migration.id);
+    if (await underLock(options, (transaction) => apply(transaction, migration, options))) applied.push(migration.id);
   }
   if (applied.length > 0) {
     const done = revision === 0 ? "Created" : `Migrated from revision ${revision}`;
@@ -124,7 +124,7 @@ async function setPath(transaction: Executor, path: string): Promise<void> {
 }
 
 /** Works in a transaction under the lock of migrations, and tries again while somebody else uses what it needs. */
-async function patiently<T>(options: MigrateOptions, work: (transaction: Executor) => Promise<T>): Promise<T> {
+async function underLock<T>(options: MigrateOptions, work: (transaction: Executor) => Promise<T>): Promise<T> {
   const { driver, schema, lockTimeoutMs = 3_000, clock = systemClock } = options;
   const timeoutMs = MIGRATION_TIMEOUT_MS;
   for (let attempt = 1; ; attempt += 1) {

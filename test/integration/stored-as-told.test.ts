@@ -76,7 +76,27 @@ const CHANGES: Readonly<Record<string, string>> = {
   "the task": "new.task_id = (select id from howdah._private_tasks where identifier = 'other');",
   "the queue": "new.job_queue_id = (select id from howdah._private_job_queues where queue_name = 'other');",
   "that it has a queue": "new.job_queue_id = null;",
+  "the id": "new.id = new.id + 1000000;",
+  "the attempts that were made": "new.attempts = 2;",
+  "the last error": "new.last_error = 'changed';",
+  "the key": "new.key = new.key || 'changed';",
+  "that it has a key": "if new.key is null then new.key = 'changed ' || new.id; end if;",
+  "the revision": "new.revision = 5;",
+  "when it was added": "new.created_at = new.created_at - interval '1 day';",
+  "when it was changed": "new.updated_at = new.updated_at + interval '1 second';",
+  "when it was locked": "new.locked_at = now();",
+  "who has locked it": "new.locked_by = 'changed';",
 };
+
+/** Columns that no client is told of, or that follow from others. */
+const UNTOLD = [
+  "is_available",
+  "_howdah_exhausted",
+  "_howdah_recoveries",
+  "_howdah_detached",
+  "_howdah_cancelled",
+  "_howdah_released_at",
+];
 
 const PAYLOADS = [{ n: 0 }, { n: 1 }, { n: 2 }];
 
@@ -87,6 +107,15 @@ const PLACES: Readonly<Record<string, (work: (adds: Adds) => Promise<readonly Jo
 };
 
 describe("a trigger that changes", () => {
+  it("any column that a client is told of is tested here", async () => {
+    const columns = await database.sql(`
+      select attname::text as name from pg_attribute
+      where attrelid = 'howdah._private_jobs'::regclass and attnum > 0 and not attisdropped`);
+    const changed = Object.values(CHANGES).flatMap((body) => body.match(/(?<=new\.)\w+(?= =)/g) ?? []);
+    const names = columns.map(({ name }) => name as string).filter((name) => !UNTOLD.includes(name));
+    expect(names.filter((name) => !changed.includes(name))).toEqual([]);
+  });
+
   for (const [what, body] of Object.entries(CHANGES)) {
     it(`${what}: adds resolve to what is stored`, async () => {
       await withTrigger(body);

@@ -780,7 +780,9 @@ begin
     stored.id, stored.job_queue_id, stored.payload, stored.priority, stored.run_at, stored.attempts,
     stored.max_attempts, stored.last_error, stored.created_at, stored.updated_at, stored.key, stored.revision,
     stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms,
-    -- A trigger may have changed it; the time and the flags are told anyway.
+    -- A trigger may have changed it; the time and the flags are told anyway. The
+    -- other columns are compared as _howdah_add_plain_job_v1 does: a new one has
+    -- to be added to both.
     stored.payload::text <> coalesce(payload, '{}')::text
       or stored.priority <> coalesce(priority, 0)
       or stored.max_attempts <> coalesce(max_attempts, 25)
@@ -789,6 +791,8 @@ begin
       or stored.key is not null
       or stored.last_error is not null
       or stored.locked_at is not null
+      or stored.locked_by is not null
+      or stored.updated_at <> stored.created_at
       or stored._howdah_timeout_ms is distinct from timeout_ms
       or stored.task_id is distinct from (
         select task.id from :"schema"._private_tasks as task
@@ -885,6 +889,8 @@ begin
     (extract(epoch from added.created_at) * 1000000)::bigint,
     (added.run_at <= clock_timestamp() + interval '2 seconds')::integer,
     added.job_queue_id,
+    -- As in _howdah_add_job_v1, which need not compare the flags: a new column has
+    -- to be added to both.
     (
       added.job_queue_id is not null
       or added.payload::text <> coalesce(payload, '{}')::text
@@ -896,6 +902,8 @@ begin
       or added.flags is not null
       or added.last_error is not null
       or added.locked_at is not null
+      or added.locked_by is not null
+      or added.updated_at <> added.created_at
       or added._howdah_timeout_ms is distinct from timeout_ms
       or added.task_id is distinct from (
         select task.id from :"schema"._private_tasks as task
