@@ -276,10 +276,8 @@ function build(ground: Ground): Worker {
       const endDelays = watchLoopDelay({
         // The event loop is that of the process, whatever clock the worker was given.
         clock: systemClock,
-        looked(blockedMs) {
-          const busy = current?.busyTasks() ?? [];
-          if (blockedMs !== undefined) reporter.blocked(identity.current, blockedMs, busy);
-        },
+        busy: () => current?.busyTasks() ?? [],
+        blocked: (blockedMs, busy) => reporter.blocked(identity.current, blockedMs, busy),
       });
       const endIdentity = (): Promise<void> => {
         endDelays();

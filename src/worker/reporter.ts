@@ -142,7 +142,7 @@ export class Reporter {
     });
   }
 
-  /** The event loop did not turn for so long; these tasks ran. */
+  /** The event loop did not turn for so long; these tasks ran, in all workers of the process. */
   blocked(workerId: string, blockedMs: number, tasks: readonly string[]): void {
     this.#logger.warn("The event loop was blocked, or the process stood still", {
       worker: workerId,
