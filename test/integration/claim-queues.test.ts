@@ -116,6 +116,16 @@ describe("a named queue", () => {
     expect(idsOf(await claim({ chainLength: 5, forbiddenFlags: ["red"] }))).toEqual([3, 4]);
   });
 
+  it("leaves out of a chain what this worker may not run, between what it may", async () => {
+    await add(["a"]);
+    await database.sql("select howdah.add_job('unknown', queue_name => 'a', run_at => now() - interval '59 minutes')");
+    await database.sql(
+      "select howdah.add_job('t', queue_name => 'a', run_at => now() - interval '58 minutes', flags => '{red}')",
+    );
+    await database.sql("select howdah.add_job('t', queue_name => 'a', run_at => now() - interval '57 minutes')");
+    expect(idsOf(await claim({ chainLength: 5, forbiddenFlags: ["red"] }))).toEqual([1, 4]);
+  });
+
   it("is left alone when a job before its head is locked, because somebody may still run it", async () => {
     await add(["a", "a", "b"]);
     await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'foreign' where id = 1");
