@@ -187,6 +187,19 @@ describe("a timeout", () => {
     expect(told.slice(4)).toEqual(["late 1", "completed 3 0 ends chain", "idle"]);
   });
 
+  it.each([undefined, 20, 1_000])(
+    "is that of the job when it has one, whatever its task says (%s)",
+    async (timeout) => {
+      const { slots, clock, told, waiting } = setUp({ ...(timeout === undefined ? {} : { timeout }), obeys: true });
+      waiting.push(new Chain(null, [claimedJob({ extras: '{"timeoutMs":50}' })]));
+      slots.resume();
+      await clock.advance(49);
+      expect(told).toEqual(["start 1"]);
+      await clock.advance(1);
+      expect(told.slice(1)).toEqual(["failed 1 50 ends chain", "idle"]);
+    },
+  );
+
   it("is forgotten when the handler is done", async () => {
     const { slots, clock, told, add, end } = setUp({ timeout: 50 });
     add(null, "1");
@@ -368,6 +381,23 @@ describe("slots of a worker that may have been taken for dead", () => {
     await clock.advance(10);
     await end("1");
     expect(told.slice(1)).toEqual(["returned 2 0", "returned 3 0", "completed 1 10 ends chain", "idle"]);
+  });
+});
+
+describe("slots with a chain whose claim is an old one by now", () => {
+  it.each([
+    [0, ["completed 1", "start 2"]],
+    [1, ["returned 2 0", "completed 1 ends chain", "idle"]],
+  ])("give back what is left of it instead of starting it: %d ms too late", async (lateMs, expected) => {
+    const { slots, clock, told, waiting, end } = setUp();
+    const jobs = ["1", "2"].map((id) => claimedJob({ id, queueId: "7" }, { sentAt: clock.monotonic() }));
+    const chain = new Chain(7, jobs);
+    const durationMs = chain.freshUntil + lateMs;
+    waiting.push(chain);
+    slots.resume();
+    await clock.advance(durationMs);
+    await end("1");
+    expect(told.slice(1)).toEqual(expected.map((line) => line.replace("completed 1", `completed 1 ${durationMs}`)));
   });
 });
 
