@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   HOWDAH_BATCH_RESULT_INVALID: "A batch handler returned a result that does not fit its items.",
   HOWDAH_BATCH_ITEMS_FAILED: "Some items of a batch failed.",
   HOWDAH_CRON_INVALID: "A crontab, a schedule or a time zone cannot be read.",
+  HOWDAH_JOB_UNKNOWN: "There is no job with this id.",
   HOWDAH_SCHEDULE_UNKNOWN: "There is no schedule with this id.",
   HOWDAH_DATABASE_UNREACHABLE: "The database could not be reached in time.",
   HOWDAH_CONNECTIONS_EXHAUSTED: "All connections were in use for too long.",

@@ -33,13 +33,14 @@ export function createProgram(screen: Screen): Command {
 
 /**
  * Runs the command that `argv`, as of `process.argv`, names. A command that
- * there is not stays unknown when help for it is asked for.
+ * there is not stays unknown when help for it is asked for, in whichever way.
  */
 export async function runProgram(screen: Screen, argv: readonly string[]): Promise<void> {
-  const [name] = createProgram(screen).parseOptions(argv.slice(2)).operands;
+  const [first, second] = createProgram(screen).parseOptions(argv.slice(2)).operands;
+  const name = first === "help" ? second : first;
   const program = createProgram(screen);
   const isKnown = name === undefined || name === "help" || program.commands.some((command) => command.name() === name);
-  await program.parseAsync(isKnown ? argv : argv.filter((word) => word !== "--help" && word !== "-h"));
+  await program.parseAsync(isKnown ? argv : [...argv.slice(0, 2), name]);
 }
 
 function addCommand(program: Command, command: CliCommand, screen: Screen): void {

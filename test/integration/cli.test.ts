@@ -182,6 +182,8 @@ describe("queues and tasks", () => {
 describe("what was typed wrongly", () => {
   it.each([
     [["nonsense", "--help"], "Unknown command 'nonsense'. See howdah --help."],
+    [["help", "nonsense"], "Unknown command 'nonsense'. See howdah --help."],
+    [["--schema", "s", "lsit", "-h"], "Unknown command 'lsit'. Did you mean list? See howdah --help."],
     [["list", "--nonsense"], "Unknown option '--nonsense'. See howdah list --help."],
     [["tasks", "pause", "t", "--until", "soon"], "Option --until must be a valid Date or a time"],
     [["workers", "--threshold", "soon"], "Option --threshold must be a duration"],
@@ -202,6 +204,8 @@ describe("what was typed wrongly", () => {
   it("helps with a command that there is", async () => {
     expect(await howdah(["list", "--help"])).toMatchObject({ code: 0, error: "" });
     expect(await howdah(["--help"])).toMatchObject({ code: 0, error: "" });
+    const { out } = await howdah(["list", "--help"]);
+    expect(await howdah(["help", "list"])).toEqual({ code: 0, error: "", out });
   });
 });
 
@@ -297,7 +301,7 @@ describe("show", () => {
   it("fails for a job that is not there", async () => {
     const { code, out, error } = await howdah(["show", "999999999"]);
     expect({ code, out }).toEqual({ code: 1, out: "" });
-    expect(error).toMatch(/^howdah: There is no job 999999999: .+\n$/);
+    expect(error).toMatch(/^howdah: HOWDAH_JOB_UNKNOWN: There is no job 999999999: .+\n$/);
   });
 });
 

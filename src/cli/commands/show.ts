@@ -18,7 +18,12 @@ export const showCommand: CliCommand = {
   async run({ screen, globals, arguments: [given = ""] }) {
     const id = readId(given);
     const job = await withClient(globals, (client) => client.getJob(id));
-    if (!job) throw new Error(`There is no job ${id}: it is done, was removed, or never was. See howdah list.`);
+    if (!job) {
+      throw new HowdahError(
+        "HOWDAH_JOB_UNKNOWN",
+        `There is no job ${id}: it is done, was removed, or never was. See howdah list.`,
+      );
+    }
     if (globals.json) screen.printJson(job);
     else printJob(screen, job);
   },
