@@ -103,6 +103,25 @@ describe("an engine whose outcomes are not written", () => {
   });
 });
 
+describe("an engine whose outcomes are stuck", () => {
+  it("goes on with other jobs, however many there are", async () => {
+    let startedCount = 0;
+    const release: Release = async ({ completed }) => ({
+      unreleased: new Map(completed.map((id) => [id, "kept"])),
+      runAts: new Map(),
+      releasedAts: new Map(),
+    });
+    const { engine, clock, claims } = setUp(() => void (startedCount += 1), { release });
+    claims.add(12_000);
+    engine.start();
+    await clock.advance(0);
+    await clock.advance(0);
+    expect(startedCount).toBe(12_000);
+    expect(engine.releaser).toMatchObject({ size: 12_000, stuck: 12_000 });
+    await engine.stop();
+  });
+});
+
 describe("an engine that stops", () => {
   it("tells handlers to stop in time although a fetch is not answered, and gives back what that brings", async () => {
     const signals: AbortSignal[] = [];

@@ -131,7 +131,10 @@ export class Engine {
         },
         freed: (queueIds, hasClaimed) => (hasClaimed ? this.claimer.freed(queueIds) : this.source.pulse({ queueIds })),
         failed: (error) => reporter.failure(identity.current, "release jobs", error),
-        stuck: (ending, error) => reporter.stuck(ending, error),
+        stuck: (ending, error, isGivenUp) => {
+          reporter.stuck(ending, error, isGivenUp);
+          this.#goOn();
+        },
       },
     });
     this.#lockWatch = new LockWatch({
@@ -257,9 +260,9 @@ export class Engine {
     return nothingToClaim && this.slots.busy === 0 && this.releaser.size === this.releaser.stuck;
   }
 
-  /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. */
+  /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. What is stuck has a bound of its own. */
   #take(now: number): Chain | undefined {
-    if (this.releaser.size >= MAX_UNWRITTEN) {
+    if (this.releaser.size - this.releaser.stuck >= MAX_UNWRITTEN) {
       this.#isHeldBack = true;
       return undefined;
     }

@@ -128,12 +128,11 @@ export class Reporter {
   }
 
   /** An outcome cannot be written although others can. */
-  stuck({ job, outcome: { kind } }: Ending, error: unknown): void {
-    this.#logger.error("The outcome of a job cannot be written; it is tried again, and holds up no others", {
-      ...describe(job),
-      outcome: kind,
-      error: errorMessage(error),
-    });
+  stuck({ job, outcome: { kind } }: Ending, error: unknown, isGivenUp: boolean): void {
+    const message = isGivenUp
+      ? "The outcome of a job cannot be written, and too many wait already: recovery gives the job back"
+      : "The outcome of a job cannot be written; it is tried again, and holds up no others";
+    this.#logger.error(message, { ...describe(job), outcome: kind, error: errorMessage(error) });
     this.#hooks.emit("workerError", {
       workerId: job.lockedBy,
       activity: `write the outcome of job ${job.id}`,

@@ -14,8 +14,8 @@ export interface QuarantineOptions {
   search(part: Part): Promise<void>;
   /** How many statements of this worker have written outcomes so far. */
   readonly successes: () => number;
-  /** This ending is at fault. Told once. */
-  stuck(ending: Ending, error: unknown): void;
+  /** This ending is at fault. Told once. When there are too many of them it `isGivenUp`, and its job left to recovery. */
+  stuck(ending: Ending, error: unknown, isGivenUp: boolean): void;
 }
 
 interface Entry {
@@ -26,6 +26,8 @@ interface Entry {
   /** With what an ending failed without its texts: when it fails so again, they are not what is at fault. */
   readonly plainState: string | undefined;
   readonly isStuck: boolean;
+  /** Why it is at fault, when that was just found out. */
+  readonly fault?: { readonly error: unknown };
 }
 
 /** One statement in so long. */
@@ -34,30 +36,42 @@ const TURN_MS = 1_000;
 /** The most endings of one statement. */
 const MAX_BATCH = 2_000;
 
+/** The most endings at fault that are kept; the jobs of others stay locked until recovery finds them. */
+const MOST_STUCK = 10_000;
+
 /** So many failures by themselves are a fault of their own, where there are few of them. */
 const MANY_FAILURES = 3;
 const FEW_ENDINGS = 16;
 
 /**
  * The one lane of endings that could not be written. Every second it tries the
- * next of its parts, and after a success all of them together, because somebody
- * may have mended what was in the way. A part that fails is halved, turn by turn;
- * an ending that fails alone while others succeed is at fault, and told once.
+ * next of its parts, and after a success all of them together that may be
+ * innocent. A part that fails is halved, turn by turn; an ending that fails alone
+ * while others succeed is at fault, and told once. When one is written that had
+ * failed alone, what was in the way may be mended: those at fault are tried too.
  *
- *   entry     is                              leaves when
- *   arriving  what ended while nothing could  its turn comes, before all
- *             be written, never sent          others: written, or -> suspect
- *   suspect   endings, or one alone           written; in halves; or it fails
- *                                             alone and others do not -> stuck
- *   stuck     one ending                      written
+ *   entry     is                              its turn    leaves when
+ *   arriving  what ended while nothing could  first       written, or -> suspect
+ *             be written, never sent
+ *   suspect   several endings, or one that    second      written; in halves; or
+ *             was never sent alone                        it fails alone -> alone
+ *   alone     one ending that failed alone    in turn     written; or it fails and
+ *                                             with stuck  others do not -> stuck
+ *   stuck     one ending at fault             the same    written; given up when
+ *                                                         there are too many
  */
 export class Quarantine {
   readonly #options: QuarantineOptions;
   #arriving: readonly Entry[] = [];
-  #entries: readonly Entry[] = [];
+  #suspects: readonly Entry[] = [];
+  #stuckEntries: readonly Entry[] = [];
   #isRunning = false;
+  /** Without those given up. */
   #size = 0;
+  /** Those that are being tried included. */
   #stuck = 0;
+  #givenUp = 0;
+  #isTurnOfStuck = false;
   /** How many statements the last turn has sent. */
   #sent = 0;
   readonly #waiting = new Set<() => void>();
@@ -67,14 +81,14 @@ export class Quarantine {
     options.giveUp.addEventListener("abort", this.#tell, { once: true });
   }
 
-  /** How many endings it holds. */
+  /** How many endings are not written, those given up included. */
   get size(): number {
-    return this.#size;
+    return this.#size + this.#givenUp;
   }
 
   /** How many of them are known to be at fault. */
   get stuck(): number {
-    return this.#stuck;
+    return this.#stuck + this.#givenUp;
   }
 
   /** Takes endings that were not sent: nothing can be written at the moment. */
@@ -86,9 +100,7 @@ export class Quarantine {
   /** Takes endings that could not be written `since` there were so many successes; one of them `isPlain`, without its texts either. */
   suspect({ part, error, isKept }: Failure, since: number, isPlain = false): void {
     const entry = { ...this.#enter(part, since), plainState: isPlain ? sqlStateOf(error) : undefined };
-    const entries = isKept ? singlesOf(entry).map((single) => this.#atFault(single, error)) : [entry];
-    this.#entries = [...this.#entries, ...entries];
-    this.#stuck += stuckOf(entries);
+    this.#keep(isKept ? singlesOf(entry).map((single) => atFault(single, error)) : [entry]);
     this.#start();
   }
 
@@ -122,18 +134,39 @@ export class Quarantine {
   }
 
   async #turn(): Promise<void> {
-    const arrived = groupsOf(this.#arriving)[0];
-    if (!(await this.#try(arrived ?? this.#entries.slice(0, 1)))) return;
+    const next = this.#next();
+    if (!(await this.#try(next))) return;
     // What could not be written a moment ago may be written now: with as few statements as can be.
-    for (const group of groupsOf([...this.#arriving, ...this.#entries])) {
-      if (!(await this.#try(group))) return this.#search();
+    const hasWrittenAll = await this.#tryAll([...this.#arriving, ...this.#suspects]);
+    if (next.some(hasFailedAlone)) await this.#tryAll(this.#stuckEntries);
+    if (!hasWrittenAll) await this.#search();
+  }
+
+  /** The innocent come first: what was never sent alone, or has several endings. */
+  #next(): readonly Entry[] {
+    const [arrived] = groupsOf(this.#arriving);
+    if (arrived) return arrived;
+    const open = this.#suspects.find((entry) => !hasFailedAlone(entry));
+    if (open) return [open];
+    const [alone] = this.#suspects;
+    const [stuck] = this.#stuckEntries;
+    this.#isTurnOfStuck = !this.#isTurnOfStuck;
+    const next = this.#isTurnOfStuck ? (stuck ?? alone) : (alone ?? stuck);
+    return next ? [next] : [];
+  }
+
+  /** Tries them with as few statements as can be, until one fails. Returns whether none did. */
+  async #tryAll(entries: readonly Entry[]): Promise<boolean> {
+    for (const group of groupsOf(entries)) {
+      if (!(await this.#try(group))) return false;
     }
+    return true;
   }
 
   /** Something was written, and something was not: rows are to blame, so they can be found. */
   async #search(): Promise<void> {
-    for (const entry of this.#entries.filter(({ part }) => part.endings.length > 1)) {
-      this.#entries = this.#entries.filter((other) => other !== entry);
+    for (const entry of this.#suspects.filter(({ part }) => part.endings.length > 1)) {
+      this.#suspects = this.#suspects.filter((other) => other !== entry);
       await this.#options.search(entry.part);
       this.#size -= entry.part.endings.length;
     }
@@ -143,13 +176,38 @@ export class Quarantine {
   async #try(entries: readonly Entry[]): Promise<boolean> {
     const tried = new Set(entries);
     this.#arriving = this.#arriving.filter((entry) => !tried.has(entry));
-    this.#entries = this.#entries.filter((entry) => !tried.has(entry));
+    this.#suspects = this.#suspects.filter((entry) => !tried.has(entry));
+    this.#stuckEntries = this.#stuckEntries.filter((entry) => !tried.has(entry));
     const failure = await this.#attempt(partOf(entries));
     const left = failure ? await this.#leftOf(entries, failure) : [];
     this.#size -= countOf(entries) - countOf(left);
-    this.#stuck -= stuckOf(entries) - stuckOf(left);
-    this.#entries = [...this.#entries, ...left];
+    this.#stuck -= entries.filter(({ isStuck }) => isStuck).length;
+    this.#keep(left);
     return countOf(left) < countOf(entries);
+  }
+
+  /** Tells of those that are newly at fault, and keeps each in its place. */
+  #keep(entries: readonly Entry[]): void {
+    const suspects: Entry[] = [];
+    const stuck: Entry[] = [];
+    for (const { fault, ...entry } of entries) {
+      if (!fault && !entry.isStuck) {
+        suspects.push(entry);
+        continue;
+      }
+      const isGivenUp = !entry.isStuck && this.#stuck >= MOST_STUCK;
+      if (isGivenUp) {
+        this.#size -= 1;
+        this.#givenUp += 1;
+      } else {
+        stuck.push({ ...entry, isStuck: true });
+        this.#stuck += 1;
+      }
+      const [ending] = entry.part.endings;
+      if (fault && !entry.isStuck && ending) this.#options.stuck(ending, fault.error, isGivenUp);
+    }
+    this.#suspects = [...this.#suspects, ...suspects];
+    this.#stuckEntries = [...this.#stuckEntries, ...stuck];
   }
 
   async #attempt(part: Part): Promise<Failure | undefined> {
@@ -165,7 +223,7 @@ export class Quarantine {
     if (isKept) {
       const kept = new Set(endings.map(({ job }) => job));
       const left = tried.flatMap(singlesOf).filter(({ part }) => part.endings.every(({ job }) => kept.has(job)));
-      return left.map((entry) => this.#atFault(entry, error));
+      return left.map((entry) => atFault(entry, error));
     }
     const [only, second] = tried;
     // Together with others it says nothing about each.
@@ -188,19 +246,22 @@ export class Quarantine {
     if (entry.part.endings.length > 1) return halvesOf(entry.part).map((part) => ({ ...entry, part, failures: 0 }));
     const othersSucceed = this.#options.successes() > entry.since;
     const isLongAlone = failed.failures >= MANY_FAILURES && this.#size <= FEW_ENDINGS;
-    return [othersSucceed || isLongAlone ? this.#atFault(failed, error) : failed];
-  }
-
-  #atFault(entry: Entry, error: unknown): Entry {
-    const [ending] = entry.part.endings;
-    if (!entry.isStuck && ending) this.#options.stuck(ending, error);
-    return { ...entry, isStuck: true };
+    return [othersSucceed || isLongAlone ? atFault(failed, error) : failed];
   }
 
   readonly #tell = (): void => {
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   };
+}
+
+function atFault(entry: Entry, error: unknown): Entry {
+  return { ...entry, fault: { error } };
+}
+
+/** Whether it has been tried by itself and was not written: a single ending whose texts are known not to be the reason, too. */
+function hasFailedAlone({ part, failures, plainState, isStuck }: Entry): boolean {
+  return part.endings.length === 1 && (isStuck || failures > 0 || plainState !== undefined);
 }
 
 function partOf(entries: readonly Entry[]): Part {
@@ -238,8 +299,4 @@ function singlesOf(entry: Entry): readonly Entry[] {
 
 function countOf(entries: readonly Entry[]): number {
   return entries.reduce((count, { part }) => count + part.endings.length, 0);
-}
-
-function stuckOf(entries: readonly Entry[]): number {
-  return entries.filter(({ isStuck }) => isStuck).length;
 }

@@ -45,7 +45,7 @@ function setUp(endings: readonly Ending[]) {
         told.push(`freed ${queueIds.join()}`);
       },
       failed: (_, final) => told.push(final ? "failed for good" : "failed"),
-      stuck: ({ job }) => told.push(`stuck ${job.id}`),
+      stuck: ({ job }, _, isGivenUp) => told.push(`${isGivenUp ? "given up" : "stuck"} ${job.id}`),
     },
   });
   /** Resolves when the writing, and all that it put aside, has come to its end. */
@@ -469,6 +469,35 @@ describe("ReleaseWriter", () => {
       await clock.advance(60_000);
       expect(table.requests.length - before).toBeLessThanOrEqual(60);
     });
+  });
+
+  it("tries endings that no search has reached before those at fault, however many these are", async () => {
+    const endings = Array.from({ length: 2_000 }, (_, index) => ending(index + 1));
+    const { table, clock, told, writer } = setUp(endings);
+    // More than one search isolates.
+    for (let id = 2; id <= 1_100; id++) table.poisoned.set(String(id), "TT001");
+    await writer.write(endings);
+    expect(told.length).toBeLessThan(200);
+    await clock.advance(60_000);
+    expect(table.held.size).toBe(1_099);
+    // Those at fault go together, once one of them has gone.
+    table.poisoned.clear();
+    await clock.advance(5_000);
+    expect(table.held.size).toBe(0);
+  });
+
+  it("keeps ten thousand endings at fault, and gives up the jobs of more", async () => {
+    const endings = Array.from({ length: 10_100 }, (_, index) => ending(index + 1));
+    const { table, clock, told, writer } = setUp(endings);
+    for (const { job } of endings) table.kept.add(job.id);
+    for (let from = 0; from < endings.length; from += 1_000) await writer.write(endings.slice(from, from + 1_000));
+    expect(writer.quarantine).toMatchObject({ size: 10_100, stuck: 10_100 });
+    expect(told.filter((line) => line.startsWith("given up"))).toHaveLength(100);
+    await writer.quarantine.settled();
+    table.kept.clear();
+    await clock.advance(20_000);
+    expect(table.held.size).toBe(100);
+    expect(writer.quarantine).toMatchObject({ size: 100, stuck: 100 });
   });
 
   it("reports every ending exactly once and leaves nothing locked, whatever goes wrong on the way", async () => {

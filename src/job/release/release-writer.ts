@@ -27,8 +27,12 @@ export interface ReleaseListener {
   freed(queueIds: readonly number[], hasClaimed: boolean): void;
   /** Nothing can be written, for the first time in a row. It is tried again, unless the failure is `final`. */
   failed(error: unknown, final: boolean): void;
-  /** This ending cannot be written although others can. Told once; it is tried again beside the others. */
-  stuck(ending: Ending, error: unknown): void;
+  /**
+   * This ending cannot be written although others can. Told once; it is tried
+   * again beside the others, unless there are too many of them: then it
+   * `isGivenUp`, and its job stays locked until recovery gives it back.
+   */
+  stuck(ending: Ending, error: unknown, isGivenUp: boolean): void;
 }
 
 /** What a writer needs. */
@@ -90,7 +94,7 @@ export class ReleaseWriter {
       attempt: (part) => this.#try(part),
       search: (part) => this.#divide({ part, error: undefined }, this.#searchKnowing(true), this.#successes - 1),
       successes: () => this.#successes,
-      stuck: (ending, error) => listener.stuck(ending, error),
+      stuck: (ending, error, isGivenUp) => listener.stuck(ending, error, isGivenUp),
     });
   }
 
