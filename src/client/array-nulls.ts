@@ -6,6 +6,9 @@ const MAYBE_NULL = /[{,]null[,}]/;
 /** What transactions of the application said, by what they run on. */
 const areOnOf = new WeakMap<object, boolean>();
 
+/** The last of the statements on it for which the setting is changed: the next one waits until it is changed back. */
+const lastOn = new WeakMap<object, Promise<unknown>>();
+
 /**
  * Makes arrays with nulls mean the same in every transaction of the
  * application: with `array_nulls = off`, a setting of old applications, a null
@@ -27,7 +30,16 @@ export function withArrayNulls(executor: Executor, transaction: object): Executo
     await executor.query({ text: "set local array_nulls = off" });
     return answer;
   }
-  return { query: (query) => (needsArrayNulls(query, transaction) ? send(query) : executor.query(query)) };
+  // Calls that overlap: what ends the one would arrive between the two statements of the other.
+  function sendInTurn(query: Query): Promise<QueryResult> {
+    const sent = (lastOn.get(transaction) ?? Promise.resolve()).then(() => send(query));
+    lastOn.set(
+      transaction,
+      sent.catch(() => undefined),
+    );
+    return sent;
+  }
+  return { query: (query) => (needsArrayNulls(query, transaction) ? sendInTurn(query) : executor.query(query)) };
 }
 
 /** Whether a statement has nulls in arrays, and other statements have to go before it. */

@@ -601,7 +601,9 @@ revoke execute on function :"schema"._howdah_touch_keyed_job_v1 from public;
 
 -- Jobs as they are stored, in the order of their ids: for each a list of texts,
 -- with what a client reads of a job, its queue, and whether it is due. A payload
--- that is the one given at its place is left out.
+-- that is the one given at its place is left out. When an after trigger has
+-- removed one of them: HWDRP, with the places; without \`given\`, which one caller
+-- of a single job leaves out, null.
 create function :"schema"._howdah_stored_jobs_v1(job_ids bigint[], given json[] default null) returns json
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -611,9 +613,11 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
+declare
+  stored json;
+  found_count bigint;
 begin
-  return (
-    select json_agg(json_build_array(
+  select json_agg(json_build_array(
       job.id::text,
       task.identifier,
       queue.queue_name,
@@ -639,12 +643,23 @@ begin
       job._howdah_timeout_ms::text,
       job.job_queue_id::text,
       case when job.run_at <= now() + interval '2 seconds' then 't' else 'f' end
-    ) order by wanted.position)
-    from unnest(job_ids) with ordinality as wanted(id, position)
-    join :"schema"._private_jobs as job on job.id = wanted.id
-    left join :"schema"._private_tasks as task on task.id = job.task_id
-    left join :"schema"._private_job_queues as queue on queue.id = job.job_queue_id
-  );
+    ) order by wanted.position), count(*)
+  into stored, found_count
+  from unnest(job_ids) with ordinality as wanted(id, position)
+  join :"schema"._private_jobs as job on job.id = wanted.id
+  left join :"schema"._private_tasks as task on task.id = job.task_id
+  left join :"schema"._private_job_queues as queue on queue.id = job.job_queue_id;
+  -- The answer is read by place.
+  if given is not null and found_count < cardinality(job_ids) then
+    raise exception using
+      errcode = 'HWDRP',
+      message = :"schema"._howdah_dropped_v1(array(
+        select wanted.position - 1 from unnest(job_ids) with ordinality as wanted(id, position)
+        where not exists (select from :"schema"._private_jobs as job where job.id = wanted.id)
+        order by wanted.position
+      ));
+  end if;
+  return stored;
 end
 $$;
 
@@ -658,7 +673,7 @@ $$;
 -- commit.
 --
 -- Where the jobs table has a trigger that may change what is inserted, stored has
--- the jobs as they are, see _howdah_stored_jobs_v1. With all_or_none a trigger
+-- the jobs as they are if all_or_none, see _howdah_stored_jobs_v1. With it a trigger
 -- that skips one of them takes all back: HWDRP, with the places.
 --
 -- With patience_ms these are adds of strangers that share a statement, and none
@@ -797,11 +812,18 @@ begin
   end if;
 
   -- Row triggers that come before an insert; a look costs less than comparing what was stored.
-  if exists (
+  if all_or_none and exists (
     select from pg_trigger as trigger
     where trigger.tgrelid = to_regclass(format('%I._private_jobs', :'schema'))
       and trigger.tgtype & 7 = 7 and trigger.tgenabled <> 'D'
   ) then
+    if patience_ms is not null and (
+      select count(*) from :"schema"._private_jobs as job where job.id = any (ids)
+    ) < cardinality(ids) then
+      raise exception using
+        errcode = 'HWALN',
+        message = 'A trigger has removed one of the jobs again: each has to be added alone';
+    end if;
     stored := :"schema"._howdah_stored_jobs_v1(ids, payloads);
   end if;
 
@@ -2393,8 +2415,10 @@ $$;
 
 -- Why these ids were not released: busy, kept, lost, taken or gone. Those of
 -- \`free\` were not locked by anybody, or were waited for. \`transactions\`, parallel
--- to \`ids\`, or null: the one in which the handler has completed the job. A worker
--- that is \`registered\` and has no row has been swept.
+-- to \`ids\`, or null: the one in which the handler has completed the job. One that
+-- this server has not begun yet was lost with the server before it, and
+-- pg_xact_status raises an error for it. A worker that is \`registered\` and has no
+-- row has been swept.
 create function :"schema"._howdah_unreleased_v1(
   worker text, times timestamptz[], ids bigint[], released bigint[], free bigint[], transactions xid8[],
   registered boolean
@@ -2416,7 +2440,9 @@ as $$
           when asked.id = any ($5) then 'kept'
           else 'busy'
         end
-      when pg_xact_status(asked.within) = 'committed' then 'done'
+      when case
+        when asked.within < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(asked.within) = 'committed'
+      end then 'done'
       when asked.within is not null or coalesce(
         (
           select holder._howdah_swept > 0

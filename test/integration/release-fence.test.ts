@@ -30,6 +30,18 @@ const endings: [string, (id: number) => { completed?: string[]; changed?: JobCha
   ["give-back", (id) => ({ changed: [changeOf(id, { refund: true })] })],
 ];
 
+it("a job whose handler completed it in a transaction that a failover has lost: it ends with the others", async () => {
+  await add(2);
+  const { claimedAt } = await worker.claim();
+  await database.sql("delete from howdah._private_jobs where id = 1");
+  // A server that lags behind has not given this id to any transaction yet.
+  const [row] = await database.sql("select (pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000)::text as id");
+  const within = String(row?.["id"]);
+  const ended = { claimTimes: [claimedAt], changed: [changeOf(1, { within })], completed: ["2"] };
+  expect(statuses(await worker.release(ended))).toEqual({ 1: "taken" });
+  expect(await database.sql("select from howdah._private_jobs")).toEqual([]);
+});
+
 describe.each(endings)("a %s", (name, end) => {
   it("ends the claim once: sent again it changes nothing, whoever has the job and its queue then", async () => {
     await add(3, "q");

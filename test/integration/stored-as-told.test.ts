@@ -201,3 +201,41 @@ describe("a trigger that raises", () => {
     expect((await client.listJobs()).jobs).toEqual([]);
   });
 });
+
+describe("an after trigger that removes a job, where a before trigger changes all", () => {
+  beforeEach(async () => {
+    await withTrigger("new.priority := 7;");
+    await database.sql(`
+      create function public.user_trigger_after() returns trigger language plpgsql as $$ begin
+        delete from howdah._private_jobs where id = new.id and payload::text like '%remove%'; return null; end $$;
+      create trigger user_trigger_after after insert on howdah._private_jobs
+        for each row execute function public.user_trigger_after();
+    `);
+    return () => database.sql("drop function if exists public.user_trigger_after() cascade");
+  });
+
+  it.each([
+    ["without keys", (): { jobKey?: string } => ({})],
+    ["with keys", (place: number) => ({ jobKey: String(place) })],
+  ])("a bulk add rejects whole and names the place, and no job takes that of another, %s", async (_, specOf) => {
+    const payloads = ["a", "remove", "b"];
+    const jobs = payloads.map((payload, place) => ({ identifier: "t", payload, spec: specOf(place) }));
+    await expect(client.addJobs(jobs)).rejects.toMatchObject({
+      code: "HOWDAH_JOB_DROPPED",
+      message: expect.stringContaining("jobs[1]") as string,
+    });
+    expect(await database.sql("select from howdah._private_jobs")).toEqual([]);
+  });
+
+  it("of single adds that share a statement that one rejects, and the others are stored", async () => {
+    const results = await Promise.allSettled(
+      ["a", "remove", "b", "c"].map((payload) => client.addJob("t", payload, { queueName: "q" })),
+    );
+    expect(results.map((result) => (result.status === "fulfilled" ? result.value.payload : result.reason))).toEqual([
+      "a",
+      expect.objectContaining({ code: "HOWDAH_JOB_DROPPED" }),
+      "b",
+      "c",
+    ]);
+  });
+});

@@ -61,9 +61,14 @@ describe("runBatch", () => {
     });
     expect(BatchFailure.restOf(error)).toBe("[2,3]");
     expect(await run((items) => Promise.allSettled(items.map(async (item) => item)))).toBeUndefined();
-    expect(
-      BatchFailure.restOf(await failureOf(run(() => [{ status: "rejected" }, Promise.resolve(settled[1]), 1]))),
-    ).toBe("[1,2]");
+    expect(BatchFailure.restOf(await failureOf(run(() => [1, Promise.resolve(settled[1]), 1])))).toBe("[2]");
+    const rejected = { status: "rejected", reason: undefined };
+    expect(BatchFailure.restOf(await failureOf(run(() => [1, 2, rejected])))).toBe("[3]");
+  });
+
+  it("takes an answer of the application that has a status of its own as done", async () => {
+    const answers = [{ status: "rejected" }, { status: "rejected", order: 7 }, { status: "fulfilled" }];
+    expect(await run(() => answers)).toBeUndefined();
   });
 
   it.each([

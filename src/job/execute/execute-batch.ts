@@ -89,6 +89,8 @@ interface ItemFailure {
  *   rejected, or what Promise.allSettled says   failed, with its reason
  *     of a promise that was
  *   what Promise.allSettled says of another     as the value of the promise
+ *   an answer of the application that has only  done
+ *     its `status` in common with that
  *   a directive, a function, a symbol           no answer: the batch has failed
  *   anything else, also nothing                 done
  */
@@ -110,7 +112,7 @@ function failureOf(settled: PromiseSettledResult<unknown>, index: number): ItemF
 function isSettled(value: unknown): value is PromiseSettledResult<unknown> {
   if (typeof value !== "object" || value === null) return false;
   const { status } = value as { readonly status?: unknown };
-  return status === "rejected" || (status === "fulfilled" && "value" in value);
+  return (status === "rejected" && "reason" in value) || (status === "fulfilled" && "value" in value);
 }
 
 function describe(failures: readonly ItemFailure[]): string {

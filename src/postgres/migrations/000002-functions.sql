@@ -364,7 +364,9 @@ revoke execute on function :"schema"._howdah_touch_keyed_job_v1 from public;
 
 -- Jobs as they are stored, in the order of their ids: for each a list of texts,
 -- with what a client reads of a job, its queue, and whether it is due. A payload
--- that is the one given at its place is left out.
+-- that is the one given at its place is left out. When an after trigger has
+-- removed one of them: HWDRP, with the places; without `given`, which one caller
+-- of a single job leaves out, null.
 create function :"schema"._howdah_stored_jobs_v1(job_ids bigint[], given json[] default null) returns json
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -374,9 +376,11 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
+declare
+  stored json;
+  found_count bigint;
 begin
-  return (
-    select json_agg(json_build_array(
+  select json_agg(json_build_array(
       job.id::text,
       task.identifier,
       queue.queue_name,
@@ -402,12 +406,23 @@ begin
       job._howdah_timeout_ms::text,
       job.job_queue_id::text,
       case when job.run_at <= now() + interval '2 seconds' then 't' else 'f' end
-    ) order by wanted.position)
-    from unnest(job_ids) with ordinality as wanted(id, position)
-    join :"schema"._private_jobs as job on job.id = wanted.id
-    left join :"schema"._private_tasks as task on task.id = job.task_id
-    left join :"schema"._private_job_queues as queue on queue.id = job.job_queue_id
-  );
+    ) order by wanted.position), count(*)
+  into stored, found_count
+  from unnest(job_ids) with ordinality as wanted(id, position)
+  join :"schema"._private_jobs as job on job.id = wanted.id
+  left join :"schema"._private_tasks as task on task.id = job.task_id
+  left join :"schema"._private_job_queues as queue on queue.id = job.job_queue_id;
+  -- The answer is read by place.
+  if given is not null and found_count < cardinality(job_ids) then
+    raise exception using
+      errcode = 'HWDRP',
+      message = :"schema"._howdah_dropped_v1(array(
+        select wanted.position - 1 from unnest(job_ids) with ordinality as wanted(id, position)
+        where not exists (select from :"schema"._private_jobs as job where job.id = wanted.id)
+        order by wanted.position
+      ));
+  end if;
+  return stored;
 end
 $$;
 
@@ -421,7 +436,7 @@ $$;
 -- commit.
 --
 -- Where the jobs table has a trigger that may change what is inserted, stored has
--- the jobs as they are, see _howdah_stored_jobs_v1. With all_or_none a trigger
+-- the jobs as they are if all_or_none, see _howdah_stored_jobs_v1. With it a trigger
 -- that skips one of them takes all back: HWDRP, with the places.
 --
 -- With patience_ms these are adds of strangers that share a statement, and none
@@ -560,11 +575,18 @@ begin
   end if;
 
   -- Row triggers that come before an insert; a look costs less than comparing what was stored.
-  if exists (
+  if all_or_none and exists (
     select from pg_trigger as trigger
     where trigger.tgrelid = to_regclass(format('%I._private_jobs', :'schema'))
       and trigger.tgtype & 7 = 7 and trigger.tgenabled <> 'D'
   ) then
+    if patience_ms is not null and (
+      select count(*) from :"schema"._private_jobs as job where job.id = any (ids)
+    ) < cardinality(ids) then
+      raise exception using
+        errcode = 'HWALN',
+        message = 'A trigger has removed one of the jobs again: each has to be added alone';
+    end if;
     stored := :"schema"._howdah_stored_jobs_v1(ids, payloads);
   end if;
 

@@ -784,8 +784,10 @@ $$;
 
 -- Why these ids were not released: busy, kept, lost, taken or gone. Those of
 -- `free` were not locked by anybody, or were waited for. `transactions`, parallel
--- to `ids`, or null: the one in which the handler has completed the job. A worker
--- that is `registered` and has no row has been swept.
+-- to `ids`, or null: the one in which the handler has completed the job. One that
+-- this server has not begun yet was lost with the server before it, and
+-- pg_xact_status raises an error for it. A worker that is `registered` and has no
+-- row has been swept.
 create function :"schema"._howdah_unreleased_v1(
   worker text, times timestamptz[], ids bigint[], released bigint[], free bigint[], transactions xid8[],
   registered boolean
@@ -807,7 +809,9 @@ as $$
           when asked.id = any ($5) then 'kept'
           else 'busy'
         end
-      when pg_xact_status(asked.within) = 'committed' then 'done'
+      when case
+        when asked.within < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(asked.within) = 'committed'
+      end then 'done'
       when asked.within is not null or coalesce(
         (
           select holder._howdah_swept > 0
