@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { HowdahError } from "../errors.ts";
 import {
+  isChangedResult,
   isConnectionLoss,
   isConnectionSuspect,
   isLocked,
@@ -194,7 +195,7 @@ it("suspects the connection where another role, server or transaction state woul
 
 describe("a stale plan", () => {
   it("may be the reason when something that a statement names is not there, or of another type", () => {
-    for (const code of ["0A000", "42703", "42704", "42804", "42883", "42P01", "XX000"])
+    for (const code of ["42703", "42704", "42804", "42883", "42P01", "XX000"])
       expect(isStalePlan(state(code))).toBe(true);
   });
 
@@ -202,5 +203,15 @@ describe("a stale plan", () => {
     for (const code of ["42501", "42P05", "23505", "P0001", "40001", "57014"])
       expect(isStalePlan(state(code))).toBe(false);
     expect(isStalePlan(new Error("plain"))).toBe(false);
+  });
+
+  it("is told from whatever else is not supported by what the server says of where it was raised", () => {
+    const raised = (routine: string) => Object.assign(state("0A000"), { routine });
+    for (const isIt of [isStalePlan, isChangedResult]) {
+      expect(isIt(raised("RevalidateCachedQuery"))).toBe(true);
+      expect(isIt(raised("exec_stmt_raise"))).toBe(false);
+      expect(isIt(state("0A000"))).toBe(false);
+    }
+    expect(isChangedResult(Object.assign(state("42703"), { routine: "RevalidateCachedQuery" }))).toBe(false);
   });
 });

@@ -30,8 +30,8 @@ interface Verdict {
   readonly locked?: true;
   /** The connection may be at fault, by its role or by what was left open on it. */
   readonly connection?: true;
-  /** The session may have planned the statement for objects that have changed since. */
-  readonly stale?: true;
+  /** The session may have planned the statement for objects that have changed since; with a name, if this routine of the server says so. */
+  readonly stale?: true | string;
 }
 
 /**
@@ -39,8 +39,8 @@ interface Verdict {
  * A whole class counts for the states of it that are not named.
  */
 const VERDICTS: Readonly<Record<string, Verdict>> = {
-  // "cached plan must not change result type", also whatever is not supported.
-  "0A000": { stale: true },
+  // What is not supported, as a trigger may say as well, or "cached plan must not change result type".
+  "0A000": { stale: "RevalidateCachedQuery" },
   // The connection failed, says the server or a pooler in between (PgBouncer: 08P01) …
   "08": { transient: true, unknown: true, over: true },
   // … but it never came about (08001), or was turned away (08004).
@@ -149,8 +149,15 @@ export function isConnectionSuspect(error: unknown): boolean {
  * whose plan the session has kept from before a table or function changed.
  */
 export function isStalePlan(error: unknown): boolean {
-  const state = sqlStateOf(error);
-  return state !== undefined && verdictOf(state).stale === true;
+  const said = serverError(error);
+  if (!said) return false;
+  const { stale } = verdictOf(said.code);
+  return stale === true || (stale !== undefined && stale === said.routine);
+}
+
+/** True when a prepared statement would now answer with columns of other types. */
+export function isChangedResult(error: unknown): boolean {
+  return sqlStateOf(error) === "0A000" && isStalePlan(error);
 }
 
 function verdictOf(state: string): Verdict {
@@ -165,17 +172,23 @@ function isPanic({ code, severity }: ServerError): boolean {
 interface ServerError {
   readonly code: string;
   readonly severity: string | undefined;
+  /** Where in the server it was raised. */
+  readonly routine: string | undefined;
 }
 
 function serverError(error: unknown): ServerError | undefined {
   for (const link of causesOf(error)) {
     // System errors have codes too, and some (EPIPE) look like a SQLSTATE.
     const isSystemError = "syscall" in link || typeof (link as { errno?: unknown }).errno === "number";
-    const { code, severity } = link as { code?: unknown; severity?: unknown };
+    const { code, severity, routine } = link as { code?: unknown; severity?: unknown; routine?: unknown };
     if (isSystemError || typeof code !== "string" || !/^[0-9A-Z]{5}$/.test(code)) continue;
-    return { code, severity: typeof severity === "string" ? severity : undefined };
+    return { code, severity: textOf(severity), routine: textOf(routine) };
   }
   return undefined;
+}
+
+function textOf(field: unknown): string | undefined {
+  return typeof field === "string" ? field : undefined;
 }
 
 /** True when there was no connection to send anything on. */

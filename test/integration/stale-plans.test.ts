@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Client } from "../../src/client/client.ts";
 import { createClient, defineTask, silentLogger } from "../../src/index.ts";
+import { pgDriver } from "../../src/postgres/drivers/pg.ts";
 import { createDatabase } from "../harness/database.ts";
 import { createRecordingLogger, createTestWorker, record } from "../harness/worker.ts";
 
@@ -196,5 +197,28 @@ describe.each(Object.entries(changes))("with open sessions, after %s", (_, state
     await running;
     expect(logger.messages("error").filter((said) => said !== "A job failed for good")).toEqual([]);
     expect(logger.messages("warn").filter((said) => !said.startsWith("A job failed"))).toEqual([]);
+  });
+});
+
+describe("what is not supported for another reason than a stale plan", () => {
+  it("is refused without preparing anything anew, however often", async () => {
+    await using database = await createDatabase();
+    await database.sql(`
+      create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'not here' using errcode = 'feature_not_supported'; end $$;
+      create trigger refuse before insert on howdah._private_jobs for each row execute function refuse()`);
+    const { connectionString } = database;
+    const driver = pgDriver({ connectionString });
+    const client = await createClient({ driver, schema: database.schema.name, migrate: false, logger: silentLogger });
+    const prepared = async (): Promise<number> =>
+      Number((await driver.query({ text: "select count(*) from pg_prepared_statements" })).rows[0]?.[0]);
+    const add = (): Promise<unknown> => client.addJob("refused", {}).catch((error: unknown) => error);
+    expect(await add()).toMatchObject({ code: "HOWDAH_DATABASE_ERROR" });
+    const before = await prepared();
+    for (let time = 0; time < 5; time += 1) await add();
+    expect(before).toBeGreaterThan(0);
+    expect(await prepared()).toBe(before);
+    await client.close();
+    await driver.close();
   });
 });

@@ -1,6 +1,6 @@
 import type { Executor, Query, QueryResult } from "../driver.ts";
-import { sqlStateOf } from "../sqlstate.ts";
-import { CHANGED_RESULT_STATE, type PgQueryable } from "./pg-session.ts";
+import { isChangedResult } from "../sqlstate.ts";
+import type { PgQueryable } from "./pg-session.ts";
 import {
   lastAnswer,
   type PgAnswer,
@@ -34,7 +34,7 @@ export function executorOf(client: PgQueryable | Executor, options: ExecutorOpti
         return isQueryResult(answer) ? answer : toQueryResult(lastAnswer(answer));
       } catch (error) {
         // This transaction has failed; the next one on this connection shall not.
-        if (sqlStateOf(error) === CHANGED_RESULT_STATE) renameStatement(query);
+        if (isChangedResult(error)) renameStatement(query, statement.name);
         throw error;
       }
     },

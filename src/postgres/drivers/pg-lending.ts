@@ -1,6 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import { isConnectionLoss, isTransient, sqlStateOf } from "../sqlstate.ts";
 import { withDeadline } from "./deadline.ts";
+import { allLeftOpen, MAX_TRIES } from "./left-open.ts";
 import type { OwnPool, PgPool, PgPoolClient } from "./pg-pool.ts";
 import { PgSession, type SessionOptions } from "./pg-session.ts";
 import { giveBack, type LentClient, WarmClients } from "./pg-warm-clients.ts";
@@ -54,14 +55,16 @@ export class PgLending {
   /**
    * Runs `work` with a connection that nobody else uses meanwhile. Rejects with
    * `HOWDAH_CONNECTIONS_EXHAUSTED` when others use all of them for too long, and
-   * with `HOWDAH_DATABASE_UNREACHABLE` when none comes about in time.
+   * with `HOWDAH_DATABASE_UNREACHABLE` when none comes about in time. The wait for
+   * a turn and that for a connection have one limit together.
    */
   async hold<T>(work: (session: PgSession) => Promise<T>): Promise<T> {
     const turn = this.#turns.take();
+    const since = turn && this.#options.clock.monotonic();
     if (turn) await turn;
     let lent: LentClient;
     try {
-      lent = this.#warm.take() ?? (await this.#lend());
+      lent = this.#warm.take() ?? (await this.#lend(since));
     } catch (error) {
       this.#turns.give();
       throw error;
@@ -86,10 +89,10 @@ export class PgLending {
     this.#warm.clear();
   }
 
-  /** A client that is not known to be of no use. */
-  async #lend(): Promise<LentClient> {
-    for (;;) {
-      const client = await this.#connect();
+  /** A client that is not known to be of no use, for which a caller has waited since then. */
+  async #lend(since = this.#options.clock.monotonic()): Promise<LentClient> {
+    for (let tries = 0; tries < MAX_TRIES;) {
+      const client = await this.#connect(since);
       let session: PgSession;
       try {
         session = this.#sessionOn(client);
@@ -101,13 +104,16 @@ export class PgLending {
       // What is still under way may give the rights back, and must not be cut off.
       if (session.isForeign) await session.isAtRest();
       if (session.isUsable) return lent;
+      // Those that are in doubt, or broken, come to an end by themselves.
+      if (session.isLeftInside || session.isForeign) tries += 1;
       if (session.isLeftInside) this.#options.foundInside();
       this.#giveBack(lent);
     }
+    throw allLeftOpen();
   }
 
-  async #connect(): Promise<PgPoolClient> {
-    const { clock, connectTimeoutMs: timeoutMs } = this.#options;
+  async #connect(since: number): Promise<PgPoolClient> {
+    const { clock, connectTimeoutMs } = this.#options;
     const isAtHand = this.#isAtHand;
     const isFull = this.#isFull;
     const connecting = this.#pool.connect();
@@ -118,13 +124,15 @@ export class PgLending {
       if (isFull) return this.#options.exhausted();
       return new HowdahError(
         "HOWDAH_DATABASE_UNREACHABLE",
-        `Timed out after ${timeoutMs} ms waiting for a database connection.`,
+        `Timed out after ${connectTimeoutMs} ms waiting for a database connection.`,
       );
     };
     void connecting.then(
       (client) => (late ? client.release() : undefined),
       () => undefined,
     );
+    const leftMs = Math.max(1, connectTimeoutMs - (clock.monotonic() - since));
+    const timeoutMs = connectTimeoutMs === 0 ? 0 : leftMs;
     return withDeadline(connecting, { clock, timeoutMs, error }).catch((reason: unknown) =>
       // The application's pool has a limit of its own for how long it waits.
       isFull && /timeout exceeded when trying to connect/.test(String(reason))

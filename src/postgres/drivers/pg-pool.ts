@@ -88,24 +88,33 @@ export function clientConfig({ config, connectTimeoutMs }: ConnectionSettings): 
  * the connection and then says nothing: nobody else watches over this moment.
  */
 export async function prepareSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
-  const { clock, preparedStatements, statementTimeoutMs, connectTimeoutMs: timeoutMs } = settings;
+  const { clock, preparedStatements, connectTimeoutMs: timeoutMs } = settings;
   if (!preparedStatements) return;
-  const text =
-    "set default_transaction_isolation = 'read committed'; set array_nulls = on; " +
-    `set statement_timeout = ${Math.ceil(statementTimeoutMs)}`;
   const error = (): HowdahError =>
     new HowdahError(
       "HOWDAH_DATABASE_UNREACHABLE",
       `The database took the connection and did not answer within ${timeoutMs} ms.`,
     );
-  await withDeadline(client.query({ text }), { clock, timeoutMs, error });
+  await withDeadline(client.query({ text: settingsOf(settings) }), { clock, timeoutMs, error });
 }
 
-/** Makes a session what it was when it was new, whatever somebody has done to it. */
+function settingsOf({ statementTimeoutMs }: ConnectionSettings): string {
+  return (
+    "set default_transaction_isolation = 'read committed'; set array_nulls = on; " +
+    `set statement_timeout = ${Math.ceil(statementTimeoutMs)}`
+  );
+}
+
+/** What `discard all` does, which may not be sent together with anything else. */
+const DISCARD_ALL =
+  "close all; set session authorization default; reset all; deallocate all; unlisten *; " +
+  "select pg_catalog.pg_advisory_unlock_all(); discard plans; discard temp; discard sequences";
+
+/** Makes a session what it was when it was new, whatever was done to it, all in one text, for one round trip. */
 export async function resetSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
   const { clock, connectTimeoutMs: timeoutMs } = settings;
   const error = (): HowdahError =>
     new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not reset a session within ${timeoutMs} ms.`);
-  await withDeadline(client.query({ text: "discard all" }), { clock, timeoutMs, error });
-  await prepareSession(client, settings);
+  const text = `${DISCARD_ALL}; ${settingsOf(settings)}`;
+  await withDeadline(client.query({ text }), { clock, timeoutMs, error });
 }

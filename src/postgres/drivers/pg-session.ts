@@ -2,7 +2,14 @@ import { HowdahError, isHowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Executor, Query, QueryResult } from "../driver.ts";
 import { poolerError } from "../pooler.ts";
-import { isConnectionLoss, isConnectionSuspect, isSessionOver, isStalePlan, sqlStateOf } from "../sqlstate.ts";
+import {
+  isChangedResult,
+  isConnectionLoss,
+  isConnectionSuspect,
+  isSessionOver,
+  isStalePlan,
+  sqlStateOf,
+} from "../sqlstate.ts";
 import type { Authorization } from "./authorization.ts";
 import { withDeadline } from "./deadline.ts";
 import {
@@ -80,9 +87,6 @@ const plainOf = new WeakMap<PgClient, boolean>();
 
 const WHETHER_PLAIN =
   "select pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('array_nulls')";
-
-/** A prepared statement would now answer with columns of other types. */
-export const CHANGED_RESULT_STATE = "0A000";
 
 /** The error of a session whose connection ended: `HOWDAH_CONNECTION_LOST`. */
 export function connectionLost(cause: unknown): HowdahError {
@@ -217,14 +221,15 @@ export class PgSession implements Executor {
     const timeoutMs = query.timeoutMs ?? this.#options.timeoutMs;
     const { lost } = query;
     lost?.throwIfAborted();
+    const statement = toPgStatement(query, preparedStatements);
     try {
-      const answer = sendAsText(this.#client, toPgStatement(query, preparedStatements));
+      const answer = sendAsText(this.#client, statement);
       const error = (): HowdahError => this.#silent(lost?.aborted === true ? undefined : timeoutMs);
       const last = lastAnswer(await withDeadline(answer, { clock, timeoutMs, lost, error }));
       this.#provedAt = doubt.count;
       return last;
     } catch (error) {
-      throw this.#explain(error, query);
+      throw this.#explain(error, query, statement.name);
     }
   }
 
@@ -272,12 +277,12 @@ export class PgSession implements Executor {
     return error;
   }
 
-  #explain(error: unknown, query?: Query): unknown {
+  #explain(error: unknown, query?: Query, sentName?: string): unknown {
     if (isHowdahError(error)) return error;
     const state = sqlStateOf(error);
     if (state !== undefined && query !== undefined) {
       if (isSessionOver(error)) this.discard(error);
-      if (state === CHANGED_RESULT_STATE) renameStatement(query);
+      if (isChangedResult(error)) renameStatement(query, sentName);
       // What may be about a stale plan is tried once more on this connection, before that is suspected.
       if (query.name !== undefined && isConnectionSuspect(error) && !isStalePlan(error)) this.discard(error);
       return (query.name === undefined ? undefined : poolerError(error)) ?? error;

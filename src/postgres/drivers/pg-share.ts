@@ -1,5 +1,6 @@
 import { HowdahError } from "../../errors.ts";
 import type { DriverShare, Executor, Query, QueryResult } from "../driver.ts";
+import { allLeftOpen, MAX_TRIES } from "./left-open.ts";
 import type { PgLending } from "./pg-lending.ts";
 import type { PgPoolClient } from "./pg-pool.ts";
 import { type PgSession, UNDONE } from "./pg-session.ts";
@@ -21,9 +22,6 @@ export interface PgHandlersShareOptions extends PgShareOptions {
   /** Closes each connection that a handler has used, because there is none apart from the engine's. */
   readonly closesAfter: boolean;
 }
-
-/** So many connections in a row may be found inside of a transaction. */
-const MAX_TRIES = 20;
 
 /** The connections that the engine uses: no answer counts that was given inside of a transaction of somebody else. */
 export class PgShare implements DriverShare {
@@ -74,11 +72,7 @@ export class PgShare implements DriverShare {
       if (answer !== UNDONE) return answer;
       foundInside();
     }
-    throw new HowdahError(
-      "HOWDAH_TRANSACTION_LEFT_OPEN",
-      `Each of ${MAX_TRIES} connections came out of the pool inside of a transaction that other code has begun. ` +
-        "Nothing was done. Look for what leaves transactions open in this pool.",
-    );
+    throw allLeftOpen();
   }
 }
 

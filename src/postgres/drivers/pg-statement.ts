@@ -65,7 +65,16 @@ export function sendAsText<T>(client: { query(statement: PgStatement): T }, stat
 /** PostgreSQL cuts the name of a prepared statement off after so many bytes. */
 const MAX_NAME_LENGTH = 63;
 
-const sentNames = new Map<string, string>();
+/** A text that was renamed so often is no longer prepared: what it is about never stays the same. */
+const MAX_RENAMES = 20;
+
+interface SentName {
+  /** `undefined`: it is sent without a name. */
+  readonly name: string | undefined;
+  readonly renames: number;
+}
+
+const sentNames = new Map<string, SentName>();
 
 /** A statement for `pg`, with its text in and its text out. Without `named` it is not prepared under a name. */
 export function toPgStatement(query: Query, named: boolean): PgStatement {
@@ -91,22 +100,25 @@ export function toQueryResult(answer: PgAnswer): QueryResult {
  * The name under which a statement is prepared. It depends on the text, so that
  * two schemas, two releases or a stranger can share one connection.
  */
-function sentName(name: string, text: string): string {
+function sentName(name: string, text: string): string | undefined {
   let sent = sentNames.get(text);
   if (sent === undefined) {
-    sent = digestedName(name, text);
+    sent = { name: digestedName(name, text), renames: 0 };
     sentNames.set(text, sent);
   }
-  return sent;
+  return sent.name;
 }
 
 /**
  * From now on the statement is prepared under another name: what sessions have
- * under the present one answers with columns of other types than it would now.
+ * under `failed` answers with columns of other types than it would now. Nothing
+ * is done when another session has met that before.
  */
-export function renameStatement({ name, text }: Query): void {
+export function renameStatement({ name, text }: Query, failed: string | undefined): void {
   const sent = sentNames.get(text);
-  if (name !== undefined && sent !== undefined) sentNames.set(text, digestedName(name, sent));
+  if (name === undefined || failed === undefined || sent?.name !== failed) return;
+  const renames = sent.renames + 1;
+  sentNames.set(text, { name: renames > MAX_RENAMES ? undefined : digestedName(name, failed), renames });
 }
 
 function digestedName(name: string, source: string): string {

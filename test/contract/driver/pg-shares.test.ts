@@ -5,6 +5,7 @@ import type { Driver, DriverShare, Executor, Query } from "../../../src/postgres
 import { pgDriver, type PgDriverOptions } from "../../../src/postgres/drivers/pg.ts";
 import { createManualClock } from "../../../src/testing/manual-clock.ts";
 import { createDatabase } from "../../harness/database.ts";
+import { openProxy } from "../../harness/proxy.ts";
 import { until } from "../../harness/until.ts";
 
 const database = await createDatabase({ migrate: false });
@@ -208,6 +209,16 @@ describe.each([10, 2, 1])("the session of a handler, of %i connections", (maxCon
     for (const executor of [driver, driver.share("waiting"), share, share, share])
       expect(await value(executor, look)).toBe(expected);
   });
+});
+
+it("the session of a handler is made new in one round trip", async () => {
+  await using proxy = await openProxy(connectionString);
+  const share = open({ connectionString: proxy.connectionString, handlerConnections: 1 }).share("handlers");
+  await share.query({ text: "select 'first'" });
+  await share.query({ text: "select 'second'" });
+  const from = proxy.statements.indexOf("select 'first'");
+  const sent = proxy.statements.slice(from, proxy.statements.indexOf("select 'second'"));
+  expect(sent).toEqual(["select 'first'", expect.stringContaining("discard temp")]);
 });
 
 describe("a statement of a handler that outlives it", () => {
