@@ -18,6 +18,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -41,8 +42,11 @@ const chosen = await choose();
 
 /** @type {Map<string, Promise<boolean>>} Whether a file of tests passes on unbroken code. */
 const proofs = new Map();
+/** @type {import("node:child_process").ChildProcess | undefined} The run of tests that is under way. */
+let running;
 const counts = { caught: 0, SURVIVED: 0, "NOT APPLIED": 0, UNCLEAR: 0 };
 const copy = values.anchors ? ROOT : await makeCopy();
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
 try {
   for (const mutation of chosen) await tryOut(mutation);
 } finally {
@@ -57,6 +61,14 @@ else
   );
 if (!values.anchors && counts.caught < chosen.length) process.exitCode = 1;
 if (counts["NOT APPLIED"] > 0) process.exitCode = 1;
+
+/** What was found so far is kept for --resume. */
+async function stop() {
+  running?.kill("SIGINT");
+  await (running && once(running, "close"));
+  if (copy !== ROOT) await rm(copy, { recursive: true, force: true });
+  process.exit(130);
+}
 
 /** Those asked for; the ones that need no database first. */
 async function choose() {
@@ -156,6 +168,7 @@ async function failureOf(tests) {
 function vitest(args) {
   const command = ["node_modules/vitest/vitest.mjs", "run", ...args];
   const child = spawn(process.execPath, command, { cwd: copy, stdio: ["ignore", "ignore", "pipe"] });
+  running = child;
   let output = "";
   child.stderr.on("data", (chunk) => (output += chunk));
   return new Promise((resolve) => {
@@ -170,6 +183,7 @@ function vitest(args) {
     ];
     child.on("close", (status) => {
       for (const timer of timers) clearTimeout(timer);
+      running = undefined;
       resolve({ status, output, ended });
     });
   });
