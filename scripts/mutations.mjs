@@ -15,7 +15,7 @@ const STORABLE = "src/job/unstorable.ts";
 
 const test = (...names) => names.map((name) => `test/integration/${name}.test.ts`);
 const CLAIMS = test("claim-queues", "claim-floors", "worker-flags", "claim-races", "control-pause", "claim-history");
-const RELEASES = test("release-and-claim", "release-fence", "sql-notifications", "outcomes", "release-locks");
+const RELEASES = test("release-fence", "sql-notifications", "release-locks", "outcomes", "release-and-claim");
 const KEYED = test("client-job-keys", "sql-add-job", "sql-add-jobs", "sql-races", "sql-notifications");
 const RECOVERIES = test("recovery-sweeps", "recovery-refused", "poison", "client-workers", "worker-lost-claim");
 const CRON = test("schedules-client", "schedules-worker", "cron-refused", "cron-worker");
