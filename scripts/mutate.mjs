@@ -35,7 +35,7 @@ const RESULTS = path.join(ROOT, ".cache/mutations.json");
 const COPIED = ["src", "dist", "test", "scripts", "docs", "package.json", "tsconfig.json", "vitest.config.ts"];
 const TIME_LIMIT_MS = 300_000;
 /** Mistakes of a mutation, not of the code that it changes. */
-const NO_CODE = /syntax error at|(?:column|function|relation|operator) .* does not exist|SyntaxError|ReferenceError/;
+const NO_CODE = /syntax error at|(?:column|function|relation|operator) .* does not exist|ReferenceError/;
 
 const { values } = parseArgs({
   options: { only: { type: "string", default: "" }, resume: { type: "boolean" }, anchors: { type: "boolean" } },

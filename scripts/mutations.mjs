@@ -340,11 +340,15 @@ export const mutations = [
     "_howdah_recoveries = 0,\n      _howdah_timeout_ms = excluded",
     "_howdah_timeout_ms = excluded",
   ),
-  keyed(
-    "the timeout is not replaced",
-    "_howdah_recoveries = 0,\n      _howdah_timeout_ms = excluded._howdah_timeout_ms\n",
-    "_howdah_recoveries = 0\n",
+  noticedBy(
+    "control-timeout",
+    keyed(
+      "the timeout is not replaced",
+      "_howdah_recoveries = 0,\n      _howdah_timeout_ms = excluded._howdah_timeout_ms\n",
+      "_howdah_recoveries = 0\n",
+    ),
   ),
+
   // Not their earliest time without its filter, which is the same: when a job is due, the earliest of all is due.
   noticedBy(
     "sql-notifications",
