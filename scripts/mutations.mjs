@@ -285,7 +285,7 @@ export const mutations = [
   ),
   noticedBy(
     "complete",
-    release("committed work counts as taken", "when pg_xact_status(asked.within) = 'committed' then 'done'", ""),
+    release("committed work counts as taken", "then pg_xact_status(asked.within) = 'committed'\n", "then false\n"),
   ),
   noticedBy(
     "release-locks",
