@@ -249,6 +249,20 @@ describe("ticks that were due while no worker ran", () => {
   });
 });
 
+it("refuses a tick of before the schedule began, whoever sends it", async () => {
+  await store();
+  await database.sql("update howdah._howdah_schedules set since = '2020-12-01T00:00:00Z'");
+  const [{ version }] = (await database.sql("select version from howdah._howdah_schedules")) as [{ version: string }];
+  const target = { executor: database.driver, schema: database.schema };
+  const job = await prepareTickJob(cron({ task: "do_it", schedule: "0 * * * *" }));
+  const tickAt = (at: string) => ({ id: "s", version, tickMs: Date.parse(at), payload: "{}", runAt: null, job });
+  const ticks = [tickAt("2020-11-30T23:00:00Z"), tickAt("2020-12-01T00:00:00Z")];
+  expect(await addScheduleTicks(target, ticks)).toMatchObject([
+    { jobId: null, hasChanged: false },
+    { jobId: expect.stringMatching(/^\d+$/) as string, hasChanged: false },
+  ]);
+});
+
 it("refuses a tick that was computed from what a schedule is no longer", async () => {
   await store();
   const [{ version }] = (await database.sql("select version from howdah._howdah_schedules")) as [{ version: string }];
