@@ -263,6 +263,20 @@ it("refuses a tick of before the schedule began, whoever sends it", async () => 
   ]);
 });
 
+it("refuses a tick of a pause, and takes those of its end and after it, whoever sends them", async () => {
+  await store();
+  await schedules.pause("s", { until: "2200-01-01T00:00:00Z" });
+  const [{ version }] = (await database.sql("select version from howdah._howdah_schedules")) as [{ version: string }];
+  const target = { executor: database.driver, schema: database.schema };
+  const job = await prepareTickJob(cron({ task: "do_it", schedule: "0 * * * *" }));
+  const tickAt = (at: string) => ({ id: "s", version, tickMs: Date.parse(at), payload: "{}", runAt: null, job });
+  const ticks = [tickAt("2199-12-31T23:00:00Z"), tickAt("2200-01-01T00:00:00Z")];
+  expect(await addScheduleTicks(target, ticks)).toMatchObject([
+    { jobId: null, hasChanged: false },
+    { jobId: expect.stringMatching(/^\d+$/) as string, hasChanged: false },
+  ]);
+});
+
 it("refuses a tick that was computed from what a schedule is no longer", async () => {
   await store();
   const [{ version }] = (await database.sql("select version from howdah._howdah_schedules")) as [{ version: string }];
