@@ -413,7 +413,11 @@ describe("workers", () => {
     const text = await howdah(["workers"]);
     expect(text.out).toMatch(/silent.*box.*7.*6 min ago.*none.*stale/);
     expect(await howdahJson(["workers"])).toMatchObject([{ id: "silent", session: "none", isStale: true }]);
-    expect(await howdahJson(["workers", "--sweep", "--dry-run"])).toEqual({ workerIds: ["silent"], jobCount: 0 });
+    expect(await howdahJson(["workers", "--sweep", "--dry-run"])).toEqual({
+      workerIds: ["silent"],
+      jobCount: 0,
+      refused: [],
+    });
     expect((await howdah(["workers", "--sweep", "--threshold", "10m"])).out).toContain("0 dead");
     expect((await howdah(["workers", "--sweep"])).out).toContain("1 dead, 0 jobs given back");
     expect((await howdah(["workers"])).out).toContain("No workers");
