@@ -256,6 +256,8 @@ async function runJobsInCrashes(
   }
   const runSeconds = (clock.monotonic() - startedAt) / 1000;
   await crew.stop();
+  // The last ones may have ended between the count and the look for work.
+  waiting = (await files.count()).waiting;
   view.ran();
   const { kills, recovered } = crew;
   return { completed: total - waiting, runSeconds, crashes: { kills, restarts, recovered } };
