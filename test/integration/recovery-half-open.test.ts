@@ -102,7 +102,8 @@ describe("workers behind a proxy that restarts", () => {
   it("are not taken for dead by one on another way, nor by one that has just started", async () => {
     await using proxy = await openProxy(database.connectionString);
     const idle = defineTask({ identifier: "idle", run: () => undefined });
-    const options = { tasks: [idle], recovery: outage };
+    // Without a claim under way when connections are cut: a worker goes on under another id after a lost one.
+    const options = { tasks: [idle], recovery: outage, pollInterval: "5m" } as const;
     const { connectionString } = proxy;
     const behind = await Promise.all(
       Array.from({ length: 3 }, () => createTestWorker(database, { ...options, connectionString })),

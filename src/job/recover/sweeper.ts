@@ -23,7 +23,7 @@ import type { RecoverySettings } from "./options.ts";
 import { recoverJobs, type Deceased, type RecoverJobsOptions, type Recovered } from "./recover-jobs.ts";
 import type { Refusals } from "./refusals.ts";
 import { Retries } from "./retries.ts";
-import { isAbsent, lifeLeftMs, observe, withAbsences, type Watch, type Watched } from "./watch.ts";
+import { isAbsent, lifeLeftMs, observe, withAbsences, withCompany, type Watch, type Watched } from "./watch.ts";
 
 /** What a sweeper needs, and whom it tells. */
 export interface SweeperOptions extends RecoverJobsOptions {
@@ -161,7 +161,7 @@ export class Sweeper {
   async #sweep(stopping: AbortSignal): Promise<number> {
     const before = this.#watch;
     const { watch: seen, swept } = await this.#look();
-    const watch = await this.#countAbsences(seen);
+    const watch = this.#keepCompany(await this.#countAbsences(seen));
     this.#retries.keepOnly(watch.workers);
     this.#options.refusals.keepOnly((id) => watch.workers.has(id) || this.#orphans.has(id));
     const others = [...watch.workers.values()].filter(({ workerId }) => !this.#options.own().includes(workerId));
@@ -214,6 +214,13 @@ export class Sweeper {
       for (const [id, ms] of await noteAbsences({ ...target, executor }, workers, limits)) absences.set(id, ms);
     });
     this.#watch = withAbsences(watch, absences);
+    return this.#watch;
+  }
+
+  /** Those that are one of many stay so when the others come back before them. */
+  #keepCompany(watch: Watch): Watch {
+    const { sweepIntervalMs } = this.#options.settings;
+    this.#watch = withCompany(watch, { sweepIntervalMs, isFirstSession: this.#isFirst(watch) });
     return this.#watch;
   }
 

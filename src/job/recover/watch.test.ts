@@ -10,6 +10,7 @@ import {
   type Watched,
   type WatchLimits,
   withAbsences,
+  withCompany,
 } from "./watch.ts";
 
 const LIMITS: WatchLimits = {
@@ -195,18 +196,25 @@ describe("the first session of a process", () => {
 });
 
 describe("several workers that went at the same time", () => {
-  /** Watches workers for so long, of which some are gone from a moment on. */
-  const leftTo = (goneAt: Readonly<Record<string, number>>, until: number): number => {
+  /** Watches workers for so long, of which some are gone from a moment on, and perhaps back from another one on. */
+  const leftTo = (
+    goneAt: Readonly<Record<string, number>>,
+    until: number,
+    backAt: Readonly<Record<string, number>> = {},
+  ): number => {
     let watch: Watch | undefined;
     for (let at = 0; at <= until; at += 4_000) {
-      const workers = Object.entries(goneAt).map(([workerId, from]) => ({
-        workerId,
-        beat: String(Math.min(at, from)),
-        lock: at >= from ? ("lost" as const) : ("held" as const),
-        declared: false,
-        isOwn: workerId === "me",
-      }));
-      watch = observe(watch, { sentAt: at, answeredAt: at, workers }, GAP);
+      const workers = Object.entries(goneAt).map(([workerId, from]) => {
+        const isGone = at >= from && at < (backAt[workerId] ?? never);
+        return {
+          workerId,
+          beat: String(isGone ? from : at),
+          lock: isGone ? ("lost" as const) : ("held" as const),
+          declared: false,
+          isOwn: workerId === "me",
+        };
+      });
+      watch = withCompany(observe(watch, { sentAt: at, answeredAt: at, workers }, GAP), LIMITS);
     }
     return lifeLeftMs(watch as Watch, watch?.workers.get("a") as Watched, { ...LIMITS, isResilient: false });
   };
@@ -216,6 +224,14 @@ describe("several workers that went at the same time", () => {
     const together = { me: never, a: 40_000, b: 40_000, c: 40_000, d: never };
     expect(leftTo(together, 60_000)).toBe(10_000);
     expect(leftTo(together, 72_000)).toBe(0);
+  });
+
+  it("are not dead after the limit because others of them are back before", () => {
+    const together = { me: never, a: 40_000, b: 40_000, c: 40_000, d: never };
+    expect(leftTo(together, 60_000, { b: 56_000, c: 56_000 })).toBe(10_000);
+    expect(leftTo(together, 72_000, { b: 56_000, c: 56_000 })).toBe(0);
+    // Gone once more, and alone.
+    expect(leftTo({ ...together, a: 72_000 }, 80_000, { b: 56_000, c: 56_000 })).toBe(0);
   });
 
   it("are dead after the limit when others are heard of, or when they went one after the other", () => {

@@ -25,7 +25,9 @@ import { longestSilenceMs, type LockSighting, type SilenceLimits } from "../long
  *   the sweeper itself                  never
  *
  * One of many: several processes went at the same time, and fewer others are
- * heard of. Then it is the way to them that is lost, more likely than they.
+ * heard of. Then it is the way to them that is lost, more likely than they. Each
+ * stays one of many when others of them are back before it: they come back one
+ * after another.
  */
 
 /** One registered worker, as a look found it. */
@@ -62,6 +64,8 @@ export interface Watched extends Sighting {
   readonly goneMs: number;
   /** For how long it was silent and its lock gone in looks of this and earlier processes, as its row counts. */
   readonly absentMs: number;
+  /** Since it is gone, it was seen to be one of many. */
+  readonly wentWithMany: boolean;
 }
 
 /** What a sweeper has seen since its watch began. */
@@ -79,12 +83,16 @@ export interface WatchLimits extends SilenceLimits {
   readonly sweepIntervalMs: number;
 }
 
-/** What else counts for one worker. */
-export interface Circumstances extends WatchLimits {
-  /** It runs resilient jobs. */
-  readonly isResilient: boolean;
+/** What counts for whether workers went together. */
+export interface Company extends Pick<WatchLimits, "sweepIntervalMs"> {
   /** The sweeper looks over the first session that its process has ever had. */
   readonly isFirstSession?: boolean;
+}
+
+/** What else counts for one worker. */
+export interface Circumstances extends WatchLimits, Company {
+  /** It runs resilient jobs. */
+  readonly isResilient: boolean;
 }
 
 /**
@@ -116,6 +124,7 @@ export function observe(watch: Watch | undefined, look: Look, longestGapMs: numb
       silentMs: silent ? before.silentMs + gapMs : 0,
       goneMs: gone ? before.goneMs + gapMs : 0,
       absentMs: 0,
+      wentWithMany: silent && gone && before.wentWithMany,
     });
   }
   return { watchedMs: (watch?.watchedMs ?? 0) + gapMs, answeredAt, workers: seen };
@@ -129,6 +138,14 @@ export function withAbsences(watch: Watch, absences: ReadonlyMap<string, number>
   return { ...watch, workers: new Map(workers) };
 }
 
+/** Marks those that are one of many, for as long as they are gone. */
+export function withCompany(watch: Watch, circumstances: Company): Watch {
+  const workers = [...watch.workers].map(
+    ([id, worker]) => [id, { ...worker, wentWithMany: isOneOfMany(watch, worker, circumstances) }] as const,
+  );
+  return { ...watch, workers: new Map(workers) };
+}
+
 /** Whether it is worth noting that a worker is absent: it will count for whoever looks next. */
 export function isAbsent({ lock, isSameServer, isOwn }: Sighting): boolean {
   return lock === "lost" && isSameServer === true && isOwn !== true;
@@ -138,22 +155,26 @@ export function isAbsent({ lock, isSameServer, isOwn }: Sighting): boolean {
 export function lifeLeftMs(watch: Watch, worker: Watched, circumstances: Circumstances): number {
   if (worker.declared || (worker.isProcessGone === true && worker.lock !== "held")) return 0;
   const { watchTimeMs, lockLossTimeoutMs } = circumstances;
-  const isOneOfMany = worker.lock === "lost" && wentTogether(watch, worker, circumstances);
-  const usualMs = Math.max(watchTimeMs - watch.watchedMs, patienceMs(worker, isOneOfMany, circumstances));
-  const counts = circumstances.isFirstSession === true && isAbsent(worker) && !isOneOfMany;
+  const withMany = isOneOfMany(watch, worker, circumstances);
+  const usualMs = Math.max(watchTimeMs - watch.watchedMs, patienceMs(worker, withMany, circumstances));
+  const counts = circumstances.isFirstSession === true && isAbsent(worker) && !withMany;
   const firstMs = counts ? FIRST_FACTOR * lockLossTimeoutMs - worker.absentMs : Number.POSITIVE_INFINITY;
   return Math.max(0, Math.min(usualMs, firstMs));
 }
 
-function patienceMs({ lock, silentMs, goneMs }: Watched, isOneOfMany: boolean, circumstances: Circumstances): number {
+function patienceMs({ lock, silentMs, goneMs }: Watched, withMany: boolean, circumstances: Circumstances): number {
   if (lock !== "lost")
     return longestSilenceMs({ lock, isResilient: circumstances.isResilient }, circumstances) - silentMs;
   const { lockLossTimeoutMs, watchTimeMs } = circumstances;
-  return (isOneOfMany ? Math.max(lockLossTimeoutMs, watchTimeMs) : lockLossTimeoutMs) - Math.min(silentMs, goneMs);
+  return (withMany ? Math.max(lockLossTimeoutMs, watchTimeMs) : lockLossTimeoutMs) - Math.min(silentMs, goneMs);
+}
+
+function isOneOfMany(watch: Watch, worker: Watched, company: Company): boolean {
+  return worker.lock === "lost" && (worker.wentWithMany || wentTogether(watch, worker, company));
 }
 
 /** Whether several processes went when this one did, and more than there are others that are heard of. */
-function wentTogether(watch: Watch, worker: Watched, { isFirstSession, sweepIntervalMs }: Circumstances): boolean {
+function wentTogether(watch: Watch, worker: Watched, { isFirstSession, sweepIntervalMs }: Company): boolean {
   const goneFor = ({ goneMs, absentMs }: Watched): number => (isFirstSession ? absentMs : goneMs);
   const apartMs = isFirstSession ? SAME_LOOK_MS : sweepIntervalMs;
   const [gone, heard] = [new Set<string>(), new Set<string>()];
