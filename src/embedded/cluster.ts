@@ -31,8 +31,8 @@ export interface ClusterDraft {
   readonly passwordFile: string;
 }
 
-/** What may lie in a folder in which a new cluster is made. */
-const HARMLESS = /^(\..*|lost\+found|draft-.*|settings\.conf|server\.log)$/;
+/** What may lie in a folder in which a new cluster is made, by this start or by another one at the same time. */
+const HARMLESS = /^(\..*|lost\+found|draft-.*|(settings\.conf|server\.log)(\.[0-9a-f]+)?)$/;
 
 /**
  * Opens `dataDir`, or makes a temporary folder, such that `user` can work in it
@@ -71,9 +71,9 @@ async function temporaryRoot(user: SystemUser | undefined): Promise<string> {
 async function prepareDataDir(dataDir: string): Promise<void> {
   try {
     await mkdir(dirname(dataDir), { recursive: true });
-    if (!existsSync(dataDir)) await mkdir(dataDir, { mode: 0o700 });
-    if (existsSync(join(dataDir, "cluster"))) return;
-    const foreign = (await readdir(dataDir)).find((name) => !HARMLESS.test(name));
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const names = await readdir(dataDir);
+    const foreign = names.includes("cluster") ? undefined : names.find((name) => !HARMLESS.test(name));
     if (foreign === undefined) return;
     throw unusable(dataDir, `it is neither empty nor a folder of this kind: there is ${JSON.stringify(foreign)} in it`);
   } catch (error) {

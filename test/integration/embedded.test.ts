@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, chown, cp, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, cp, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -310,6 +310,17 @@ describe("a server with a data folder", () => {
     expect(errors[0]).toMatchObject({ code: "HOWDAH_EMBEDDED_FAILED" });
     expect(await ask(String(servers[0]?.connectionString), "select 1")).toBe(1);
     await servers[0]?.stop();
+  });
+
+  it("is made beside what another start has written so far", async () => {
+    const dataDir = await temporaryFolder();
+    await mkdir(join(dataDir, "draft-Xy12ab"));
+    for (const name of ["settings.conf.0a1b2c3d4e5f", "server.log.5f4e3d2c1b0a", "server.log"]) {
+      await writeFile(join(dataDir, name), "");
+    }
+    const server = await startPostgres({ dataDir });
+    expect(await ask(server.connectionString, "select 1")).toBe(1);
+    await server.stop();
   });
 
   it("leaves a folder alone that holds something else", async () => {
