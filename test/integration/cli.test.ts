@@ -184,6 +184,8 @@ describe("what was typed wrongly", () => {
     [["nonsense", "--help"], "Unknown command 'nonsense'. See howdah --help."],
     [["help", "nonsense"], "Unknown command 'nonsense'. See howdah --help."],
     [["--schema", "s", "lsit", "-h"], "Unknown command 'lsit'. Did you mean list? See howdah --help."],
+    [["queues", "paus", "x"], 'Unknown action "paus", did you mean `pause`?'],
+    [["schedules", "triger", "x"], 'Unknown action "triger", did you mean `trigger`?'],
     [["list", "--nonsense"], "Unknown option '--nonsense'. See howdah list --help."],
     [["tasks", "pause", "t", "--until", "soon"], "Option --until must be a valid Date or a time"],
     [["workers", "--threshold", "soon"], "Option --threshold must be a duration"],

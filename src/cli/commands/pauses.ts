@@ -10,7 +10,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import type { Call, CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
-import { suggestName } from "../../runtime/suggestion.ts";
+import { didYouMean, suggestName } from "../../runtime/suggestion.ts";
 import { formatTable } from "../table.ts";
 
 /** What can be paused, and how. */
@@ -133,7 +133,7 @@ function check({ plural, singular, action, name, until }: Asked): void {
   const refuse = (message: string): never => {
     throw new HowdahError("HOWDAH_OPTION_INVALID", message);
   };
-  if (!ACTIONS.includes(action)) refuse(`${JSON.stringify(action)} is none of ${ACTIONS.join(", ")}.`);
+  if (!ACTIONS.includes(action)) refuse(`Unknown action ${JSON.stringify(action)}${didYouMean(action, ACTIONS)}`);
   if (action !== "list" && name === undefined) refuse(`Name the ${singular}: \`howdah ${plural} ${action} NAME\`.`);
   if (action !== "pause" && until !== undefined) refuse(`Option --until goes with \`howdah ${plural} pause\` only.`);
 }

@@ -9,6 +9,7 @@ import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 import { formatTable } from "../table.ts";
 import { describeWhen } from "../when.ts";
+import { didYouMean } from "../../runtime/suggestion.ts";
 
 /** `howdah schedules list|pause|resume|trigger`: looks after the schedules that are stored. */
 export const schedulesCommand: CliCommand = {
@@ -25,8 +26,8 @@ export const schedulesCommand: CliCommand = {
     const [action = "", id] = call.arguments;
     const work = ACTIONS[action];
     if (!work) {
-      const known = Object.keys(ACTIONS).join(", ");
-      throw new HowdahError("HOWDAH_OPTION_INVALID", `${JSON.stringify(action)} is none of ${known}.`);
+      const ending = didYouMean(action, Object.keys(ACTIONS));
+      throw new HowdahError("HOWDAH_OPTION_INVALID", `Unknown action ${JSON.stringify(action)}${ending}`);
     }
     if (action !== "list" && id === undefined) {
       throw new HowdahError("HOWDAH_OPTION_INVALID", `Name the schedule: \`howdah schedules ${action} ID\`.`);
