@@ -17,7 +17,7 @@ function listedSteps(): Step[] {
   });
 }
 
-const rows = [...readProjectFile("CONTRIBUTING.md").matchAll(/^\| `([^`]+)` +\| +([\d.]+) \|([^|]*)\|$/gm)].map(
+const rows = [...readProjectFile("CONTRIBUTING.md").matchAll(/^\| `([^`]+)` +\| +([\d.]+|–) \|([^|]*)\|$/gm)].map(
   ([, name = "", minutes = "", note = ""]) => ({
     name,
     minutes: Number(minutes),
