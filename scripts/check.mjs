@@ -45,7 +45,7 @@ const STEPS = [
   },
   {
     name: "test-sql-15",
-    command: "vitest run --project integration sql- migrate",
+    command: "vitest run --project integration sql- claim- release- migrate",
     environment: { HOWDAH_TEST_POSTGRES: "15" },
     tests: true,
     why: "what depends on the version of PostgreSQL, on an older one",
