@@ -13,7 +13,8 @@ beforeAll(async () => {
   database = await createDatabase();
   await database.sql("create table public.ledger (payment integer)");
   pool = new pg.Pool({ connectionString: database.connectionString, application_name: "payments", max: 8 });
-  pool.on("error", () => {});
+  // A session may be cut off in the moment in which it is lent.
+  pool.on("error", () => {}).on("connect", (session) => session.on("error", () => {}));
 });
 
 beforeEach(async () => {
@@ -37,7 +38,6 @@ async function pay(payment: number, { client, complete }: JobContext): Promise<v
   const fate = mishap();
   const session = await pool.connect();
   let failure: Error | undefined;
-  session.on("error", () => {});
   try {
     await session.query("begin");
     await session.query("insert into public.ledger values ($1)", [payment]);

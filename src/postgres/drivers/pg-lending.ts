@@ -5,6 +5,7 @@ import { allLeftOpen, MAX_TRIES } from "./left-open.ts";
 import type { OwnPool, PgPool, PgPoolClient } from "./pg-pool.ts";
 import { PgSession, type SessionOptions } from "./pg-session.ts";
 import { giveBack, type LentClient, WarmClients } from "./pg-warm-clients.ts";
+import { takeClient } from "./take-client.ts";
 import { Turns } from "./turns.ts";
 
 /** What lending needs beside the pool. */
@@ -116,7 +117,7 @@ export class PgLending {
     const { clock, connectTimeoutMs } = this.#options;
     const isAtHand = this.#isAtHand;
     const isFull = this.#isFull;
-    const connecting = this.#pool.connect();
+    const connecting = takeClient(this.#pool);
     if (isAtHand) return connecting.catch(failUnreachable);
     let late = false;
     const error = (): HowdahError => {

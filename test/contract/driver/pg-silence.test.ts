@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import pg from "pg";
 import { afterAll, afterEach, expect, it } from "vitest";
 import { pgDriver } from "../../../src/postgres/drivers/pg.ts";
 import { createManualClock } from "../../../src/testing/manual-clock.ts";
@@ -228,4 +229,30 @@ it("uses no idle connection again after one has fallen silent, because all of th
   const closing = driver.close();
   await clock.advance(2_000);
   await closing;
+});
+
+/** A message of the server: its type, its length, and what is in it. */
+function message(type: string, ...parts: (string | number)[]): Buffer {
+  const body = Buffer.concat(
+    parts.map((part) => (typeof part === "string" ? Buffer.from(`${part}\0`) : Buffer.from([0, 0, 0, part]))),
+  );
+  const head = Buffer.alloc(5);
+  head.write(type);
+  head.writeInt32BE(4 + body.length, 1);
+  return Buffer.concat([head, body]);
+}
+
+it("survives a new connection of an application's pool whose end comes in one piece with its beginning", async () => {
+  const ready = Buffer.concat([message("R", 0), Buffer.from("Z\0\0\0\x05I")]);
+  const ended = message("E", "SFATAL", "VFATAL", "C57P01", "Mterminating connection", "");
+  const connectionString = await through((socket) => {
+    socket.on("data", () => socket.end(Buffer.concat([ready, ended])));
+  });
+  const pool = new pg.Pool({ connectionString, max: 2 });
+  const driver = pgDriver({ pool });
+  const outcomes = await Promise.allSettled([1, 2, 3].map(() => driver.query({ text: "select 1" })));
+  const lost = { status: "rejected", reason: expect.objectContaining({ code: "HOWDAH_CONNECTION_LOST" }) as unknown };
+  expect(outcomes).toEqual([lost, lost, lost]);
+  await driver.close();
+  await pool.end();
 });
