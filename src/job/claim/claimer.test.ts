@@ -123,7 +123,7 @@ describe("Claimer", () => {
   it("spends at most a twentieth of the time on head scans, priorities that a full one did not reach included", async () => {
     const slow = (ms: number, answer: Partial<ClaimAnswer>) => async () => {
       await clock.advance(ms);
-      return answer;
+      return { ...answer, tookMs: ms };
     };
     const answers: Answer[] = [
       slow(100, { levels: [seen(0, "5")] }),
@@ -139,6 +139,42 @@ describe("Claimer", () => {
     expect(requests.map((request) => request.levels.length)).toEqual([0, 1, 2, 2, 0]);
   });
 
+  it("scans the head again at once when its process stood still before it read the answer", async () => {
+    const late = async () => {
+      await clock.advance(60_000);
+      return { levels: [seen(0, "5")], tookMs: 2 };
+    };
+    const { claimer, clock, requests } = setUp([late]);
+    for (let claims = 0; claims < 2; claims++) await claimer.claim(LOOK);
+    expect(requests.map((request) => request.levels.length)).toEqual([0, 0]);
+  });
+
+  it("scans the head a minute after one that waited for long, for whatever", async () => {
+    const waiting = async () => {
+      await clock.advance(20_000);
+      return { levels: [seen(0, "5")], tookMs: 20_000 };
+    };
+    const { claimer, clock, requests } = setUp([waiting]);
+    await claimer.claim(LOOK);
+    await clock.advance(63_000 - 20_000 - 1);
+    await claimer.claim(LOOK);
+    await clock.advance(1);
+    await claimer.claim(LOOK);
+    expect(requests.map((request) => request.levels.length)).toEqual([0, 1, 0]);
+  });
+
+  it("looks at a queue from its first job when announcements may have been missed", async () => {
+    const taken = { rows: [claimedRow({ id: "4", runAt: "5", queueId: "7" })], tookMs: 1 };
+    const { claimer, clock, requests } = setUp([taken]);
+    await claimer.claim(LOOK);
+    claimer.announce({ queueIds: [7] });
+    await claimer.claim(LOOK);
+    claimer.distrust();
+    await clock.advance(21);
+    await claimer.claim(LOOK);
+    expect(requests.map(({ queueFloors }) => queueFloors.map(({ queueId }) => queueId))).toEqual([[], [7], []]);
+  });
+
   it("lowers the floors for an announced time", async () => {
     const { claimer, requests } = setUp([{ levels: [seen(0, "500")], due: at("500") }]);
     await claimer.claim(LOOK);
@@ -151,7 +187,7 @@ describe("Claimer", () => {
   it("scans from the head soon when jobs are announced without a time, but within its share", async () => {
     const slow = async () => {
       await clock.advance(10);
-      return { levels: [seen(0, "500")] };
+      return { levels: [seen(0, "500")], tookMs: 10 };
     };
     const { claimer, clock, requests } = setUp([slow]);
     await claimer.claim(LOOK);

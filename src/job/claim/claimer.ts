@@ -9,7 +9,7 @@ import { ClaimedJob } from "../claimed-job.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
 import { Candidates } from "./candidates.ts";
 import { Floors, type FloorTicket } from "./floors.ts";
-import { HeadScans } from "./head-scans.ts";
+import { HeadScans, type Look } from "./head-scans.ts";
 import { PayloadSizes } from "./payload-sizes.ts";
 import { type QueueFloor, QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
@@ -160,14 +160,15 @@ export class Claimer {
   /** Other tasks than before are claimed now: nothing that was seen counts any more. */
   forget(): void {
     this.#floors.forget();
-    this.#queueFloors.clear(this.#options.clock.monotonic());
     this.distrust();
+    this.#queueFloors.clear(this.#options.clock.monotonic());
   }
 
   /** Announcements may have been missed: the next claim scans from the head and may look through all queues. */
   distrust(): void {
     this.#announced.lookEverywhere();
     this.#headScans.askFor();
+    this.#queueFloors.distrust(this.#options.clock.monotonic());
     this.#window.reset();
   }
 
@@ -216,14 +217,14 @@ export class Claimer {
       this.#floors.settle(ticket, seenPositions(answer));
       this.#settle(request, answer, jobs);
       const endedAt = clock.monotonic();
-      if (isHeadScan) this.#headScans.done(startedAt, endedAt);
-      else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority)))
-        this.#headScans.wentOn(startedAt, endedAt);
+      const look = { startedAt, tookMs: answer.tookMs };
+      if (isHeadScan) this.#headScans.done(look);
+      else if (answer.levels.some(({ priority }) => !ticket.sent.has(priority))) this.#headScans.wentOn(look);
       const chains = toChains(jobs);
       this.#announced.looked(answer.more, endedAt);
       const hasGoneOn = jobs.length > 0 || comparePositions(answer.due, request.due) > 0;
       await this.#vainClaims.rest(answer.more && !hasGoneOn);
-      this.#rememberQueues(chains, queueFloors, { startedAt, tookMs: answer.tookMs });
+      this.#rememberQueues(chains, queueFloors, look);
       // Others may be named than fitted into this claim.
       return { chains, more: answer.more || this.hasCandidates };
     } catch (error) {
@@ -315,14 +316,13 @@ export class Claimer {
   #rememberQueues(
     chains: readonly Chain[],
     sent: ReadonlyMap<number, QueueFloor>,
-    { startedAt, tookMs }: { readonly startedAt: number; readonly tookMs: number },
+    { startedAt, tookMs }: Look,
   ): void {
-    const endedAt = this.#options.clock.monotonic();
     for (const chain of chains) {
       const { queueId } = chain;
       const last = queueId === null ? undefined : chain.rest.at(-1);
       if (queueId !== null && last)
-        this.#queueFloors.took(queueId, last, { sent: sent.get(queueId), startedAt, endedAt, tookMs });
+        this.#queueFloors.took(queueId, last, { sent: sent.get(queueId), startedAt, tookMs });
     }
   }
 

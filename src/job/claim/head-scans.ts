@@ -1,3 +1,5 @@
+import { lookCost } from "./look-cost.ts";
+
 /** A scan of the head costs at most one part in so many of the time. */
 const SHARE = 20;
 
@@ -39,18 +41,28 @@ export class HeadScans {
     this.#dueAt = 0;
   }
 
-  /** A claim has scanned the head. */
-  done(startedAt: number, endedAt: number): void {
+  /**
+   * A claim that began then has scanned the head. The interval goes from its
+   * begin: a process that stood still before it read the answer looks again.
+   */
+  done({ startedAt, tookMs }: Look): void {
     this.#lastAt = startedAt;
-    this.#costMs = endedAt - startedAt;
-    this.#allowedAt = endedAt + SHARE * this.#costMs;
-    this.#dueAt = Math.max(endedAt + this.#intervalMs, this.#allowedAt);
+    this.#costMs = 0;
+    this.wentOn({ startedAt, tookMs });
+    this.#dueAt = Math.max(startedAt + this.#intervalMs, this.#allowedAt);
   }
 
   /** A later claim came to a priority that the scan had not reached. */
-  wentOn(startedAt: number, endedAt: number): void {
-    this.#costMs += endedAt - startedAt;
-    this.#allowedAt = endedAt + SHARE * this.#costMs;
+  wentOn({ startedAt, tookMs }: Look): void {
+    const costMs = lookCost(tookMs);
+    this.#costMs += costMs;
+    this.#allowedAt = startedAt + costMs + SHARE * this.#costMs;
     this.#dueAt = Math.max(this.#dueAt, this.#allowedAt);
   }
+}
+
+/** When a claim began, and what it cost the server. */
+export interface Look {
+  readonly startedAt: number;
+  readonly tookMs: number;
 }

@@ -3,7 +3,10 @@ import { QueueFloors } from "./queue-floors.ts";
 
 const LIFE_MS = 1_000;
 const last = (id: string) => ({ priority: 0, position: { at: "5", id } });
-const looked = { sent: undefined, startedAt: 99, endedAt: 100, tookMs: 1 };
+const looked = { sent: undefined, startedAt: 99, tookMs: 1 };
+const ENDS_AT = 99 + LIFE_MS;
+/** When another look from the front is paid for. */
+const PAYABLE_AT = 99 + 21;
 
 /** Floors that remember a chain of queue 7, which ended with job "3". */
 function setUp(): QueueFloors {
@@ -23,7 +26,23 @@ describe("the floor of a queue", () => {
     const floors = setUp();
     floors.freed(7);
     expect(floors.known([7], 100).get(7)).toMatchObject({ priority: 0, position: { at: "5", id: "3" } });
-    expect(floors.get(7, 100 + LIFE_MS)).toBeUndefined();
+    expect(floors.get(7, ENDS_AT - 1)).toBeDefined();
+    expect(floors.get(7, ENDS_AT)).toBeUndefined();
+  });
+
+  it("is as old as the begin of its claim, however late the answer was read", () => {
+    const floors = new QueueFloors(LIFE_MS);
+    floors.took(7, last("3"), { sent: undefined, startedAt: 99, tookMs: 1 });
+    floors.freed(7);
+    expect(floors.get(7, 8_000)).toBeUndefined();
+  });
+
+  it("counts for a minute and a bit at most, whatever a look waited for", () => {
+    const floors = new QueueFloors(LIFE_MS);
+    floors.took(7, last("3"), { sent: undefined, startedAt: 99, tookMs: 100_000 });
+    floors.freed(7);
+    expect(floors.get(7, 99 + 62_999)).toBeDefined();
+    expect(floors.get(7, 99 + 63_000)).toBeUndefined();
   });
 
   it("does not count when a job of the chain went back", () => {
@@ -53,8 +72,18 @@ describe("the floor of a queue", () => {
     const floors = setUp();
     floors.freed(7);
     floors.announced(7, 110);
-    expect(floors.get(7, 119)).toBeDefined();
-    expect(floors.get(7, 120)).toBeUndefined();
+    expect(floors.get(7, PAYABLE_AT - 1)).toBeDefined();
+    expect(floors.get(7, PAYABLE_AT)).toBeUndefined();
+  });
+
+  it("counts no longer than that when announcements may have been missed, those of a claim under way included", () => {
+    const floors = setUp();
+    floors.distrust(110);
+    floors.took(8, last("4"), { sent: undefined, startedAt: 109, tookMs: 1 });
+    floors.took(9, last("5"), { sent: undefined, startedAt: 111, tookMs: 1 });
+    for (const queueId of [7, 8, 9]) floors.freed(queueId);
+    expect([7, 8, 9].filter((queueId) => floors.get(queueId, PAYABLE_AT - 1))).toEqual([7, 8, 9]);
+    expect([7, 8, 9].filter((queueId) => floors.get(queueId, PAYABLE_AT + 12))).toEqual([9]);
   });
 
   it("ends the same way when the announcement came during the claim, however many claims follow", () => {
@@ -64,7 +93,7 @@ describe("the floor of a queue", () => {
       const sent = floors.known([7], now).get(7);
       expect(sent).toBeDefined();
       floors.announced(7, now);
-      floors.took(7, last(String(now)), { sent, startedAt: now, endedAt: now + 0.5, tookMs: 0.5 });
+      floors.took(7, last(String(now)), { sent, startedAt: now, tookMs: 0.5 });
       floors.freed(7);
     }
     expect(floors.known([7], 120).size).toBe(0);
@@ -74,17 +103,17 @@ describe("the floor of a queue", () => {
     const floors = setUp();
     floors.freed(7);
     const sent = floors.known([7], 1_000).get(7);
-    floors.took(7, last("9"), { sent, startedAt: 1_000, endedAt: 1_050, tookMs: 50 });
+    floors.took(7, last("9"), { sent, startedAt: 1_000, tookMs: 50 });
     floors.freed(7);
-    expect(floors.get(7, 1_099)?.position.id).toBe("9");
-    expect(floors.get(7, 1_100)).toBeUndefined();
+    expect(floors.get(7, ENDS_AT - 1)?.position.id).toBe("9");
+    expect(floors.get(7, ENDS_AT)).toBeUndefined();
   });
 
   it("lets its queue be left alone while the chain is held, as long as it would count", () => {
     const floors = setUp();
     expect(floors.held([], 100)).toEqual([7]);
     expect(floors.held([7], 100)).toEqual([]);
-    expect(floors.held([], 100 + LIFE_MS)).toEqual([]);
+    expect(floors.held([], ENDS_AT)).toEqual([]);
   });
 
   it.each<[string, (floors: QueueFloors) => void]>([

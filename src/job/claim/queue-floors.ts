@@ -1,4 +1,5 @@
 import type { Position } from "../../postgres/position.ts";
+import { lookCost } from "./look-cost.ts";
 
 /** Up to where the jobs of one queue have been seen. */
 export interface QueueFloor {
@@ -83,15 +84,19 @@ export class QueueFloors {
     return undefined;
   }
 
-  /** A claim has taken this job as the last one of its queue. */
+  /**
+   * A claim has taken this job as the last one of its queue. What it has seen is
+   * as old as its begin: its answer may have waited for a process that stood still.
+   */
   took(
     queueId: number,
     last: Pick<QueueFloor, "priority" | "position">,
-    { sent, startedAt, endedAt, tookMs }: LookedFrom,
+    { sent, startedAt, tookMs }: LookedFrom,
   ): void {
-    const payableAt = sent?.payableAt ?? endedAt + LOOK_SHARE * tookMs;
+    const costMs = lookCost(tookMs);
+    const payableAt = sent?.payableAt ?? startedAt + (1 + LOOK_SHARE) * costMs;
     const heardAt = Math.max(this.#clearedAt, this.#heardAt.get(queueId) ?? Number.NEGATIVE_INFINITY);
-    const fullLife = sent?.expiresAt ?? Math.max(endedAt + this.#lifeMs, payableAt);
+    const fullLife = sent?.expiresAt ?? Math.max(startedAt + this.#lifeMs, payableAt);
     const expiresAt = heardAt >= startedAt ? payableAt : fullLife;
     if (this.#floors.size >= MAX_FLOORS) this.#floors.clear();
     this.#noteRecent(queueId);
@@ -110,6 +115,16 @@ export class QueueFloors {
   /** Jobs were announced that may lie before the floor: it counts until another look from the first job can be paid. */
   announced(queueId: number, nowMs: number): void {
     this.#hear(queueId, nowMs);
+    this.#shorten(queueId);
+  }
+
+  /** Announcements may have been missed, of any queue: each floor counts as if there had been one. */
+  distrust(nowMs: number): void {
+    this.#clearedAt = nowMs;
+    for (const queueId of this.#floors.keys()) this.#shorten(queueId);
+  }
+
+  #shorten(queueId: number): void {
     const floor = this.#floors.get(queueId);
     if (floor && floor.payableAt < floor.expiresAt)
       this.#floors.set(queueId, {
@@ -152,7 +167,6 @@ export interface LookedFrom {
   /** The floor it was sent with. */
   readonly sent: QueueFloor | undefined;
   readonly startedAt: number;
-  readonly endedAt: number;
   /** What it cost the server. */
   readonly tookMs: number;
 }

@@ -29,6 +29,15 @@ describe("QueueWindow", () => {
     expect(window.next(145)).toBe(240);
   });
 
+  it("rests for half a minute at most after a look that waited for a lock, and for a minute after a circle", () => {
+    const window = new QueueWindow(CIRCLE_REST_MS);
+    ended(window, went(40, 240, { windowMs: 100_000 }), false, 0);
+    expect(window.restMs(0)).toBe(27_000);
+    window.reset();
+    ended(window, went(40, 50, { windowMs: 100_000, windowWrapped: true }), false, 0);
+    expect(window.restMs(0)).toBe(60_000);
+  });
+
   it("rests for the length of a poll once the circle is closed, or twenty times its cost when that is more", () => {
     const cheap = new QueueWindow(CIRCLE_REST_MS);
     ended(cheap, went(40, 50, { windowWrapped: true }), false, 0);

@@ -1,3 +1,5 @@
+import { lookCost } from "./look-cost.ts";
+
 /** How a window went. */
 export interface WindowResult {
   readonly windowStart: number | null;
@@ -70,7 +72,8 @@ export class QueueWindow {
       return;
     }
     this.#circleStart ??= result.windowStart ?? 0;
-    this.#circleCostMs += result.windowMs;
+    const costMs = lookCost(result.windowMs);
+    this.#circleCostMs += costMs;
     // There may be no queue left as far up as the circle began: then it ends where the queues do, the second time.
     const isOver = this.#wrapped && result.windowWrapped;
     this.#wrapped ||= result.windowWrapped;
@@ -78,7 +81,7 @@ export class QueueWindow {
       this.#dueAt = nowMs + Math.max(this.#circleRestMs, REST_PER_CIRCLE * this.#circleCostMs);
       this.#endCircle();
     } else {
-      this.#dueAt = nowMs + REST_PER_COST * result.windowMs;
+      this.#dueAt = nowMs + REST_PER_COST * costMs;
     }
   }
 
