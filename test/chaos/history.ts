@@ -42,7 +42,7 @@ export interface WorkerLife {
   readonly readyAt: Micros;
   /** When it wrote its last line. */
   readonly lastSignAt: Micros;
-  /** The ids that it had, one after the other. */
+  /** The ids that it is known to have had. */
   readonly ids: readonly string[];
 }
 
@@ -60,8 +60,6 @@ export interface History {
   readonly standstills: ReadonlyMap<string, readonly Standstill[]>;
   readonly workers: readonly WorkerLife[];
   readonly outages: readonly Outage[];
-  /** When a worker id was first told to have been taken for dead. */
-  readonly declaredAt: ReadonlyMap<string, Micros>;
   /** Processes that ended although nobody told them to. */
   readonly unexpectedExits: readonly string[];
   readonly highest: { readonly connections: number; readonly rssBytes: number; readonly lagMs: number };
@@ -81,7 +79,6 @@ export function createHistory(ledgers: readonly Ledger[]): History {
     standstills: new Map(ledgers.map((ledger) => [ledger.file, collectStandstills(ledger, deaths)])),
     workers: ledgers.flatMap(collectLives),
     outages: collectOutages(ledgers),
-    declaredAt: collectDeclared(ledgers),
     unexpectedExits: ledgers.flatMap((ledger) => describeUnexpectedExit(ledger, deaths)),
     highest: {
       connections: highest(ledgers, (line) => (line.e === "connections" ? line.count : 0)),
@@ -209,10 +206,10 @@ function collectLives({ file, lines }: Ledger): WorkerLife[] {
   const [boot] = lines;
   const ready = lines.find((line) => line.e === "ready");
   if (boot?.e !== "boot" || ready?.e !== "ready" || ready.w === undefined) return [];
-  const ids = lines.flatMap((line) => (line.e === "fenced" ? [line.w] : []));
-  return [
-    { file, place: boot.place, readyAt: ready.t, lastSignAt: lines.at(-1)?.t ?? ready.t, ids: [ready.w, ...ids] },
-  ];
+  // One that distrusts a claim goes on under another id without a line of its own.
+  const ids = lines.flatMap((line) => (line.e === "fenced" || line.e === "start" ? [line.w] : []));
+  const lastSignAt = lines.at(-1)?.t ?? ready.t;
+  return [{ file, place: boot.place, readyAt: ready.t, lastSignAt, ids: [...new Set([ready.w, ...ids])] }];
 }
 
 function collectOutages(ledgers: readonly Ledger[]): Outage[] {
@@ -224,15 +221,6 @@ function collectOutages(ledgers: readonly Ledger[]): Outage[] {
     );
     return [{ places: away.places, from: away.t, until: back?.t ?? Number.POSITIVE_INFINITY }];
   });
-}
-
-function collectDeclared(ledgers: readonly Ledger[]): Map<string, Micros> {
-  const declared = new Map<string, Micros>();
-  for (const line of ledgers.flatMap(({ lines }) => lines)) {
-    if (line.e !== "recovered" && line.e !== "fenced") continue;
-    declared.set(line.was, Math.min(line.t, declared.get(line.was) ?? line.t));
-  }
-  return declared;
 }
 
 /** A worker may fail to start while there is no database; once it runs, nothing but a signal may end it. */

@@ -54,7 +54,7 @@ const LEFT = `
     (select count(*)::integer from howdah._private_job_queues where locked_at is not null) as queues,
     (select count(*)::integer from howdah._private_workers where id = any($1::text[])) as dead`;
 
-/** Lets the database write down which claims were ended by whoever held them; nothing of it is the queue's. */
+/** Lets the database write down which claims their holders ended, and when a worker was declared dead; nothing of it is the queue's. */
 export async function watchEnds(server: ChaosServer): Promise<void> {
   await server.ask(`
     create table public.ends (id bigint, worker text, how text);
@@ -67,7 +67,14 @@ export async function watchEnds(server: ChaosServer): Promise<void> {
       return null;
     end $$;
     create trigger note_end after update or delete on howdah._private_jobs
-      for each row execute function public.note_end()`);
+      for each row execute function public.note_end();
+    create table public.declared (worker text, at timestamptz);
+    create function public.note_declared() returns trigger language plpgsql as $$ begin
+      insert into public.declared values (new.id, clock_timestamp());
+      return null;
+    end $$;
+    create trigger note_declared after update of _howdah_swept on howdah._private_workers
+      for each row when (old._howdah_swept = 0 and new._howdah_swept > 0) execute function public.note_declared()`);
 }
 
 /** What is left when everybody has ended. */
@@ -80,7 +87,11 @@ export async function readFinalTables(server: ChaosServer): Promise<FinalTables>
   );
   const workers = await server.ask("select id from howdah._private_workers");
   const ends = await server.ask("select id::text, worker, how from public.ends where worker is not null");
+  const declared = await server.ask(
+    "select worker, extract(epoch from min(at)) * 1000 as at from public.declared group by worker",
+  );
   return {
+    declared: declared.map((row) => ({ worker: String(row["worker"]), atMs: Number(row["at"]) })),
     jobs: jobs.map((row) => ({
       id: String(row["id"]),
       name: String(row["name"]),

@@ -13,10 +13,11 @@ const SETTLED_AFTER: Micros = 2_000_000;
  * later. There are two excuses: it stood still, or its way to the server was
  * away, unless that was the way of most workers: then others have to wait.
  */
-export const livingAreLeftAlone: Rule = ({ history }) => {
+export const livingAreLeftAlone: Rule = ({ history, tables, wallOffset }) => {
+  const declaredAt = new Map(tables.declared.map(({ worker, atMs }) => [worker, atMs * 1_000 - wallOffset]));
   const wronged = history.workers.flatMap((life) =>
     life.ids.flatMap((id) => {
-      const at = history.declaredAt.get(id);
+      const at = declaredAt.get(id);
       return at === undefined || at >= life.lastSignAt ? [] : [{ id, at, life }];
     }),
   );
