@@ -14,12 +14,31 @@ const BATCH = "src/job/execute/execute-batch.ts";
 const STORABLE = "src/job/unstorable.ts";
 
 const test = (...names) => names.map((name) => `test/integration/${name}.test.ts`);
-const CLAIMS = test("claim-queues", "claim-floors", "worker-flags", "claim-races", "control-pause", "claim-history");
-const RELEASES = test("release-fence", "sql-notifications", "release-locks", "outcomes", "release-and-claim");
-const KEYED = test("client-job-keys", "sql-add-job", "sql-add-jobs", "sql-races", "sql-notifications");
-const RECOVERIES = test("recovery-sweeps", "recovery-refused", "poison", "client-workers", "worker-lost-claim");
-const CRON = test("schedules-client", "schedules-worker", "cron-refused", "cron-worker");
-const SLOT_TESTS = ["src/job/execute/slots.test.ts", ...test("worker-timeout", "worker-fencing")];
+const CLAIMS = test(
+  "queues/claims",
+  "claim/floors",
+  "claim/worker-flags",
+  "claim/races",
+  "control/pause",
+  "claim/history",
+);
+const RELEASES = test(
+  "release/fence",
+  "sql/notifications",
+  "release/locks",
+  "release/outcomes",
+  "release/release-and-claim",
+);
+const KEYED = test("add/job-keys", "sql/add-job", "sql/add-jobs", "sql/races", "sql/notifications");
+const RECOVERIES = test(
+  "recovery/sweeps",
+  "recovery/refused",
+  "release/poison",
+  "client/workers",
+  "claim/worker-lost-claim",
+);
+const CRON = test("cron/schedules-client", "cron/schedules-worker", "cron/refused", "cron/worker");
+const SLOT_TESTS = ["src/job/execute/slots.test.ts", ...test("control/worker-timeout", "recovery/worker-fencing")];
 
 /** @type {(file: string, tests: string[]) => (name: string, find: string, replace: string) => Mutation} */
 const within = (file, tests) => (name, find, replace) => ({ name, file, find, replace, tests });
@@ -30,20 +49,20 @@ const noticedBy = (name, mutation) => ({ ...mutation, tests: [...test(name), ...
 const claim = within(CLAIM, CLAIMS);
 const release = within(CLAIM, RELEASES);
 const keyed = within(FUNCTIONS, KEYED);
-const named = within(CLAIM, test("claim-named", "worker-named-claims"));
-const manage = within(FUNCTIONS, test("sql-manage", "sql-workers", "client-manage"));
+const named = within(CLAIM, test("claim/named", "claim/worker-named-claims"));
+const manage = within(FUNCTIONS, test("sql/manage", "sql/workers", "client/manage"));
 const recovery = within(RECOVERY, RECOVERIES);
 const cron = within(SCHEDULES, CRON);
 const slots = within(SLOTS, SLOT_TESTS);
 const batch = within(BATCH, ["src/job/execute/execute-batch.test.ts"]);
-const unclaimable = within(CLAIM, test("worker-unclaimable"));
-const sweep = within(RECOVERY, test("sql-sweeps"));
+const unclaimable = within(CLAIM, test("claim/worker-unclaimable"));
+const sweep = within(RECOVERY, test("sql/sweeps"));
 const storable = within(STORABLE, ["src/job/payload.test.ts"]);
 
 /** @type {readonly Mutation[]} */
 export const mutations = [
   noticedBy(
-    "worker-flags",
+    "claim/worker-flags",
     claim(
       "forbidden flags ignored in heads",
       "jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n              and (skip",
@@ -52,7 +71,7 @@ export const mutations = [
   ),
   claim("a locked job before the head ignored", "where head.locked_at is null\n", "where true\n"),
   noticedBy(
-    "control-pause",
+    "control/pause",
     claim(
       "heads of paused queues",
       'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null\n      and (queues._howdah_paused_until is null or queues._howdah_paused_until <= now())',
@@ -65,7 +84,7 @@ export const mutations = [
     "from level where false\n      )\n      select first",
   ),
   noticedBy(
-    "claim-floors",
+    "claim/floors",
     claim(
       "floors of queues not backed off",
       'else least(:"schema"._howdah_at(given.us), settled)',
@@ -73,16 +92,16 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "claim-floors",
+    "claim/floors",
     claim("what floors hide is not looked for", "if cardinality(hidden) > 0 then", "if false then"),
   ),
   claim("heads not sorted", "order by head.priority, head.run_at, head.id);", "order by head.id desc);"),
   noticedBy(
-    "claim-floors",
+    "claim/floors",
     claim("floors of levels not backed off", "floor_at := least(floor_at, settled);", "floor_at := floor_at;"),
   ),
   noticedBy(
-    "claim-floors",
+    "claim/floors",
     claim(
       "attempts not counted without a queue",
       "set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
@@ -101,14 +120,14 @@ export const mutations = [
   ),
   claim("chains without end", "chain := least(chain_length, 1 + remaining / taken);", "chain := 1000;"),
   claim("more always said", "lost or remaining = 0\n        or due_left", "true\n        or due_left"),
-  noticedBy("claim-floors", claim("more never said for the limit", "or lost or remaining = 0\n", "or lost\n")),
+  noticedBy("claim/floors", claim("more never said for the limit", "or lost or remaining = 0\n", "or lost\n")),
   claim(
     "the circle of windows not closed",
     "exit when window_wrapped and window_end >= window_start;",
     "exit when false;",
   ),
   noticedBy(
-    "worker-tasks",
+    "worker/tasks",
     claim("nothing said of tasks that are gone", "'tasksGone', level_count = 0 and (", "'tasksGone', false and ("),
   ),
   claim("queues that are held are looked at", "seen integer[] := coalesce(held, '{}');", "seen integer[] := '{}';"),
@@ -123,7 +142,7 @@ export const mutations = [
     "and jobs.locked_at is null\n            and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and (skip is null or jobs.id <> all (skip))\n          order",
   ),
   noticedBy(
-    "claim-floors",
+    "claim/floors",
     claim(
       "the due position not backed off",
       'due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);',
@@ -131,7 +150,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "claim-cost",
+    "claim/cost",
     claim(
       "due queues of other tasks are looked at",
       "array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))",
@@ -139,7 +158,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "control-pause",
+    "control/pause",
     claim(
       "paused tasks",
       'if exists (select from :"schema"._howdah_paused_tasks) then\n    tasks := :"schema"._howdah_unpaused_v1(tasks);\n  end if;\n\n  -- 1.',
@@ -175,7 +194,7 @@ export const mutations = [
   ),
 
   noticedBy(
-    "sql-notifications",
+    "sql/notifications",
     release(
       "no notice of what is due again",
       'perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);',
@@ -183,7 +202,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release(
       "completion without its fence",
       "where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id\n",
@@ -191,7 +210,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release(
       "a final failure keeps attempts",
       "when change.final then greatest(jobs.attempts, jobs.max_attempts)",
@@ -204,11 +223,11 @@ export const mutations = [
     "when change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts",
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release("no refund", "when change.refund then greatest(0, jobs.attempts - 1)", "when false then 0"),
   ),
   noticedBy(
-    "poison",
+    "release/poison",
     release(
       "interruptions not counted",
       "when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)",
@@ -216,11 +235,11 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release("a retry from now only", "else greatest(now(), jobs.run_at) + change.delay", "else now() + change.delay"),
   ),
   noticedBy(
-    "control-cancel",
+    "control/cancel",
     release(
       "the reason of a cancellation lost",
       "last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),\n        payload",
@@ -228,7 +247,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release(
       "what is left of a batch lost",
       "payload = coalesce(change.payload::json, jobs.payload),",
@@ -236,7 +255,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release(
       "changes without their fence",
       "where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id, jobs.run_at",
@@ -244,11 +263,11 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release("queues of other claims unlocked", 'and queues.locked_at = :"schema"._howdah_at(chain_end.us)\n', ""),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release(
       "queues unlocked although their last job is held",
       "where jobs.id = chain_end.last and jobs.locked_by = worker",
@@ -256,7 +275,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release(
       "a release leaves no trace",
       "_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),\n        locked_at",
@@ -264,7 +283,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release(
       "jobs of a swept worker are just gone",
       "select holder._howdah_swept > 0\n            or holder._howdah_unlocked_at",
@@ -272,7 +291,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-fence",
+    "release/fence",
     release(
       "jobs of a worker without a row are just gone",
       '$7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)',
@@ -280,15 +299,15 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "worker-poisoned-rows",
+    "release/worker-poisoned-rows",
     release("rows that triggers keep are busy", "when asked.id = any ($5) then 'kept'", "when false then 'kept'"),
   ),
   noticedBy(
-    "complete",
+    "release/complete",
     release("committed work counts as taken", "then pg_xact_status(asked.within) = 'committed'\n", "then false\n"),
   ),
   noticedBy(
-    "release-locks",
+    "release/locks",
     release(
       "locked rows are waited for without patience",
       'if not patient then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
@@ -296,7 +315,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release-locks",
+    "release/locks",
     release(
       "nothing said of a queue whose last job is held",
       "if unlocked < cardinality(end_queues) then",
@@ -305,7 +324,7 @@ export const mutations = [
   ),
 
   noticedBy(
-    "sql-races",
+    "sql/races",
     keyed(
       "keys not locked",
       'perform :"schema"._howdah_lock_keys_v1(job_keys);\n  perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);',
@@ -341,7 +360,7 @@ export const mutations = [
     "_howdah_timeout_ms = excluded",
   ),
   noticedBy(
-    "control-timeout",
+    "control/timeout",
     keyed(
       "the timeout is not replaced",
       "_howdah_recoveries = 0,\n      _howdah_timeout_ms = excluded._howdah_timeout_ms\n",
@@ -351,15 +370,15 @@ export const mutations = [
 
   // Not their earliest time without its filter, which is the same: when a job is due, the earliest of all is due.
   noticedBy(
-    "sql-notifications",
+    "sql/notifications",
     keyed("jobs of later told of", "count(*) filter (where written.run_at <= soon),", "count(*),"),
   ),
   noticedBy(
-    "sql-notifications",
+    "sql/notifications",
     keyed("keyed jobs told of when not asked", "if notify and added.due_count > 0 then", "if added.due_count > 0 then"),
   ),
   noticedBy(
-    "sql-notifications",
+    "sql/notifications",
     keyed("keyed jobs not told of", "if notify and added.due_count > 0 then", "if false then"),
   ),
   keyed(
@@ -368,7 +387,7 @@ export const mutations = [
     "set updated_at = now()\n  where stored.key = job_key\n  returning",
   ),
   noticedBy(
-    "sql-races",
+    "sql/races",
     keyed(
       "nothing said of a job that is locked",
       "if coalesce(cardinality(ids), 0) < cardinality(identifiers) then",
@@ -392,7 +411,7 @@ export const mutations = [
   ),
 
   noticedBy(
-    "client-workers",
+    "client/workers",
     recovery(
       "recovery without its lock",
       "if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then\n    kind := 'busy'",
@@ -400,7 +419,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "poison",
+    "release/poison",
     recovery(
       "a suspect is refunded",
       "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n              else",
@@ -418,7 +437,7 @@ export const mutations = [
     "if false then",
   ),
   noticedBy(
-    "recovery-refused",
+    "recovery/refused",
     recovery(
       "what is refused is not looked for",
       "exit when trial = 0 and why_state is null\n",
@@ -426,7 +445,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "recovery-refused",
+    "recovery/refused",
     recovery(
       "a row that a trigger keeps counts as given back",
       "if kept > 0 or cardinality(written) < cardinality(part) then\n          raise exception using errcode = 'HWKPT'",
@@ -434,11 +453,11 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "recovery-refused",
+    "recovery/refused",
     recovery("what is refused is tried again at once", "      and (skip is null or jobs.id <> all(skip))\n", ""),
   ),
   noticedBy(
-    "recovery-refused",
+    "recovery/refused",
     recovery(
       "a cancel that a trigger raises ends the call",
       "exception when others or query_canceled or assert_failure then",
@@ -446,7 +465,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "recovery-refused",
+    "recovery/refused",
     recovery(
       "deferred constraints ask at the commit",
       "_howdah_ask_deferred_v1(true);",
@@ -454,7 +473,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "recovery-refused",
+    "recovery/refused",
     recovery(
       "one queue that is refused holds up the others",
       "exit when trial = 0 and state is null\n",
@@ -492,7 +511,7 @@ export const mutations = [
     "when delay_ms = 0 then jobs.run_at",
   ),
   noticedBy(
-    "client-workers",
+    "client/workers",
     recovery(
       "holders that may live get a refund",
       "when jobs._howdah_detached or oldest is not null then jobs.attempts",
@@ -500,7 +519,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "client-workers",
+    "client/workers",
     recovery(
       "the age of a lock does not count",
       "then now() - older_ms * interval '1 millisecond' end;",
@@ -508,11 +527,11 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "sql-notifications",
+    "sql/notifications",
     recovery("nobody told of recovered jobs", "perform :\"schema\"._howdah_notify_freed_v1(freed, '{}');", ""),
   ),
   noticedBy(
-    "sql-notifications",
+    "sql/notifications",
     recovery("nobody told of freed queues", "perform :\"schema\"._howdah_notify_freed_v1('{}', freed);", ""),
   ),
   sweep("the newest lock of a stranger counts", "else holder.oldest <", "else holder.newest <"),
@@ -520,24 +539,24 @@ export const mutations = [
   sweep("orphans are looked for at once again", "if not found then\n      return;", "if false then\n      return;"),
 
   noticedBy(
-    "cron-worker",
+    "cron/worker",
     cron("ticks added twice", "and (known.last_execution is null or known.last_execution < wanted.tick_at);", ";"),
   ),
-  noticedBy("schedules-worker", cron("ticks of before a change", "and wanted.tick_at >= schedule.since\n", "")),
+  noticedBy("cron/schedules-worker", cron("ticks of before a change", "and wanted.tick_at >= schedule.since\n", "")),
   noticedBy(
-    "schedules-worker",
+    "cron/schedules-worker",
     cron("stored ticks added twice", "and (schedule.last_tick is null or schedule.last_tick < wanted.tick_at)\n", ""),
   ),
   noticedBy(
-    "schedules-worker",
+    "cron/schedules-worker",
     cron("ticks of a pause", "and (schedule.paused_at is null or schedule.paused_until <= wanted.tick_at)\n", ""),
   ),
   noticedBy(
-    "cron-worker",
+    "cron/worker",
     cron("a skipped tick gets a job", "if found and wanted.payload is not null then", "if found then"),
   ),
   noticedBy(
-    "cron-refused",
+    "cron/refused",
     cron(
       "a dropped job counts as added",
       "  if added is null then\n    raise exception using errcode = 'HWDRP'",
@@ -545,7 +564,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "schedules-worker",
+    "cron/schedules-worker",
     cron(
       "stored ticks are not marked",
       'update :"schema"._howdah_schedules as stored set last_tick = wanted.tick_at where stored.id = wanted.id;',
@@ -568,7 +587,7 @@ export const mutations = [
     "if false then",
   ),
   noticedBy(
-    "schedules-worker",
+    "cron/schedules-worker",
     cron(
       "schedules of another version",
       "where stored.id = wanted.id and stored.version = wanted.version;",

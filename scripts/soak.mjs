@@ -2,9 +2,9 @@
  * Runs test files over and over while the processors are busy, and counts the runs that fail: a test that fails one
  * time in fifty is broken. 150 runs without a failure show, with 95% probability, a rate below 2%.
  *
- *   npm run soak -- worker-flags claim-races         files by a part of their path, as vitest takes them
- *   npm run soak -- claim-races --times 20           fewer runs (150)
- *   npm run soak -- claim-races --load 0             that many processes that only spin (1 for each processor)
+ *   npm run soak -- claim/worker-flags claim/races       files by a part of their path, as vitest takes them
+ *   npm run soak -- claim/races --times 20           fewer runs (150)
+ *   npm run soak -- claim/races --load 0             that many processes that only spin (1 for each processor)
  *
  * It ends at the first failure, whose output it prints.
  */

@@ -313,11 +313,7 @@ export class Claimer {
   }
 
   /** Where each chain ends is where the next look at its queue begins. */
-  #rememberQueues(
-    chains: readonly Chain[],
-    sent: ReadonlyMap<number, QueueFloor>,
-    { startedAt, tookMs }: Look,
-  ): void {
+  #rememberQueues(chains: readonly Chain[], sent: ReadonlyMap<number, QueueFloor>, { startedAt, tookMs }: Look): void {
     for (const chain of chains) {
       const { queueId } = chain;
       const last = queueId === null ? undefined : chain.rest.at(-1);

@@ -1,0 +1,3 @@
+import { describeSource } from "../../contract/source.ts";
+
+describeSource("the direct source", { localQueue: false });

@@ -1,0 +1,55 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { ROOT } from "../../docs/project-tree.ts";
+import { createDatabase, type TestDatabase } from "../../harness/database.ts";
+import { startNode } from "../../harness/process.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase({ migrate: false });
+});
+afterAll(() => database.drop());
+
+/** What each example says on stdout; a pattern where that differs from run to run. */
+const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
+  "01-first-job.mjs": [
+    "attempt 1: an email to bob@example.com",
+    "attempt 1: an email to ada@example.com",
+    "2 jobs completed, drained",
+    "the third is scheduled for 2099-01-01T08:00:00.000Z",
+  ],
+  "02-serial-queue.mjs": ["ada: 1 2 3 4 5, 1 at once", "bob: 1 2 3 4 5, 1 at once", "eve: 1 2 3 4 5, 1 at once"],
+  "03-transaction.mjs": ["rolled back: 100 saddles were not paid for", "confirmed: 3 blankets", "1 job completed"],
+  "04-batch.mjs": [
+    "attempt 1: tiger.png, camel.png, crane.png",
+    expect.stringMatching(/^job of 3: .*camel\.png is still being uploaded$/),
+    "attempt 2: camel.png",
+  ],
+  "05-local-queue.mjs": [expect.stringMatching(/^2000 jobs completed, claimed in \d{1,2} fetches$/)],
+  "06-exactly-once.mjs": [
+    "pay: SIGKILL, ran again: true, ada has 80",
+    "pay_once: SIGKILL, ran again: false, bob has 90",
+  ],
+};
+
+const examples = readdirSync(join(ROOT, "examples")).filter((file) => file.endsWith(".mjs"));
+
+it("knows what every example says", () => {
+  expect(Object.keys(OUTPUT)).toEqual(examples);
+});
+
+it.each(examples)("%s runs, and says so", async (example) => {
+  await assertOutput(example, { DATABASE_URL: database.connectionString });
+});
+
+it("runs an example without any database of the reader's own", async () => {
+  await assertOutput("01-first-job.mjs", { DATABASE_URL: undefined });
+});
+
+async function assertOutput(example: string, env: Readonly<Record<string, string | undefined>>): Promise<void> {
+  await using child = await startNode(join(ROOT, "examples", example), { env: { HOWDAH_LOG: "error", ...env } });
+  const { code } = await child.ended;
+  const errors: unknown = expect.any(Array); // shown when the rest is not as expected
+  expect({ code, lines: child.lines, errors: child.errorLines }).toEqual({ code: 0, lines: OUTPUT[example], errors });
+}

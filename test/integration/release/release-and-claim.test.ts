@@ -1,0 +1,194 @@
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { defineTask } from "../../../src/job/task.ts";
+import type { Driver } from "../../../src/postgres/driver.ts";
+import { createReleaseAndClaim } from "../../../src/postgres/queries/release-and-claim.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
+import { createClaims, empty, idsOf, jobsById } from "../../harness/claims.ts";
+import { createDatabase } from "../../harness/database.ts";
+import { claimOf } from "../../harness/fake-claims.ts";
+import { createTestWorker, record } from "../../harness/worker.ts";
+
+const database = await createDatabase();
+afterAll(() => database.drop());
+beforeEach(() => empty(database));
+
+/** Jobs of one queue, or of none. */
+async function add(count: number, queue: string | null = null): Promise<void> {
+  await database.sql(
+    "select howdah.add_job('t', queue_name => $2, run_at => now() - (1000 - n) * interval '1 s') from generate_series(1, $1) as n",
+    [count, queue],
+  );
+}
+
+const queues = () => database.sql("select locked_by from howdah._private_job_queues order by id");
+
+describe("a release and a claim in one statement", async () => {
+  const worker = await createClaims(database);
+  const other = await createClaims(database, "other");
+  const releaseAndClaim = createReleaseAndClaim(database.driver, database.schema);
+  const [task] = await database.sql("select id from howdah._private_tasks where identifier = 't'");
+  const wanted = claimOf("w", Number(task?.["id"]));
+  const end = (claimedAt: string, lastJobId: string, queueIds: number[]) => ({
+    workerId: "w",
+    claimTimes: [claimedAt],
+    completed: [lastJobId],
+    changed: [],
+    chainEnds: queueIds.map((queueId) => ({ queueId, lastJobId, claimedAt })),
+    patient: true,
+  });
+
+  it("takes the next job of the queue that it frees", async () => {
+    await add(3, "q");
+    const { claimedAt } = await worker.claim();
+    const { released, claimed } = await releaseAndClaim(end(claimedAt, "1", [1]), { ...wanted, queueIds: [1] });
+    expect(released).toEqual({ unreleased: new Map(), runAts: new Map(), releasedAts: new Map(), hasClaimed: true });
+    expect(idsOf(claimed)).toEqual([2]);
+    expect(BigInt(claimed.claimedAt)).toBeGreaterThan(BigInt(claimedAt));
+    expect(await queues()).toEqual([{ locked_by: "w" }]);
+    expect(Object.keys(await jobsById(database))).toEqual(["2", "3"]);
+  });
+
+  it("tells what was not released beside what was claimed", async () => {
+    await add(3);
+    const { claimedAt } = await worker.claim({ quantity: 1 });
+    const { released, claimed } = await releaseAndClaim(
+      { ...end(claimedAt, "1", []), completed: ["1", "2", "99"] },
+      { ...wanted, quantity: 1 },
+    );
+    expect(released.unreleased).toEqual(
+      new Map([
+        ["2", "lost"],
+        ["99", "gone"],
+      ]),
+    );
+    expect(idsOf(claimed)).toEqual([2]);
+    expect(claimed.more).toBe(true);
+  });
+
+  it("does neither while somebody's transaction holds a completed job", async () => {
+    await add(2);
+    const { claimedAt } = await worker.claim({ quantity: 1 });
+    const session = await database.connect();
+    await session.query("begin; select from howdah._private_jobs where id = 1 for update");
+    const before = await jobsById(database);
+    await expect(releaseAndClaim(end(claimedAt, "1", []), wanted)).rejects.toMatchObject({ code: "55P03" });
+    expect(await jobsById(database)).toEqual(before);
+    await session.query("rollback");
+  });
+
+  it("may be sent again as a release: it does not touch what the lost answer had claimed", async () => {
+    await add(2, "q");
+    const { claimedAt } = await worker.claim();
+    const release = end(claimedAt, "1", [1]);
+    await releaseAndClaim(release, { ...wanted, queueIds: [1] });
+    const before = await jobsById(database);
+    expect([...(await worker.release(release)).unreleased]).toEqual([["1", "gone"]]);
+    expect(await jobsById(database)).toEqual(before);
+    expect(await queues()).toEqual([{ locked_by: "w" }]);
+    expect(idsOf(await other.claim())).toEqual([]);
+  });
+});
+
+/** The database's driver, and what was sent through it under which name. */
+function createCountingDriver(): { driver: Driver; count(name: string): number } {
+  const counts = new Map<string, number>();
+  const { driver } = database;
+  return {
+    driver: {
+      query(statement) {
+        counts.set(String(statement.name), (counts.get(String(statement.name)) ?? 0) + 1);
+        return driver.query(statement);
+      },
+      transaction: (work) => driver.transaction(work),
+      listen: (channels, handlers) => driver.listen(channels, handlers),
+      close: async () => undefined,
+    },
+    count: (name) => counts.get(name) ?? 0,
+  };
+}
+
+describe("a worker without a local queue", () => {
+  it.each([
+    ["of one queue", { queueName: "q" }, 1],
+    ["without a queue", {}, 4],
+  ])("sends one statement for each lot of jobs %s", async (_which, spec, lot) => {
+    const task = defineTask({ identifier: "quick", run: () => undefined });
+    const { driver, count } = createCountingDriver();
+    await using worker = await createTestWorker(database, { tasks: [task], driver, concurrency: 4 });
+    await worker.client.addJobs(Array.from({ length: 100 }, () => ({ task, spec })));
+    await worker.runOnce();
+    expect(await jobsById(database)).toEqual({});
+    const alone = count("howdah_claim_1") + count("howdah_release_1");
+    const together = count("howdah_release_and_claim_1");
+    // Apart they would be two for each lot.
+    expect(alone + together).toBeLessThanOrEqual((1.5 * 100) / lot);
+    expect(together).toBeGreaterThan(alone);
+  });
+
+  it("ends each job of a queue for everybody before the next one starts", async () => {
+    const task = defineTask({ identifier: "quick", run: () => undefined });
+    await using worker = await createTestWorker(database, { tasks: [task] });
+    const told: string[] = [];
+    worker.hooks.on("jobStart", ({ job }) => void told.push(`start ${job.id}`));
+    worker.hooks.on("jobComplete", ({ job }) => void told.push(`complete ${job.id}`));
+    const jobs = await worker.client.addJobs(Array.from({ length: 50 }, () => ({ task, spec: { queueName: "q" } })));
+    await worker.runOnce();
+    expect(told).toEqual(jobs.flatMap(({ id }) => [`start ${id}`, `complete ${id}`]));
+  });
+
+  it.each([1, 4])(
+    "puts a job of a better priority first when it becomes due in another queue, beside %i busy ones",
+    async (busy) => {
+      const task = defineTask({ identifier: "short", run: () => systemClock.sleep(2) });
+      await using worker = await createTestWorker(database, { tasks: [task], concurrency: busy });
+      const completed = record(worker.hooks, "jobComplete");
+      const before = new Date(systemClock.now() - 60_000);
+      const total = 500 * busy;
+      await worker.client.addJobs(
+        Array.from({ length: total }, (_, n) => ({ task, spec: { queueName: `busy ${n % busy}`, runAt: before } })),
+      );
+      const later = { queueName: "other", runAt: new Date(systemClock.now() + 400), priority: -10 };
+      const { id } = await worker.client.addJob(task, {}, later);
+      const running = worker.run();
+      await completed.reach(total + 1);
+      expect(completed.events.findIndex(({ job }) => job.id === id)).toBeLessThan(total);
+      await worker.stop();
+      await running;
+    },
+  );
+
+  it("puts a job first that was announced for the queue it works through", async () => {
+    const task = defineTask({ identifier: "short", run: () => systemClock.sleep(2) });
+    // Nothing but the announcement makes it look at the front of the queue again.
+    await using worker = await createTestWorker(database, { tasks: [task], pollInterval: "1h" });
+    const completed = record(worker.hooks, "jobComplete");
+    await worker.client.addJobs(Array.from({ length: 500 }, () => ({ task, spec: { queueName: "q" } })));
+    const running = worker.run();
+    await completed.reach(20);
+    const { id } = await worker.client.addJob(task, {}, { queueName: "q", priority: -10 });
+    await completed.reach(501);
+    expect(completed.events.findIndex(({ job }) => job.id === id)).toBeLessThan(500);
+    await worker.stop();
+    await running;
+  });
+
+  it("goes on claiming beside a job that cannot be deleted", async () => {
+    const task = defineTask({ identifier: "quick", run: () => undefined });
+    await using worker = await createTestWorker(database, { tasks: [task], concurrency: 2 });
+    const completed = record(worker.hooks, "jobComplete");
+    const [stuck] = await worker.client.addJobs(Array.from({ length: 40 }, () => ({ task })));
+    await database.sql(
+      `create function public.refuse() returns trigger language plpgsql as $$ begin raise 'not this one'; end $$`,
+    );
+    await database.sql(
+      `create trigger refuse before delete on howdah._private_jobs for each row when (old.id = ${stuck?.id}) execute function public.refuse()`,
+    );
+    const running = worker.run();
+    await completed.reach(39);
+    expect(Object.keys(await jobsById(database))).toEqual([stuck?.id]);
+    await database.sql("drop trigger refuse on howdah._private_jobs; drop function public.refuse");
+    await completed.reach(40);
+    await worker.stop();
+    await running;
+  });
+});

@@ -1,3 +1,0 @@
-import { describeSource } from "../contract/source.ts";
-
-describeSource("the direct source", { localQueue: false });
