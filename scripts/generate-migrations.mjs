@@ -1,16 +1,16 @@
 /**
- * Writes src/postgres/migrations.generated.ts from src/postgres/migrations/*.sql,
- * so that the SQL travels in the module graph and no file is read at run time.
- * With --check it writes nothing and exits with 1 when the file is out of date.
+ * Writes src/postgres/migrations.generated.ts from src/postgres/migrations/*.sql
+ * and the fragments in its folder fragments/, so that the SQL travels in the
+ * module graph and no file is read at run time. With --check it writes nothing
+ * and exits with 1 when the file is out of date.
  */
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { readMigrations } from "./migrations.mjs";
 
-const FOLDER = new URL("../src/postgres/migrations/", import.meta.url);
 const TARGET = new URL("../src/postgres/migrations.generated.ts", import.meta.url);
 
-const migrations = await readMigrations();
-const text = render(migrations);
+const text = render(await readMigrations());
 const current = await readFile(TARGET, "utf8").catch(() => "");
 
 if (process.argv.includes("--check")) {
@@ -20,20 +20,6 @@ if (process.argv.includes("--check")) {
   }
 } else if (current !== text) {
   await writeFile(TARGET, text);
-}
-
-async function readMigrations() {
-  const files = (await readdir(FOLDER)).filter((file) => file.endsWith(".sql")).sort();
-  return Promise.all(
-    files.map(async (file, index) => {
-      const parts = /^(\d{6})-([a-z0-9]+(?:-[a-z0-9]+)*)\.sql$/.exec(file);
-      if (!parts) throw new Error(`${file}: a migration is named like 000001-tables.sql`);
-      if (Number(parts[1]) !== index + 1) throw new Error(`${file}: migrations are numbered from 000001 without gaps`);
-      const sql = (await readFile(new URL(file, FOLDER), "utf8")).trim();
-      if (sql === "") throw new Error(`${file}: a migration is not empty`);
-      return { id: index + 1, name: parts[2], sql };
-    }),
-  );
 }
 
 function render(list) {

@@ -65,19 +65,12 @@ export const mutations = [
     "claim/worker-flags",
     claim(
       "forbidden flags ignored in heads",
-      "jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n              and (skip",
-      "jobs.task_id = any (tasks)\n              and (skip",
+      ":{runnable(jobs, tasks, forbidden)} and :{not_skipped(jobs, skip)}",
+      "jobs.task_id = any (tasks) and :{not_skipped(jobs, skip)}",
     ),
   ),
   claim("a locked job before the head ignored", "where head.locked_at is null\n", "where true\n"),
-  noticedBy(
-    "control/pause",
-    claim(
-      "heads of paused queues",
-      'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null\n      and (queues._howdah_paused_until is null or queues._howdah_paused_until <= now())',
-      'join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null',
-    ),
-  ),
+  noticedBy("control/pause", claim("heads of paused queues", "\n      and :{not_paused(queues, now())}", "")),
   claim(
     "no level above the first",
     "from level where level.priority is not null\n      )\n      select first",
@@ -104,13 +97,13 @@ export const mutations = [
     "claim/floors",
     claim(
       "attempts not counted without a queue",
-      "set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
+      "set :{claim_of(jobs, worker, claimed_at)}\n      where jobs.id = any (array(select picked.id",
       "set locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
     ),
   ),
   claim(
     "attempts not counted in queues",
-    "set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select members.id",
+    "set :{claim_of(jobs, worker, claimed_at)}\n      where jobs.id = any (array(select members.id",
     "set locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select members.id",
   ),
   claim(
@@ -138,8 +131,8 @@ export const mutations = [
   ),
   claim(
     "chains of other tasks",
-    "and jobs.locked_at is null and jobs.task_id = any (tasks)\n            and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and (skip is null or jobs.id <> all (skip))\n          order",
-    "and jobs.locked_at is null\n            and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and (skip is null or jobs.id <> all (skip))\n          order",
+    "and :{claimable(jobs, tasks, forbidden, skip)}\n          order by jobs.run_at, jobs.id\n          limit chain",
+    "and jobs.locked_at is null and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and :{not_skipped(jobs, skip)}\n          order by jobs.run_at, jobs.id\n          limit chain",
   ),
   noticedBy(
     "claim/floors",
@@ -165,20 +158,16 @@ export const mutations = [
       "-- 1.",
     ),
   ),
-  unclaimable(
-    "jobs to skip in heads",
-    "\n              and (skip is null or jobs.id <> all (skip))\n            )",
-    ")",
-  ),
+  unclaimable("jobs to skip in heads", " and :{not_skipped(jobs, skip)}\n            )", ")"),
   unclaimable(
     "jobs to skip in chains",
-    "\n            and (skip is null or jobs.id <> all (skip))\n          order by jobs.run_at",
-    "\n          order by jobs.run_at",
+    "and :{claimable(jobs, tasks, forbidden, skip)}\n          order by jobs.run_at, jobs.id\n          limit chain",
+    "and jobs.locked_at is null and :{runnable(jobs, tasks, forbidden)}\n          order by jobs.run_at, jobs.id\n          limit chain",
   ),
   named(
     "named jobs with forbidden flags",
-    "and (forbidden is null or (named.flags ?| forbidden) is not true)\n    for update",
-    "for update",
+    ":{runnable(named, tasks, forbidden)}\n    for update",
+    "named.task_id = any (tasks)\n    for update",
   ),
   named(
     "named jobs before their time",
@@ -189,8 +178,8 @@ export const mutations = [
   named("named jobs that others hold", "named.run_at <= now() and named.locked_at is null", "named.run_at <= now()"),
   named(
     "named jobs of other tasks",
-    "and named.locked_at is null and named.task_id = any (tasks)",
-    "and named.locked_at is null",
+    "and named.locked_at is null and :{runnable(named, tasks, forbidden)}",
+    "and named.locked_at is null and (forbidden is null or (named.flags ?| forbidden) is not true)",
   ),
 
   noticedBy(
@@ -205,7 +194,7 @@ export const mutations = [
     "release/fence",
     release(
       "completion without its fence",
-      "where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id\n",
+      "where jobs.id = any (free) and :{held_by(jobs, worker, times)}\n      returning jobs.id\n",
       "where jobs.id = any (free)\n      returning jobs.id\n",
     ),
   ),
@@ -230,7 +219,7 @@ export const mutations = [
     "release/poison",
     release(
       "interruptions not counted",
-      "when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)",
+      "when change.interrupted then :{one_more_recovery(jobs)}",
       "when false then 0",
     ),
   ),
@@ -258,7 +247,7 @@ export const mutations = [
     "release/fence",
     release(
       "changes without their fence",
-      "where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)\n      returning jobs.id, jobs.run_at",
+      "where jobs.id = change.id and :{held_by(jobs, worker, times)}\n      returning jobs.id, jobs.run_at",
       "where jobs.id = change.id\n      returning jobs.id, jobs.run_at",
     ),
   ),
@@ -270,8 +259,8 @@ export const mutations = [
     "release/fence",
     release(
       "queues unlocked although their last job is held",
-      "where jobs.id = chain_end.last and jobs.locked_by = worker",
-      "where false and jobs.locked_by = worker",
+      "where jobs.id = chain_end.last and :{held_by",
+      "where false and :{held_by",
     ),
   ),
   noticedBy(
@@ -399,11 +388,7 @@ export const mutations = [
     "set key = null, attempts = stored.max_attempts, updated_at = now(), _howdah_detached = true",
     "set key = null, attempts = stored.max_attempts, updated_at = now()",
   ),
-  manage(
-    "a removed running job is deleted",
-    "if job.locked_at is null or job.locked_at < now() - interval '4 hours' then",
-    "if true then",
-  ),
+  manage("a removed running job is deleted", "if :{unlocked_or_forgotten(job)} then", "if true then"),
   manage(
     "recovered jobs are not delayed",
     "run_at = greatest(job.run_at, now() + recovery_delay),",
@@ -428,7 +413,7 @@ export const mutations = [
   ),
   recovery(
     "recoveries not counted",
-    "_howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)\n          from",
+    "_howdah_recoveries = :{one_more_recovery(jobs)}\n          from",
     "_howdah_recoveries = 0\n          from",
   ),
   recovery(
@@ -520,11 +505,7 @@ export const mutations = [
   ),
   noticedBy(
     "client/workers",
-    recovery(
-      "the age of a lock does not count",
-      "then now() - older_ms * interval '1 millisecond' end;",
-      "then now() end;",
-    ),
+    recovery("the age of a lock does not count", "then :{ms_ago(older_ms)} end;", "then now() end;"),
   ),
   noticedBy(
     "sql/notifications",

@@ -748,9 +748,7 @@ begin
       ),
       case
         when spec.queue_name is not null
-        then (
-          select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1
-        )
+        then (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1)
       end,
       coalesce(spec.payload, '{}'),
       coalesce(spec.priority, 0),
@@ -792,11 +790,7 @@ begin
           only_task,
           (select task.id from :"schema"._private_tasks as task where task.identifier = identifiers[place] limit 1)
         ),
-        (
-          select queue.id from :"schema"._private_job_queues as queue
-          where queue.queue_name = queue_names[place]
-          limit 1
-        ),
+        (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = queue_names[place] limit 1),
         coalesce(payloads[place], '{}'),
         coalesce(priorities[place], 0),
         coalesce(run_ats[place], now()),
@@ -1018,16 +1012,8 @@ begin
   insert into :"schema"._private_jobs as stored
     (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   values (
-    (
-      select task.id from :"schema"._private_tasks as task
-      where task.identifier = _howdah_add_job_v1.identifier
-      limit 1
-    ),
-    (
-      select queue.id from :"schema"._private_job_queues as queue
-      where queue.queue_name = _howdah_add_job_v1.queue_name
-      limit 1
-    ),
+    (select task.id from :"schema"._private_tasks as task where task.identifier = _howdah_add_job_v1.identifier limit 1),
+    (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = _howdah_add_job_v1.queue_name limit 1),
     coalesce(payload, '{}'),
     coalesce(priority, 0),
     coalesce(run_at, now()),
@@ -1039,30 +1025,20 @@ begin
     stored.id, stored.job_queue_id, stored.payload, stored.priority, stored.run_at, stored.attempts,
     stored.max_attempts, stored.last_error, stored.created_at, stored.updated_at, stored.key, stored.revision,
     stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms,
-    -- A trigger may have changed it; the time and the flags are told anyway. The
-    -- other columns are compared as _howdah_add_plain_job_v1 does: a new one has
-    -- to be added to both.
+    -- The time and the flags are told anyway.
     stored.payload::text <> coalesce(payload, '{}')::text
-      or stored.priority <> coalesce(priority, 0)
-      or stored.max_attempts <> coalesce(max_attempts, 25)
-      or stored.attempts <> 0
-      or stored.revision <> 0
-      or stored.key is not null
-      or stored.last_error is not null
-      or stored.locked_at is not null
-      or stored.locked_by is not null
-      or stored.updated_at <> stored.created_at
-      or stored._howdah_timeout_ms is distinct from timeout_ms
-      or stored.task_id is distinct from (
-        select task.id from :"schema"._private_tasks as task
-        where task.identifier = _howdah_add_job_v1.identifier
-        limit 1
-      )
-      or stored.job_queue_id is distinct from (
-        select queue.id from :"schema"._private_job_queues as queue
-        where queue.queue_name = _howdah_add_job_v1.queue_name
-        limit 1
-      )
+    or stored.priority <> coalesce(priority, 0)
+    or stored.max_attempts <> coalesce(max_attempts, 25)
+    or stored.attempts <> 0
+    or stored.revision <> 0
+    or stored.key is not null
+    or stored.last_error is not null
+    or stored.locked_at is not null
+    or stored.locked_by is not null
+    or stored.updated_at <> stored.created_at
+    or stored._howdah_timeout_ms is distinct from timeout_ms
+    or stored.task_id is distinct from (select task.id from :"schema"._private_tasks as task where task.identifier = _howdah_add_job_v1.identifier limit 1)
+      or stored.job_queue_id is distinct from (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = _howdah_add_job_v1.queue_name limit 1)
   into job;
 
   if notify and job.run_at <= clock_timestamp() + interval '2 seconds' then
@@ -1131,11 +1107,7 @@ begin
   insert into :"schema"._private_jobs as added (task_id, payload, priority, run_at, max_attempts, _howdah_timeout_ms)
   values (
     -- Null, which is refused, should the task be gone again.
-    (
-      select task.id from :"schema"._private_tasks as task
-      where task.identifier = _howdah_add_plain_job_v1.identifier
-      limit 1
-    ),
+    (select task.id from :"schema"._private_tasks as task where task.identifier = _howdah_add_plain_job_v1.identifier limit 1),
     coalesce(payload, '{}'),
     coalesce(priority, 0),
     coalesce(run_at, now()),
@@ -1148,27 +1120,21 @@ begin
     (extract(epoch from added.created_at) * 1000000)::bigint,
     (added.run_at <= clock_timestamp() + interval '2 seconds')::integer,
     added.job_queue_id,
-    -- As in _howdah_add_job_v1, which need not compare the flags: a new column has
-    -- to be added to both.
     (
       added.job_queue_id is not null
+      or added.flags is not null
       or added.payload::text <> coalesce(payload, '{}')::text
       or added.priority <> coalesce(priority, 0)
       or added.max_attempts <> coalesce(max_attempts, 25)
       or added.attempts <> 0
       or added.revision <> 0
       or added.key is not null
-      or added.flags is not null
       or added.last_error is not null
       or added.locked_at is not null
       or added.locked_by is not null
       or added.updated_at <> added.created_at
       or added._howdah_timeout_ms is distinct from timeout_ms
-      or added.task_id is distinct from (
-        select task.id from :"schema"._private_tasks as task
-        where task.identifier = _howdah_add_plain_job_v1.identifier
-        limit 1
-      )
+      or added.task_id is distinct from (select task.id from :"schema"._private_tasks as task where task.identifier = _howdah_add_plain_job_v1.identifier limit 1)
     )::integer
   ]
   into stored;
@@ -1590,13 +1556,13 @@ begin
   unused := array(
     select queue.id from :"schema"._private_job_queues as queue
     where queue.locked_at is null
-      and (queue._howdah_paused_until is null or queue._howdah_paused_until <= now())
-      and not exists (
-        select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and not job._howdah_exhausted
-      )
-      and not exists (
-        select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and job._howdah_exhausted
-      )
+    and (queue._howdah_paused_until is null or queue._howdah_paused_until <= now())
+    and not exists (
+      select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and not job._howdah_exhausted
+    )
+    and not exists (
+      select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and job._howdah_exhausted
+    )
     limit batch_size
   );
   if cardinality(unused) = 0 then
@@ -1660,7 +1626,6 @@ set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-  -- Commits arrive out of order: a position younger than this is not final.
   settled constant timestamptz := now() - interval '200 milliseconds';
 begin
   return (
@@ -1709,8 +1674,7 @@ begin
           and (
             jobs.locked_at is not null
             or (
-              jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-              and (skip is null or jobs.id <> all (skip))
+              jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true) and (skip is null or jobs.id <> all (skip))
             )
           )
         order by jobs.run_at, jobs.id limit 1
@@ -1870,8 +1834,7 @@ begin
     from :"schema"._private_jobs as named
     -- Not "is null", which would let the planner walk the index of all jobs without a queue.
     where named.id = any (ids) and coalesce(named.job_queue_id, 0) = 0 and not named._howdah_exhausted
-      and named.run_at <= now() and named.locked_at is null and named.task_id = any (tasks)
-      and (forbidden is null or (named.flags ?| forbidden) is not true)
+      and named.run_at <= now() and named.locked_at is null and named.task_id = any (tasks) and (forbidden is null or (named.flags ?| forbidden) is not true)
     for update skip locked
   ))
   returning (extract(epoch from job.locked_at) * 1000000)::bigint, job.id, job.task_id, job.priority,
@@ -1950,13 +1913,12 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
-set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
+set enable_sort = off
 as $$
 #variable_conflict use_column
 declare
-  -- Commits arrive out of order: a position younger than this is not final.
   settled constant timestamptz := now() - interval '200 milliseconds';
   claimed_at constant timestamptz := now();
   started constant timestamptz := clock_timestamp();
@@ -2154,8 +2116,7 @@ begin
             from :"schema"._private_jobs as jobs
             where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
               and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
-              and jobs.locked_at is null and jobs.task_id = any (tasks)
-              and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+              and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
               and (skip is null or jobs.id <> all (skip))
             order by jobs.run_at, jobs.id
             limit remaining
@@ -2178,8 +2139,7 @@ begin
       from :"schema"._private_jobs as jobs
       where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
-        and jobs.locked_at is null and jobs.task_id = any (tasks)
-        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+        and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
         and (skip is null or jobs.id <> all (skip))
         -- Steps over rows that a transaction has its hands on which this snapshot
         -- does not see the end of: nearly always another claim. Without this each
@@ -2290,8 +2250,7 @@ begin
               case when level.priority = held.priority then held.run_at else '-infinity' end,
               case when level.priority = held.priority then held.head_id else 0 end
             )
-            and jobs.locked_at is null and jobs.task_id = any (tasks)
-            and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+            and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
             and (skip is null or jobs.id <> all (skip))
           order by jobs.run_at, jobs.id
           limit chain
@@ -2375,8 +2334,7 @@ begin
     (
       select jobs.id from :"schema"._private_jobs as jobs
       where jobs.job_queue_id is null and not jobs._howdah_exhausted and jobs.run_at <= now()
-        and jobs.locked_at is null and jobs.task_id = any (tasks)
-        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+        and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
         and (skip is null or jobs.id <> all (skip))
       order by jobs.priority, jobs.run_at, jobs.id limit quantity
     )
@@ -2384,8 +2342,7 @@ begin
     (
       select jobs.id from :"schema"._private_jobs as jobs
       where jobs.job_queue_id is not null and not jobs._howdah_exhausted and jobs.run_at <= now()
-        and jobs.locked_at is null and jobs.task_id = any (tasks)
-        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+        and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
         and (skip is null or jobs.id <> all (skip))
       order by jobs.run_at, jobs.id limit quantity
     )
@@ -2806,10 +2763,11 @@ as $$
     flags = excluded.flags,
     timeout_ms = excluded.timeout_ms
   returning
-    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
-    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
-    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
-    stored.created_at, stored.updated_at, stored.version
+    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed,
+    stored.payload, stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode,
+    stored.priority, stored.flags, stored.timeout_ms, stored.since, stored.last_tick,
+    stored.paused_at, stored.paused_until, stored.task_seen_at, stored.created_at, stored.updated_at,
+    stored.version
 $$;
 
 -- Adds no ticks before until, or none at all without it. A pause that is over
@@ -2829,10 +2787,11 @@ as $$
     paused_until = _howdah_pause_schedule_v1.until
   where stored.id = _howdah_pause_schedule_v1.id
   returning
-    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
-    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
-    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
-    stored.created_at, stored.updated_at, stored.version
+    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed,
+    stored.payload, stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode,
+    stored.priority, stored.flags, stored.timeout_ms, stored.since, stored.last_tick,
+    stored.paused_at, stored.paused_until, stored.task_seen_at, stored.created_at, stored.updated_at,
+    stored.version
 $$;
 
 -- Ends a pause. What was due during it stays undone.
@@ -2850,10 +2809,11 @@ as $$
     paused_until = null
   where stored.id = _howdah_resume_schedule_v1.id
   returning
-    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
-    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
-    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
-    stored.created_at, stored.updated_at, stored.version
+    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed,
+    stored.payload, stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode,
+    stored.priority, stored.flags, stored.timeout_ms, stored.since, stored.last_tick,
+    stored.paused_at, stored.paused_until, stored.task_seen_at, stored.created_at, stored.updated_at,
+    stored.version
 $$;
 
 -- Adds the job of one tick and returns its id. Nobody is told yet. HWDRP when a
@@ -3902,8 +3862,7 @@ begin
     raise exception 'A job is completed within a transaction, and none has begun.' using errcode = '25P01';
   end if;
   delete from :"schema"._private_jobs as jobs
-  where jobs.id = job and jobs.locked_by = worker
-    and jobs.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
+  where jobs.id = job and jobs.locked_by = worker and jobs.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
   -- What this transaction has deleted it does not see: a row that is there is somebody else's.
   if not found and (
     earlier is distinct from within
@@ -3943,8 +3902,7 @@ as $$
 begin
   update :"schema"._private_jobs as job
   set _howdah_recoveries = -abs(job._howdah_recoveries)
-  where job.id = job_id and job.locked_by = worker
-    and job.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
+  where job.id = job_id and job.locked_by = worker and job.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
   return found;
 end
 $$;

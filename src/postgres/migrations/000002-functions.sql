@@ -52,7 +52,7 @@ as $$
     count(*), min(job.run_at), array_agg(distinct job.job_queue_id) filter (where job.job_queue_id is not null)
   )
   from :"schema"._private_jobs as job
-  where job.id = any(job_ids) and job.is_available and job.run_at <= clock_timestamp() + interval '2 seconds'
+  where job.id = any(job_ids) and job.is_available and job.run_at <= :{soon(clock_timestamp())}
   having count(*) > 0
 $$;
 
@@ -73,7 +73,7 @@ as $$
       min(job.run_at) as run_at,
       array_agg(distinct job.job_queue_id) filter (where job.job_queue_id is not null) as queue_ids
     from :"schema"._private_jobs as job
-    where job.id = any(job_ids) and job.is_available and job.run_at <= clock_timestamp() + interval '2 seconds'
+    where job.id = any(job_ids) and job.is_available and job.run_at <= :{soon(clock_timestamp())}
   ) as freed
   where freed.jobs > 0 or cardinality(freed_queues) > 0
 $$;
@@ -228,15 +228,11 @@ create function :"schema"._howdah_add_keyed_jobs_v1(
 )
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+:{adds_plan()}
 as $$
 declare
   written_keys text[];
-  soon constant timestamptz := clock_timestamp() + interval '2 seconds';
+  soon constant timestamptz := :{soon(clock_timestamp())};
 begin
   if exists (
     select from unnest(job_keys, job_key_modes) as spec(key, mode)
@@ -266,8 +262,8 @@ begin
     insert into :"schema"._private_jobs as job
       (task_id, job_queue_id, payload, priority, run_at, max_attempts, key, flags, _howdah_timeout_ms)
     select
-      (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1),
-      (select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1),
+      :{task_id(spec.identifier)},
+      :{queue_id(spec.queue_name)},
       case
         when json_typeof(stored.payload) = 'array' and json_typeof(spec.payload) = 'array'
         then :"schema"._howdah_merge_v1(stored.payload, spec.payload)
@@ -370,11 +366,7 @@ revoke execute on function :"schema"._howdah_touch_keyed_job_v1 from public;
 create function :"schema"._howdah_stored_jobs_v1(job_ids bigint[], given json[] default null) returns json
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+:{adds_plan()}
 as $$
 declare
   stored json;
@@ -405,7 +397,7 @@ begin
       end,
       job._howdah_timeout_ms::text,
       job.job_queue_id::text,
-      case when job.run_at <= now() + interval '2 seconds' then 't' else 'f' end
+      case when job.run_at <= :{soon(now())} then 't' else 'f' end
     ) order by wanted.position), count(*)
   into stored, found_count
   from unnest(job_ids) with ordinality as wanted(id, position)
@@ -474,11 +466,7 @@ create function :"schema"._howdah_add_jobs_without_keys_v1(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+:{adds_plan()}
 as $$
 #variable_conflict use_column
 declare
@@ -487,7 +475,7 @@ declare
   only_task integer;
   dropped bigint[] := '{}';
   -- By the clock: the transaction may have been open for long.
-  soon constant timestamptz := clock_timestamp() + interval '2 seconds';
+  soon constant timestamptz := :{soon(clock_timestamp())};
 begin
   if patience_ms is not null then
     perform set_config('lock_timeout', patience_ms::text, true);
@@ -507,18 +495,13 @@ begin
     select
       coalesce(
         only_task,
-        (select task.id from :"schema"._private_tasks as task where task.identifier = spec.identifier limit 1)
+        :{task_id(spec.identifier)}
       ),
       case
         when spec.queue_name is not null
-        then (
-          select queue.id from :"schema"._private_job_queues as queue where queue.queue_name = spec.queue_name limit 1
-        )
+        then :{queue_id(spec.queue_name)}
       end,
-      coalesce(spec.payload, '{}'),
-      coalesce(spec.priority, 0),
-      coalesce(spec.run_at, now()),
-      coalesce(spec.max_attempts, 25),
+      :{with_defaults(spec.payload, spec.priority, spec.run_at, spec.max_attempts)},
       spec.flags,
       spec.timeout
     from unnest(identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts)
@@ -553,17 +536,10 @@ begin
       values (
         coalesce(
           only_task,
-          (select task.id from :"schema"._private_tasks as task where task.identifier = identifiers[place] limit 1)
+          :{task_id(identifiers[place])}
         ),
-        (
-          select queue.id from :"schema"._private_job_queues as queue
-          where queue.queue_name = queue_names[place]
-          limit 1
-        ),
-        coalesce(payloads[place], '{}'),
-        coalesce(priorities[place], 0),
-        coalesce(run_ats[place], now()),
-        coalesce(max_attempts[place], 25),
+        :{queue_id(queue_names[place])},
+        :{with_defaults(payloads[place], priorities[place], run_ats[place], max_attempts[place])},
         flag_sets[place],
         timeouts[place]
       );
@@ -689,11 +665,7 @@ create function :"schema"._howdah_add_jobs_v1(
 ) returns setof :"schema"._howdah_job_v1
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+:{adds_plan()}
 as $$
 declare
   added_ids constant bigint[] := :"schema"._howdah_add_job_ids_v1(
@@ -729,8 +701,7 @@ create function :"schema"._howdah_add_job_v1(
 ) returns :"schema"._howdah_job_v1
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
+:{add_plan()}
 as $$
 #variable_conflict use_variable
 declare
@@ -753,9 +724,7 @@ begin
       ))[1];
     end if;
     select
-      stored.id, stored.job_queue_id, stored.payload, stored.priority, stored.run_at, stored.attempts,
-      stored.max_attempts, stored.last_error, stored.created_at, stored.updated_at, stored.key, stored.revision,
-      stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms, true
+      :{job_columns(stored)}, true
     into job
     from :"schema"._private_jobs as stored where stored.id = job.id;
     return job;
@@ -781,54 +750,20 @@ begin
   insert into :"schema"._private_jobs as stored
     (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   values (
-    (
-      select task.id from :"schema"._private_tasks as task
-      where task.identifier = _howdah_add_job_v1.identifier
-      limit 1
-    ),
-    (
-      select queue.id from :"schema"._private_job_queues as queue
-      where queue.queue_name = _howdah_add_job_v1.queue_name
-      limit 1
-    ),
-    coalesce(payload, '{}'),
-    coalesce(priority, 0),
-    coalesce(run_at, now()),
-    coalesce(max_attempts, 25),
+    :{task_id(_howdah_add_job_v1.identifier)},
+    :{queue_id(_howdah_add_job_v1.queue_name)},
+    :{with_defaults(payload, priority, run_at, max_attempts)},
     case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end,
     timeout_ms
   )
   returning
-    stored.id, stored.job_queue_id, stored.payload, stored.priority, stored.run_at, stored.attempts,
-    stored.max_attempts, stored.last_error, stored.created_at, stored.updated_at, stored.key, stored.revision,
-    stored.flags, stored.locked_at, stored.locked_by, stored._howdah_timeout_ms,
-    -- A trigger may have changed it; the time and the flags are told anyway. The
-    -- other columns are compared as _howdah_add_plain_job_v1 does: a new one has
-    -- to be added to both.
-    stored.payload::text <> coalesce(payload, '{}')::text
-      or stored.priority <> coalesce(priority, 0)
-      or stored.max_attempts <> coalesce(max_attempts, 25)
-      or stored.attempts <> 0
-      or stored.revision <> 0
-      or stored.key is not null
-      or stored.last_error is not null
-      or stored.locked_at is not null
-      or stored.locked_by is not null
-      or stored.updated_at <> stored.created_at
-      or stored._howdah_timeout_ms is distinct from timeout_ms
-      or stored.task_id is distinct from (
-        select task.id from :"schema"._private_tasks as task
-        where task.identifier = _howdah_add_job_v1.identifier
-        limit 1
-      )
-      or stored.job_queue_id is distinct from (
-        select queue.id from :"schema"._private_job_queues as queue
-        where queue.queue_name = _howdah_add_job_v1.queue_name
-        limit 1
-      )
+    :{job_columns(stored)},
+    -- The time and the flags are told anyway.
+    :{differs(stored, _howdah_add_job_v1.identifier)}
+      or stored.job_queue_id is distinct from :{queue_id(_howdah_add_job_v1.queue_name)}
   into job;
 
-  if notify and job.run_at <= clock_timestamp() + interval '2 seconds' then
+  if notify and job.run_at <= :{soon(clock_timestamp())} then
     perform :"schema"._howdah_notify_v1(
       1, job.run_at, array_remove(array[job.job_queue_id], null),
       case when job.job_queue_id is null then array[job.id] end
@@ -863,8 +798,7 @@ create function :"schema"._howdah_add_plain_job_v1(
 ) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
+:{add_plan()}
 as $$
 #variable_conflict use_variable
 declare
@@ -879,7 +813,7 @@ begin
     );
     stored := array[
       job.id, :"schema"._howdah_us(job.run_at), :"schema"._howdah_us(job.created_at),
-      (job.run_at <= clock_timestamp() + interval '2 seconds')::integer, job.job_queue_id, job.is_changed::integer
+      (job.run_at <= :{soon(clock_timestamp())})::integer, job.job_queue_id, job.is_changed::integer
     ];
     return case when stored[6] = 1 then :"schema"._howdah_stored_jobs_v1(stored[1:1])::text else stored::text end;
   end if;
@@ -894,44 +828,20 @@ begin
   insert into :"schema"._private_jobs as added (task_id, payload, priority, run_at, max_attempts, _howdah_timeout_ms)
   values (
     -- Null, which is refused, should the task be gone again.
-    (
-      select task.id from :"schema"._private_tasks as task
-      where task.identifier = _howdah_add_plain_job_v1.identifier
-      limit 1
-    ),
-    coalesce(payload, '{}'),
-    coalesce(priority, 0),
-    coalesce(run_at, now()),
-    coalesce(max_attempts, 25),
+    :{task_id(_howdah_add_plain_job_v1.identifier)},
+    :{with_defaults(payload, priority, run_at, max_attempts)},
     timeout_ms
   )
   returning array[
     added.id,
     :"schema"._howdah_us(added.run_at),
     (extract(epoch from added.created_at) * 1000000)::bigint,
-    (added.run_at <= clock_timestamp() + interval '2 seconds')::integer,
+    (added.run_at <= :{soon(clock_timestamp())})::integer,
     added.job_queue_id,
-    -- As in _howdah_add_job_v1, which need not compare the flags: a new column has
-    -- to be added to both.
     (
       added.job_queue_id is not null
-      or added.payload::text <> coalesce(payload, '{}')::text
-      or added.priority <> coalesce(priority, 0)
-      or added.max_attempts <> coalesce(max_attempts, 25)
-      or added.attempts <> 0
-      or added.revision <> 0
-      or added.key is not null
       or added.flags is not null
-      or added.last_error is not null
-      or added.locked_at is not null
-      or added.locked_by is not null
-      or added.updated_at <> added.created_at
-      or added._howdah_timeout_ms is distinct from timeout_ms
-      or added.task_id is distinct from (
-        select task.id from :"schema"._private_tasks as task
-        where task.identifier = _howdah_add_plain_job_v1.identifier
-        limit 1
-      )
+      or :{differs(added, _howdah_add_plain_job_v1.identifier)}
     )::integer
   ]
   into stored;
@@ -962,8 +872,7 @@ create function :"schema".add_job(
 ) returns :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
+:{add_plan()}
 as $$
 declare
   added constant bigint := (:"schema"._howdah_add_job_v1(
@@ -982,11 +891,7 @@ create function :"schema".add_jobs(specs :"schema".job_spec[], job_key_preserve_
 returns setof :"schema"._private_jobs
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+:{adds_plan()}
 as $$
 declare
   added_ids bigint[];
@@ -1045,7 +950,7 @@ begin
     return null;
   end if;
 
-  if job.locked_at is null or job.locked_at < now() - interval '4 hours' then
+  if :{unlocked_or_forgotten(job)} then
     delete from :"schema"._private_jobs as stored where stored.id = job.id;
     perform pg_notify('jobs:insert', format(
       '{"r":%s,"count":-1,"schema":%s}', random(), to_json(:'schema'::text)
@@ -1069,7 +974,7 @@ set search_path = pg_catalog, pg_temp
 as $$
   select array_agg(locked.id) from (
     select job.id from :"schema"._private_jobs as job
-    where job.id = any(job_ids) and (job.locked_at is null or job.locked_at < now() - interval '4 hours')
+    where job.id = any(job_ids) and (:{unlocked_or_forgotten(job)})
     order by job.id
     for update
   ) as locked
@@ -1249,7 +1154,7 @@ begin
     run_at = greatest(job.run_at, now() + recovery_delay),
     last_error = coalesce(job._howdah_cancelled, 'Job recovered after worker interruption'),
     updated_at = now(),
-    _howdah_recoveries = least(abs(job._howdah_recoveries::integer) + 1, 32767)
+    _howdah_recoveries = :{one_more_recovery(job)}
   where job.id = any(job_ids);
 
   select array_agg(locked.id) into queue_ids from (
@@ -1352,14 +1257,7 @@ declare
 begin
   unused := array(
     select queue.id from :"schema"._private_job_queues as queue
-    where queue.locked_at is null
-      and (queue._howdah_paused_until is null or queue._howdah_paused_until <= now())
-      and not exists (
-        select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and not job._howdah_exhausted
-      )
-      and not exists (
-        select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and job._howdah_exhausted
-      )
+    where :{unused_queue(queue)}
     limit batch_size
   );
   if cardinality(unused) = 0 then
@@ -1373,14 +1271,7 @@ begin
   where queue.id = any(array(
     select candidate.id from :"schema"._private_job_queues as candidate
     where candidate.id = any(unused)
-      and candidate.locked_at is null
-      and (candidate._howdah_paused_until is null or candidate._howdah_paused_until <= now())
-      and not exists (
-        select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and not job._howdah_exhausted
-      )
-      and not exists (
-        select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and job._howdah_exhausted
-      )
+      and :{unused_queue(candidate)}
     order by candidate.id
     for update skip locked
   ));

@@ -21,16 +21,10 @@ create function :"schema"._howdah_heads_v1(
 returns :"schema"._howdah_head[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
-set plan_cache_mode = force_generic_plan
+:{pinned_plan()}
 as $$
 declare
-  -- Commits arrive out of order: a position younger than this is not final.
-  settled constant timestamptz := now() - interval '200 milliseconds';
+  settled constant timestamptz := :{settled()};
 begin
   return (
     select array_agg(row(queues.id, head.priority, head.run_at, head.id):::"schema"._howdah_head)
@@ -42,24 +36,24 @@ begin
           when given.us is null then '-infinity'
           else least(:"schema"._howdah_at(given.us), settled)
         end as floor_at,
-        case when :"schema"._howdah_at(given.us) <= settled then given.job_id else 0 end as floor_id
+        :{settled_id(:"schema"._howdah_at(given.us), given.job_id)} as floor_id
       from unnest(queue_ids, floor_levels, floor_ats, floor_ids) as given(id, level, us, job_id)
     ) as candidate
     join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null
-      and (queues._howdah_paused_until is null or queues._howdah_paused_until <= now())
+      and :{not_paused(queues, now())}
     cross join lateral (
       with recursive level(priority) as (
         -- Not looked for from the front when there is a floor: what has been
         -- done may lie there in its thousands.
         select coalesce(candidate.floor_level, (
           select jobs.priority from :"schema"._private_jobs as jobs
-          where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted
+          where :{in_queue_index(jobs, queues.id)}
           order by jobs.priority limit 1
         ))
         union all
         select (
           select jobs.priority from :"schema"._private_jobs as jobs
-          where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted and jobs.priority > level.priority
+          where :{in_queue_index(jobs, queues.id)} and jobs.priority > level.priority
           order by jobs.priority limit 1
         )
         from level where level.priority is not null
@@ -69,7 +63,7 @@ begin
       cross join lateral (
         select jobs.priority, jobs.run_at, jobs.id, jobs.locked_at
         from :"schema"._private_jobs as jobs
-        where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted
+        where :{in_queue_index(jobs, queues.id)}
           and jobs.priority = level.priority and jobs.run_at <= now()
           and (jobs.run_at, jobs.id) > (
             case when level.priority = candidate.floor_level then candidate.floor_at else '-infinity' end,
@@ -78,8 +72,7 @@ begin
           and (
             jobs.locked_at is not null
             or (
-              jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-              and (skip is null or jobs.id <> all (skip))
+              :{runnable(jobs, tasks, forbidden)} and :{not_skipped(jobs, skip)}
             )
           )
         order by jobs.run_at, jobs.id limit 1
@@ -140,10 +133,8 @@ create function :"schema"._howdah_queue_window_v1(after integer, quantity intege
 returns integer[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set jit = off
-set plan_cache_mode = force_generic_plan
+:{index_scans()}
+:{generic_plan()}
 as $$
 begin
   return (
@@ -221,10 +212,8 @@ returns table (
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set jit = off
-set plan_cache_mode = force_generic_plan
+:{index_scans()}
+:{generic_plan()}
 as $$
 #variable_conflict use_column
 begin
@@ -233,14 +222,13 @@ begin
   end if;
   return query
   update :"schema"._private_jobs as job
-  set attempts = job.attempts + 1, locked_by = worker, locked_at = now()
+  set :{claim_of(job, worker, now())}
   where job.id = any (array(
     select named.id
     from :"schema"._private_jobs as named
     -- Not "is null", which would let the planner walk the index of all jobs without a queue.
     where named.id = any (ids) and coalesce(named.job_queue_id, 0) = 0 and not named._howdah_exhausted
-      and named.run_at <= now() and named.locked_at is null and named.task_id = any (tasks)
-      and (forbidden is null or (named.flags ?| forbidden) is not true)
+      and named.run_at <= now() and named.locked_at is null and :{runnable(named, tasks, forbidden)}
     for update skip locked
   ))
   returning (extract(epoch from job.locked_at) * 1000000)::bigint, job.id, job.task_id, job.priority,
@@ -315,18 +303,12 @@ returns table (
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+:{pinned_plan()}
 set enable_sort = off
-set jit = off
-set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
-  -- Commits arrive out of order: a position younger than this is not final.
-  settled constant timestamptz := now() - interval '200 milliseconds';
+  settled constant timestamptz := :{settled()};
   claimed_at constant timestamptz := now();
   started constant timestamptz := clock_timestamp();
   remaining integer := quantity;
@@ -337,7 +319,7 @@ declare
   seen integer[] := coalesce(held, '{}');
   candidates integer[] := queue_ids;
   due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);
-  due_position_id bigint := case when :"schema"._howdah_at(due_at) <= settled then due_id else 0 end;
+  due_position_id bigint := :{settled_id(:"schema"._howdah_at(due_at), due_id)};
   due_limit integer := greatest(200, 2 * enough);
   due_count integer;
   due_last_at timestamptz;
@@ -395,7 +377,7 @@ begin
     from (
       select jobs.job_queue_id, jobs.task_id, jobs.run_at, jobs.id
       from :"schema"._private_jobs as jobs
-      where jobs.job_queue_id is not null and not jobs._howdah_exhausted
+      where :{in_due_index(jobs)}
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (due_position, due_position_id)
       order by jobs.run_at, jobs.id
       limit due_limit
@@ -433,7 +415,7 @@ begin
     if window_after < 0 then
       select floor(random() * jobs.job_queue_id)::integer into window_start
       from :"schema"._private_jobs as jobs
-      where jobs.job_queue_id is not null and not jobs._howdah_exhausted
+      where :{in_due_index(jobs)}
       order by jobs.job_queue_id desc limit 1;
       window_start := coalesce(window_start, 0);
     end if;
@@ -485,7 +467,7 @@ begin
     if high > low + 1 then
       select jobs.priority into level
       from :"schema"._private_jobs as jobs
-      where jobs.job_queue_id is null and not jobs._howdah_exhausted and jobs.priority > low and jobs.priority < high
+      where :{in_ready_index(jobs)} and jobs.priority > low and jobs.priority < high
       order by jobs.priority limit 1;
     end if;
     if level is not null then
@@ -495,7 +477,7 @@ begin
       exit when level_index > level_count;
       level := levels[level_index];
       floor_at := :"schema"._howdah_at(floor_ats[level_index]);
-      floor_id := case when floor_at <= settled then floor_ids[level_index] else 0 end;
+      floor_id := :{settled_id(floor_at, floor_ids[level_index])};
       floor_at := least(floor_at, settled);
       level_index := level_index + 1;
     end if;
@@ -521,11 +503,9 @@ begin
           (
             select false as queued, jobs.run_at, jobs.id
             from :"schema"._private_jobs as jobs
-            where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
+            where jobs.priority = level and :{in_ready_index(jobs)}
               and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
-              and jobs.locked_at is null and jobs.task_id = any (tasks)
-              and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-              and (skip is null or jobs.id <> all (skip))
+              and :{claimable(jobs, tasks, forbidden, skip)}
             order by jobs.run_at, jobs.id
             limit remaining
           )
@@ -545,11 +525,9 @@ begin
     ), picked as materialized (
       select jobs.id
       from :"schema"._private_jobs as jobs
-      where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
+      where jobs.priority = level and :{in_ready_index(jobs)}
         and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
-        and jobs.locked_at is null and jobs.task_id = any (tasks)
-        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-        and (skip is null or jobs.id <> all (skip))
+        and :{claimable(jobs, tasks, forbidden, skip)}
         -- Steps over rows that a transaction has its hands on which this snapshot
         -- does not see the end of: nearly always another claim. Without this each
         -- of them would be tried, and those that were claimed a moment ago even
@@ -565,7 +543,7 @@ begin
       for update skip locked
     ), claimed as (
       update :"schema"._private_jobs as jobs
-      set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at
+      set :{claim_of(jobs, worker, claimed_at)}
       where jobs.id = any (array(select picked.id from picked))
       returning jobs.*
     ), short as materialized (
@@ -582,7 +560,7 @@ begin
           select 1 as probe, jobs.run_at, jobs.id
           from :"schema"._private_jobs as jobs
           where (select is_short from short) and jobs.priority = level
-            and jobs.job_queue_id is null and not jobs._howdah_exhausted
+            and :{in_ready_index(jobs)}
             and jobs.run_at <= claimed_at and jobs.run_at > floor_at
           order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
         )
@@ -591,7 +569,7 @@ begin
           select 2, jobs.run_at, jobs.id
           from :"schema"._private_jobs as jobs
           where (select is_short from short) and jobs.priority = level
-            and jobs.job_queue_id is null and not jobs._howdah_exhausted
+            and :{in_ready_index(jobs)}
             and jobs.run_at = floor_at and jobs.id > floor_id
           order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
         )
@@ -632,7 +610,7 @@ begin
       select queues.id, winner.priority, winner.run_at, winner.id as head_id
       from unnest(heads[1:taken]) as winner
       join :"schema"._private_job_queues as queues on queues.id = winner.queue_id and queues.locked_at is null
-        and (queues._howdah_paused_until is null or queues._howdah_paused_until <= claimed_at)
+        and :{not_paused(queues, claimed_at)}
       for update of queues skip locked
     ), members as materialized (
       select member.id
@@ -643,7 +621,7 @@ begin
           union all
           select (
             select jobs.priority from :"schema"._private_jobs as jobs
-            where jobs.job_queue_id = held.id and not jobs._howdah_exhausted and jobs.priority > level.priority
+            where :{in_queue_index(jobs, held.id)} and jobs.priority > level.priority
             order by jobs.priority limit 1
           )
           from level where level.priority is not null
@@ -653,15 +631,13 @@ begin
         cross join lateral (
           select jobs.id
           from :"schema"._private_jobs as jobs
-          where jobs.job_queue_id = held.id and not jobs._howdah_exhausted and jobs.priority = level.priority
+          where :{in_queue_index(jobs, held.id)} and jobs.priority = level.priority
             and jobs.run_at <= claimed_at
             and (jobs.run_at, jobs.id) >= (
               case when level.priority = held.priority then held.run_at else '-infinity' end,
               case when level.priority = held.priority then held.head_id else 0 end
             )
-            and jobs.locked_at is null and jobs.task_id = any (tasks)
-            and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-            and (skip is null or jobs.id <> all (skip))
+            and :{claimable(jobs, tasks, forbidden, skip)}
           order by jobs.run_at, jobs.id
           limit chain
           for update skip locked
@@ -670,7 +646,7 @@ begin
       ) as member
     ), claimed as (
       update :"schema"._private_jobs as jobs
-      set attempts = jobs.attempts + 1, locked_by = worker, locked_at = claimed_at
+      set :{claim_of(jobs, worker, claimed_at)}
       where jobs.id = any (array(select members.id from members))
       returning jobs.*
     ), marked as (
@@ -743,19 +719,15 @@ begin
   for candidate in
     (
       select jobs.id from :"schema"._private_jobs as jobs
-      where jobs.job_queue_id is null and not jobs._howdah_exhausted and jobs.run_at <= now()
-        and jobs.locked_at is null and jobs.task_id = any (tasks)
-        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-        and (skip is null or jobs.id <> all (skip))
+      where :{in_ready_index(jobs)} and jobs.run_at <= now()
+        and :{claimable(jobs, tasks, forbidden, skip)}
       order by jobs.priority, jobs.run_at, jobs.id limit quantity
     )
     union all
     (
       select jobs.id from :"schema"._private_jobs as jobs
-      where jobs.job_queue_id is not null and not jobs._howdah_exhausted and jobs.run_at <= now()
-        and jobs.locked_at is null and jobs.task_id = any (tasks)
-        and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-        and (skip is null or jobs.id <> all (skip))
+      where :{in_due_index(jobs)} and jobs.run_at <= now()
+        and :{claimable(jobs, tasks, forbidden, skip)}
       order by jobs.run_at, jobs.id limit quantity
     )
   loop
@@ -764,7 +736,7 @@ begin
       where jobs.id = candidate and jobs.locked_at is null for update skip locked;
       if found then
         update :"schema"._private_jobs as jobs
-        set attempts = jobs.attempts + 1, locked_by = worker, locked_at = now()
+        set :{claim_of(jobs, worker, now())}
         where jobs.id = candidate;
         get diagnostics touched = row_count;
         raise exception using
@@ -795,10 +767,8 @@ create function :"schema"._howdah_unreleased_v1(
 returns table (id bigint, status text, run_at bigint, released_at bigint)
 language sql stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+:{index_scans()}
+:{nested_loops()}
 as $$
   select
     asked.id,
@@ -890,16 +860,11 @@ returns table (id bigint, status text, run_at bigint, released_at bigint)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms'
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
-set plan_cache_mode = force_generic_plan
+:{pinned_plan()}
 as $$
 #variable_conflict use_column
 declare
-  times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
+  times constant timestamptz[] := :{times_of(claim_times)};
   free bigint[] := completed;
   done bigint[];
   unlocked integer;
@@ -909,13 +874,13 @@ begin
     if not patient then
       free := array(
         select jobs.id from :"schema"._private_jobs as jobs
-        where jobs.id = any (completed) and jobs.locked_by = worker and jobs.locked_at = any (times)
+        where jobs.id = any (completed) and :{held_by(jobs, worker, times)}
         for update skip locked
       );
     end if;
     with deleted as (
       delete from :"schema"._private_jobs as jobs
-      where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)
+      where jobs.id = any (free) and :{held_by(jobs, worker, times)}
       returning jobs.id
     )
     select coalesce(array_agg(deleted.id), '{}') into done from deleted;
@@ -929,7 +894,7 @@ begin
     if not patient then
       free := array(
         select jobs.id from :"schema"._private_jobs as jobs
-        where jobs.id = any (changed) and jobs.locked_by = worker and jobs.locked_at = any (times)
+        where jobs.id = any (changed) and :{held_by(jobs, worker, times)}
         for update skip locked
       );
     end if;
@@ -948,7 +913,7 @@ begin
           else jobs.attempts
         end,
         _howdah_recoveries = case
-          when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
+          when change.interrupted then :{one_more_recovery(jobs)}
           else abs(jobs._howdah_recoveries)
         end,
         run_at = case
@@ -962,9 +927,9 @@ begin
         locked_at = null,
         locked_by = null
       from change
-      where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)
+      where jobs.id = change.id and :{held_by(jobs, worker, times)}
       returning jobs.id, jobs.run_at, jobs.job_queue_id, jobs._howdah_exhausted as exhausted,
-        not jobs._howdah_exhausted and jobs.run_at <= now() + interval '2 seconds' as due
+        not jobs._howdah_exhausted and jobs.run_at <= :{soon(now())} as due
     )
     select
       coalesce(array_agg(updated.id), '{}') as ids,
@@ -995,14 +960,14 @@ begin
       and queues.locked_at = :"schema"._howdah_at(chain_end.us)
       and not exists (
         select from :"schema"._private_jobs as jobs
-        where jobs.id = chain_end.last and jobs.locked_by = worker and jobs.locked_at = any (times)
+        where jobs.id = chain_end.last and :{held_by(jobs, worker, times)}
       );
     get diagnostics unlocked = row_count;
     if unlocked < cardinality(end_queues) then
       return query
       select jobs.id, 'busy'::text, null::bigint, null::bigint
       from :"schema"._private_jobs as jobs
-      where jobs.id = any (end_lasts) and jobs.locked_by = worker and jobs.locked_at = any (times);
+      where jobs.id = any (end_lasts) and :{held_by(jobs, worker, times)};
     end if;
   end if;
 end

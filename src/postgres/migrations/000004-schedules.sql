@@ -162,10 +162,7 @@ as $$
     flags = excluded.flags,
     timeout_ms = excluded.timeout_ms
   returning
-    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
-    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
-    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
-    stored.created_at, stored.updated_at, stored.version
+    :{schedule_columns(stored)}
 $$;
 
 -- Adds no ticks before until, or none at all without it. A pause that is over
@@ -185,10 +182,7 @@ as $$
     paused_until = _howdah_pause_schedule_v1.until
   where stored.id = _howdah_pause_schedule_v1.id
   returning
-    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
-    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
-    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
-    stored.created_at, stored.updated_at, stored.version
+    :{schedule_columns(stored)}
 $$;
 
 -- Ends a pause. What was due during it stays undone.
@@ -206,10 +200,7 @@ as $$
     paused_until = null
   where stored.id = _howdah_resume_schedule_v1.id
   returning
-    stored.id, stored.task, stored.expression, stored.time_zone, stored.fill_ms, stored.missed, stored.payload,
-    stored.queue_name, stored.max_attempts, stored.job_key, stored.job_key_mode, stored.priority, stored.flags,
-    stored.timeout_ms, stored.since, stored.last_tick, stored.paused_at, stored.paused_until, stored.task_seen_at,
-    stored.created_at, stored.updated_at, stored.version
+    :{schedule_columns(stored)}
 $$;
 
 -- Adds the job of one tick and returns its id. Nobody is told yet. HWDRP when a

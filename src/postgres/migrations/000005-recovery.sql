@@ -177,7 +177,7 @@ set lock_timeout = '1s'
 as $$
 #variable_conflict use_column
 declare
-  oldest constant timestamptz := case when older_ms is not null then now() - older_ms * interval '1 millisecond' end;
+  oldest constant timestamptz := case when older_ms is not null then :{ms_ago(older_ms)} end;
   found_ids bigint[];
   job_ids bigint[];
   holders text[];
@@ -253,7 +253,7 @@ begin
             locked_at = null,
             locked_by = null,
             updated_at = now(),
-            _howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
+            _howdah_recoveries = :{one_more_recovery(jobs)}
           from (
             select job.id, given.action, given.run_at, given.new_attempts, given.message
             from :"schema"._private_jobs as job
@@ -348,10 +348,10 @@ begin
   from (
     select queues.id, queues.locked_by from :"schema"._private_job_queues as queues
     where queues.locked_by = any(dead)
-      and (older_ms is null or queues.locked_at < now() - older_ms * interval '1 millisecond')
+      and (older_ms is null or queues.locked_at < :{ms_ago(older_ms)})
       and not exists (
         select from :"schema"._private_jobs as jobs
-        where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted and jobs.locked_by = queues.locked_by
+        where :{in_queue_index(jobs, queues.id)} and jobs.locked_by = queues.locked_by
       )
     order by queues.id for update skip locked
   ) as locked;
@@ -412,7 +412,7 @@ begin
   if interval_ms is not null then
     -- A time in the future is one of before a clock was set back.
     update :"schema"._howdah_sweeper as sweeper set orphans_at = now()
-    where sweeper.orphans_at < now() - interval_ms * interval '1 millisecond'
+    where sweeper.orphans_at < :{ms_ago(interval_ms)}
       or sweeper.orphans_at > now() + interval '1 minute';
     if not found then
       return;
@@ -434,8 +434,8 @@ begin
   ) as holder
   where not exists (select from :"schema"._private_workers as worker where worker.id = holder.id)
     and case
-      when holder.is_ours then holder.newest < now() - ours_ms * interval '1 millisecond'
-      else holder.oldest < now() - foreign_ms * interval '1 millisecond'
+      when holder.is_ours then holder.newest < :{ms_ago(ours_ms)}
+      else holder.oldest < :{ms_ago(foreign_ms)}
     end
   order by holder.id;
 end
@@ -485,9 +485,9 @@ begin
     from :"schema"._private_workers as worker
     join :"schema"._howdah_workers_v1() as seen on seen.id = worker.id
     where worker._howdah_swept > 0 or case
-      when seen.lock = 'held' then worker.last_heartbeat_at < now() - held_ms * interval '1 millisecond'
-      when worker.last_heartbeat_at >= now() - threshold_ms * interval '1 millisecond' then false
-      when seen.lock = 'lost' or worker.last_heartbeat_at < now() - resilient_ms * interval '1 millisecond' then true
+      when seen.lock = 'held' then worker.last_heartbeat_at < :{ms_ago(held_ms)}
+      when worker.last_heartbeat_at >= :{ms_ago(threshold_ms)} then false
+      when seen.lock = 'lost' or worker.last_heartbeat_at < :{ms_ago(resilient_ms)} then true
       else not :"schema"._howdah_holds_flags_v1(worker.id, flags)
     end
     order by worker.id

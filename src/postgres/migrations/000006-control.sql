@@ -189,12 +189,7 @@ create function :"schema"._howdah_control_v1(job_ids bigint[])
 returns table (kind text, id bigint, name text, at bigint, worker text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
-set plan_cache_mode = force_generic_plan
+:{pinned_plan()}
 as $$
 #variable_conflict use_column
 begin

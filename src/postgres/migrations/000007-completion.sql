@@ -52,8 +52,7 @@ create function :"schema"._howdah_complete_v1(job bigint, worker text, claim_tim
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
+:{index_scans()}
 set jit = off
 as $$
 begin
@@ -61,8 +60,7 @@ begin
     raise exception 'A job is completed within a transaction, and none has begun.' using errcode = '25P01';
   end if;
   delete from :"schema"._private_jobs as jobs
-  where jobs.id = job and jobs.locked_by = worker
-    and jobs.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
+  where jobs.id = job and :{held_by(jobs, worker, :{times_of(claim_times)})};
   -- What this transaction has deleted it does not see: a row that is there is somebody else's.
   if not found and (
     earlier is distinct from within

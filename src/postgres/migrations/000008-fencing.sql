@@ -18,14 +18,12 @@ create function :"schema"._howdah_mark_v1(worker text, job_id bigint, claim_time
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms'
-set enable_seqscan = off
-set enable_bitmapscan = off
+:{index_scans()}
 as $$
 begin
   update :"schema"._private_jobs as job
   set _howdah_recoveries = -abs(job._howdah_recoveries)
-  where job.id = job_id and job.locked_by = worker
-    and job.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
+  where job.id = job_id and :{held_by(job, worker, :{times_of(claim_times)})};
   return found;
 end
 $$;
@@ -36,19 +34,17 @@ create function :"schema"._howdah_lost_v1(job_ids bigint[], workers text[], clai
 returns table (id bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+:{index_scans()}
+:{nested_loops()}
 as $$
 declare
-  times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
+  times constant timestamptz[] := :{times_of(claim_times)};
 begin
   return query
   select held.id from unnest(job_ids, workers) as held(id, worker)
   where not exists (
     select from :"schema"._private_jobs as job
-    where job.id = held.id and job.locked_by = held.worker and job.locked_at = any (times)
+    where job.id = held.id and :{held_by(job, held.worker, times)}
   );
 end
 $$;
@@ -72,26 +68,24 @@ create function :"schema"._howdah_renew_v1(
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+:{index_scans()}
+:{nested_loops()}
 as $$
 declare
-  times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
+  times constant timestamptz[] := :{times_of(claim_times)};
 begin
   update :"schema"._private_jobs as job
   set locked_at = :"schema"._howdah_at(renewed)
   where job.id = any (array(
     select own.id from :"schema"._private_jobs as own
-    where own.id = any (job_ids) and own.locked_by = worker and own.locked_at = any (times)
+    where own.id = any (job_ids) and :{held_by(own, worker, times)}
     order by own.id for update skip locked
   ));
   update :"schema"._private_job_queues as queue
   set locked_at = :"schema"._howdah_at(renewed)
   where queue.id = any (array(
     select own.id from :"schema"._private_job_queues as own
-    where own.id = any (queue_ids) and own.locked_by = worker and own.locked_at = any (times)
+    where own.id = any (queue_ids) and :{held_by(own, worker, times)}
     order by own.id for update skip locked
   ));
 end

@@ -1,0 +1,30 @@
+/** The migrations as PostgreSQL gets them, but for the schema's name. */
+import { readFile, readdir } from "node:fs/promises";
+import { expandFragments, readFragments } from "./sql-fragments.mjs";
+
+const FOLDER = new URL("../src/postgres/migrations/", import.meta.url);
+
+/**
+ * All of them in order, with every fragment of src/postgres/migrations/fragments in its place.
+ *
+ * @returns {Promise<{ id: number, name: string, file: string, sql: string }[]>}
+ */
+export async function readMigrations() {
+  const fragments = readFragments(await readSql(new URL("fragments/", FOLDER)));
+  const files = await readSql(FOLDER);
+  const texts = expandFragments(files, fragments);
+  return files.map(({ file }, index) => {
+    const parts = /^(\d{6})-([a-z0-9]+(?:-[a-z0-9]+)*)\.sql$/.exec(file);
+    if (!parts) throw new Error(`${file}: a migration is named like 000001-tables.sql`);
+    if (Number(parts[1]) !== index + 1) throw new Error(`${file}: migrations are numbered from 000001 without gaps`);
+    const sql = texts[index]?.trim() ?? "";
+    if (sql === "") throw new Error(`${file}: a migration is not empty`);
+    return { id: index + 1, name: parts[2] ?? "", file, sql };
+  });
+}
+
+/** @param {URL} folder */
+async function readSql(folder) {
+  const files = (await readdir(folder)).filter((file) => file.endsWith(".sql")).sort();
+  return Promise.all(files.map(async (file) => ({ file, text: await readFile(new URL(file, folder), "utf8") })));
+}
