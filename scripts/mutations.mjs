@@ -7,6 +7,7 @@
 
 const FUNCTIONS = "src/postgres/migrations/000002-functions.sql";
 const CLAIM = "src/postgres/migrations/000003-claim.sql";
+const CLAIM_PARTS = "src/postgres/migrations/fragments/claim.sql";
 const SCHEDULES = "src/postgres/migrations/000004-schedules.sql";
 const RECOVERY = "src/postgres/migrations/000005-recovery.sql";
 const SLOTS = "src/job/execute/slots.ts";
@@ -47,6 +48,7 @@ const within = (file, tests) => (name, find, replace) => ({ name, file, find, re
 const noticedBy = (name, mutation) => ({ ...mutation, tests: [...test(name), ...mutation.tests] });
 
 const claim = within(CLAIM, CLAIMS);
+const claimPart = within(CLAIM_PARTS, CLAIMS);
 const release = within(CLAIM, RELEASES);
 const keyed = within(FUNCTIONS, KEYED);
 const named = within(CLAIM, test("claim/named", "claim/worker-named-claims"));
@@ -88,51 +90,51 @@ export const mutations = [
     "claim/floors",
     claim("what floors hide is not looked for", "if cardinality(hidden) > 0 then", "if false then"),
   ),
-  claim("heads not sorted", "order by head.priority, head.run_at, head.id);", "order by head.id desc);"),
+  claimPart("heads not sorted", "order by head.priority, head.run_at, head.id);", "order by head.id desc);"),
   noticedBy(
     "claim/floors",
-    claim("floors of levels not backed off", "floor_at := least(floor_at, settled);", "floor_at := floor_at;"),
+    claimPart("floors of levels not backed off", "floor_at := least(floor_at, settled);", "floor_at := floor_at;"),
   ),
   noticedBy(
     "claim/floors",
-    claim(
+    claimPart(
       "attempts not counted without a queue",
-      "set :{claim_of(jobs, worker, claimed_at)}\n      where jobs.id = any (array(select picked.id",
-      "set locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select picked.id",
+      "set :{claim_of(jobs, worker, claimed_at)}\n  where jobs.id = any (array(select picked.id",
+      "set locked_by = worker, locked_at = claimed_at\n  where jobs.id = any (array(select picked.id",
     ),
   ),
-  claim(
+  claimPart(
     "attempts not counted in queues",
-    "set :{claim_of(jobs, worker, claimed_at)}\n      where jobs.id = any (array(select members.id",
-    "set locked_by = worker, locked_at = claimed_at\n      where jobs.id = any (array(select members.id",
+    "set :{claim_of(jobs, worker, claimed_at)}\n  where jobs.id = any (array(select members.id",
+    "set locked_by = worker, locked_at = claimed_at\n  where jobs.id = any (array(select members.id",
   ),
-  claim(
+  claimPart(
     "queues not locked",
-    "set locked_by = worker, locked_at = claimed_at\n      where queues.id = any",
-    "set locked_by = locked_by\n      where queues.id = any",
+    "set locked_by = worker, locked_at = claimed_at\n  where queues.id = any",
+    "set locked_by = locked_by\n  where queues.id = any",
   ),
   claim("chains without end", "chain := least(chain_length, 1 + remaining / taken);", "chain := 1000;"),
-  claim("more always said", "lost or remaining = 0\n        or due_left", "true\n        or due_left"),
-  noticedBy("claim/floors", claim("more never said for the limit", "or lost or remaining = 0\n", "or lost\n")),
-  claim(
+  claimPart("more always said", "lost or remaining = 0\n      or due_left", "true\n      or due_left"),
+  noticedBy("claim/floors", claimPart("more never said for the limit", "or lost or remaining = 0\n", "or lost\n")),
+  claimPart(
     "the circle of windows not closed",
     "exit when window_wrapped and window_end >= window_start;",
     "exit when false;",
   ),
   noticedBy(
     "worker/tasks",
-    claim("nothing said of tasks that are gone", "'tasksGone', level_count = 0 and (", "'tasksGone', false and ("),
+    claimPart("nothing said of tasks that are gone", "'tasksGone', level_count = 0 and (", "'tasksGone', false and ("),
   ),
   claim("queues that are held are looked at", "seen integer[] := coalesce(held, '{}');", "seen integer[] := '{}';"),
-  claim(
+  claimPart(
     "chains run ahead of their time",
-    "and jobs.run_at <= claimed_at\n            and (jobs.run_at, jobs.id) >= (",
+    "and jobs.run_at <= claimed_at\n      and (jobs.run_at, jobs.id) >= (",
     "and (jobs.run_at, jobs.id) >= (",
   ),
-  claim(
+  claimPart(
     "chains of other tasks",
-    "and :{claimable(jobs, tasks, forbidden, skip)}\n          order by jobs.run_at, jobs.id\n          limit chain",
-    "and jobs.locked_at is null and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n            and :{not_skipped(jobs, skip)}\n          order by jobs.run_at, jobs.id\n          limit chain",
+    "and :{claimable(jobs, tasks, forbidden, skip)}\n    order by jobs.run_at, jobs.id\n    limit chain",
+    "and jobs.locked_at is null and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n      and :{not_skipped(jobs, skip)}\n    order by jobs.run_at, jobs.id\n    limit chain",
   ),
   noticedBy(
     "claim/floors",
@@ -144,7 +146,7 @@ export const mutations = [
   ),
   noticedBy(
     "claim/cost",
-    claim(
+    claimPart(
       "due queues of other tasks are looked at",
       "array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))",
       "array_agg(due.job_queue_id)",
@@ -152,17 +154,16 @@ export const mutations = [
   ),
   noticedBy(
     "control/pause",
-    claim(
-      "paused tasks",
-      'if exists (select from :"schema"._howdah_paused_tasks) then\n    tasks := :"schema"._howdah_unpaused_v1(tasks);\n  end if;\n\n  -- 1.',
-      "-- 1.",
-    ),
+    claimPart("paused tasks", 'if exists (select from :"schema"._howdah_paused_tasks) then', "if false then"),
   ),
   unclaimable("jobs to skip in heads", " and :{not_skipped(jobs, skip)}\n            )", ")"),
-  unclaimable(
-    "jobs to skip in chains",
-    "and :{claimable(jobs, tasks, forbidden, skip)}\n          order by jobs.run_at, jobs.id\n          limit chain",
-    "and jobs.locked_at is null and :{runnable(jobs, tasks, forbidden)}\n          order by jobs.run_at, jobs.id\n          limit chain",
+  noticedBy(
+    "claim/worker-unclaimable",
+    claimPart(
+      "jobs to skip in chains",
+      "and :{claimable(jobs, tasks, forbidden, skip)}\n    order by jobs.run_at, jobs.id\n    limit chain",
+      "and jobs.locked_at is null and :{runnable(jobs, tasks, forbidden)}\n    order by jobs.run_at, jobs.id\n    limit chain",
+    ),
   ),
   named(
     "named jobs with forbidden flags",

@@ -14,7 +14,7 @@
  */
 
 /** Longer ones are several questions. */
-const MOST_LINES = 400;
+const MOST_LINES = 150;
 
 const DEFINITION = /((?:^--[^\n]*\n)*)^create fragment ([a-z][a-z_]*)\(([a-z_, ]*)\) as \$\$\n([\s\S]*?)\n\$\$;$/gm;
 

@@ -1823,6 +1823,7 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 begin
+  -- Nearly always no task is paused, and this meets an empty table.
   if exists (select from :"schema"._howdah_paused_tasks) then
     tasks := :"schema"._howdah_unpaused_v1(tasks);
   end if;
@@ -1974,7 +1975,6 @@ begin
     );
     seen := seen || candidates;
   end if;
-
   -- From the index alone. A queue in which only jobs of other tasks became due
   -- is not looked at: it would be walked through from its first job. Once in any
   -- case, for the queues that are named may be the same busy ones for ever; what
@@ -2018,7 +2018,6 @@ begin
       due_limit := greatest(due_limit, least(4 * due_limit, 2000));
     end if;
   end loop;
-
   -- Also when there is enough: jobs that nobody announced take their turn, too.
   if window_after is not null then
     window_started := clock_timestamp();
@@ -2063,7 +2062,6 @@ begin
       window_end := window_start;
     end if;
   end if;
-
   if cardinality(heads) > 1 then
     heads := array(select head from unnest(heads) as head order by head.priority, head.run_at, head.id);
     spare := heads[enough + 1:];
@@ -2093,13 +2091,11 @@ begin
       level_index := level_index + 1;
     end if;
     low := level;
-
     while remaining > 0 and taken < cardinality(heads) and (heads[taken + 1]).priority < level loop
       taken := taken + 1;
       remaining := remaining - 1;
     end loop;
     exit when remaining = 0;
-
     rivals := 0;
     while taken + rivals < cardinality(heads) and (heads[taken + rivals + 1]).priority = level loop
       rivals := rivals + 1;
@@ -2115,9 +2111,9 @@ begin
             select false as queued, jobs.run_at, jobs.id
             from :"schema"._private_jobs as jobs
             where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
-              and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
-              and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-              and (skip is null or jobs.id <> all (skip))
+            and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
+            and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+            and (skip is null or jobs.id <> all (skip))
             order by jobs.run_at, jobs.id
             limit remaining
           )
@@ -2128,7 +2124,6 @@ begin
         limit remaining
       ) as entrant;
     end if;
-
     return query
     with beside as materialized (
       select
@@ -2138,19 +2133,12 @@ begin
       select jobs.id
       from :"schema"._private_jobs as jobs
       where jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
-        and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
-        and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
-        and (skip is null or jobs.id <> all (skip))
-        -- Steps over rows that a transaction has its hands on which this snapshot
-        -- does not see the end of: nearly always another claim. Without this each
-        -- of them would be tried, and those that were claimed a moment ago even
-        -- locked, dropped, and kept from being released until this claim commits.
-        -- The number of several lockers may look younger than any transaction; a
-        -- scan of the head takes such a row, too.
-        and (jobs.xmax = '0' or (
-          jobs.xmax <> all ((select transactions from beside)::xid[])
-          and (floor_at = '-infinity' or age(jobs.xmax) > (select youngest from beside))
-        ))
+      and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
+      and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
+      and (skip is null or jobs.id <> all (skip)) and (jobs.xmax = '0' or (
+        jobs.xmax <> all ((select transactions from beside)::xid[])
+        and (floor_at = '-infinity' or age(jobs.xmax) > (select youngest from beside))
+      ))
       order by jobs.run_at, jobs.id
       limit wanted
       for update skip locked
@@ -2172,8 +2160,7 @@ begin
         (
           select 1 as probe, jobs.run_at, jobs.id
           from :"schema"._private_jobs as jobs
-          where (select is_short from short) and jobs.priority = level
-            and jobs.job_queue_id is null and not jobs._howdah_exhausted
+          where (select is_short from short) and jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
             and jobs.run_at <= claimed_at and jobs.run_at > floor_at
           order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
         )
@@ -2181,8 +2168,7 @@ begin
         (
           select 2, jobs.run_at, jobs.id
           from :"schema"._private_jobs as jobs
-          where (select is_short from short) and jobs.priority = level
-            and jobs.job_queue_id is null and not jobs._howdah_exhausted
+          where (select is_short from short) and jobs.priority = level and jobs.job_queue_id is null and not jobs._howdah_exhausted
             and jobs.run_at = floor_at and jobs.id > floor_id
           order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
         )

@@ -217,9 +217,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  if exists (select from :"schema"._howdah_paused_tasks) then
-    tasks := :"schema"._howdah_unpaused_v1(tasks);
-  end if;
+  :{unpaused_tasks()}
   return query
   update :"schema"._private_jobs as job
   set :{claim_of(job, worker, now())}
@@ -348,250 +346,22 @@ declare
   touched integer;
   lost boolean := false;
 begin
-  -- Nearly always no task is paused, and this meets an empty table.
-  if exists (select from :"schema"._howdah_paused_tasks) then
-    tasks := :"schema"._howdah_unpaused_v1(tasks);
-  end if;
+  :{unpaused_tasks()}
 
   -- 1. Candidate queues: those named, then those where jobs became due, then windows.
-  if cardinality(candidates) > 0 then
-    heads := coalesce(
-      :"schema"._howdah_look_v1(
-        candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids
-      ),
-      '{}'
-    );
-    seen := seen || candidates;
-  end if;
-
-  -- From the index alone. A queue in which only jobs of other tasks became due
-  -- is not looked at: it would be walked through from its first job. Once in any
-  -- case, for the queues that are named may be the same busy ones for ever; what
-  -- is found then is named next time.
-  for turn in 1..5 loop
-    exit when turn > 1 and cardinality(heads) >= enough;
-    select
-      count(*), max(due.run_at), (array_agg(due.id))[count(*)::integer],
-      array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))
-    into due_count, due_last_at, due_last_id, candidates
-    from (
-      select jobs.job_queue_id, jobs.task_id, jobs.run_at, jobs.id
-      from :"schema"._private_jobs as jobs
-      where :{in_due_index(jobs)}
-        and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (due_position, due_position_id)
-      order by jobs.run_at, jobs.id
-      limit due_limit
-    ) as due;
-    due_left := false;
-    exit when due_count = 0;
-    due_position := due_last_at;
-    due_position_id := due_last_id;
-    candidates := array(select distinct fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
-    if cardinality(heads) >= enough then
-      unlooked := candidates;
-    elsif cardinality(candidates) > 0 then
-      heads := heads || coalesce(
-        :"schema"._howdah_look_v1(
-          candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids
-        ),
-        '{}'
-      );
-    end if;
-    seen := seen || candidates;
-    exit when due_count < due_limit;
-    -- After an unsettled position the next claim would only read the same again.
-    due_left := due_position <= settled;
-    -- Entries that name no queue worth a look cost next to nothing: the fewer
-    -- statements read them, the less.
-    if cardinality(candidates) = 0 then
-      due_limit := greatest(due_limit, least(4 * due_limit, 2000));
-    end if;
-  end loop;
-
-  -- Also when there is enough: jobs that nobody announced take their turn, too.
-  if window_after is not null then
-    window_started := clock_timestamp();
-    window_heads := cardinality(heads);
-    if window_after < 0 then
-      select floor(random() * jobs.job_queue_id)::integer into window_start
-      from :"schema"._private_jobs as jobs
-      where :{in_due_index(jobs)}
-      order by jobs.job_queue_id desc limit 1;
-      window_start := coalesce(window_start, 0);
-    end if;
-    window_end := window_start;
-    -- Until there is enough, the circle is closed, or the time is used up.
-    loop
-      candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
-      if candidates is null then
-        -- Past the last id, and then past it again although the circle began
-        -- above it: nothing is left between here and there.
-        window_closed := window_wrapped or window_start = 0;
-        window_wrapped := true;
-        window_end := 0;
-        exit when window_closed;
-        continue;
-      end if;
-      window_end := candidates[cardinality(candidates)];
-      window_size := least(200, 2 * window_size);
-      candidates := array(select fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
-      if cardinality(candidates) > 0 then
-        heads := heads || coalesce(
-          :"schema"._howdah_look_v1(
-            candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids
-          ),
-          '{}'
-        );
-        seen := seen || candidates;
-        window_found := window_heads < enough and cardinality(heads) > window_heads;
-      end if;
-      exit when window_wrapped and window_end >= window_start;
-      exit when cardinality(heads) >= enough or clock_timestamp() - window_started >= interval '5 milliseconds';
-    end loop;
-    if window_closed then
-      window_end := window_start;
-    end if;
-  end if;
-
-  if cardinality(heads) > 1 then
-    heads := array(select head from unnest(heads) as head order by head.priority, head.run_at, head.id);
-    spare := heads[enough + 1:];
-    heads := heads[1:enough];
-  end if;
+  :{heads_of_named_queues()}
+  :{heads_of_due_queues()}
+  :{heads_of_windows()}
+  :{best_heads()}
 
   -- 2. Jobs without a queue, priority by priority; heads of queues take their
   --    place between them.
   while remaining > 0 loop
-    high := case when level_index <= level_count then levels[level_index] else 32768 end;
-    level := null;
-    if high > low + 1 then
-      select jobs.priority into level
-      from :"schema"._private_jobs as jobs
-      where :{in_ready_index(jobs)} and jobs.priority > low and jobs.priority < high
-      order by jobs.priority limit 1;
-    end if;
-    if level is not null then
-      floor_at := '-infinity';
-      floor_id := 0;
-    else
-      exit when level_index > level_count;
-      level := levels[level_index];
-      floor_at := :"schema"._howdah_at(floor_ats[level_index]);
-      floor_id := :{settled_id(floor_at, floor_ids[level_index])};
-      floor_at := least(floor_at, settled);
-      level_index := level_index + 1;
-    end if;
-    low := level;
-
-    while remaining > 0 and taken < cardinality(heads) and (heads[taken + 1]).priority < level loop
-      taken := taken + 1;
-      remaining := remaining - 1;
-    end loop;
+    :{next_level()}
+    :{take_better_heads()}
     exit when remaining = 0;
-
-    rivals := 0;
-    while taken + rivals < cardinality(heads) and (heads[taken + rivals + 1]).priority = level loop
-      rivals := rivals + 1;
-    end loop;
-    wanted := remaining;
-    won := 0;
-    if rivals > 0 then
-      select count(*) filter (where not entrant.queued), count(*) filter (where entrant.queued)
-      into wanted, won
-      from (
-        select * from (
-          (
-            select false as queued, jobs.run_at, jobs.id
-            from :"schema"._private_jobs as jobs
-            where jobs.priority = level and :{in_ready_index(jobs)}
-              and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
-              and :{claimable(jobs, tasks, forbidden, skip)}
-            order by jobs.run_at, jobs.id
-            limit remaining
-          )
-          union all
-          select true, rival.run_at, rival.id from unnest(heads[taken + 1:taken + rivals]) as rival
-        ) as all_entrants
-        order by run_at, id
-        limit remaining
-      ) as entrant;
-    end if;
-
-    return query
-    with beside as materialized (
-      select
-        array(select pg_snapshot_xip(pg_current_snapshot())::xid) as transactions,
-        age(pg_snapshot_xmax(pg_current_snapshot())::xid) as youngest
-    ), picked as materialized (
-      select jobs.id
-      from :"schema"._private_jobs as jobs
-      where jobs.priority = level and :{in_ready_index(jobs)}
-        and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (floor_at, floor_id)
-        and :{claimable(jobs, tasks, forbidden, skip)}
-        -- Steps over rows that a transaction has its hands on which this snapshot
-        -- does not see the end of: nearly always another claim. Without this each
-        -- of them would be tried, and those that were claimed a moment ago even
-        -- locked, dropped, and kept from being released until this claim commits.
-        -- The number of several lockers may look younger than any transaction; a
-        -- scan of the head takes such a row, too.
-        and (jobs.xmax = '0' or (
-          jobs.xmax <> all ((select transactions from beside)::xid[])
-          and (floor_at = '-infinity' or age(jobs.xmax) > (select youngest from beside))
-        ))
-      order by jobs.run_at, jobs.id
-      limit wanted
-      for update skip locked
-    ), claimed as (
-      update :"schema"._private_jobs as jobs
-      set :{claim_of(jobs, worker, claimed_at)}
-      where jobs.id = any (array(select picked.id from picked))
-      returning jobs.*
-    ), short as materialized (
-      select (select count(*) from claimed) < wanted as is_short
-    ), newest as materialized (
-      -- When the claim came back short, the last due entry of this priority in
-      -- this very snapshot. Two probes, because before PostgreSQL 18 a row
-      -- comparison does not end a backward scan. Otherwise the last one picked,
-      -- where it was seen: one that was put off a moment before it was locked
-      -- stands behind others now that nobody has looked at.
-      select position.run_at, position.id
-      from (
-        (
-          select 1 as probe, jobs.run_at, jobs.id
-          from :"schema"._private_jobs as jobs
-          where (select is_short from short) and jobs.priority = level
-            and :{in_ready_index(jobs)}
-            and jobs.run_at <= claimed_at and jobs.run_at > floor_at
-          order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
-        )
-        union all
-        (
-          select 2, jobs.run_at, jobs.id
-          from :"schema"._private_jobs as jobs
-          where (select is_short from short) and jobs.priority = level
-            and :{in_ready_index(jobs)}
-            and jobs.run_at = floor_at and jobs.id > floor_id
-          order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
-        )
-        union all
-        select 3, floor_at, floor_id from short where is_short
-        union all
-        select 4, last.run_at, last.id
-        from :"schema"._private_jobs as last
-        where not (select is_short from short)
-          and last.id = (select picked.id from picked offset greatest(wanted, 1) - 1 limit 1)
-      ) as position
-      limit 1
-    )
-    select 'j', job.id, job.task_id, null::integer, null::text,
-      nullif(job.priority, 0), :"schema"._howdah_us(job.run_at),
-      nullif(job.attempts, 1), nullif(job.max_attempts, 25), job.payload::text,
-      :"schema"._howdah_extras_v1(job)
-    from claimed as job
-    union all
-    select 'f', newest.id, null, null, null, level, :"schema"._howdah_us(newest.run_at), null, null, null, null
-    from (select) as always
-    left join newest on true;
+    :{places_of_level()}
+    :{jobs_of_level()}
     get diagnostics touched = row_count;
     taken := taken + won;
     remaining := remaining - won - (touched - 1);
@@ -605,87 +375,12 @@ begin
   end if;
   if taken > 0 then
     chain := least(chain_length, 1 + remaining / taken);
-    return query
-    with held as materialized (
-      select queues.id, winner.priority, winner.run_at, winner.id as head_id
-      from unnest(heads[1:taken]) as winner
-      join :"schema"._private_job_queues as queues on queues.id = winner.queue_id and queues.locked_at is null
-        and :{not_paused(queues, claimed_at)}
-      for update of queues skip locked
-    ), members as materialized (
-      select member.id
-      from held
-      cross join lateral (
-        with recursive level(priority) as (
-          select held.priority
-          union all
-          select (
-            select jobs.priority from :"schema"._private_jobs as jobs
-            where :{in_queue_index(jobs, held.id)} and jobs.priority > level.priority
-            order by jobs.priority limit 1
-          )
-          from level where level.priority is not null
-        )
-        select later.id
-        from level
-        cross join lateral (
-          select jobs.id
-          from :"schema"._private_jobs as jobs
-          where :{in_queue_index(jobs, held.id)} and jobs.priority = level.priority
-            and jobs.run_at <= claimed_at
-            and (jobs.run_at, jobs.id) >= (
-              case when level.priority = held.priority then held.run_at else '-infinity' end,
-              case when level.priority = held.priority then held.head_id else 0 end
-            )
-            and :{claimable(jobs, tasks, forbidden, skip)}
-          order by jobs.run_at, jobs.id
-          limit chain
-          for update skip locked
-        ) as later
-        limit chain
-      ) as member
-    ), claimed as (
-      update :"schema"._private_jobs as jobs
-      set :{claim_of(jobs, worker, claimed_at)}
-      where jobs.id = any (array(select members.id from members))
-      returning jobs.*
-    ), marked as (
-      update :"schema"._private_job_queues as queues
-      set locked_by = worker, locked_at = claimed_at
-      where queues.id = any (array(select distinct claimed.job_queue_id from claimed))
-    )
-    select 'j', job.id, job.task_id, queues.id, queues.queue_name,
-      nullif(job.priority, 0), :"schema"._howdah_us(job.run_at),
-      nullif(job.attempts, 1), nullif(job.max_attempts, 25), job.payload::text,
-      :"schema"._howdah_extras_v1(job)
-    from claimed as job
-    -- By the index: a join with what is held compares each with each.
-    join :"schema"._private_job_queues as queues on queues.id = job.job_queue_id;
+    :{chains_of_winners()}
     get diagnostics touched = row_count;
     lost := touched < taken;
   end if;
 
-  return query
-  select 'a', null::bigint, null::integer, null::integer, null::text, null::smallint, null::bigint,
-    null::smallint, null::smallint,
-    json_build_object(
-      'claimedAt', :"schema"._howdah_us(claimed_at)::text,
-      'tasksGone', level_count = 0 and (
-        select count(*) < cardinality(tasks) from :"schema"._private_tasks as known where known.id = any (tasks)
-      ),
-      'more', taken < cardinality(heads) or cardinality(spare) > 0 or cardinality(unlooked) > 0 or lost or remaining = 0
-        or due_left,
-      'dueAt', :"schema"._howdah_us(due_position)::text,
-      'dueId', due_position_id::text,
-      'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser) || unlooked,
-      'windowAfter', coalesce(window_end, window_after),
-      'windowStart', window_start,
-      'windowWrapped', window_wrapped,
-      'windowFound', window_found,
-      'micros', (extract(epoch from clock_timestamp() - started) * 1000000)::bigint,
-      'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
-    )::text,
-    null::text;
+  :{claim_summary()}
 end
 $$;
 

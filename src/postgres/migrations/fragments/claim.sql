@@ -1,0 +1,381 @@
+-- The parts of _howdah_claim_v1, in the order in which it asks its questions. They
+-- read and set the variables of that function. docs/internals/claim.md explains
+-- the algorithm.
+
+-- Which of the tasks are not paused?
+create fragment unpaused_tasks() as $$
+-- Nearly always no task is paused, and this meets an empty table.
+if exists (select from :"schema"._howdah_paused_tasks) then
+  tasks := :"schema"._howdah_unpaused_v1(tasks);
+end if;
+$$;
+
+-- Which job is the first of each candidate queue?
+create fragment heads_of_candidates() as $$
+coalesce(
+  :"schema"._howdah_look_v1(
+    candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids
+  ),
+  '{}'
+)
+$$;
+
+-- What are the heads of the queues that the worker named?
+create fragment heads_of_named_queues() as $$
+if cardinality(candidates) > 0 then
+  heads := :{heads_of_candidates()};
+  seen := seen || candidates;
+end if;
+$$;
+
+-- What are the heads of the queues in which jobs became due?
+create fragment heads_of_due_queues() as $$
+-- From the index alone. A queue in which only jobs of other tasks became due
+-- is not looked at: it would be walked through from its first job. Once in any
+-- case, for the queues that are named may be the same busy ones for ever; what
+-- is found then is named next time.
+for turn in 1..5 loop
+  exit when turn > 1 and cardinality(heads) >= enough;
+  :{read_due_entries()}
+  due_left := false;
+  exit when due_count = 0;
+  due_position := due_last_at;
+  due_position_id := due_last_id;
+  candidates := array(select distinct fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
+  if cardinality(heads) >= enough then
+    unlooked := candidates;
+  elsif cardinality(candidates) > 0 then
+    heads := heads || :{heads_of_candidates()};
+  end if;
+  seen := seen || candidates;
+  exit when due_count < due_limit;
+  -- After an unsettled position the next claim would only read the same again.
+  due_left := due_position <= settled;
+  -- Entries that name no queue worth a look cost next to nothing: the fewer
+  -- statements read them, the less.
+  if cardinality(candidates) = 0 then
+    due_limit := greatest(due_limit, least(4 * due_limit, 2000));
+  end if;
+end loop;
+$$;
+
+-- Which entries became due since the last ones that were read, and in which queues?
+create fragment read_due_entries() as $$
+select
+  count(*), max(due.run_at), (array_agg(due.id))[count(*)::integer],
+  array_agg(due.job_queue_id) filter (where due.task_id = any (tasks))
+into due_count, due_last_at, due_last_id, candidates
+from (
+  select jobs.job_queue_id, jobs.task_id, jobs.run_at, jobs.id
+  from :"schema"._private_jobs as jobs
+  where :{in_due_index(jobs)}
+    and jobs.run_at <= claimed_at and (jobs.run_at, jobs.id) > (due_position, due_position_id)
+  order by jobs.run_at, jobs.id
+  limit due_limit
+) as due;
+$$;
+
+-- What are the heads of the queues that a window comes across?
+create fragment heads_of_windows() as $$
+-- Also when there is enough: jobs that nobody announced take their turn, too.
+if window_after is not null then
+  window_started := clock_timestamp();
+  window_heads := cardinality(heads);
+  :{start_of_window()}
+  window_end := window_start;
+  -- Until there is enough, the circle is closed, or the time is used up.
+  loop
+    :{next_window()}
+    exit when window_wrapped and window_end >= window_start;
+    exit when cardinality(heads) >= enough or clock_timestamp() - window_started >= interval '5 milliseconds';
+  end loop;
+  if window_closed then
+    window_end := window_start;
+  end if;
+end if;
+$$;
+
+-- From which queue does the window begin?
+create fragment start_of_window() as $$
+if window_after < 0 then
+  select floor(random() * jobs.job_queue_id)::integer into window_start
+  from :"schema"._private_jobs as jobs
+  where :{in_due_index(jobs)}
+  order by jobs.job_queue_id desc limit 1;
+  window_start := coalesce(window_start, 0);
+end if;
+$$;
+
+-- Which queues are next in the window, and which of them have a head?
+create fragment next_window() as $$
+candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
+if candidates is null then
+  -- Past the last id, and then past it again although the circle began
+  -- above it: nothing is left between here and there.
+  window_closed := window_wrapped or window_start = 0;
+  window_wrapped := true;
+  window_end := 0;
+  exit when window_closed;
+  continue;
+end if;
+window_end := candidates[cardinality(candidates)];
+window_size := least(200, 2 * window_size);
+candidates := array(select fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
+if cardinality(candidates) > 0 then
+  heads := heads || :{heads_of_candidates()};
+  seen := seen || candidates;
+  window_found := window_heads < enough and cardinality(heads) > window_heads;
+end if;
+$$;
+
+-- Which heads come first, and which are left over?
+create fragment best_heads() as $$
+if cardinality(heads) > 1 then
+  heads := array(select head from unnest(heads) as head order by head.priority, head.run_at, head.id);
+  spare := heads[enough + 1:];
+  heads := heads[1:enough];
+end if;
+$$;
+
+-- Which priority is next, and from which floor on?
+create fragment next_level() as $$
+high := case when level_index <= level_count then levels[level_index] else 32768 end;
+level := null;
+if high > low + 1 then
+  select jobs.priority into level
+  from :"schema"._private_jobs as jobs
+  where :{in_ready_index(jobs)} and jobs.priority > low and jobs.priority < high
+  order by jobs.priority limit 1;
+end if;
+if level is not null then
+  floor_at := '-infinity';
+  floor_id := 0;
+else
+  exit when level_index > level_count;
+  level := levels[level_index];
+  floor_at := :"schema"._howdah_at(floor_ats[level_index]);
+  floor_id := :{settled_id(floor_at, floor_ids[level_index])};
+  floor_at := least(floor_at, settled);
+  level_index := level_index + 1;
+end if;
+low := level;
+$$;
+
+-- Which heads come before all jobs of this priority?
+create fragment take_better_heads() as $$
+while remaining > 0 and taken < cardinality(heads) and (heads[taken + 1]).priority < level loop
+  taken := taken + 1;
+  remaining := remaining - 1;
+end loop;
+$$;
+
+-- How many of the places go to jobs of this priority without a queue, and how many to heads?
+create fragment places_of_level() as $$
+rivals := 0;
+while taken + rivals < cardinality(heads) and (heads[taken + rivals + 1]).priority = level loop
+  rivals := rivals + 1;
+end loop;
+wanted := remaining;
+won := 0;
+if rivals > 0 then
+  select count(*) filter (where not entrant.queued), count(*) filter (where entrant.queued)
+  into wanted, won
+  from (
+    select * from (
+      (
+        select false as queued, jobs.run_at, jobs.id
+        from :"schema"._private_jobs as jobs
+        where :{claimable_of_level(jobs)}
+        order by jobs.run_at, jobs.id
+        limit remaining
+      )
+      union all
+      select true, rival.run_at, rival.id from unnest(heads[taken + 1:taken + rivals]) as rival
+    ) as all_entrants
+    order by run_at, id
+    limit remaining
+  ) as entrant;
+end if;
+$$;
+
+-- Is the job due, of this priority, behind its floor and claimable?
+create fragment claimable_of_level(job) as $$
+:{job}.priority = level and :{in_ready_index(:{job})}
+and :{job}.run_at <= claimed_at and (:{job}.run_at, :{job}.id) > (floor_at, floor_id)
+and :{claimable(:{job}, tasks, forbidden, skip)}
+$$;
+
+-- Is the row free of transactions whose end this snapshot does not see? Nearly
+-- always they are other claims. Without this each of their rows would be tried, and
+-- those that were claimed a moment ago even locked, dropped, and kept from being
+-- released until this claim commits. The number of several lockers may look younger
+-- than any transaction; a scan of the head takes such a row, too.
+create fragment not_in_hand(job) as $$
+(:{job}.xmax = '0' or (
+  :{job}.xmax <> all ((select transactions from beside)::xid[])
+  and (floor_at = '-infinity' or age(:{job}.xmax) > (select youngest from beside))
+))
+$$;
+
+-- Which jobs of this priority without a queue are locked, and up to where was it seen?
+create fragment jobs_of_level() as $$
+return query
+with beside as materialized (
+  select
+    array(select pg_snapshot_xip(pg_current_snapshot())::xid) as transactions,
+    age(pg_snapshot_xmax(pg_current_snapshot())::xid) as youngest
+), picked as materialized (
+  select jobs.id
+  from :"schema"._private_jobs as jobs
+  where :{claimable_of_level(jobs)} and :{not_in_hand(jobs)}
+  order by jobs.run_at, jobs.id
+  limit wanted
+  for update skip locked
+), claimed as (
+  update :"schema"._private_jobs as jobs
+  set :{claim_of(jobs, worker, claimed_at)}
+  where jobs.id = any (array(select picked.id from picked))
+  returning jobs.*
+), short as materialized (
+  select (select count(*) from claimed) < wanted as is_short
+), newest as materialized (
+  :{last_seen_of_level()}
+)
+select 'j', job.id, job.task_id, null::integer, null::text,
+  :{claimed_columns(job)}
+from claimed as job
+union all
+select 'f', newest.id, null, null, null, level, :"schema"._howdah_us(newest.run_at), null, null, null, null
+from (select) as always
+left join newest on true;
+$$;
+
+-- Up to which position has this claim seen the priority?
+create fragment last_seen_of_level() as $$
+-- When the claim came back short, the last due entry of this priority in
+-- this very snapshot. Two probes, because before PostgreSQL 18 a row
+-- comparison does not end a backward scan. Otherwise the last one picked,
+-- where it was seen: one that was put off a moment before it was locked
+-- stands behind others now that nobody has looked at.
+select position.run_at, position.id
+from (
+  (
+    select 1 as probe, jobs.run_at, jobs.id
+    from :"schema"._private_jobs as jobs
+    where (select is_short from short) and jobs.priority = level and :{in_ready_index(jobs)}
+      and jobs.run_at <= claimed_at and jobs.run_at > floor_at
+    order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
+  )
+  union all
+  (
+    select 2, jobs.run_at, jobs.id
+    from :"schema"._private_jobs as jobs
+    where (select is_short from short) and jobs.priority = level and :{in_ready_index(jobs)}
+      and jobs.run_at = floor_at and jobs.id > floor_id
+    order by jobs.priority desc, jobs.run_at desc, jobs.id desc limit 1
+  )
+  union all
+  select 3, floor_at, floor_id from short where is_short
+  union all
+  select 4, last.run_at, last.id
+  from :"schema"._private_jobs as last
+  where not (select is_short from short)
+    and last.id = (select picked.id from picked offset greatest(wanted, 1) - 1 limit 1)
+) as position
+limit 1
+$$;
+
+-- Which jobs are claimed of the queues that won?
+create fragment chains_of_winners() as $$
+return query
+with held as materialized (
+  select queues.id, winner.priority, winner.run_at, winner.id as head_id
+  from unnest(heads[1:taken]) as winner
+  join :"schema"._private_job_queues as queues on queues.id = winner.queue_id and queues.locked_at is null
+    and :{not_paused(queues, claimed_at)}
+  for update of queues skip locked
+), members as materialized (
+  :{members_of_chains()}
+), claimed as (
+  update :"schema"._private_jobs as jobs
+  set :{claim_of(jobs, worker, claimed_at)}
+  where jobs.id = any (array(select members.id from members))
+  returning jobs.*
+), marked as (
+  update :"schema"._private_job_queues as queues
+  set locked_by = worker, locked_at = claimed_at
+  where queues.id = any (array(select distinct claimed.job_queue_id from claimed))
+)
+select 'j', job.id, job.task_id, queues.id, queues.queue_name,
+  :{claimed_columns(job)}
+from claimed as job
+-- By the index: a join with what is held compares each with each.
+join :"schema"._private_job_queues as queues on queues.id = job.job_queue_id;
+$$;
+
+-- Which jobs follow the head of a queue, the head included?
+create fragment members_of_chains() as $$
+select member.id
+from held
+cross join lateral (
+  with recursive level(priority) as (
+    select held.priority
+    union all
+    select (
+      select jobs.priority from :"schema"._private_jobs as jobs
+      where :{in_queue_index(jobs, held.id)} and jobs.priority > level.priority
+      order by jobs.priority limit 1
+    )
+    from level where level.priority is not null
+  )
+  select later.id
+  from level
+  cross join lateral (
+    select jobs.id
+    from :"schema"._private_jobs as jobs
+    where :{in_queue_index(jobs, held.id)} and jobs.priority = level.priority
+      and jobs.run_at <= claimed_at
+      and (jobs.run_at, jobs.id) >= (
+        case when level.priority = held.priority then held.run_at else '-infinity' end,
+        case when level.priority = held.priority then held.head_id else 0 end
+      )
+      and :{claimable(jobs, tasks, forbidden, skip)}
+    order by jobs.run_at, jobs.id
+    limit chain
+    for update skip locked
+  ) as later
+  limit chain
+) as member
+$$;
+
+-- What is answered of a job, but for its ids and its queue? What most jobs have is null.
+create fragment claimed_columns(job) as $$
+nullif(:{job}.priority, 0), :"schema"._howdah_us(:{job}.run_at),
+nullif(:{job}.attempts, 1), nullif(:{job}.max_attempts, 25), :{job}.payload::text,
+:"schema"._howdah_extras_v1(:{job})
+$$;
+
+-- What does the worker have to know for its next claim?
+create fragment claim_summary() as $$
+return query
+select 'a', null::bigint, null::integer, null::integer, null::text, null::smallint, null::bigint,
+  null::smallint, null::smallint,
+  json_build_object(
+    'claimedAt', :"schema"._howdah_us(claimed_at)::text,
+    'tasksGone', level_count = 0 and (
+      select count(*) < cardinality(tasks) from :"schema"._private_tasks as known where known.id = any (tasks)
+    ),
+    'more', taken < cardinality(heads) or cardinality(spare) > 0 or cardinality(unlooked) > 0 or lost or remaining = 0
+      or due_left,
+    'dueAt', :"schema"._howdah_us(due_position)::text,
+    'dueId', due_position_id::text,
+    'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser) || unlooked,
+    'windowAfter', coalesce(window_end, window_after),
+    'windowStart', window_start,
+    'windowWrapped', window_wrapped,
+    'windowFound', window_found,
+    'micros', (extract(epoch from clock_timestamp() - started) * 1000000)::bigint,
+    'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
+  )::text,
+  null::text;
+$$;
