@@ -128,13 +128,13 @@ export const mutations = [
   claim("queues that are held are looked at", "seen integer[] := coalesce(held, '{}');", "seen integer[] := '{}';"),
   claimPart(
     "chains run ahead of their time",
-    "and jobs.run_at <= claimed_at\n      and (jobs.run_at, jobs.id) >= (",
-    "and (jobs.run_at, jobs.id) >= (",
+    "<= (level.priority, claimed_at)\n      and (jobs.priority, jobs.run_at, jobs.id) >= (",
+    "<= (level.priority, 'infinity'::timestamptz)\n      and (jobs.priority, jobs.run_at, jobs.id) >= (",
   ),
   claimPart(
     "chains of other tasks",
-    "and :{claimable(jobs, tasks, forbidden, skip)}\n    order by jobs.run_at, jobs.id\n    limit chain",
-    "and jobs.locked_at is null and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n      and :{not_skipped(jobs, skip)}\n    order by jobs.run_at, jobs.id\n    limit chain",
+    "and :{claimable(jobs, tasks, forbidden, skip)}\n    order by jobs.priority, jobs.run_at, jobs.id\n    limit chain",
+    "and jobs.locked_at is null and (forbidden is null or (jobs.flags ?| forbidden) is not true)\n      and :{not_skipped(jobs, skip)}\n    order by jobs.priority, jobs.run_at, jobs.id\n    limit chain",
   ),
   noticedBy(
     "claim/floors",
@@ -161,8 +161,8 @@ export const mutations = [
     "claim/worker-unclaimable",
     claimPart(
       "jobs to skip in chains",
-      "and :{claimable(jobs, tasks, forbidden, skip)}\n    order by jobs.run_at, jobs.id\n    limit chain",
-      "and jobs.locked_at is null and :{runnable(jobs, tasks, forbidden)}\n    order by jobs.run_at, jobs.id\n    limit chain",
+      "and :{claimable(jobs, tasks, forbidden, skip)}\n    order by jobs.priority, jobs.run_at, jobs.id\n    limit chain",
+      "and jobs.locked_at is null and :{runnable(jobs, tasks, forbidden)}\n    order by jobs.priority, jobs.run_at, jobs.id\n    limit chain",
     ),
   ),
   named(

@@ -1624,6 +1624,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
+set enable_sort = off
 as $$
 declare
   settled constant timestamptz := now() - interval '200 milliseconds';
@@ -1665,9 +1666,13 @@ begin
       cross join lateral (
         select jobs.priority, jobs.run_at, jobs.id, jobs.locked_at
         from :"schema"._private_jobs as jobs
+        -- In an order that only the index of the queues has. Without the priority
+        -- in it the index of what is due has it, too, and the planner walks all
+        -- due jobs there when its statistics are of when one queue had them all.
         where jobs.job_queue_id = queues.id and not jobs._howdah_exhausted
-          and jobs.priority = level.priority and jobs.run_at <= now()
-          and (jobs.run_at, jobs.id) > (
+          and (jobs.priority, jobs.run_at) <= (level.priority, now())
+          and (jobs.priority, jobs.run_at, jobs.id) > (
+            level.priority,
             case when level.priority = candidate.floor_level then candidate.floor_at else '-infinity' end,
             case when level.priority = candidate.floor_level then candidate.floor_id else 0 end
           )
@@ -1677,7 +1682,7 @@ begin
               jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true) and (skip is null or jobs.id <> all (skip))
             )
           )
-        order by jobs.run_at, jobs.id limit 1
+        order by jobs.priority, jobs.run_at, jobs.id limit 1
       ) as first
       limit 1
     ) as head
@@ -2230,15 +2235,17 @@ begin
         cross join lateral (
           select jobs.id
           from :"schema"._private_jobs as jobs
-          where jobs.job_queue_id = held.id and not jobs._howdah_exhausted and jobs.priority = level.priority
-            and jobs.run_at <= claimed_at
-            and (jobs.run_at, jobs.id) >= (
+          -- In the order of the index of the queues alone, as for a head.
+          where jobs.job_queue_id = held.id and not jobs._howdah_exhausted
+            and (jobs.priority, jobs.run_at) <= (level.priority, claimed_at)
+            and (jobs.priority, jobs.run_at, jobs.id) >= (
+              level.priority,
               case when level.priority = held.priority then held.run_at else '-infinity' end,
               case when level.priority = held.priority then held.head_id else 0 end
             )
             and jobs.locked_at is null and jobs.task_id = any (tasks) and (forbidden is null or (jobs.flags ?| forbidden) is not true)
             and (skip is null or jobs.id <> all (skip))
-          order by jobs.run_at, jobs.id
+          order by jobs.priority, jobs.run_at, jobs.id
           limit chain
           for update skip locked
         ) as later

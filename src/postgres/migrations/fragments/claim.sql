@@ -333,14 +333,16 @@ cross join lateral (
   cross join lateral (
     select jobs.id
     from :"schema"._private_jobs as jobs
-    where :{in_queue_index(jobs, held.id)} and jobs.priority = level.priority
-      and jobs.run_at <= claimed_at
-      and (jobs.run_at, jobs.id) >= (
+    -- In the order of the index of the queues alone, as for a head.
+    where :{in_queue_index(jobs, held.id)}
+      and (jobs.priority, jobs.run_at) <= (level.priority, claimed_at)
+      and (jobs.priority, jobs.run_at, jobs.id) >= (
+        level.priority,
         case when level.priority = held.priority then held.run_at else '-infinity' end,
         case when level.priority = held.priority then held.head_id else 0 end
       )
       and :{claimable(jobs, tasks, forbidden, skip)}
-    order by jobs.run_at, jobs.id
+    order by jobs.priority, jobs.run_at, jobs.id
     limit chain
     for update skip locked
   ) as later
