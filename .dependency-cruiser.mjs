@@ -80,8 +80,8 @@ export default {
       allowed: "^src/(embedded/|runtime/|errors\\.ts$)",
     }),
     only("demo-is-an-example", "The demo uses what the package exports, as an application would.", {
-      from: "^src/cli/demo/",
-      allowed: "^src/(cli/demo/|index\\.ts$|postgres/drivers/pg\\.ts$)",
+      from: "^src/cli/demo/application/",
+      allowed: "^src/(cli/demo/application/|index\\.ts$|postgres/drivers/pg\\.ts$)",
     }),
     closed("worker", "Only the entries wire a worker.", ["^src/index\\.ts$", "^src/(cli|testing)/"]),
     closed("embedded", "An application that brings its own PostgreSQL never loads it.", ["^src/cli/"]),

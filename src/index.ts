@@ -55,7 +55,7 @@ export { unrecoverable } from "./job/unrecoverable.ts";
 export type { Cell, Driver, Executor, Listening, ListenHandlers, Query, QueryResult, Row } from "./postgres/driver.ts";
 export { migrate, migrationSql } from "./client/migrate-schema.ts";
 export type { MigrateOptions, MigrationSqlOptions } from "./client/migrate-schema.ts";
-export type { MigrateResult } from "./postgres/migrate.ts";
+export type { MigrateResult } from "./postgres/apply-migrations.ts";
 export type { Clock, Timer } from "./runtime/clock.ts";
 export type { Duration } from "./runtime/duration.ts";
 export { consoleLogger, silentLogger } from "./runtime/logger.ts";

@@ -5,7 +5,7 @@ import { errorMessage } from "../runtime/error-message.ts";
 import { logLine } from "../runtime/log-line.ts";
 
 /** How a command ends that failed. */
-export interface Failure {
+export interface DescribedFailure {
   /** For stderr; empty when everything has been said. */
   readonly text: string;
   readonly exitCode: number;
@@ -42,7 +42,7 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
  * What to say about an error, in one line without a stack trace: its code, what
  * was found and what to do. With `HOWDAH_LOG=debug` the stack follows.
  */
-export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv): Failure {
+export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv): DescribedFailure {
   if (error instanceof CommanderError) return describeMisuse(error);
   const exitCode = isMisuse(error) ? MISUSED : FAILED;
   const line = `howdah: ${codeOf(error)}${oneLine(withoutPasswords(withAdvice(error)))}`;
@@ -73,7 +73,7 @@ function withoutValues(text: string): string {
 }
 
 /** Help and version also arrive as errors. */
-function describeMisuse(error: CommanderError): Failure {
+function describeMisuse(error: CommanderError): DescribedFailure {
   if (error.exitCode === 0) return { text: "", exitCode: 0 };
   if (error.code === "commander.help") return { text: "", exitCode: MISUSED };
   const said = withoutValues(error.message)

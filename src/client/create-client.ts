@@ -6,7 +6,7 @@ import { createJoinedAdds } from "../job/add/store-jobs.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { warnOfSkew } from "../postgres/clock-skew.ts";
-import { migrate } from "../postgres/migrate.ts";
+import { applyMigrations } from "../postgres/apply-migrations.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
 import { sqlStateOf } from "../postgres/sqlstate.ts";
@@ -92,7 +92,7 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
       timeoutMs: read.connectTimeoutMs,
       target,
       async prepare() {
-        if (read.migrate) await migrate({ driver, schema, logger, clock });
+        if (read.migrate) await applyMigrations({ driver, schema, logger, clock });
         else await readSchemaRevision({ driver, schema });
       },
     });
@@ -180,7 +180,7 @@ export function clientOver(ground: ClientGround): Client {
       ...createWorkerRegister(session),
       ...createCleanUp(session, { clock, keepTasks: spared }),
       async migrate() {
-        await migrate({ driver, schema, logger, clock });
+        await applyMigrations({ driver, schema, logger, clock });
       },
     }),
     schedules: calls.awaited(createSchedules(session, clock)),

@@ -2,7 +2,7 @@ import { HowdahError } from "../errors.ts";
 import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
 import type { Executor } from "../postgres/driver.ts";
 import { executorOf, type PgQueryable } from "../postgres/drivers/pg.ts";
-import { migrate as migrateSchema, migrateInside, type MigrateResult } from "../postgres/migrate.ts";
+import { applyMigrations, applyMigrationsWithin, type MigrateResult } from "../postgres/apply-migrations.ts";
 import { writeMigrationSql } from "../postgres/migration-sql.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema } from "../postgres/schema.ts";
@@ -52,7 +52,7 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   if (read.transaction) {
     const other = (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);
     if (other === undefined) {
-      return migrateInside({ transaction: executorOf(read.transaction), schema, logger: read.logger });
+      return applyMigrationsWithin({ transaction: executorOf(read.transaction), schema, logger: read.logger });
     }
     throw new HowdahError("HOWDAH_OPTION_INVALID", `Specify only one of \`transaction\` and \`${other}\`.`);
   }
@@ -61,7 +61,7 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   try {
     return await withHowdahErrors(schema, async () => {
       await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
-      return await migrateSchema({ driver, schema, logger: read.logger, clock });
+      return await applyMigrations({ driver, schema, logger: read.logger, clock });
     });
   } finally {
     if (owned) await driver.close();

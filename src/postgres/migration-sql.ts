@@ -6,7 +6,7 @@ import { quoteLiteral, type Schema } from "./schema.ts";
 import { LEDGER } from "./schema-revision.ts";
 
 /** What to write down. */
-export interface MigrationSqlOptions {
+export interface WriteMigrationSqlOptions {
   readonly schema: Schema;
   /** The revision that the schema has; 0 for none. */
   readonly from: number;
@@ -19,7 +19,7 @@ export interface MigrationSqlOptions {
  * it happens or nothing does, inside of a transaction or without one, and again
  * it does nothing. No setting stays changed. Throws `HOWDAH_OPTION_INVALID`.
  */
-export function writeMigrationSql({ schema, from, migrations = released }: MigrationSqlOptions): string {
+export function writeMigrationSql({ schema, from, migrations = released }: WriteMigrationSqlOptions): string {
   const latest = migrations.at(-1)?.id ?? 0;
   if (from > latest) {
     throw new HowdahError(

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Driver, Executor, ListenHandlers, Query, QueryResult } from "../postgres/driver.ts";
 import { createSchema } from "../postgres/schema.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
-import { Contact, type Try } from "./contact.ts";
+import { Contact, type ContactAttempt } from "./contact.ts";
 
 const ANSWER: QueryResult = { rows: [], count: 0 };
 
@@ -61,7 +61,7 @@ function setUp({ listens = true } = {}) {
   const schema = createSchema("howdah");
   const session = (): Executor | undefined => (listens ? usual : undefined);
   const contact = new Contact({ clock, driver, schema, timeoutMs, patienceMs, session });
-  const attempts: Try[] = [];
+  const attempts: ContactAttempt[] = [];
   return {
     clock,
     usual,

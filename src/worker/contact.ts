@@ -19,7 +19,7 @@ export interface ContactParts {
 }
 
 /** One try over one way to the database. */
-export interface Try {
+export interface ContactAttempt {
   readonly target: PresenceTarget;
   /** It goes over a connection that was made for it, because the usual way gave no answer. */
   readonly isRepeated: boolean;
@@ -63,7 +63,7 @@ export class Contact {
   }
 
   /** Resolves to what the first way that answers came to. Rejects with the error of the usual way. */
-  async reach<T>(work: (attempt: Try) => Promise<T>): Promise<T> {
+  async reach<T>(work: (attempt: ContactAttempt) => Promise<T>): Promise<T> {
     const way = this.#parts.session() ?? this.#parts.driver;
     if (this.#owing.has(way)) return this.#overOwn(work);
     const over = new AbortController();
@@ -97,7 +97,7 @@ export class Contact {
   }
 
   /** Listening to nothing is the way to have a session of one's own. */
-  async #overOwn<T>(work: (attempt: Try) => Promise<T>): Promise<T> {
+  async #overOwn<T>(work: (attempt: ContactAttempt) => Promise<T>): Promise<T> {
     const { driver } = this.#parts;
     const askedBefore = [...this.#owing];
     const over = new AbortController();

@@ -11,7 +11,7 @@ import { Interventions } from "../job/interventions.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { warnOfSkew } from "../postgres/clock-skew.ts";
-import { migrate } from "../postgres/migrate.ts";
+import { applyMigrations } from "../postgres/apply-migrations.ts";
 import { createClaimNamed } from "../postgres/queries/claim-named.ts";
 import { createClaim } from "../postgres/queries/claim.ts";
 import { createFindUnclaimable } from "../postgres/queries/find-unclaimable.ts";
@@ -71,7 +71,7 @@ export async function createWorker<State = unknown>(
       timeoutMs: read.connectTimeoutMs,
       target,
       async prepare() {
-        if (read.migrate) await migrate({ driver, schema, logger, clock });
+        if (read.migrate) await applyMigrations({ driver, schema, logger, clock });
         else await readSchemaRevision({ driver, schema });
         await stored.register();
       },

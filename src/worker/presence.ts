@@ -22,7 +22,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { isProcessGone, readProcessMark, writeProcessMark } from "../runtime/process-mark.ts";
-import { Contact, type Try } from "./contact.ts";
+import { Contact, type ContactAttempt } from "./contact.ts";
 import type { Engine } from "./engine.ts";
 import type { Identity } from "./identity.ts";
 import { packageVersion } from "./package-version.ts";
@@ -216,7 +216,11 @@ export class Presence {
     }
   }
 
-  async #beatAndLook(ids: readonly string[], sweeper: Sweeper, { target, isOver }: Try): Promise<ReadonlySet<string>> {
+  async #beatAndLook(
+    ids: readonly string[],
+    sweeper: Sweeper,
+    { target, isOver }: ContactAttempt,
+  ): Promise<ReadonlySet<string>> {
     const { clock } = this.#parts;
     const sentAt = clock.monotonic();
     const { alive, sightings } = await beatAndLook(target, ids, this.#shownLock);

@@ -4,7 +4,7 @@ import { projectFiles, readProjectFile } from "./project-tree.ts";
 
 /** What is drawn on a screen and becomes part of no error. */
 const DRAWN: Readonly<Record<string, string>> = {
-  "src/cli/demo-progress.ts": "·",
+  "src/cli/demo/progress.ts": "·",
   "src/cli/commands/migrate.ts": "✓",
 };
 

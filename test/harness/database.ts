@@ -3,7 +3,7 @@ import pg from "pg";
 import { inject } from "vitest";
 import type { Driver } from "../../src/postgres/driver.ts";
 import { pgDriver } from "../../src/postgres/drivers/pg.ts";
-import { migrate } from "../../src/postgres/migrate.ts";
+import { applyMigrations } from "../../src/postgres/apply-migrations.ts";
 import { createSchema, type Schema } from "../../src/postgres/schema.ts";
 import { administer, TEMPLATE_SCHEMA, urlOfDatabase } from "./template.ts";
 
@@ -36,7 +36,7 @@ export async function createDatabase(options: TestDatabaseOptions = {}): Promise
   const copied = withSchema && schema.name === TEMPLATE_SCHEMA;
   const connectionString = await createEmptyDatabase(copied);
   const driver = pgDriver({ connectionString });
-  if (withSchema && !copied) await migrate({ driver, schema });
+  if (withSchema && !copied) await applyMigrations({ driver, schema });
 
   const pool = new pg.Pool({ connectionString, max: 4 });
   const clients: pg.Client[] = [];

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { pgDriver } from "../../src/postgres/drivers/pg.ts";
-import { migrate } from "../../src/postgres/migrate.ts";
+import { applyMigrations } from "../../src/postgres/apply-migrations.ts";
 import { createSchema } from "../../src/postgres/schema.ts";
 
 /** The schema that the template holds. */
@@ -20,7 +20,7 @@ export async function createTemplate(serverUrl: string): Promise<Template> {
   await administer(serverUrl, `create database ${name} template template0 encoding 'UTF8'`);
   const driver = pgDriver({ connectionString: urlOfDatabase(serverUrl, name) });
   try {
-    await migrate({ driver, schema: createSchema(TEMPLATE_SCHEMA) });
+    await applyMigrations({ driver, schema: createSchema(TEMPLATE_SCHEMA) });
     return { name, problem: undefined };
   } catch (error) {
     return { name, problem: `The test schema could not be migrated: ${String(error)}` };

@@ -3,7 +3,7 @@ import { CONNECTION_OPTIONS, openConnection, schemaNameOf } from "../../client/c
 import { withHowdahErrors } from "../../client/database-error.ts";
 import { migrationSql } from "../../client/migrate-schema.ts";
 import { HowdahError } from "../../errors.ts";
-import { migrate } from "../../postgres/migrate.ts";
+import { applyMigrations } from "../../postgres/apply-migrations.ts";
 import { reachDatabase } from "../../postgres/reach-database.ts";
 import { createSchema } from "../../postgres/schema.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -41,7 +41,7 @@ export const migrateCommand: CliCommand = {
     try {
       const migrating = withHowdahErrors(schema, async () => {
         await reachDatabase({ driver, clock: systemClock, timeoutMs: options.connectTimeoutMs, target });
-        return await migrate({ driver, schema, logger });
+        return await applyMigrations({ driver, schema, logger });
       });
       const { revision, applied } = await sayingWhenSlow(logger, migrating);
       if (globals.json) {

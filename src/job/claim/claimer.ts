@@ -9,7 +9,7 @@ import { ClaimedJob } from "../claimed-job.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
 import { Candidates } from "./candidates.ts";
 import { Floors, type FloorTicket } from "./floors.ts";
-import { HeadScans, type Look } from "./head-scans.ts";
+import { HeadScans, type ClaimTimes } from "./head-scans.ts";
 import { PayloadSizes } from "./payload-sizes.ts";
 import { type QueueFloor, QueueFloors } from "./queue-floors.ts";
 import { QueueWindow } from "./queue-window.ts";
@@ -313,7 +313,11 @@ export class Claimer {
   }
 
   /** Where each chain ends is where the next look at its queue begins. */
-  #rememberQueues(chains: readonly Chain[], sent: ReadonlyMap<number, QueueFloor>, { startedAt, tookMs }: Look): void {
+  #rememberQueues(
+    chains: readonly Chain[],
+    sent: ReadonlyMap<number, QueueFloor>,
+    { startedAt, tookMs }: ClaimTimes,
+  ): void {
     for (const chain of chains) {
       const { queueId } = chain;
       const last = queueId === null ? undefined : chain.rest.at(-1);

@@ -45,7 +45,7 @@ export class HeadScans {
    * A claim that began then has scanned the head. The interval goes from its
    * begin: a process that stood still before it read the answer looks again.
    */
-  done({ startedAt, tookMs }: Look): void {
+  done({ startedAt, tookMs }: ClaimTimes): void {
     this.#lastAt = startedAt;
     this.#costMs = 0;
     this.wentOn({ startedAt, tookMs });
@@ -53,7 +53,7 @@ export class HeadScans {
   }
 
   /** A later claim came to a priority that the scan had not reached. */
-  wentOn({ startedAt, tookMs }: Look): void {
+  wentOn({ startedAt, tookMs }: ClaimTimes): void {
     const costMs = lookCost(tookMs);
     this.#costMs += costMs;
     this.#allowedAt = startedAt + costMs + SHARE * this.#costMs;
@@ -62,7 +62,7 @@ export class HeadScans {
 }
 
 /** When a claim began, and what it cost the server. */
-export interface Look {
+export interface ClaimTimes {
   readonly startedAt: number;
   readonly tookMs: number;
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient, silentLogger } from "../../../src/index.ts";
 import { pgDriver } from "../../../src/postgres/drivers/pg.ts";
-import { migrate } from "../../../src/postgres/migrate.ts";
+import { applyMigrations } from "../../../src/postgres/apply-migrations.ts";
 import { migrations } from "../../../src/postgres/migrations.generated.ts";
 import { createSchema, type Schema } from "../../../src/postgres/schema.ts";
 import { readSchemaRevision } from "../../../src/postgres/schema-revision.ts";
@@ -18,7 +18,7 @@ let schema: Schema;
 beforeEach(async () => {
   count += 1;
   schema = createSchema(`damage "${count}"`);
-  await migrate({ driver, schema });
+  await applyMigrations({ driver, schema });
 });
 
 /** Runs a statement in which `S.` stands for the schema. */
@@ -66,11 +66,11 @@ describe("a ledger of migrations that was lost", () => {
     await lose();
     const lines: string[] = [];
     const logger = { ...silentLogger, warn: (message: string) => void lines.push(message) };
-    expect(await migrate({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
+    expect(await applyMigrations({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
     expect(lines).toEqual([expect.stringContaining("filled its ledger of migrations again")]);
     await expectLedgers();
     await expectToWork();
-    expect(await migrate({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
+    expect(await applyMigrations({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
     expect(lines).toHaveLength(1);
   });
 
@@ -79,7 +79,7 @@ describe("a ledger of migrations that was lost", () => {
     const drivers = Array.from({ length: 20 }, () =>
       pgDriver({ connectionString: database.connectionString, maxConnections: 1 }),
     );
-    const results = await Promise.all(drivers.map((each) => migrate({ driver: each, schema })));
+    const results = await Promise.all(drivers.map((each) => applyMigrations({ driver: each, schema })));
     await Promise.all(drivers.map((each) => each.close()));
     expect(results).toEqual(drivers.map(() => ({ revision: LATEST, applied: [] })));
     await expectLedgers();
@@ -87,10 +87,10 @@ describe("a ledger of migrations that was lost", () => {
 
   it("is filled up to where an earlier release has come, and what is new is applied", async () => {
     await database.sql(`drop schema ${schema.quoted} cascade`);
-    await migrate({ driver, schema, migrations: migrations.slice(0, 5) });
+    await applyMigrations({ driver, schema, migrations: migrations.slice(0, 5) });
     await run("truncate S._howdah_migrations");
     const rest = migrations.slice(5).map(({ id }) => id);
-    expect(await migrate({ driver, schema })).toEqual({ revision: LATEST, applied: rest });
+    expect(await applyMigrations({ driver, schema })).toEqual({ revision: LATEST, applied: rest });
     await expectLedgers();
     await expectToWork();
   });
@@ -115,10 +115,10 @@ describe("a schema that was renamed", () => {
     await database.sql(`alter schema ${former.quoted} rename to ${schema.quoted}`);
     if (more !== "") await run(more);
     // A new one under the old name: the functions would work on its tables.
-    await migrate({ driver, schema: former });
+    await applyMigrations({ driver, schema: former });
     const lines: string[] = [];
     const logger = { ...silentLogger, warn: (message: string) => void lines.push(message) };
-    expect(await migrate({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
+    expect(await applyMigrations({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
     expect(lines).toEqual([expect.stringContaining("which still spoke of schema")]);
     await expectToWork();
     expect(await run("select proowner, proacl from pg_proc where oid = 'S.add_job'::regproc")).toEqual(owner);
@@ -130,7 +130,7 @@ describe("a schema that was renamed", () => {
 describe("a schema that lacks something", () => {
   it("gets a function back that was dropped", async () => {
     await run("drop function S.complete_jobs; drop function S._howdah_claim_v1");
-    expect(await migrate({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
+    expect(await applyMigrations({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
     await expectToWork();
   });
 
@@ -163,7 +163,7 @@ describe("a schema that lacks something", () => {
     await run(harm);
     for (const ledger of ["select", "truncate S._howdah_migrations"]) {
       await run(ledger);
-      await expect(migrate({ driver, schema })).rejects.toMatchObject({
+      await expect(applyMigrations({ driver, schema })).rejects.toMatchObject({
         code: "HOWDAH_SCHEMA_DAMAGED",
         message: expect.stringContaining(named),
       });
@@ -179,7 +179,7 @@ describe("a schema that lacks something", () => {
     await run("create trigger audit before insert on S._private_jobs for each row execute function S.audit()");
     const lines: string[] = [];
     const logger = { ...silentLogger, warn: (message: string) => void lines.push(message) };
-    expect(await migrate({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
+    expect(await applyMigrations({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
     expect(lines).toEqual([]);
     await expectToWork();
   });
@@ -188,7 +188,7 @@ describe("a schema that lacks something", () => {
     await run(
       "create or replace function S.force_unlock_workers(worker_ids text[]) returns void language sql as 'select'",
     );
-    expect(await migrate({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
+    expect(await applyMigrations({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
   });
 });
 
@@ -201,7 +201,7 @@ it("a start on a schema that is right takes three statements, and two without mi
       return driver.query(query);
     },
   };
-  await migrate({ driver: counting, schema });
+  await applyMigrations({ driver: counting, schema });
   expect(texts).toHaveLength(3);
   await readSchemaRevision({ driver: counting, schema });
   expect(texts).toHaveLength(5);

@@ -2,7 +2,7 @@ import pg from "pg";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient, migrate, migrationSql, silentLogger } from "../../../src/index.ts";
 import { migrations } from "../../../src/postgres/migrations.generated.ts";
-import { migrate as migrateSchema } from "../../../src/postgres/migrate.ts";
+import { applyMigrations as migrateSchema } from "../../../src/postgres/apply-migrations.ts";
 import { createSchema } from "../../../src/postgres/schema.ts";
 import { createDatabase } from "../../harness/database.ts";
 

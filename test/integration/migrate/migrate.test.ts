@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { pgDriver } from "../../../src/postgres/drivers/pg.ts";
-import { migrate } from "../../../src/postgres/migrate.ts";
+import { applyMigrations } from "../../../src/postgres/apply-migrations.ts";
 import type { Migration } from "../../../src/postgres/migration.ts";
 import { migrations } from "../../../src/postgres/migrations.generated.ts";
 import { createSchema, quoteIdentifier } from "../../../src/postgres/schema.ts";
@@ -42,7 +42,7 @@ describe("a fresh database", () => {
   it("gets the schema, and is told so once (behaviours 276)", async () => {
     const schema = newSchema();
     const logger = collectingLogger();
-    expect(await migrate({ driver, schema, logger })).toEqual({ revision: LATEST, applied: ALL });
+    expect(await applyMigrations({ driver, schema, logger })).toEqual({ revision: LATEST, applied: ALL });
     expect(logger.lines).toEqual([`Created schema ${schema.quoted}, now at revision ${LATEST}`]);
     expect(await ledgerOf(schema.name)).toEqual(migrations.map(({ id, name }) => ({ id, name })));
     expect(await readSchemaRevision({ driver, schema })).toBe(LATEST);
@@ -50,12 +50,12 @@ describe("a fresh database", () => {
 
   it("keeps a job through three more migrations, which say and change nothing (behaviours 276)", async () => {
     const schema = newSchema();
-    await migrate({ driver, schema });
+    await applyMigrations({ driver, schema });
     await database.sql(`select ${schema.of("add_job")}('task', '{"a":1}')`);
     const ledger = await database.sql(`select * from ${schema.of("_howdah_migrations")}`);
     const logger = collectingLogger();
     for (const _ of [1, 2, 3])
-      expect(await migrate({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
+      expect(await applyMigrations({ driver, schema, logger })).toEqual({ revision: LATEST, applied: [] });
     expect(logger.lines).toEqual([]);
     expect(await database.sql(`select * from ${schema.of("_howdah_migrations")}`)).toEqual(ledger);
     expect(await database.sql(`select task_identifier from ${schema.of("jobs")}`)).toEqual([
@@ -65,7 +65,7 @@ describe("a fresh database", () => {
 
   it("tells the other implementations that all of their migrations are done (behaviours 276)", async () => {
     const schema = newSchema();
-    await migrate({ driver, schema });
+    await applyMigrations({ driver, schema });
     const rows = await database.sql(`select id, breaking from ${schema.of("migrations")} order by id`);
     expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
     expect(rows.filter(({ breaking }) => breaking).map(({ id }) => id)).toEqual([1, 3, 11, 13, 14, 16, 19]);
@@ -76,7 +76,7 @@ describe("a fresh database", () => {
     const heard: (string | undefined)[] = [];
     listener.on("notification", ({ payload }) => heard.push(payload));
     await listener.query('listen "worker:migrate"');
-    await migrate({ driver, schema: newSchema() });
+    await applyMigrations({ driver, schema: newSchema() });
     await database.sql("select pg_notify('worker:migrate', 'last')");
     await until(() => heard.includes("last"));
     expect(heard).toEqual(["last"]);
@@ -87,7 +87,7 @@ describe("a fresh database", () => {
     url.searchParams.set("options", "-c search_path= -c default_transaction_isolation=serializable -c lock_timeout=1");
     const strange = pgDriver({ connectionString: url.href });
     const schema = newSchema();
-    expect(await migrate({ driver: strange, schema })).toMatchObject({ applied: ALL });
+    expect(await applyMigrations({ driver: strange, schema })).toMatchObject({ applied: ALL });
     await strange.close();
   });
 });
@@ -108,8 +108,8 @@ describe("schema names", () => {
     "x".repeat(63),
   ])("%s works from migration to job (behaviours 292)", async (name) => {
     const schema = createSchema(name);
-    expect(await migrate({ driver, schema })).toMatchObject({ applied: ALL });
-    expect(await migrate({ driver, schema })).toMatchObject({ applied: [] });
+    expect(await applyMigrations({ driver, schema })).toMatchObject({ applied: ALL });
+    expect(await applyMigrations({ driver, schema })).toMatchObject({ applied: [] });
     const [job] = await database.sql(`select (${schema.of("add_job")}('task', '{}', queue_name => 'queue')).id`);
     const found = await database.sql(`select id, queue_name from ${schema.of("jobs")}`);
     expect(found).toEqual([{ id: job?.["id"], queue_name: "queue" }]);
@@ -126,7 +126,7 @@ describe("many at once", () => {
     const drivers = Array.from({ length: 20 }, () =>
       pgDriver({ connectionString: database.connectionString, maxConnections: 1 }),
     );
-    const results = await Promise.all(drivers.map((each) => migrate({ driver: each, schema })));
+    const results = await Promise.all(drivers.map((each) => applyMigrations({ driver: each, schema })));
     await Promise.all(drivers.map((each) => each.close()));
     expect(results.flatMap(({ applied }) => applied).toSorted((a, b) => a - b)).toEqual(ALL);
     expect(await ledgerOf(schema.name)).toHaveLength(LATEST);
@@ -153,7 +153,7 @@ describe("many at once", () => {
     const busy = await database.connect();
     await busy.query("begin");
     await busy.query("select pg_advisory_xact_lock(hashtextextended($1, 0))", ["howdah migrate somebody_else"]);
-    expect(await migrate({ driver, schema: newSchema() })).toMatchObject({ applied: ALL });
+    expect(await applyMigrations({ driver, schema: newSchema() })).toMatchObject({ applied: ALL });
     await busy.query("rollback");
   });
 });
@@ -163,7 +163,7 @@ describe("a table that is in use", () => {
 
   async function inUse(): Promise<{ schema: ReturnType<typeof createSchema>; release: () => Promise<unknown> }> {
     const schema = newSchema();
-    await migrate({ driver, schema });
+    await applyMigrations({ driver, schema });
     const user = await database.connect();
     await user.query("begin");
     await user.query(`select from ${schema.of("_private_jobs")}`);
@@ -172,7 +172,13 @@ describe("a table that is in use", () => {
 
   it("is waited for in short turns, so that adds go on meanwhile, and the migration happens in the end", async () => {
     const { schema, release } = await inUse();
-    const migrating = migrate({ driver, schema, migrations: laterRelease(sql), lockTimeoutMs: 50, attempts: 1_000 });
+    const migrating = applyMigrations({
+      driver,
+      schema,
+      migrations: laterRelease(sql),
+      lockTimeoutMs: 50,
+      attempts: 1_000,
+    });
     // Whoever adds queues up behind the migration; only its lock_timeout lets them pass.
     for (const _ of [1, 2, 3]) {
       await until(async () => {
@@ -191,7 +197,13 @@ describe("a table that is in use", () => {
 
   it("is given up after so many turns, with nothing changed", async () => {
     const { schema, release } = await inUse();
-    const migrating = migrate({ driver, schema, migrations: laterRelease(sql), lockTimeoutMs: 20, attempts: 2 });
+    const migrating = applyMigrations({
+      driver,
+      schema,
+      migrations: laterRelease(sql),
+      lockTimeoutMs: 20,
+      attempts: 2,
+    });
     await expect(migrating).rejects.toMatchObject({ code: "55P03" });
     expect(await ledgerOf(schema.name)).toHaveLength(LATEST);
     await release();
@@ -203,7 +215,7 @@ describe("a migration that fails", () => {
     const schema = newSchema();
     await database.sql(`create schema ${schema.quoted}`);
     await database.sql(`create table ${schema.of("_private_workers")} (id bigint)`);
-    await expect(migrate({ driver, schema })).rejects.toMatchObject({
+    await expect(applyMigrations({ driver, schema })).rejects.toMatchObject({
       code: "HOWDAH_SCHEMA_FOREIGN",
       message: expect.stringContaining("_private_workers"),
     });
@@ -212,11 +224,11 @@ describe("a migration that fails", () => {
   it("passes on the error and leaves nothing of itself behind; the next run goes on from there (behaviours 282)", async () => {
     const schema = newSchema();
     const broken = laterRelease('create table :"schema".half (); select 1 / 0');
-    await expect(migrate({ driver, schema, migrations: broken })).rejects.toMatchObject({ code: "22012" });
+    await expect(applyMigrations({ driver, schema, migrations: broken })).rejects.toMatchObject({ code: "22012" });
     expect(await ledgerOf(schema.name)).toHaveLength(LATEST);
     expect(await database.sql("select to_regclass($1) as half", [schema.of("half")])).toEqual([{ half: null }]);
     const mended = laterRelease('create table :"schema".half ()');
-    expect(await migrate({ driver, schema, migrations: mended })).toMatchObject({ applied: [LATEST + 1] });
+    expect(await applyMigrations({ driver, schema, migrations: mended })).toMatchObject({ applied: [LATEST + 1] });
   });
 
   it("is tried again when somebody else created the same object meanwhile (behaviours 284)", async () => {
@@ -224,7 +236,7 @@ describe("a migration that fails", () => {
     const rival = await database.connect();
     await rival.query("begin");
     await rival.query(`create schema ${schema.quoted}`);
-    const migrating = migrate({ driver, schema });
+    const migrating = applyMigrations({ driver, schema });
     await until(async () => {
       const waiting = await database.sql("select from pg_stat_activity where wait_event_type = 'Lock' and query = $1", [
         `create schema ${schema.quoted}`,

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Driver } from "../../../src/postgres/driver.ts";
 import { pgDriver } from "../../../src/postgres/drivers/pg.ts";
-import { migrate } from "../../../src/postgres/migrate.ts";
+import { applyMigrations } from "../../../src/postgres/apply-migrations.ts";
 import { migrations } from "../../../src/postgres/migrations.generated.ts";
 import { createSchema } from "../../../src/postgres/schema.ts";
 import { readSchemaRevision } from "../../../src/postgres/schema-revision.ts";
@@ -24,9 +24,13 @@ function newSchema(): ReturnType<typeof createSchema> {
 describe("a schema that does not fit", () => {
   it("is refused when a newer release migrated it, by migrate and without", async () => {
     const schema = newSchema();
-    await migrate({ driver, schema, migrations: [...migrations, { id: LATEST + 1, name: "later", sql: "select 1" }] });
+    await applyMigrations({
+      driver,
+      schema,
+      migrations: [...migrations, { id: LATEST + 1, name: "later", sql: "select 1" }],
+    });
     const tooNew = { code: "HOWDAH_SCHEMA_TOO_NEW", message: expect.stringMatching(/revision \d+.*upgrade/s) };
-    await expect(migrate({ driver, schema })).rejects.toMatchObject(tooNew);
+    await expect(applyMigrations({ driver, schema })).rejects.toMatchObject(tooNew);
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(tooNew);
   });
 
@@ -36,9 +40,9 @@ describe("a schema that does not fit", () => {
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(missing);
     await database.sql(`create schema ${schema.quoted}`);
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(missing);
-    await migrate({ driver, schema, migrations: migrations.slice(0, 1) });
+    await applyMigrations({ driver, schema, migrations: migrations.slice(0, 1) });
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject({ code: "HOWDAH_SCHEMA_MISSING" });
-    expect(await migrate({ driver, schema })).toMatchObject({ applied: ALL.slice(1) });
+    expect(await applyMigrations({ driver, schema })).toMatchObject({ applied: ALL.slice(1) });
   });
 
   it("is refused, and left as it is, when another job queue lives in it", async () => {
@@ -47,7 +51,7 @@ describe("a schema that does not fit", () => {
     await database.sql(`create table ${schema.of("migrations")} (id integer primary key)`);
     await database.sql(`create table ${schema.of("_private_jobs")} (id bigint)`);
     const foreign = { code: "HOWDAH_SCHEMA_FOREIGN", message: expect.stringContaining("another job queue") };
-    await expect(migrate({ driver, schema })).rejects.toMatchObject(foreign);
+    await expect(applyMigrations({ driver, schema })).rejects.toMatchObject(foreign);
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(foreign);
     const found = await database.sql(
       "select relname from pg_class where relnamespace = $1::regnamespace and relkind = 'r'",
@@ -60,7 +64,7 @@ describe("a schema that does not fit", () => {
     const schema = newSchema();
     await database.sql(`create schema ${schema.quoted}`);
     await database.sql(`create table ${schema.of("customers")} (id bigint)`);
-    expect(await migrate({ driver, schema })).toMatchObject({ applied: ALL });
+    expect(await applyMigrations({ driver, schema })).toMatchObject({ applied: ALL });
   });
 
   it.each([
@@ -72,19 +76,19 @@ describe("a schema that does not fit", () => {
     await database.sql(`create schema ${schema.quoted}`);
     await database.sql(statement.replace(":schema", schema.quoted));
     const foreign = { code: "HOWDAH_SCHEMA_FOREIGN", message: expect.stringContaining(`holds ${name},`) };
-    await expect(migrate({ driver, schema })).rejects.toMatchObject(foreign);
+    await expect(applyMigrations({ driver, schema })).rejects.toMatchObject(foreign);
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(foreign);
   });
 
   it("is refused when another implementation has migrated it in a way that is not known here", async () => {
     const schema = newSchema();
-    await migrate({ driver, schema });
+    await applyMigrations({ driver, schema });
     await database.sql(`insert into ${schema.of("migrations")} (id, breaking) values (21, false), (22, false)`);
     expect(await readSchemaRevision({ driver, schema })).toBe(LATEST);
-    expect(await migrate({ driver, schema })).toMatchObject({ applied: [] });
+    expect(await applyMigrations({ driver, schema })).toMatchObject({ applied: [] });
     await database.sql(`update ${schema.of("migrations")} set breaking = true where id = 21`);
     const tooNew = { code: "HOWDAH_SCHEMA_TOO_NEW", message: expect.stringMatching(/migration 21 .* breaking/) };
-    await expect(migrate({ driver, schema })).rejects.toMatchObject(tooNew);
+    await expect(applyMigrations({ driver, schema })).rejects.toMatchObject(tooNew);
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(tooNew);
   });
 });
@@ -94,7 +98,7 @@ describe("a database that cannot be migrated", () => {
     const url = new URL(database.connectionString);
     url.searchParams.set("options", "-c default_transaction_read_only=on");
     const readOnly = pgDriver({ connectionString: url.href });
-    await expect(migrate({ driver: readOnly, schema: newSchema() })).rejects.toMatchObject({
+    await expect(applyMigrations({ driver: readOnly, schema: newSchema() })).rejects.toMatchObject({
       code: "HOWDAH_DATABASE_UNREACHABLE",
       message: expect.stringContaining("can only be read"),
     });
@@ -108,9 +112,9 @@ describe("a database that cannot be migrated", () => {
     url.pathname = `/${name}`;
     const narrow = pgDriver({ connectionString: url.href });
     try {
-      expect(await migrate({ driver: narrow, schema: createSchema("plain") })).toMatchObject({ applied: ALL });
-      expect(await migrate({ driver: narrow, schema: createSchema("plain") })).toMatchObject({ applied: [] });
-      const elephant = migrate({ driver: narrow, schema: createSchema("🐘") });
+      expect(await applyMigrations({ driver: narrow, schema: createSchema("plain") })).toMatchObject({ applied: ALL });
+      expect(await applyMigrations({ driver: narrow, schema: createSchema("plain") })).toMatchObject({ applied: [] });
+      const elephant = applyMigrations({ driver: narrow, schema: createSchema("🐘") });
       if (encoding === "SQL_ASCII") expect(await elephant).toMatchObject({ applied: ALL });
       else {
         await expect(elephant).rejects.toMatchObject({
@@ -128,7 +132,7 @@ describe("a database that cannot be migrated", () => {
     const schema = newSchema();
     await database.sql(`create schema ${schema.quoted}`);
     await database.sql(`create domain ${schema.of("job_spec")} as text`);
-    await expect(migrate({ driver, schema })).rejects.toMatchObject({
+    await expect(applyMigrations({ driver, schema })).rejects.toMatchObject({
       code: "HOWDAH_SCHEMA_FOREIGN",
       message: expect.stringContaining('type "job_spec" already exists'),
     });
@@ -144,7 +148,7 @@ describe("a server that is too old", () => {
         return { rows: [["130011", "f", null]], count: 1 };
       },
     };
-    await expect(migrate({ driver: old as Driver, schema: newSchema() })).rejects.toMatchObject({
+    await expect(applyMigrations({ driver: old as Driver, schema: newSchema() })).rejects.toMatchObject({
       code: "HOWDAH_DATABASE_UNSUPPORTED",
       message: expect.stringMatching(/PostgreSQL 14 .* 13 /),
     });
@@ -185,9 +189,9 @@ describe("a role without rights", () => {
       const schema = newSchema();
       const name = new URL(database.connectionString).pathname.slice(1);
       const grant = `grant create on database "${name}" to "${role}"`;
-      await expect(migrate({ driver: limited, schema })).rejects.toMatchObject(forbidden(grant));
+      await expect(applyMigrations({ driver: limited, schema })).rejects.toMatchObject(forbidden(grant));
       await database.sql(grant);
-      expect(await migrate({ driver: limited, schema })).toMatchObject({ applied: ALL });
+      expect(await applyMigrations({ driver: limited, schema })).toMatchObject({ applied: ALL });
     });
   });
 
@@ -196,17 +200,19 @@ describe("a role without rights", () => {
       const schema = newSchema();
       await database.sql(`create schema ${schema.quoted}`);
       const grant = `grant usage, create on schema ${schema.quoted} to "${role}"`;
-      await expect(migrate({ driver: limited, schema })).rejects.toMatchObject(forbidden(grant));
+      await expect(applyMigrations({ driver: limited, schema })).rejects.toMatchObject(forbidden(grant));
       await database.sql(grant);
-      expect(await migrate({ driver: limited, schema })).toMatchObject({ applied: ALL });
+      expect(await applyMigrations({ driver: limited, schema })).toMatchObject({ applied: ALL });
     });
   });
 
   it("is told when it may not look at somebody else's schema (behaviours 285)", async () => {
     await asRole(async (limited) => {
       const schema = newSchema();
-      await migrate({ driver, schema });
-      await expect(migrate({ driver: limited, schema })).rejects.toMatchObject({ code: "HOWDAH_DATABASE_FORBIDDEN" });
+      await applyMigrations({ driver, schema });
+      await expect(applyMigrations({ driver: limited, schema })).rejects.toMatchObject({
+        code: "HOWDAH_DATABASE_FORBIDDEN",
+      });
       await expect(readSchemaRevision({ driver: limited, schema })).rejects.toMatchObject({
         code: "HOWDAH_DATABASE_FORBIDDEN",
         message: expect.stringMatching(/^(?!.*\bcreate\b).*roles\.sql/s),
@@ -217,11 +223,11 @@ describe("a role without rights", () => {
   it("needs to see the ledgers, and no more, when somebody else migrates", async () => {
     await asRole(async (limited, role) => {
       const schema = newSchema();
-      await migrate({ driver, schema });
+      await applyMigrations({ driver, schema });
       await database.sql(`grant usage on schema ${schema.quoted} to ${role}`);
       await database.sql(`grant select on ${schema.of("_howdah_migrations")}, ${schema.of("migrations")} to ${role}`);
       expect(await readSchemaRevision({ driver: limited, schema })).toBe(LATEST);
-      expect(await migrate({ driver: limited, schema })).toEqual({ revision: LATEST, applied: [] });
+      expect(await applyMigrations({ driver: limited, schema })).toEqual({ revision: LATEST, applied: [] });
     });
   });
 });

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { migrate } from "../../../src/postgres/migrate.ts";
+import { applyMigrations } from "../../../src/postgres/apply-migrations.ts";
 import { createSchema } from "../../../src/postgres/schema.ts";
 import { blocked } from "../../harness/blocked.ts";
 import { createDatabase } from "../../harness/database.ts";
@@ -134,7 +134,7 @@ describe("keyed adds against each other", () => {
   });
 
   it("does not make adds of different keys, or of different schemas, wait for each other", async () => {
-    await migrate({ driver: database.driver, schema: createSchema("other") });
+    await applyMigrations({ driver: database.driver, schema: createSchema("other") });
     await first.query("begin");
     await add(first, "1");
     await second.query("select howdah.add_job('t', job_key => 'another')");

@@ -1,7 +1,7 @@
 import { Presets, SingleBar } from "cli-progress";
 import picocolors from "picocolors";
-import type { Clock } from "../runtime/clock.ts";
-import { formatCount, formatSeconds } from "./amounts.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { formatCount, formatSeconds } from "../amounts.ts";
 
 /** Shows how far something is that takes its time. */
 export interface Progress {

@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { startPostgres, type StartPostgresOptions } from "../embedded/index.ts";
-import { HowdahError } from "../errors.ts";
+import { startPostgres, type StartPostgresOptions } from "../../embedded/index.ts";
+import { HowdahError } from "../../errors.ts";
 
 /** Where a demo keeps what belongs to one directory: the same place each time, another one for each directory. */
 export function demoFolder(directory: string): string {

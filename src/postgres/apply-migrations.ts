@@ -13,7 +13,7 @@ import { forbiddenFor } from "./schema-rights.ts";
 import { isLocked, sqlStateOf } from "./sqlstate.ts";
 
 /** What to migrate and how patient to be. */
-export interface MigrateOptions {
+export interface ApplyOptions {
   readonly driver: Driver;
   readonly schema: Schema;
   /** Is told once what was created. Default: nobody. */
@@ -29,7 +29,7 @@ export interface MigrateOptions {
 }
 
 /** What to migrate inside of a transaction. */
-export interface MigrateInsideOptions extends Pick<MigrateOptions, "schema" | "logger" | "migrations"> {
+export interface ApplyWithinOptions extends Pick<ApplyOptions, "schema" | "logger" | "migrations"> {
   /** Has begun a transaction, which stays the caller's. */
   readonly transaction: Executor;
 }
@@ -63,7 +63,7 @@ const RETRY = { firstMs: 100, maxMs: 2_000 };
  * Throws `HOWDAH_DATABASE_UNSUPPORTED`, `HOWDAH_DATABASE_FORBIDDEN`,
  * `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`, `HOWDAH_SCHEMA_DAMAGED`.
  */
-export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
+export async function applyMigrations(options: ApplyOptions): Promise<MigrateResult> {
   const { driver, schema, logger, migrations = released } = options;
   const before = await readSchemaState(driver, schema);
   const latest = migrations.at(-1)?.id ?? 0;
@@ -91,12 +91,12 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
 }
 
 /**
- * Does what {@link migrate} does as part of a transaction of the caller, which
+ * Does what {@link applyMigrations} does as part of a transaction of the caller, which
  * commits it or takes it back: waits for as long as the transaction may, tries
  * nothing twice, and leaves no setting changed. Other migrations of the schema
  * wait for the end of the transaction.
  */
-export async function migrateInside(options: MigrateInsideOptions): Promise<MigrateResult> {
+export async function applyMigrationsWithin(options: ApplyWithinOptions): Promise<MigrateResult> {
   const { transaction, schema, logger, migrations = released } = options;
   const { rows } = await transaction.query({ text: "select pg_catalog.current_setting('search_path')" });
   await setPath(transaction, "pg_catalog, pg_temp");
@@ -124,7 +124,7 @@ async function setPath(transaction: Executor, path: string): Promise<void> {
 }
 
 /** Works in a transaction under the lock of migrations, and tries again while somebody else uses what it needs. */
-async function underLock<T>(options: MigrateOptions, work: (transaction: Executor) => Promise<T>): Promise<T> {
+async function underLock<T>(options: ApplyOptions, work: (transaction: Executor) => Promise<T>): Promise<T> {
   const { driver, schema, lockTimeoutMs = 3_000, clock = systemClock } = options;
   const timeoutMs = MIGRATION_TIMEOUT_MS;
   for (let attempt = 1; ; attempt += 1) {
@@ -142,7 +142,7 @@ async function underLock<T>(options: MigrateOptions, work: (transaction: Executo
   }
 }
 
-function attemptsAfter(error: unknown, { attempts = 40 }: MigrateOptions): number {
+function attemptsAfter(error: unknown, { attempts = 40 }: ApplyOptions): number {
   // Somebody uses what the migration needs.
   if (isLocked(error)) return attempts;
   return CLASHES.has(sqlStateOf(error) ?? "") ? CLASH_ATTEMPTS : 1;
@@ -181,7 +181,7 @@ async function explain(
  */
 async function mend(
   transaction: Executor,
-  options: Pick<MigrateOptions, "schema" | "migrations">,
+  options: Pick<ApplyOptions, "schema" | "migrations">,
 ): Promise<Damage | undefined> {
   const { schema, migrations = released } = options;
   const state = await readSchemaState(transaction, schema);
@@ -221,7 +221,7 @@ function describeRepair({ unnoted, isSharedLacking, functions, formerName }: Dam
 async function apply(
   transaction: Executor,
   migration: Migration,
-  options: Pick<MigrateOptions, "schema" | "migrations">,
+  options: Pick<ApplyOptions, "schema" | "migrations">,
 ): Promise<boolean> {
   const { schema, migrations = released } = options;
   const state = await readSchemaState(transaction, schema);

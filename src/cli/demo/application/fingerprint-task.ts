@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { cancel, defineTask, type JobContext } from "../../index.ts";
+import { cancel, defineTask, type JobContext } from "../../../index.ts";
 import type { FilesTable, FileToHash } from "./files-table.ts";
 import { hashFile } from "./hash-file.ts";
 import { isGone } from "./walk-files.ts";

@@ -1,9 +1,9 @@
-import { formatBytes, formatCount, formatSeconds } from "./amounts.ts";
-import type { Crashes } from "./demo/crash-crew.ts";
-import type { DemoResult, Walked } from "./demo/run-demo.ts";
-import type { LeftOut } from "./demo/walk-files.ts";
-import { printable } from "./printable.ts";
-import type { Screen } from "./screen.ts";
+import { formatBytes, formatCount, formatSeconds } from "../amounts.ts";
+import type { Crashes } from "./application/crash-crew.ts";
+import type { DemoResult, Walked } from "./application/run-demo.ts";
+import type { LeftOut } from "./application/walk-files.ts";
+import { printable } from "../printable.ts";
+import type { Screen } from "../screen.ts";
 
 /** The most problems that are listed one by one. */
 const MOST_SHOWN = 10;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Driver, Executor } from "../../index.ts";
+import type { Driver, Executor } from "../../../index.ts";
 import type { HashedFile } from "./hash-file.ts";
 import { packageQueue } from "./package-queue.ts";
 import type { FoundFile } from "./walk-files.ts";

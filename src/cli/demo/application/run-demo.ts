@@ -1,5 +1,5 @@
-import { type Client, type Clock, createWorker, type Driver, type Logger, type Worker } from "../../index.ts";
-import { pgDriver } from "../../postgres/drivers/pg.ts";
+import { type Client, type Clock, createWorker, type Driver, type Logger, type Worker } from "../../../index.ts";
+import { pgDriver } from "../../../postgres/drivers/pg.ts";
 import { FilesTable, type FilesSummary, type FileToHash } from "./files-table.ts";
 import { type Crashes, startCrashCrew } from "./crash-crew.ts";
 import { fingerprintFile } from "./fingerprint-task.ts";

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Clock } from "../../index.ts";
+import type { Clock } from "../../../index.ts";
 
 /** What a worker that may be killed is told. */
 export interface CrashWorkerOrder {

@@ -1,5 +1,5 @@
-import { createWorker, silentLogger } from "../../index.ts";
-import { pgDriver } from "../../postgres/drivers/pg.ts";
+import { createWorker, silentLogger } from "../../../index.ts";
+import { pgDriver } from "../../../postgres/drivers/pg.ts";
 import type { CrashWorkerOrder, CrashWorkerReport } from "./crash-crew.ts";
 import { fingerprintFile } from "./fingerprint-task.ts";
 import { FilesTable } from "./files-table.ts";
