@@ -1,6 +1,6 @@
-import { addJob, addJobs } from "../job/add/add-jobs.ts";
 import type { JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../job/add/job-entry.ts";
 import type { JoinedAdds } from "../job/add/joined-adds.ts";
+import { prepareAndAddJob, prepareAndAddJobs } from "../job/add/prepare-and-add.ts";
 import { HowdahError } from "../errors.ts";
 import type { Job, JobSpec } from "../job/job.ts";
 import { ENTRY_PEER_NAMES } from "../job/peer-names.ts";
@@ -56,14 +56,14 @@ export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
   const executor = session.changing ?? session;
   const target = { executor, schema, tasks, announcer, hooks, waits, joined, later };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
-    addJob(target, { task, payload, spec });
-  const addMany = async (jobs: unknown): Promise<Job[]> => addJobs(target, toEntries(jobs));
+    prepareAndAddJob(target, { task, payload, spec });
+  const addMany = async (jobs: unknown): Promise<Job[]> => prepareAndAddJobs(target, toEntries(jobs));
   const addBatch = async (task: AnyTaskDeclaration | string, items: unknown, spec?: JobSpec): Promise<Job> => {
     if (!Array.isArray(items))
       throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `Batch items must be a list; found ${describeValue(items)}.`);
     if (items.length === 0)
       throw new HowdahError("HOWDAH_BATCH_EMPTY", "A batch job needs at least one item, or there is nothing to run.");
-    return addJob(target, { task, payload: items, spec }, "addBatchJob");
+    return prepareAndAddJob(target, { task, payload: items, spec }, "addBatchJob");
   };
   // What the compiler has checked against the tasks is the same at run time.
   return { addJob: add, addJobs: addMany, addBatchJob: addBatch } as unknown as JobAdds;

@@ -1,7 +1,8 @@
-import type { AddAnnouncer, AddedJobs } from "../job/add/store-jobs.ts";
+import type { AddAnnouncer } from "../job/add/store-and-notify.ts";
 import type { Executor } from "../postgres/driver.ts";
 import { numberArray } from "../postgres/literal.ts";
 import { compareIntegers } from "../postgres/position.ts";
+import type { DueJobs } from "../postgres/queries/stored-jobs.ts";
 import type { Schema } from "../postgres/schema.ts";
 import { backoffMs } from "../runtime/backoff.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -37,7 +38,7 @@ export class Announcer implements AddAnnouncer {
   readonly #options: AnnouncerOptions;
   #addsUnderWay = 0;
   #lastAddEndedAt = Number.NEGATIVE_INFINITY;
-  #pending: AddedJobs | undefined;
+  #pending: DueJobs | undefined;
   #telling: Promise<void> | undefined;
 
   constructor(options: AnnouncerOptions) {
@@ -56,7 +57,7 @@ export class Announcer implements AddAnnouncer {
     this.#lastAddEndedAt = this.#options.clock.monotonic();
   }
 
-  added(jobs: AddedJobs): void {
+  added(jobs: DueJobs): void {
     if (jobs.count === 0) return;
     this.#pending = this.#pending ? merge(this.#pending, jobs) : jobs;
     this.#telling ??= this.#tellAll();
@@ -80,7 +81,7 @@ export class Announcer implements AddAnnouncer {
   }
 
   /** Resolves to false when the statement failed; the jobs are safe, and polling finds them. */
-  async #tell({ count, at, queueIds }: AddedJobs): Promise<boolean> {
+  async #tell({ count, at, queueIds }: DueJobs): Promise<boolean> {
     const { executor, schema } = this.#options;
     // A notification that a crash of the server loses is one whose listeners are gone too.
     const text = `
@@ -94,7 +95,7 @@ export class Announcer implements AddAnnouncer {
   }
 }
 
-function merge(a: AddedJobs, b: AddedJobs): AddedJobs {
+function merge(a: DueJobs, b: DueJobs): DueJobs {
   return {
     count: a.count + b.count,
     at: compareIntegers(a.at, b.at) <= 0 ? a.at : b.at,

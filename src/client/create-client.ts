@@ -2,7 +2,7 @@ import { createHooks, type HookEmitter, type Interceptor } from "../hooks/hooks.
 import { type Plugin, registerHooks } from "../hooks/plugin.ts";
 import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyTask } from "../job/task.ts";
-import { createJoinedAdds } from "../job/add/store-jobs.ts";
+import { createJoinedAdds } from "../job/add/store-and-notify.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { warnOfSkew } from "../postgres/clock-skew.ts";

@@ -79,16 +79,16 @@ export function createInspection(session: Session): JobInspection {
   const { schema } = session;
   return {
     async getJob(id) {
-      const [row] = await getJob(session, schema, checkJobId(id));
-      return row && toJob(row);
+      const found = await getJob(session, schema, checkJobId(id));
+      return found && toJob(found);
     },
 
     async listJobs(options) {
       const { limit, ...filter } = readListOptions(options);
       // One more than asked for tells whether there is a next page.
-      const rows = await listJobs({ executor: session, schema }, filter, limit + 1);
-      const jobs = rows.slice(0, limit).map((row) => toJob(row));
-      return { jobs, next: rows.length > limit ? jobs.at(-1)?.id : undefined };
+      const found = await listJobs({ executor: session, schema }, filter, limit + 1);
+      const jobs = found.slice(0, limit).map((record) => toJob(record));
+      return { jobs, next: found.length > limit ? jobs.at(-1)?.id : undefined };
     },
 
     async stats() {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { toJobRecord } from "../postgres/queries/job-columns.ts";
 import { checkJobId, checkJobIds, inOrderOf } from "./job-ids.ts";
 
 describe("checkJobIds", () => {
@@ -15,25 +16,7 @@ describe("checkJobIds", () => {
   );
 });
 
-it("puts rows into the order of the ids and leaves out ids without a row", () => {
-  const row = (id: string) => [
-    id,
-    "t",
-    null,
-    "{}",
-    "0",
-    "0",
-    "0",
-    "25",
-    null,
-    "0",
-    "0",
-    null,
-    "0",
-    null,
-    null,
-    null,
-    "ready",
-  ];
-  expect(inOrderOf(["5", "4", "3"], [row("3"), row("5")]).map(({ id }) => id)).toEqual(["5", "3"]);
+it("puts jobs into the order of the ids and leaves out ids without a job", () => {
+  const job = (id: string) => toJobRecord([id, "t", null, "{}", "0", "0", "0", "25", null, "0", "0", null, "0"]);
+  expect(inOrderOf(["5", "4", "3"], [job("3"), job("5")]).map(({ id }) => id)).toEqual(["5", "3"]);
 });

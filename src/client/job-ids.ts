@@ -1,7 +1,7 @@
 import { HowdahError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import { toJob } from "../job/row.ts";
-import type { Row } from "../postgres/driver.ts";
+import type { JobRecord } from "../postgres/queries/job-columns.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 
 /** The largest id that PostgreSQL gives out. */
@@ -25,11 +25,11 @@ export function checkJobIds(ids: unknown, allowed = "Job ids must be a list"): s
   return [...new Set(ids.map((id: unknown, index) => checkJobId(id, `Job id ${index}`)))];
 }
 
-/** Reads rows as jobs, in the order in which their ids were given. Ids without a job are left out. */
-export function inOrderOf(ids: readonly string[], rows: readonly Row[]): Job[] {
-  const byId = new Map(rows.map((row) => [row[0], row]));
+/** The jobs in the order in which their ids were given. Ids without a job are left out. */
+export function inOrderOf(ids: readonly string[], records: readonly JobRecord[]): Job[] {
+  const byId = new Map(records.map((record) => [record.id, record]));
   return ids.flatMap((id) => {
-    const row = byId.get(id);
-    return row ? [toJob(row)] : [];
+    const record = byId.get(id);
+    return record ? [toJob(record)] : [];
   });
 }

@@ -52,15 +52,14 @@ export function createManagement(session: Session): JobManagement {
   return {
     async removeJob(jobKey) {
       const key = checkName(jobKey, { name: "jobKey", subject: "the job to remove", max: MAX_LENGTH.jobKey });
-      const [row] = await queries.removeJob({ ...target, executor: changing(session, key) }, key);
-      return row && toJob(row);
+      const removed = await queries.removeJob({ ...target, executor: changing(session, key) }, key);
+      return removed && toJob(removed);
     },
 
     async completeJobs(ids) {
       const checked = checkJobIds(ids);
       if (checked.length === 0) return [];
-      const rows = await queries.completeJobs(target, checked);
-      return inOrderOf(checked, rows);
+      return inOrderOf(checked, await queries.completeJobs(target, checked));
     },
 
     async permanentlyFailJobs(ids, reason) {

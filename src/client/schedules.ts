@@ -12,7 +12,7 @@ import {
 import { checkTimeZone, DEFAULT_TIME_ZONE } from "../cron/time-zone.ts";
 import { createTimetable } from "../cron/timetable.ts";
 import { HowdahError } from "../errors.ts";
-import { addJob } from "../job/add/add-jobs.ts";
+import { prepareAndAddJob } from "../job/add/prepare-and-add.ts";
 import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
 import type { Job } from "../job/job.ts";
 import { encodePayload } from "../job/payload.ts";
@@ -132,7 +132,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
       const tick = JSON.parse(encodeTick(payload, clock.now(), false)) as unknown;
       // What is stored was checked against its task, whose defaults are in it.
       const { announcer, hooks, waits } = session;
-      return addJob({ executor, schema, announcer, hooks, waits }, { task, payload: tick, spec }, "trigger");
+      return prepareAndAddJob({ executor, schema, announcer, hooks, waits }, { task, payload: tick, spec }, "trigger");
     },
 
     async preview(schedule, count) {

@@ -1,4 +1,4 @@
-import type { AddTarget } from "../job/add/add-jobs.ts";
+import type { AddTarget } from "../job/add/prepare-and-add.ts";
 import type { KnownTasks } from "../job/add/job-entry.ts";
 import { laneOfKey } from "../job/add/add-waits.ts";
 import type { Executor, Query, QueryResult } from "../postgres/driver.ts";

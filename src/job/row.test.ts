@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { toJobRecord } from "../postgres/queries/job-columns.ts";
 import { toDate, toFlags, toJob, toNullableDate } from "./row.ts";
 
 const row = [
@@ -24,7 +25,7 @@ const row = [
 
 describe("toJob", () => {
   it("reads every column", () => {
-    expect(toJob(row)).toEqual({
+    expect(toJob(toJobRecord(row))).toEqual({
       id: "7",
       task: "task",
       queueName: "queue",
@@ -46,10 +47,10 @@ describe("toJob", () => {
     });
   });
 
-  it("takes what the row leaves out from what is known", () => {
+  it("takes what the record leaves out from what is known", () => {
     const bare = row.map((cell, index) => (index >= 1 && index <= 3 ? null : cell));
     const known = { identifier: "known", queueName: null, payload: "[2]" };
-    expect(toJob(bare, known)).toMatchObject({ task: "known", queueName: null, payload: [2] });
+    expect(toJob(toJobRecord(bare), known)).toMatchObject({ task: "known", queueName: null, payload: [2] });
   });
 });
 

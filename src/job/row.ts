@@ -1,11 +1,34 @@
-import type { Cell, Row } from "../postgres/driver.ts";
+import type { Cell } from "../postgres/driver.ts";
 import { compareIntegers } from "../postgres/position.ts";
-import type { Job, JobState } from "./job.ts";
+import type { JobRecord } from "../postgres/queries/job-columns.ts";
+import type { StoredJob } from "../postgres/queries/stored-jobs.ts";
+import type { Job } from "./job.ts";
 
-/** The largest `Date`; stands for a time that PostgreSQL can hold and JavaScript cannot. */
-const MAX_DATE_MS = 8_640_000_000_000_000;
+/** A stored job as applications see it. What its record leaves out is taken from `known`. */
+export function toJob(record: JobRecord, known?: KnownOfJob): Job {
+  return {
+    id: record.id,
+    task: record.task ?? known?.identifier ?? "",
+    queueName: record.queueName ?? known?.queueName ?? null,
+    payload: JSON.parse(record.payload ?? known?.payload ?? "null"),
+    priority: record.priority,
+    runAt: toDate(record.runAt),
+    attempts: record.attempts,
+    maxAttempts: record.maxAttempts,
+    lastError: record.lastError,
+    createdAt: toDate(record.createdAt),
+    updatedAt: toDate(record.updatedAt),
+    jobKey: record.key,
+    revision: record.revision,
+    flags: toFlags(record.flags),
+    lockedAt: toNullableDate(record.lockedAt),
+    lockedBy: record.lockedBy,
+    state: record.state,
+    timeoutMs: record.timeoutMs,
+  };
+}
 
-/** What whoever stored a job knows about it, so that the row can come without. */
+/** What a caller that stored a job knows about it, so that its record can come without. */
 export interface KnownOfJob {
   readonly identifier: string;
   readonly queueName: string | null;
@@ -13,42 +36,10 @@ export interface KnownOfJob {
   readonly payload: string;
 }
 
-/** Reads a row with the columns of `jobColumns` as a job. What the row leaves out is taken from `known`. */
-export function toJob(row: Row, known?: KnownOfJob): Job {
+/** A job that has just been stored as it was given. */
+export function toNewJob({ id, runAt, createdAt, flags }: StoredJob, known: KnownOfNewJob): Job {
   return {
-    id: text(row[0]),
-    task: row[1] ?? known?.identifier ?? "",
-    queueName: row[2] ?? known?.queueName ?? null,
-    payload: JSON.parse(row[3] ?? known?.payload ?? "null"),
-    priority: Number(row[4]),
-    runAt: toDate(row[5]),
-    attempts: Number(row[6]),
-    maxAttempts: Number(row[7]),
-    lastError: row[8] ?? null,
-    createdAt: toDate(row[9]),
-    updatedAt: toDate(row[10]),
-    jobKey: row[11] ?? null,
-    revision: Number(row[12]),
-    flags: toFlags(row[13]),
-    lockedAt: toNullableDate(row[14]),
-    lockedBy: row[15] ?? null,
-    state: text(row[16]) as JobState,
-    timeoutMs: row[17] == null ? null : Number(row[17]),
-  };
-}
-
-/** What whoever adds a job says about it; null took the default of the database. */
-export interface KnownOfNewJob extends KnownOfJob {
-  readonly priority: number | null;
-  readonly maxAttempts: number | null;
-  readonly timeoutMs: number | null;
-}
-
-/** Reads the row of a job that has just been stored: its id, when it is due, when it was created, its flags. All else is known. */
-export function toNewJob(row: Row, known: KnownOfNewJob): Job {
-  const [id, runAt, createdAt, flags] = row;
-  return {
-    id: text(id),
+    id,
     task: known.identifier,
     queueName: known.queueName,
     payload: JSON.parse(known.payload),
@@ -64,10 +55,20 @@ export function toNewJob(row: Row, known: KnownOfNewJob): Job {
     flags: toFlags(flags),
     lockedAt: null,
     lockedBy: null,
-    state: compareIntegers(text(runAt), text(createdAt)) <= 0 ? "ready" : "scheduled",
+    state: compareIntegers(runAt, createdAt) <= 0 ? "ready" : "scheduled",
     timeoutMs: known.timeoutMs,
   };
 }
+
+/** What a caller that adds a job says about it; null took the default of the database. */
+export interface KnownOfNewJob extends KnownOfJob {
+  readonly priority: number | null;
+  readonly maxAttempts: number | null;
+  readonly timeoutMs: number | null;
+}
+
+/** The largest `Date`; stands for a time that PostgreSQL can hold and JavaScript cannot. */
+const MAX_DATE_MS = 8_640_000_000_000_000;
 
 /** Reads microseconds since 1970 as a date. What lies beyond JavaScript's dates becomes the nearest of them. */
 export function toDate(microseconds: Cell | undefined): Date {
@@ -83,8 +84,4 @@ export function toNullableDate(microseconds: Cell | undefined): Date | null {
 /** Reads stored flags, the keys of a JSON object. */
 export function toFlags(json: Cell | undefined): readonly string[] {
   return json === null || json === undefined ? [] : Object.keys(JSON.parse(json) as object);
-}
-
-function text(cell: Cell | undefined): string {
-  return cell ?? "";
 }

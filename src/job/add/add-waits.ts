@@ -1,4 +1,4 @@
-import type { JobToStore } from "../../postgres/queries/add-jobs.ts";
+import type { JobToStore } from "../../postgres/queries/store-jobs.ts";
 import type { Executor } from "../../postgres/driver.ts";
 import { listMissingNames } from "../../postgres/queries/missing-names.ts";
 import type { Schema } from "../../postgres/schema.ts";

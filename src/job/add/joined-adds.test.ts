@@ -2,7 +2,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HowdahError } from "../../errors.ts";
-import type { JobToStore, StoredJob } from "../../postgres/queries/add-jobs.ts";
+import type { JobToStore } from "../../postgres/queries/store-jobs.ts";
+import type { StoredJob } from "../../postgres/queries/stored-jobs.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { checkJobSpec } from "./job-spec.ts";
 import { PATIENCE_MS } from "../../runtime/lanes.ts";
@@ -44,7 +45,7 @@ function setUp(see: () => unknown = () => undefined) {
   const results = new Map<number, unknown>();
   const add = (n: number, more?: Partial<JobToStore>): void =>
     void joined.store(job(n, more)).then(
-      ({ row }) => results.set(n, Number(row[0])),
+      (stored) => results.set(n, Number(stored?.id)),
       (error: unknown) => results.set(n, error),
     );
   return {
@@ -75,7 +76,7 @@ function setUp(see: () => unknown = () => undefined) {
 }
 
 function toStored({ payload }: JobToStore): StoredJob {
-  return { row: [payload], isNew: true };
+  return { id: payload, runAt: "0", createdAt: "0", flags: null };
 }
 
 /** An error of the server. */

@@ -1,5 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
-import type { JobToStore, StoredJob } from "../../postgres/queries/add-jobs.ts";
+import type { JobToStore } from "../../postgres/queries/store-jobs.ts";
+import type { StoredJob } from "../../postgres/queries/stored-jobs.ts";
 import { isRefused } from "../../postgres/sqlstate.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
 import { PATIENCE_MS } from "../../runtime/lanes.ts";
@@ -8,10 +9,10 @@ import { KnownNames } from "./known-names.ts";
 /** What joining needs. */
 export interface JoinedAddsOptions {
   readonly clock: Clock;
-  /** Stores one job with a statement of its own. */
-  alone(job: JobToStore): Promise<StoredJob>;
+  /** Stores one job with a statement of its own; `undefined` when a trigger has dropped it. */
+  alone(job: JobToStore): Promise<StoredJob | undefined>;
   /** Stores all jobs or none, in one statement and in order, and waits for nobody's lock for longer than `PATIENCE_MS`. */
-  together(jobs: readonly JobToStore[]): Promise<readonly StoredJob[]>;
+  together(jobs: readonly JobToStore[]): Promise<readonly (StoredJob | undefined)[]>;
 }
 
 /** So many statements may be under way before adds wait for one of them to end: more make each add dearer and none sooner. */
@@ -62,18 +63,18 @@ export class JoinedAdds {
   }
 
   /** Resolves when the job is committed, to how it was stored. Rejects as an add that is alone. */
-  store(job: JobToStore): Promise<StoredJob> {
+  store(job: JobToStore): Promise<StoredJob | undefined> {
     if (job.jobKey !== null || job.payload.length > MAX_PAYLOAD_LENGTH) return this.#options.alone(job);
     return this.#known.has(job) ? this.#join(job) : this.#introduce(job);
   }
 
-  async #introduce(job: JobToStore): Promise<StoredJob> {
+  async #introduce(job: JobToStore): Promise<StoredJob | undefined> {
     const stored = await this.#options.alone(job);
     this.#known.add(job);
     return stored;
   }
 
-  #join(job: JobToStore): Promise<StoredJob> {
+  #join(job: JobToStore): Promise<StoredJob | undefined> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, resolve, reject });
       this.#sendAfterTurn();
@@ -123,7 +124,7 @@ export class JoinedAdds {
     this.#underWay.set(statement, this.#options.clock.monotonic());
     try {
       const stored = await this.#store(adds.map(({ job }) => job));
-      for (const [index, add] of adds.entries()) add.resolve(stored[index] as StoredJob);
+      for (const [index, add] of adds.entries()) add.resolve(stored[index]);
     } catch (error) {
       if (adds.length > 1 && isRefused(error)) this.#sendApart(adds);
       else for (const { reject } of adds) reject(error);
@@ -133,7 +134,7 @@ export class JoinedAdds {
     this.#surroundings.runInAsyncScope(() => this.#sendAfterTurn());
   }
 
-  async #store(jobs: readonly JobToStore[]): Promise<readonly StoredJob[]> {
+  async #store(jobs: readonly JobToStore[]): Promise<readonly (StoredJob | undefined)[]> {
     const { alone, together } = this.#options;
     const [only] = jobs;
     return jobs.length === 1 && only ? [await alone(only)] : together(jobs);
@@ -148,6 +149,6 @@ export class JoinedAdds {
 
 interface WaitingAdd {
   readonly job: JobToStore;
-  resolve(stored: StoredJob): void;
+  resolve(stored: StoredJob | undefined): void;
   reject(error: unknown): void;
 }

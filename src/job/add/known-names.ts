@@ -1,4 +1,4 @@
-import type { JobToStore } from "../../postgres/queries/add-jobs.ts";
+import type { JobToStore } from "../../postgres/queries/store-jobs.ts";
 
 type Names = Pick<JobToStore, "identifier" | "queueName">;
 

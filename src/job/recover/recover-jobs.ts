@@ -112,8 +112,8 @@ async function recoverOneByOne(options: RecoverJobsOptions, deceased: Deceased):
   let isDone = true;
   let after = "0";
   for (;;) {
-    const rows = await listHeldJobs(options.target, [deceased.workerId], { after, limit: PAGE });
-    const held = rows.map((row) => toJob(row));
+    const records = await listHeldJobs(options.target, [deceased.workerId], { after, limit: PAGE });
+    const held = records.map((record) => toJob(record));
     const verdicts = await decide(options, held);
     if (verdicts.length > 0) {
       const answer = await recoverAll(options, deceased, verdicts);

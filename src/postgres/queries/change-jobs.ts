@@ -1,7 +1,7 @@
-import type { Cell, Executor, Row } from "../driver.ts";
+import type { Cell, Executor } from "../driver.ts";
 import { integerCell, numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { jobColumns, jobNames } from "./job-columns.ts";
+import { jobColumns, jobNames, type JobRecord, toJobRecord } from "./job-columns.ts";
 
 /** What a call to one of the public functions needs. */
 export interface ChangeTarget {
@@ -19,7 +19,7 @@ export interface Reschedule {
 }
 
 /** Deletes the jobs with these ids that no worker runs. Returns them, in any order. */
-export function completeJobs(target: ChangeTarget, ids: readonly string[]): Promise<readonly Row[]> {
+export function completeJobs(target: ChangeTarget, ids: readonly string[]): Promise<readonly JobRecord[]> {
   // $1 job ids
   return changed(target, "complete_jobs($1::pg_catalog.int8[])", [numberArray(ids)]);
 }
@@ -29,13 +29,17 @@ export function permanentlyFailJobs(
   target: ChangeTarget,
   ids: readonly string[],
   reason: string | null,
-): Promise<readonly Row[]> {
+): Promise<readonly JobRecord[]> {
   // $1 job ids   $2 error message, or null for the default
   return changed(target, "permanently_fail_jobs($1::pg_catalog.int8[], $2)", [numberArray(ids), reason]);
 }
 
 /** Changes when and how often the jobs with these ids that no worker runs shall run. Returns them, in any order. */
-export function rescheduleJobs(target: ChangeTarget, ids: readonly string[], to: Reschedule): Promise<readonly Row[]> {
+export function rescheduleJobs(
+  target: ChangeTarget,
+  ids: readonly string[],
+  to: Reschedule,
+): Promise<readonly JobRecord[]> {
   const { runAt, priority, attempts, maxAttempts } = to;
   // $1 job ids   $2 run at   $3 priority   $4 attempts   $5 max attempts
   const values = [numberArray(ids), runAt, integerCell(priority), integerCell(attempts), integerCell(maxAttempts)];
@@ -44,13 +48,12 @@ export function rescheduleJobs(target: ChangeTarget, ids: readonly string[], to:
 
 /**
  * Removes the waiting job with this key; a running one loses its key and its
- * further attempts instead. Returns the job, or no row when there is none.
+ * further attempts instead. Returns the job, or `undefined` when there is none.
  */
-export async function removeJob(target: ChangeTarget, jobKey: string): Promise<readonly Row[]> {
+export async function removeJob(target: ChangeTarget, jobKey: string): Promise<JobRecord | undefined> {
   // $1 job key
-  const rows = await changed(target, "remove_job($1::pg_catalog.text)", [jobKey]);
-  // The function answers a missing job with a row of nulls.
-  return rows.filter(([id]) => id !== null);
+  const [job] = await changed(target, "remove_job($1::pg_catalog.text)", [jobKey]);
+  return job;
 }
 
 /** Unlocks every job and queue that these workers hold. */
@@ -71,7 +74,9 @@ async function changed(
   { executor, schema }: ChangeTarget,
   call: string,
   values: readonly Cell[],
-): Promise<readonly Row[]> {
+): Promise<readonly JobRecord[]> {
   const text = `select ${jobColumns(schema)}\nfrom ${schema.quoted}.${call} as job${jobNames(schema)}`;
-  return (await executor.query({ text, values })).rows;
+  const { rows } = await executor.query({ text, values });
+  // A missing job is answered with a row of nulls.
+  return rows.filter(([id]) => id !== null).map(toJobRecord);
 }

@@ -1,29 +1,86 @@
+import type { Row } from "../driver.ts";
 import type { Schema } from "../schema.ts";
 
-/** Expressions for what is not always selected from the tables. */
-export interface JobColumnSources {
-  readonly task: string;
-  readonly queue: string;
-  readonly payload: string;
-}
-
-const FROM_TABLES: JobColumnSources = {
-  task: "coalesce(task.identifier, '')",
-  queue: "queue.queue_name",
-  payload: "job.payload",
-};
-
 /**
- * What to select to get a whole job, in the order in which `toJob` reads it.
- * The row of the job is called `job`; by default `jobNames` brings the row of
- * its task and of its queue. Times are microseconds since 1970.
+ * What to select to get a whole job, as {@link toJobRecord} reads it. The row of
+ * the job is called `job`; `jobNames` brings the row of its task and of its queue.
  */
-export function jobColumns(schema: Schema, { task, queue, payload }: JobColumnSources = FROM_TABLES): string {
+export function jobColumns(schema: Schema): string {
   const us = schema.of("_howdah_us");
   return `
-  job.id, ${task}, ${queue}, ${payload}, job.priority, ${us}(job.run_at),
+  job.id, coalesce(task.identifier, ''), queue.queue_name, job.payload, job.priority, ${us}(job.run_at),
   job.attempts, job.max_attempts, job.last_error, ${us}(job.created_at), ${us}(job.updated_at),
   job.key, job.revision, job.flags, ${us}(job.locked_at), job.locked_by, ${jobState}, job._howdah_timeout_ms`;
+}
+
+/** How many columns these are. */
+export const WHOLE_JOB_COLUMNS = 18;
+
+/** A stored job. Times are microseconds since 1970. */
+export interface JobRecord {
+  readonly id: string;
+  readonly task: string | null;
+  readonly queueName: string | null;
+  /** JSON; null when it is the one that was given. */
+  readonly payload: string | null;
+  readonly priority: number;
+  readonly runAt: string;
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly lastError: string | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly key: string | null;
+  readonly revision: number;
+  /** A JSON object whose keys they are; null for none. */
+  readonly flags: string | null;
+  readonly lockedAt: string | null;
+  readonly lockedBy: string | null;
+  readonly state: JobStateName;
+  readonly timeoutMs: number | null;
+}
+
+/** Reads a row with the columns of {@link jobColumns}. */
+export function toJobRecord([
+  id,
+  task,
+  queueName,
+  payload,
+  priority,
+  runAt,
+  attempts,
+  maxAttempts,
+  lastError,
+  createdAt,
+  updatedAt,
+  key,
+  revision,
+  flags,
+  lockedAt,
+  lockedBy,
+  state,
+  timeoutMs,
+]: Row): JobRecord {
+  return {
+    id: id ?? "",
+    task: task ?? null,
+    queueName: queueName ?? null,
+    payload: payload ?? null,
+    priority: Number(priority),
+    runAt: runAt ?? "",
+    attempts: Number(attempts),
+    maxAttempts: Number(maxAttempts),
+    lastError: lastError ?? null,
+    createdAt: createdAt ?? "",
+    updatedAt: updatedAt ?? "",
+    key: key ?? null,
+    revision: Number(revision),
+    flags: flags ?? null,
+    lockedAt: lockedAt ?? null,
+    lockedBy: lockedBy ?? null,
+    state: state as JobStateName,
+    timeoutMs: timeoutMs == null ? null : Number(timeoutMs),
+  };
 }
 
 /** The states that a job can be in. */

@@ -1,6 +1,13 @@
-import type { Cell, Executor, Row } from "../driver.ts";
+import type { Cell, Executor } from "../driver.ts";
 import type { Schema } from "../schema.ts";
-import { jobColumns, jobNames, type JobStateName, stateConditions } from "./job-columns.ts";
+import {
+  jobColumns,
+  jobNames,
+  type JobRecord,
+  type JobStateName,
+  stateConditions,
+  toJobRecord,
+} from "./job-columns.ts";
 
 /** Which jobs to list; what is left out does not matter. */
 export interface JobFilter {
@@ -12,11 +19,12 @@ export interface JobFilter {
   readonly after?: string | undefined;
 }
 
-/** Returns the job with this id, or no row. */
-export async function getJob(executor: Executor, schema: Schema, id: string): Promise<readonly Row[]> {
+/** Returns the job with this id, or `undefined`. */
+export async function getJob(executor: Executor, schema: Schema, id: string): Promise<JobRecord | undefined> {
   // $1 job id
   const text = `${selectJobs(schema)}\nwhere job.id operator(pg_catalog.=) $1::bigint`;
-  return (await executor.query({ name: "get_job", text, values: [id] })).rows;
+  const [row] = (await executor.query({ name: "get_job", text, values: [id] })).rows;
+  return row && toJobRecord(row);
 }
 
 /** Returns at most `limit` jobs that pass the filter, by id. */
@@ -24,10 +32,10 @@ export async function listJobs(
   { executor, schema }: { executor: Executor; schema: Schema },
   filter: JobFilter,
   limit: number,
-): Promise<readonly Row[]> {
+): Promise<readonly JobRecord[]> {
   const { where, values } = filtered(schema, filter, limit);
   const text = `${selectJobs(schema)}${where}`;
-  return (await executor.query({ text, values })).rows;
+  return (await executor.query({ text, values })).rows.map(toJobRecord);
 }
 
 /** Returns the ids of at most `limit` jobs that pass the filter and have not failed for good, in order. */

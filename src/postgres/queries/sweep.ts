@@ -1,7 +1,7 @@
 import type { Cell, Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { jobColumns, jobNames } from "./job-columns.ts";
+import { jobColumns, jobNames, type JobRecord, toJobRecord } from "./job-columns.ts";
 
 /** What a statement of a sweeper needs. What it does beside others is told at its function in `000005-recovery.sql`. */
 export interface SweepTarget {
@@ -255,7 +255,7 @@ export async function listHeldJobs(
   { executor, schema }: SweepTarget,
   workerIds: readonly string[],
   page: { readonly after: string; readonly limit: number },
-): Promise<readonly Row[]> {
+): Promise<readonly JobRecord[]> {
   // $1 worker ids   $2 after this id   $3 how many
   const text = `
 select ${jobColumns(schema)}
@@ -263,7 +263,7 @@ from ${schema.of("_private_jobs")} as job${jobNames(schema)}
 where job.locked_by operator(pg_catalog.=) any($1::pg_catalog.text[]) and job.id operator(pg_catalog.>) $2::bigint
 order by job.id limit $3::integer`;
   const values = [textArray(workerIds), page.after, String(page.limit)];
-  return (await executor.query({ text, values })).rows;
+  return (await executor.query({ text, values })).rows.map(toJobRecord);
 }
 
 /** Reads a row of what was refused: id, holder, SQLSTATE and message. */

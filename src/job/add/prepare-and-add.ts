@@ -1,6 +1,6 @@
 import { HowdahError } from "../../errors.ts";
 import type { Executor } from "../../postgres/driver.ts";
-import type { StoredJob } from "../../postgres/queries/add-jobs.ts";
+import type { StoredJob } from "../../postgres/queries/stored-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { ScheduleCall } from "../../hooks/interceptors.ts";
 import type { Job } from "../job.ts";
@@ -11,33 +11,18 @@ import { isDropped, jobDropped } from "./job-dropped.ts";
 import { checkBulkKeys } from "./job-key.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
 import { type PreparedJob, prepareNow } from "./prepare-job.ts";
-import { type JobTarget, storeAll, storeAlone } from "./store-jobs.ts";
-
-/** Where jobs go, and which tasks may be added. */
-export interface AddTarget extends JobTarget {
-  /** In a transaction: runs a change that is sent in a later turn than that of this call. */
-  readonly later?: (() => Executor) | undefined;
-  /** Lets single adds share statements. Without it each has one of its own. */
-  readonly joined?: JoinedAdds | undefined;
-  /** Without it any identifier may be added. */
-  readonly tasks?: KnownTasks | undefined;
-  /** Those who have a say in what is added. */
-  readonly hooks?: AddHooks | undefined;
-}
-
-/**
- * The most payload that one call may bring, in characters of JSON. PostgreSQL
- * ends the connection at a message of 1 GB, and a character may take four bytes
- * when it is written into an array.
- */
-const MAX_PAYLOAD_LENGTH = 128 * 1024 * 1024;
+import { type JobTarget, storeJobAndNotify, storeJobsAndNotify } from "./store-and-notify.ts";
 
 /**
  * Checks and stores one job and returns it as it was stored. Rejects before
  * anything is written when something is wrong with it, or an interceptor is
  * against it. `method` is what the interceptors are told.
  */
-export function addJob(target: AddTarget, entry: JobEntry, method: ScheduleCall["method"] = "addJob"): Promise<Job> {
+export function prepareAndAddJob(
+  target: AddTarget,
+  entry: JobEntry,
+  method: ScheduleCall["method"] = "addJob",
+): Promise<Job> {
   const { hooks } = target;
   return withAddCall(
     { hooks, method, size: 1 },
@@ -52,9 +37,9 @@ async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefi
   const place = preparing instanceof Promise ? inLaterTurn(target) : target;
   const job = preparing instanceof Promise ? await preparing : preparing;
   checkSize([job]);
-  const storedJob = await (target.joined?.store(job) ?? storeAlone(place, job)).catch(explain);
-  if (storedJob.row[0] == null) throw jobDropped("A trigger on the jobs table has kept the job from being stored.");
-  return readStored(storedJob, job);
+  const stored = await (target.joined?.store(job) ?? storeJobAndNotify(place, job)).catch(explain);
+  if (!stored) throw jobDropped("A trigger on the jobs table has kept the job from being stored.");
+  return readStored(stored, job);
 }
 
 /**
@@ -62,7 +47,7 @@ async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefi
  * them in the order given. Rejects before anything is written when something
  * is wrong with one of them, or an interceptor is against it.
  */
-export function addJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
+export function prepareAndAddJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
   return withAddCall(
     { hooks: target.hooks, method: "addJobs", size: entries.length },
     (call) => addMany(target, entries, call),
@@ -83,7 +68,7 @@ async function addMany(target: AddTarget, entries: readonly JobEntry[], call: Ad
   checkBulkKeys(jobs);
   checkSize(jobs);
   if (jobs.length === 0) return [];
-  const stored = await storeAll(place, jobs).catch(explain);
+  const stored = await storeJobsAndNotify(place, jobs).catch(explain);
   const added: Job[] = [];
   for (const job of jobs) {
     const storedJob = stored.at(added.length);
@@ -92,15 +77,35 @@ async function addMany(target: AddTarget, entries: readonly JobEntry[], call: Ad
   return added;
 }
 
+/** Where jobs go, and which tasks may be added. */
+export interface AddTarget extends JobTarget {
+  /** In a transaction: runs a change that is sent in a later turn than that of this call. */
+  readonly later?: (() => Executor) | undefined;
+  /** Lets single adds share statements. Without it each has one of its own. */
+  readonly joined?: JoinedAdds | undefined;
+  /** Without it any identifier may be added. */
+  readonly tasks?: KnownTasks | undefined;
+  /** Those who have a say in what is added. */
+  readonly hooks?: AddHooks | undefined;
+}
+
 /** Where jobs go whose schema or interceptor answers in a later turn. */
 function inLaterTurn(target: AddTarget): AddTarget {
   const executor = target.later?.();
   return executor ? { ...target, executor } : target;
 }
 
-function readStored({ row, isNew }: StoredJob, job: PreparedJob): Job {
-  return isNew ? toNewJob(row, job) : toJob(row, { identifier: job.identifier, queueName: null, payload: job.payload });
+function readStored(stored: StoredJob, job: PreparedJob): Job {
+  const { identifier, payload } = job;
+  return stored.whole ? toJob(stored.whole, { identifier, queueName: null, payload }) : toNewJob(stored, job);
 }
+
+/**
+ * The most payload that one call may bring, in characters of JSON. PostgreSQL
+ * ends the connection at a message of 1 GB, and a character may take four bytes
+ * when it is written into an array.
+ */
+const MAX_PAYLOAD_LENGTH = 128 * 1024 * 1024;
 
 function checkSize(jobs: readonly PreparedJob[]): void {
   const length = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
