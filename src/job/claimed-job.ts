@@ -1,79 +1,40 @@
-import type { Row } from "../postgres/driver.ts";
 import { compareIntegers } from "../postgres/position.ts";
-import { CLAIM_COLUMNS } from "../postgres/queries/claim.ts";
+import type { ClaimedRow } from "../postgres/queries/claimed-row.ts";
 import type { Job } from "./job.ts";
 import { toDate } from "./row.ts";
 
-/** What all jobs of one claim have in common. */
-export interface ClaimTag {
-  /** The id under which they are locked. */
-  readonly workerId: string;
-  /** When they were locked, in microseconds by the database's clock. */
-  readonly claimedAt: string;
-  /** When the claim was sent, by the monotonic clock. */
-  readonly sentAt: number;
-  /** The identifiers of the worker's tasks by their id. */
-  readonly taskIdentifiers: ReadonlyMap<number, string>;
-}
-
-interface Extras {
-  readonly key: string | null;
-  readonly flags: Readonly<Record<string, unknown>> | null;
-  readonly lastError: string | null;
-  readonly revision: number;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly timeoutMs: number | null;
-  readonly recoveries: number;
-}
-
-/** From so many recoveries on a job is suspected of killing its workers. */
-const SUSPECT_RECOVERIES = 2;
-
-/** For so long after it was sent a claim's word counts that a job may start. */
-const CLAIM_FRESH_MS = 500;
-
 /**
- * For so long after it was asked anew the database's word counts: longer, so
- * that a worker far away from its database gets on, and less than the second
- * within which a job may start that was cancelled or paused.
- */
-export const ANSWER_FRESH_MS = 900;
-
-/**
- * A job that a worker holds: the row as it came over the wire, each property
- * decoded when it is asked for. Most handlers never ask for most of them.
+ * A job that a worker holds: what its claim answered, and what has become of the
+ * claim since. Each property is decoded when it is asked for.
  */
 export class ClaimedJob implements Job {
-  readonly #row: Row;
+  readonly #row: ClaimedRow;
   readonly #tag: ClaimTag;
   #payload: unknown = UNREAD;
-  #extras: Extras | null | undefined;
   #claimTimes: readonly string[] | undefined;
   #freshUntil: number;
 
-  constructor(row: Row, tag: ClaimTag) {
+  constructor(row: ClaimedRow, tag: ClaimTag) {
     this.#row = row;
     this.#tag = tag;
     this.#freshUntil = tag.sentAt + CLAIM_FRESH_MS;
   }
 
   get id(): string {
-    return this.#row[CLAIM_COLUMNS.id] as string;
+    return this.#row.id;
   }
   get taskId(): number {
-    return Number(this.#row[CLAIM_COLUMNS.taskId]);
+    return this.#row.taskId;
   }
   get task(): string {
     return this.#tag.taskIdentifiers.get(this.taskId) ?? "";
   }
   /** The id of its named queue. */
   get queueId(): number | null {
-    const queueId = this.#row[CLAIM_COLUMNS.queueId];
-    return queueId == null ? null : Number(queueId);
+    return this.#row.queueId;
   }
   get queueName(): string | null {
-    return this.#row[CLAIM_COLUMNS.queueName] ?? null;
+    return this.#row.queueName;
   }
   get payload(): unknown {
     if (this.#payload === UNREAD) this.#payload = JSON.parse(this.payloadText);
@@ -81,45 +42,45 @@ export class ClaimedJob implements Job {
   }
   /** How long its payload is as JSON, in characters. */
   get payloadLength(): number {
-    return this.#row[CLAIM_COLUMNS.payload]?.length ?? 0;
+    return this.#row.payload.length;
   }
   /** The payload as it is stored. */
   get payloadText(): string {
-    return this.#row[CLAIM_COLUMNS.payload] ?? "null";
+    return this.#row.payload;
   }
   get priority(): number {
-    return Number(this.#row[CLAIM_COLUMNS.priority] ?? 0);
+    return this.#row.priority;
   }
   get runAt(): Date {
-    return toDate(this.#runAtMicros);
+    return toDate(this.#row.runAt);
   }
   get attempts(): number {
-    return Number(this.#row[CLAIM_COLUMNS.attempts] ?? 1);
+    return this.#row.attempts;
   }
   get maxAttempts(): number {
-    return Number(this.#row[CLAIM_COLUMNS.maxAttempts] ?? 25);
+    return this.#row.maxAttempts;
   }
   get lastError(): string | null {
-    return this.#readExtras()?.lastError ?? null;
+    return this.#row.extras?.lastError ?? null;
   }
   get createdAt(): Date {
-    return toDate(this.#readExtras()?.createdAt ?? this.#runAtMicros);
+    return toDate(this.#row.extras?.createdAt ?? this.#row.runAt);
   }
   get updatedAt(): Date {
-    return toDate(this.#readExtras()?.updatedAt ?? this.#runAtMicros);
+    return toDate(this.#row.extras?.updatedAt ?? this.#row.runAt);
   }
   get jobKey(): string | null {
-    return this.#readExtras()?.key ?? null;
+    return this.#row.extras?.key ?? null;
   }
   get revision(): number {
-    return this.#readExtras()?.revision ?? 0;
+    return this.#row.extras?.revision ?? 0;
   }
   get flags(): readonly string[] {
-    return Object.keys(this.#readExtras()?.flags ?? {});
+    return Object.keys(this.#row.extras?.flags ?? {});
   }
 
   get timeoutMs(): number | null {
-    return this.#readExtras()?.timeoutMs ?? null;
+    return this.#row.extras?.timeoutMs ?? null;
   }
 
   get lockedAt(): Date {
@@ -134,7 +95,7 @@ export class ClaimedJob implements Job {
 
   /** Workers have died with it so often that an attempt counts from its start. */
   get isSuspect(): boolean {
-    return Math.abs(this.#readExtras()?.recoveries ?? 0) >= SUSPECT_RECOVERIES;
+    return Math.abs(this.#row.extras?.recoveries ?? 0) >= SUSPECT_RECOVERIES;
   }
 
   /** When it was claimed, in microseconds. */
@@ -177,14 +138,14 @@ export class ClaimedJob implements Job {
   compare(other: ClaimedJob): number {
     return (
       this.priority - other.priority ||
-      compareIntegers(this.#runAtMicros, other.#runAtMicros) ||
+      compareIntegers(this.#row.runAt, other.#row.runAt) ||
       compareIntegers(this.id, other.id)
     );
   }
 
   /** Its place within its priority. */
   get position(): { readonly at: string; readonly id: string } {
-    return { at: this.#runAtMicros, id: this.id };
+    return { at: this.#row.runAt, id: this.id };
   }
 
   /** What a log or `console.log` shows: everything but the payload. */
@@ -211,17 +172,32 @@ export class ClaimedJob implements Job {
       state,
     };
   }
-
-  get #runAtMicros(): string {
-    return this.#row[CLAIM_COLUMNS.runAt] as string;
-  }
-
-  #readExtras(): Extras | null {
-    const text = this.#row[CLAIM_COLUMNS.extras];
-    this.#extras ??= text == null ? null : (JSON.parse(text) as Extras);
-    return this.#extras;
-  }
 }
+
+/** What all jobs of one claim have in common. */
+export interface ClaimTag {
+  /** The id under which they are locked. */
+  readonly workerId: string;
+  /** When they were locked, in microseconds by the database's clock. */
+  readonly claimedAt: string;
+  /** When the claim was sent, by the monotonic clock. */
+  readonly sentAt: number;
+  /** The identifiers of the worker's tasks by their id. */
+  readonly taskIdentifiers: ReadonlyMap<number, string>;
+}
+
+/** From so many recoveries on a job is suspected of killing its workers. */
+const SUSPECT_RECOVERIES = 2;
+
+/** For so long after it was sent a claim's word counts that a job may start. */
+const CLAIM_FRESH_MS = 500;
+
+/**
+ * For so long after it was asked anew the database's word counts: longer, so
+ * that a worker far away from its database gets on, and less than the second
+ * within which a job may start that was cancelled or paused.
+ */
+export const ANSWER_FRESH_MS = 900;
 
 /** Stands for a payload that has not been decoded, which may be anything, also `undefined`. */
 const UNREAD = Symbol("unread");

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import type { Driver } from "../../src/postgres/driver.ts";
-import { CLAIM_COLUMNS, createClaim, type ClaimAnswer, type ClaimRequest } from "../../src/postgres/queries/claim.ts";
+import { createClaim, type ClaimAnswer, type ClaimRequest } from "../../src/postgres/queries/claim.ts";
 import { createClaimNamed, type NamedClaimAnswer } from "../../src/postgres/queries/claim-named.ts";
 import {
   createRelease,
@@ -54,11 +54,9 @@ function driverOf(session: pg.Client): Driver {
 }
 
 /** The ids of the claimed jobs, in the order of claims. */
-export function idsOf({ rows }: ClaimAnswer): number[] {
-  const place = (row: (typeof rows)[number]) =>
-    [CLAIM_COLUMNS.priority, CLAIM_COLUMNS.runAt, CLAIM_COLUMNS.id].map((column) => BigInt(row[column] ?? 0));
-  return rows
-    .map((row) => ({ id: Number(row[CLAIM_COLUMNS.id]), place: place(row) }))
+export function idsOf({ jobs }: ClaimAnswer): number[] {
+  return jobs
+    .map(({ id, priority, runAt }) => ({ id: Number(id), place: [priority, runAt, id].map(BigInt) }))
     .sort((a, b) =>
       Number(a.place.map((part, index) => part - (b.place[index] ?? 0n)).find((part) => part !== 0n) ?? 0n),
     )

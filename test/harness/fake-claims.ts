@@ -81,11 +81,11 @@ export function createFakeClaims(): FakeClaims {
         failures -= 1;
         throw new Error("The claim failed.");
       }
-      const jobs = lock(request);
-      const rows = jobs.map(({ id, queueId }) =>
+      const taken = lock(request);
+      const jobs = taken.map(({ id, queueId }) =>
         claimedRow({ id, runAt: id, queueId: queueId === null ? null : String(queueId) }),
       );
-      return { ...NOTHING, rows, more: jobs.length === request.quantity };
+      return { ...NOTHING, jobs, more: jobs.length === request.quantity };
     },
     add(count, queueId) {
       const jobs = Array.from({ length: count }, () => ({ id: String(nextId++), queueId: queueId ?? null }));
@@ -115,7 +115,7 @@ export function createFakeClaims(): FakeClaims {
 
 /** The answer of a claim that found nothing. */
 export const NOTHING: ClaimAnswer = {
-  rows: [],
+  jobs: [],
   claimedAt: "1",
   tasksGone: false,
   more: false,

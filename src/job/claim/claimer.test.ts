@@ -43,7 +43,7 @@ const seen = (priority: number, micros: string, id = "5") => ({ priority, floor:
 const levelsOf = (request: ClaimRequest | undefined) =>
   request?.levels.map(({ priority, floor }) => [priority, floor.at, floor.id]);
 
-/** The same, beside a claim by ids that is answered with these rows. */
+/** The same, beside a claim by ids that is answered with these jobs. */
 function setUpNamed(named: (jobIds: readonly string[]) => Promise<NamedClaimAnswer>, answers: Answer[] = []) {
   const asked: (readonly string[])[] = [];
   const uncertain: string[] = [];
@@ -59,13 +59,13 @@ function setUpNamed(named: (jobIds: readonly string[]) => Promise<NamedClaimAnsw
 
 describe("Claimer", () => {
   it("hands out what was claimed by priority, time and id, whatever the order of the answer", async () => {
-    const rows = [
+    const jobs = [
       claimedRow({ id: "10", runAt: "20" }),
       claimedRow({ id: "9", runAt: "20" }),
       claimedRow({ id: "3", runAt: "1", queueId: "7" }),
       claimedRow({ id: "4", runAt: "99", priority: "-1" }),
     ];
-    const { claimer, claimed } = setUp([{ rows, more: true }]);
+    const { claimer, claimed } = setUp([{ jobs, more: true }]);
     const { chains, more } = await claimer.claim(LOOK);
     expect(chains.map((chain) => chain.next()?.id)).toEqual(["4", "3", "9", "10"]);
     expect(more).toBe(true);
@@ -78,7 +78,7 @@ describe("Claimer", () => {
       [
         async () => {
           identifiers = new Map([[2, "t"]]);
-          return { rows: [claimedRow({ taskId: "1" })] };
+          return { jobs: [claimedRow({ taskId: "1" })] };
         },
       ],
       { taskIdentifiers: () => identifiers },
@@ -90,7 +90,7 @@ describe("Claimer", () => {
   it("goes on from what the answer saw, not from what it brought, and stays where nothing was looked at", async () => {
     const { claimer, requests } = setUp([
       {
-        rows: [claimedRow({ id: "9", runAt: "20" }), claimedRow({ id: "10", runAt: "90" })],
+        jobs: [claimedRow({ id: "9", runAt: "20" }), claimedRow({ id: "10", runAt: "90" })],
         levels: [seen(0, "25", "11"), seen(5, "70", "8")],
         due: at("30", "2"),
       },
@@ -107,7 +107,7 @@ describe("Claimer", () => {
   });
 
   it("scans from the head at first and once a poll, and goes on from where a full scan ended", async () => {
-    const full = { rows: [claimedRow({ id: "2", runAt: "20" })], levels: [seen(0, "20", "2")], more: true };
+    const full = { jobs: [claimedRow({ id: "2", runAt: "20" })], levels: [seen(0, "20", "2")], more: true };
     const { claimer, clock, requests } = setUp([{ levels: [seen(0, "500"), seen(5, "500")], due: at("500") }, full]);
     await claimer.claim(LOOK);
     await clock.advance(POLL_MS - 1);
@@ -164,7 +164,7 @@ describe("Claimer", () => {
   });
 
   it("looks at a queue from its first job when announcements may have been missed", async () => {
-    const taken = { rows: [claimedRow({ id: "4", runAt: "5", queueId: "7" })], tookMs: 1 };
+    const taken = { jobs: [claimedRow({ id: "4", runAt: "5", queueId: "7" })], tookMs: 1 };
     const { claimer, clock, requests } = setUp([taken]);
     await claimer.claim(LOOK);
     claimer.announce({ queueIds: [7] });
@@ -199,8 +199,8 @@ describe("Claimer", () => {
   });
 
   it("claims jobs by their ids when nothing else is left, and searches again at the poll interval", async () => {
-    const rows = [claimedRow({ id: "9", runAt: "2" }), claimedRow({ id: "8", runAt: "1" })];
-    const { claimer, clock, requests, claimed, asked } = setUpNamed(() => Promise.resolve({ rows, claimedAt: "5" }));
+    const jobs = [claimedRow({ id: "9", runAt: "2" }), claimedRow({ id: "8", runAt: "1" })];
+    const { claimer, clock, requests, claimed, asked } = setUpNamed(() => Promise.resolve({ jobs, claimedAt: "5" }));
     await claimer.claim(LOOK);
     claimer.announce({ count: 2, at: "1", jobIds: ["9", "8"] });
     const { chains, more } = await claimer.claim(LOOK);
@@ -219,7 +219,7 @@ describe("Claimer", () => {
     ["tasks have changed", (claimer) => claimer.forget()],
     ["others were announced without ids", (claimer) => claimer.announce({ count: 1, at: "4" })],
   ])("searches although jobs were announced by their ids when %s", async (_, happens) => {
-    const { claimer, requests, asked } = setUpNamed(() => Promise.resolve({ rows: [], claimedAt: "5" }));
+    const { claimer, requests, asked } = setUpNamed(() => Promise.resolve({ jobs: [], claimedAt: "5" }));
     await claimer.claim(LOOK);
     happens(claimer);
     claimer.announce({ count: 1, at: "3", jobIds: ["10"] });
@@ -324,8 +324,8 @@ describe("Claimer", () => {
   });
 
   it("asks for no look at a queue it holds, until it is free or nothing is known of it any more", async () => {
-    const rows = [claimedRow({ id: "9", runAt: "20", queueId: "7" })];
-    const { claimer, clock, requests } = setUp([{ rows }, {}, { rows }]);
+    const jobs = [claimedRow({ id: "9", runAt: "20", queueId: "7" })];
+    const { claimer, clock, requests } = setUp([{ jobs }, {}, { jobs }]);
     await claimer.claim(LOOK);
     await claimer.claim(LOOK);
     claimer.announce({ queueIds: [7] });
@@ -379,11 +379,11 @@ describe("Claimer", () => {
 
   it("looks through all queues in claim after claim only while that brings something", async () => {
     const look = { windowStart: 3, windowAfter: 3, windowWrapped: true, windowMs: 1, more: true };
-    const rows = [claimedRow({ id: "8" }), claimedRow({ id: "9" })];
+    const jobs = [claimedRow({ id: "8" }), claimedRow({ id: "9" })];
     const { claimer, requests } = setUp([
-      { ...look, rows, windowFound: true },
-      { ...look, rows },
-      { ...look, rows },
+      { ...look, jobs, windowFound: true },
+      { ...look, jobs },
+      { ...look, jobs },
     ]);
     for (let claims = 0; claims < 3; claims++) await claimer.claim(LOOK);
     expect(requests.map(({ windowAfter }) => windowAfter)).toEqual([-1, 3, null]);

@@ -213,7 +213,7 @@ export class Claimer {
       const answer = await claim(request);
       const { workerId } = request;
       const tag = { workerId, claimedAt: answer.claimedAt, sentAt: startedAt, taskIdentifiers: identifiers };
-      const jobs = answer.rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
+      const jobs = answer.jobs.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
       this.#floors.settle(ticket, seenPositions(answer));
       this.#settle(request, answer, jobs);
       const endedAt = clock.monotonic();
@@ -244,7 +244,7 @@ export class Claimer {
     try {
       const taskIds = [...identifiers.keys()];
       const forbiddenFlags = this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null;
-      const { rows, claimedAt } = await claim({ workerId, jobIds, taskIds, forbiddenFlags });
+      const { jobs: rows, claimedAt } = await claim({ workerId, jobIds, taskIds, forbiddenFlags });
       const tag = { workerId, claimedAt, sentAt, taskIdentifiers: identifiers };
       const jobs = rows.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
       this.#floors.settle(ticket, []);

@@ -2,6 +2,7 @@ import type { Driver, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import type { ClaimRequest } from "./claim.ts";
+import { ClaimedRow } from "./claimed-row.ts";
 
 /** Which jobs to lock, and who may run what. */
 export interface NamedClaimRequest extends Pick<ClaimRequest, "workerId" | "taskIds" | "forbiddenFlags"> {
@@ -10,9 +11,9 @@ export interface NamedClaimRequest extends Pick<ClaimRequest, "workerId" | "task
 
 /** The jobs that were locked. */
 export interface NamedClaimAnswer {
-  /** Read by `CLAIM_COLUMNS`; in no particular order. */
-  readonly rows: readonly Row[];
-  /** In microseconds; of no meaning without rows. */
+  /** In no particular order. */
+  readonly jobs: readonly ClaimedRow[];
+  /** In microseconds; of no meaning without jobs. */
   readonly claimedAt: string;
 }
 
@@ -28,11 +29,11 @@ export function createClaimNamed(driver: Driver, schema: Schema): ClaimNamed {
       text,
       values: [workerId, numberArray(jobIds), numberArray(taskIds), forbiddenFlags && textArray(forbiddenFlags)],
     });
-    return { rows: rows.map(withQueue), claimedAt: rows[0]?.[0] ?? "0" };
+    return { jobs: rows.map(toClaimedRow), claimedAt: rows[0]?.[0] ?? "0" };
   };
 }
 
-/** The row of a claim that searched, which has an empty place for the queue. */
-function withQueue([claimedAt, id, taskId, ...rest]: Row): Row {
-  return [claimedAt ?? null, id ?? null, taskId ?? null, null, null, ...rest];
+/** The row of a claim that searched has places for the queue. */
+function toClaimedRow([claimedAt = null, id = null, taskId = null, ...rest]: Row): ClaimedRow {
+  return new ClaimedRow([claimedAt, id, taskId, null, null, ...rest]);
 }

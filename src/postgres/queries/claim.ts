@@ -2,6 +2,7 @@ import type { Driver, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Position } from "../position.ts";
 import type { Schema } from "../schema.ts";
+import { ClaimedRow } from "./claimed-row.ts";
 
 /** Up to where one priority of the jobs without a queue has been seen. */
 export interface LevelFloor {
@@ -44,8 +45,8 @@ export interface ClaimRequest {
 
 /** What a claim found. */
 export interface ClaimAnswer {
-  /** See {@link CLAIM_COLUMNS}; in no particular order. */
-  readonly rows: readonly Row[];
+  /** In no particular order. */
+  readonly jobs: readonly ClaimedRow[];
   /** In microseconds; with the worker's id it is the fence of the release. */
   readonly claimedAt: string;
   /** One of the task ids no longer exists. */
@@ -67,20 +68,6 @@ export interface ClaimAnswer {
   /** What it cost the server. */
   readonly tookMs: number;
 }
-
-/** Where a claimed job's properties stand in its row. No priority is 0; no attempts are 1, the most of them 25. */
-export const CLAIM_COLUMNS = {
-  id: 1,
-  taskId: 2,
-  queueId: 3,
-  queueName: 4,
-  priority: 5,
-  runAt: 6,
-  attempts: 7,
-  maxAttempts: 8,
-  payload: 9,
-  extras: 10,
-} as const;
 
 /** Locks jobs for a worker. What it does beside other statements is told at the function in `000003-claim.sql`. */
 export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
@@ -139,21 +126,21 @@ export function claimValues(request: ClaimRequest): (string | null)[] {
   ];
 }
 
-/** Reads what the function answered, beside rows of another kind. */
+/** Reads what the function answered. Rows of other kinds may come before it. */
 export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
-  const jobs: Row[] = [];
+  const jobs: ClaimedRow[] = [];
   const levels: { priority: number; floor: Position | null }[] = [];
   for (const row of rows) {
-    if (row[0] === "j") jobs.push(row);
+    if (row[0] === "j") jobs.push(new ClaimedRow(row));
     else if (row[0] === "f") levels.push(readFloor(row));
   }
-  const summary = JSON.parse(String(rows[rows.length - 1]?.[CLAIM_COLUMNS.payload])) as Summary;
+  const summary = readSummary(rows.at(-1) ?? []);
   return {
-    rows: jobs,
+    jobs,
+    levels,
     claimedAt: summary.claimedAt,
     tasksGone: summary.tasksGone,
     more: summary.more,
-    levels,
     due: { at: summary.dueAt, id: summary.dueId },
     leftover: summary.leftover,
     windowStart: summary.windowStart,
@@ -165,8 +152,11 @@ export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
   };
 }
 
-function readFloor(row: Row): { priority: number; floor: Position | null } {
-  const at = row[CLAIM_COLUMNS.runAt];
-  const id = row[CLAIM_COLUMNS.id];
-  return { priority: Number(row[CLAIM_COLUMNS.priority]), floor: at && id ? { at, id } : null };
+function readFloor([, id, , , , priority, runAt]: Row): { priority: number; floor: Position | null } {
+  return { priority: Number(priority), floor: runAt && id ? { at: runAt, id } : null };
+}
+
+/** The last row has JSON where others have a payload. */
+function readSummary([, , , , , , , , , summary]: Row): Summary {
+  return JSON.parse(String(summary)) as Summary;
 }

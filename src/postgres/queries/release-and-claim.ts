@@ -1,9 +1,8 @@
-import type { Driver } from "../driver.ts";
+import type { Driver, Row } from "../driver.ts";
 import { numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { CLAIM_COLUMNS, CLAIM_VALUES, claimValues, readClaimAnswer } from "./claim.ts";
-import type { ClaimAnswer, ClaimRequest } from "./claim.ts";
-import type { ReleaseAnswer, ReleaseRequest, ReleaseStatus } from "./release.ts";
+import { type ClaimAnswer, type ClaimRequest, CLAIM_VALUES, claimValues, readClaimAnswer } from "./claim.ts";
+import { isReleaseStatus, type ReleaseAnswer, type ReleaseRequest, type ReleaseStatus } from "./release.ts";
 
 /** What became of both. */
 export interface ReleaseAndClaimAnswer {
@@ -36,9 +35,10 @@ export function isOnlyCompletions({ completed, changed, patient, isApart }: Rele
  */
 export function createReleaseAndClaim(driver: Driver, schema: Schema, isRegistered = false): ReleaseAndClaim {
   const places = Array.from({ length: CLAIM_VALUES }, (_, index) => `$${index + 7}`).join(", ");
-  // An append runs its parts in order, and each function sees what was done before it was called.
+  // An append runs its parts in order, and each function sees what was done before it was called. Where the claim
+  // says of what kind a row is, the release has its status.
   const text = `
-select 'r', done.id, null, null, null, null, done.run_at, null, null, done.status, null
+select done.status, done.id, null, null, null, null, null, null, null, null, null
 from ${schema.of("_howdah_release_v1")}(
   $1, $2, $3, '{}', '{}', '{}', '{}', '{}', '{}', $4, $5, $6, true, registered => ${isRegistered}
 ) as done
@@ -59,19 +59,20 @@ select * from ${schema.of("_howdah_claim_v1")}(${places})`;
         ...claimValues(claim),
       ],
     });
-    const unreleased = new Map<string, ReleaseStatus>();
-    for (const row of rows) {
-      // They come before all rows of the claim.
-      if (row[0] !== "r") break;
-      const id = String(row[CLAIM_COLUMNS.id]);
-      // The end of a chain says "busy" of its last job once more.
-      if (!unreleased.has(id)) unreleased.set(id, row[CLAIM_COLUMNS.payload] as ReleaseStatus);
-    }
-    return {
-      released: { unreleased, runAts: NONE, releasedAts: NONE, hasClaimed: true },
-      claimed: readClaimAnswer(rows),
-    };
+    return { released: readReleaseAnswer(rows), claimed: readClaimAnswer(rows) };
   };
+}
+
+function readReleaseAnswer(rows: readonly Row[]): ReleaseAnswer {
+  const unreleased = new Map<string, ReleaseStatus>();
+  for (const [status, cell] of rows) {
+    const id = String(cell);
+    // They come before all rows of the claim.
+    if (!isReleaseStatus(status)) break;
+    // The end of a chain says "busy" of its last job once more.
+    if (!unreleased.has(id)) unreleased.set(id, status);
+  }
+  return { unreleased, runAts: NONE, releasedAts: NONE, hasClaimed: true };
 }
 
 const NONE: ReadonlyMap<string, string | null> = new Map();

@@ -1,4 +1,4 @@
-import type { Driver, QueryResult } from "../driver.ts";
+import type { Cell, Driver, QueryResult } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 
@@ -49,7 +49,14 @@ export interface ReleaseRequest {
  * `done`: its handler has completed it. `taken`: there is no such row, and others
  * may have removed it. `gone`: there is no such row, and no sign of others.
  */
-export type ReleaseStatus = "busy" | "kept" | "lost" | "done" | "taken" | "gone";
+export type ReleaseStatus = (typeof STATUSES)[number];
+
+const STATUSES = ["busy", "kept", "lost", "done", "taken", "gone"] as const;
+
+/** Whether a cell is one of the {@link ReleaseStatus}es. */
+export function isReleaseStatus(cell: Cell | undefined): cell is ReleaseStatus {
+  return (STATUSES as readonly unknown[]).includes(cell);
+}
 
 /** What became of a release. Every id that is not in `unreleased` was released. */
 export interface ReleaseAnswer {

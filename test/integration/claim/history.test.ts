@@ -1,7 +1,6 @@
 import type pg from "pg";
 import { afterAll, expect, it } from "vitest";
 import { isTransient, sqlStateOf } from "../../../src/postgres/sqlstate.ts";
-import { CLAIM_COLUMNS } from "../../../src/postgres/queries/claim.ts";
 import type { ReleaseRequest } from "../../../src/postgres/queries/release.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { changeOf, createClaims, empty, type Claims } from "../../harness/claims.ts";
@@ -100,11 +99,11 @@ class Session {
     );
     if (!answer) return;
     const queues = new Map<string, HeldChain>();
-    for (const row of answer.rows) {
-      const queue = row[CLAIM_COLUMNS.queueId] ?? null;
+    for (const { id, queueId } of answer.jobs) {
+      const queue = queueId === null ? null : String(queueId);
       const known = queue === null ? undefined : queues.get(queue);
       const chain = known ?? { queue, claimedAt: answer.claimedAt, ids: [] };
-      chain.ids.push(String(row[CLAIM_COLUMNS.id]));
+      chain.ids.push(id);
       if (known) continue;
       this.#held.push(chain);
       if (queue !== null) {

@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { ClaimedJob } from "../../../src/job/claimed-job.ts";
-import type { Row } from "../../../src/postgres/driver.ts";
+import type { ClaimedRow } from "../../../src/postgres/queries/claimed-row.ts";
 import { createClaims, empty } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 
@@ -15,14 +15,14 @@ async function add(spec = ""): Promise<string> {
 }
 
 /** What a worker makes of a row. */
-function shown(row: Row) {
+function shown(row: ClaimedRow) {
   const job = new ClaimedJob(row, { workerId: "w", sentAt: 0, claimedAt: "0", taskIdentifiers: new Map() });
   return { ...job.toJSON(), taskId: job.taskId, queueId: job.queueId, payload: job.payload };
 }
 
 async function claimedOf(jobIds: readonly string[], forbiddenFlags?: readonly string[]) {
-  const { rows } = await claimNamed(jobIds, forbiddenFlags);
-  return rows.map((row) => row[1]);
+  const { jobs } = await claimNamed(jobIds, forbiddenFlags);
+  return jobs.map(({ id }) => id);
 }
 
 describe("a claim by ids", () => {
@@ -31,8 +31,8 @@ describe("a claim by ids", () => {
     const searched = await claim({});
     await database.sql("update howdah._private_jobs set locked_at = null, locked_by = null, attempts = 0");
     const named = await claimNamed([jobId]);
-    expect(named.rows.map(shown)).toEqual(searched.rows.map(shown));
-    expect(named.rows.map(shown)).toMatchObject([
+    expect(named.jobs.map(shown)).toEqual(searched.jobs.map(shown));
+    expect(named.jobs.map(shown)).toMatchObject([
       { id: jobId, priority: 3, attempts: 1, maxAttempts: 2, payload: { n: 1 } },
     ]);
     const [stored] = await database.sql(

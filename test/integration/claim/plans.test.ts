@@ -1,7 +1,6 @@
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { START } from "../../../src/postgres/position.ts";
-import { CLAIM_COLUMNS } from "../../../src/postgres/queries/claim.ts";
 import { changeOf, createClaims, empty, type Claims } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";
@@ -90,11 +89,11 @@ describe.each([
           await claims.claim({ taskIds: [7], due: first.due, windowAfter: null, forbiddenFlags: ["x"] }),
         );
       }
-      for (const { rows, claimedAt } of answers) {
-        const ids = rows.map((row) => String(row[CLAIM_COLUMNS.id]));
-        const queues = new Map(rows.map((row) => [row[CLAIM_COLUMNS.queueId], row]));
-        const chainEnds = [...queues].flatMap(([queueId, row]) =>
-          queueId ? [{ queueId: Number(queueId), lastJobId: String(row[CLAIM_COLUMNS.id]), claimedAt }] : [],
+      for (const { jobs, claimedAt } of answers) {
+        const ids = jobs.map(({ id }) => id);
+        const lastIds = new Map(jobs.map(({ queueId, id }) => [queueId, id]));
+        const chainEnds = [...lastIds].flatMap(([queueId, lastJobId]) =>
+          queueId === null ? [] : [{ queueId, lastJobId, claimedAt }],
         );
         const ending = {
           claimTimes: [claimedAt],
@@ -106,7 +105,7 @@ describe.each([
         await claims.release({ ...ending, patient: false });
       }
     });
-    expect(answers.reduce((sum, { rows }) => sum + rows.length, 0)).toBeGreaterThanOrEqual(200);
+    expect(answers.reduce((sum, { jobs }) => sum + jobs.length, 0)).toBeGreaterThanOrEqual(200);
     for (const scan of scans) expect(scan).toMatch(GOOD_SCAN);
     expect(scans.length).toBeGreaterThan(4);
   });
@@ -118,7 +117,7 @@ describe.each([
     const jobIds = (named.rows as { id: string }[]).map(({ id }) => id);
     let claimed = 0;
     const scans = await scansOf(async () => {
-      claimed = (await claims.claimNamed(jobIds, ["x"])).rows.length;
+      claimed = (await claims.claimNamed(jobIds, ["x"])).jobs.length;
     });
     expect([claimed, scans]).toEqual([20, ["Index Scan using jobs_pkey1 on _private_jobs"]]);
   });

@@ -205,14 +205,14 @@ describe("a claim of a queue that was free when it looked", () => {
   ])("leaves the queue free when its only job was %s meanwhile", async (_, change) => {
     await add(1, "q");
     const answer = await claimBeside({ ...QUEUE, meanwhile: () => database.sql(change) });
-    expect(answer.rows).toEqual([]);
+    expect(answer.jobs).toEqual([]);
     expect(await queue()).toEqual({ locked_by: null });
   });
 
   it("leaves the queue to whoever locked it meanwhile, and says that there may be more", async () => {
     await add(2, "q");
     const answer = await claimBeside({ ...QUEUE, meanwhile: () => other.claim() });
-    expect([answer.rows, answer.more]).toEqual([[], true]);
+    expect([answer.jobs, answer.more]).toEqual([[], true]);
     expect(await queue()).toEqual({ locked_by: "other" });
   });
 

@@ -5,7 +5,6 @@ import { defineTask } from "../../../src/job/task.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
 import type { WorkerOptions } from "../../../src/worker/options.ts";
 import type { Worker } from "../../../src/worker/worker.ts";
-import { CLAIM_COLUMNS } from "../../../src/postgres/queries/claim.ts";
 import { blockedBy } from "../../harness/blocked.ts";
 import { createClaims, idsOf, stopAtRow } from "../../harness/claims.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
@@ -196,8 +195,8 @@ describe("a claim", () => {
     await stop.pass();
     const claimed = await claiming;
     await stop.remove();
-    expect(claimed.rows.map((row) => row[CLAIM_COLUMNS.queueName])).toEqual(["r"]);
-    expect((await claims.claim()).rows).toEqual([]);
+    expect(claimed.jobs.map(({ queueName }) => queueName)).toEqual(["r"]);
+    expect((await claims.claim()).jobs).toEqual([]);
   });
 });
 

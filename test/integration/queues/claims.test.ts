@@ -222,7 +222,7 @@ describe("the window", () => {
     const due = await now();
     for (const windowAfter of [0, 3, 6, 100]) {
       const answer = await claim({ quantity: 1, due, windowAfter });
-      expect(answer.rows).toHaveLength(1);
+      expect(answer.jobs).toHaveLength(1);
       expect(answer.windowStart).toBe(windowAfter);
     }
   });
@@ -240,7 +240,7 @@ describe("the window", () => {
     await fill(6);
     await lock("true");
     const answer = await comeRound(windowAfter);
-    expect([answer.rows, answer.more]).toEqual([[], false]);
+    expect([answer.jobs, answer.more]).toEqual([[], false]);
   });
 
   it("ends with the part in which it began, instead of reading what comes after that twice", async () => {

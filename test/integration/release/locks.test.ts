@@ -105,8 +105,8 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
     });
     return { releaser, released, freed };
   }
-  const jobsOf = ({ rows, claimedAt }: ClaimAnswer) =>
-    rows.map(
+  const jobsOf = ({ jobs, claimedAt }: ClaimAnswer) =>
+    jobs.map(
       (row) => new ClaimedJob(row, { workerId: "w", claimedAt, sentAt: 0, taskIdentifiers: new Map([[1, "t"]]) }),
     );
 

@@ -168,7 +168,7 @@ describe("a thousand rows that a trigger keeps", () => {
     await database.sql("select howdah.add_job('t', '\"poison\"') from generate_series(1, 1000)");
     await poison("delete", raise("TT001"));
     const claims = await createClaims(database);
-    const { rows: claimed, claimedAt } = await claims.claim({ quantity: 1_000 });
+    const { jobs: claimed, claimedAt } = await claims.claim({ quantity: 1_000 });
     const jobs = claimed.map(
       (row) => new ClaimedJob(row, { workerId: "w", sentAt: 0, claimedAt, taskIdentifiers: new Map() }),
     );

@@ -146,7 +146,7 @@ describe("pausing a queue", () => {
     // What runs goes on, and is released as ever; what comes after it waits.
     const chainEnd = { queueId: 1, lastJobId: "1", claimedAt: claimed.claimedAt };
     await slow.release({ claimTimes: [claimed.claimedAt], completed: ["1"], chainEnds: [chainEnd] });
-    expect((await claim()).rows).toEqual([]);
+    expect((await claim()).jobs).toEqual([]);
     await database.sql("select howdah._howdah_resume_queue_v1('q')");
     expect(idsOf(await claim())).toEqual([2]);
   });

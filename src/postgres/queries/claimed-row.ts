@@ -1,0 +1,78 @@
+import type { Row } from "../driver.ts";
+
+/**
+ * A job as a claim answers it: the row as it came over the wire, each property
+ * decoded when it is asked for, because most handlers never ask for most of them.
+ */
+export class ClaimedRow {
+  readonly #row: Row;
+  #extras: ClaimedExtras | null | undefined;
+
+  constructor(row: Row) {
+    this.#row = row;
+  }
+
+  get id(): string {
+    return this.#row[COLUMNS.id] as string;
+  }
+  get taskId(): number {
+    return Number(this.#row[COLUMNS.taskId]);
+  }
+  /** The id of its named queue. */
+  get queueId(): number | null {
+    const queueId = this.#row[COLUMNS.queueId];
+    return queueId == null ? null : Number(queueId);
+  }
+  get queueName(): string | null {
+    return this.#row[COLUMNS.queueName] ?? null;
+  }
+  get priority(): number {
+    return Number(this.#row[COLUMNS.priority] ?? 0);
+  }
+  /** In microseconds. */
+  get runAt(): string {
+    return this.#row[COLUMNS.runAt] as string;
+  }
+  get attempts(): number {
+    return Number(this.#row[COLUMNS.attempts] ?? 1);
+  }
+  get maxAttempts(): number {
+    return Number(this.#row[COLUMNS.maxAttempts] ?? 25);
+  }
+  /** JSON. */
+  get payload(): string {
+    return this.#row[COLUMNS.payload] ?? "null";
+  }
+  /** What few jobs have; `null` for all others. */
+  get extras(): ClaimedExtras | null {
+    const json = this.#row[COLUMNS.extras];
+    this.#extras ??= json == null ? null : (JSON.parse(json) as ClaimedExtras);
+    return this.#extras;
+  }
+}
+
+/** What a plain job that is claimed for the first time does not have. Times are microseconds. */
+export interface ClaimedExtras {
+  readonly key: string | null;
+  readonly flags: Readonly<Record<string, unknown>> | null;
+  readonly lastError: string | null;
+  readonly revision: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly timeoutMs: number | null;
+  readonly recoveries: number;
+}
+
+/** Where they stand in the row. No priority is 0; no attempts are 1, the most of them 25. */
+const COLUMNS = {
+  id: 1,
+  taskId: 2,
+  queueId: 3,
+  queueName: 4,
+  priority: 5,
+  runAt: 6,
+  attempts: 7,
+  maxAttempts: 8,
+  payload: 9,
+  extras: 10,
+} as const;
