@@ -102,13 +102,10 @@ export function createInspection(session: Session): JobInspection {
     },
 
     async listQueues() {
-      const rows = await listQueues(session, schema);
-      return rows.map(([name, jobCount, readyCount, lockedAt, lockedBy, pausedUntil = null]) => ({
-        name: name ?? "",
-        jobCount: Number(jobCount),
-        readyCount: Number(readyCount),
+      const queues = await listQueues(session, schema);
+      return queues.map(({ pausedUntil, lockedAt, ...queue }) => ({
+        ...queue,
         lockedAt: toNullableDate(lockedAt),
-        lockedBy: lockedBy ?? null,
         isPaused: pausedUntil !== null,
         pausedUntil: pausedUntil === null ? null : toPauseEnd(pausedUntil),
       }));

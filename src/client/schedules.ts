@@ -16,7 +16,6 @@ import { prepareAndAddJob } from "../job/add/prepare-and-add.ts";
 import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
 import type { Job } from "../job/job.ts";
 import { encodePayload } from "../job/payload.ts";
-import type { Row } from "../postgres/driver.ts";
 import * as queries from "../postgres/queries/schedules.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { custom, duration, integer, oneOf } from "../runtime/option-kinds.ts";
@@ -75,11 +74,11 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
   const { schema } = session;
   const reading = { executor: session, schema };
   const target = { executor: changing(session), schema };
-  const shown = (row: Row): Schedule => toSchedule(toStoredSchedule(row), clock.now());
+  const shown = (record: queries.ScheduleRecord): Schedule => toSchedule(toStoredSchedule(record), clock.now());
 
   async function find(id: string): Promise<StoredSchedule> {
-    const [row] = await queries.listSchedules(reading, id);
-    return toStoredSchedule(row ?? unknown(id));
+    const [record] = await queries.listSchedules(reading, id);
+    return toStoredSchedule(record ?? unknown(id));
   }
 
   return {
@@ -89,7 +88,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
       const entry = readCronEntry({ owner: "schedule", path: "" }, options, UPSERT_ONLY);
       const job = await prepareTickJob(entry, session.tasks);
       const { id, schedule, timeZone, fill, payload } = entry;
-      const row = await queries.upsertSchedule(
+      const record = await queries.upsertSchedule(
         { executor, schema },
         {
           id,
@@ -101,25 +100,23 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
           payload: encodePayload(payload, `schedule ${JSON.stringify(id)}`),
         },
       );
-      return shown(row);
+      return shown(record);
     },
 
     async pause(id, options) {
       const checked = checkId(id);
       const { until } = readOptions("pause", options, { until: custom(readTime) });
-      const [row] = await queries.pauseSchedule(target, checked, until ?? null);
-      return shown(row ?? unknown(checked));
+      return shown((await queries.pauseSchedule(target, checked, until ?? null)) ?? unknown(checked));
     },
 
     async resume(id) {
       const checked = checkId(id);
-      const [row] = await queries.resumeSchedule(target, checked);
-      return shown(row ?? unknown(checked));
+      return shown((await queries.resumeSchedule(target, checked)) ?? unknown(checked));
     },
 
     async remove(id) {
-      const [row] = await queries.removeSchedule(target, checkId(id));
-      return row && shown(row);
+      const removed = await queries.removeSchedule(target, checkId(id));
+      return removed && shown(removed);
     },
 
     async list() {

@@ -86,13 +86,13 @@ export function createWorkerRegister(session: Session): WorkerRegister {
       const { sweepThresholdMs } = readOptions("listActiveWorkers", options, {
         sweepThreshold: duration({ min: 1, default: "5m" }),
       });
-      const rows = await listWorkers(session, schema);
-      return rows.map(([id, startedAt, lastHeartbeatAt, lock, isDeclared, silentMs, metadata]) => ({
-        id: id ?? "",
+      const workers = await listWorkers(session, schema);
+      return workers.map(({ id, startedAt, lastHeartbeatAt, lock, isDeclaredDead, silentMs, metadata }) => ({
+        id,
         startedAt: toDate(startedAt),
         lastHeartbeatAt: toDate(lastHeartbeatAt),
-        session: lock as WorkerInfo["session"],
-        isStale: isDeclared === "t" || Number(silentMs) > sweepThresholdMs,
+        session: lock,
+        isStale: isDeclaredDead || silentMs > sweepThresholdMs,
         metadata: toMetadata(metadata),
       }));
     },
@@ -123,7 +123,7 @@ export function createWorkerRegister(session: Session): WorkerRegister {
 }
 
 /** Others may store anything there. */
-function toMetadata(stored: string | null | undefined): WorkerInfo["metadata"] {
+function toMetadata(stored: string | null): WorkerInfo["metadata"] {
   const value: unknown = JSON.parse(stored ?? "null");
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Readonly<Record<string, unknown>>)

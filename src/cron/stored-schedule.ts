@@ -1,6 +1,6 @@
 import type { JobKeyMode } from "../job/job.ts";
 import { toDate, toFlags, toNullableDate } from "../job/row.ts";
-import type { Row } from "../postgres/driver.ts";
+import type { ScheduleRecord } from "../postgres/queries/schedules.ts";
 import { parseDuration } from "../runtime/duration.ts";
 import { parseExpression } from "./expression.ts";
 import type { CronSpec } from "./cron.ts";
@@ -45,29 +45,27 @@ export interface StoredSchedule extends Omit<Schedule, "nextTick"> {
   readonly version: string;
 }
 
-/** Reads a row of `listSchedules`. */
-export function toStoredSchedule(row: Row): StoredSchedule {
-  const [pausedAt, pausedUntil] = [toNullableDate(row[15]), toNullableDate(row[16])];
-  const isPaused = row[21] === "t";
+/** What workers and applications read of a stored schedule. */
+export function toStoredSchedule(record: ScheduleRecord): StoredSchedule {
   return {
-    id: row[0] ?? "",
-    task: row[1] ?? "",
-    schedule: row[2] ?? "",
-    timeZone: row[3] ?? "",
-    fill: Number(row[4]),
-    missed: (row[5] ?? "all") as MissedTicks,
-    payload: JSON.parse(row[6] ?? "{}") as Readonly<Record<string, unknown>>,
-    spec: toSpec(row),
-    sinceMs: toDate(row[13]).getTime(),
-    lastTick: toNullableDate(row[14]),
-    isPaused,
-    pausedAt,
-    pausedUntil,
-    hasBeenSeen: row[17] !== null,
-    isTaskKnown: row[22] === "t",
-    createdAt: toDate(row[18]),
-    updatedAt: toDate(row[19]),
-    version: row[20] ?? "",
+    id: record.id,
+    task: record.task,
+    schedule: record.expression,
+    timeZone: record.timeZone,
+    fill: record.fillMs,
+    missed: record.missed as MissedTicks,
+    payload: JSON.parse(record.payload) as Readonly<Record<string, unknown>>,
+    spec: toSpec(record),
+    sinceMs: toDate(record.since).getTime(),
+    lastTick: toNullableDate(record.lastTick),
+    isPaused: record.isPaused,
+    pausedAt: toNullableDate(record.pausedAt),
+    pausedUntil: toNullableDate(record.pausedUntil),
+    hasBeenSeen: record.taskSeenAt !== null,
+    isTaskKnown: record.isTaskKnown,
+    createdAt: toDate(record.createdAt),
+    updatedAt: toDate(record.updatedAt),
+    version: record.version,
   };
 }
 
@@ -124,15 +122,15 @@ export function toRecurringJob(stored: StoredSchedule): RecurringJob {
   };
 }
 
-function toSpec(row: Row): CronSpec {
-  const [, , , , , , , queueName, maxAttempts, jobKey, jobKeyMode, priority, flags] = row;
+function toSpec(record: ScheduleRecord): CronSpec {
+  const { queueName, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs } = record;
   return {
-    ...(queueName == null ? {} : { queueName }),
-    ...(maxAttempts == null ? {} : { maxAttempts: Number(maxAttempts) }),
-    ...(jobKey == null ? {} : { jobKey }),
-    ...(jobKeyMode == null ? {} : { jobKeyMode: jobKeyMode as Exclude<JobKeyMode, "unsafe_dedupe"> }),
-    ...(priority == null ? {} : { priority: Number(priority) }),
-    ...(flags == null ? {} : { flags: toFlags(flags) }),
-    ...(row[23] == null ? {} : { timeout: Number(row[23]) }),
+    ...(queueName === null ? {} : { queueName }),
+    ...(maxAttempts === null ? {} : { maxAttempts }),
+    ...(jobKey === null ? {} : { jobKey }),
+    ...(jobKeyMode === null ? {} : { jobKeyMode: jobKeyMode as Exclude<JobKeyMode, "unsafe_dedupe"> }),
+    ...(priority === null ? {} : { priority }),
+    ...(flags === null ? {} : { flags: toFlags(flags) }),
+    ...(timeoutMs === null ? {} : { timeout: timeoutMs }),
   };
 }

@@ -9,7 +9,6 @@ import {
   noteSwept,
   type RefusedRow,
   SWEPT,
-  toRefusedRow,
   type WorkerSightings,
 } from "../../postgres/queries/sweep.ts";
 import { isHowdahError } from "../../errors.ts";
@@ -321,7 +320,8 @@ export class Sweeper {
     } catch (error) {
       if (!isForRows(error)) throw error;
       this.#retries.later(workerId);
-      const row = toRefusedRow("worker", [workerId, workerId, sqlStateOf(error) ?? "", errorMessage(error)]);
+      const [state, message] = [sqlStateOf(error) ?? "", errorMessage(error)];
+      const row: RefusedRow = { kind: "worker", id: workerId, workerId, state, message };
       const news = this.#options.refusals.tried(workerId, "worker", [row]);
       if (news.length > 0) this.#heldUp.push({ workerId, error });
     }

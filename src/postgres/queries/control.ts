@@ -68,9 +68,10 @@ export async function cancelJobs(
   // $1 job ids   $2 reason
   const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1::pg_catalog.int8[], $2)`;
   const { rows } = await executor.query({ name: "cancel_jobs", text, values: [numberArray(ids), reason] });
-  const idsWhere = (signalled: string): string[] =>
-    rows.filter((row) => row[1] === signalled).map(([id]) => String(id));
-  return { removed: idsWhere("f"), signalled: idsWhere("t") };
+  const removed: string[] = [];
+  const signalled: string[] = [];
+  for (const [id, isSignalled] of rows) (isSignalled === "t" ? signalled : removed).push(String(id));
+  return { removed, signalled };
 }
 
 /** Pauses a queue by its name until a time as PostgreSQL reads it; null for no end. Returns the end in microseconds. */

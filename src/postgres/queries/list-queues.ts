@@ -1,13 +1,9 @@
-import type { Executor, Row } from "../driver.ts";
+import type { Executor } from "../driver.ts";
 import type { Schema } from "../schema.ts";
 import { stateConditions } from "./job-columns.ts";
 
-/**
- * Returns every named queue by name: name, number of jobs, number of ready
- * ones, locked at in microseconds since 1970, locked by, paused until, null for
- * a queue that is not.
- */
-export async function listQueues(executor: Executor, schema: Schema): Promise<readonly Row[]> {
+/** Returns every named queue by name. */
+export async function listQueues(executor: Executor, schema: Schema): Promise<readonly QueueRecord[]> {
   const text = `
 select queue.queue_name, coalesce(held.jobs, 0), coalesce(held.ready, 0),
   ${schema.of("_howdah_us")}(queue.locked_at), queue.locked_by,
@@ -22,7 +18,26 @@ left join (
   group by job.job_queue_id
 ) as held on held.job_queue_id operator(pg_catalog.=) queue.id
 order by queue.queue_name collate pg_catalog."C"`;
-  return (await executor.query({ name: "list_queues", text })).rows;
+  const { rows } = await executor.query({ name: "list_queues", text });
+  return rows.map(([name, jobCount, readyCount, lockedAt = null, lockedBy = null, pausedUntil = null]) => ({
+    name: name ?? "",
+    jobCount: Number(jobCount),
+    readyCount: Number(readyCount),
+    lockedAt,
+    lockedBy,
+    pausedUntil,
+  }));
+}
+
+/** A named queue. Times are microseconds since 1970. */
+export interface QueueRecord {
+  readonly name: string;
+  readonly jobCount: number;
+  readonly readyCount: number;
+  readonly lockedAt: string | null;
+  readonly lockedBy: string | null;
+  /** Null for a queue that is not paused. */
+  readonly pausedUntil: string | null;
 }
 
 /** The names of all queues, without a look at their jobs. */

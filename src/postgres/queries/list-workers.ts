@@ -1,15 +1,10 @@
-import type { Executor, Row } from "../driver.ts";
+import type { Executor } from "../driver.ts";
 import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { type RefusedRow, toRefusedRow } from "./sweep.ts";
+import { type RefusedRow, toRefusedRow, type WorkerSighting } from "./sweep.ts";
 
-/**
- * Returns every registered worker, the longest registered first: id, started at
- * and last heartbeat in microseconds since 1970, whether its session's lock is
- * held, lost or none, whether it was declared dead, for how many milliseconds it
- * has been silent by the database's clock, and its metadata.
- */
-export async function listWorkers(executor: Executor, schema: Schema): Promise<readonly Row[]> {
+/** Returns every registered worker, the longest registered first. */
+export async function listWorkers(executor: Executor, schema: Schema): Promise<readonly WorkerRecord[]> {
   const us = schema.of("_howdah_us");
   const text = `
 select worker.id, ${us}(worker.started_at), ${us}(worker.last_heartbeat_at), seen.lock, worker._howdah_swept operator(pg_catalog.>) 0,
@@ -17,7 +12,30 @@ select worker.id, ${us}(worker.started_at), ${us}(worker.last_heartbeat_at), see
 from ${schema.of("_private_workers")} as worker
 join ${schema.of("_howdah_workers_v1")}() as seen on seen.id operator(pg_catalog.=) worker.id
 order by worker.started_at, worker.id`;
-  return (await executor.query({ name: "howdah_list_workers", text })).rows;
+  const { rows } = await executor.query({ name: "howdah_list_workers", text });
+  return rows.map(([id, startedAt, lastHeartbeatAt, lock, isDeclared, silentMs, metadata = null]) => ({
+    id: id ?? "",
+    startedAt: startedAt ?? "",
+    lastHeartbeatAt: lastHeartbeatAt ?? "",
+    lock: lock as WorkerRecord["lock"],
+    isDeclaredDead: isDeclared === "t",
+    silentMs: Number(silentMs),
+    metadata,
+  }));
+}
+
+/** A registered worker. Times are microseconds since 1970. */
+export interface WorkerRecord {
+  readonly id: string;
+  readonly startedAt: string;
+  readonly lastHeartbeatAt: string;
+  /** Of its session. */
+  readonly lock: WorkerSighting["lock"];
+  readonly isDeclaredDead: boolean;
+  /** Since its last heartbeat, by the database's clock. */
+  readonly silentMs: number;
+  /** JSON. */
+  readonly metadata: string | null;
 }
 
 /** What an operator's sweep is told. */
@@ -52,8 +70,8 @@ export async function sweepWorkers(executor: Executor, schema: Schema, request: 
   const refused = rows.filter(([kind]) => kind !== "holder");
   return {
     holders: rows.filter(([kind]) => kind === "holder").map(([, id, jobs]) => ({ id: id ?? "", jobs: Number(jobs) })),
-    refused: refused.map(([kind, worker, , id, state, message]) =>
-      toRefusedRow(kind as RefusedRow["kind"], [id, worker, state, message]),
+    refused: refused.map(([kind, workerId, , id, state, message]) =>
+      toRefusedRow(kind as RefusedRow["kind"], { id, workerId, state, message }),
     ),
   };
 }

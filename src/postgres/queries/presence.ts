@@ -124,7 +124,8 @@ from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.i
     timeoutMs,
     lost,
   });
-  const alive = rows.filter((row) => row[7] === "t").map(([id]) => id ?? "");
+  // What follows the columns of a sighting.
+  const alive = rows.flatMap(([id, , , , , , , isAlive]) => (isAlive === "t" ? (id ?? "") : []));
   return { alive: new Set(alive), sightings: readSightings(rows) };
 }
 

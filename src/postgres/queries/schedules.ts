@@ -1,4 +1,4 @@
-import type { Executor, Row } from "../driver.ts";
+import type { Cell, Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { microseconds, type TickJob, tickJobColumns, type TickToAdd } from "./cron-ledger.ts";
@@ -39,8 +39,11 @@ export interface ScheduleTickResult {
   readonly hasChanged: boolean;
 }
 
-/** Stores or changes a schedule and returns its row. */
-export async function upsertSchedule({ executor, schema }: ScheduleTarget, wanted: ScheduleToStore): Promise<Row> {
+/** Stores or changes a schedule and returns it. */
+export async function upsertSchedule(
+  { executor, schema }: ScheduleTarget,
+  wanted: ScheduleToStore,
+): Promise<ScheduleRecord> {
   const { job } = wanted;
   // $1 id        $2 task         $3 expression     $4 zone      $5 fill ms        $6 missed     $7 payload
   // $8 queue     $9 max attempts $10 job key       $11 key mode $12 priority      $13 flag set  $14 timeout
@@ -64,34 +67,45 @@ export async function upsertSchedule({ executor, schema }: ScheduleTarget, wante
     job.timeoutMs === null ? null : String(job.timeoutMs),
   ];
   const { rows } = await executor.query({ name: "upsert_schedule", text, values });
-  return rows[0] ?? [];
+  return toScheduleRecord(rows[0] ?? []);
 }
 
 /** Returns every schedule by its id, or the one with this id. */
-export async function listSchedules({ executor, schema }: ScheduleTarget, id?: string): Promise<readonly Row[]> {
+export async function listSchedules(
+  { executor, schema }: ScheduleTarget,
+  id?: string,
+): Promise<readonly ScheduleRecord[]> {
   // $1 id, or null for all
   const text = `select ${columns(schema)} from ${schema.of("_howdah_schedules")} as stored
 where $1::pg_catalog.text is null or stored.id operator(pg_catalog.=) $1::pg_catalog.text
 order by stored.id collate pg_catalog."C"`;
-  return (await executor.query({ name: "list_schedules", text, values: [id ?? null] })).rows;
+  return (await executor.query({ name: "list_schedules", text, values: [id ?? null] })).rows.map(toScheduleRecord);
 }
 
-/** Pauses a schedule, for good or until a time as PostgreSQL reads it. No row when it does not exist. */
-export function pauseSchedule(target: ScheduleTarget, id: string, until: string | null): Promise<readonly Row[]> {
+/** Pauses a schedule, for good or until a time as PostgreSQL reads it. `undefined` when it does not exist. */
+export function pauseSchedule(
+  target: ScheduleTarget,
+  id: string,
+  until: string | null,
+): Promise<ScheduleRecord | undefined> {
   return changed(target, "_howdah_pause_schedule_v1($1::pg_catalog.text, $2)", [id, until]);
 }
 
-/** Ends the pause of a schedule. No row when it does not exist. */
-export function resumeSchedule(target: ScheduleTarget, id: string): Promise<readonly Row[]> {
+/** Ends the pause of a schedule. `undefined` when it does not exist. */
+export function resumeSchedule(target: ScheduleTarget, id: string): Promise<ScheduleRecord | undefined> {
   return changed(target, "_howdah_resume_schedule_v1($1::pg_catalog.text)", [id]);
 }
 
-/** Deletes a schedule; jobs that it has added stay. No row when it does not exist. */
-export async function removeSchedule({ executor, schema }: ScheduleTarget, id: string): Promise<readonly Row[]> {
+/** Deletes a schedule; jobs that it has added stay. `undefined` when it does not exist. */
+export async function removeSchedule(
+  { executor, schema }: ScheduleTarget,
+  id: string,
+): Promise<ScheduleRecord | undefined> {
   // $1 id
   const text = `delete from ${schema.of("_howdah_schedules")} as stored
 where stored.id operator(pg_catalog.=) $1::pg_catalog.text returning ${columns(schema)}`;
-  return (await executor.query({ text, values: [id] })).rows;
+  const [row] = (await executor.query({ text, values: [id] })).rows;
+  return row && toScheduleRecord(row);
 }
 
 /** Adds the ticks that nobody has added yet, as `addCronTicks` does, and says in order what became of each. */
@@ -143,12 +157,13 @@ async function changed(
   { executor, schema }: ScheduleTarget,
   call: string,
   values: readonly (string | null)[],
-): Promise<readonly Row[]> {
+): Promise<ScheduleRecord | undefined> {
   const text = `select ${columns(schema)} from ${schema.quoted}.${call} as stored`;
-  return (await executor.query({ text, values })).rows;
+  const [row] = (await executor.query({ text, values })).rows;
+  return row && toScheduleRecord(row);
 }
 
-/** What `toSchedule` reads, in its order. Times are microseconds since 1970. */
+/** What {@link toScheduleRecord} reads, in its order. */
 function columns(schema: Schema): string {
   const us = schema.of("_howdah_us");
   return `
@@ -158,4 +173,90 @@ function columns(schema: Schema): string {
   ${us}(stored.task_seen_at), ${us}(stored.created_at), ${us}(stored.updated_at), stored.version,
   stored.paused_at is not null and (stored.paused_until is null or stored.paused_until operator(pg_catalog.>) pg_catalog.now()),
   coalesce(stored.task_seen_at operator(pg_catalog.>) (pg_catalog.now() operator(pg_catalog.-) interval '5 minutes'), false), stored.timeout_ms`;
+}
+
+/** A schedule as it is stored. Times are microseconds since 1970. */
+export interface ScheduleRecord {
+  readonly id: string;
+  readonly task: string;
+  readonly expression: string;
+  readonly timeZone: string;
+  readonly fillMs: number;
+  readonly missed: string;
+  /** JSON. */
+  readonly payload: string;
+  readonly queueName: string | null;
+  readonly maxAttempts: number | null;
+  readonly jobKey: string | null;
+  readonly jobKeyMode: string | null;
+  readonly priority: number | null;
+  /** A JSON object whose keys they are; null for none. */
+  readonly flags: string | null;
+  readonly since: string;
+  readonly lastTick: string | null;
+  readonly pausedAt: string | null;
+  readonly pausedUntil: string | null;
+  readonly taskSeenAt: string | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly version: string;
+  readonly isPaused: boolean;
+  /** A worker that knows the task has said so within five minutes. */
+  readonly isTaskKnown: boolean;
+  readonly timeoutMs: number | null;
+}
+
+function toScheduleRecord([
+  id,
+  task,
+  expression,
+  timeZone,
+  fillMs,
+  missed,
+  payload,
+  queueName = null,
+  maxAttempts,
+  jobKey = null,
+  jobKeyMode = null,
+  priority,
+  flags = null,
+  since,
+  lastTick = null,
+  pausedAt = null,
+  pausedUntil = null,
+  taskSeenAt = null,
+  createdAt,
+  updatedAt,
+  version,
+  isPaused,
+  isTaskKnown,
+  timeoutMs,
+]: Row): ScheduleRecord {
+  const number = (cell: Cell | undefined): number | null => (cell == null ? null : Number(cell));
+  return {
+    id: id ?? "",
+    task: task ?? "",
+    expression: expression ?? "",
+    timeZone: timeZone ?? "",
+    fillMs: Number(fillMs),
+    missed: missed ?? "all",
+    payload: payload ?? "{}",
+    queueName,
+    maxAttempts: number(maxAttempts),
+    jobKey,
+    jobKeyMode,
+    priority: number(priority),
+    flags,
+    since: since ?? "",
+    lastTick,
+    pausedAt,
+    pausedUntil,
+    taskSeenAt,
+    createdAt: createdAt ?? "",
+    updatedAt: updatedAt ?? "",
+    version: version ?? "",
+    isPaused: isPaused === "t",
+    isTaskKnown: isTaskKnown === "t",
+    timeoutMs: number(timeoutMs),
+  };
 }

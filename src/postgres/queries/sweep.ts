@@ -166,7 +166,9 @@ from ${schema.of("_howdah_recover_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
   const refused = rows.filter(([kind]) => kind === "refused");
   return {
     jobs: jobs.map(toRecoveredJob),
-    refused: refused.map(([, id, worker, , , , state, message]) => toRefusedRow("job", [id, worker, state, message])),
+    refused: refused.map(([, id, workerId, , , , state, message]) =>
+      toRefusedRow("job", { id, workerId, state, message }),
+    ),
     isDone: jobs.length + refused.length === rows.length,
   };
 }
@@ -180,8 +182,10 @@ export async function freeQueues(
   const text = `select id, worker, state, message from ${schema.of("_howdah_free_queues_v1")}($1, $2)`;
   const values = [textArray(dead), olderMs === null ? null : String(Math.round(olderMs))];
   const { rows } = await executor.query({ text, values });
-  const refused = rows.filter(([, , state]) => state !== null);
-  return { count: rows.length - refused.length, refused: refused.map((row) => toRefusedRow("queue", row)) };
+  const refused = rows.flatMap(([id, workerId, state, message]) =>
+    state === null ? [] : toRefusedRow("queue", { id, workerId, state, message }),
+  );
+  return { count: rows.length - refused.length, refused };
 }
 
 /** Takes workers off the register that hold nothing any more. */
@@ -266,10 +270,10 @@ order by job.id limit $3::integer`;
   return (await executor.query({ text, values })).rows.map(toJobRecord);
 }
 
-/** Reads a row of what was refused: id, holder, SQLSTATE and message. */
+/** What was refused, as an answer has it. */
 export function toRefusedRow(
   kind: RefusedRow["kind"],
-  [id, workerId, state, message]: readonly (Cell | undefined)[],
+  { id, workerId, state, message }: Readonly<Record<Exclude<keyof RefusedRow, "kind">, Cell | undefined>>,
 ): RefusedRow {
   return { kind, id: id ?? "", workerId: workerId ?? "", state: state ?? "", message: message ?? "" };
 }
