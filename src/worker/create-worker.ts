@@ -7,6 +7,7 @@ import type { RecurringJob } from "../cron/recurring-job.ts";
 import { HowdahError } from "../errors.ts";
 import { createHooks, type HookEmitter } from "../hooks/hooks.ts";
 import { registerHooks } from "../hooks/plugin.ts";
+import { HeldJobs } from "../job/held-jobs.ts";
 import { Interventions } from "../job/interventions.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
@@ -117,6 +118,7 @@ function build(ground: Ground): Worker {
   let engines: readonly Engine[] = [];
   const lingers = (workerId: string): boolean =>
     engines.some(({ slots }) => slots.lingering.some(({ lockedBy }) => lockedBy === workerId));
+  const held = new HeldJobs();
   const refusals = new Refusals();
   const identity = new Identity({
     clock,
@@ -143,6 +145,7 @@ function build(ground: Ground): Worker {
   let presence: Presence | undefined;
   const worker = assembleWorker({
     identity,
+    held,
     client,
     hooks,
     logger,
@@ -169,6 +172,7 @@ function build(ground: Ground): Worker {
         maxJobs,
         interventions,
         identity,
+        held,
         closed: closed.signal,
         localQueue: once ? undefined : localQueue,
         claim: createClaim(driver, schema),

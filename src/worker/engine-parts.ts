@@ -2,6 +2,7 @@ import type { HookEmitter } from "../hooks/hooks.ts";
 import type { ForbiddenFlags } from "../job/claim/claimer.ts";
 import type { LocalQueueSettings } from "../job/claim/local-queue/options.ts";
 import type { Surroundings } from "../job/execute/execution.ts";
+import type { HeldJobs } from "../job/held-jobs.ts";
 import type { Interventions } from "../job/interventions.ts";
 import type { TaskRegistry } from "../job/task-registry.ts";
 import type { ClaimNamed } from "../postgres/queries/claim-named.ts";
@@ -18,6 +19,8 @@ import type { Reporter } from "./reporter.ts";
 export interface EngineParts {
   readonly identity: Identity;
   readonly clock: Clock;
+  /** What the worker holds, of this run and of earlier ones. */
+  readonly held: HeldJobs;
   readonly claim: Claim;
   /** Without it every claim looks everywhere. */
   readonly claimNamed?: ClaimNamed | undefined;

@@ -4,6 +4,7 @@ import { createFakeLocks } from "../../test/harness/fake-locks.ts";
 import { createGate } from "../../test/harness/worker.ts";
 import { HowdahError } from "../errors.ts";
 import { createHooks } from "../hooks/hooks.ts";
+import { HeldJobs } from "../job/held-jobs.ts";
 import { Interventions } from "../job/interventions.ts";
 import { defineTask } from "../job/task.ts";
 import { createTaskRegistry } from "../job/task-registry.ts";
@@ -36,6 +37,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
   const engine: Engine = new Engine({
     identity,
     clock,
+    held: new HeldJobs(),
     claim: claims.claim,
     release: answerAll,
     locks: createFakeLocks(),

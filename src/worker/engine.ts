@@ -49,7 +49,7 @@ export class Engine {
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    const { clock, reporter, identity } = parts;
+    const { clock, reporter, identity, held } = parts;
     const { claim, release, queuesFreed } = this.#statements(parts);
     this.holdings = new Holdings({
       ...parts,
@@ -67,6 +67,7 @@ export class Engine {
       unclaimable: (job) => reporter.unclaimable(identity.current, job),
       keep: (chains, tookMs) => this.holdings.keep(chains, tookMs),
       claimed(jobs) {
+        held.claimed(jobs, clock.monotonic());
         identity.claimed(jobs[0]?.lockedBy ?? identity.current, jobs.length);
         reporter.fetched(jobs);
       },
@@ -110,6 +111,7 @@ export class Engine {
       failDelayMs: parts.failDelayMs,
       listener: {
         released: (ending, runAt) => {
+          held.released(ending.job);
           identity.ended(ending.job.lockedBy);
           reporter.released(ending, runAt);
           const { job, outcome } = ending;
@@ -120,11 +122,13 @@ export class Engine {
           this.#goOn();
         },
         refused: (ending) => {
+          held.released(ending.job);
           identity.ended(ending.job.lockedBy);
           reporter.refused(ending);
           this.#goOn();
         },
         unknown: (ending) => {
+          held.released(ending.job);
           identity.ended(ending.job.lockedBy);
           reporter.unknown(ending);
           this.#goOn();

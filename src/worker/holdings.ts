@@ -3,15 +3,19 @@ import type { Source } from "../job/claim/source.ts";
 import type { Chain, Removal } from "../job/chain.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Slots } from "../job/execute/slots.ts";
+import type { HeldJobs } from "../job/held-jobs.ts";
 import type { Interventions } from "../job/interventions.ts";
 import type { Outcome } from "../job/outcome.ts";
 import type { Ending } from "../job/release/ending.ts";
 import type { JobLock } from "../postgres/queries/control.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Identity } from "./identity.ts";
 
 /** Where a worker's jobs are, and how they leave. */
 export interface HoldingsParts {
   readonly identity: Identity;
+  readonly clock: Clock;
+  readonly held: HeldJobs;
   readonly interventions: Interventions;
   /** After so long without an answer from the database others may run the queues that this worker has locked. */
   readonly contactTimeoutMs: number;
@@ -128,7 +132,10 @@ export class Holdings {
 
   /** Ends the claims of jobs that were not started. What may be lost is given back only as far as it is not. */
   giveBack({ jobs, endsChain }: Removal, lost = false): void {
+    const { clock, held } = this.#parts;
+    const now = clock.monotonic();
     for (const job of jobs) {
+      held.ended(job, now);
       const isLast = job === jobs.at(-1);
       const outcome = this.#unstarted(job);
       this.#parts.release({ job, outcome, durationMs: 0, endsChain: endsChain && isLast, lost });

@@ -2,6 +2,7 @@ import { HowdahError } from "../errors.ts";
 import type { Client } from "../client/client.ts";
 import type { ShutdownReason } from "../hooks/events.ts";
 import type { HookEmitter, Hooks } from "../hooks/hooks.ts";
+import type { HeldJobs } from "../job/held-jobs.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { type Duration } from "../runtime/duration.ts";
 import { errorMessage } from "../runtime/error-message.ts";
@@ -83,6 +84,7 @@ export interface Worker extends AsyncDisposable {
 /** What a worker is built of. */
 export interface WorkerParts {
   readonly identity: Identity;
+  readonly held: HeldJobs;
   readonly client: Client;
   readonly hooks: HookEmitter;
   readonly logger: Logger;
@@ -258,6 +260,7 @@ class HowdahWorker implements Worker {
     timer?.cancel();
     await Promise.all([endChores(), endControl?.(), this.#shutDown(engine)]);
     await presence?.end();
+    this.#parts.held.abandon();
     this.#parts.identity.abandonHeld();
     stopWatching();
     return { ...difference(reporter.tally, before), ended: this.#howEnded(engine, late.signal, maxJobs) };

@@ -1,6 +1,7 @@
 import type { HowdahError } from "../../errors.ts";
 import type { Chain } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
+import type { HeldJobs } from "../held-jobs.ts";
 import type { Outcome } from "../outcome.ts";
 import type { TaskRegistry } from "../task-registry.ts";
 import type { Surroundings } from "./execution.ts";
@@ -9,6 +10,8 @@ import type { RunSettings } from "./run-job.ts";
 /** What slots need, and whom they tell. */
 export interface SlotsOptions extends RunSettings {
   readonly concurrency: number;
+  /** Is told where each job is, before anybody else. */
+  readonly held: HeldJobs;
   readonly tasks: TaskRegistry;
   readonly surroundings: Surroundings;
   /** How long a handler that was told to stop may go on before its slot is given to others. */

@@ -7,6 +7,7 @@ import { createSchema } from "../../postgres/schema.ts";
 import { silentLogger } from "../../runtime/logger.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { Chain } from "../chain.ts";
+import { HeldJobs } from "../held-jobs.ts";
 import { defineTask } from "../task.ts";
 import { createTaskRegistry } from "../task-registry.ts";
 import type { Surroundings } from "./execution.ts";
@@ -38,8 +39,10 @@ function setUp(
   const left: string[] = [];
   const taken = new Set<string>();
   const trust = { until: Number.POSITIVE_INFINITY };
+  const held = new HeldJobs();
   const slots = new Slots({
     concurrency,
+    held,
     clock,
     hooks: createHooks({ logger: silentLogger, clock }),
     abortPeriodMs: 100,
@@ -60,12 +63,9 @@ function setUp(
   });
   const add = (queueId: number | null, ...ids: string[]): void => {
     const cells = queueId === null ? {} : { queueId: String(queueId) };
-    waiting.push(
-      new Chain(
-        queueId,
-        ids.map((id) => claimedJob({ id, ...cells })),
-      ),
-    );
+    const jobs = ids.map((id) => claimedJob({ id, ...cells }));
+    held.claimed(jobs, clock.monotonic());
+    waiting.push(new Chain(queueId, jobs));
   };
   /** Opens a gate and lets everything settle. */
   const end = (id: string): Promise<void> => {

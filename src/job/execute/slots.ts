@@ -161,12 +161,13 @@ export class Slots {
   #startNext(chain: Chain, startedAt: number): boolean {
     const job = chain.next();
     if (!job) return false;
-    const { tasks, surroundings } = this.#options;
+    const { tasks, surroundings, held } = this.#options;
     const registered = tasks.get(job.task);
     const execution = new Execution(job, surroundings);
     const key = chain.queueId ?? job.id;
     const run: Run = { key, chain, execution, registered, startedAt, timer: undefined, abandoned: false, lost: false };
     this.#runs.set(key, run);
+    held.started(job, startedAt);
     const timeoutMs = job.timeoutMs ?? registered.timeoutMs;
     if (timeoutMs !== undefined) this.#startTimeout(run, timeoutMs);
     const ended = this.#context.run(runJob, registered, execution, this.#options);
@@ -177,6 +178,7 @@ export class Slots {
   #settled(run: Run, outcome: Outcome): void {
     if (run.abandoned) {
       this.#leftBehind.delete(run);
+      this.#options.held.settled(run.execution.job, this.#options.clock.monotonic());
       this.#options.settledLate(run.execution.job);
       this.#unpark(run.key);
       return this.#vacated();
@@ -194,8 +196,12 @@ export class Slots {
   #end(run: Run, outcome: Outcome, endsChain: boolean): void {
     run.timer?.cancel();
     this.#runs.delete(run.key);
-    const durationMs = this.#options.clock.monotonic() - run.startedAt;
-    this.#options.ended({ job: run.execution.job, outcome, durationMs, endsChain, lost: run.lost });
+    const { job } = run.execution;
+    const { clock, held } = this.#options;
+    const now = clock.monotonic();
+    if (run.abandoned) held.detached(job, now);
+    else held.ended(job, now);
+    this.#options.ended({ job, outcome, durationMs: now - run.startedAt, endsChain, lost: run.lost });
     this.#unpark(run.key);
   }
 
@@ -237,9 +243,13 @@ export class Slots {
 
   /** The rest of its chain goes back. */
   #cut({ chain, lost }: Run): void {
-    for (const job of chain.cut()) {
-      this.#options.ended({ job, outcome: RETURNED, durationMs: 0, endsChain: false, lost });
-    }
+    for (const job of chain.cut()) this.#giveBack(job, lost);
+  }
+
+  /** A job that was not started goes back; its queue stays locked. */
+  #giveBack(job: ClaimedJob, lost: boolean): void {
+    this.#options.held.ended(job, this.#options.clock.monotonic());
+    this.#options.ended({ job, outcome: RETURNED, durationMs: 0, endsChain: false, lost });
   }
 
   /** Sets a chain aside while a handler of its queue runs here, or one of the very same job. */
@@ -249,9 +259,7 @@ export class Slots {
     // It was claimed again, so the earlier claim no longer counts.
     if (earlier) this.#lose(earlier, claimedAgain(earlier.execution.job));
     else if (this.#leftBehind.size === 0 || !this.#isHeld(key)) return false;
-    for (const job of this.#parked.add(key, chain)) {
-      this.#options.ended({ job, outcome: RETURNED, durationMs: 0, endsChain: false, lost: true });
-    }
+    for (const job of this.#parked.add(key, chain)) this.#giveBack(job, true);
     return true;
   }
 
