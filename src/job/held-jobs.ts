@@ -76,6 +76,34 @@ export class HeldJobs implements Iterable<HeldJob> {
     for (const job of this.#holdings.keys()) this.released(job);
   }
 
+  /** The jobs in one of these phases, in the order in which they were claimed. */
+  jobs(...phases: readonly HeldPhase[]): ClaimedJob[] {
+    const jobs: ClaimedJob[] = [];
+    for (const { job, phase } of this.#holdings.values()) if (phases.includes(phase)) jobs.push(job);
+    return jobs;
+  }
+
+  /** How many jobs are in a phase. */
+  count(wanted: HeldPhase): number {
+    let count = 0;
+    for (const { phase } of this.#holdings.values()) if (phase === wanted) count += 1;
+    return count;
+  }
+
+  /** Whether a row is locked under this id. */
+  hasRows(workerId: string): boolean {
+    for (const { job, isLocked } of this.#holdings.values()) if (isLocked && job.lockedBy === workerId) return true;
+    return false;
+  }
+
+  /** Whether a row or a queue is locked under this id. */
+  hasLocks(workerId: string): boolean {
+    for (const { job, isLocked } of this.#holdings.values()) {
+      if ((isLocked || job.queueId !== null) && job.lockedBy === workerId) return true;
+    }
+    return false;
+  }
+
   [Symbol.iterator](): Iterator<HeldJob> {
     return this.#holdings.values();
   }

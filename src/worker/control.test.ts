@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../test/harness/claimed-job.ts";
 import { createRecordingLogger } from "../../test/harness/worker.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
+import { HeldJobs } from "../job/held-jobs.ts";
 import { Interventions } from "../job/interventions.ts";
 import type { ControlAnswer } from "../postgres/queries/control.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
@@ -11,12 +12,18 @@ const NOTHING: ControlAnswer = { queues: [], tasks: [], cancelled: [], locks: ne
 
 /** Control over a database in memory: `answers` are given in turn, an error is thrown, and then nothing happens any more. */
 function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partial<ControlAnswer> | Error)[] } = {}) {
-  const jobsOf = (ids: readonly string[]) => ids.map((id) => claimedJob({ id }));
   const clock = createManualClock();
   const logger = createRecordingLogger();
   const asked: (readonly string[])[] = [];
   const told: string[] = [];
-  const jobs = { running: jobsOf(held), waiting: jobsOf([]) };
+  const register = new HeldJobs();
+  /** Claims jobs, which wait in memory. */
+  const cache = (...ids: string[]): ClaimedJob[] => {
+    const jobs = ids.map((id) => claimedJob({ id }));
+    register.claimed(jobs, 0);
+    return jobs;
+  };
+  for (const job of cache(...held)) register.started(job, 0);
   const timing = { answersAfterMs: 0 };
   const interventions = new Interventions();
   const control = new Control({
@@ -26,7 +33,7 @@ function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partia
     tasks: ["t", "u"],
     interventions,
     workerId: () => "w",
-    held: () => jobs,
+    held: register,
     async read(jobIds) {
       asked.push(jobIds);
       if (timing.answersAfterMs > 0) await clock.sleep(timing.answersAfterMs);
@@ -42,7 +49,7 @@ function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partia
   });
   const cancelled = (worker: string, ...ids: string[]) =>
     control.notified(JSON.stringify({ schema: "howdah", worker, cancelled: ids }));
-  return { clock, logger, asked, told, jobs, jobsOf, timing, interventions, control, cancelled };
+  return { clock, logger, asked, told, cache, timing, interventions, control, cancelled };
 }
 
 function idsOf(jobs: readonly ClaimedJob[]): string {
@@ -97,13 +104,13 @@ describe("a worker that listens", () => {
 
 describe("a worker that does not listen", () => {
   it("asks once a second while it holds jobs, and not otherwise", async () => {
-    const { clock, asked, control, jobs, jobsOf } = setUp({ held: [] });
+    const { clock, asked, control, cache } = setUp({ held: [] });
     const stop = control.start({ asksFirst: true });
     await clock.advance(0);
     expect(asked).toEqual([[]]);
     await clock.advance(5_000);
     expect(asked).toHaveLength(1);
-    jobs.waiting = jobsOf(["4"]);
+    cache("4");
     await clock.advance(3_000);
     expect(asked.slice(1)).toEqual([["4"], ["4"], ["4"]]);
     await stop();
@@ -117,7 +124,7 @@ describe("jobs that are too old to start unasked", () => {
     const stop = all.control.start({ asksFirst: false });
     all.control.listening(true);
     await all.clock.advance(0);
-    all.jobs.waiting = all.jobsOf(["4"]);
+    all.cache("4");
     all.told.length = 0;
     return { ...all, stop };
   }
@@ -134,11 +141,11 @@ describe("jobs that are too old to start unasked", () => {
   });
 
   it("are asked about anew when a question without them was under way", async () => {
-    const { clock, asked, told, control, timing, jobs, jobsOf, stop } = await withWaiting();
+    const { clock, asked, told, control, timing, cache, stop } = await withWaiting();
     timing.answersAfterMs = 300;
     control.askAgain();
     await clock.advance(100);
-    jobs.waiting = jobsOf(["4", "5"]);
+    cache("5");
     control.askAgain();
     await clock.advance(500);
     expect(asked.slice(1)).toEqual([["4"], ["4", "5"]]);

@@ -1,4 +1,5 @@
 import { ANSWER_FRESH_MS, type ClaimedJob } from "../job/claimed-job.ts";
+import type { HeldJobs } from "../job/held-jobs.ts";
 import type { Interventions } from "../job/interventions.ts";
 import type { ControlAnswer, JobLock } from "../postgres/queries/control.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -16,8 +17,7 @@ export interface ControlParts {
   readonly tasks: readonly string[];
   readonly interventions: Interventions;
   readonly workerId: () => string;
-  /** The jobs that the worker holds: whose handlers run, and which wait in memory for a slot. */
-  held(): { readonly running: readonly ClaimedJob[]; readonly waiting: readonly ClaimedJob[] };
+  readonly held: HeldJobs;
   /** Asks the database what is paused, who has locked these jobs, and which of them were cancelled. */
   read(jobIds: readonly string[]): Promise<ControlAnswer>;
   /** The interventions were brought up to date. */
@@ -116,15 +116,17 @@ export class Control {
   /** The id may be one that the worker has given up since, while it still runs jobs that it claimed with it. */
   #isAbout(workerId: string, jobIds: readonly string[]): boolean {
     if (workerId === this.#parts.workerId()) return true;
-    const { running, waiting } = this.#parts.held();
-    const held = new Set([...running, ...waiting].map(({ id }) => id));
+    const held = new Set(this.#parts.held.jobs("cached", "running").map(({ id }) => id));
     return jobIds.some((id) => held.has(id));
   }
 
   async #ask(): Promise<void> {
-    const { interventions, clock, intervene } = this.#parts;
-    const { running, waiting } = this.#heldToAskFor();
-    const ids = new Set([...this.#told, ...[...running, ...waiting].map(({ id }) => id)]);
+    const { interventions, clock, intervene, held } = this.#parts;
+    const asksForAll = !this.#isListening || this.#isAskDue || this.#isAwaited;
+    const cached = asksForAll ? held.jobs("cached") : [];
+    const ids = new Set(this.#told);
+    // Otherwise each that was cancelled has been told.
+    if (asksForAll) for (const { id } of held.jobs("cached", "running")) ids.add(id);
     const isAwaited = this.#isAwaited;
     this.#isAwaited = false;
     if (!this.#isAskDue && ids.size === 0) return;
@@ -139,8 +141,8 @@ export class Control {
     intervene();
     this.#noteTasks(answer);
     this.#noteLate(isAwaited && answeredAt - askedAt > ANSWER_FRESH_MS);
-    if (this.#lateAnswers >= MOST_LATE) this.#giveBack(waiting, answeredAt - askedAt);
-    else if (waiting.length > 0) this.#parts.confirmed(waiting, answer.locks, askedAt);
+    if (this.#lateAnswers >= MOST_LATE) this.#giveBack(cached, answeredAt - askedAt);
+    else if (cached.length > 0) this.#parts.confirmed(cached, answer.locks, askedAt);
   }
 
   #noteLate(isLate: boolean): void {
@@ -176,12 +178,6 @@ export class Control {
     }
   }
 
-  /** All jobs, unless each that was cancelled has been told. */
-  #heldToAskFor(): ReturnType<ControlParts["held"]> {
-    if (this.#isListening && !this.#isAskDue && !this.#isAwaited) return NONE_HELD;
-    return this.#parts.held();
-  }
-
   #noteTasks({ tasks }: ControlAnswer): void {
     const paused = tasks.map(({ name }) => name).filter((name) => this.#parts.tasks.includes(name));
     const key = JSON.stringify(paused.sort());
@@ -202,8 +198,6 @@ export class Control {
     this.#said = said;
   }
 }
-
-const NONE_HELD = { running: [], waiting: [] };
 
 /** The most names in a line of the log. */
 const MOST_NAMES = 10;

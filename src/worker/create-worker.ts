@@ -114,20 +114,18 @@ function build(ground: Ground): Worker {
     keepTasks: tasks.identifiers,
     statementTimeoutMs,
   });
-  /** That of the run under way, and those of which handlers were left behind. */
-  let engines: readonly Engine[] = [];
-  const lingers = (workerId: string): boolean =>
-    engines.some(({ slots }) => slots.lingering.some(({ lockedBy }) => lockedBy === workerId));
   const held = new HeldJobs();
   const refusals = new Refusals();
   const identity = new Identity({
     clock,
+    held,
     isRegistered: read.recovery !== undefined,
     // A driver of the application's own has limits that nobody knows here.
     settledMs: read.driver || read.statementTimeoutMs === 0 ? undefined : settledAfter(read.statementTimeoutMs),
     recover: (workerId) =>
       recoverLostClaim({ executor: driver, schema }, workerId, {
-        keepQueues: lingers(workerId),
+        // That of a handler that goes on although its attempt has ended.
+        keepQueues: held.hasLocks(workerId),
         tried(kind, refused) {
           for (const row of refusals.tried(workerId, kind, refused)) reporter.unrecovered(identity.current, row);
         },
@@ -205,7 +203,6 @@ function build(ground: Ground): Worker {
       });
       current = engine;
       stored.changed = () => engine.claimer.forget();
-      engines = [...engines.filter(({ slots }) => slots.leftBehind > 0), engine];
       presence =
         read.recovery &&
         new Presence({
@@ -234,11 +231,11 @@ function build(ground: Ground): Worker {
         tasks: tasks.identifiers,
         interventions,
         workerId: () => identity.current,
-        held: () => engine.holdings,
+        held,
         read: (jobIds) => readControl({ executor: driver, schema }, jobIds),
-        intervene: () => engine.holdings.intervene(),
+        intervene: () => engine.withdrawals.intervene(),
         confirmed: (jobs, locks, askedAt) => engine.confirm(jobs, locks, askedAt),
-        giveBack: (jobs) => engine.giveBackWaiting(jobs),
+        giveBack: (jobs) => engine.giveBackCached(jobs),
         tasksChanged() {
           engine.claimer.forget();
           engine.source.distrust();

@@ -27,8 +27,10 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     released.push(...completed, ...changed.map(({ id }) => id));
     return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])), releasedAts: new Map() };
   };
+  const held = new HeldJobs();
   const identity = new Identity({
     clock,
+    held,
     recover: async () => 0,
     recovered: () => undefined,
     failed: () => undefined,
@@ -37,7 +39,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
   const engine: Engine = new Engine({
     identity,
     clock,
-    held: new HeldJobs(),
+    held,
     claim: claims.claim,
     release: answerAll,
     locks: createFakeLocks(),
@@ -58,9 +60,9 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     // A database that answers at once that everything is as it was.
     askAgain: () =>
       queueMicrotask(() => {
-        const { waiting } = engine.holdings;
-        const locks = waiting.map((job) => [job.id, { workerId: job.lockedBy, lockedAt: job.claimedAt }] as const);
-        engine.confirm(waiting, new Map(locks), clock.monotonic());
+        const cached = held.jobs("cached");
+        const locks = cached.map((job) => [job.id, { workerId: job.lockedBy, lockedAt: job.claimedAt }] as const);
+        engine.confirm(cached, new Map(locks), clock.monotonic());
       }),
     startUntil: () => Number.POSITIVE_INFINITY,
     interventions: new Interventions(),

@@ -2,7 +2,7 @@ import { HowdahError } from "../errors.ts";
 import { Claimer, type ClaimerOptions } from "../job/claim/claimer.ts";
 import { ChainPace } from "../job/claim/local-queue/chain-pace.ts";
 import type { Source } from "../job/claim/source.ts";
-import type { Chain } from "../job/chain.ts";
+import type { Acceptance, Chain } from "../job/chain.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import { Slots } from "../job/execute/slots.ts";
 import { Releaser } from "../job/release/releaser.ts";
@@ -10,9 +10,9 @@ import type { JobLock } from "../postgres/queries/control.ts";
 import { Coupler } from "./coupler.ts";
 import { createSource } from "./create-source.ts";
 import type { EngineParts } from "./engine-parts.ts";
-import { Holdings } from "./holdings.ts";
 import { Interruptions } from "./interruptions.ts";
-import { LockWatch } from "./lock-watch.ts";
+import { LockWatch, type LocksToWatch } from "./lock-watch.ts";
+import { Withdrawals } from "./withdrawals.ts";
 
 /** So many outcomes may wait to be written before slots are refused new work. */
 const MAX_UNWRITTEN = 10_000;
@@ -33,7 +33,7 @@ export class Engine {
   readonly slots: Slots;
   readonly releaser: Releaser;
   readonly claimer: Claimer;
-  readonly holdings: Holdings;
+  readonly withdrawals: Withdrawals;
   readonly #lockWatch: LockWatch;
   readonly #parts: EngineParts;
   readonly #interruptions: Interruptions;
@@ -42,6 +42,16 @@ export class Engine {
   /** Tasks of which a job ran for long since somebody asked. */
   readonly #longTasks = new Set<string>();
   #taken = 0;
+  /**
+   * Whether a chain may start as far as its age goes. What a claim brought long
+   * after it was sent, or what has waited here since, is asked about first,
+   * whatever delayed it: the database, the way from there, or this process.
+   */
+  readonly #accepts: Acceptance = (chain, now) => {
+    if (now <= chain.freshUntil) return true;
+    this.#parts.askAgain();
+    return false;
+  };
   /** Slots were refused work until outcomes are written. */
   #isHeldBack = false;
   /** Called whenever the engine may have come to rest. */
@@ -51,24 +61,17 @@ export class Engine {
     this.#parts = parts;
     const { clock, reporter, identity, held } = parts;
     const { claim, release, queuesFreed } = this.#statements(parts);
-    this.holdings = new Holdings({
-      ...parts,
-      source: () => this.source,
-      slots: () => this.slots,
-      release: (ending) => this.releaser.add(ending),
-    });
     this.claimer = new Claimer({
       ...parts,
       claim,
       queuesFreed,
       workerId: () => identity.current,
-      giveBack: (removal) => this.holdings.giveBack(removal),
+      giveBack: (removal) => this.withdrawals.giveBack(removal),
       uncertain: (workerId) => identity.distrust(workerId),
       unclaimable: (job) => reporter.unclaimable(identity.current, job),
-      keep: (chains, tookMs) => this.holdings.keep(chains, tookMs),
+      keep: (chains, tookMs) => this.withdrawals.keep(chains, tookMs),
       claimed(jobs) {
         held.claimed(jobs, clock.monotonic());
-        identity.claimed(jobs[0]?.lockedBy ?? identity.current, jobs.length);
         reporter.fetched(jobs);
       },
     });
@@ -78,13 +81,13 @@ export class Engine {
       room: () => Math.min(this.slots.free, parts.maxJobs - this.#taken),
       available: () => this.slots.fill(),
       drained: () => this.#rested?.(),
-      giveBack: (jobs, endsChain) => this.holdings.giveBack({ jobs, endsChain }),
+      giveBack: (jobs, endsChain) => this.withdrawals.giveBack({ jobs, endsChain }),
       failed: (error, failures) => this.#claimFailed(error, failures),
     });
     this.slots = new Slots({
       ...parts,
       take: (now) => this.#take(now),
-      accepts: this.holdings.accepts,
+      accepts: this.#accepts,
       mark: (job) => parts.locks.mark(job),
       started: (job) => reporter.started(job),
       ended: (attempt) => {
@@ -112,7 +115,6 @@ export class Engine {
       listener: {
         released: (ending, runAt) => {
           held.released(ending.job);
-          identity.ended(ending.job.lockedBy);
           reporter.released(ending, runAt);
           const { job, outcome } = ending;
           // One without a queue that failed, or waits, is not due before it is announced.
@@ -123,13 +125,11 @@ export class Engine {
         },
         refused: (ending) => {
           held.released(ending.job);
-          identity.ended(ending.job.lockedBy);
           reporter.refused(ending);
           this.#goOn();
         },
         unknown: (ending) => {
           held.released(ending.job);
-          identity.ended(ending.job.lockedBy);
           reporter.unknown(ending);
           this.#goOn();
         },
@@ -143,13 +143,12 @@ export class Engine {
     });
     this.#lockWatch = new LockWatch({
       ...parts,
-      held: () => ({
-        jobs: [...this.slots.held, ...this.holdings.waiting],
-        queues: this.slots.lingering,
-      }),
-      lost: (jobs, reason) => this.holdings.loseJobs((job) => jobs.has(job), reason),
+      held: () => this.#locksToWatch(),
+      lost: (jobs, reason) => this.withdrawals.loseJobs(jobs, reason),
       failed: (error) => reporter.failure(identity.current, "look after its locks", error),
     });
+    const { source, slots, releaser } = this;
+    this.withdrawals = new Withdrawals({ ...parts, source, slots, releaser });
     parts.closed.addEventListener("abort", this.#giveUp, { once: true });
   }
 
@@ -172,28 +171,28 @@ export class Engine {
 
   /** The tasks that run, and those of which a job has ended since the last call that ran for more than a second; these first. */
   busyTasks(): readonly string[] {
-    const tasks = new Set([...this.#longTasks, ...this.slots.running.map(({ task }) => task)]);
+    const tasks = new Set([...this.#longTasks, ...this.#parts.held.jobs("running").map(({ task }) => task)]);
     this.#longTasks.clear();
     return [...tasks];
   }
 
   /** The database was asked at `askedAt` about these jobs, and they are locked like this; what may start starts. */
   confirm(jobs: readonly ClaimedJob[], locks: ReadonlyMap<string, JobLock>, askedAt: number): void {
-    this.holdings.confirm(jobs, locks, askedAt);
+    this.withdrawals.confirm(jobs, locks, askedAt);
     this.slots.fill();
     this.#rested?.();
   }
 
   /** Gives jobs back that wait in memory: the database does not say in time whether they may start. */
-  giveBackWaiting(jobs: readonly ClaimedJob[]): void {
-    this.holdings.giveBackWaiting(jobs);
+  giveBackCached(jobs: readonly ClaimedJob[]): void {
+    this.withdrawals.giveBackCached(jobs);
     this.slots.fill();
     this.#rested?.();
   }
 
-  /** What was claimed under these ids may belong to somebody else by now; see {@link Holdings.lose}. */
+  /** What was claimed under these ids may belong to somebody else by now; see {@link Withdrawals.lose}. */
   lose(workerIds: ReadonlySet<string> | "all", which: { readonly queuedOnly: boolean }, reason: HowdahError): void {
-    this.holdings.lose(workerIds, which, reason);
+    this.withdrawals.lose(workerIds, which, reason);
   }
 
   /** Resolves when every slot is free and everything is released, or when `signal` is aborted. */
@@ -215,7 +214,7 @@ export class Engine {
   async stop(): Promise<{ readonly abandoned: number; readonly unwritten: number }> {
     const { gracePeriodMs, abortPeriodMs } = this.#parts;
     // The rest of a chain at work; its queue stays locked until the job that runs has ended.
-    for (const removal of this.slots.pause()) this.holdings.giveBack(removal);
+    for (const removal of this.slots.pause()) this.withdrawals.giveBack(removal);
     // Not waited for yet: handlers are told in time although the database does not answer a claim under way.
     const sourceStopped = this.#stopSource();
     await this.#idleWithin(gracePeriodMs);
@@ -245,7 +244,7 @@ export class Engine {
   }
 
   async #stopSource(): Promise<void> {
-    for (const chain of await this.source.stop()) this.holdings.giveBack({ jobs: chain.cut(), endsChain: true });
+    for (const chain of await this.source.stop()) this.withdrawals.giveBack({ jobs: chain.cut(), endsChain: true });
   }
 
   /** Takes up work again if it was held back: after this turn, when what was written no longer counts. */
@@ -270,11 +269,25 @@ export class Engine {
       this.#isHeldBack = true;
       return undefined;
     }
-    const chain = this.holdings.take(now);
-    if (chain) {
-      this.#taken += chain.waiting;
+    for (;;) {
+      const next = this.source.take(this.#accepts, now);
+      const chain = next && this.withdrawals.sift(next);
+      if (chain) this.#taken += chain.waiting;
+      if (chain || !next) return chain;
     }
-    return chain;
+  }
+
+  /** What is locked: rows, and queues alone where the row is released, or may be gone because its handler completes it. */
+  #locksToWatch(): LocksToWatch {
+    const jobs: ClaimedJob[] = [];
+    const queues: ClaimedJob[] = [];
+    for (const { job, phase } of this.#parts.held) {
+      const mayBeGone = phase === "detached" || (phase === "running" && this.slots.isUndecided(job));
+      if (mayBeGone && job.queueId !== null) queues.push(job);
+      // What has ended is released with the times that it had.
+      if (!mayBeGone && phase !== "ending") jobs.push(job);
+    }
+    return { jobs, queues };
   }
 
   async #idleWithin(limitMs: number): Promise<void> {

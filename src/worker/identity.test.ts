@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { claimedJob } from "../../test/harness/claimed-job.ts";
+import type { ClaimedJob } from "../job/claimed-job.ts";
+import { HeldJobs } from "../job/held-jobs.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { Identity } from "./identity.ts";
 
@@ -7,8 +10,10 @@ function setUp(recover: (workerId: string) => Promise<number> = () => Promise.re
   const asked: string[] = [];
   const recovered: [string, number][] = [];
   const failures: unknown[] = [];
+  const held = new HeldJobs();
   const identity = new Identity({
     clock,
+    held,
     settledMs,
     recover(workerId) {
       asked.push(workerId);
@@ -17,15 +22,21 @@ function setUp(recover: (workerId: string) => Promise<number> = () => Promise.re
     recovered: (workerId, count) => recovered.push([workerId, count]),
     failed: (error) => failures.push(error),
   });
-  return { clock, identity, asked, recovered, failures, stop: identity.start() };
+  /** Claims jobs under an id. */
+  const claim = (workerId: string, ...ids: string[]): ClaimedJob[] => {
+    const jobs = ids.map((id) => claimedJob({ id, queueId: id }, { workerId }));
+    held.claimed(jobs, clock.monotonic());
+    return jobs;
+  };
+  return { clock, held, claim, identity, asked, recovered, failures, stop: identity.start() };
 }
 
 describe("Identity", () => {
   it("stays the same while every claim is answered", async () => {
-    const { clock, identity, asked } = setUp();
+    const { clock, identity, asked, held, claim } = setUp();
     const id = identity.current;
-    identity.claimed(id, 2);
-    identity.ended(id);
+    const [job] = claim(id, "1", "2");
+    held.released(job as ClaimedJob);
     await clock.advance(600_000);
     expect(identity.current).toBe(id);
     expect(asked).toEqual([]);
@@ -55,22 +66,22 @@ describe("Identity", () => {
   });
 
   it("recovers nothing while jobs are held under the old id", async () => {
-    const { clock, identity, asked } = setUp();
+    const { clock, identity, asked, held, claim } = setUp();
     const old = identity.current;
-    identity.claimed(old, 2);
+    const [first, second] = claim(old, "1", "2") as [ClaimedJob, ClaimedJob];
     identity.distrust(old);
-    identity.ended(old);
+    held.released(first);
     await clock.advance(600_000);
     expect(asked).toEqual([]);
-    identity.ended(old);
+    held.released(second);
     await clock.advance(20_000);
     expect(asked).toEqual([old]);
   });
 
   it("recovers what a run has left under its id, and goes on under another", async () => {
-    const { clock, identity, asked } = setUp();
+    const { clock, identity, asked, claim } = setUp();
     const old = identity.current;
-    identity.claimed(old, 2);
+    claim(old, "1", "2");
     identity.abandonHeld();
     expect(identity.current).not.toBe(old);
     expect(identity.all).toContain(old);
@@ -105,11 +116,11 @@ describe("Identity", () => {
   });
 
   it("that was declared dead is forgotten: another one takes its place, and others recover what it held", async () => {
-    const { clock, identity, asked } = setUp();
+    const { clock, identity, asked, claim } = setUp();
     const retired = identity.current;
     identity.distrust(retired);
     const dead = identity.current;
-    identity.claimed(dead, 1);
+    claim(dead, "1");
     let changes = 0;
     identity.changed = () => (changes += 1);
     identity.forget(new Set([dead]));
@@ -123,12 +134,18 @@ describe("Identity", () => {
   });
 
   it("is clean while nothing is held under it and no claim under it was lost", () => {
-    const { identity } = setUp();
+    const { identity, held, claim } = setUp();
     const first = identity.current;
     expect(identity.clean).toEqual([first]);
-    identity.claimed(first, 1);
+    const [job] = claim(first, "1") as [ClaimedJob];
+    held.started(job, 0);
     expect(identity.clean).toEqual([]);
-    identity.ended(first);
+    held.detached(job, 0);
+    held.released(job);
+    // Its queue is locked as long as its handler goes on.
+    expect(identity.clean).toEqual([]);
+    held.settled(job, 0);
+    expect(identity.clean).toEqual([first]);
     identity.distrust(first);
     expect(identity.clean).toEqual([identity.current]);
   });

@@ -1,3 +1,4 @@
+import type { HeldJobs } from "../job/held-jobs.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { startLoop, type Loop } from "../runtime/loop.ts";
 import { createWorkerId } from "./worker-id.ts";
@@ -5,6 +6,8 @@ import { createWorkerId } from "./worker-id.ts";
 /** What an identity needs, and whom it tells. */
 export interface IdentityOptions {
   readonly clock: Clock;
+  /** What is locked under its ids. */
+  readonly held: HeldJobs;
   /** Whether its ids are registered, so that others find out when this worker dies. Default true. */
   readonly isRegistered?: boolean;
   /**
@@ -37,8 +40,6 @@ const SETTLED_MS = 60_000;
 export class Identity {
   readonly #options: IdentityOptions;
   readonly #retiredAt = new Map<string, number>();
-  /** How many jobs are held under each id. */
-  readonly #held = new Map<string, number>();
   #current: string;
   #loop: Loop | undefined;
   /** Called when there is a new id. */
@@ -59,21 +60,9 @@ export class Identity {
     return [this.#current, ...this.#retiredAt.keys()];
   }
 
-  /** The ids under which nothing is locked, if no claim is under way. */
+  /** The ids under which nothing is locked, if no claim is under way: neither a row, nor a queue whose handler goes on. */
   get clean(): readonly string[] {
-    return this.all.filter((id) => !this.#held.has(id) && !this.#retiredAt.has(id));
-  }
-
-  /** So many jobs are held under an id from now on. */
-  claimed(workerId: string, count: number): void {
-    this.#held.set(workerId, (this.#held.get(workerId) ?? 0) + count);
-  }
-
-  /** A job is no longer held under an id. */
-  ended(workerId: string): void {
-    const left = (this.#held.get(workerId) ?? 0) - 1;
-    if (left > 0) this.#held.set(workerId, left);
-    else this.#held.delete(workerId);
+    return this.all.filter((id) => !this.#options.held.hasLocks(id) && !this.#retiredAt.has(id));
   }
 
   /** Nobody knows what a claim under this id has locked. */
@@ -87,10 +76,7 @@ export class Identity {
 
   /** These ids were declared dead: what is locked by them is given back by others, and the current one is replaced. */
   forget(workerIds: ReadonlySet<string>): void {
-    for (const id of workerIds) {
-      this.#retiredAt.delete(id);
-      this.#held.delete(id);
-    }
+    for (const id of workerIds) this.#retiredAt.delete(id);
     if (workerIds.has(this.#current)) this.replace();
   }
 
@@ -102,12 +88,13 @@ export class Identity {
 
   /** A run has ended: what is still held will not be released by it any more. */
   abandonHeld(): void {
-    const held = this.all.filter((id) => this.#held.has(id));
-    this.#held.clear();
-    for (const id of held) {
-      if (!this.#retiredAt.has(id)) this.#retiredAt.set(id, this.#options.clock.monotonic());
+    const { clock, held } = this.#options;
+    const ids = this.all.filter((id) => held.hasRows(id));
+    held.abandon();
+    for (const id of ids) {
+      if (!this.#retiredAt.has(id)) this.#retiredAt.set(id, clock.monotonic());
     }
-    if (held.includes(this.#current)) this.replace();
+    if (ids.includes(this.#current)) this.replace();
     this.#loop?.wake();
   }
 
@@ -131,10 +118,10 @@ export class Identity {
   }
 
   async #recoverRetired(): Promise<number> {
-    const { clock, recover, recovered, settledMs = SETTLED_MS } = this.#options;
+    const { clock, held, recover, recovered, settledMs = SETTLED_MS } = this.#options;
     const errors: unknown[] = [];
     for (const [workerId, retiredAt] of this.#retiredAt) {
-      if (this.#held.has(workerId) || clock.monotonic() - retiredAt < settledMs) continue;
+      if (held.hasRows(workerId) || clock.monotonic() - retiredAt < settledMs) continue;
       // One that fails holds up no others.
       const jobCount = await recover(workerId).catch((error: unknown) => void errors.push(error));
       if (jobCount === undefined) continue;

@@ -9,14 +9,19 @@ import { startLoop, type Loop } from "../runtime/loop.ts";
 export interface LockWatchParts {
   readonly clock: Clock;
   readonly locks: HeldLocks;
-  /** The jobs that are held, and those whose queue is, because their handlers have not ended. */
-  held(): { readonly jobs: readonly ClaimedJob[]; readonly queues: readonly ClaimedJob[] };
+  held(): LocksToWatch;
   /** These jobs belong to nobody here any more. */
   lost(jobs: ReadonlySet<ClaimedJob>, reason: HowdahError): void;
   /** A look failed, for the first time in a row; it is tried again. */
   failed(error: unknown): void;
   /** Locks are renewed that are older. Default an hour: other implementations take one for forgotten after four. */
   readonly renewAfterMs?: number;
+}
+
+/** The jobs whose rows are locked, and those whose queue is, because their handlers have not ended. */
+export interface LocksToWatch {
+  readonly jobs: readonly ClaimedJob[];
+  readonly queues: readonly ClaimedJob[];
 }
 
 /** So many rounds until a lock is old enough. */

@@ -187,11 +187,10 @@ export class Presence {
     this.#contact.end();
   }
 
-  /** Ids under which handlers go on, or that hold something, stay. */
+  /** Ids under which something is locked stay. */
   async #deregister(): Promise<void> {
-    const { identity, engine, settings } = this.#parts;
-    const lingering = new Set(engine.slots.lingering.map(({ lockedBy }) => lockedBy));
-    const clean = identity.clean.filter((id) => !lingering.has(id));
+    const { identity, settings } = this.#parts;
+    const { clean } = identity;
     // A database that is away is not waited for: whoever finds the ids there finds nothing locked by them.
     if (clean.length === 0 || this.#heartbeat.silentMs > 2 * settings.heartbeatIntervalMs) return;
     try {

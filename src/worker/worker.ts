@@ -175,12 +175,13 @@ class HowdahWorker implements Worker {
 
   metrics(): WorkerMetrics {
     const engine = this.#engine;
+    const { held } = this.#parts;
     const unrecovered = this.#parts.unrecovered();
     if (!engine) return { running: 0, leftBehind: 0, unwritten: 0, stuck: 0, unrecovered, headScanAgeMs: null };
-    const { slots, releaser, claimer } = engine;
+    const { releaser, claimer } = engine;
     return {
-      running: slots.busy,
-      leftBehind: slots.leftBehind,
+      running: held.count("running"),
+      leftBehind: held.count("detached"),
       unwritten: releaser.size,
       stuck: releaser.stuck,
       unrecovered,
@@ -260,7 +261,6 @@ class HowdahWorker implements Worker {
     timer?.cancel();
     await Promise.all([endChores(), endControl?.(), this.#shutDown(engine)]);
     await presence?.end();
-    this.#parts.held.abandon();
     this.#parts.identity.abandonHeld();
     stopWatching();
     return { ...difference(reporter.tally, before), ended: this.#howEnded(engine, late.signal, maxJobs) };

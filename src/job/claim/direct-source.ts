@@ -66,10 +66,6 @@ export class DirectSource implements Source {
     this.#wakeSoon();
   }
 
-  get waiting(): readonly ClaimedJob[] {
-    return this.#ready.flatMap((chain) => chain.rest);
-  }
-
   remove(matches: (job: ClaimedJob) => boolean): readonly Removal[] {
     const { left, removals } = removeJobs(this.#ready, matches);
     this.#ready = left;

@@ -29,11 +29,6 @@ export class ParkedChains {
     this.#isHeld = isHeld;
   }
 
-  /** Their jobs. */
-  get waiting(): readonly ClaimedJob[] {
-    return [...this.#chains.values()].flatMap(({ chain }) => chain.rest);
-  }
-
   /** Sets a chain aside. Returns the jobs of an earlier one with the same key, which is lost with that. */
   add(key: RunKey, chain: Chain): readonly ClaimedJob[] {
     const last = chain.rest.at(-1);

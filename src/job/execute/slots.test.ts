@@ -7,6 +7,7 @@ import { createSchema } from "../../postgres/schema.ts";
 import { silentLogger } from "../../runtime/logger.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { Chain } from "../chain.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
 import { HeldJobs } from "../held-jobs.ts";
 import { defineTask } from "../task.ts";
 import { createTaskRegistry } from "../task-registry.ts";
@@ -72,10 +73,18 @@ function setUp(
     gateOf(id).open();
     return clock.advance(0);
   };
-  const ids = () => [slots.running, slots.waiting].map((jobs) => jobs.map(({ id }) => id));
-  return { slots, clock, told, left, add, end, trust, taken, waiting, ids };
+  const ids = () => [held.jobs("running"), held.jobs("cached")].map((jobs) => jobs.map(({ id }) => id));
+  /** Tells the handlers of these jobs why they shall stop. */
+  const lose = (matches: (job: ClaimedJob) => boolean): void => {
+    for (const job of held.jobs("running").filter(matches)) slots.lose(job, LOST);
+  };
+  const cancel = (id: string): void => {
+    for (const job of held.jobs("running")) if (job.id === id) slots.cancel(job, "enough");
+  };
+  return { slots, held, lose, cancel, clock, told, left, add, end, trust, taken, waiting, ids };
 }
 
+const LOST = new HowdahError("HOWDAH_ABORTED_LOST", "lost");
 const SHUTDOWN = new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "shutting down");
 
 describe("slots", () => {
@@ -95,16 +104,22 @@ describe("slots", () => {
   });
 
   it("hold the queue of a job that its handler has completed, and no longer its row", async () => {
-    const { slots, clock, told, add, end } = setUp({ completes: true });
+    const { slots, clock, told, add, end, held, ids } = setUp({ completes: true });
     add(7, "1");
     add(null, "2");
     slots.resume();
-    const held = () => [slots.running, slots.held, slots.lingering].map((jobs) => jobs.map(({ id }) => id));
-    expect(held()).toEqual([["1", "2"], [], ["1"]]);
+    const undecided = () =>
+      Array.from(held, ({ job }) => job)
+        .filter((job) => slots.isUndecided(job))
+        .map(({ id }) => id);
+    expect([ids(), undecided()]).toEqual([
+      [["1", "2"], []],
+      ["1", "2"],
+    ]);
     await clock.advance(0);
     await end("1");
     await end("2");
-    expect(held()).toEqual([[], [], []]);
+    expect([ids(), undecided()]).toEqual([[[], []], []]);
     expect(told).toContain("undecided 1 0 ends chain");
   });
 
@@ -212,26 +227,24 @@ describe("a timeout", () => {
 });
 
 describe("slots whose jobs were cancelled", () => {
-  const reasonOf = ({ id }: { readonly id: string }): string | undefined => (id === "1" ? "enough" : undefined);
-
   it("tell the handler why, and run the next job of its chain when it has stopped", async () => {
-    const { slots, clock, told, add } = setUp({ obeys: true });
+    const { slots, clock, told, add, cancel } = setUp({ obeys: true });
     add(3, "1", "2");
     add(null, "4");
     slots.resume();
     await clock.advance(10);
-    slots.cancel(reasonOf);
+    cancel("1");
     await clock.advance(0);
     expect(told).toEqual(["start 1", "start 4", "cancelled 1 10", "start 2"]);
   });
 
   it("give the slot of a handler that ignores it to others, and tell one only once that was told to stop before", async () => {
-    const { slots, clock, told, add, end } = setUp({ concurrency: 1 });
+    const { slots, clock, told, add, end, cancel } = setUp({ concurrency: 1 });
     add(3, "1", "2");
     slots.resume();
-    slots.cancel(reasonOf);
+    cancel("1");
     await clock.advance(60);
-    slots.cancel(reasonOf);
+    cancel("1");
     await clock.advance(40);
     expect(told).toEqual(["start 1", "cancelled 1 100", "returned 2 0", "idle"]);
     await end("1");
@@ -239,18 +252,17 @@ describe("slots whose jobs were cancelled", () => {
   });
 });
 
-const LOST = new HowdahError("HOWDAH_ABORTED_LOST", "lost");
 const isQueued = ({ queueId }: { readonly queueId: number | null }): boolean => queueId !== null;
 
 describe("slots whose jobs are lost", () => {
   it("tell these handlers to stop, give back the rest of their chains, and let the others be", async () => {
-    const { slots, clock, told, add, ids } = setUp({ obeys: true });
+    const { slots, clock, told, add, ids, lose } = setUp({ obeys: true });
     add(7, "1", "2");
     add(null, "3");
     slots.resume();
     expect(ids()).toEqual([["1", "3"], ["2"]]);
-    slots.lose(isQueued, LOST);
-    slots.lose(isQueued, LOST);
+    lose(isQueued);
+    lose(isQueued);
     await clock.advance(0);
     expect(told.slice(2)).toEqual(["lost 1", "returned 2 0, lost", "interrupted 1 0 ends chain, lost"]);
     expect(ids()).toEqual([["3"], []]);
@@ -258,19 +270,19 @@ describe("slots whose jobs are lost", () => {
   });
 
   it("offer what a handler has done that ends all the same", async () => {
-    const { slots, told, add, end } = setUp({ ignores: true });
+    const { slots, told, add, end, lose } = setUp({ ignores: true });
     add(7, "1");
     slots.resume();
-    slots.lose(isQueued, LOST);
+    lose(isQueued);
     await end("1");
     expect(told.slice(1)).toEqual(["lost 1", "completed 1 0 ends chain, lost", "idle"]);
   });
 
   it("give the slot of a handler that does not stop to others, but start nothing of its queue before it has ended", async () => {
-    const { slots, clock, told, add, end } = setUp();
+    const { slots, clock, told, add, end, lose } = setUp();
     add(7, "1");
     slots.resume();
-    slots.lose(isQueued, LOST);
+    lose(isQueued);
     await clock.advance(100);
     expect(told.slice(1)).toEqual(["lost 1", "interrupted 1 100, lost", "idle"]);
     add(7, "2", "3");
@@ -291,10 +303,10 @@ describe("slots whose jobs are lost", () => {
   });
 
   it("wait with what was claimed again, and with no more handlers than slots", async () => {
-    const { slots, clock, told, add, end } = setUp({ concurrency: 1 });
+    const { slots, clock, told, add, end, lose } = setUp({ concurrency: 1 });
     add(7, "1");
     slots.resume();
-    slots.lose(isQueued, LOST);
+    lose(isQueued);
     await clock.advance(100);
     add(7, "2");
     add(null, "3");
@@ -330,10 +342,10 @@ describe("slots whose jobs are lost", () => {
   });
 
   it("give back what waits for an old handler, and free its queue only when that one has ended", async () => {
-    const { slots, clock, told, add, end } = setUp();
+    const { slots, clock, told, add, end, lose } = setUp();
     add(7, "1");
     slots.resume();
-    slots.lose(isQueued, LOST);
+    lose(isQueued);
     await clock.advance(100);
     add(7, "2", "3");
     slots.fill();
@@ -344,10 +356,10 @@ describe("slots whose jobs are lost", () => {
   });
 
   it("give back what has waited long enough, with its queue", async () => {
-    const { slots, clock, add, end } = setUp({ concurrency: 1 });
+    const { slots, clock, add, end, lose } = setUp({ concurrency: 1 });
     add(7, "1");
     slots.resume();
-    slots.lose(isQueued, LOST);
+    lose(isQueued);
     await clock.advance(100);
     add(7, "2");
     add(null, "3");

@@ -61,27 +61,9 @@ export class Slots {
     return this.#leftBehind.size;
   }
 
-  /** The jobs whose handlers run and whose attempts have not ended. */
-  get running(): readonly ClaimedJob[] {
-    return Array.from(this.#runs.values(), ({ execution }) => execution.job);
-  }
-
-  /** Those of them whose rows are locked. Others have been completed by their handlers, or soon will be. */
-  get held(): readonly ClaimedJob[] {
-    const held = [...this.#runs.values()].filter(({ execution }) => !execution.undecided);
-    return held.map(({ execution }) => execution.job);
-  }
-
-  /** The jobs of queues whose handlers still run although their attempts have ended, or their rows may be gone. */
-  get lingering(): readonly ClaimedJob[] {
-    const undecided = [...this.#runs.values()].filter(({ execution }) => execution.undecided);
-    const lingering = [...this.#leftBehind, ...undecided].map(({ execution }) => execution.job);
-    return lingering.filter(({ queueId }) => queueId !== null);
-  }
-
-  /** The jobs of chains at work that have not been started. */
-  get waiting(): readonly ClaimedJob[] {
-    return [...this.#runs.values()].flatMap(({ chain }) => chain.rest).concat(this.#parked.waiting);
+  /** Whether a job at work may be gone from its row already: its handler has completed it, or is about to. */
+  isUndecided(job: ClaimedJob): boolean {
+    return this.#runOf(job)?.execution.undecided !== undefined;
   }
 
   /** Begins to take chains. */
@@ -107,26 +89,25 @@ export class Slots {
   }
 
   /**
-   * Tells the handlers of the jobs that match to stop, because their jobs may
-   * belong to somebody else by now. Their outcomes are still offered, in case
-   * they do not. What is left of their chains goes back.
+   * Tells the handler of a job to stop if it is at work, because the job may
+   * belong to somebody else by now. Its outcome is still offered, in case it
+   * does not. What is left of its chain goes back.
    */
-  lose(matches: (job: ClaimedJob) => boolean, reason: HowdahError): void {
-    for (const run of this.#runs.values()) if (matches(run.execution.job)) this.#lose(run, reason);
+  lose(job: ClaimedJob, reason: HowdahError): void {
+    const run = this.#runOf(job);
+    if (run) this.#lose(run, reason);
   }
 
   /**
-   * Tells the handlers to stop whose jobs were cancelled, which is when
-   * `reasonOf` gives a reason. One that returns all the same has done its job;
-   * one that ignores it loses its slot.
+   * Tells the handler of a job that was cancelled to stop if it is at work. One
+   * that returns all the same has done its job; one that ignores it loses its
+   * slot.
    */
-  cancel(reasonOf: (job: ClaimedJob) => string | undefined): void {
-    for (const run of this.#runs.values()) {
-      const reason = reasonOf(run.execution.job);
-      if (reason === undefined || run.execution.abortedWith) continue;
-      run.execution.abort(new HowdahError("HOWDAH_ABORTED_CANCELLED", reason));
-      this.#abandonLater(run);
-    }
+  cancel(job: ClaimedJob, reason: string): void {
+    const run = this.#runOf(job);
+    if (!run || run.execution.abortedWith) return;
+    run.execution.abort(new HowdahError("HOWDAH_ABORTED_CANCELLED", reason));
+    this.#abandonLater(run);
   }
 
   /** Gives every free slot a chain, as far as there are any. */
@@ -155,6 +136,11 @@ export class Slots {
     const left = [...this.#runs.values()];
     for (const run of left) this.#abandon(run);
     return left.length;
+  }
+
+  #runOf(job: ClaimedJob): Run | undefined {
+    const run = this.#runs.get(job.queueId ?? job.id);
+    return run?.execution.job === job ? run : undefined;
   }
 
   /** Starts the next job of a chain, if there is one. */

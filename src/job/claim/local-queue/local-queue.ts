@@ -112,11 +112,6 @@ export class LocalQueue {
     this.#handle({ type: "pulsed" });
   }
 
-  /** The cached jobs, in the order in which slots would take them. */
-  get waiting(): readonly ClaimedJob[] {
-    return this.#cached.toReversed().flatMap((chain) => chain.rest);
-  }
-
   /** Takes the cached jobs out that match. */
   remove(matches: (job: ClaimedJob) => boolean): readonly Removal[] {
     const had = this.#cached.length;

@@ -205,16 +205,14 @@ describe("what local queues hold", () => {
     claims.add(5);
     queues.start();
     await clock.advance(0);
-    expect(queues.waiting.map(({ id }) => id)).toEqual(["1", "2", "3", "4", "5"]);
+    expect(claims.claimed.size).toBe(5);
     const before = claims.requests.length;
     const removals = queues.remove(({ id }) => Number(id) > 2);
     expect(removals.flatMap(({ jobs }) => jobs.map(({ id }) => id)).toSorted()).toEqual(["3", "4", "5"]);
     expect(eventsOf("localQueueReturnJobs").map(({ count }) => count)).toEqual([1, 2]);
     await clock.advance(0);
     expect(claims.requests.length).toBe(before + 1);
-    expect(queues.waiting.map(({ id }) => id)).toEqual(["1", "2"]);
-    take();
-    take();
+    expect([take(), take()]).toEqual(["1", "2"]);
     expect(queues.take()).toBe(undefined);
   });
 });

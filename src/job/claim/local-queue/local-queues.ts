@@ -56,10 +56,6 @@ export class LocalQueues implements Source {
     this.#wake(1);
   }
 
-  get waiting(): readonly ClaimedJob[] {
-    return this.#queues.flatMap((queue) => queue.waiting);
-  }
-
   remove(matches: (job: ClaimedJob) => boolean): readonly Removal[] {
     return this.#queues.flatMap((queue) => queue.remove(matches));
   }
