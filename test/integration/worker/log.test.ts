@@ -72,7 +72,7 @@ describe("the log", () => {
     await worker.runOnce();
 
     const { runAt } = (await worker.client.getJob(retried.id)) ?? {};
-    const stack = expect.stringMatching(/^Error: no luck\n {4}at .*worker-log\.test\.ts/s) as unknown;
+    const stack = expect.stringMatching(/^Error: no luck\n {4}at .*worker\/log\.test\.ts/s) as unknown;
     expect(logger.entries.filter(({ level }) => level === "warn" || level === "error")).toEqual([
       {
         level: "warn",
