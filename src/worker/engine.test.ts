@@ -73,8 +73,38 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     closed: new AbortController().signal,
     ...options,
   });
-  return { engine, clock, claims, released, hooks };
+  return { engine, clock, claims, released, hooks, held };
 }
+
+describe("the register of an engine", () => {
+  it("has each job from its claim to the answer of its release", async () => {
+    const slow = createGate();
+    const release: Release = async ({ changed }) => {
+      await slow.opened;
+      return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])), releasedAts: new Map() };
+    };
+    const { engine, clock, claims, held } = setUp(
+      (signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+        }),
+      { release },
+    );
+    const counts = () => (["cached", "running", "detached", "ending"] as const).map((phase) => held.count(phase));
+    claims.add(6);
+    engine.start();
+    await clock.advance(10);
+    expect(counts()).toEqual([2, 4, 0, 0]);
+    const stopped = engine.stop();
+    await clock.advance(0);
+    expect(counts()).toEqual([0, 4, 0, 2]);
+    await clock.advance(5_000);
+    expect(counts()).toEqual([0, 0, 0, 6]);
+    slow.open();
+    await stopped;
+    expect(counts()).toEqual([0, 0, 0, 0]);
+  });
+});
 
 describe("an engine whose outcomes are not written", () => {
   it.each<[string, ReleaseStatus | undefined]>([

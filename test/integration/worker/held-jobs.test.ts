@@ -54,7 +54,10 @@ async function startWorker(options: Partial<WorkerOptions>) {
     if (succeeds === false) throw new Error("failed");
   };
   const plain = defineTask({ identifier: "plain", run: (obeys: boolean, { signal }) => held(obeys, signal) });
-  const batch = defineBatchTask({ identifier: "batch", runBatch: (_items: number[], { signal }) => held(true, signal) });
+  const batch = defineBatchTask({
+    identifier: "batch",
+    runBatch: (_items: number[], { signal }) => held(true, signal),
+  });
   const claimed = vi.spyOn(HeldJobs.prototype, "claimed");
   const started = vi.spyOn(Engine.prototype, "start");
   const worker = await createTestWorker(database, {
@@ -144,9 +147,7 @@ async function locks({ held, engine }: Started) {
 /** Whether slots and releaser have as many jobs as the worker says that run, go on without a slot, and are being written. */
 function partsAgree({ slots, releaser }: Engine, held: readonly HeldJob[]): boolean {
   const count = (wanted: HeldPhase): number => held.filter(({ phase }) => phase === wanted).length;
-  return (
-    slots.busy === count("running") && slots.leftBehind === count("detached") && releaser.size === count("ending")
-  );
+  return slots.busy === count("running") && slots.leftBehind === count("detached") && releaser.size === count("ending");
 }
 
 /** Waits until two looks in a row find the locks that the worker knows of. */
