@@ -8,8 +8,10 @@
 const FUNCTIONS = "src/postgres/migrations/000002-functions.sql";
 const CLAIM = "src/postgres/migrations/000003-claim.sql";
 const CLAIM_PARTS = "src/postgres/migrations/fragments/claim.sql";
+const RELEASE_PARTS = "src/postgres/migrations/fragments/release.sql";
 const SCHEDULES = "src/postgres/migrations/000004-schedules.sql";
 const RECOVERY = "src/postgres/migrations/000005-recovery.sql";
+const RECOVERY_PARTS = "src/postgres/migrations/fragments/recovery.sql";
 const SLOTS = "src/job/execute/slots.ts";
 const BATCH = "src/job/execute/execute-batch.ts";
 const STORABLE = "src/job/unstorable.ts";
@@ -49,11 +51,13 @@ const noticedBy = (name, mutation) => ({ ...mutation, tests: [...test(name), ...
 
 const claim = within(CLAIM, CLAIMS);
 const claimPart = within(CLAIM_PARTS, CLAIMS);
-const release = within(CLAIM, RELEASES);
+const release = within(RELEASE_PARTS, RELEASES);
+const unreleased = within(CLAIM, RELEASES);
 const keyed = within(FUNCTIONS, KEYED);
 const named = within(CLAIM, test("claim/named", "claim/worker-named-claims"));
 const manage = within(FUNCTIONS, test("sql/manage", "sql/workers", "client/manage"));
 const recovery = within(RECOVERY, RECOVERIES);
+const recoveryPart = within(RECOVERY_PARTS, RECOVERIES);
 const cron = within(SCHEDULES, CRON);
 const slots = within(SLOTS, SLOT_TESTS);
 const batch = within(BATCH, ["src/job/execute/execute-batch.test.ts"]);
@@ -195,8 +199,8 @@ export const mutations = [
     "release/fence",
     release(
       "completion without its fence",
-      "where jobs.id = any (free) and :{held_by(jobs, worker, times)}\n      returning jobs.id\n",
-      "where jobs.id = any (free)\n      returning jobs.id\n",
+      "where jobs.id = any (free) and :{held_by(jobs, worker, times)}\n    returning jobs.id\n",
+      "where jobs.id = any (free)\n    returning jobs.id\n",
     ),
   ),
   noticedBy(
@@ -232,8 +236,8 @@ export const mutations = [
     "control/cancel",
     release(
       "the reason of a cancellation lost",
-      "last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),\n        payload",
-      "last_error = coalesce(change.message, jobs.last_error),\n        payload",
+      "last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),\npayload",
+      "last_error = coalesce(change.message, jobs.last_error),\npayload",
     ),
   ),
   noticedBy(
@@ -248,8 +252,8 @@ export const mutations = [
     "release/fence",
     release(
       "changes without their fence",
-      "where jobs.id = change.id and :{held_by(jobs, worker, times)}\n      returning jobs.id, jobs.run_at",
-      "where jobs.id = change.id\n      returning jobs.id, jobs.run_at",
+      "where jobs.id = change.id and :{held_by(jobs, worker, times)}\n    returning jobs.id, jobs.run_at",
+      "where jobs.id = change.id\n    returning jobs.id, jobs.run_at",
     ),
   ),
   noticedBy(
@@ -268,13 +272,13 @@ export const mutations = [
     "release/fence",
     release(
       "a release leaves no trace",
-      "_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),\n        locked_at",
+      "_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),\nlocked_at",
       "locked_at",
     ),
   ),
   noticedBy(
     "release/fence",
-    release(
+    unreleased(
       "jobs of a swept worker are just gone",
       "select holder._howdah_swept > 0\n            or holder._howdah_unlocked_at",
       "select holder._howdah_unlocked_at",
@@ -282,7 +286,7 @@ export const mutations = [
   ),
   noticedBy(
     "release/fence",
-    release(
+    unreleased(
       "jobs of a worker without a row are just gone",
       '$7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)',
       "false",
@@ -290,19 +294,15 @@ export const mutations = [
   ),
   noticedBy(
     "release/worker-poisoned-rows",
-    release("rows that triggers keep are busy", "when asked.id = any ($5) then 'kept'", "when false then 'kept'"),
+    unreleased("rows that triggers keep are busy", "when asked.id = any ($5) then 'kept'", "when false then 'kept'"),
   ),
   noticedBy(
     "release/complete",
-    release("committed work counts as taken", "then pg_xact_status(asked.within) = 'committed'\n", "then false\n"),
+    unreleased("committed work counts as taken", "then pg_xact_status(asked.within) = 'committed'\n", "then false\n"),
   ),
   noticedBy(
     "release/locks",
-    release(
-      "locked rows are waited for without patience",
-      'if not patient then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
-      'if false then\n      free := array(\n        select jobs.id from :"schema"._private_jobs as jobs\n        where jobs.id = any (completed)',
-    ),
+    release("locked rows are waited for without patience", "if not patient then", "if false then"),
   ),
   noticedBy(
     "release/locks",
@@ -400,22 +400,22 @@ export const mutations = [
     "client/workers",
     recovery(
       "recovery without its lock",
-      "if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then\n    kind := 'busy'",
+      "if not :{try_sweep_lock()} then\n    kind := 'busy'",
       "if false then\n    kind := 'busy'",
     ),
   ),
   noticedBy(
     "release/poison",
-    recovery(
+    recoveryPart(
       "a suspect is refunded",
-      "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n              else",
-      "when change.action = 'fail' then jobs.attempts\n              else",
+      "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n  else",
+      "when change.action = 'fail' then jobs.attempts\n  else",
     ),
   ),
-  recovery(
+  recoveryPart(
     "recoveries not counted",
-    "_howdah_recoveries = :{one_more_recovery(jobs)}\n          from",
-    "_howdah_recoveries = 0\n          from",
+    "_howdah_recoveries = :{one_more_recovery(jobs)}\n$$",
+    "_howdah_recoveries = 0\n$$",
   ),
   recovery(
     "nothing said of what is left",
@@ -424,18 +424,14 @@ export const mutations = [
   ),
   noticedBy(
     "recovery/refused",
-    recovery(
-      "what is refused is not looked for",
-      "exit when trial = 0 and why_state is null\n",
-      "exit when trial = 0\n",
-    ),
+    recovery("what is refused is not looked for", "exit when :{last_trial(job_ids, why_state)};", "exit when true;"),
   ),
   noticedBy(
     "recovery/refused",
     recovery(
       "a row that a trigger keeps counts as given back",
-      "if kept > 0 or cardinality(written) < cardinality(part) then\n          raise exception using errcode = 'HWKPT'",
-      "if false then\n          raise exception using errcode = 'HWKPT'",
+      ":{refuse_kept_rows()}\n      exception when others or query_canceled",
+      "exception when others or query_canceled",
     ),
   ),
   noticedBy(
@@ -462,8 +458,8 @@ export const mutations = [
     "recovery/refused",
     recovery(
       "one queue that is refused holds up the others",
-      "exit when trial = 0 and state is null\n",
-      "exit when trial = 0\n",
+      "exit when :{last_trial(queue_ids, state)};",
+      "exit when true;",
     ),
   ),
   recovery(
@@ -486,19 +482,19 @@ export const mutations = [
     "least(\n          longest_gap_ms, extract",
     "least(\n          9e15, extract",
   ),
-  recovery(
+  recoveryPart(
     "recovered jobs run at once",
     "else greatest(jobs.run_at, now() + delay_ms * (0.5 + random() / 2) * interval '1 millisecond')",
     "else jobs.run_at",
   ),
-  recovery(
+  recoveryPart(
     "recovered jobs lose their place in a queue",
     "when jobs.job_queue_id is not null or delay_ms = 0 then jobs.run_at",
     "when delay_ms = 0 then jobs.run_at",
   ),
   noticedBy(
     "client/workers",
-    recovery(
+    recoveryPart(
       "holders that may live get a refund",
       "when jobs._howdah_detached or oldest is not null then jobs.attempts",
       "when jobs._howdah_detached then jobs.attempts",

@@ -7,14 +7,11 @@
  *   $$;
  *
  * and written as `:{claimable(jobs, tasks)}` in migrations and in other fragments. Its text takes the place of that,
- * before anything is sent to PostgreSQL. docs/internals/sql.md has the rules; every breach is an error.
+ * before anything is sent to PostgreSQL. docs/internals/sql.md has the rules.
  *
  * @typedef {{ file: string, text: string }} SqlFile
  * @typedef {{ name: string, parameters: string[], body: string, file: string }} Fragment
  */
-
-/** Longer ones are several questions. */
-const MOST_LINES = 150;
 
 const DEFINITION = /((?:^--[^\n]*\n)*)^create fragment ([a-z][a-z_]*)\(([a-z_, ]*)\) as \$\$\n([\s\S]*?)\n\$\$;$/gm;
 
@@ -46,23 +43,11 @@ export function readFragments(files) {
 }
 
 /**
- * The texts of these files with every fragment in its place. Each fragment has to be used, and neither a fragment nor
- * the body of a function may be long.
+ * The texts of these files with every fragment in its place. Each fragment has to be used.
  *
  * @type {(files: readonly SqlFile[], fragments: ReadonlyMap<string, Fragment>) => string[]}
  */
 export function expandFragments(files, fragments) {
-  const bodies = files.flatMap(({ file, text }) =>
-    [...text.matchAll(/^(create function [^(]*)[\s\S]*?^as \$\$\n([\s\S]*?)\n\$\$;/gm)].map(([, name, body]) => ({
-      file,
-      name,
-      body,
-    })),
-  );
-  for (const { file, name, body } of [...bodies, ...fragments.values()]) {
-    const lines = body.split("\n").length;
-    if (lines > MOST_LINES) throw new Error(`${file}: ${name} has ${lines} lines, of ${MOST_LINES} at most`);
-  }
   /** @type {Set<string>} */
   const used = new Set();
   const expanded = files.map(({ file, text }) =>
@@ -107,7 +92,7 @@ function expandUse(use, place, where) {
   const fragment = place.fragments.get(name);
   if (!fragment) throw new Error(`${where()}: there is no fragment ${name || use}`);
   const { parameters, body, file } = fragment;
-  const values = splitArguments(expand(list, place));
+  const values = splitArguments(list).map((value) => expand(value, place));
   if (values.length !== parameters.length) {
     throw new Error(`${where()}: fragment ${name} is given ${values.length} arguments and takes ${parameters.length}`);
   }

@@ -50,6 +50,13 @@ describe("a fragment", () => {
     );
   });
 
+  it("may be an argument of several lines, with comments", () => {
+    const long = fragment("long()", "one -- of two, and (not\nand two");
+    expect(expand("where :{not(:{long()})}", long, fragment("not(a)", "not (\n  :{a}\n)"))).toBe(
+      "where not (\n  one -- of two, and (not\n  and two\n)",
+    );
+  });
+
   it("may be written over several lines", () => {
     expect(expand(":{both(\n  one,\n  two\n)}", fragment("both(a, b)", ":{a} | :{b}"))).toBe("one | two");
   });
@@ -99,12 +106,5 @@ describe("refuses", () => {
 
   it("what belongs to no fragment", () => {
     expect(() => expand("", `${CLAIMABLE}select 1;\n`)).toThrow("pieces.sql: this belongs to no fragment: select 1;");
-  });
-
-  it("a fragment or the body of a function that is long", () => {
-    const body = "select 1;\n".repeat(1000);
-    expect(() => expand("", fragment("long()", body))).toThrow("pieces.sql: long has 1001 lines");
-    const created = `create function :"schema"._long() returns void\nlanguage sql\nas $$\n${body}$$;\n`;
-    expect(() => expand(created)).toThrow('000001-some.sql: create function :"schema"._long has 1000 lines');
   });
 });

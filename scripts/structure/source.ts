@@ -57,22 +57,16 @@ export function functionLengths({ files, root }: Pick<Sources, "files" | "root">
   return found;
 }
 
-/**
- * The functions and the named fragments of the migrations, in lines of their source.
- * A fragment stands between its heading and the next one.
- */
+/** The bodies of the functions and of the named fragments of the migrations, in lines of their source. */
 export function sqlLengths({ root }: Pick<Sources, "root">): Length[] {
   const folder = join(root, "src/postgres/migrations");
   const found: Length[] = [];
   for (const name of readdirSync(folder, { recursive: true }).map(String)) {
     if (!name.endsWith(".sql")) continue;
     const text = readFileSync(join(folder, name), "utf8");
-    for (const piece of text.matchAll(/^create (?:or replace )?function [^.]+\.(\w+)[^]*?^\$\$;?$/gm)) {
+    for (const piece of text.matchAll(/^create (?:(?:or replace )?function [^.]+\.|fragment )(\w+)[^]*?^\$\$;?$/gm)) {
       const body = /\$\$\n([^]*?)^\$\$/m.exec(piece[0]);
       if (body) found.push({ name: `${name} ${piece[1]}`, lines: linesOf(body[1] ?? "") });
-    }
-    for (const piece of text.matchAll(/^-- fragment (\w+)[^\n]*\n([^]*?)(?=^-- (?:end )?fragment|(?![^]))/gm)) {
-      found.push({ name: `${name} ${piece[1]}`, lines: linesOf(piece[2] ?? "") });
     }
   }
   return found;

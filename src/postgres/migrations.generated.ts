@@ -1099,9 +1099,7 @@ begin
 
   insert into :"schema"._private_tasks (identifier)
   select identifier
-  where not exists (
-    select from :"schema"._private_tasks as task where task.identifier = _howdah_add_plain_job_v1.identifier
-  )
+  where not exists (select from :"schema"._private_tasks as task where task.identifier = _howdah_add_plain_job_v1.identifier)
   on conflict do nothing;
 
   insert into :"schema"._private_jobs as added (task_id, payload, priority, run_at, max_attempts, _howdah_timeout_ms)
@@ -1358,14 +1356,14 @@ declare
   queue_ids integer[];
 begin
   select array_agg(locked.id) into job_ids from (
-    select job.id from :"schema"._private_jobs as job
-    where job.locked_by = any(worker_ids) order by job.id for update
+    select held.id from :"schema"._private_jobs as held
+    where held.locked_by = any(worker_ids) order by held.id for update
   ) as locked;
   update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
 
   select array_agg(locked.id) into queue_ids from (
-    select queue.id from :"schema"._private_job_queues as queue
-    where queue.locked_by = any(worker_ids) order by queue.id for update
+    select held.id from :"schema"._private_job_queues as held
+    where held.locked_by = any(worker_ids) order by held.id for update
   ) as locked;
   update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
 
@@ -1435,8 +1433,8 @@ declare
   queue_ids integer[];
 begin
   select array_agg(locked.id) into job_ids from (
-    select job.id from :"schema"._private_jobs as job
-    where job.locked_by = any(worker_ids) order by job.id for update skip locked
+    select held.id from :"schema"._private_jobs as held
+    where held.locked_by = any(worker_ids) order by held.id for update skip locked
   ) as locked;
 
   -- No refund for a job that was removed or replaced while it ran, and none for
@@ -1456,8 +1454,8 @@ begin
   where job.id = any(job_ids);
 
   select array_agg(locked.id) into queue_ids from (
-    select queue.id from :"schema"._private_job_queues as queue
-    where queue.locked_by = any(worker_ids) order by queue.id for update skip locked
+    select held.id from :"schema"._private_job_queues as held
+    where held.locked_by = any(worker_ids) order by held.id for update skip locked
   ) as locked;
   update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
 
@@ -1517,9 +1515,9 @@ declare
 begin
   -- Without a lock first, so that nobody waits when there is nothing to do.
   unused := array(
-    select task.id from :"schema"._private_tasks as task
-    where task.identifier <> all(coalesce(keep, '{}'))
-      and not exists (select from :"schema"._private_jobs as job where job.task_id = task.id)
+    select candidate.id from :"schema"._private_tasks as candidate
+    where candidate.identifier <> all(coalesce(keep, '{}'))
+    and not exists (select from :"schema"._private_jobs as job where job.task_id = candidate.id)
     limit batch_size
   );
   if cardinality(unused) = 0 then
@@ -1527,10 +1525,13 @@ begin
   end if;
 
   lock table :"schema"._private_tasks, :"schema"._private_job_queues in share row exclusive mode;
-  delete from :"schema"._private_tasks as task
-  where task.id = any(array(
+  -- Claims lock queue rows before they change them. Waiting for such a row here
+  -- would be a deadlock, as the claim then waits for the table.
+  delete from :"schema"._private_tasks as unneeded
+  where unneeded.id = any(array(
     select candidate.id from :"schema"._private_tasks as candidate
     where candidate.id = any(unused)
+      and candidate.identifier <> all(coalesce(keep, '{}'))
       and not exists (select from :"schema"._private_jobs as job where job.task_id = candidate.id)
     order by candidate.id
     for update skip locked
@@ -1553,15 +1554,16 @@ declare
   unused integer[];
   deleted integer;
 begin
+  -- Without a lock first, so that nobody waits when there is nothing to do.
   unused := array(
-    select queue.id from :"schema"._private_job_queues as queue
-    where queue.locked_at is null
-    and (queue._howdah_paused_until is null or queue._howdah_paused_until <= now())
+    select candidate.id from :"schema"._private_job_queues as candidate
+    where candidate.locked_at is null
+    and (candidate._howdah_paused_until is null or candidate._howdah_paused_until <= now())
     and not exists (
-      select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and not job._howdah_exhausted
+      select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and not job._howdah_exhausted
     )
     and not exists (
-      select from :"schema"._private_jobs as job where job.job_queue_id = queue.id and job._howdah_exhausted
+      select from :"schema"._private_jobs as job where job.job_queue_id = candidate.id and job._howdah_exhausted
     )
     limit batch_size
   );
@@ -1572,8 +1574,8 @@ begin
   lock table :"schema"._private_tasks, :"schema"._private_job_queues in share row exclusive mode;
   -- Claims lock queue rows before they change them. Waiting for such a row here
   -- would be a deadlock, as the claim then waits for the table.
-  delete from :"schema"._private_job_queues as queue
-  where queue.id = any(array(
+  delete from :"schema"._private_job_queues as unneeded
+  where unneeded.id = any(array(
     select candidate.id from :"schema"._private_job_queues as candidate
     where candidate.id = any(unused)
       and candidate.locked_at is null
@@ -2501,10 +2503,10 @@ begin
     )
     select coalesce(array_agg(deleted.id), '{}') into done from deleted;
     if cardinality(done) < cardinality(completed) then
-      return query select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done, free, null, registered);
+      return query
+      select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done, free, null, registered);
     end if;
   end if;
-
   if cardinality(changed) > 0 then
     free := changed;
     if not patient then
@@ -2561,13 +2563,14 @@ begin
     select back.id, 'released'::text, case when not back.exhausted then :"schema"._howdah_us(back.run_at) end, null::bigint
     from unnest(kept.ids, kept.run_ats, kept.exhausted) as back(id, run_at, exhausted);
     if cardinality(kept.ids) < cardinality(changed) then
-      return query select * from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids, free, transactions, registered);
+      return query
+      select *
+      from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids, free, transactions, registered);
     end if;
     if kept.due_jobs > 0 then
       perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);
     end if;
   end if;
-
   if cardinality(end_queues) > 0 then
     update :"schema"._private_job_queues as queues
     set locked_at = null, locked_by = null
@@ -3298,8 +3301,8 @@ begin
         freed := freed || written;
       end if;
       exit when trial = 0 and why_state is null
-        or trial > 0 and cardinality(job_ids) = 1
-        or trial > cardinality(job_ids);
+      or trial > 0 and cardinality(job_ids) = 1
+      or trial > cardinality(job_ids);
       trial := trial + 1;
     end loop;
     perform :"schema"._howdah_ask_deferred_v1(false);
@@ -3397,8 +3400,8 @@ begin
       freed := freed || written;
     end if;
     exit when trial = 0 and state is null
-      or trial > 0 and cardinality(queue_ids) = 1
-      or trial > cardinality(queue_ids);
+    or trial > 0 and cardinality(queue_ids) = 1
+    or trial > cardinality(queue_ids);
     trial := trial + 1;
   end loop;
 

@@ -731,10 +731,7 @@ begin
   end if;
 
   -- What _howdah_ensure_names_v1 does, for one name of each kind.
-  insert into :"schema"._private_tasks (identifier)
-  select identifier
-  where not exists (select from :"schema"._private_tasks as task where task.identifier = _howdah_add_job_v1.identifier)
-  on conflict do nothing;
+  :{ensure_task(_howdah_add_job_v1.identifier)}
   if queue_name is not null then
     insert into :"schema"._private_job_queues (queue_name)
     select queue_name
@@ -818,12 +815,7 @@ begin
     return case when stored[6] = 1 then :"schema"._howdah_stored_jobs_v1(stored[1:1])::text else stored::text end;
   end if;
 
-  insert into :"schema"._private_tasks (identifier)
-  select identifier
-  where not exists (
-    select from :"schema"._private_tasks as task where task.identifier = _howdah_add_plain_job_v1.identifier
-  )
-  on conflict do nothing;
+  :{ensure_task(_howdah_add_plain_job_v1.identifier)}
 
   insert into :"schema"._private_jobs as added (task_id, payload, priority, run_at, max_attempts, _howdah_timeout_ms)
   values (
@@ -1059,16 +1051,10 @@ declare
   job_ids bigint[];
   queue_ids integer[];
 begin
-  select array_agg(locked.id) into job_ids from (
-    select job.id from :"schema"._private_jobs as job
-    where job.locked_by = any(worker_ids) order by job.id for update
-  ) as locked;
+  :{lock_rows_held(_private_jobs, job_ids, for update)}
   update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
 
-  select array_agg(locked.id) into queue_ids from (
-    select queue.id from :"schema"._private_job_queues as queue
-    where queue.locked_by = any(worker_ids) order by queue.id for update
-  ) as locked;
+  :{lock_rows_held(_private_job_queues, queue_ids, for update)}
   update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
 
   -- A worker that repeats a release asks for it. It is seen together with the rest,
@@ -1136,10 +1122,7 @@ declare
   job_ids bigint[];
   queue_ids integer[];
 begin
-  select array_agg(locked.id) into job_ids from (
-    select job.id from :"schema"._private_jobs as job
-    where job.locked_by = any(worker_ids) order by job.id for update skip locked
-  ) as locked;
+  :{lock_rows_held(_private_jobs, job_ids, for update skip locked)}
 
   -- No refund for a job that was removed or replaced while it ran, and none for
   -- one whose handler had started although its workers keep dying.
@@ -1157,10 +1140,7 @@ begin
     _howdah_recoveries = :{one_more_recovery(job)}
   where job.id = any(job_ids);
 
-  select array_agg(locked.id) into queue_ids from (
-    select queue.id from :"schema"._private_job_queues as queue
-    where queue.locked_by = any(worker_ids) order by queue.id for update skip locked
-  ) as locked;
+  :{lock_rows_held(_private_job_queues, queue_ids, for update skip locked)}
   update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
 
   perform :"schema"._howdah_notify_freed_v1(job_ids, queue_ids);
@@ -1217,28 +1197,7 @@ declare
   unused integer[];
   deleted integer;
 begin
-  -- Without a lock first, so that nobody waits when there is nothing to do.
-  unused := array(
-    select task.id from :"schema"._private_tasks as task
-    where task.identifier <> all(coalesce(keep, '{}'))
-      and not exists (select from :"schema"._private_jobs as job where job.task_id = task.id)
-    limit batch_size
-  );
-  if cardinality(unused) = 0 then
-    return 0;
-  end if;
-
-  lock table :"schema"._private_tasks, :"schema"._private_job_queues in share row exclusive mode;
-  delete from :"schema"._private_tasks as task
-  where task.id = any(array(
-    select candidate.id from :"schema"._private_tasks as candidate
-    where candidate.id = any(unused)
-      and not exists (select from :"schema"._private_jobs as job where job.task_id = candidate.id)
-    order by candidate.id
-    for update skip locked
-  ));
-  get diagnostics deleted = row_count;
-  return deleted;
+  :{delete_unused(_private_tasks, :{unused_task(candidate)})}
 end
 $$;
 
@@ -1255,27 +1214,6 @@ declare
   unused integer[];
   deleted integer;
 begin
-  unused := array(
-    select queue.id from :"schema"._private_job_queues as queue
-    where :{unused_queue(queue)}
-    limit batch_size
-  );
-  if cardinality(unused) = 0 then
-    return 0;
-  end if;
-
-  lock table :"schema"._private_tasks, :"schema"._private_job_queues in share row exclusive mode;
-  -- Claims lock queue rows before they change them. Waiting for such a row here
-  -- would be a deadlock, as the claim then waits for the table.
-  delete from :"schema"._private_job_queues as queue
-  where queue.id = any(array(
-    select candidate.id from :"schema"._private_job_queues as candidate
-    where candidate.id = any(unused)
-      and :{unused_queue(candidate)}
-    order by candidate.id
-    for update skip locked
-  ));
-  get diagnostics deleted = row_count;
-  return deleted;
+  :{delete_unused(_private_job_queues, :{unused_queue(candidate)})}
 end
 $$;

@@ -314,11 +314,7 @@ begin
     where known.identifier = wanted.identifier
       and (known.last_execution is null or known.last_execution < wanted.tick_at);
     if found and wanted.payload is not null then
-      job_id := :"schema"._howdah_add_tick_job_v1(
-        wanted.task, wanted.payload, wanted.queue_name, coalesce(wanted.run_at, wanted.tick_at), wanted.max_attempts,
-        wanted.job_key, wanted.priority, wanted.flags, wanted.job_key_mode, wanted.timeout_ms
-      );
-      added := added || job_id;
+      :{add_wanted_tick()}
     end if;
     return next;
   end loop;
@@ -386,11 +382,7 @@ begin
     then
       update :"schema"._howdah_schedules as stored set last_tick = wanted.tick_at where stored.id = wanted.id;
       if wanted.payload is not null then
-        job_id := :"schema"._howdah_add_tick_job_v1(
-          wanted.task, wanted.payload, wanted.queue_name, coalesce(wanted.run_at, wanted.tick_at), wanted.max_attempts,
-          wanted.job_key, wanted.priority, wanted.flags, wanted.job_key_mode, wanted.timeout_ms
-        );
-        added := added || job_id;
+        :{add_wanted_tick()}
       end if;
     end if;
     return next;

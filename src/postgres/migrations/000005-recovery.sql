@@ -194,7 +194,7 @@ declare
   -- 0: all of them; then, when that was refused: 1: none; 2: the first by itself; ...
   trial integer := 0;
 begin
-  if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then
+  if not :{try_sweep_lock()} then
     kind := 'busy';
     return next;
     return;
@@ -219,41 +219,13 @@ begin
   if job_ids is not null then
     perform :"schema"._howdah_ask_deferred_v1(true);
     loop
-      part := case trial when 0 then job_ids when 1 then '{}' else job_ids[trial - 1:trial - 1] end;
+      part := :{rows_of_trial(job_ids)};
       why_state := null;
       begin
         with updated as (
           update :"schema"._private_jobs as jobs
           set
-            attempts = case
-              when change.new_attempts is not null and not jobs._howdah_detached then change.new_attempts
-              when jobs._howdah_detached or oldest is not null then jobs.attempts
-              when change.action = 'reschedule' then greatest(0, jobs.attempts - 1)
-              when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts
-              else greatest(0, jobs.attempts - 1)
-            end,
-            run_at = case
-              when change.action = 'reschedule' then :"schema"._howdah_at(change.run_at)
-              when change.action = 'fail' or jobs._howdah_recoveries < 0
-                then greatest(jobs.run_at, now()) + exp(least(jobs.attempts, 10)) * interval '1 second'
-              when jobs.job_queue_id is not null or delay_ms = 0 then jobs.run_at
-              else greatest(jobs.run_at, now() + delay_ms * (0.5 + random() / 2) * interval '1 millisecond')
-            end,
-            last_error = coalesce(
-              jobs._howdah_cancelled,
-              change.message,
-              case
-                when jobs._howdah_recoveries < 0 then format(
-                  'The worker died while it ran this job; %s had died with it before',
-                  abs(jobs._howdah_recoveries::integer)
-                )
-                else 'Job recovered after worker interruption'
-              end
-            ),
-            locked_at = null,
-            locked_by = null,
-            updated_at = now(),
-            _howdah_recoveries = :{one_more_recovery(jobs)}
+            :{recovered_job()}
           from (
             select job.id, given.action, given.run_at, given.new_attempts, given.message
             from :"schema"._private_jobs as job
@@ -266,9 +238,7 @@ begin
         )
         select coalesce(array_agg(updated.id), '{}'), count(updated.locked_by) into written, kept from updated;
         -- Whatever else such a trigger has changed must not come about either.
-        if kept > 0 or cardinality(written) < cardinality(part) then
-          raise exception using errcode = 'HWKPT', message = 'a trigger, rule or policy keeps the row as it is';
-        end if;
+        :{refuse_kept_rows()}
       exception when others or query_canceled or assert_failure then
         get stacked diagnostics
           why_state = returned_sqlstate, why = message_text, raised_at = pg_exception_context;
@@ -287,9 +257,7 @@ begin
       if why_state is null then
         freed := freed || written;
       end if;
-      exit when trial = 0 and why_state is null
-        or trial > 0 and cardinality(job_ids) = 1
-        or trial > cardinality(job_ids);
+      exit when :{last_trial(job_ids, why_state)};
       trial := trial + 1;
     end loop;
     perform :"schema"._howdah_ask_deferred_v1(false);
@@ -360,7 +328,7 @@ begin
   end if;
 
   loop
-    part := case trial when 0 then queue_ids when 1 then '{}' else queue_ids[trial - 1:trial - 1] end;
+    part := :{rows_of_trial(queue_ids)};
     state := null;
     begin
       with updated as (
@@ -369,9 +337,7 @@ begin
         returning queues.id, queues.locked_by
       )
       select coalesce(array_agg(updated.id), '{}'), count(updated.locked_by) into written, kept from updated;
-      if kept > 0 or cardinality(written) < cardinality(part) then
-        raise exception using errcode = 'HWKPT', message = 'a trigger, rule or policy keeps the row as it is';
-      end if;
+      :{refuse_kept_rows()}
     exception when others or assert_failure then
       get stacked diagnostics state = returned_sqlstate, message = message_text;
       if trial = 1 then
@@ -386,9 +352,7 @@ begin
     if state is null then
       freed := freed || written;
     end if;
-    exit when trial = 0 and state is null
-      or trial > 0 and cardinality(queue_ids) = 1
-      or trial > cardinality(queue_ids);
+    exit when :{last_trial(queue_ids, state)};
     trial := trial + 1;
   end loop;
 
@@ -477,7 +441,7 @@ declare
   strangers text[];
   holder text;
 begin
-  if not pg_try_advisory_xact_lock(1752135525, hashtext(:'schema')) then
+  if not :{try_sweep_lock()} then
     return;
   end if;
   dead := array(

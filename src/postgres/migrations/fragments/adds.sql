@@ -42,3 +42,11 @@ or :{stored}.updated_at <> :{stored}.created_at
 or :{stored}._howdah_timeout_ms is distinct from timeout_ms
 or :{stored}.task_id is distinct from :{task_id(:{identifier})}
 $$;
+
+-- Has the task a row? If not it gets one. What _howdah_ensure_names_v1 does, for one name.
+create fragment ensure_task(identifier) as $$
+insert into :"schema"._private_tasks (identifier)
+select identifier
+where not exists (select from :"schema"._private_tasks as task where task.identifier = :{identifier})
+on conflict do nothing;
+$$;

@@ -321,11 +321,7 @@ cross join lateral (
   with recursive level(priority) as (
     select held.priority
     union all
-    select (
-      select jobs.priority from :"schema"._private_jobs as jobs
-      where :{in_queue_index(jobs, held.id)} and jobs.priority > level.priority
-      order by jobs.priority limit 1
-    )
+    select :{next_priority(held.id)}
     from level where level.priority is not null
   )
   select later.id

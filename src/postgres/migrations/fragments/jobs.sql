@@ -17,6 +17,15 @@ create fragment in_queue_index(job, queue_id) as $$
 :{job}.job_queue_id = :{queue_id} and not :{job}._howdah_exhausted
 $$;
 
+-- Which priority has the queue after the one of this level, by one index probe?
+create fragment next_priority(queue_id) as $$
+(
+  select jobs.priority from :"schema"._private_jobs as jobs
+  where :{in_queue_index(jobs, :{queue_id})} and jobs.priority > level.priority
+  order by jobs.priority limit 1
+)
+$$;
+
 -- Does the worker run such jobs: of this task, and without a flag that it leaves alone?
 create fragment runnable(job, tasks, forbidden) as $$
 :{job}.task_id = any (:{tasks}) and (:{forbidden} is null or (:{job}.flags ?| :{forbidden}) is not true)
@@ -51,17 +60,4 @@ $$;
 -- How often has a worker been lost with this job, counting now? The number is positive: the suspicion is over.
 create fragment one_more_recovery(job) as $$
 least(abs(:{job}._howdah_recoveries::integer) + 1, 32767)
-$$;
-
--- May the row of this queue go: does it have no job, no lock and no pause? Exhausted
--- jobs are asked for apart, because each half has an index and the whole has none.
-create fragment unused_queue(queue) as $$
-:{queue}.locked_at is null
-and :{not_paused(:{queue}, now())}
-and not exists (
-  select from :"schema"._private_jobs as job where :{in_queue_index(job, :{queue}.id)}
-)
-and not exists (
-  select from :"schema"._private_jobs as job where job.job_queue_id = :{queue}.id and job._howdah_exhausted
-)
 $$;

@@ -1,0 +1,120 @@
+-- The parts of _howdah_release_v1, in their order: jobs first, then queues. They
+-- read and set the variables of that function.
+
+-- Which of the completed jobs are deleted, and why are the others not?
+create fragment delete_completed() as $$
+if cardinality(completed) > 0 then
+  :{step_over_locked(completed)}
+  with deleted as (
+    delete from :"schema"._private_jobs as jobs
+    where jobs.id = any (free) and :{held_by(jobs, worker, times)}
+    returning jobs.id
+  )
+  select coalesce(array_agg(deleted.id), '{}') into done from deleted;
+  if cardinality(done) < cardinality(completed) then
+    return query
+    select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done, free, null, registered);
+  end if;
+end if;
+$$;
+
+-- Which of the jobs that are kept are unlocked and changed, and why are the others not? Workers
+-- are notified of those that are due again.
+create fragment change_kept() as $$
+if cardinality(changed) > 0 then
+  free := changed;
+  :{step_over_locked(changed)}
+  with change as materialized (
+    select * from unnest(changed, refunds, finals, delays, messages, payloads, interruptions)
+      as given(id, refund, final, delay, message, payload, interrupted)
+    -- Each id is compared with each, so only when there is a reason.
+    where patient or given.id = any (free)
+  ), updated as (
+    update :"schema"._private_jobs as jobs
+    set
+      :{released_job()}
+    from change
+    where jobs.id = change.id and :{held_by(jobs, worker, times)}
+    returning jobs.id, jobs.run_at, jobs.job_queue_id, jobs._howdah_exhausted as exhausted,
+      not jobs._howdah_exhausted and jobs.run_at <= :{soon(now())} as due
+  )
+  select
+    coalesce(array_agg(updated.id), '{}') as ids,
+    array_agg(updated.run_at) as run_ats,
+    array_agg(updated.exhausted) as exhausted,
+    count(*) filter (where updated.due) as due_jobs,
+    min(updated.run_at) filter (where updated.due) as due_at,
+    array_agg(distinct updated.job_queue_id)
+      filter (where updated.due and updated.job_queue_id is not null) as due_queues
+  into kept
+  from updated;
+  return query
+  select back.id, 'released'::text, case when not back.exhausted then :"schema"._howdah_us(back.run_at) end, null::bigint
+  from unnest(kept.ids, kept.run_ats, kept.exhausted) as back(id, run_at, exhausted);
+  if cardinality(kept.ids) < cardinality(changed) then
+    return query
+    select *
+    from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids, free, transactions, registered);
+  end if;
+  if kept.due_jobs > 0 then
+    perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);
+  end if;
+end if;
+$$;
+
+-- What becomes of a job that is kept?
+create fragment released_job() as $$
+attempts = case
+  when change.final then greatest(jobs.attempts, jobs.max_attempts)
+  when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts
+  when change.refund then greatest(0, jobs.attempts - 1)
+  else jobs.attempts
+end,
+_howdah_recoveries = case
+  when change.interrupted then :{one_more_recovery(jobs)}
+  else abs(jobs._howdah_recoveries)
+end,
+run_at = case
+  when change.delay is null then jobs.run_at
+  else greatest(now(), jobs.run_at) + change.delay * interval '1 millisecond'
+end,
+-- Why it was cancelled says more than how its handler took it.
+last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),
+payload = coalesce(change.payload::json, jobs.payload),
+_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),
+locked_at = null,
+locked_by = null
+$$;
+
+-- Which of these jobs can be locked at once, for a caller that does not wait?
+create fragment step_over_locked(ids) as $$
+if not patient then
+  free := array(
+    select jobs.id from :"schema"._private_jobs as jobs
+    where jobs.id = any (:{ids}) and :{held_by(jobs, worker, times)}
+    for update skip locked
+  );
+end if;
+$$;
+
+-- Which queues are unlocked because their chain has ended, and which cannot be yet?
+create fragment unlock_ended_queues() as $$
+if cardinality(end_queues) > 0 then
+  update :"schema"._private_job_queues as queues
+  set locked_at = null, locked_by = null
+  from unnest(end_queues, end_lasts, end_times) as chain_end(queue_id, last, us)
+  where queues.id = chain_end.queue_id and queues.locked_by = worker
+    and queues.locked_at = :"schema"._howdah_at(chain_end.us)
+    and not exists (
+      select from :"schema"._private_jobs as jobs
+      where jobs.id = chain_end.last and :{held_by(jobs, worker, times)}
+    );
+  get diagnostics unlocked = row_count;
+  if unlocked < cardinality(end_queues) then
+    return query
+    select jobs.id, 'busy'::text, null::bigint, null::bigint
+    from :"schema"._private_jobs as jobs
+    where jobs.id = any (end_lasts) and :{held_by(jobs, worker, times)};
+  end if;
+end if;
+$$;
