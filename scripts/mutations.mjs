@@ -397,7 +397,7 @@ export const mutations = [
   ),
 
   noticedBy(
-    "client/workers",
+    "sql/sweeps",
     recovery(
       "recovery without its lock",
       "if not :{try_sweep_lock()} then\n    kind := 'busy'",
@@ -417,10 +417,13 @@ export const mutations = [
     "_howdah_recoveries = :{one_more_recovery(jobs)}\n$$",
     "_howdah_recoveries = 0\n$$",
   ),
-  recovery(
-    "nothing said of what is left",
-    "if cardinality(freed) + cardinality(refused) < cardinality(found_ids) then",
-    "if false then",
+  noticedBy(
+    "sql/sweeps",
+    recovery(
+      "nothing said of what is left",
+      "if cardinality(freed) + cardinality(refused) < cardinality(found_ids) then",
+      "if false then",
+    ),
   ),
   noticedBy(
     "recovery/refused",

@@ -184,21 +184,23 @@ describe("beside a snapshot that keeps every dead row", () => {
     expect(growth(blocks)).toBeLessThan(1.3);
   });
 
-  it("reads as much for the last fifth of 20,000 jobs of one queue as for the first, in chains or one by one", async () => {
-    for (const { jobs, chainLength, mostQueues } of [
-      { jobs: 20_000, chainLength: 100, mostQueues: 1 },
+  it.each([
+    ["20,000 jobs of one queue, in chains", { jobs: 20_000, chainLength: 100, mostQueues: 1 }],
+    [
+      "20,000 jobs of one queue, where a claim could take a hundred",
       { jobs: 20_000, chainLength: 100, mostQueues: 100 },
-      { jobs: 1_000, chainLength: 1, mostQueues: 1 },
-    ]) {
-      await empty(database);
-      await database.sql("insert into howdah._private_job_queues (queue_name) values ('q')");
-      await database.sql(
-        "insert into howdah._private_jobs (task_id, job_queue_id) select 1, 1 from generate_series(1, $1)",
-        [jobs],
-      );
-      const blocks = await drainBeside({ jobs, quantity: chainLength, chainLength, mostQueues });
-      expect(blocks).toHaveLength(jobs / chainLength);
-      expect(growth(blocks)).toBeLessThan(1.3);
-    }
+    ],
+    ["1,000 jobs of one queue, one by one", { jobs: 1_000, chainLength: 1, mostQueues: 1 }],
+  ])("reads as much for the last fifth of %s as for the first", { timeout: 60_000 }, async (_, wanted) => {
+    const { jobs, chainLength } = wanted;
+    await database.sql("insert into howdah._private_job_queues (queue_name) values ('q')");
+    await database.sql(
+      "insert into howdah._private_jobs (task_id, job_queue_id) select 1, 1 from generate_series(1, $1)",
+      [jobs],
+    );
+    // One statement after the other, thousands of them.
+    const blocks = await drainBeside({ ...wanted, quantity: chainLength });
+    expect(blocks).toHaveLength(jobs / chainLength);
+    expect(growth(blocks)).toBeLessThan(1.3);
   });
 });

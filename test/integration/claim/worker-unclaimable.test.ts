@@ -4,7 +4,7 @@ import { registerTasks } from "../../../src/postgres/queries/register-tasks.ts";
 import { createFindUnclaimable } from "../../../src/postgres/queries/find-unclaimable.ts";
 import { defineTask } from "../../../src/job/task.ts";
 import type { Worker } from "../../../src/worker/worker.ts";
-import { empty } from "../../harness/claims.ts";
+import { createClaims, empty, idsOf } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";
 import { createRecordingLogger, createTestWorker, record } from "../../harness/worker.ts";
@@ -87,6 +87,26 @@ describe.each([false, true])("a job that a trigger keeps from being locked, loca
     await completed.reach(7);
     await worker.stop();
     await running;
+  });
+});
+
+describe("a claim that leaves a job alone", () => {
+  it("takes the next queue in place of one that has no other job, and does not say that there is more", async () => {
+    const { claim } = await createClaims(database);
+    const skipped = await client.addJob("t", "skipped", { queueName: "a" });
+    const { id } = await client.addJob("t", "free", { queueName: "b" });
+    const answer = await claim({ quantity: 1, skipIds: [skipped.id] });
+    expect(idsOf(answer)).toEqual([Number(id)]);
+    expect(await claim({ quantity: 2, skipIds: [skipped.id] })).toMatchObject({ rows: [], more: false });
+  });
+
+  it("takes the others of its queue, on both sides of it", async () => {
+    const { claim } = await createClaims(database);
+    const [before, skipped, behind] = await client.addJobs(
+      ["before", "skipped", "behind"].map((payload) => ({ identifier: "t", payload, spec: { queueName: "a" } })),
+    );
+    const answer = await claim({ quantity: 3, chainLength: 3, skipIds: [String(skipped?.id)] });
+    expect(idsOf(answer)).toEqual([Number(before?.id), Number(behind?.id)]);
   });
 });
 

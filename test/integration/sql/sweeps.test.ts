@@ -85,6 +85,33 @@ describe("a worker that is declared dead", () => {
   });
 });
 
+describe("a recovery of jobs", () => {
+  const RECOVER = "select kind from howdah._howdah_recover_v1(array[$1], 0, null, $2)";
+  const recover = async (quantity: number) => (await database.sql(RECOVER, [OURS, quantity])).map((row) => row["kind"]);
+
+  it("says what is left: what it did not take, and what somebody has locked", async () => {
+    for (let jobs = 0; jobs < 3; jobs += 1) await hold(OURS, 0);
+    expect(await recover(2)).toEqual(["recovered", "recovered", "left"]);
+    const user = await database.connect();
+    await user.query("begin; select from howdah._private_jobs where locked_by is not null for update");
+    expect(await recover(2)).toEqual(["left"]);
+    await user.query("rollback");
+    expect(await recover(2)).toEqual(["recovered"]);
+    expect(await recover(2)).toEqual([]);
+  });
+
+  it("gives nothing back, and says so, while another one is under way", async () => {
+    await hold(OURS, 0);
+    await hold(OURS, 0);
+    const other = await database.connect();
+    await other.query("begin");
+    expect((await other.query(RECOVER, [OURS, 1])).rows).toEqual([{ kind: "recovered" }, { kind: "left" }]);
+    expect(await recover(2)).toEqual(["busy"]);
+    await other.query("commit");
+    expect(await recover(2)).toEqual(["recovered"]);
+  });
+});
+
 describe("holders that are not registered", () => {
   const MINUTE = 60_000;
   const orphans = async (intervalMs: number | null = null) =>
