@@ -42,9 +42,9 @@ export async function openLoop(connectionString) {
       text: "select * from howdah._howdah_claim_v1($1, $2, $3, null, $4, $5, $6, '{}', $7, 0, null, 1)",
       values: ["bare", quantity, [rows[0].id], levels, ats, ids, BEFORE_ALL],
     });
-    const jobs = answer.rows.filter(([kind]) => kind === "j");
+    const jobs = answer.rows.filter(([kind]) => kind === "job");
     floor = floorOf(answer.rows) ?? floor;
-    return { ids: jobs.map(([, id]) => id), claimedAt: JSON.parse(answer.rows.at(-1)[PAYLOAD]).claimedAt };
+    return { ids: jobs.map(([, id]) => id), claimedAt: JSON.parse(answer.rows.at(-1).at(-1)).claimedAt };
   }
 
   function release({ ids, claimedAt }) {
@@ -75,12 +75,11 @@ async function runLoop({ claim, release, batch, run }, isStopping) {
 }
 
 const BEFORE_ALL = "-9223372036854775808";
-/** Where these columns stand in an answer of the claim. */
+/** Where this column stands in an answer of the claim. */
 const RUN_AT = 6;
-const PAYLOAD = 9;
 
 /** How far priority 0 has been seen. */
 function floorOf(rows) {
-  const said = rows.find(([kind]) => kind === "f");
+  const said = rows.find(([kind]) => kind === "level");
   return said?.[RUN_AT] == null ? undefined : { at: said[RUN_AT], id: said[1] };
 }

@@ -1881,19 +1881,20 @@ $$;
 --                              lock them: others of their queue go first
 --
 -- Answers, told apart by \`kind\`:
---   j   a claimed job; its priority, attempts and max_attempts are null for 0,
---       1 and 25, which most jobs have and nobody has to send and decode then
---   f   a floor: up to here (run_at, id) priority \`priority\` was seen; run_at is
---       null when nothing of it was looked at
---   a   once, last: an object with claimedAt (microseconds, the claim time that
---       fences the release), tasksGone (a task id no longer exists; looked at
---       when no level was given), more (there may be more to claim right now),
---       dueAt and dueId (the new due position), leftover (queues with a due job
---       that were not taken or not looked at), windowStart and windowAfter (from where to where
---       the window went; where it started when it came round to there without
---       meeting a queue), windowWrapped (past the last queue), windowFound
---       (there was not enough without what it found), windowMicros (its cost),
---       micros (the cost of all)
+--   job       a claimed job; its priority, attempts and max_attempts are null
+--             for 0, 1 and 25, which most jobs have: then they need not be sent
+--   level     up to here (run_at, id) priority \`priority\` was seen; run_at is
+--             null when nothing of it was looked at
+--   summary   once, last: an object with claimedAt (microseconds, the claim time
+--             that fences the release), tasksGone (a task id no longer exists;
+--             looked at when no level was given), more (there may be more to
+--             claim right now), dueAt and dueId (the new due position), leftover
+--             (queues with a due job that were not taken or not looked at),
+--             windowStart and windowAfter (from where to where the window went;
+--             where it started when it came round to there without meeting a
+--             queue), windowWrapped (past the last queue), windowFound (there was
+--             not enough without what it found), windowMicros (its cost), micros
+--             (the cost of all)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
 -- nobody, and does not try what it sees another one take. Queue rows are locked
@@ -1913,7 +1914,7 @@ create function :"schema"._howdah_claim_v1(
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
-  attempts smallint, max_attempts smallint, payload text, extras text
+  attempts smallint, max_attempts smallint, payload text, extras text, summary json
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -2189,13 +2190,13 @@ begin
       ) as position
       limit 1
     )
-    select 'j', job.id, job.task_id, null::integer, null::text,
+    select 'job', job.id, job.task_id, null::integer, null::text,
       nullif(job.priority, 0), :"schema"._howdah_us(job.run_at),
       nullif(job.attempts, 1), nullif(job.max_attempts, 25), job.payload::text,
-      :"schema"._howdah_extras_v1(job)
+      :"schema"._howdah_extras_v1(job), null::json
     from claimed as job
     union all
-    select 'f', newest.id, null, null, null, level, :"schema"._howdah_us(newest.run_at), null, null, null, null
+    select 'level', newest.id, null, null, null, level, :"schema"._howdah_us(newest.run_at), null, null, null, null, null
     from (select) as always
     left join newest on true;
     get diagnostics touched = row_count;
@@ -2263,10 +2264,10 @@ begin
       set locked_by = worker, locked_at = claimed_at
       where queues.id = any (array(select distinct claimed.job_queue_id from claimed))
     )
-    select 'j', job.id, job.task_id, queues.id, queues.queue_name,
+    select 'job', job.id, job.task_id, queues.id, queues.queue_name,
       nullif(job.priority, 0), :"schema"._howdah_us(job.run_at),
       nullif(job.attempts, 1), nullif(job.max_attempts, 25), job.payload::text,
-      :"schema"._howdah_extras_v1(job)
+      :"schema"._howdah_extras_v1(job), null::json
     from claimed as job
     -- By the index: a join with what is held compares each with each.
     join :"schema"._private_job_queues as queues on queues.id = job.job_queue_id;
@@ -2275,8 +2276,8 @@ begin
   end if;
 
   return query
-  select 'a', null::bigint, null::integer, null::integer, null::text, null::smallint, null::bigint,
-    null::smallint, null::smallint,
+  select 'summary', null::bigint, null::integer, null::integer, null::text, null::smallint, null::bigint,
+    null::smallint, null::smallint, null::text, null::text,
     json_build_object(
       'claimedAt', :"schema"._howdah_us(claimed_at)::text,
       'tasksGone', level_count = 0 and (
@@ -2293,8 +2294,7 @@ begin
       'windowFound', window_found,
       'micros', (extract(epoch from clock_timestamp() - started) * 1000000)::bigint,
       'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
-    )::text,
-    null::text;
+    );
 end
 $$;
 

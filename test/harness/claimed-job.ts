@@ -23,7 +23,7 @@ const COLUMNS = [
 export function claimedRow(given: ClaimedCells = {}): ClaimedRow {
   const plain = { id: "1", taskId: "1", priority: "0", runAt: "1767225600000001", attempts: "1", maxAttempts: "25" };
   const cells: ClaimedCells = { ...plain, payload: "{}", ...given };
-  return new ClaimedRow(["j", ...COLUMNS.map((column) => cells[column] ?? null)]);
+  return new ClaimedRow(["job", ...COLUMNS.map((column) => cells[column] ?? null)]);
 }
 
 /** A job that the worker "w" claimed at microsecond 1767225600000000, as task "t", and that never becomes too old to start. */

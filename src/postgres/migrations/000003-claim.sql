@@ -266,19 +266,20 @@ $$;
 --                              lock them: others of their queue go first
 --
 -- Answers, told apart by `kind`:
---   j   a claimed job; its priority, attempts and max_attempts are null for 0,
---       1 and 25, which most jobs have and nobody has to send and decode then
---   f   a floor: up to here (run_at, id) priority `priority` was seen; run_at is
---       null when nothing of it was looked at
---   a   once, last: an object with claimedAt (microseconds, the claim time that
---       fences the release), tasksGone (a task id no longer exists; looked at
---       when no level was given), more (there may be more to claim right now),
---       dueAt and dueId (the new due position), leftover (queues with a due job
---       that were not taken or not looked at), windowStart and windowAfter (from where to where
---       the window went; where it started when it came round to there without
---       meeting a queue), windowWrapped (past the last queue), windowFound
---       (there was not enough without what it found), windowMicros (its cost),
---       micros (the cost of all)
+--   job       a claimed job; its priority, attempts and max_attempts are null
+--             for 0, 1 and 25, which most jobs have: then they need not be sent
+--   level     up to here (run_at, id) priority `priority` was seen; run_at is
+--             null when nothing of it was looked at
+--   summary   once, last: an object with claimedAt (microseconds, the claim time
+--             that fences the release), tasksGone (a task id no longer exists;
+--             looked at when no level was given), more (there may be more to
+--             claim right now), dueAt and dueId (the new due position), leftover
+--             (queues with a due job that were not taken or not looked at),
+--             windowStart and windowAfter (from where to where the window went;
+--             where it started when it came round to there without meeting a
+--             queue), windowWrapped (past the last queue), windowFound (there was
+--             not enough without what it found), windowMicros (its cost), micros
+--             (the cost of all)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
 -- nobody, and does not try what it sees another one take. Queue rows are locked
@@ -298,7 +299,7 @@ create function :"schema"._howdah_claim_v1(
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
-  attempts smallint, max_attempts smallint, payload text, extras text
+  attempts smallint, max_attempts smallint, payload text, extras text, summary json
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

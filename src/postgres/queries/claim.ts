@@ -131,8 +131,8 @@ export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
   const jobs: ClaimedRow[] = [];
   const levels: { priority: number; floor: Position | null }[] = [];
   for (const row of rows) {
-    if (row[0] === "j") jobs.push(new ClaimedRow(row));
-    else if (row[0] === "f") levels.push(readFloor(row));
+    if (row[0] === "job") jobs.push(new ClaimedRow(row));
+    else if (row[0] === "level") levels.push(readFloor(row));
   }
   const summary = readSummary(rows.at(-1) ?? []);
   return {
@@ -156,7 +156,7 @@ function readFloor([, id, , , , priority, runAt]: Row): { priority: number; floo
   return { priority: Number(priority), floor: runAt && id ? { at: runAt, id } : null };
 }
 
-/** The last row has JSON where others have a payload. */
-function readSummary([, , , , , , , , , summary]: Row): Summary {
-  return JSON.parse(String(summary)) as Summary;
+/** It is the last column of the last row. */
+function readSummary(row: Row): Summary {
+  return JSON.parse(String(row.at(-1))) as Summary;
 }

@@ -38,7 +38,7 @@ export function createReleaseAndClaim(driver: Driver, schema: Schema, isRegister
   // An append runs its parts in order, and each function sees what was done before it was called. Where the claim
   // says of what kind a row is, the release has its status.
   const text = `
-select done.status, done.id, null, null, null, null, null, null, null, null, null
+select done.status, done.id, null, null, null, null, null, null, null, null, null, null
 from ${schema.of("_howdah_release_v1")}(
   $1, $2, $3, '{}', '{}', '{}', '{}', '{}', '{}', $4, $5, $6, true, registered => ${isRegistered}
 ) as done

@@ -229,7 +229,7 @@ describe("jobs that a worker holds in memory", () => {
       async query(query) {
         const answer = await driver.query(query);
         if (answer.rows.some(([kind]) => kind === "c")) asked.open();
-        if (answer.rows.some(([kind]) => kind === "j")) {
+        if (answer.rows.some(([kind]) => kind === "job")) {
           claimed.open();
           await gate.opened;
         }

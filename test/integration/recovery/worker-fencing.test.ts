@@ -157,7 +157,7 @@ describe("a handler that has lost its slot", () => {
         const isClaim = query.text.includes("_howdah_claim");
         const hasJobs = query.text.includes("_howdah_claim_named")
           ? answer.rows.length > 0
-          : answer.rows.some(([kind]) => kind === "j");
+          : answer.rows.some(([kind]) => kind === "job");
         if (!losesNext || !isClaim || !hasJobs) return answer;
         losesNext = false;
         throw Object.assign(new Error("The connection was reset."), { code: "ECONNRESET" });

@@ -241,11 +241,11 @@ with beside as materialized (
 ), newest as materialized (
   :{last_seen_of_level()}
 )
-select 'j', job.id, job.task_id, null::integer, null::text,
-  :{claimed_columns(job)}
+select 'job', job.id, job.task_id, null::integer, null::text,
+  :{claimed_columns(job)}, null::json
 from claimed as job
 union all
-select 'f', newest.id, null, null, null, level, :"schema"._howdah_us(newest.run_at), null, null, null, null
+select 'level', newest.id, null, null, null, level, :"schema"._howdah_us(newest.run_at), null, null, null, null, null
 from (select) as always
 left join newest on true;
 $$;
@@ -306,8 +306,8 @@ with held as materialized (
   set locked_by = worker, locked_at = claimed_at
   where queues.id = any (array(select distinct claimed.job_queue_id from claimed))
 )
-select 'j', job.id, job.task_id, queues.id, queues.queue_name,
-  :{claimed_columns(job)}
+select 'job', job.id, job.task_id, queues.id, queues.queue_name,
+  :{claimed_columns(job)}, null::json
 from claimed as job
 -- By the index: a join with what is held compares each with each.
 join :"schema"._private_job_queues as queues on queues.id = job.job_queue_id;
@@ -356,8 +356,8 @@ $$;
 -- What does the worker have to know for its next claim?
 create fragment claim_summary() as $$
 return query
-select 'a', null::bigint, null::integer, null::integer, null::text, null::smallint, null::bigint,
-  null::smallint, null::smallint,
+select 'summary', null::bigint, null::integer, null::integer, null::text, null::smallint, null::bigint,
+  null::smallint, null::smallint, null::text, null::text,
   json_build_object(
     'claimedAt', :"schema"._howdah_us(claimed_at)::text,
     'tasksGone', level_count = 0 and (
@@ -374,6 +374,5 @@ select 'a', null::bigint, null::integer, null::integer, null::text, null::smalli
     'windowFound', window_found,
     'micros', (extract(epoch from clock_timestamp() - started) * 1000000)::bigint,
     'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
-  )::text,
-  null::text;
+  );
 $$;
