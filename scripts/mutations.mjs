@@ -601,11 +601,7 @@ export const mutations = [
     "toAborted(execution, registered, this.#options.interruptedRetryMs), false);\n    this.#cut(run);",
     "toAborted(execution, registered, this.#options.interruptedRetryMs), true);\n    this.#cut(run);",
   ),
-  slots(
-    "cancelled twice",
-    "if (reason === undefined || run.execution.abortedWith) continue;",
-    "if (reason === undefined) continue;",
-  ),
+  slots("cancelled twice", "if (!run || run.execution.abortedWith) return;", "if (!run) return;"),
   slots(
     "a job that was claimed again runs twice",
     "if (earlier) this.#lose(earlier, claimedAgain(earlier.execution.job));",
