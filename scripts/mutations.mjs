@@ -293,7 +293,7 @@ export const mutations = [
     ),
   ),
   noticedBy(
-    "release/worker-poisoned-rows",
+    "release/locks",
     unreleased("rows that triggers keep are busy", "when asked.id = any ($5) then 'kept'", "when false then 'kept'"),
   ),
   noticedBy(

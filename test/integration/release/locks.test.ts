@@ -44,6 +44,23 @@ describe("a release beside a transaction that holds one of its jobs", () => {
     expect(await left()).toEqual([3]);
   });
 
+  it("does not take rows that a trigger keeps for locked ones, patient or not", async () => {
+    await add(3);
+    const { claimedAt } = await worker.claim();
+    await database.sql(`
+      create function public.keep() returns trigger language plpgsql as $$ begin return null; end $$;
+      create trigger keep before update or delete on howdah._private_jobs
+      for each row when (old.id < 3) execute function public.keep()`);
+    const user = await holdJob("3");
+    const ending = { claimTimes: [claimedAt], completed: ["1"], changed: [changeOf(2)] };
+    expect(statuses(await worker.release(ending))).toEqual({ 1: "kept", 2: "kept" });
+    const all = { ...ending, completed: ["1", "3"], patient: false };
+    expect(statuses(await worker.release(all))).toEqual({ 1: "kept", 2: "kept", 3: "busy" });
+    await user.query("rollback");
+    await database.sql("drop function public.keep() cascade");
+    expect(statuses(await worker.release(all))).toEqual({});
+  });
+
   it("steps over that job when it is not patient, completed or changed, and says which is busy", async () => {
     await add(4);
     const { claimedAt } = await worker.claim();
