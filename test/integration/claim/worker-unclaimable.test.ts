@@ -97,7 +97,7 @@ describe("a claim that leaves a job alone", () => {
     const { id } = await client.addJob("t", "free", { queueName: "b" });
     const answer = await claim({ quantity: 1, skipIds: [skipped.id] });
     expect(idsOf(answer)).toEqual([Number(id)]);
-    expect(await claim({ quantity: 2, skipIds: [skipped.id] })).toMatchObject({ rows: [], more: false });
+    expect(await claim({ quantity: 2, skipIds: [skipped.id] })).toMatchObject({ jobs: [], more: false });
   });
 
   it("takes the others of its queue, on both sides of it", async () => {
