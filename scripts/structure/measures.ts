@@ -59,13 +59,13 @@ export const OF_SOURCES: readonly Measure<Sources>[] = [
   },
   {
     what: "functions among the members of parameter objects",
-    most: 175,
+    most: 165,
     value: (sources) => callbackMembers(sources).length,
     list: callbackMembers,
   },
   {
     what: "files whose first comment is about something else than their name",
-    most: 140,
+    most: 131,
     value: (sources) => elsewhere(sources).length,
     list: (sources) => elsewhere(sources).map(({ name }) => name),
   },
@@ -77,7 +77,7 @@ export const OF_SOURCES: readonly Measure<Sources>[] = [
   },
   {
     what: "names that two files export",
-    most: 2,
+    most: 0,
     value: (sources) => namesExportedTwice(sources).length,
     list: namesExportedTwice,
   },
@@ -85,12 +85,12 @@ export const OF_SOURCES: readonly Measure<Sources>[] = [
 
 /** What runs for one add, and for one whole job. */
 export const OF_RUNS: readonly Measure<Runs>[] = [
-  { what: "files that one add runs", most: 34, value: ({ add }) => add.files, list: ({ add }) => add.names },
-  { what: "functions that one add runs", most: 110, value: ({ add }) => add.functions, list: ({ add }) => add.names },
+  { what: "files that one add runs", most: 33, value: ({ add }) => add.files, list: ({ add }) => add.names },
+  { what: "functions that one add runs", most: 102, value: ({ add }) => add.functions, list: ({ add }) => add.names },
   { what: "files that one whole job runs", most: 83, value: ({ job }) => job.files, list: ({ job }) => job.names },
   {
     what: "functions that one whole job runs",
-    most: 310,
+    most: 306,
     value: ({ job }) => job.functions,
     list: ({ job }) => job.names,
   },
