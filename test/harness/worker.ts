@@ -39,7 +39,8 @@ export function record<Name extends EventName>(hooks: Hooks, name: Name): Record
   hooks.on(name, (event) => void events.push(event));
   return {
     events,
-    reach: (count = 1) => until(() => events[count - 1], { message: `event ${count} of ${name}` }),
+    // Some wait for thousands of jobs.
+    reach: (count = 1) => until(() => events[count - 1], { deadlineMs: 25_000, message: `event ${count} of ${name}` }),
   };
 }
 

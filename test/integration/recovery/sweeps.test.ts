@@ -121,6 +121,8 @@ describe("what a dead worker held", () => {
     const recovered = record(watcher.hooks, "workerRecovered");
     const running = watcher.run();
     await unlocked(free);
+    // One round may ask several times.
+    await recovered.reach(1);
     expect(await job(busy)).toMatchObject({ locked_by: DEAD });
     await user.query("rollback");
     await unlocked(busy);
@@ -257,7 +259,10 @@ describe("locks of workers that are not registered", () => {
       changes: "locked_at = now() - interval '1 minute'",
     });
     await database.sql("update howdah._private_job_queues set locked_at = now() - interval '1 minute'");
-    const young = await addDeadJob(database, "howdah_0123456789abcdef02");
+    // Younger than a second for as long as this takes.
+    const young = await addDeadJob(database, "howdah_0123456789abcdef02", {
+      changes: "locked_at = now() + interval '1 hour'",
+    });
     const pool = await addDeadJob(database, "pool-1", { changes: "locked_at = now() - interval '5 hours'" });
     const busyPool = await addDeadJob(database, "pool-1");
     const withoutRecovery = await addDeadJob(database, "howdah-0123456789abcdef03", {
