@@ -1,4 +1,4 @@
-/** A look takes a few milliseconds, and some hundred past a million dead rows. */
+/** Far more than a look takes that waits for nothing. */
 const MOST_MS = 3_000;
 
 /**
