@@ -7,7 +7,7 @@ import type { LocalQueueSettings } from "../job/claim/local-queue/options.ts";
 import type { Source } from "../job/claim/source.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Identity } from "./identity.ts";
+import type { Identity } from "../job/identity.ts";
 
 /** How a worker wants to claim. */
 export interface SourceSettings {

@@ -9,19 +9,15 @@ import { createHooks, type HookEmitter } from "../hooks/hooks.ts";
 import { registerHooks } from "../hooks/plugin.ts";
 import { HeldJobs } from "../job/held-jobs.ts";
 import { Interventions } from "../job/interventions.ts";
+import type { WorkerContext, WorkerSettings } from "../job/worker-context.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { warnOfSkew } from "../postgres/clock-skew.ts";
 import { applyMigrations } from "../postgres/apply-migrations.ts";
-import { createClaimNamed } from "../postgres/queries/claim-named.ts";
-import { createClaim } from "../postgres/queries/claim.ts";
-import { createFindUnclaimable } from "../postgres/queries/find-unclaimable.ts";
+import { LostClaims } from "../job/recover/lost-claims.ts";
 import { Refusals } from "../job/recover/refusals.ts";
-import { recoverLostClaim } from "../postgres/queries/sweep.ts";
+import { createStatements } from "../postgres/queries/statements.ts";
 import { readControl } from "../postgres/queries/control.ts";
-import { createHeldLocks } from "../postgres/queries/held-locks.ts";
-import { createReleaseAndClaim } from "../postgres/queries/release-and-claim.ts";
-import { createRelease } from "../postgres/queries/release.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { deafError } from "../postgres/pooler.ts";
 import { createSchema, type Schema } from "../postgres/schema.ts";
@@ -32,12 +28,12 @@ import { watchLoopDelay } from "../runtime/loop-delay.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Control } from "./control.ts";
 import { Engine } from "./engine.ts";
-import { Identity } from "./identity.ts";
+import { Identity } from "../job/identity.ts";
 import { startListener } from "./listener.ts";
 import { readWorkerOptions, type ReadWorkerOptions, type StateOption, type WorkerOptions } from "./options.ts";
 import { prepareRecurringJobs } from "./recurring-jobs.ts";
 import { Presence } from "./presence.ts";
-import { Reporter } from "./reporter.ts";
+import { Reporter } from "../job/reporter.ts";
 import { StoredTasks } from "./stored-tasks.ts";
 import { assembleWorker, type Worker } from "./worker.ts";
 
@@ -103,8 +99,11 @@ interface Ground {
 function build(ground: Ground): Worker {
   const { read, schema, logger, hooks, tasks, recurring, driver, target, stored, close } = ground;
   const clock = read.clock ?? systemClock;
-  const reporter = new Reporter(hooks, logger);
   const { statementTimeoutMs } = read;
+  const held = new HeldJobs();
+  const identity = new Identity(clock, held, { isRegistered: read.recovery !== undefined });
+  const reporter = new Reporter(hooks, logger, identity);
+  const refusals = new Refusals();
   const client = clientOver({
     driver,
     schema,
@@ -114,29 +113,26 @@ function build(ground: Ground): Worker {
     keepTasks: tasks.identifiers,
     statementTimeoutMs,
   });
-  const held = new HeldJobs();
-  const refusals = new Refusals();
-  const identity = new Identity({
-    clock,
-    held,
-    isRegistered: read.recovery !== undefined,
-    // A driver of the application's own has limits that nobody knows here.
-    settledMs: read.driver || read.statementTimeoutMs === 0 ? undefined : settledAfter(read.statementTimeoutMs),
-    recover: (workerId) =>
-      recoverLostClaim({ executor: driver, schema }, workerId, {
-        // That of a handler that goes on although its attempt has ended.
-        keepQueues: held.hasLocks(workerId),
-        tried(kind, refused) {
-          for (const row of refusals.tried(workerId, kind, refused)) reporter.unrecovered(identity.current, row);
-        },
-      }),
-    recovered: (workerId, jobs) =>
-      logger.warn("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs }),
-    failed: (error) => reporter.failure(identity.current, "give back the jobs of a lost claim", error),
-  });
   const localQueue = usableLocalQueue(read, logger);
-  const locks = createHeldLocks(driver, schema);
   const closed = new AbortController();
+  const context: WorkerContext = {
+    clock,
+    logger,
+    hooks,
+    driver,
+    schema,
+    statements: createStatements(driver, schema, read.recovery !== undefined),
+    client,
+    settings: toSettings(read, localQueue),
+    tasks,
+    identity,
+    reporter,
+    held,
+    refusals,
+    random: Math.random,
+    closed: closed.signal,
+  };
+  const lostClaims = new LostClaims(context);
   let cron: CronRunner | undefined;
   let control: Control | undefined;
   let current: Engine | undefined;
@@ -173,12 +169,7 @@ function build(ground: Ground): Worker {
         held,
         closed: closed.signal,
         localQueue: once ? undefined : localQueue,
-        claim: createClaim(driver, schema),
-        claimNamed: createClaimNamed(driver, schema),
-        findUnclaimable: createFindUnclaimable(driver, schema),
-        release: createRelease(driver, schema, read.recovery !== undefined),
-        releaseAndClaim: createReleaseAndClaim(driver, schema, read.recovery !== undefined),
-        locks,
+        ...context.statements,
         taskIdentifiers: () => stored.identifiersById,
         tasksGone: () => stored.refresh(),
         surroundings: {
@@ -220,7 +211,7 @@ function build(ground: Ground): Worker {
           deaf() {
             cron?.listening(false);
             control?.listening(false);
-            reporter.failure(identity.current, "hear of new jobs", deafError());
+            reporter.failure("hear of new jobs", deafError());
           },
           metadata: { tasks: tasks.identifiers, concurrency: read.concurrency },
         });
@@ -240,7 +231,7 @@ function build(ground: Ground): Worker {
           engine.claimer.forget();
           engine.source.distrust();
         },
-        failed: (error) => reporter.failure(identity.current, "ask what was cancelled or paused", error),
+        failed: (error) => reporter.failure("ask what was cancelled or paused", error),
       });
       return engine;
     },
@@ -265,7 +256,7 @@ function build(ground: Ground): Worker {
           presence?.down();
           cron?.listening(false);
           control?.listening(false);
-          reporter.failure(identity.current, "listen for new jobs, and polls for them", error);
+          reporter.failure("listen for new jobs, and polls for them", error);
         },
       });
     },
@@ -273,16 +264,16 @@ function build(ground: Ground): Worker {
     unrecovered: () => refusals.jobs,
     startControl: ({ once }) => control?.start({ asksFirst: !once && !read.useNotificationDelivery }),
     startChores({ once }) {
-      const stopIdentity = identity.start();
+      lostClaims.start();
       const endDelays = watchLoopDelay({
         // The event loop is that of the process, whatever clock the worker was given.
         clock: systemClock,
         busy: () => current?.busyTasks() ?? [],
-        blocked: (blockedMs, busy) => reporter.blocked(identity.current, blockedMs, busy),
+        blocked: (blockedMs, busy) => reporter.blocked(blockedMs, busy),
       });
       const endIdentity = (): Promise<void> => {
         endDelays();
-        return stopIdentity();
+        return lostClaims.stop();
       };
       if (once) return endIdentity;
       const started = new CronRunner({
@@ -293,7 +284,7 @@ function build(ground: Ground): Worker {
         tasks: tasks.identifiers,
         workerId: () => identity.current,
         store: createCronStore(driver, schema),
-        failed: (activity, error) => reporter.failure(identity.current, activity, error),
+        failed: (activity, error) => reporter.failure(activity, error),
       });
       cron = started;
       const ends = [stored.startWarning(), endIdentity, () => started.stop()];
@@ -311,10 +302,18 @@ function build(ground: Ground): Worker {
   return worker;
 }
 
+function toSettings(read: ReadWorkerOptions, localQueue: WorkerSettings["localQueue"]): WorkerSettings {
+  return { ...read, localQueue, forbiddenFlags: read.forbiddenFlags ?? [], settledMs: settledAfter(read) };
+}
+
 /** A statement that runs out of time on the server has spent some on its way there, however little it may take. */
 const LEAST_SETTLED_MS = 5_000;
 
-function settledAfter(statementTimeoutMs: number): number {
+/** For statements without a limit, and for a driver of the application's own: its limits are not known here. */
+const SETTLED_MS = 60_000;
+
+function settledAfter({ driver, statementTimeoutMs }: ReadWorkerOptions): number {
+  if (driver || statementTimeoutMs === 0) return SETTLED_MS;
   return Math.max(LEAST_SETTLED_MS, 2 * statementTimeoutMs);
 }
 

@@ -12,8 +12,8 @@ import type { HeldLocks } from "../postgres/queries/held-locks.ts";
 import type { ReleaseAndClaim } from "../postgres/queries/release-and-claim.ts";
 import type { Release } from "../postgres/queries/release.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Identity } from "./identity.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Identity } from "../job/identity.ts";
+import type { Reporter } from "../job/reporter.ts";
 
 /** What an engine is built of. */
 export interface EngineParts {

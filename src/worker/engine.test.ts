@@ -14,8 +14,8 @@ import { silentLogger } from "../runtime/logger.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import type { EngineParts } from "./engine-parts.ts";
 import { Engine } from "./engine.ts";
-import { Identity } from "./identity.ts";
-import { Reporter } from "./reporter.ts";
+import { Identity } from "../job/identity.ts";
+import { Reporter } from "../job/reporter.ts";
 
 /** An engine over jobs in memory, whose releases are answered by `release`. */
 function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EngineParts> = {}) {
@@ -28,13 +28,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])), releasedAts: new Map() };
   };
   const held = new HeldJobs();
-  const identity = new Identity({
-    clock,
-    held,
-    recover: async () => 0,
-    recovered: () => undefined,
-    failed: () => undefined,
-  });
+  const identity = new Identity(clock, held);
   const task = defineTask({ identifier: "t", run: async (_payload, { signal }) => void (await run(signal)) });
   const engine: Engine = new Engine({
     identity,
@@ -47,7 +41,7 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
     taskIdentifiers: () => new Map([[1, "t"]]),
     tasksGone: () => undefined,
     surroundings: { logger: silentLogger, state: undefined } as Surroundings,
-    reporter: new Reporter(hooks, silentLogger),
+    reporter: new Reporter(hooks, silentLogger, identity),
     hooks,
     localQueue: { size: 100_000, ttlMs: 300_000, refetchDelay: undefined, queueCount: 1 },
     concurrency: 4,

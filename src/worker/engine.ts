@@ -68,7 +68,7 @@ export class Engine {
       workerId: () => identity.current,
       giveBack: (removal) => this.withdrawals.giveBack(removal),
       uncertain: (workerId) => identity.distrust(workerId),
-      unclaimable: (job) => reporter.unclaimable(identity.current, job),
+      unclaimable: (job) => reporter.unclaimable(job),
       keep: (chains, tookMs) => this.withdrawals.keep(chains, tookMs),
       claimed(jobs) {
         held.claimed(jobs, clock.monotonic());
@@ -105,7 +105,7 @@ export class Engine {
       ...parts,
       client: parts.surroundings.client,
       release: (ending) => this.releaser.add(ending),
-      failed: (error) => reporter.failure(identity.current, "ask what becomes of an interrupted job", error),
+      failed: (error) => reporter.failure("ask what becomes of an interrupted job", error),
     });
     this.releaser = new Releaser({
       release,
@@ -134,7 +134,7 @@ export class Engine {
           this.#goOn();
         },
         freed: (queueIds, hasClaimed) => (hasClaimed ? this.claimer.freed(queueIds) : this.source.pulse({ queueIds })),
-        failed: (error) => reporter.failure(identity.current, "release jobs", error),
+        failed: (error) => reporter.failure("release jobs", error),
         stuck: (ending, error, isGivenUp) => {
           reporter.stuck(ending, error, isGivenUp);
           this.#goOn();
@@ -145,7 +145,7 @@ export class Engine {
       ...parts,
       held: () => this.#locksToWatch(),
       lost: (jobs, reason) => this.withdrawals.loseJobs(jobs, reason),
-      failed: (error) => reporter.failure(identity.current, "look after its locks", error),
+      failed: (error) => reporter.failure("look after its locks", error),
     });
     const { source, slots, releaser } = this;
     this.withdrawals = new Withdrawals({ ...parts, source, slots, releaser });
@@ -255,7 +255,7 @@ export class Engine {
   }
 
   #claimFailed(error: unknown, failures: number): void {
-    if (failures === 1) this.#parts.reporter.failure(this.#parts.identity.current, "claim jobs", error);
+    if (failures === 1) this.#parts.reporter.failure("claim jobs", error);
   }
 
   get #isAtRest(): boolean {

@@ -24,9 +24,9 @@ import type { Logger } from "../runtime/logger.ts";
 import { isProcessGone, readProcessMark, writeProcessMark } from "../runtime/process-mark.ts";
 import { Contact, type ContactAttempt } from "./contact.ts";
 import type { Engine } from "./engine.ts";
-import type { Identity } from "./identity.ts";
+import type { Identity } from "../job/identity.ts";
 import { packageVersion } from "./package-version.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter } from "../job/reporter.ts";
 
 /** What the presence of a worker is made of. */
 export interface PresenceParts {
@@ -95,7 +95,7 @@ export class Presence {
           worker: identity.current,
         });
       },
-      failed: (error) => reporter.failure(identity.current, "lock its session", error),
+      failed: (error) => reporter.failure("lock its session", error),
     });
     this.#contact = new Contact({
       ...parts,
@@ -113,7 +113,7 @@ export class Presence {
       swept: (ids) => this.#swept(ids),
       outOfContact: (silentMs) => this.#outOfContact(silentMs),
       heard: () => parts.engine.slots.fill(),
-      failed: (error) => reporter.failure(identity.current, "say that it lives", error),
+      failed: (error) => reporter.failure("say that it lives", error),
     });
   }
 
@@ -140,13 +140,12 @@ export class Presence {
       session: () => this.#keeper.session,
       isFirstSession: () => this.#isFirstSession,
       isProcessGone: (stored) => isProcessGone(stored, this.#mark),
-      failed: (error) => reporter.failure(identity.current, "ask a hook about a job to recover", error),
-      refused: (row) => reporter.unrecovered(identity.current, row),
-      heldUp: (workerIds, error) =>
-        reporter.failure(identity.current, `recover what worker ${workerIds.join(", ")} held`, error),
-      sweepFailed: (error) => reporter.failure(identity.current, "look whether others live", error),
+      failed: (error) => reporter.failure("ask a hook about a job to recover", error),
+      refused: (row) => reporter.unrecovered(row),
+      heldUp: (workerIds, error) => reporter.failure(`recover what worker ${workerIds.join(", ")} held`, error),
+      sweepFailed: (error) => reporter.failure("look whether others live", error),
     });
-    identity.changed = () => this.#heartbeat.wake();
+    identity.watch(this);
     if (this.#parts.listens) this.#startsUntil = this.#parts.clock.monotonic() + STARTING_MS;
     await this.#heartbeat.start();
     this.#sweeper = sweeper;
@@ -174,6 +173,10 @@ export class Presence {
     this.#keeper.heard(channel);
   }
 
+  identityChanged(): void {
+    this.#heartbeat.wake();
+  }
+
   /**
    * Ends it. Ids under which nothing is locked are taken off the register; the
    * others stay there, so that somebody recovers what they hold.
@@ -181,7 +184,7 @@ export class Presence {
   async end(): Promise<void> {
     const { identity } = this.#parts;
     this.#isEnded = true;
-    identity.changed = () => undefined;
+    identity.unwatch(this);
     await this.#stopWithin(END_MS);
     await this.#deregister();
     this.#contact.end();
@@ -259,7 +262,7 @@ export class Presence {
     );
     engine.lose(ids, { queuedOnly: false }, reason);
     identity.forget(ids);
-    reporter.failure(identity.current, "keep its registration", reason);
+    reporter.failure("keep its registration", reason);
   }
 
   #outOfContact(silentMs: number): void {

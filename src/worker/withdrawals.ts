@@ -9,7 +9,7 @@ import type { Outcome } from "../job/outcome.ts";
 import type { Releaser } from "../job/release/releaser.ts";
 import type { JobLock } from "../postgres/queries/control.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Identity } from "./identity.ts";
+import type { Identity } from "../job/identity.ts";
 
 /**
  * Takes jobs away from a worker before they have ended: those that it has lost,

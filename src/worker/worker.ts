@@ -10,12 +10,12 @@ import type { Logger } from "../runtime/logger.ts";
 import { duration, integer } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Engine } from "./engine.ts";
-import type { Identity } from "./identity.ts";
+import type { Identity } from "../job/identity.ts";
 import type { Listener } from "./listener.ts";
 import { onNeverRun } from "./never-run.ts";
 import { onOsSignal } from "./os-signals.ts";
 import type { Presence } from "./presence.ts";
-import type { Reporter, Tally } from "./reporter.ts";
+import type { Reporter, Tally } from "../job/reporter.ts";
 
 /** When `runOnce` ends although there is work. */
 export interface RunOnceOptions {

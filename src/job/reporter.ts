@@ -1,36 +1,31 @@
 import { type HowdahError, isHowdahError } from "../errors.ts";
 import type { InterruptionReason } from "../hooks/events.ts";
 import type { HookEmitter } from "../hooks/hooks.ts";
-import type { ClaimedJob } from "../job/claimed-job.ts";
-import type { Ending } from "../job/release/ending.ts";
-import { toDate } from "../job/row.ts";
+import type { ClaimedJob } from "./claimed-job.ts";
+import type { Ending } from "./release/ending.ts";
+import type { Identity } from "./identity.ts";
+import { toDate } from "./row.ts";
 import type { RefusedRow } from "../postgres/queries/sweep.ts";
 import type { UnclaimableJob } from "../postgres/queries/find-unclaimable.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { errorStack } from "../runtime/error-stack.ts";
 import type { Logger } from "../runtime/logger.ts";
 
-/** How many jobs ended in which way. */
-export interface Tally {
-  readonly completed: number;
-  /** Failed attempts, for good or not, and cancelled jobs. */
-  readonly failed: number;
-  readonly snoozed: number;
-}
-
 /** Tells hooks and the log what becomes of the jobs of one worker, and counts. */
 export class Reporter {
   readonly #hooks: HookEmitter;
   readonly #logger: Logger;
+  readonly #identity: Identity;
   #completed = 0;
   #failed = 0;
   #snoozed = 0;
   #interruptions = 0;
   #isPoolerNamed = false;
 
-  constructor(hooks: HookEmitter, logger: Logger) {
+  constructor(hooks: HookEmitter, logger: Logger, identity: Identity) {
     this.#hooks = hooks;
     this.#logger = logger;
+    this.#identity = identity;
   }
 
   get tally(): Tally {
@@ -142,48 +137,52 @@ export class Reporter {
   }
 
   /** The event loop did not turn for so long; these tasks ran, in all workers of the process. */
-  blocked(workerId: string, blockedMs: number, tasks: readonly string[]): void {
+  blocked(blockedMs: number, tasks: readonly string[]): void {
     this.#logger.warn("The event loop was blocked, or the process stood still", {
-      worker: workerId,
+      worker: this.#identity.current,
       blockedMs: Math.round(blockedMs),
       tasks: tasks.join(", "),
     });
   }
 
   /** A job cannot be locked although others can. */
-  unclaimable(workerId: string, { id, state, message }: UnclaimableJob): void {
+  unclaimable({ id, state, message }: UnclaimableJob): void {
     this.#logger.error("A job cannot be claimed; it is tried again later, and holds up no others", {
-      worker: workerId,
+      worker: this.#identity.current,
       job: id,
       error: `${state}: ${message}`,
     });
     const error = Object.assign(new Error(message), { code: state });
-    this.#hooks.emit("workerError", { workerId, activity: `claim job ${id}`, error });
+    this.#backgroundError(`claim job ${id}`, error);
   }
 
   /** A row that a dead worker holds cannot be changed although others can. */
-  unrecovered(workerId: string, { kind, id, workerId: holder, state, message }: RefusedRow): void {
+  unrecovered({ kind, id, workerId: holder, state, message }: RefusedRow): void {
     this.#logger.error("Something of a dead worker cannot be given back; it is tried again, and holds up no others", {
-      worker: workerId,
+      worker: this.#identity.current,
       holder,
       [kind]: id,
       error: `${state}: ${message}`,
     });
     const error = Object.assign(new Error(message), { code: state });
-    this.#hooks.emit("workerError", { workerId, activity: `give back ${kind} ${id} of worker ${holder}`, error });
+    this.#backgroundError(`give back ${kind} ${id} of worker ${holder}`, error);
   }
 
   /** Something in the background failed. */
-  failure(workerId: string, activity: string, error: unknown): void {
+  failure(activity: string, error: unknown): void {
     const isPooler = isHowdahError(error, "HOWDAH_TRANSACTION_POOLER");
     // A pooler shows in whatever the worker does, and has one remedy: it is named once.
     const level = isPooler && this.#isPoolerNamed ? "debug" : "error";
     this.#isPoolerNamed ||= isPooler;
     this.#logger[level](`The worker could not ${activity}; it goes on`, {
-      worker: workerId,
+      worker: this.#identity.current,
       error: errorMessage(error),
     });
-    this.#hooks.emit("workerError", { workerId, activity, error });
+    this.#backgroundError(activity, error);
+  }
+
+  #backgroundError(activity: string, error: unknown): void {
+    this.#hooks.emit("workerError", { workerId: this.#identity.current, activity, error });
   }
 
   #interrupted(job: ClaimedJob, reason: InterruptionReason): void {
@@ -218,6 +217,14 @@ export class Reporter {
   #permanentlyFailed(job: ClaimedJob, error: unknown, durationMs: number): void {
     this.#hooks.emit("jobPermanentlyFail", { workerId: job.lockedBy, job, error, durationMs });
   }
+}
+
+/** How many jobs ended in which way. */
+export interface Tally {
+  readonly completed: number;
+  /** Failed attempts, for good or not, and cancelled jobs. */
+  readonly failed: number;
+  readonly snoozed: number;
 }
 
 function describe(job: ClaimedJob) {

@@ -3,7 +3,10 @@ import { claimedJob } from "../../test/harness/claimed-job.ts";
 import { createRecordingLogger } from "../../test/harness/worker.ts";
 import { EVENT_NAMES } from "../hooks/events.ts";
 import { createHooks } from "../hooks/hooks.ts";
-import type { Outcome } from "../job/outcome.ts";
+import { createManualClock } from "../testing/manual-clock.ts";
+import { HeldJobs } from "./held-jobs.ts";
+import { Identity } from "./identity.ts";
+import type { Outcome } from "./outcome.ts";
 import { Reporter } from "./reporter.ts";
 
 const RUN_AT = String(Date.UTC(2026, 0, 2) * 1000);
@@ -13,11 +16,12 @@ function setUp() {
   const hooks = createHooks({ logger });
   const told: [string, unknown][] = [];
   for (const name of EVENT_NAMES) hooks.on(name, (event) => void told.push([name, event]));
-  const reporter = new Reporter(hooks, logger);
+  const identity = new Identity(createManualClock(), new HeldJobs());
+  const reporter = new Reporter(hooks, logger, identity);
   const job = claimedJob({ id: "7", attempts: "2" });
   const release = (outcome: Outcome, runAt: string | undefined = RUN_AT) =>
     reporter.released({ job, outcome, durationMs: 5, endsChain: true }, runAt);
-  return { logger, hooks, told, reporter, job, release };
+  return { logger, hooks, told, identity, reporter, job, release };
 }
 
 const error = new Error("no");
@@ -57,12 +61,12 @@ describe("a reporter", () => {
   });
 
   it("reports a refused outcome and a failure of the background, in the hook and in the log", () => {
-    const { told, logger, reporter, job } = setUp();
+    const { told, logger, reporter, job, identity } = setUp();
     reporter.refused({ job, outcome: { kind: "completed" }, durationMs: 5, endsChain: true });
-    reporter.failure("w", "claim jobs", error);
+    reporter.failure("claim jobs", error);
     expect(told).toEqual([
       ["jobReleaseRefused", { workerId: "w", job }],
-      ["workerError", { workerId: "w", activity: "claim jobs", error }],
+      ["workerError", { workerId: identity.current, activity: "claim jobs", error }],
     ]);
     expect(logger.entries.map(({ level }) => level)).toEqual(["warn", "error"]);
     expect(logger.messages("error")).toEqual(["The worker could not claim jobs; it goes on"]);

@@ -1,0 +1,68 @@
+import type { Client } from "../client/client.ts";
+import type { HookEmitter } from "../hooks/hooks.ts";
+import type { Driver } from "../postgres/driver.ts";
+import type { Schema } from "../postgres/schema.ts";
+import type { Statements } from "../postgres/queries/statements.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { ForbiddenFlags } from "./claim/claimer.ts";
+import type { LocalQueueSettings } from "./claim/local-queue/options.ts";
+import type { HeldJobs } from "./held-jobs.ts";
+import type { Identity } from "./identity.ts";
+import type { RecoverySettings } from "./recover/options.ts";
+import type { Refusals } from "./recover/refusals.ts";
+import type { Reporter } from "./reporter.ts";
+import type { TaskRegistry } from "./task-registry.ts";
+
+/** What every part of a worker stands on: built once by `createWorker`, and passed whole. */
+export interface WorkerContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly hooks: HookEmitter;
+  readonly driver: Driver;
+  readonly schema: Schema;
+  /** The statements of the hot path and of fencing, prepared for the schema. */
+  readonly statements: Statements;
+  /** The client over the same connections, which handlers are given too. */
+  readonly client: Client;
+  readonly settings: WorkerSettings;
+  /** What the worker can run. */
+  readonly tasks: TaskRegistry;
+  readonly identity: Identity;
+  /** Tells hooks and the log what happens. */
+  readonly reporter: Reporter;
+  /** What the worker holds, of this run and of earlier ones. */
+  readonly held: HeldJobs;
+  /** What of dead workers cannot be given back. */
+  readonly refusals: Refusals;
+  /** From 0 to below 1. Tests pass their own. */
+  readonly random: () => number;
+  /** Aborted when the worker closes: nothing can be written any more. */
+  readonly closed: AbortSignal;
+}
+
+/** The options of a worker as its parts use them: read, with defaults, in milliseconds. */
+export interface WorkerSettings {
+  /** How many jobs run at once. */
+  readonly concurrency: number;
+  readonly pollIntervalMs: number;
+  /** `undefined` to claim directly. */
+  readonly localQueue: LocalQueueSettings | undefined;
+  /** The most bytes of payloads that a claim brings, if that is more than one job. */
+  readonly maxClaimBytes: number;
+  readonly forbiddenFlags: ForbiddenFlags;
+  readonly completeJobBatchDelayMs: number;
+  readonly failJobBatchDelayMs: number;
+  readonly useNotificationDelivery: boolean;
+  /** `undefined` when recovery is off. */
+  readonly recovery: RecoverySettings | undefined;
+  /** After so long a statement has been answered, or never will be. */
+  readonly settledMs: number;
+  readonly shutdown: {
+    readonly gracePeriodMs: number;
+    readonly abortPeriodMs: number;
+    readonly interruptedJobRetryDelayMs: number;
+  };
+  /** What handlers are given as `context.state`. */
+  readonly state: unknown;
+}
