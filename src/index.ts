@@ -1,5 +1,5 @@
 export type { CleanUpOptions, CleanUpResult, CleanUpTask } from "./client/clean-up.ts";
-export type { ApplicationTransaction, Client, TransactionClient } from "./client/client.ts";
+export type { Client, TransactionClient } from "./client/client.ts";
 export { createClient } from "./client/create-client.ts";
 export type { ClientOptions } from "./client/create-client.ts";
 export type { CancelFilter, CancelResult, Pause, PauseOptions, Pauses } from "./client/control.ts";
@@ -52,7 +52,19 @@ export type {
 } from "./job/task-declaration.ts";
 export type { RecoveryOptions } from "./job/recover/options.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
-export type { Cell, Driver, Executor, Listening, ListenHandlers, Query, QueryResult, Row } from "./postgres/driver.ts";
+export type { ApplicationTransaction } from "./postgres/caller-transaction.ts";
+export type {
+  CallerTransaction,
+  Cell,
+  Driver,
+  DriverCapabilities,
+  Executor,
+  Listening,
+  ListenHandlers,
+  Query,
+  QueryResult,
+  Row,
+} from "./postgres/driver.ts";
 export { migrate, migrationSql } from "./client/migrate-schema.ts";
 export type { MigrateOptions, MigrationSqlOptions } from "./client/migrate-schema.ts";
 export type { MigrateResult } from "./postgres/apply-migrations.ts";

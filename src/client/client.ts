@@ -1,5 +1,4 @@
-import type { Executor } from "../postgres/driver.ts";
-import type { PgQueryable } from "../postgres/drivers/pg-session.ts";
+import type { ApplicationTransaction } from "../postgres/caller-transaction.ts";
 import type { JobAdds } from "./adds.ts";
 import type { CleanUp } from "./clean-up.ts";
 import type { JobControl } from "./control.ts";
@@ -13,9 +12,6 @@ export interface TransactionClient extends JobAdds, JobManagement, JobControl, J
   /** Jobs that recur, changed as part of the transaction. */
   readonly schedules: Schedules;
 }
-
-/** A transaction of the application: a `pg` client that has begun one, or an `Executor`. */
-export type ApplicationTransaction = PgQueryable | Executor;
 
 /** Adds and manages jobs without running them. */
 export interface Client

@@ -151,7 +151,7 @@ export function clientOver(ground: ClientGround): Client {
   const lanes = new Lanes({
     clock: systemClock,
     timeoutMs: statementTimeoutMs,
-    atOnce: Math.min(WAITING_AT_ONCE, share?.connections ?? WAITING_AT_ONCE),
+    atOnce: Math.min(WAITING_AT_ONCE, (share ?? driver.capabilities)?.connections ?? WAITING_AT_ONCE),
     isHeld: (error) => sqlStateOf(error) === LOCK_TIMEOUT_STATE,
   });
   const rest = { schema, tasks, announcer, hooks };
@@ -187,7 +187,7 @@ export function clientOver(ground: ClientGround): Client {
 
     inTransaction(transaction) {
       calls.check();
-      const inside = createInnerSession(new TransactionGuard(transaction, schema), { schema, tasks, hooks });
+      const inside = createInnerSession(new TransactionGuard(transaction, ground), { schema, tasks, hooks });
       // Not waited for: such a call may last as long as the application's transaction.
       return {
         ...calls.checked({

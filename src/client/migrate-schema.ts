@@ -1,7 +1,6 @@
 import { HowdahError } from "../errors.ts";
 import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
-import type { Executor } from "../postgres/driver.ts";
-import { executorOf, type PgQueryable } from "../postgres/drivers/pg.ts";
+import { type ApplicationTransaction, callerTransaction } from "../postgres/caller-transaction.ts";
 import { applyMigrations, applyMigrationsWithin, type MigrateResult } from "../postgres/apply-migrations.ts";
 import { writeMigrationSql } from "../postgres/migration-sql.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
@@ -24,7 +23,7 @@ export interface MigrateOptions extends Omit<ConnectionOptions, "migrate"> {
    * they were, and neither commits nor connects. Instead of the other ways to
    * the database.
    */
-  readonly transaction?: PgQueryable | Executor | undefined;
+  readonly transaction?: ApplicationTransaction | undefined;
 }
 
 /** What {@link migrationSql} can be told. */
@@ -46,13 +45,14 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   const read = readOptions({ owner: "migrate", hints: CONNECTION_PEER_NAMES }, options, {
     ...connection,
     logger: LOGGER,
-    transaction: object<PgQueryable | Executor>(["query"]),
+    transaction: object<ApplicationTransaction>(["query"]),
   });
   const schema = createSchema(schemaNameOf(read));
   if (read.transaction) {
     const other = (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);
     if (other === undefined) {
-      return applyMigrationsWithin({ transaction: executorOf(read.transaction), schema, logger: read.logger });
+      const transaction = callerTransaction(read.transaction, "Option `transaction`");
+      return applyMigrationsWithin({ transaction, schema, logger: read.logger });
     }
     throw new HowdahError("HOWDAH_OPTION_INVALID", `Specify only one of \`transaction\` and \`${other}\`.`);
   }

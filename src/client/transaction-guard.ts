@@ -1,7 +1,6 @@
 import { HowdahError } from "../errors.ts";
-import { executorOf } from "../postgres/drivers/pg-executor.ts";
-import type { PgQueryable } from "../postgres/drivers/pg-session.ts";
-import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
+import { callerTransaction } from "../postgres/caller-transaction.ts";
+import type { CallerTransaction, Driver, Executor, Query, QueryResult } from "../postgres/driver.ts";
 import {
   checkWithin,
   NO_TRANSACTION_STATE,
@@ -10,7 +9,6 @@ import {
 } from "../postgres/queries/within-transaction.ts";
 import type { Schema } from "../postgres/schema.ts";
 import { sqlStateOf } from "../postgres/sqlstate.ts";
-import { describeValue } from "../runtime/describe-value.ts";
 import { needsArrayNulls, withArrayNulls } from "./array-nulls.ts";
 
 /**
@@ -29,7 +27,9 @@ import { needsArrayNulls, withArrayNulls } from "./array-nulls.ts";
  * A statement whose id is another one does nothing.
  */
 export class TransactionGuard {
-  readonly #transaction: TellingState;
+  readonly #transaction: CallerTransaction;
+  /** What the application gave: what is known of one transaction on it is known of the next one. */
+  readonly #given: object;
   readonly #executor: Executor;
   readonly #schema: Schema;
   /** The id of what tells nothing, once it has been asked for. */
@@ -38,14 +38,10 @@ export class TransactionGuard {
   #hasBegun = false;
 
   /** Throws `HOWDAH_OPTION_INVALID` for what cannot run statements. */
-  constructor(transaction: PgQueryable | Executor, schema: Schema) {
-    if (typeof (transaction as Partial<Executor> | null | undefined)?.query !== "function")
-      throw new HowdahError(
-        "HOWDAH_OPTION_INVALID",
-        `inTransaction() takes a client that has begun a transaction, found ${describeValue(transaction)}.`,
-      );
-    this.#transaction = transaction as TellingState;
-    this.#executor = withArrayNulls(withoutNames(executorOf(transaction)), transaction);
+  constructor(given: object, { driver, schema }: GuardGround) {
+    this.#transaction = callerTransaction(given, "inTransaction()", driver);
+    this.#given = given;
+    this.#executor = withArrayNulls(withoutNames(this.#transaction), given);
     this.#schema = schema;
   }
 
@@ -64,7 +60,7 @@ export class TransactionGuard {
   /** Runs what changes something. Each statement has to be one that {@link within} can do with. */
   readonly changing: Executor = {
     query: (query) =>
-      this.#isOpen && !needsArrayNulls(query, this.#transaction)
+      this.#isOpen && !needsArrayNulls(query, this.#given)
         ? this.#executor.query(query)
         : this.#sendWithin(this.#askId(), query),
   };
@@ -78,7 +74,8 @@ export class TransactionGuard {
   }
 
   #askId(): Promise<string> {
-    if (this.#transaction.getTransactionStatus) return readTransactionId(this.#executor);
+    // What tells may go on to another transaction, which is then the one that is meant.
+    if (this.#transaction.isOpen !== undefined) return readTransactionId(this.#executor);
     this.#id ??= readTransactionId(this.#executor);
     return this.#id;
   }
@@ -93,10 +90,8 @@ export class TransactionGuard {
     }
   }
 
-  /** In a transaction, a failed one included: what is sent there is refused by PostgreSQL. */
   get #isOpen(): boolean {
-    const state = this.#transaction.getTransactionStatus?.();
-    const isOpen = state === "T" || state === "E";
+    const isOpen = this.#transaction.isOpen === true;
     this.#hasBegun ||= isOpen;
     return isOpen;
   }
@@ -118,9 +113,11 @@ export class TransactionGuard {
   }
 }
 
-/** What `pg` and our own transactions tell: "I" for none, "T" for one, "E" for one that has failed. */
-interface TellingState {
-  getTransactionStatus?(): unknown;
+/** What a guard stands on. */
+export interface GuardGround {
+  /** Knows what a transaction of its kind is. */
+  readonly driver: Driver;
+  readonly schema: Schema;
 }
 
 /** Nothing is prepared on a connection of the application: it may be behind a pooler that we know nothing of. */

@@ -51,12 +51,16 @@ export interface ContactAttempt {
  * On a living connection the new one does not come first: it changes the same
  * rows, and waits for the one that has them.
  *
+ * A driver that cannot listen has no other way than the usual one, which is
+ * waited for as long as an answer is waited for at all.
+ *
  * Only for statements that may be carried out twice.
  */
 export class Contact {
   readonly #parts: ContactParts;
   /** The ways that owe an answer, and what tells that none will come. */
   readonly #owing = new Map<Executor, AbortController>();
+  readonly #ended = new AbortController();
 
   constructor(parts: ContactParts) {
     this.#parts = parts;
@@ -64,7 +68,11 @@ export class Contact {
 
   /** Resolves to what the first way that answers came to. Rejects with the error of the usual way. */
   async reach<T>(work: (attempt: ContactAttempt) => Promise<T>): Promise<T> {
-    const way = this.#parts.session() ?? this.#parts.driver;
+    const { driver } = this.#parts;
+    if (driver.capabilities?.listen === false) {
+      return work({ target: this.#target(driver, this.#ended.signal), isRepeated: false, isOver: neverOver });
+    }
+    const way = this.#parts.session() ?? driver;
     if (this.#owing.has(way)) return this.#overOwn(work);
     const over = new AbortController();
     const usual = this.#overUsual(way, (target) =>
@@ -83,6 +91,7 @@ export class Contact {
 
   /** Waits for no answer any more. */
   end(): void {
+    this.#ended.abort();
     for (const lost of this.#owing.values()) lost.abort();
   }
 
@@ -155,6 +164,10 @@ function lateOr<T>(late: Promise<T>, other: Promise<T>): Promise<T> {
     late.then(resolve, ignore);
     other.then(resolve, reject);
   });
+}
+
+function neverOver(): boolean {
+  return false;
 }
 
 function ignore(): void {}

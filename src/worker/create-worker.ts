@@ -75,7 +75,18 @@ export async function createWorker<State = unknown>(
     });
     // A clock that was passed is a test's, and shows what the test wants.
     if (read.clock === undefined) warnOfSkew(logger, reading);
-    return build({ read, schema, logger, hooks, tasks, recurring, driver, target, stored, close });
+    return build({
+      read: withinCapabilities(read, driver),
+      schema,
+      logger,
+      hooks,
+      tasks,
+      recurring,
+      driver,
+      target,
+      stored,
+      close,
+    });
   } catch (error) {
     await close();
     throw toHowdahError(error, schema);
@@ -176,6 +187,7 @@ function build(ground: Ground): Worker {
           logger,
           state: read.state,
           schema,
+          driver,
           executor: driver.share?.("handlers") ?? driver,
           client,
         },
@@ -333,6 +345,15 @@ function readTasks({ tasks, invalidPayload }: ReadWorkerOptions, logger: Logger)
         error: errorMessage(error),
       }),
   });
+}
+
+/** A driver that cannot listen leaves a worker to polling, which it says once. */
+function withinCapabilities(read: ReadWorkerOptions, driver: Driver): ReadWorkerOptions {
+  if (driver.capabilities?.listen !== false || !read.useNotificationDelivery) return read;
+  read.logger.warn("The driver cannot listen, so this worker polls for new jobs", {
+    pollInterval: read.pollIntervalMs,
+  });
+  return { ...read, useNotificationDelivery: false };
 }
 
 /** A cached job was fetched with the flags of then, so a worker with forbidden flags has no cache. */

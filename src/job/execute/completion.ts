@@ -1,26 +1,28 @@
 import { HowdahError } from "../../errors.ts";
-import type { ApplicationTransaction } from "../../client/client.ts";
-import { executorOf } from "../../postgres/drivers/pg-executor.ts";
+import { type ApplicationTransaction, callerTransaction } from "../../postgres/caller-transaction.ts";
+import type { Driver } from "../../postgres/driver.ts";
 import { CLAIM_LOST_STATE, completeJob } from "../../postgres/queries/complete-job.ts";
 import { NO_TRANSACTION_STATE } from "../../postgres/queries/within-transaction.ts";
 import type { Schema } from "../../postgres/schema.ts";
 import { isUnknownOutcome, sqlStateOf } from "../../postgres/sqlstate.ts";
-import { describeValue } from "../../runtime/describe-value.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 
 /** Completes one job in transactions of its handler. */
 export class Completion {
   readonly #job: ClaimedJob;
   readonly #schema: Schema;
+  readonly #driver: Driver | undefined;
   #isAsked = false;
   /** Calls that were not refused. */
   #counting = 0;
   /** The transaction that completed the job last; it may have been rolled back since. */
   #transactionId: string | undefined;
 
-  constructor(job: ClaimedJob, schema: Schema) {
+  /** `driver` knows what a transaction of its kind is. */
+  constructor(job: ClaimedJob, schema: Schema, driver: Driver | undefined) {
     this.#job = job;
     this.#schema = schema;
+    this.#driver = driver;
   }
 
   /** Whether the handler has wanted its job to be completed so, and in no other way. */
@@ -42,18 +44,13 @@ export class Completion {
   }
 
   /** See `JobContext.complete`. Without `isHeld` the claim is being released, and the job counts as lost. */
-  async complete(transaction: ApplicationTransaction, isHeld: boolean): Promise<void> {
-    if (typeof (transaction as Partial<ApplicationTransaction> | undefined)?.query !== "function") {
-      throw new HowdahError(
-        "HOWDAH_OPTION_INVALID",
-        `complete() takes the transaction to complete the job in, found ${describeValue(transaction)}.`,
-      );
-    }
+  async complete(given: ApplicationTransaction, isHeld: boolean): Promise<void> {
+    const transaction = callerTransaction(given, "complete()", this.#driver);
     this.#isAsked ||= isHeld;
     if (isHeld) this.#counting += 1;
     const { id: jobId, lockedBy: workerId, claimTimes } = this.#job;
     try {
-      this.#transactionId = await completeJob(executorOf(transaction, { preparedStatements: false }), this.#schema, {
+      this.#transactionId = await completeJob(transaction, this.#schema, {
         jobId,
         workerId,
         // Asked all the same when the job is lost, so that the transaction fails and not only this call.

@@ -1,4 +1,5 @@
-import type { ApplicationTransaction, Client } from "../../client/client.ts";
+import type { Client } from "../../client/client.ts";
+import type { ApplicationTransaction } from "../../postgres/caller-transaction.ts";
 import type { Cell, Executor } from "../../postgres/driver.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Job } from "../job.ts";

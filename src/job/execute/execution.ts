@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Client } from "../../client/client.ts";
-import type { Cell, Executor } from "../../postgres/driver.ts";
+import type { Cell, Driver, DriverShare } from "../../postgres/driver.ts";
 import type { Schema } from "../../postgres/schema.ts";
 import { scoped, type Logger } from "../../runtime/logger.ts";
 import type { HowdahError } from "../../errors.ts";
@@ -15,7 +15,10 @@ export interface Surroundings {
   readonly state: unknown;
   readonly client: Client;
   readonly schema: Schema;
-  readonly executor: Executor & { transaction<T>(work: (transaction: Executor) => Promise<T>): Promise<T> };
+  /** Knows what a transaction of its kind is. */
+  readonly driver?: Driver | undefined;
+  /** The connections of handlers. */
+  readonly executor: Pick<DriverShare, "query" | "transaction">;
 }
 
 /** What interceptors have changed about the call of a handler. */
@@ -85,7 +88,7 @@ export class Execution implements JobContext {
   }
 
   get complete(): JobContext["complete"] {
-    this.#completion ??= new Completion(this.job, this.#surroundings.schema);
+    this.#completion ??= new Completion(this.job, this.#surroundings.schema, this.#surroundings.driver);
     const completion = this.#completion;
     return (transaction) => completion.complete(transaction, !this.#isEnded);
   }

@@ -2,6 +2,7 @@ import { HowdahError } from "../../errors.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type {
   Driver,
+  DriverCapabilities,
   DriverShare,
   Executor,
   Listening,
@@ -48,6 +49,7 @@ const DEFAULT_POOL_MAX = 10;
 
 /** The driver over `pg`: lends connections of a pool, and keeps those that listen. */
 export class PgDriver implements Driver {
+  readonly capabilities: DriverCapabilities;
   readonly #parts: PgDriverParts;
   readonly #sessionOptions: SessionOptions;
   readonly #shares: PgShares;
@@ -69,6 +71,7 @@ export class PgDriver implements Driver {
       foundInside: () => this.#warnOnce(FOUND_INSIDE),
       foundForeign: () => this.#warnOnce(FOUND_FOREIGN),
     });
+    this.capabilities = { listen: hasRoomToListen(parts), connections: this.#shares.engine.connections };
     this.#watch = this.#sessionOptions.watch;
     this.#watch?.begin();
   }
@@ -116,7 +119,7 @@ export class PgDriver implements Driver {
   #listenConnect(): PgListenerOptions["connect"] {
     const { settings, pool, listenConnectionString: connectionString } = this.#parts;
     if (pool && connectionString === undefined) {
-      checkRoom(pool);
+      checkRoom(this.#parts);
       return (signal) => takeListenClient(this.#shares.engine, signal);
     }
     const config = connectionString === undefined ? settings.config : { ...settings.config, connectionString };
@@ -160,8 +163,13 @@ function totalOf({ pool, maxConnections, handlerConnections, listenConnectionStr
   return listens ? Math.max(1, max - 1) : max;
 }
 
-function checkRoom(pool: PgPool): void {
-  if (pool.options?.max !== 1) return;
+/** Listening keeps a connection, and the only one of a pool is not to be kept. */
+function hasRoomToListen({ pool, listenConnectionString }: PgDriverParts): boolean {
+  return listenConnectionString !== undefined || pool?.options?.max !== 1;
+}
+
+function checkRoom(parts: PgDriverParts): void {
+  if (hasRoomToListen(parts)) return;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
     "A pool of one connection cannot listen: listening keeps a connection. " +

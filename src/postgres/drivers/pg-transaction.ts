@@ -1,5 +1,5 @@
 import { HowdahError } from "../../errors.ts";
-import type { Executor, Query, QueryResult } from "../driver.ts";
+import type { CallerTransaction, Executor, Query, QueryResult } from "../driver.ts";
 import type { PgSession } from "./pg-session.ts";
 
 /**
@@ -35,7 +35,7 @@ async function rollback(session: PgSession): Promise<void> {
   }
 }
 
-class Transaction implements Executor {
+class Transaction implements CallerTransaction {
   readonly #session: PgSession;
   #ended = false;
   #lastError: unknown;
@@ -49,8 +49,8 @@ class Transaction implements Executor {
   }
 
   async query(query: Query): Promise<QueryResult> {
-    // The connection may serve somebody else by now, or a statement has ended the transaction.
-    if (this.#ended || this.#session.hasEnded)
+    // The connection may serve another caller by now, or a statement has ended the transaction.
+    if (!this.isOpen)
       throw new HowdahError(
         "HOWDAH_TRANSACTION_ENDED",
         "The transaction has ended: await its statements inside of it.",
@@ -63,9 +63,9 @@ class Transaction implements Executor {
     }
   }
 
-  /** As a client of `pg` tells it: whether statements are part of a transaction. */
-  getTransactionStatus(): "I" | "T" {
-    return this.#ended || this.#session.hasEnded ? "I" : "T";
+  /** False once it has ended, by its end here or by a statement. */
+  get isOpen(): boolean {
+    return !this.#ended && !this.#session.hasEnded;
   }
 
   end(): void {

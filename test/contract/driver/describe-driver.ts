@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Driver } from "../../../src/postgres/driver.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
+import { testCapabilities } from "./capabilities.ts";
 import { testErrors } from "./errors.ts";
 import { testLifetime } from "./lifetime.ts";
 import { testListen } from "./listen.ts";
@@ -49,6 +50,7 @@ export function describeDriver(name: string, create: CreateDriver): void {
       await database.drop();
     });
 
+    describe("capabilities", () => testCapabilities(context));
     describe("query", () => testQuery(context));
     describe("transaction", () => testTransaction(context));
     describe("listen", () => testListen(context));

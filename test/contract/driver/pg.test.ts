@@ -13,6 +13,7 @@ describeDriver("pg over a pool of the application", (connectionString) => {
   const driver = pgDriver({ pool });
   let closed: Promise<void> | undefined;
   return {
+    capabilities: driver.capabilities,
     query: (query) => driver.query(query),
     transaction: (work) => driver.transaction(work),
     listen: (channels, handlers) => driver.listen(channels, handlers),

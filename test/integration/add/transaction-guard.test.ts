@@ -1,7 +1,8 @@
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import type { ApplicationTransaction, Client, TransactionClient } from "../../../src/client/client.ts";
+import type { Client, TransactionClient } from "../../../src/client/client.ts";
+import type { ApplicationTransaction } from "../../../src/postgres/caller-transaction.ts";
 import { createClient } from "../../../src/client/create-client.ts";
 import { isHowdahError } from "../../../src/errors.ts";
 import { defineTask } from "../../../src/job/task.ts";
