@@ -15,7 +15,7 @@ const worker = await createWorker({
   schema: "howdah_examples",
   tasks: [count],
   concurrency: 10,
-  localQueue: { size: 500, ttl: "1m" }, // claimed together, given back if they wait longer than a minute
+  localQueue: { size: 500, ttl: "1m" }, // claimed together, returned if they wait longer than a minute
 });
 
 await worker.client.addJobs(Array.from({ length: JOBS }, (_, number) => ({ task: count, payload: { number } })));
