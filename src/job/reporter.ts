@@ -125,7 +125,7 @@ export class Reporter {
   /** An outcome cannot be written although others can. */
   stuck({ job, outcome: { kind } }: Ending, error: unknown, isGivenUp: boolean): void {
     const message = isGivenUp
-      ? "The outcome of a job cannot be written, and too many wait already: recovery gives the job back"
+      ? "The outcome of a job cannot be written, and too many wait already: recovery returns the job"
       : "The outcome of a job cannot be written; it is tried again, and holds up no others";
     this.#logger.error(message, { ...describe(job), outcome: kind, error: errorMessage(error) });
     this.#hooks.emit("workerError", {
@@ -158,14 +158,14 @@ export class Reporter {
 
   /** A row that a dead worker holds cannot be changed although others can. */
   unrecovered({ kind, id, workerId: holder, state, message }: RefusedRow): void {
-    this.#logger.error("Something of a dead worker cannot be given back; it is tried again, and holds up no others", {
+    this.#logger.error("Something of a dead worker cannot be returned; it is tried again, and holds up no others", {
       worker: this.#identity.current,
       holder,
       [kind]: id,
       error: `${state}: ${message}`,
     });
     const error = Object.assign(new Error(message), { code: state });
-    this.#backgroundError(`give back ${kind} ${id} of worker ${holder}`, error);
+    this.#backgroundError(`return ${kind} ${id} of worker ${holder}`, error);
   }
 
   /** Something in the background failed. */

@@ -287,10 +287,10 @@ class HowdahWorker implements Worker {
     const { hooks, logger } = this.#parts;
     const { abandoned, unwritten } = await engine.stop();
     if (abandoned > 0) {
-      logger.warn("Handlers did not stop when told to; their jobs were given back", { worker: this.id, abandoned });
+      logger.warn("Handlers did not stop when told to; their jobs were returned", { worker: this.id, abandoned });
     }
     if (unwritten > 0) {
-      logger.error("Outcomes could not be written; these jobs stay locked until recovery gives them back", {
+      logger.error("Outcomes could not be written; these jobs stay locked until recovery returns them", {
         worker: this.id,
         unwritten,
       });

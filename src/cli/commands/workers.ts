@@ -16,7 +16,7 @@ export const workersCommand: CliCommand = {
   summary: "list the workers that are registered, or recover what silent ones hold",
   examples: ["howdah workers", "howdah workers --sweep --dry-run", "howdah workers --sweep --threshold 10m"],
   options: [
-    new Option("--sweep", "give back what workers hold that have been silent for long"),
+    new Option("--sweep", "return the jobs of workers that have been silent for long"),
     new Option("--threshold <duration>", "which silence is long (default: 5m)"),
     new Option("--dry-run", "with --sweep: change nothing and tell what would be"),
   ],
@@ -37,10 +37,10 @@ export const workersCommand: CliCommand = {
     for (const { kind, id, workerId, state, message } of swept.refused) {
       const reason = `${state}: ${printable(message)}`;
       screen.print(
-        screen.paint.red(`${kind} ${printable(id)} of ${printable(workerId)} cannot be given back: ${reason}`),
+        screen.paint.red(`${kind} ${printable(id)} of ${printable(workerId)} cannot be returned: ${reason}`),
       );
     }
-    const count = `${swept.workerIds.length} dead, ${swept.jobCount} jobs given back.`;
+    const count = `${swept.workerIds.length} dead, ${swept.jobCount} jobs returned.`;
     screen.print(screen.paint.dim(dryRun ? `${swept.workerIds.length} would be taken for dead.` : count));
   },
 };

@@ -28,7 +28,7 @@ export class LostClaims {
       clock,
       round: () => this.#recoverRetired(),
       onError(error, { failures }) {
-        if (failures === 1) reporter.failure("give back the jobs of a lost claim", error);
+        if (failures === 1) reporter.failure("return the jobs of a lost claim", error);
       },
     });
   }
@@ -51,7 +51,7 @@ export class LostClaims {
       const jobs = await this.#recover(workerId).catch((error: unknown) => void errors.push(error));
       if (jobs === undefined) continue;
       identity.forget(new Set([workerId]));
-      if (jobs > 0) logger.warn("Gave back jobs of a claim whose answer was lost", { worker: workerId, jobs });
+      if (jobs > 0) logger.warn("Returned jobs of a claim whose answer was lost", { worker: workerId, jobs });
     }
     if (errors.length > 0) throw errors[0];
     return identity.retired.length > 0 ? settings.settledMs / 6 : Number.POSITIVE_INFINITY;

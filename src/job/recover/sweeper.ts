@@ -437,7 +437,7 @@ export class Sweeper {
   #report(previousWorkerId: string, jobs: Recovered["jobs"], about: Readonly<Record<string, unknown>>): void {
     const { logger, hooks, workerId } = this.#options;
     const fields = { worker: previousWorkerId, jobs: jobs.length, ...about, recoveredBy: workerId() };
-    logger.warn("A worker is dead; its jobs were given back", fields);
+    logger.warn("A worker is dead; its jobs were returned", fields);
     for (const { id, task, attempts, failed } of jobs) {
       if (failed) logger.error("A job of a dead worker has no attempt left", { task, job: id, attempts });
     }

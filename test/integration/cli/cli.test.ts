@@ -421,7 +421,7 @@ describe("workers", () => {
       refused: [],
     });
     expect((await howdah(["workers", "--sweep", "--threshold", "10m"])).out).toContain("0 dead");
-    expect((await howdah(["workers", "--sweep"])).out).toContain("1 dead, 0 jobs given back");
+    expect((await howdah(["workers", "--sweep"])).out).toContain("1 dead, 0 jobs returned");
     expect((await howdah(["workers"])).out).toContain("No workers");
     expect(await howdah(["workers", "--dry-run"])).toMatchObject({ code: 2 });
   });

@@ -129,7 +129,7 @@ describe("stop", () => {
     held.openAll();
     expect(await lockedCount()).toBe(4);
     expect(logger.messages("error")).toContain(
-      "Outcomes could not be written; these jobs stay locked until recovery gives them back",
+      "Outcomes could not be written; these jobs stay locked until recovery returns them",
     );
     expect(errors.events.map(({ activity }) => activity)).toContain("release jobs");
   });

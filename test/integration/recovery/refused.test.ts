@@ -72,7 +72,7 @@ const freed = (...ids: string[]) =>
   });
 const buried = (id = DEAD) => until(async () => (await registered(database, id)) === undefined, { deadlineMs: 30_000 });
 const jobErrors = ({ events }: { readonly events: readonly { readonly activity: string }[] }) =>
-  events.filter(({ activity }) => activity.startsWith("give back job"));
+  events.filter(({ activity }) => activity.startsWith("return job"));
 
 describe("a job of a dead worker whose recovery is refused", () => {
   it.each([
@@ -103,7 +103,7 @@ describe("a job of a dead worker whose recovery is refused", () => {
     expect(worker.metrics().unrecovered).toBe(1);
     // It has been tried several times by now, and is told once.
     expect(jobErrors(errors)).toMatchObject([
-      { activity: `give back job ${poisoned} of worker ${DEAD}`, error: expect.any(Error) as Error },
+      { activity: `return job ${poisoned} of worker ${DEAD}`, error: expect.any(Error) as Error },
     ]);
     expect(logger.entries.filter(({ fields }) => fields["job"] === poisoned)).toHaveLength(1);
     expect(await registered(database, DEAD)).toBeDefined();
@@ -136,7 +136,7 @@ describe("a job of a dead worker whose recovery is refused", () => {
     const { errors } = await startWatcher({ statementTimeout: "300ms" });
     await freed(first, last);
     await until(() => jobErrors(errors).length > 0);
-    expect(errors.events).toMatchObject([{ activity: `give back job ${poisoned} of worker ${DEAD}` }]);
+    expect(errors.events).toMatchObject([{ activity: `return job ${poisoned} of worker ${DEAD}` }]);
     await mend();
     await freed(poisoned);
   });
@@ -248,7 +248,7 @@ describe("other rows of the dead that are refused", () => {
     expect(await lockedBy("bad")).toBe(DEAD);
     await until(() => errors.events.length > 0);
     expect(errors.events).toMatchObject([
-      { activity: expect.stringMatching(/^give back queue \d+ of worker/) as string },
+      { activity: expect.stringMatching(/^return queue \d+ of worker/) as string },
     ]);
     await mend();
     await buried();

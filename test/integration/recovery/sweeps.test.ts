@@ -69,7 +69,7 @@ describe("what a dead worker held", () => {
     await buried();
     expect(await watcher.client.listQueues()).toMatchObject([{ lockedBy: null }]);
     expect(logger.entries.filter(({ fields }) => fields["worker"] === DEAD).map(({ message }) => message)).toEqual([
-      "A worker is dead; its jobs were given back",
+      "A worker is dead; its jobs were returned",
       "The queues of a dead worker are free",
     ]);
     expect(logger.messages("error")).toContain("A job of a dead worker has no attempt left");

@@ -126,7 +126,7 @@ describe("after the abort period", () => {
     await running;
     expect(interrupted.events).toHaveLength(1);
     expect(await onlyRow()).toMatchObject({ attempts: 0, locked_by: null });
-    expect(logger.messages("warn")).toEqual(["Handlers did not stop when told to; their jobs were given back"]);
+    expect(logger.messages("warn")).toEqual(["Handlers did not stop when told to; their jobs were returned"]);
     gate.open();
   });
 
