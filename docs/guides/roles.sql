@@ -15,15 +15,14 @@ $$;
 
 grant usage on schema howdah to howdah_producer, howdah_worker;
 
--- Everybody may see which release the schema belongs to, and all jobs.
+-- Both may see which release the schema belongs to, and all jobs.
 grant select on howdah._howdah_migrations, howdah.migrations to howdah_producer, howdah_worker;
 grant select on
   howdah.jobs, howdah._private_jobs, howdah._private_job_queues, howdah._private_tasks
   to howdah_producer, howdah_worker;
 
--- A producer adds jobs. Waiting ones it changes by adding with their keys only,
--- through functions that run with the rights of the owner: it has no right to
--- update, lock or delete a job.
+-- A producer adds jobs. It changes waiting ones only by adding with their keys, through functions that run with the
+-- rights of the owner: it has no right to update, lock or delete a job.
 revoke update on howdah._private_jobs from howdah_producer;
 grant insert (id, identifier) on howdah._private_tasks to howdah_producer;
 grant insert (id, queue_name) on howdah._private_job_queues to howdah_producer;
@@ -42,9 +41,9 @@ grant select, insert, update, delete on howdah._private_workers to howdah_worker
 grant select, update on howdah._howdah_sweeper to howdah_worker;
 grant select, insert, update on howdah._private_known_crontabs to howdah_worker;
 
--- Workers obey the pauses of tasks, and may pause and resume tasks and queues.
+-- Workers read the pauses of tasks, and may pause and resume tasks and queues.
 grant select, insert, update, delete on howdah._howdah_paused_tasks to howdah_worker;
 
--- Workers add the jobs of stored schedules, and may change them. Producers that
--- shall manage schedules need the same right.
+-- Workers add the jobs of stored schedules, and may change them. Producers that manage schedules need the same
+-- right.
 grant select, insert, update, delete on howdah._howdah_schedules to howdah_worker;

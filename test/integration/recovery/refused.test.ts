@@ -247,9 +247,7 @@ describe("other rows of the dead that are refused", () => {
     await until(async () => (await lockedBy("good")) === null, { deadlineMs: 30_000 });
     expect(await lockedBy("bad")).toBe(DEAD);
     await until(() => errors.events.length > 0);
-    expect(errors.events).toMatchObject([
-      { activity: expect.stringMatching(/^return queue \d+ of worker/) as string },
-    ]);
+    expect(errors.events).toMatchObject([{ activity: expect.stringMatching(/^return queue \d+ of worker/) as string }]);
     await mend();
     await buried();
     expect(await lockedBy("bad")).toBeNull();
