@@ -8,10 +8,11 @@
 const FUNCTIONS = "src/postgres/migrations/000002-functions.sql";
 const CLAIM = "src/postgres/migrations/000003-claim.sql";
 const CLAIM_PARTS = "src/postgres/migrations/fragments/claim.sql";
+const ENDINGS = "src/postgres/migrations/000007-endings.sql";
+const ENDING_PARTS = "src/postgres/migrations/fragments/endings.sql";
 const RELEASE_PARTS = "src/postgres/migrations/fragments/release.sql";
 const SCHEDULES = "src/postgres/migrations/000004-schedules.sql";
 const RECOVERY = "src/postgres/migrations/000005-recovery.sql";
-const RECOVERY_PARTS = "src/postgres/migrations/fragments/recovery.sql";
 const SLOTS = "src/job/execute/slots.ts";
 const BATCH = "src/job/execute/execute-batch.ts";
 const STORABLE = "src/job/unstorable.ts";
@@ -33,6 +34,7 @@ const RELEASES = test(
   "release/release-and-claim",
 );
 const KEYED = test("add/job-keys", "sql/add-job", "sql/add-jobs", "sql/races", "sql/notifications");
+const MANAGED = test("sql/manage", "sql/workers", "client/manage");
 const RECOVERIES = test(
   "recovery/sweeps",
   "recovery/refused",
@@ -52,12 +54,15 @@ const noticedBy = (name, mutation) => ({ ...mutation, tests: [...test(name), ...
 const claim = within(CLAIM, CLAIMS);
 const claimPart = within(CLAIM_PARTS, CLAIMS);
 const release = within(RELEASE_PARTS, RELEASES);
-const unreleased = within(CLAIM, RELEASES);
+const releasedJob = within(ENDING_PARTS, RELEASES);
+const unreleased = within(ENDINGS, RELEASES);
 const keyed = within(FUNCTIONS, KEYED);
 const named = within(CLAIM, test("claim/named", "claim/worker-named-claims"));
-const manage = within(FUNCTIONS, test("sql/manage", "sql/workers", "client/manage"));
+const removed = within(ENDINGS, MANAGED);
+const detached = within(ENDING_PARTS, [...KEYED, ...MANAGED]);
+const recoveredByCall = within(ENDING_PARTS, MANAGED);
 const recovery = within(RECOVERY, RECOVERIES);
-const recoveryPart = within(RECOVERY_PARTS, RECOVERIES);
+const recoveredJob = within(ENDING_PARTS, RECOVERIES);
 const cron = within(SCHEDULES, CRON);
 const slots = within(SLOTS, SLOT_TESTS);
 const batch = within(BATCH, ["src/job/execute/execute-batch.test.ts"]);
@@ -199,30 +204,30 @@ export const mutations = [
     "release/fence",
     release(
       "completion without its fence",
-      "where jobs.id = any (free) and :{held_by(jobs, worker, times)}\n    returning jobs.id\n",
-      "where jobs.id = any (free)\n    returning jobs.id\n",
+      ":{deleted_jobs(jobs, jobs.id = any (free) and :{held_by(jobs, worker, times)}, jobs.id)}",
+      ":{deleted_jobs(jobs, jobs.id = any (free), jobs.id)}",
     ),
   ),
   noticedBy(
     "release/fence",
-    release(
+    releasedJob(
       "a final failure keeps attempts",
-      "when change.final then greatest(jobs.attempts, jobs.max_attempts)",
+      "when change.final then :{no_attempt_left(jobs)}",
       "when false then 0",
     ),
   ),
-  release(
+  releasedJob(
     "a detached job is refunded",
     "when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts",
     "when change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts",
   ),
   noticedBy(
     "release/fence",
-    release("no refund", "when change.refund then greatest(0, jobs.attempts - 1)", "when false then 0"),
+    releasedJob("no refund", "when change.refund then greatest(0, jobs.attempts - 1)", "when false then 0"),
   ),
   noticedBy(
     "release/poison",
-    release(
+    releasedJob(
       "interruptions not counted",
       "when change.interrupted then :{one_more_recovery(jobs)}",
       "when false then 0",
@@ -230,11 +235,15 @@ export const mutations = [
   ),
   noticedBy(
     "release/fence",
-    release("a retry from now only", "else greatest(now(), jobs.run_at) + change.delay", "else now() + change.delay"),
+    releasedJob(
+      "a retry from now only",
+      "else greatest(now(), jobs.run_at) + change.delay",
+      "else now() + change.delay",
+    ),
   ),
   noticedBy(
     "control/cancel",
-    release(
+    releasedJob(
       "the reason of a cancellation lost",
       "last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),\npayload",
       "last_error = coalesce(change.message, jobs.last_error),\npayload",
@@ -242,7 +251,7 @@ export const mutations = [
   ),
   noticedBy(
     "release/fence",
-    release(
+    releasedJob(
       "what is left of a batch lost",
       "payload = coalesce(change.payload::json, jobs.payload),",
       "payload = jobs.payload,",
@@ -252,8 +261,8 @@ export const mutations = [
     "release/fence",
     release(
       "changes without their fence",
-      "where jobs.id = change.id and :{held_by(jobs, worker, times)}\n    returning jobs.id, jobs.run_at",
-      "where jobs.id = change.id\n    returning jobs.id, jobs.run_at",
+      "from change where jobs.id = change.id and :{held_by(jobs, worker, times)},",
+      "from change where jobs.id = change.id,",
     ),
   ),
   noticedBy(
@@ -270,10 +279,10 @@ export const mutations = [
   ),
   noticedBy(
     "release/fence",
-    release(
+    releasedJob(
       "a release leaves no trace",
-      "_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),\nlocked_at",
-      "locked_at",
+      "_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),\n:{unlocked_row()}",
+      ":{unlocked_row()}",
     ),
   ),
   noticedBy(
@@ -321,15 +330,15 @@ export const mutations = [
       'perform :"schema"._howdah_ensure_names_v1(identifiers, queue_names);',
     ),
   ),
-  keyed(
+  detached(
     "a running job is not detached",
-    "_howdah_detached = job._howdah_detached or job.locked_at is not null\n  where job.key = any(job_keys)",
-    "_howdah_detached = false\n  where job.key = any(job_keys)",
+    "_howdah_detached = :{job}._howdah_detached or :{job}.locked_at is not null\nwhere :{condition}",
+    "_howdah_detached = false\nwhere :{condition}",
   ),
-  keyed(
+  detached(
     "the old job keeps its attempts",
-    "attempts = job.max_attempts,\n    updated_at = now(),\n    _howdah_detached = job._howdah_detached or job.locked_at is not null\n  where job.key = any(job_keys)",
-    "updated_at = now(),\n    _howdah_detached = job._howdah_detached or job.locked_at is not null\n  where job.key = any(job_keys)",
+    "key = null,\n  attempts = :{job}.max_attempts,\n  updated_at",
+    "key = null,\n  updated_at",
   ),
   keyed(
     "payloads never merged",
@@ -384,16 +393,11 @@ export const mutations = [
       "if false then",
     ),
   ),
-  manage(
-    "a removed running job is refunded",
-    "set key = null, attempts = stored.max_attempts, updated_at = now(), _howdah_detached = true",
-    "set key = null, attempts = stored.max_attempts, updated_at = now()",
-  ),
-  manage("a removed running job is deleted", "if :{unlocked_or_forgotten(job)} then", "if true then"),
-  manage(
+  removed("a removed running job is deleted", "if :{unlocked_or_forgotten(job)} then", "if true then"),
+  recoveredByCall(
     "recovered jobs are not delayed",
-    "run_at = greatest(job.run_at, now() + recovery_delay),",
-    "run_at = job.run_at,",
+    "run_at = greatest(:{job}.run_at, now() + recovery_delay),",
+    "run_at = :{job}.run_at,",
   ),
 
   noticedBy(
@@ -406,16 +410,16 @@ export const mutations = [
   ),
   noticedBy(
     "release/poison",
-    recoveryPart(
+    recoveredJob(
       "a suspect is refunded",
       "when change.action = 'fail' or jobs._howdah_recoveries < 0 then jobs.attempts\n  else",
       "when change.action = 'fail' then jobs.attempts\n  else",
     ),
   ),
-  recoveryPart(
+  recoveredJob(
     "recoveries not counted",
-    "_howdah_recoveries = :{one_more_recovery(jobs)}\n$$",
-    "_howdah_recoveries = 0\n$$",
+    "updated_at = now(),\n_howdah_recoveries = :{one_more_recovery(jobs)}\n$$",
+    "updated_at = now(),\n_howdah_recoveries = 0\n$$",
   ),
   noticedBy(
     "sql/sweeps",
@@ -485,19 +489,19 @@ export const mutations = [
     "least(\n          longest_gap_ms, extract",
     "least(\n          9e15, extract",
   ),
-  recoveryPart(
+  recoveredJob(
     "recovered jobs run at once",
     "else greatest(jobs.run_at, now() + delay_ms * (0.5 + random() / 2) * interval '1 millisecond')",
     "else jobs.run_at",
   ),
-  recoveryPart(
+  recoveredJob(
     "recovered jobs lose their place in a queue",
     "when jobs.job_queue_id is not null or delay_ms = 0 then jobs.run_at",
     "when delay_ms = 0 then jobs.run_at",
   ),
   noticedBy(
     "client/workers",
-    recoveryPart(
+    recoveredJob(
       "holders that may live get a refund",
       "when jobs._howdah_detached or oldest is not null then jobs.attempts",
       "when jobs._howdah_detached then jobs.attempts",

@@ -1,6 +1,6 @@
 import { HowdahError } from "../errors.ts";
 import { MAX_LENGTH } from "../job/add/job-spec.ts";
-import { cleanUpQueues, cleanUpTasks, deleteExhausted } from "../postgres/queries/clean-up.ts";
+import { cleanUpQueues, cleanUpTasks, deleteExhausted } from "../postgres/queries/ending/clean-up.ts";
 import { isLocked } from "../postgres/sqlstate.ts";
 import { backoffMs } from "../runtime/backoff.ts";
 import type { Clock } from "../runtime/clock.ts";

@@ -3,6 +3,7 @@ import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
 import type { JobState } from "../job/job.ts";
 import { toDate } from "../job/row.ts";
 import * as queries from "../postgres/queries/control.ts";
+import { cancelJobs } from "../postgres/queries/ending/change-jobs.ts";
 import { listOpenJobIds } from "../postgres/queries/list-jobs.ts";
 import { custom, oneOf, string } from "../runtime/option-kinds.ts";
 import { isOptionsObject, readOptions } from "../runtime/options.ts";
@@ -92,7 +93,7 @@ export function createControl(session: Session): JobControl {
     const signalled: string[] = [];
     for (let after: string | undefined = "0"; after !== undefined;) {
       const ids: string[] = await listOpenJobIds(reading, { ...filter, after }, BATCH_SIZE);
-      const done = ids.length > 0 ? await queries.cancelJobs({ ...target, executor }, ids, reason) : undefined;
+      const done = ids.length > 0 ? await cancelJobs({ ...target, executor }, ids, reason) : undefined;
       removed.push(...(done?.removed ?? []));
       signalled.push(...(done?.signalled ?? []));
       after = ids.length === BATCH_SIZE ? ids.at(-1) : undefined;
@@ -109,7 +110,7 @@ export function createControl(session: Session): JobControl {
         'cancelJobs() takes a list of job ids, or a filter such as `{ task: "send_email" }`',
       );
       if (ids.length === 0) return { removed: [], signalled: [] };
-      return queries.cancelJobs(target, ids, text);
+      return cancelJobs(target, ids, text);
     },
 
     async pauseQueue(name, options) {

@@ -2,7 +2,7 @@ import { HowdahError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
 import { toJob } from "../job/row.ts";
-import * as queries from "../postgres/queries/change-jobs.ts";
+import * as queries from "../postgres/queries/ending/change-jobs.ts";
 import { custom, integer, list, required, string } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { checkJobIds, inOrderOf } from "./job-ids.ts";

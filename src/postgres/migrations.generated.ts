@@ -79,6 +79,10 @@ create table :"schema"._private_jobs (
   -- The newest claim that a release has ended and kept the row: its locked_at. A
   -- release that is sent again learns from it whether it was carried out.
   _howdah_released_at timestamptz,
+  -- Reserved, always null so far, which takes no space: the group of jobs that the
+  -- job counts in, and whether a client waits for its end.
+  _howdah_group_id bigint,
+  _howdah_awaited boolean,
   constraint jobs_pkey1 primary key (id),
   constraint jobs_key_key1 unique (key),
   constraint jobs_key_check check (length(key) > 0 and length(key) <= 512),
@@ -1231,37 +1235,6 @@ begin
 end
 $$;
 
--- Takes the job with this key away. One that runs is not interrupted: it loses
--- its key and gets no further attempt.
-create function :"schema".remove_job(job_key text) returns :"schema"._private_jobs
-language plpgsql strict
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  job :"schema"._private_jobs;
-begin
-  perform :"schema"._howdah_lock_keys_v1(array[job_key]);
-  select * into job from :"schema"._private_jobs as stored where stored.key = job_key for update;
-  if not found then
-    return null;
-  end if;
-
-  if job.locked_at is null or job.locked_at < now() - interval '4 hours' then
-    delete from :"schema"._private_jobs as stored where stored.id = job.id;
-    perform pg_notify('jobs:insert', format(
-      '{"r":%s,"count":-1,"schema":%s}', random(), to_json(:'schema'::text)
-    ));
-    return job;
-  end if;
-
-  update :"schema"._private_jobs as stored
-  set key = null, attempts = stored.max_attempts, updated_at = now(), _howdah_detached = true
-  where stored.id = job.id
-  returning * into job;
-  return job;
-end
-$$;
-
 -- Locks those of the jobs that these calls may change, in the order of their
 -- ids: unlocked ones, and ones whose lock is so old that nobody can still mean it.
 create function :"schema"._howdah_lock_jobs_v1(job_ids bigint[]) returns bigint[]
@@ -1276,42 +1249,6 @@ as $$
   ) as locked
 $$;
 
-create function :"schema".complete_jobs(job_ids bigint[]) returns setof :"schema"._private_jobs
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
-  return query
-  with completed as (
-    delete from :"schema"._private_jobs as job where job.id = any(job_ids) returning job.*
-  )
-  select * from completed order by completed.id;
-end
-$$;
-
-create function :"schema".permanently_fail_jobs(job_ids bigint[], error_message text default null)
-returns setof :"schema"._private_jobs
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
-  return query
-  with failed as (
-    update :"schema"._private_jobs as job
-    set
-      last_error = coalesce(error_message, 'Manually marked as failed'),
-      attempts = job.max_attempts,
-      updated_at = now(),
-      _howdah_detached = job._howdah_detached or job.locked_at is not null
-    where job.id = any(job_ids)
-    returning job.*
-  )
-  select * from failed order by failed.id;
-end
-$$;
-
 create function :"schema".reschedule_jobs(
   job_ids bigint[],
   run_at timestamptz default null,
@@ -1322,22 +1259,26 @@ create function :"schema".reschedule_jobs(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  quantity bigint;
 begin
   job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
 
-  -- Who sets the attempts starts the job afresh: what happened to it before no
-  -- longer counts, unless someone may still be running it.
-  update :"schema"._private_jobs as job
-  set
-    run_at = coalesce(reschedule_jobs.run_at, job.run_at),
-    priority = coalesce(reschedule_jobs.priority, job.priority),
-    attempts = coalesce(reschedule_jobs.attempts, job.attempts),
-    max_attempts = coalesce(reschedule_jobs.max_attempts, job.max_attempts),
-    updated_at = now(),
-    _howdah_detached = job._howdah_detached and (reschedule_jobs.attempts is null or job.locked_at is not null),
-    _howdah_recoveries = case when reschedule_jobs.attempts is null then job._howdah_recoveries else 0 end,
-    _howdah_cancelled = case when job.locked_at is not null then job._howdah_cancelled end
-  where job.id = any(job_ids);
+  with updated as (
+    update :"schema"._private_jobs as job
+    set
+      run_at = coalesce(reschedule_jobs.run_at, job.run_at),
+      priority = coalesce(reschedule_jobs.priority, job.priority),
+      attempts = coalesce(reschedule_jobs.attempts, job.attempts),
+      max_attempts = coalesce(reschedule_jobs.max_attempts, job.max_attempts),
+      updated_at = now(),
+      _howdah_detached = job._howdah_detached and (reschedule_jobs.attempts is null or job.locked_at is not null),
+      _howdah_recoveries = case when reschedule_jobs.attempts is null then job._howdah_recoveries else 0 end,
+      _howdah_cancelled = case when job.locked_at is not null then job._howdah_cancelled end
+    where job.id = any(job_ids)
+    returning job.id
+  )
+  select count(*) into quantity from updated;
 
   perform :"schema"._howdah_notify_jobs_v1(job_ids);
   return query
@@ -1354,18 +1295,28 @@ as $$
 declare
   job_ids bigint[];
   queue_ids integer[];
+  quantity bigint;
 begin
   select array_agg(locked.id) into job_ids from (
     select held.id from :"schema"._private_jobs as held
     where held.locked_by = any(worker_ids) order by held.id for update
   ) as locked;
-  update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
+  with updated as (
+    update :"schema"._private_jobs as job
+    set
+      locked_at = null,
+      locked_by = null
+    where job.id = any(job_ids)
+    returning job.id
+  )
+  select count(*) into quantity from updated;
 
   select array_agg(locked.id) into queue_ids from (
     select held.id from :"schema"._private_job_queues as held
     where held.locked_by = any(worker_ids) order by held.id for update
   ) as locked;
-  update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
+  update :"schema"._private_job_queues as queue set locked_at = null,
+  locked_by = null where queue.id = any(queue_ids);
 
   -- A worker that repeats a release asks for it. It is seen together with the rest,
   -- and comes last: a heartbeat waits for this row only, and not for what this call waits for.
@@ -1431,33 +1382,37 @@ as $$
 declare
   job_ids bigint[];
   queue_ids integer[];
+  quantity bigint;
 begin
   select array_agg(locked.id) into job_ids from (
     select held.id from :"schema"._private_jobs as held
     where held.locked_by = any(worker_ids) order by held.id for update skip locked
   ) as locked;
 
-  -- No refund for a job that was removed or replaced while it ran, and none for
-  -- one whose handler had started although its workers keep dying.
-  update :"schema"._private_jobs as job
-  set
-    attempts = case
-      when job._howdah_detached or job._howdah_recoveries < 0 then job.attempts
-      else greatest(0, job.attempts - 1)
-    end,
-    locked_at = null,
-    locked_by = null,
-    run_at = greatest(job.run_at, now() + recovery_delay),
-    last_error = coalesce(job._howdah_cancelled, 'Job recovered after worker interruption'),
-    updated_at = now(),
-    _howdah_recoveries = least(abs(job._howdah_recoveries::integer) + 1, 32767)
-  where job.id = any(job_ids);
+  with updated as (
+    update :"schema"._private_jobs as job
+    set
+      attempts = case
+        when job._howdah_detached or job._howdah_recoveries < 0 then job.attempts
+        else greatest(0, job.attempts - 1)
+      end,
+      locked_at = null,
+      locked_by = null,
+      run_at = greatest(job.run_at, now() + recovery_delay),
+      last_error = coalesce(job._howdah_cancelled, 'Job recovered after worker interruption'),
+      updated_at = now(),
+      _howdah_recoveries = least(abs(job._howdah_recoveries::integer) + 1, 32767)
+    where job.id = any(job_ids)
+    returning job.id
+  )
+  select count(*) into quantity from updated;
 
   select array_agg(locked.id) into queue_ids from (
     select held.id from :"schema"._private_job_queues as held
     where held.locked_by = any(worker_ids) order by held.id for update skip locked
   ) as locked;
-  update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
+  update :"schema"._private_job_queues as queue set locked_at = null,
+  locked_by = null where queue.id = any(queue_ids);
 
   perform :"schema"._howdah_notify_freed_v1(job_ids, queue_ids);
   return coalesce(cardinality(job_ids), 0);
@@ -1477,28 +1432,6 @@ as $$
     ))
     and not exists (select from :"schema"._private_jobs as job where job.locked_by = worker.id)
     and not exists (select from :"schema"._private_job_queues as queue where queue.locked_by = worker.id)
-$$;
-
--- Deletes up to batch_size jobs that failed for good and returns how many.
--- Call it again while it returns batch_size.
-create function :"schema"._howdah_delete_exhausted_v1(batch_size integer default 1000) returns integer
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  deleted integer;
-begin
-  delete from :"schema"._private_jobs as job
-  where job.id = any(array(
-    select exhausted.id from :"schema"._private_jobs as exhausted
-    where exhausted._howdah_exhausted
-    order by exhausted.id
-    limit batch_size
-    for update skip locked
-  ));
-  get diagnostics deleted = row_count;
-  return deleted;
-end
 $$;
 
 -- Deletes up to batch_size tasks that no job uses and that are not to be kept,
@@ -1592,15 +1525,31 @@ begin
   get diagnostics deleted = row_count;
   return deleted;
 end
+$$;
+
+-- True inside of the transaction with this id; otherwise raises 25P01, before the
+-- statement that asks has done anything. Statements of an application's
+-- transaction ask so when they are sent: none may have begun, or it has ended
+-- meanwhile, and the connection may even be in the next one, which then fails.
+create function :"schema"._howdah_within_v1(transaction_id xid8) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if transaction_id is distinct from pg_current_xact_id() then
+    raise exception 'The statement is not part of the transaction that it was meant for.' using errcode = '25P01';
+  end if;
+  return true;
+end
 $$;`,
   },
   {
     id: 3,
     name: "claim",
-    sql: `-- Claim and release: the two calls that every job goes through. They are
--- functions so that their plans can be pinned: the statistics of a queue table
--- are always stale, and one sequential scan in a claim is an outage. A function
--- that released code calls is never changed; its next form gets the next number.
+    sql: `-- How workers claim jobs. Claims are functions so that their plans can be pinned:
+-- the statistics of a queue table are always stale, and one sequential scan in a
+-- claim is an outage. A function that released code calls is never changed; its
+-- next form gets the next number.
 -- docs/internals/claim.md explains the algorithm.
 
 -- The first due job of a named queue.
@@ -1787,20 +1736,23 @@ begin
 end
 $$;
 
--- What is rare about a job, as JSON; null for a plain one, which most are.
+-- What is rare about a job, as JSON; null for a plain one, which most are. Whatever
+-- a later version has to tell of few jobs gets a key here: then the columns that
+-- claims answer stay as they are. Readers leave keys alone that they do not know.
 create function :"schema"._howdah_extras_v1(job :"schema"._private_jobs) returns text
 language sql stable
 return
   case
     when job.key is null and job.flags is null and job.last_error is null and job.revision = 0
       and job.created_at = job.run_at and job.updated_at = job.run_at and job._howdah_recoveries = 0
-      and job._howdah_timeout_ms is null
+      and job._howdah_timeout_ms is null and job._howdah_group_id is null and job._howdah_awaited is null
       then null
     else pg_catalog.json_build_object(
       'key', job.key, 'flags', job.flags, 'lastError', job.last_error, 'revision', job.revision,
       'createdAt', :"schema"._howdah_us(job.created_at)::text,
       'updatedAt', :"schema"._howdah_us(job.updated_at)::text,
-      'recoveries', job._howdah_recoveries, 'timeoutMs', job._howdah_timeout_ms
+      'recoveries', job._howdah_recoveries, 'timeoutMs', job._howdah_timeout_ms,
+      'groupId', job._howdah_group_id::text, 'awaited', job._howdah_awaited
     )::text
   end;
 
@@ -2362,233 +2314,6 @@ begin
       end if;
     end;
   end loop;
-end
-$$;
-
--- Why these ids were not released: busy, kept, lost, taken or gone. Those of
--- \`free\` were not locked by anybody, or were waited for. \`transactions\`, parallel
--- to \`ids\`, or null: the one in which the handler has completed the job. One that
--- this server has not begun yet was lost with the server before it, and
--- pg_xact_status raises an error for it. A worker that is \`registered\` and has no
--- row has been swept.
-create function :"schema"._howdah_unreleased_v1(
-  worker text, times timestamptz[], ids bigint[], released bigint[], free bigint[], transactions xid8[],
-  registered boolean
-)
-returns table (id bigint, status text, run_at bigint, released_at bigint)
-language sql stable
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-as $$
-  select
-    asked.id,
-    case
-      when jobs.id is not null then
-        case
-          when jobs.locked_by is distinct from $1 or jobs.locked_at <> all ($2) then 'lost'
-          when asked.id = any ($5) then 'kept'
-          else 'busy'
-        end
-      when case
-        when asked.within < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(asked.within) = 'committed'
-      end then 'done'
-      when asked.within is not null or coalesce(
-        (
-          select holder._howdah_swept > 0
-            or holder._howdah_unlocked_at >= (select min(given.at) from unnest($2) as given(at))
-          from :"schema"._private_workers as holder where holder.id = $1
-        ), $7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)
-      ) then 'taken'
-      else 'gone'
-    end,
-    case when not jobs._howdah_exhausted then :"schema"._howdah_us(jobs.run_at) end,
-    :"schema"._howdah_us(jobs._howdah_released_at)
-  from unnest($3, $6) as asked(id, within)
-  left join :"schema"._private_jobs as jobs on jobs.id = asked.id
-  where asked.id <> all ($4)
-$$;
-
--- Ends claims: deletes completed jobs, changes the others, unlocks queues.
---
---   worker, claim_times   the fence: only rows locked by this worker at one of
---                         these times (microseconds) are touched, so the call
---                         may be repeated after a lost answer
---   completed             ids to delete
---   changed               ids to unlock and keep, with, in parallel:
---   refunds               give the attempt back (never to a detached job)
---   finals                use up all attempts
---   delays                milliseconds from max(now, run_at) to the new run_at;
---                         null keeps run_at
---   messages, payloads    new last_error and payload; null keeps them
---   end_queues, end_lasts, end_times
---                         queues whose chain ends here, the last open member of
---                         each, and the claim time of its lock. A queue is
---                         unlocked only when that member is no longer ours
---   patient               wait for locked rows, at most lock_timeout; false:
---                         step over them, they come back as busy
---   interruptions         parallel to changed, or null: the handler was called
---                         and did not get to the end, which counts as a recovery
---                         does: once the job is marked nothing is refunded
---   transactions          parallel to changed, or null: the one in which the
---                         handler has completed the job, which has been rolled
---                         back if the row is still there
---   registered            the worker has registered, and is swept if it is no
---                         longer
---
--- A job that is kept loses its mark (a negative number of recoveries): its
--- worker has outlived it.
---
--- Answers one row for each changed job (released, with its new run_at, which is
--- null when it has no attempt left) and for each id that was not released:
---
---   busy    locked by somebody's transaction
---   kept    ours and unchanged, though nothing locks it: a trigger, rule or policy
---           of the user's lets it neither go nor change
---   lost    belongs to somebody else, or nobody, by now; with run_at, and with the
---           newest claim that a release has ended (released_at). A release sets
---           that to its own claim and nothing ever sets it back, so one that is
---           repeated knows: it was carried out if it finds its own claim there; it
---           was not if it finds an older one, or none
---   done    no such row: the handler's transaction has committed
---   taken   no such row, and others may have removed it: the worker was swept or
---           unlocked since, or the handler's transaction has not committed
---   gone    no such row
---
--- A queue that is still locked because its last member is still ours answers with
--- that member, busy.
---
--- Beside a claim: never touches a row that is not ours. Beside a user's keyed
--- add or remove of a running job: waits 100 ms, then fails with 55P03, and the
--- caller repeats it with patient false. Jobs first, then queues, as everywhere.
-create function :"schema"._howdah_release_v1(
-  worker text, claim_times bigint[], completed bigint[],
-  changed bigint[], refunds boolean[], finals boolean[], delays bigint[], messages text[], payloads text[],
-  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean,
-  interruptions boolean[] default null, transactions xid8[] default null, registered boolean default false
-)
-returns table (id bigint, status text, run_at bigint, released_at bigint)
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-set lock_timeout = '100ms'
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
-set plan_cache_mode = force_generic_plan
-as $$
-#variable_conflict use_column
-declare
-  times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
-  free bigint[] := completed;
-  done bigint[];
-  unlocked integer;
-  kept record;
-begin
-  if cardinality(completed) > 0 then
-    if not patient then
-      free := array(
-        select jobs.id from :"schema"._private_jobs as jobs
-        where jobs.id = any (completed) and jobs.locked_by = worker and jobs.locked_at = any (times)
-        for update skip locked
-      );
-    end if;
-    with deleted as (
-      delete from :"schema"._private_jobs as jobs
-      where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)
-      returning jobs.id
-    )
-    select coalesce(array_agg(deleted.id), '{}') into done from deleted;
-    if cardinality(done) < cardinality(completed) then
-      return query
-      select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done, free, null, registered);
-    end if;
-  end if;
-  if cardinality(changed) > 0 then
-    free := changed;
-    if not patient then
-      free := array(
-        select jobs.id from :"schema"._private_jobs as jobs
-        where jobs.id = any (changed) and jobs.locked_by = worker and jobs.locked_at = any (times)
-        for update skip locked
-      );
-    end if;
-    with change as materialized (
-      select * from unnest(changed, refunds, finals, delays, messages, payloads, interruptions)
-        as given(id, refund, final, delay, message, payload, interrupted)
-      -- Each id is compared with each, so only when there is a reason.
-      where patient or given.id = any (free)
-    ), updated as (
-      update :"schema"._private_jobs as jobs
-      set
-        attempts = case
-          when change.final then greatest(jobs.attempts, jobs.max_attempts)
-          when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts
-          when change.refund then greatest(0, jobs.attempts - 1)
-          else jobs.attempts
-        end,
-        _howdah_recoveries = case
-          when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
-          else abs(jobs._howdah_recoveries)
-        end,
-        run_at = case
-          when change.delay is null then jobs.run_at
-          else greatest(now(), jobs.run_at) + change.delay * interval '1 millisecond'
-        end,
-        -- Why it was cancelled says more than how its handler took it.
-        last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),
-        payload = coalesce(change.payload::json, jobs.payload),
-        _howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),
-        locked_at = null,
-        locked_by = null
-      from change
-      where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)
-      returning jobs.id, jobs.run_at, jobs.job_queue_id, jobs._howdah_exhausted as exhausted,
-        not jobs._howdah_exhausted and jobs.run_at <= now() + interval '2 seconds' as due
-    )
-    select
-      coalesce(array_agg(updated.id), '{}') as ids,
-      array_agg(updated.run_at) as run_ats,
-      array_agg(updated.exhausted) as exhausted,
-      count(*) filter (where updated.due) as due_jobs,
-      min(updated.run_at) filter (where updated.due) as due_at,
-      array_agg(distinct updated.job_queue_id)
-        filter (where updated.due and updated.job_queue_id is not null) as due_queues
-    into kept
-    from updated;
-    return query
-    select back.id, 'released'::text, case when not back.exhausted then :"schema"._howdah_us(back.run_at) end, null::bigint
-    from unnest(kept.ids, kept.run_ats, kept.exhausted) as back(id, run_at, exhausted);
-    if cardinality(kept.ids) < cardinality(changed) then
-      return query
-      select *
-      from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids, free, transactions, registered);
-    end if;
-    if kept.due_jobs > 0 then
-      perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);
-    end if;
-  end if;
-  if cardinality(end_queues) > 0 then
-    update :"schema"._private_job_queues as queues
-    set locked_at = null, locked_by = null
-    from unnest(end_queues, end_lasts, end_times) as chain_end(queue_id, last, us)
-    where queues.id = chain_end.queue_id and queues.locked_by = worker
-      and queues.locked_at = :"schema"._howdah_at(chain_end.us)
-      and not exists (
-        select from :"schema"._private_jobs as jobs
-        where jobs.id = chain_end.last and jobs.locked_by = worker and jobs.locked_at = any (times)
-      );
-    get diagnostics unlocked = row_count;
-    if unlocked < cardinality(end_queues) then
-      return query
-      select jobs.id, 'busy'::text, null::bigint, null::bigint
-      from :"schema"._private_jobs as jobs
-      where jobs.id = any (end_lasts) and jobs.locked_by = worker and jobs.locked_at = any (times);
-    end if;
-  end if;
 end
 $$;`,
   },
@@ -3235,7 +2960,13 @@ begin
       part := case trial when 0 then job_ids when 1 then '{}' else job_ids[trial - 1:trial - 1] end;
       why_state := null;
       begin
-        with updated as (
+        with change as (
+          select job.id, given.action, given.run_at, given.new_attempts, given.message
+          from :"schema"._private_jobs as job
+          left join unnest(chosen, actions, run_ats, new_attempts, messages)
+            as given(id, action, run_at, new_attempts, message) on given.id = job.id
+          where job.id = any(part)
+        ), updated as (
           update :"schema"._private_jobs as jobs
           set
             attempts = case
@@ -3267,14 +2998,7 @@ begin
             locked_by = null,
             updated_at = now(),
             _howdah_recoveries = least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
-          from (
-            select job.id, given.action, given.run_at, given.new_attempts, given.message
-            from :"schema"._private_jobs as job
-            left join unnest(chosen, actions, run_ats, new_attempts, messages)
-              as given(id, action, run_at, new_attempts, message) on given.id = job.id
-            where job.id = any(part)
-          ) as change
-          where jobs.id = change.id
+          from change where jobs.id = change.id
           returning jobs.id, jobs.locked_by
         )
         select coalesce(array_agg(updated.id), '{}'), count(updated.locked_by) into written, kept from updated;
@@ -3575,76 +3299,6 @@ $$;`,
 
 set local search_path = pg_catalog, pg_temp;
 
--- Cancels jobs. One that waits is deleted. One that is locked is marked with the
--- reason, loses its further attempts, and its worker is told to stop it;
--- whatever ends its lock, it does not run again. Jobs that have failed for good
--- are left alone. Answers one row for each job that was cancelled.
---
---   a claim at the same moment    either has the row locked, and this waits for
---                                 its end and then marks the job; or finds the
---                                 row locked and steps over it
---   a release at the same moment  whoever locks the row first: a completed job
---                                 is gone and not answered, one that goes back
---                                 waits and is deleted, one marked before stays
---                                 as failed with the reason
---   a keyed add                   waits for this, then finds no job or one that
---                                 gives up its key
---   no commit                     nothing has happened, nobody is told
---   commit, answer lost           said again, it answers the running ones once
---                                 more and tells their workers again
-create function :"schema"._howdah_cancel_jobs_v1(job_ids bigint[], reason text)
-returns table (id bigint, signalled boolean)
-language plpgsql
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-as $$
-#variable_conflict use_column
-declare
-  running bigint[];
-begin
-  perform from (
-    select job.id from :"schema"._private_jobs as job where job.id = any(job_ids) order by job.id for update
-  ) as locked;
-
-  return query
-  with removed as (
-    delete from :"schema"._private_jobs as job
-    where job.id = any(job_ids) and job.locked_at is null and job.attempts < job.max_attempts
-    returning job.id
-  )
-  select removed.id, false from removed order by removed.id;
-
-  with marked as (
-    update :"schema"._private_jobs as job
-    set
-      _howdah_cancelled = coalesce(job._howdah_cancelled, reason),
-      last_error = coalesce(job._howdah_cancelled, reason),
-      attempts = greatest(job.attempts, job.max_attempts),
-      updated_at = now(),
-      _howdah_detached = true
-    where job.id = any(job_ids) and job.locked_at is not null
-    returning job.id, job.locked_by
-  ), numbered as (
-    -- A notification holds 8,000 bytes.
-    select marked.*, (row_number() over (partition by marked.locked_by order by marked.id) - 1) / 200 as part
-    from marked
-  ), told as materialized (
-    select pg_notify('howdah:control', json_build_object(
-      'schema', :'schema', 'worker', numbered.locked_by, 'cancelled', json_agg(numbered.id::text)
-    )::text)
-    from numbered
-    where length(numbered.locked_by) <= 200
-    group by numbered.locked_by, numbered.part
-  )
-  select array_agg(marked.id order by marked.id) into running
-  from marked
-  -- An outer join would be optimised away, and nobody told.
-  cross join (select count(*) from told) as all_told;
-
-  return query select unnest(running), true;
-end
-$$;
-
 -- Tells workers that something was paused or resumed.
 create function :"schema"._howdah_notify_pauses_v1() returns void
 language sql
@@ -3794,20 +3448,237 @@ $$;`,
   },
   {
     id: 7,
-    name: "completion",
-    sql: `-- True inside of the transaction with this id; otherwise raises 25P01, before the
--- statement that asks has done anything. Statements of an application's
--- transaction ask so when they are sent: none may have begun, or it has ended
--- meanwhile, and the connection may even be in the next one, which then fails.
-create function :"schema"._howdah_within_v1(transaction_id xid8) returns boolean
+    name: "endings",
+    sql: `-- How jobs end: released by their worker, completed within a transaction, or ended
+-- by a call. The statements that do it are pieces of fragments/endings.sql, which
+-- recoveries use, too: a job that is unlocked without a further attempt has failed
+-- for good.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- Why these ids were not released: busy, kept, lost, taken or gone. Those of
+-- \`free\` were not locked by anybody, or were waited for. \`transactions\`, parallel
+-- to \`ids\`, or null: the one in which the handler has completed the job. One that
+-- this server has not begun yet was lost with the server before it, and
+-- pg_xact_status raises an error for it. A worker that is \`registered\` and has no
+-- row has been swept.
+create function :"schema"._howdah_unreleased_v1(
+  worker text, times timestamptz[], ids bigint[], released bigint[], free bigint[], transactions xid8[],
+  registered boolean
+)
+returns table (id bigint, status text, run_at bigint, released_at bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+  select
+    asked.id,
+    case
+      when jobs.id is not null then
+        case
+          when jobs.locked_by is distinct from $1 or jobs.locked_at <> all ($2) then 'lost'
+          when asked.id = any ($5) then 'kept'
+          else 'busy'
+        end
+      when case
+        when asked.within < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(asked.within) = 'committed'
+      end then 'done'
+      when asked.within is not null or coalesce(
+        (
+          select holder._howdah_swept > 0
+            or holder._howdah_unlocked_at >= (select min(given.at) from unnest($2) as given(at))
+          from :"schema"._private_workers as holder where holder.id = $1
+        ), $7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)
+      ) then 'taken'
+      else 'gone'
+    end,
+    case when not jobs._howdah_exhausted then :"schema"._howdah_us(jobs.run_at) end,
+    :"schema"._howdah_us(jobs._howdah_released_at)
+  from unnest($3, $6) as asked(id, within)
+  left join :"schema"._private_jobs as jobs on jobs.id = asked.id
+  where asked.id <> all ($4)
+$$;
+
+-- Ends claims: deletes completed jobs, changes the others, unlocks queues.
+--
+--   worker, claim_times   the fence: only rows locked by this worker at one of
+--                         these times (microseconds) are touched, so the call
+--                         may be repeated after a lost answer
+--   completed             ids to delete
+--   changed               ids to unlock and keep, with, in parallel:
+--   refunds               give the attempt back (never to a detached job)
+--   finals                use up all attempts
+--   delays                milliseconds from max(now, run_at) to the new run_at;
+--                         null keeps run_at
+--   messages, payloads    new last_error and payload; null keeps them
+--   end_queues, end_lasts, end_times
+--                         queues whose chain ends here, the last open member of
+--                         each, and the claim time of its lock. A queue is
+--                         unlocked only when that member is no longer ours
+--   patient               wait for locked rows, at most lock_timeout; false:
+--                         step over them, they come back as busy
+--   interruptions         parallel to changed, or null: the handler was called
+--                         and did not get to the end, which counts as a recovery
+--                         does: once the job is marked nothing is refunded
+--   transactions          parallel to changed, or null: the one in which the
+--                         handler has completed the job, which has been rolled
+--                         back if the row is still there
+--   registered            the worker has registered, and is swept if it is no
+--                         longer
+--
+-- A job that is kept loses its mark (a negative number of recoveries): its
+-- worker has outlived it.
+--
+-- Answers one row for each changed job (released, with its new run_at, which is
+-- null when it has no attempt left) and for each id that was not released:
+--
+--   busy    locked by somebody's transaction
+--   kept    ours and unchanged, though nothing locks it: a trigger, rule or policy
+--           of the user's lets it neither go nor change
+--   lost    belongs to somebody else, or nobody, by now; with run_at, and with the
+--           newest claim that a release has ended (released_at). A release sets
+--           that to its own claim and nothing ever sets it back, so one that is
+--           repeated knows: it was carried out if it finds its own claim there; it
+--           was not if it finds an older one, or none
+--   done    no such row: the handler's transaction has committed
+--   taken   no such row, and others may have removed it: the worker was swept or
+--           unlocked since, or the handler's transaction has not committed
+--   gone    no such row
+--
+-- A queue that is still locked because its last member is still ours answers with
+-- that member, busy.
+--
+-- Beside a claim: never touches a row that is not ours. Beside a user's keyed
+-- add or remove of a running job: waits 100 ms, then fails with 55P03, and the
+-- caller repeats it with patient false. Jobs first, then queues, as everywhere.
+create function :"schema"._howdah_release_v1(
+  worker text, claim_times bigint[], completed bigint[],
+  changed bigint[], refunds boolean[], finals boolean[], delays bigint[], messages text[], payloads text[],
+  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean,
+  interruptions boolean[] default null, transactions xid8[] default null, registered boolean default false
+)
+returns table (id bigint, status text, run_at bigint, released_at bigint)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
+declare
+  times constant timestamptz[] := array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us));
+  free bigint[] := completed;
+  done bigint[];
+  unlocked integer;
+  kept record;
 begin
-  if transaction_id is distinct from pg_current_xact_id() then
-    raise exception 'The statement is not part of the transaction that it was meant for.' using errcode = '25P01';
+  if cardinality(completed) > 0 then
+    if not patient then
+      free := array(
+        select jobs.id from :"schema"._private_jobs as jobs
+        where jobs.id = any (completed) and jobs.locked_by = worker and jobs.locked_at = any (times)
+        for update skip locked
+      );
+    end if;
+    with deleted as (
+      delete from :"schema"._private_jobs as jobs
+      where jobs.id = any (free) and jobs.locked_by = worker and jobs.locked_at = any (times)
+      returning jobs.id
+    )
+    select coalesce(array_agg(deleted.id), '{}') into done from deleted;
+    if cardinality(done) < cardinality(completed) then
+      return query
+      select * from :"schema"._howdah_unreleased_v1(worker, times, completed, done, free, null, registered);
+    end if;
   end if;
-  return true;
+  if cardinality(changed) > 0 then
+    free := changed;
+    if not patient then
+      free := array(
+        select jobs.id from :"schema"._private_jobs as jobs
+        where jobs.id = any (changed) and jobs.locked_by = worker and jobs.locked_at = any (times)
+        for update skip locked
+      );
+    end if;
+    with change as materialized (
+      select * from unnest(changed, refunds, finals, delays, messages, payloads, interruptions)
+        as given(id, refund, final, delay, message, payload, interrupted)
+      -- Each id is compared with each, so only when there is a reason.
+      where patient or given.id = any (free)
+    ), updated as (
+      update :"schema"._private_jobs as jobs
+      set
+        attempts = case
+          when change.final then greatest(jobs.attempts, jobs.max_attempts)
+          when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts
+          when change.refund then greatest(0, jobs.attempts - 1)
+          else jobs.attempts
+        end,
+        _howdah_recoveries = case
+          when change.interrupted then least(abs(jobs._howdah_recoveries::integer) + 1, 32767)
+          else abs(jobs._howdah_recoveries)
+        end,
+        run_at = case
+          when change.delay is null then jobs.run_at
+          else greatest(now(), jobs.run_at) + change.delay * interval '1 millisecond'
+        end,
+        -- Why it was cancelled says more than how its handler took it.
+        last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),
+        payload = coalesce(change.payload::json, jobs.payload),
+        _howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),
+        locked_at = null,
+        locked_by = null
+      from change where jobs.id = change.id and jobs.locked_by = worker and jobs.locked_at = any (times)
+      returning jobs.id, jobs.run_at, jobs.job_queue_id, jobs._howdah_exhausted as exhausted,
+      not jobs._howdah_exhausted and jobs.run_at <= now() + interval '2 seconds' as due
+    )
+    select
+      coalesce(array_agg(updated.id), '{}') as ids,
+      array_agg(updated.run_at) as run_ats,
+      array_agg(updated.exhausted) as exhausted,
+      count(*) filter (where updated.due) as due_jobs,
+      min(updated.run_at) filter (where updated.due) as due_at,
+      array_agg(distinct updated.job_queue_id)
+        filter (where updated.due and updated.job_queue_id is not null) as due_queues
+    into kept
+    from updated;
+    return query
+    select back.id, 'released'::text, case when not back.exhausted then :"schema"._howdah_us(back.run_at) end, null::bigint
+    from unnest(kept.ids, kept.run_ats, kept.exhausted) as back(id, run_at, exhausted);
+    if cardinality(kept.ids) < cardinality(changed) then
+      return query
+      select *
+      from :"schema"._howdah_unreleased_v1(worker, times, changed, kept.ids, free, transactions, registered);
+    end if;
+    if kept.due_jobs > 0 then
+      perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);
+    end if;
+  end if;
+  if cardinality(end_queues) > 0 then
+    update :"schema"._private_job_queues as queues
+    set locked_at = null, locked_by = null
+    from unnest(end_queues, end_lasts, end_times) as chain_end(queue_id, last, us)
+    where queues.id = chain_end.queue_id and queues.locked_by = worker
+      and queues.locked_at = :"schema"._howdah_at(chain_end.us)
+      and not exists (
+        select from :"schema"._private_jobs as jobs
+        where jobs.id = chain_end.last and jobs.locked_by = worker and jobs.locked_at = any (times)
+      );
+    get diagnostics unlocked = row_count;
+    if unlocked < cardinality(end_queues) then
+      return query
+      select jobs.id, 'busy'::text, null::bigint, null::bigint
+      from :"schema"._private_jobs as jobs
+      where jobs.id = any (end_lasts) and jobs.locked_by = worker and jobs.locked_at = any (times);
+    end if;
+  end if;
 end
 $$;
 
@@ -3853,12 +3724,18 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
 as $$
+declare
+  completed bigint;
 begin
   if within is distinct from pg_current_xact_id() then
     raise exception 'A job is completed within a transaction, and none has begun.' using errcode = '25P01';
   end if;
-  delete from :"schema"._private_jobs as jobs
-  where jobs.id = job and jobs.locked_by = worker and jobs.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)));
+  with deleted as (
+    delete from :"schema"._private_jobs as jobs
+    where jobs.id = job and jobs.locked_by = worker and jobs.locked_at = any (array(select :"schema"._howdah_at(given.us) from unnest(claim_times) as given(us)))
+    returning jobs.id
+  )
+  select deleted.id into completed from deleted;
   -- What this transaction has deleted it does not see: a row that is there is somebody else's.
   if not found and (
     earlier is distinct from within
@@ -3866,6 +3743,182 @@ begin
   ) then
     raise exception 'Job % does not belong to worker % any more.', job, worker using errcode = 'HWLST';
   end if;
+end
+$$;
+
+-- Cancels jobs. One that waits is deleted. One that is locked is marked with the
+-- reason, loses its further attempts, and its worker is told to stop it;
+-- whatever ends its lock, it does not run again. Jobs that have failed for good
+-- are left alone. Answers one row for each job that was cancelled.
+--
+--   a claim at the same moment    either has the row locked, and this waits for
+--                                 its end and then marks the job; or finds the
+--                                 row locked and steps over it
+--   a release at the same moment  whoever locks the row first: a completed job
+--                                 is gone and not answered, one that goes back
+--                                 waits and is deleted, one marked before stays
+--                                 as failed with the reason
+--   a keyed add                   waits for this, then finds no job or one that
+--                                 gives up its key
+--   no commit                     nothing has happened, nobody is told
+--   commit, answer lost           said again, it answers the running ones once
+--                                 more and tells their workers again
+create function :"schema"._howdah_cancel_jobs_v1(job_ids bigint[], reason text)
+returns table (id bigint, signalled boolean)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  running bigint[];
+begin
+  perform from (
+    select job.id from :"schema"._private_jobs as job where job.id = any(job_ids) order by job.id for update
+  ) as locked;
+
+  return query
+  with deleted as (
+    delete from :"schema"._private_jobs as job
+    where job.id = any(job_ids) and job.locked_at is null and job.attempts < job.max_attempts
+    returning job.id
+  )
+  select deleted.id, false from deleted order by deleted.id;
+
+  with marked as (
+    update :"schema"._private_jobs as job
+    set
+      _howdah_cancelled = coalesce(job._howdah_cancelled, reason),
+      last_error = coalesce(job._howdah_cancelled, reason),
+      attempts = greatest(job.attempts, job.max_attempts),
+      updated_at = now(),
+      _howdah_detached = true
+    where job.id = any(job_ids) and job.locked_at is not null
+    returning job.id, job.locked_by
+  ), numbered as (
+    -- A notification holds 8,000 bytes.
+    select marked.*, (row_number() over (partition by marked.locked_by order by marked.id) - 1) / 200 as part
+    from marked
+  ), told as materialized (
+    select pg_notify('howdah:control', json_build_object(
+      'schema', :'schema', 'worker', numbered.locked_by, 'cancelled', json_agg(numbered.id::text)
+    )::text)
+    from numbered
+    where length(numbered.locked_by) <= 200
+    group by numbered.locked_by, numbered.part
+  )
+  select array_agg(marked.id order by marked.id) into running
+  from marked
+  -- An outer join would be optimised away, and nobody told.
+  cross join (select count(*) from told) as all_told;
+
+  return query select unnest(running), true;
+end
+$$;
+
+-- Takes the job with this key away. One that runs is not interrupted: it loses
+-- its key and gets no further attempt.
+create function :"schema".remove_job(job_key text) returns :"schema"._private_jobs
+language plpgsql strict
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  job :"schema"._private_jobs;
+  deleted_id bigint;
+begin
+  perform :"schema"._howdah_lock_keys_v1(array[job_key]);
+  select * into job from :"schema"._private_jobs as stored where stored.key = job_key for update;
+  if not found then
+    return null;
+  end if;
+
+  if job.locked_at is null or job.locked_at < now() - interval '4 hours' then
+    with deleted as (
+      delete from :"schema"._private_jobs as stored
+      where stored.id = job.id
+      returning stored.id
+    )
+    select deleted.id into deleted_id from deleted;
+    perform pg_notify('jobs:insert', format(
+      '{"r":%s,"count":-1,"schema":%s}', random(), to_json(:'schema'::text)
+    ));
+    return job;
+  end if;
+
+  update :"schema"._private_jobs as stored
+  set
+    key = null,
+    attempts = stored.max_attempts,
+    updated_at = now(),
+    _howdah_detached = stored._howdah_detached or stored.locked_at is not null
+  where stored.id = job.id
+  returning * into job;
+  return job;
+end
+$$;
+
+create function :"schema".complete_jobs(job_ids bigint[]) returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
+  return query
+  with deleted as (
+    delete from :"schema"._private_jobs as job
+    where job.id = any(job_ids)
+    returning job.*
+  )
+  select * from deleted order by deleted.id;
+end
+$$;
+
+create function :"schema".permanently_fail_jobs(job_ids bigint[], error_message text default null)
+returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
+  return query
+  with updated as (
+    update :"schema"._private_jobs as job
+    set
+      last_error = coalesce(error_message, 'Manually marked as failed'),
+      attempts = job.max_attempts,
+      updated_at = now(),
+      _howdah_detached = job._howdah_detached or job.locked_at is not null
+    where job.id = any(job_ids)
+    returning job.*
+  )
+  select * from updated order by updated.id;
+end
+$$;
+
+-- Deletes up to batch_size jobs that failed for good and returns how many.
+-- Call it again while it returns batch_size.
+create function :"schema"._howdah_delete_exhausted_v1(batch_size integer default 1000) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  exhausted_ids bigint[];
+  quantity integer;
+begin
+  exhausted_ids := array(
+    select exhausted.id from :"schema"._private_jobs as exhausted
+    where exhausted._howdah_exhausted
+    order by exhausted.id
+    limit batch_size
+    for update skip locked
+  );
+  with deleted as (
+    delete from :"schema"._private_jobs as job
+    where job.id = any(exhausted_ids)
+    returning job.id
+  )
+  select count(*) into quantity from deleted;
+  return quantity;
 end
 $$;`,
   },

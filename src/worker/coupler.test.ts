@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { claimOf, NOTHING } from "../../test/harness/fake-claims.ts";
 import { sqlError } from "../../test/harness/job-table.ts";
 import { HowdahError } from "../errors.ts";
-import type { ReleaseAnswer, ReleaseRequest } from "../postgres/queries/release.ts";
+import type { ReleaseAnswer, ReleaseRequest } from "../postgres/queries/ending/release.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { Coupler } from "./coupler.ts";
 

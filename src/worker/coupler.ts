@@ -1,6 +1,6 @@
 import type { Claim, ClaimAnswer, ClaimRequest } from "../postgres/queries/claim.ts";
-import { isOnlyCompletions, type ReleaseAndClaim } from "../postgres/queries/release-and-claim.ts";
-import type { Release, ReleaseAnswer, ReleaseRequest } from "../postgres/queries/release.ts";
+import { isOnlyCompletions, type ReleaseAndClaim } from "../postgres/queries/ending/release-and-claim.ts";
+import type { Release, ReleaseAnswer, ReleaseRequest } from "../postgres/queries/ending/release.ts";
 import { isRefused } from "../postgres/sqlstate.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 

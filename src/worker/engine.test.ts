@@ -9,7 +9,7 @@ import { Interventions } from "../job/interventions.ts";
 import { defineTask } from "../job/task.ts";
 import { createTaskRegistry } from "../job/task-registry.ts";
 import type { Surroundings } from "../job/execute/execution.ts";
-import type { Release, ReleaseStatus } from "../postgres/queries/release.ts";
+import type { Release, ReleaseStatus } from "../postgres/queries/ending/release.ts";
 import { silentLogger } from "../runtime/logger.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import type { EngineParts } from "./engine-parts.ts";

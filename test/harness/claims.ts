@@ -7,7 +7,7 @@ import {
   type JobChange,
   type ReleaseAnswer,
   type ReleaseRequest,
-} from "../../src/postgres/queries/release.ts";
+} from "../../src/postgres/queries/ending/release.ts";
 import { registerTasks } from "../../src/postgres/queries/register-tasks.ts";
 import type { TestDatabase } from "./database.ts";
 import { claimOf } from "./fake-claims.ts";

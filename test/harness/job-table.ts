@@ -1,4 +1,4 @@
-import type { Release, ReleaseRequest, ReleaseStatus } from "../../src/postgres/queries/release.ts";
+import type { Release, ReleaseRequest, ReleaseStatus } from "../../src/postgres/queries/ending/release.ts";
 
 /** How one call of a {@link JobTable} goes wrong. */
 export type Fault =

@@ -1,7 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import { type ApplicationTransaction, callerTransaction } from "../../postgres/caller-transaction.ts";
 import type { Driver } from "../../postgres/driver.ts";
-import { CLAIM_LOST_STATE, completeJob } from "../../postgres/queries/complete-job.ts";
+import { CLAIM_LOST_STATE, completeJob } from "../../postgres/queries/ending/complete-job.ts";
 import { NO_TRANSACTION_STATE } from "../../postgres/queries/within-transaction.ts";
 import type { Schema } from "../../postgres/schema.ts";
 import { isUnknownOutcome, sqlStateOf } from "../../postgres/sqlstate.ts";

@@ -1,5 +1,5 @@
 import { isHowdahError } from "../../errors.ts";
-import type { ChainEnd, JobChange } from "../../postgres/queries/release.ts";
+import type { ChainEnd, JobChange } from "../../postgres/queries/ending/release.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Outcome, Undecided } from "../outcome.ts";
 

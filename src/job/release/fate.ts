@@ -1,5 +1,5 @@
 import { compareIntegers } from "../../postgres/position.ts";
-import type { ReleaseAnswer } from "../../postgres/queries/release.ts";
+import type { ReleaseAnswer } from "../../postgres/queries/ending/release.ts";
 import { asCommitted, toChange, type Ending } from "./ending.ts";
 import type { Attempt } from "./part.ts";
 

@@ -1,4 +1,4 @@
-import type { ChainEnd, JobChange, ReleaseRequest } from "../../postgres/queries/release.ts";
+import type { ChainEnd, JobChange, ReleaseRequest } from "../../postgres/queries/ending/release.ts";
 import { toChainEnds, toChange, withoutTexts, type Ending } from "./ending.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { ChainEnd, Release, ReleaseAnswer, ReleaseRequest } from "../../postgres/queries/release.ts";
+import type { ChainEnd, Release, ReleaseAnswer, ReleaseRequest } from "../../postgres/queries/ending/release.ts";
 import { isLocked, isRefused, isTransient, isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import { backoffMs } from "../../runtime/backoff.ts";
 import type { Clock } from "../../runtime/clock.ts";

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import type { Release } from "../../postgres/queries/release.ts";
+import type { Release } from "../../postgres/queries/ending/release.ts";
 import { createBatcher, type Batcher } from "../../runtime/batcher.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ClaimedJob } from "../claimed-job.ts";

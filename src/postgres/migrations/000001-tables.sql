@@ -72,6 +72,10 @@ create table :"schema"._private_jobs (
   -- The newest claim that a release has ended and kept the row: its locked_at. A
   -- release that is sent again learns from it whether it was carried out.
   _howdah_released_at timestamptz,
+  -- Reserved, always null so far, which takes no space: the group of jobs that the
+  -- job counts in, and whether a client waits for its end.
+  _howdah_group_id bigint,
+  _howdah_awaited boolean,
   constraint jobs_pkey1 primary key (id),
   constraint jobs_key_key1 unique (key),
   constraint jobs_key_check check (length(key) > 0 and length(key) <= 512),

@@ -250,13 +250,7 @@ begin
   ) as locked;
 
   -- A job that runs, or that has no attempt left, gives up its key.
-  update :"schema"._private_jobs as job
-  set
-    key = null,
-    attempts = job.max_attempts,
-    updated_at = now(),
-    _howdah_detached = job._howdah_detached or job.locked_at is not null
-  where job.key = any(job_keys) and not job.is_available;
+  :{detach_jobs(job, job.key = any(job_keys) and not job.is_available)};
 
   with written as (
     insert into :"schema"._private_jobs as job
@@ -927,37 +921,6 @@ begin
 end
 $$;
 
--- Takes the job with this key away. One that runs is not interrupted: it loses
--- its key and gets no further attempt.
-create function :"schema".remove_job(job_key text) returns :"schema"._private_jobs
-language plpgsql strict
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  job :"schema"._private_jobs;
-begin
-  perform :"schema"._howdah_lock_keys_v1(array[job_key]);
-  select * into job from :"schema"._private_jobs as stored where stored.key = job_key for update;
-  if not found then
-    return null;
-  end if;
-
-  if :{unlocked_or_forgotten(job)} then
-    delete from :"schema"._private_jobs as stored where stored.id = job.id;
-    perform pg_notify('jobs:insert', format(
-      '{"r":%s,"count":-1,"schema":%s}', random(), to_json(:'schema'::text)
-    ));
-    return job;
-  end if;
-
-  update :"schema"._private_jobs as stored
-  set key = null, attempts = stored.max_attempts, updated_at = now(), _howdah_detached = true
-  where stored.id = job.id
-  returning * into job;
-  return job;
-end
-$$;
-
 -- Locks those of the jobs that these calls may change, in the order of their
 -- ids: unlocked ones, and ones whose lock is so old that nobody can still mean it.
 create function :"schema"._howdah_lock_jobs_v1(job_ids bigint[]) returns bigint[]
@@ -972,42 +935,6 @@ as $$
   ) as locked
 $$;
 
-create function :"schema".complete_jobs(job_ids bigint[]) returns setof :"schema"._private_jobs
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
-  return query
-  with completed as (
-    delete from :"schema"._private_jobs as job where job.id = any(job_ids) returning job.*
-  )
-  select * from completed order by completed.id;
-end
-$$;
-
-create function :"schema".permanently_fail_jobs(job_ids bigint[], error_message text default null)
-returns setof :"schema"._private_jobs
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
-  return query
-  with failed as (
-    update :"schema"._private_jobs as job
-    set
-      last_error = coalesce(error_message, 'Manually marked as failed'),
-      attempts = job.max_attempts,
-      updated_at = now(),
-      _howdah_detached = job._howdah_detached or job.locked_at is not null
-    where job.id = any(job_ids)
-    returning job.*
-  )
-  select * from failed order by failed.id;
-end
-$$;
-
 create function :"schema".reschedule_jobs(
   job_ids bigint[],
   run_at timestamptz default null,
@@ -1018,22 +945,13 @@ create function :"schema".reschedule_jobs(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  quantity bigint;
 begin
   job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
 
-  -- Who sets the attempts starts the job afresh: what happened to it before no
-  -- longer counts, unless someone may still be running it.
-  update :"schema"._private_jobs as job
-  set
-    run_at = coalesce(reschedule_jobs.run_at, job.run_at),
-    priority = coalesce(reschedule_jobs.priority, job.priority),
-    attempts = coalesce(reschedule_jobs.attempts, job.attempts),
-    max_attempts = coalesce(reschedule_jobs.max_attempts, job.max_attempts),
-    updated_at = now(),
-    _howdah_detached = job._howdah_detached and (reschedule_jobs.attempts is null or job.locked_at is not null),
-    _howdah_recoveries = case when reschedule_jobs.attempts is null then job._howdah_recoveries else 0 end,
-    _howdah_cancelled = case when job.locked_at is not null then job._howdah_cancelled end
-  where job.id = any(job_ids);
+  with :{updated_jobs(job, :{rescheduled_job(job)}, where job.id = any(job_ids), job.id)}
+  select count(*) into quantity from updated;
 
   perform :"schema"._howdah_notify_jobs_v1(job_ids);
   return query
@@ -1050,12 +968,14 @@ as $$
 declare
   job_ids bigint[];
   queue_ids integer[];
+  quantity bigint;
 begin
   :{lock_rows_held(_private_jobs, job_ids, for update)}
-  update :"schema"._private_jobs as job set locked_at = null, locked_by = null where job.id = any(job_ids);
+  with :{updated_jobs(job, :{unlocked_row()}, where job.id = any(job_ids), job.id)}
+  select count(*) into quantity from updated;
 
   :{lock_rows_held(_private_job_queues, queue_ids, for update)}
-  update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
+  update :"schema"._private_job_queues as queue set :{unlocked_row()} where queue.id = any(queue_ids);
 
   -- A worker that repeats a release asks for it. It is seen together with the rest,
   -- and comes last: a heartbeat waits for this row only, and not for what this call waits for.
@@ -1121,27 +1041,15 @@ as $$
 declare
   job_ids bigint[];
   queue_ids integer[];
+  quantity bigint;
 begin
   :{lock_rows_held(_private_jobs, job_ids, for update skip locked)}
 
-  -- No refund for a job that was removed or replaced while it ran, and none for
-  -- one whose handler had started although its workers keep dying.
-  update :"schema"._private_jobs as job
-  set
-    attempts = case
-      when job._howdah_detached or job._howdah_recoveries < 0 then job.attempts
-      else greatest(0, job.attempts - 1)
-    end,
-    locked_at = null,
-    locked_by = null,
-    run_at = greatest(job.run_at, now() + recovery_delay),
-    last_error = coalesce(job._howdah_cancelled, 'Job recovered after worker interruption'),
-    updated_at = now(),
-    _howdah_recoveries = :{one_more_recovery(job)}
-  where job.id = any(job_ids);
+  with :{updated_jobs(job, :{job_recovered_by_call(job)}, where job.id = any(job_ids), job.id)}
+  select count(*) into quantity from updated;
 
   :{lock_rows_held(_private_job_queues, queue_ids, for update skip locked)}
-  update :"schema"._private_job_queues as queue set locked_at = null, locked_by = null where queue.id = any(queue_ids);
+  update :"schema"._private_job_queues as queue set :{unlocked_row()} where queue.id = any(queue_ids);
 
   perform :"schema"._howdah_notify_freed_v1(job_ids, queue_ids);
   return coalesce(cardinality(job_ids), 0);
@@ -1161,28 +1069,6 @@ as $$
     ))
     and not exists (select from :"schema"._private_jobs as job where job.locked_by = worker.id)
     and not exists (select from :"schema"._private_job_queues as queue where queue.locked_by = worker.id)
-$$;
-
--- Deletes up to batch_size jobs that failed for good and returns how many.
--- Call it again while it returns batch_size.
-create function :"schema"._howdah_delete_exhausted_v1(batch_size integer default 1000) returns integer
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  deleted integer;
-begin
-  delete from :"schema"._private_jobs as job
-  where job.id = any(array(
-    select exhausted.id from :"schema"._private_jobs as exhausted
-    where exhausted._howdah_exhausted
-    order by exhausted.id
-    limit batch_size
-    for update skip locked
-  ));
-  get diagnostics deleted = row_count;
-  return deleted;
-end
 $$;
 
 -- Deletes up to batch_size tasks that no job uses and that are not to be kept,
@@ -1215,5 +1101,21 @@ declare
   deleted integer;
 begin
   :{delete_unused(_private_job_queues, :{unused_queue(candidate)})}
+end
+$$;
+
+-- True inside of the transaction with this id; otherwise raises 25P01, before the
+-- statement that asks has done anything. Statements of an application's
+-- transaction ask so when they are sent: none may have begun, or it has ended
+-- meanwhile, and the connection may even be in the next one, which then fails.
+create function :"schema"._howdah_within_v1(transaction_id xid8) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if transaction_id is distinct from pg_current_xact_id() then
+    raise exception 'The statement is not part of the transaction that it was meant for.' using errcode = '25P01';
+  end if;
+  return true;
 end
 $$;

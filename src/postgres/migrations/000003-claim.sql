@@ -1,7 +1,7 @@
--- Claim and release: the two calls that every job goes through. They are
--- functions so that their plans can be pinned: the statistics of a queue table
--- are always stale, and one sequential scan in a claim is an outage. A function
--- that released code calls is never changed; its next form gets the next number.
+-- How workers claim jobs. Claims are functions so that their plans can be pinned:
+-- the statistics of a queue table are always stale, and one sequential scan in a
+-- claim is an outage. A function that released code calls is never changed; its
+-- next form gets the next number.
 -- docs/internals/claim.md explains the algorithm.
 
 -- The first due job of a named queue.
@@ -177,20 +177,23 @@ begin
 end
 $$;
 
--- What is rare about a job, as JSON; null for a plain one, which most are.
+-- What is rare about a job, as JSON; null for a plain one, which most are. Whatever
+-- a later version has to tell of few jobs gets a key here: then the columns that
+-- claims answer stay as they are. Readers leave keys alone that they do not know.
 create function :"schema"._howdah_extras_v1(job :"schema"._private_jobs) returns text
 language sql stable
 return
   case
     when job.key is null and job.flags is null and job.last_error is null and job.revision = 0
       and job.created_at = job.run_at and job.updated_at = job.run_at and job._howdah_recoveries = 0
-      and job._howdah_timeout_ms is null
+      and job._howdah_timeout_ms is null and job._howdah_group_id is null and job._howdah_awaited is null
       then null
     else pg_catalog.json_build_object(
       'key', job.key, 'flags', job.flags, 'lastError', job.last_error, 'revision', job.revision,
       'createdAt', :"schema"._howdah_us(job.created_at)::text,
       'updatedAt', :"schema"._howdah_us(job.updated_at)::text,
-      'recoveries', job._howdah_recoveries, 'timeoutMs', job._howdah_timeout_ms
+      'recoveries', job._howdah_recoveries, 'timeoutMs', job._howdah_timeout_ms,
+      'groupId', job._howdah_group_id::text, 'awaited', job._howdah_awaited
     )::text
   end;
 
@@ -448,127 +451,5 @@ begin
       end if;
     end;
   end loop;
-end
-$$;
-
--- Why these ids were not released: busy, kept, lost, taken or gone. Those of
--- `free` were not locked by anybody, or were waited for. `transactions`, parallel
--- to `ids`, or null: the one in which the handler has completed the job. One that
--- this server has not begun yet was lost with the server before it, and
--- pg_xact_status raises an error for it. A worker that is `registered` and has no
--- row has been swept.
-create function :"schema"._howdah_unreleased_v1(
-  worker text, times timestamptz[], ids bigint[], released bigint[], free bigint[], transactions xid8[],
-  registered boolean
-)
-returns table (id bigint, status text, run_at bigint, released_at bigint)
-language sql stable
-set search_path = pg_catalog, pg_temp
-:{index_scans()}
-:{nested_loops()}
-as $$
-  select
-    asked.id,
-    case
-      when jobs.id is not null then
-        case
-          when jobs.locked_by is distinct from $1 or jobs.locked_at <> all ($2) then 'lost'
-          when asked.id = any ($5) then 'kept'
-          else 'busy'
-        end
-      when case
-        when asked.within < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(asked.within) = 'committed'
-      end then 'done'
-      when asked.within is not null or coalesce(
-        (
-          select holder._howdah_swept > 0
-            or holder._howdah_unlocked_at >= (select min(given.at) from unnest($2) as given(at))
-          from :"schema"._private_workers as holder where holder.id = $1
-        ), $7 and not exists (select from :"schema"._private_workers as holder where holder.id = $1)
-      ) then 'taken'
-      else 'gone'
-    end,
-    case when not jobs._howdah_exhausted then :"schema"._howdah_us(jobs.run_at) end,
-    :"schema"._howdah_us(jobs._howdah_released_at)
-  from unnest($3, $6) as asked(id, within)
-  left join :"schema"._private_jobs as jobs on jobs.id = asked.id
-  where asked.id <> all ($4)
-$$;
-
--- Ends claims: deletes completed jobs, changes the others, unlocks queues.
---
---   worker, claim_times   the fence: only rows locked by this worker at one of
---                         these times (microseconds) are touched, so the call
---                         may be repeated after a lost answer
---   completed             ids to delete
---   changed               ids to unlock and keep, with, in parallel:
---   refunds               give the attempt back (never to a detached job)
---   finals                use up all attempts
---   delays                milliseconds from max(now, run_at) to the new run_at;
---                         null keeps run_at
---   messages, payloads    new last_error and payload; null keeps them
---   end_queues, end_lasts, end_times
---                         queues whose chain ends here, the last open member of
---                         each, and the claim time of its lock. A queue is
---                         unlocked only when that member is no longer ours
---   patient               wait for locked rows, at most lock_timeout; false:
---                         step over them, they come back as busy
---   interruptions         parallel to changed, or null: the handler was called
---                         and did not get to the end, which counts as a recovery
---                         does: once the job is marked nothing is refunded
---   transactions          parallel to changed, or null: the one in which the
---                         handler has completed the job, which has been rolled
---                         back if the row is still there
---   registered            the worker has registered, and is swept if it is no
---                         longer
---
--- A job that is kept loses its mark (a negative number of recoveries): its
--- worker has outlived it.
---
--- Answers one row for each changed job (released, with its new run_at, which is
--- null when it has no attempt left) and for each id that was not released:
---
---   busy    locked by somebody's transaction
---   kept    ours and unchanged, though nothing locks it: a trigger, rule or policy
---           of the user's lets it neither go nor change
---   lost    belongs to somebody else, or nobody, by now; with run_at, and with the
---           newest claim that a release has ended (released_at). A release sets
---           that to its own claim and nothing ever sets it back, so one that is
---           repeated knows: it was carried out if it finds its own claim there; it
---           was not if it finds an older one, or none
---   done    no such row: the handler's transaction has committed
---   taken   no such row, and others may have removed it: the worker was swept or
---           unlocked since, or the handler's transaction has not committed
---   gone    no such row
---
--- A queue that is still locked because its last member is still ours answers with
--- that member, busy.
---
--- Beside a claim: never touches a row that is not ours. Beside a user's keyed
--- add or remove of a running job: waits 100 ms, then fails with 55P03, and the
--- caller repeats it with patient false. Jobs first, then queues, as everywhere.
-create function :"schema"._howdah_release_v1(
-  worker text, claim_times bigint[], completed bigint[],
-  changed bigint[], refunds boolean[], finals boolean[], delays bigint[], messages text[], payloads text[],
-  end_queues integer[], end_lasts bigint[], end_times bigint[], patient boolean,
-  interruptions boolean[] default null, transactions xid8[] default null, registered boolean default false
-)
-returns table (id bigint, status text, run_at bigint, released_at bigint)
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-set lock_timeout = '100ms'
-:{pinned_plan()}
-as $$
-#variable_conflict use_column
-declare
-  times constant timestamptz[] := :{times_of(claim_times)};
-  free bigint[] := completed;
-  done bigint[];
-  unlocked integer;
-  kept record;
-begin
-  :{delete_completed()}
-  :{change_kept()}
-  :{unlock_ended_queues()}
 end
 $$;

@@ -222,20 +222,15 @@ begin
       part := :{rows_of_trial(job_ids)};
       why_state := null;
       begin
-        with updated as (
-          update :"schema"._private_jobs as jobs
-          set
-            :{recovered_job()}
-          from (
-            select job.id, given.action, given.run_at, given.new_attempts, given.message
-            from :"schema"._private_jobs as job
-            left join unnest(chosen, actions, run_ats, new_attempts, messages)
-              as given(id, action, run_at, new_attempts, message) on given.id = job.id
-            where job.id = any(part)
-          ) as change
-          where jobs.id = change.id
-          returning jobs.id, jobs.locked_by
-        )
+        with change as (
+          select job.id, given.action, given.run_at, given.new_attempts, given.message
+          from :"schema"._private_jobs as job
+          left join unnest(chosen, actions, run_ats, new_attempts, messages)
+            as given(id, action, run_at, new_attempts, message) on given.id = job.id
+          where job.id = any(part)
+        ), :{updated_jobs(
+          jobs, :{recovered_job()}, from change where jobs.id = change.id, :{id_and_holder(jobs)}
+        )}
         select coalesce(array_agg(updated.id), '{}'), count(updated.locked_by) into written, kept from updated;
         -- Whatever else such a trigger has changed must not come about either.
         :{refuse_kept_rows()}

@@ -5,16 +5,10 @@ import type { Schema } from "../schema.ts";
 /** The channel on which workers are told to look at what was cancelled, paused or resumed. */
 export const CONTROL_CHANNEL = "howdah:control";
 
-/** Where to cancel and to pause. */
+/** Where to pause. */
 export interface ControlTarget {
   readonly executor: Executor;
   readonly schema: Schema;
-}
-
-/** What became of jobs that were to be cancelled; ids that are in neither list were left alone. */
-export interface CancelAnswer {
-  readonly removed: readonly string[];
-  readonly signalled: readonly string[];
 }
 
 /** A queue that is paused. */
@@ -57,21 +51,6 @@ export interface ControlAnswer {
   readonly locks: ReadonlyMap<string, JobLock>;
   /** When it was read, in microseconds: jobs that were claimed later have seen all pauses that are told here. */
   readonly readAt: string;
-}
-
-/** Cancels the jobs with these ids. What it does beside other statements is told at the function in `000006-control.sql`. */
-export async function cancelJobs(
-  { executor, schema }: ControlTarget,
-  ids: readonly string[],
-  reason: string,
-): Promise<CancelAnswer> {
-  // $1 job ids   $2 reason
-  const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1::pg_catalog.int8[], $2)`;
-  const { rows } = await executor.query({ name: "cancel_jobs", text, values: [numberArray(ids), reason] });
-  const removed: string[] = [];
-  const signalled: string[] = [];
-  for (const [id, isSignalled] of rows) (isSignalled === "t" ? signalled : removed).push(String(id));
-  return { removed, signalled };
 }
 
 /** Pauses a queue by its name until a time as PostgreSQL reads it; null for no end. Returns the end in microseconds. */

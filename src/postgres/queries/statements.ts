@@ -4,8 +4,8 @@ import { createClaimNamed, type ClaimNamed } from "./claim-named.ts";
 import { createClaim, type Claim } from "./claim.ts";
 import { createFindUnclaimable, type FindUnclaimable } from "./find-unclaimable.ts";
 import { createHeldLocks, type HeldLocks } from "./held-locks.ts";
-import { createReleaseAndClaim, type ReleaseAndClaim } from "./release-and-claim.ts";
-import { createRelease, type Release } from "./release.ts";
+import { createReleaseAndClaim, type ReleaseAndClaim } from "./ending/release-and-claim.ts";
+import { createRelease, type Release } from "./ending/release.ts";
 
 /** Prepares {@link Statements} for one schema, for a worker that is registered while it runs or for one that is not. */
 export function createStatements(driver: Driver, schema: Schema, isRegistered: boolean): Statements {

@@ -96,6 +96,8 @@ const UNTOLD = [
   "_howdah_detached",
   "_howdah_cancelled",
   "_howdah_released_at",
+  "_howdah_group_id",
+  "_howdah_awaited",
 ];
 
 const PAYLOADS = [{ n: 0 }, { n: 1 }, { n: 2 }];

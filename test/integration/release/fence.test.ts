@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { createRelease, type JobChange } from "../../../src/postgres/queries/release.ts";
+import { createRelease, type JobChange } from "../../../src/postgres/queries/ending/release.ts";
 import { changeOf, createClaims, empty, idsOf, jobsById } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { defineTask } from "../../../src/job/task.ts";
 import type { Driver } from "../../../src/postgres/driver.ts";
-import { createReleaseAndClaim } from "../../../src/postgres/queries/release-and-claim.ts";
+import { createReleaseAndClaim } from "../../../src/postgres/queries/ending/release-and-claim.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { createClaims, empty, idsOf, jobsById } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";

@@ -49,6 +49,8 @@ describe("tables", () => {
       "_howdah_timeout_ms integer",
       "_howdah_cancelled text",
       "_howdah_released_at timestamp with time zone",
+      "_howdah_group_id bigint",
+      "_howdah_awaited boolean",
     ]);
   });
 

@@ -5,11 +5,7 @@
 create fragment delete_completed() as $$
 if cardinality(completed) > 0 then
   :{step_over_locked(completed)}
-  with deleted as (
-    delete from :"schema"._private_jobs as jobs
-    where jobs.id = any (free) and :{held_by(jobs, worker, times)}
-    returning jobs.id
-  )
+  with :{deleted_jobs(jobs, jobs.id = any (free) and :{held_by(jobs, worker, times)}, jobs.id)}
   select coalesce(array_agg(deleted.id), '{}') into done from deleted;
   if cardinality(done) < cardinality(completed) then
     return query
@@ -29,15 +25,10 @@ if cardinality(changed) > 0 then
       as given(id, refund, final, delay, message, payload, interrupted)
     -- Each id is compared with each, so only when there is a reason.
     where patient or given.id = any (free)
-  ), updated as (
-    update :"schema"._private_jobs as jobs
-    set
-      :{released_job()}
-    from change
-    where jobs.id = change.id and :{held_by(jobs, worker, times)}
-    returning jobs.id, jobs.run_at, jobs.job_queue_id, jobs._howdah_exhausted as exhausted,
-      not jobs._howdah_exhausted and jobs.run_at <= :{soon(now())} as due
-  )
+  ), :{updated_jobs(
+    jobs, :{released_job()}, from change where jobs.id = change.id and :{held_by(jobs, worker, times)},
+    :{released_columns()}
+  )}
   select
     coalesce(array_agg(updated.id), '{}') as ids,
     array_agg(updated.run_at) as run_ats,
@@ -60,30 +51,6 @@ if cardinality(changed) > 0 then
     perform :"schema"._howdah_notify_v1(kept.due_jobs, kept.due_at, kept.due_queues);
   end if;
 end if;
-$$;
-
--- What becomes of a job that is kept?
-create fragment released_job() as $$
-attempts = case
-  when change.final then greatest(jobs.attempts, jobs.max_attempts)
-  when jobs._howdah_detached or change.interrupted and jobs._howdah_recoveries < 0 then jobs.attempts
-  when change.refund then greatest(0, jobs.attempts - 1)
-  else jobs.attempts
-end,
-_howdah_recoveries = case
-  when change.interrupted then :{one_more_recovery(jobs)}
-  else abs(jobs._howdah_recoveries)
-end,
-run_at = case
-  when change.delay is null then jobs.run_at
-  else greatest(now(), jobs.run_at) + change.delay * interval '1 millisecond'
-end,
--- Why it was cancelled says more than how its handler took it.
-last_error = coalesce(jobs._howdah_cancelled, change.message, jobs.last_error),
-payload = coalesce(change.payload::json, jobs.payload),
-_howdah_released_at = greatest(jobs._howdah_released_at, jobs.locked_at),
-locked_at = null,
-locked_by = null
 $$;
 
 -- Which of these jobs can be locked at once, for a caller that does not wait?

@@ -1,27 +1,18 @@
-import type { Cell, Executor } from "../driver.ts";
-import { integerCell, numberArray, textArray } from "../literal.ts";
-import type { Schema } from "../schema.ts";
-import { jobColumns, jobNames, type JobRecord, toJobRecord } from "./job-columns.ts";
-
-/** What a call to one of the public functions needs. */
-export interface ChangeTarget {
-  readonly executor: Executor;
-  readonly schema: Schema;
-}
-
-/** What `reschedule_jobs` changes; null leaves a column as it is. */
-export interface Reschedule {
-  /** As PostgreSQL reads it. */
-  readonly runAt: string | null;
-  readonly priority: number | null;
-  readonly attempts: number | null;
-  readonly maxAttempts: number | null;
-}
+import type { Cell, Executor } from "../../driver.ts";
+import { integerCell, numberArray, textArray } from "../../literal.ts";
+import type { Schema } from "../../schema.ts";
+import { jobColumns, jobNames, type JobRecord, toJobRecord } from "../job-columns.ts";
 
 /** Deletes the jobs with these ids that no worker runs. Returns them, in any order. */
 export function completeJobs(target: ChangeTarget, ids: readonly string[]): Promise<readonly JobRecord[]> {
   // $1 job ids
   return changed(target, "complete_jobs($1::pg_catalog.int8[])", [numberArray(ids)]);
+}
+
+/** Where jobs are ended or changed by a call. */
+export interface ChangeTarget {
+  readonly executor: Executor;
+  readonly schema: Schema;
 }
 
 /** Marks the jobs with these ids that no worker runs as failed for good. Returns them, in any order. */
@@ -32,6 +23,37 @@ export function permanentlyFailJobs(
 ): Promise<readonly JobRecord[]> {
   // $1 job ids   $2 error message, or null for the default
   return changed(target, "permanently_fail_jobs($1::pg_catalog.int8[], $2)", [numberArray(ids), reason]);
+}
+
+/**
+ * Removes the waiting job with this key; a running one loses its key and its
+ * further attempts instead. Returns the job, or `undefined` when there is none.
+ */
+export async function removeJob(target: ChangeTarget, jobKey: string): Promise<JobRecord | undefined> {
+  // $1 job key
+  const [job] = await changed(target, "remove_job($1::pg_catalog.text)", [jobKey]);
+  return job;
+}
+
+/** Cancels the jobs with these ids. What it does beside other statements is told at the function in `000007-endings.sql`. */
+export async function cancelJobs(
+  { executor, schema }: ChangeTarget,
+  ids: readonly string[],
+  reason: string,
+): Promise<CancelAnswer> {
+  // $1 job ids   $2 reason
+  const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1::pg_catalog.int8[], $2)`;
+  const { rows } = await executor.query({ name: "cancel_jobs", text, values: [numberArray(ids), reason] });
+  const removed: string[] = [];
+  const signalled: string[] = [];
+  for (const [id, isSignalled] of rows) (isSignalled === "t" ? signalled : removed).push(String(id));
+  return { removed, signalled };
+}
+
+/** What became of jobs that were to be cancelled; ids that are in neither list were left alone. */
+export interface CancelAnswer {
+  readonly removed: readonly string[];
+  readonly signalled: readonly string[];
 }
 
 /** Changes when and how often the jobs with these ids that no worker runs shall run. Returns them, in any order. */
@@ -46,14 +68,13 @@ export function rescheduleJobs(
   return changed(target, "reschedule_jobs($1::pg_catalog.int8[], $2, $3, $4, $5)", values);
 }
 
-/**
- * Removes the waiting job with this key; a running one loses its key and its
- * further attempts instead. Returns the job, or `undefined` when there is none.
- */
-export async function removeJob(target: ChangeTarget, jobKey: string): Promise<JobRecord | undefined> {
-  // $1 job key
-  const [job] = await changed(target, "remove_job($1::pg_catalog.text)", [jobKey]);
-  return job;
+/** What `reschedule_jobs` changes; null leaves a column as it is. */
+export interface Reschedule {
+  /** As PostgreSQL reads it. */
+  readonly runAt: string | null;
+  readonly priority: number | null;
+  readonly attempts: number | null;
+  readonly maxAttempts: number | null;
 }
 
 /** Unlocks every job and queue that these workers hold. */

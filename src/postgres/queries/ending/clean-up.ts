@@ -1,17 +1,17 @@
-import type { Executor } from "../driver.ts";
-import { textArray } from "../literal.ts";
-import type { Schema } from "../schema.ts";
-
-/** Where to clean up. */
-export interface CleanUpTarget {
-  readonly executor: Executor;
-  readonly schema: Schema;
-}
+import type { Executor } from "../../driver.ts";
+import { textArray } from "../../literal.ts";
+import type { Schema } from "../../schema.ts";
 
 /** Deletes up to `limit` jobs that failed for good and are not locked. Returns how many. */
 export function deleteExhausted(target: CleanUpTarget, limit: number): Promise<number> {
   // $1 limit
   return removed(target, "_howdah_delete_exhausted_v1($1)", [String(limit)]);
+}
+
+/** Where to clean up. */
+export interface CleanUpTarget {
+  readonly executor: Executor;
+  readonly schema: Schema;
 }
 
 /**

@@ -1,14 +1,8 @@
-import type { Driver, Row } from "../driver.ts";
-import { numberArray } from "../literal.ts";
-import type { Schema } from "../schema.ts";
-import { type ClaimAnswer, type ClaimRequest, CLAIM_VALUES, claimValues, readClaimAnswer } from "./claim.ts";
+import type { Driver, Row } from "../../driver.ts";
+import { numberArray } from "../../literal.ts";
+import type { Schema } from "../../schema.ts";
+import { type ClaimAnswer, type ClaimRequest, CLAIM_VALUES, claimValues, readClaimAnswer } from "../claim.ts";
 import { isReleaseStatus, type ReleaseAnswer, type ReleaseRequest, type ReleaseStatus } from "./release.ts";
-
-/** What became of both. */
-export interface ReleaseAndClaimAnswer {
-  readonly released: ReleaseAnswer;
-  readonly claimed: ClaimAnswer;
-}
 
 /**
  * Ends claims of completed jobs and makes the next claim, in one statement and
@@ -16,11 +10,6 @@ export interface ReleaseAndClaimAnswer {
  * unlocked.
  */
 export type ReleaseAndClaim = (release: ReleaseRequest, claim: ClaimRequest) => Promise<ReleaseAndClaimAnswer>;
-
-/** True for a release that a claim may go with: it only deletes completed jobs and unlocks their queues. */
-export function isOnlyCompletions({ completed, changed, patient, isApart }: ReleaseRequest): boolean {
-  return patient && isApart !== true && completed.length > 0 && changed.length === 0;
-}
 
 /**
  * Prepares {@link ReleaseAndClaim} for one schema.
@@ -61,6 +50,17 @@ select * from ${schema.of("_howdah_claim_v1")}(${places})`;
     });
     return { released: readReleaseAnswer(rows), claimed: readClaimAnswer(rows) };
   };
+}
+
+/** What became of both. */
+export interface ReleaseAndClaimAnswer {
+  readonly released: ReleaseAnswer;
+  readonly claimed: ClaimAnswer;
+}
+
+/** True for a release that a claim may go with: it only deletes completed jobs and unlocks their queues. */
+export function isOnlyCompletions({ completed, changed, patient, isApart }: ReleaseRequest): boolean {
+  return patient && isApart !== true && completed.length > 0 && changed.length === 0;
 }
 
 function readReleaseAnswer(rows: readonly Row[]): ReleaseAnswer {

@@ -1,0 +1,31 @@
+import type { Executor } from "../../driver.ts";
+import { numberArray } from "../../literal.ts";
+import type { Schema } from "../../schema.ts";
+import { readTransactionId } from "../within-transaction.ts";
+
+/**
+ * Deletes a running job as part of the executor's transaction. Resolves to the
+ * id of that transaction, as it is known to PostgreSQL. What it does beside
+ * other statements is told at the function in `000007-endings.sql`.
+ */
+export async function completeJob(executor: Executor, schema: Schema, claim: CompletedClaim): Promise<string> {
+  const transactionId = await readTransactionId(executor);
+  await executor.query({
+    text: `select ${schema.of("_howdah_complete_v1")}($1, $2, $3, $4, $5)`,
+    values: [claim.jobId, claim.workerId, numberArray(claim.claimTimes), transactionId, claim.earlier ?? null],
+  });
+  return transactionId;
+}
+
+/** A claim that is to end inside of a transaction. */
+export interface CompletedClaim {
+  readonly jobId: string;
+  readonly workerId: string;
+  /** The fence: when it was locked, in microseconds. With several times each of them counts. */
+  readonly claimTimes: readonly string[];
+  /** The transaction of an earlier call for this claim. */
+  readonly earlier: string | undefined;
+}
+
+/** SQLSTATE: the claim is not this worker's any more. The transaction can only be rolled back. */
+export const CLAIM_LOST_STATE = "HWLST";

@@ -1,0 +1,127 @@
+import type { Cell, Driver, QueryResult } from "../../driver.ts";
+import { numberArray, textArray } from "../../literal.ts";
+import type { Schema } from "../../schema.ts";
+
+/** Ends claims. What it does beside other statements is told at the function in `000007-endings.sql`. */
+export type Release = (request: ReleaseRequest) => Promise<ReleaseAnswer>;
+
+/** Prepares {@link Release} for one schema, for workers that are registered while they run or for others. */
+export function createRelease(driver: Driver, schema: Schema, isRegistered = false): Release {
+  const places = Array.from({ length: 16 }, (_, index) => `$${index + 1}`).join(", ");
+  const text = `select * from ${schema.of("_howdah_release_v1")}(${places})`;
+  return async (request) => {
+    const { changed, chainEnds } = request;
+    const answer = await driver.query({
+      name: "howdah_release_1",
+      text,
+      values: [
+        request.workerId,
+        numberArray(request.claimTimes),
+        numberArray(request.completed),
+        numberArray(changed.map((change) => change.id)),
+        numberArray(changed.map((change) => String(change.refund))),
+        numberArray(changed.map((change) => String(change.final))),
+        numberArray(changed.map((change) => (change.delayMs === null ? "null" : Math.round(change.delayMs)))),
+        textArray(changed.map((change) => change.message)),
+        textArray(changed.map((change) => change.payload)),
+        numberArray(chainEnds.map((end) => end.queueId)),
+        numberArray(chainEnds.map((end) => end.lastJobId)),
+        numberArray(chainEnds.map((end) => end.claimedAt)),
+        String(request.patient),
+        changed.some(isInterrupted) ? numberArray(changed.map((change) => String(isInterrupted(change)))) : null,
+        changed.some(isWithin) ? numberArray(changed.map((change) => change.within ?? "null")) : null,
+        String(isRegistered),
+      ],
+    });
+    return readAnswer(answer);
+  };
+}
+
+/** The claims of one worker id that end together. */
+export interface ReleaseRequest {
+  readonly workerId: string;
+  /** All claim times of these jobs, in microseconds. */
+  readonly claimTimes: readonly string[];
+  /** Deleted. */
+  readonly completed: readonly string[];
+  readonly changed: readonly JobChange[];
+  readonly chainEnds: readonly ChainEnd[];
+  /** Waits 100 ms for rows that somebody has locked and then rejects with 55P03; otherwise they come back as `busy`. */
+  readonly patient: boolean;
+  /** It has failed before: nothing else shall depend on the statement. Default `false`. */
+  readonly isApart?: boolean;
+}
+
+/** How a job that is kept changes when its claim ends. */
+export interface JobChange {
+  readonly id: string;
+  /** Gives the attempt back, unless the job was removed or replaced while it ran. */
+  readonly refund: boolean;
+  /** Uses up all attempts. */
+  readonly final: boolean;
+  /** The handler was called and did not get to the end: counts as a recovery, and a marked job gets no refund. */
+  readonly interrupted?: boolean;
+  /** From now to the new `run_at`; `null` keeps it. */
+  readonly delayMs: number | null;
+  /** The new `last_error`; `null` keeps it. */
+  readonly message: string | null;
+  /** The new payload as JSON; `null` keeps it. */
+  readonly payload: string | null;
+  /** The transaction in which its handler has completed it: nothing changes if that has committed. */
+  readonly within?: string | undefined;
+}
+
+/** A queue whose chain ends. It is unlocked only when the chain's last open job is no longer held. */
+export interface ChainEnd {
+  readonly queueId: number;
+  readonly lastJobId: string;
+  readonly claimedAt: string;
+}
+
+/** What became of a release. Every id that is not in `unreleased` was released. */
+export interface ReleaseAnswer {
+  readonly unreleased: ReadonlyMap<string, ReleaseStatus>;
+  /** The `run_at` of jobs that were changed, or are lost, in microseconds; `null` for those that have no attempt left. */
+  readonly runAts: ReadonlyMap<string, string | null>;
+  /** Of jobs that are lost: the newest claim that a release has ended, in microseconds; `null` when none has. */
+  readonly releasedAts: ReadonlyMap<string, string | null>;
+  /** A claim in the same statement has looked at the queues that were freed. Default `false`. */
+  readonly hasClaimed?: boolean;
+}
+
+/**
+ * Why a job was not released. `busy`: locked by somebody's transaction. `kept`:
+ * ours, free, and unchanged all the same. `lost`: belongs to somebody else.
+ * `done`: its handler has completed it. `taken`: there is no such row, and others
+ * may have removed it. `gone`: there is no such row, and no sign of others.
+ */
+export type ReleaseStatus = (typeof STATUSES)[number];
+
+const STATUSES = ["busy", "kept", "lost", "done", "taken", "gone"] as const;
+
+/** Whether a cell is one of the {@link ReleaseStatus}es. */
+export function isReleaseStatus(cell: Cell | undefined): cell is ReleaseStatus {
+  return (STATUSES as readonly unknown[]).includes(cell);
+}
+
+function isInterrupted({ interrupted }: JobChange): boolean {
+  return interrupted === true;
+}
+
+function isWithin({ within }: JobChange): boolean {
+  return within !== undefined;
+}
+
+function readAnswer({ rows }: QueryResult): ReleaseAnswer {
+  const unreleased = new Map<string, ReleaseStatus>();
+  const runAts = new Map<string, string | null>();
+  const releasedAts = new Map<string, string | null>();
+  for (const [cell, status, runAt, releasedAt] of rows) {
+    const id = String(cell);
+    if (status === "released" || status === "lost") runAts.set(id, runAt ?? null);
+    if (status === "lost") releasedAts.set(id, releasedAt ?? null);
+    // The end of a chain says "busy" of its last job once more.
+    if (status !== "released" && !unreleased.has(id)) unreleased.set(id, status as ReleaseStatus);
+  }
+  return { unreleased, runAts, releasedAts };
+}
