@@ -2,7 +2,7 @@ import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import type { CallerTransaction, Driver, Executor } from "./driver.ts";
 import { pgTransaction } from "./drivers/pg-executor.ts";
-import type { PgQueryable } from "./drivers/pg-session.ts";
+import type { PgQueryable } from "./drivers/pg-client.ts";
 
 /**
  * The transaction behind what an application has given. The driver is asked

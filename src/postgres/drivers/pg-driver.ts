@@ -11,55 +11,28 @@ import type {
   QueryResult,
   ShareName,
 } from "../driver.ts";
-import { openListenClient, takeListenClient } from "./pg-listen-client.ts";
-import { PgListener, type PgListenerOptions } from "./pg-listener.ts";
+import { OwnListenWay, type PgListenWay, PoolListenWay } from "./pg-listen-way.ts";
+import { PgListener } from "./pg-listener.ts";
 import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
 import type { SessionOptions } from "./pg-session.ts";
+import type { Closable } from "./pg-share.ts";
 import { PgShares } from "./pg-shares.ts";
+import { PoolWarnings } from "./pool-warnings.ts";
 import { type PoolWatch, watchOf } from "./pool-watch.ts";
 import { splitConnections } from "./split-connections.ts";
 
-/** What the driver is made of, read and checked. */
-export interface PgDriverParts {
-  readonly settings: ConnectionSettings;
-  /** The application's pool; without one the driver has its own. */
-  readonly pool: PgPool | undefined;
-  readonly listenConnectionString: string | undefined;
-  readonly maxConnections: number;
-  /** How many of them are for handlers; 0 when there are none, `undefined` for the default. */
-  readonly handlerConnections: number | undefined;
-  /** Believes clients that do not tell their transaction state to be outside of one. */
-  readonly trustPool: boolean;
-  readonly logger: Logger;
-}
-
-/** The server ends a statement that takes too long; one that does not even say so is given up after so much more. */
-const SILENCE_MS = 5_000;
-
-const FOUND_INSIDE =
-  "A connection of the pool was inside of a transaction that other code has begun and left open. " +
-  "It was closed, and what had run on it was sent again on another one. This is said once";
-
-const FOUND_FOREIGN =
-  "A connection of the pool was left with the rights of another role (`set session authorization`, `set role`). " +
-  "It was closed; another one takes its place. Use `set local` inside of a transaction. This is said once";
-
-/** How many connections a pool of the application has when it does not say so. */
-const DEFAULT_POOL_MAX = 10;
-
 /** The driver over `pg`: lends connections of a pool, and keeps those that listen. */
-export class PgDriver implements Driver {
+export class PgDriver implements Driver, Closable {
   readonly capabilities: DriverCapabilities;
   readonly #parts: PgDriverParts;
   readonly #sessionOptions: SessionOptions;
   readonly #shares: PgShares;
   readonly #listeners = new Set<PgListener>();
   readonly #watch: PoolWatch | undefined;
-  readonly #said = new Set<string>();
   #closed: Promise<void> | undefined;
 
   constructor(parts: PgDriverParts) {
-    const { settings, pool } = parts;
+    const { settings, pool, logger } = parts;
     this.#parts = parts;
     this.#sessionOptions = sessionOptions(parts);
     this.#shares = new PgShares({
@@ -67,9 +40,8 @@ export class PgDriver implements Driver {
       pool,
       split: splitConnections(totalOf(parts), parts.handlerConnections),
       sessionOptions: this.#sessionOptions,
-      checkOpen: () => this.#checkOpen(),
-      foundInside: () => this.#warnOnce(FOUND_INSIDE),
-      foundForeign: () => this.#warnOnce(FOUND_FOREIGN),
+      driver: this,
+      warnings: new PoolWarnings(logger),
     });
     this.capabilities = { listen: hasRoomToListen(parts), connections: this.#shares.engine.connections };
     this.#watch = this.#sessionOptions.watch;
@@ -89,8 +61,8 @@ export class PgDriver implements Driver {
   }
 
   async listen(channels: readonly string[], handlers: ListenHandlers): Promise<Listening> {
-    this.#checkOpen();
-    const listener = new PgListener({ ...this.#sessionOptions, channels, handlers, connect: this.#listenConnect() });
+    this.checkOpen();
+    const listener = new PgListener({ ...this.#sessionOptions, channels, handlers, way: this.#listenWay() });
     const close = (): Promise<void> => {
       this.#listeners.delete(listener);
       return listener.close();
@@ -116,27 +88,42 @@ export class PgDriver implements Driver {
     this.#watch?.end();
   }
 
-  #listenConnect(): PgListenerOptions["connect"] {
+  #listenWay(): PgListenWay {
     const { settings, pool, listenConnectionString: connectionString } = this.#parts;
     if (pool && connectionString === undefined) {
       checkRoom(this.#parts);
-      return (signal) => takeListenClient(this.#shares.engine, signal);
+      return new PoolListenWay(this.#shares.engine);
     }
     const config = connectionString === undefined ? settings.config : { ...settings.config, connectionString };
     // Whatever is in between elsewhere, this connection is a session: LISTEN needs one.
-    return (signal) => openListenClient({ ...settings, config }, signal);
+    return new OwnListenWay({ ...settings, config });
   }
 
-  #warnOnce(message: string): void {
-    if (this.#said.has(message)) return;
-    this.#said.add(message);
-    this.#parts.logger.warn(message);
-  }
-
-  #checkOpen(): void {
+  /** Throws `HOWDAH_CLIENT_CLOSED` once it is closed. */
+  checkOpen(): void {
     if (this.#closed) throw new HowdahError("HOWDAH_CLIENT_CLOSED", "The database driver was closed.");
   }
 }
+
+/** What the driver is made of, read and checked. */
+export interface PgDriverParts {
+  readonly settings: ConnectionSettings;
+  /** The application's pool; without one the driver has its own. */
+  readonly pool: PgPool | undefined;
+  readonly listenConnectionString: string | undefined;
+  readonly maxConnections: number;
+  /** How many of them are for handlers; 0 when there are none, `undefined` for the default. */
+  readonly handlerConnections: number | undefined;
+  /** Believes clients that do not tell their transaction state to be outside of one. */
+  readonly trustPool: boolean;
+  readonly logger: Logger;
+}
+
+/** The server ends a statement that takes too long; one that does not even say so is given up this much later. */
+const SILENCE_MS = 5_000;
+
+/** How many connections a pool of the application has when it does not say so. */
+const DEFAULT_POOL_MAX = 10;
 
 function sessionOptions({ settings, pool, trustPool }: PgDriverParts): SessionOptions {
   const { clock, preparedStatements, statementTimeoutMs } = settings;

@@ -1,6 +1,6 @@
 import type { CallerTransaction, Executor, Query, QueryResult } from "../driver.ts";
 import { isChangedResult } from "../sqlstate.ts";
-import type { PgQueryable } from "./pg-session.ts";
+import type { PgQueryable } from "./pg-client.ts";
 import {
   lastAnswer,
   type PgAnswer,

@@ -4,6 +4,7 @@ import { HowdahError } from "../../errors.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { PgLending } from "./pg-lending.ts";
 import type { PgPoolClient } from "./pg-pool.ts";
+import type { PoolWarnings } from "./pool-warnings.ts";
 
 const connectTimeoutMs = 10_000;
 
@@ -30,9 +31,11 @@ function setUp({ state = "I", session = {} }: { readonly state?: string; readonl
       limit: 1,
       connectTimeoutMs,
       ownPool: undefined,
-      exhausted: () => new HowdahError("HOWDAH_CONNECTIONS_EXHAUSTED", "all are in use"),
-      foundInside: () => void found.push("inside"),
-      foundForeign: () => void found.push("foreign"),
+      owner: { exhausted: () => new HowdahError("HOWDAH_CONNECTIONS_EXHAUSTED", "all are in use") },
+      warnings: {
+        foundInside: () => void found.push("inside"),
+        foundForeign: () => void found.push("foreign"),
+      } as PoolWarnings,
       preparedStatements: true,
       timeoutMs: 0,
       prepared: false,

@@ -1,46 +1,28 @@
 import { HowdahError } from "../../errors.ts";
 import { isConnectionLoss, isTransient, sqlStateOf } from "../sqlstate.ts";
-import { withDeadline } from "./deadline.ts";
-import { allLeftOpen, MAX_TRIES } from "./left-open.ts";
-import type { OwnPool, PgPool, PgPoolClient } from "./pg-pool.ts";
+import { type Waiter, withDeadline } from "./deadline.ts";
+import { type ConnectionSettings, type OwnPool, type PgPool, type PgPoolClient, resetSession } from "./pg-pool.ts";
 import { PgSession, type SessionOptions } from "./pg-session.ts";
 import { giveBack, type LentClient, WarmClients } from "./pg-warm-clients.ts";
+import type { PoolWarnings } from "./pool-warnings.ts";
 import { takeClient } from "./take-client.ts";
 import { Turns } from "./turns.ts";
 
-/** What lending needs beside the pool. */
-export interface LendingOptions extends SessionOptions {
-  /** So many connections at most are lent at once. */
-  readonly limit: number;
-  /** How long to wait for a connection; 0 means for ever. */
-  readonly connectTimeoutMs: number;
-  /** The pool when nobody else uses it. */
-  readonly ownPool: OwnPool | undefined;
-  /** Makes the error of a wait for a connection that others use. */
-  exhausted(): HowdahError;
-  /** Told of a connection that came out of the pool inside of a transaction; it is closed, and another one taken. */
-  foundInside(): void;
-  /** Told of a connection that was left with the rights of another role; it is closed. */
-  foundForeign(): void;
-  /** Makes a connection of our own fit for the next holder, while nobody holds it. */
-  readonly cleanUp?: ((client: PgPoolClient, session: PgSession) => Promise<void>) | undefined;
-}
-
 /** Lends connections of a pool, one holder at a time, and knows when all of them are back. */
-export class PgLending {
+export class PgLending implements Waiter {
   readonly #pool: PgPool;
   readonly #options: LendingOptions;
-  /** Those on clients of our own: nobody else sees how many listeners such a client has. */
+  /** Those on clients of our own: no other code sees how many listeners such a client has. */
   readonly #sessions = new WeakMap<PgPoolClient, PgSession>();
   readonly #warm: WarmClients;
   readonly #turns: Turns;
 
   constructor(pool: PgPool, options: LendingOptions) {
-    const { clock, limit, connectTimeoutMs: timeoutMs, exhausted: error } = options;
+    const { clock, limit, connectTimeoutMs: timeoutMs } = options;
     this.#pool = pool;
     this.#options = options;
     this.#warm = new WarmClients(clock);
-    this.#turns = new Turns({ clock, limit, timeoutMs, error });
+    this.#turns = new Turns({ clock, limit, timeoutMs, waiter: this });
   }
 
   /** How many connections may be lent at once. */
@@ -54,7 +36,7 @@ export class PgLending {
   }
 
   /**
-   * Runs `work` with a connection that nobody else uses meanwhile. Rejects with
+   * Runs `work` with a connection that nothing else uses meanwhile. Rejects with
    * `HOWDAH_CONNECTIONS_EXHAUSTED` when others use all of them for too long, and
    * with `HOWDAH_DATABASE_UNREACHABLE` when none comes about in time. The wait for
    * a turn and that for a connection have one limit together.
@@ -77,14 +59,19 @@ export class PgLending {
     }
   }
 
-  /** Takes a client for good: whoever takes it releases it. */
+  /** Takes a client for good: the caller releases it. */
   async take(): Promise<PgPoolClient> {
     const { client, session } = await this.#lend();
     session.detach();
     return client;
   }
 
-  /** Resolves when nobody holds a connection, and the pool has all of them. */
+  /** The error of a wait for a connection that others use. */
+  overdue(): HowdahError {
+    return this.#options.owner.exhausted(this);
+  }
+
+  /** Resolves when no connection is held, and the pool has all of them. */
   async settled(): Promise<void> {
     await this.#turns.settled();
     this.#warm.clear();
@@ -107,7 +94,7 @@ export class PgLending {
       if (session.isUsable) return lent;
       // Those that are in doubt, or broken, come to an end by themselves.
       if (session.isLeftInside || session.isForeign) tries += 1;
-      if (session.isLeftInside) this.#options.foundInside();
+      if (session.isLeftInside) this.#options.warnings.foundInside();
       this.#giveBack(lent);
     }
     throw allLeftOpen();
@@ -115,34 +102,25 @@ export class PgLending {
 
   async #connect(since: number): Promise<PgPoolClient> {
     const { clock, connectTimeoutMs } = this.#options;
-    const isAtHand = this.#isAtHand;
+    if (this.#isAtHand) return takeClient(this.#pool).catch(failUnreachable);
     const isFull = this.#isFull;
+    const waiter = new ClientWait(isFull ? this : undefined, connectTimeoutMs);
     const connecting = takeClient(this.#pool);
-    if (isAtHand) return connecting.catch(failUnreachable);
-    let late = false;
-    const error = (): HowdahError => {
-      late = true;
-      if (isFull) return this.#options.exhausted();
-      return new HowdahError(
-        "HOWDAH_DATABASE_UNREACHABLE",
-        `Timed out after ${connectTimeoutMs} ms waiting for a database connection.`,
-      );
-    };
     void connecting.then(
-      (client) => (late ? client.release() : undefined),
+      (client) => (waiter.isLate ? client.release() : undefined),
       () => undefined,
     );
     const leftMs = Math.max(1, connectTimeoutMs - (clock.monotonic() - since));
     const timeoutMs = connectTimeoutMs === 0 ? 0 : leftMs;
-    return withDeadline(connecting, { clock, timeoutMs, error }).catch((reason: unknown) =>
+    return withDeadline(connecting, { clock, timeoutMs, waiter }).catch((reason: unknown) =>
       // The application's pool has a limit of its own for how long it waits.
       isFull && /timeout exceeded when trying to connect/.test(String(reason))
-        ? Promise.reject(this.#options.exhausted())
+        ? Promise.reject(this.overdue())
         : failUnreachable(reason),
     );
   }
 
-  /** True when a connection is open that nobody waits for: then there is no need to watch the time. */
+  /** True when more connections are open than callers wait for: then there is no need to watch the time. */
   get #isAtHand(): boolean {
     const { ownPool } = this.#options;
     return ownPool !== undefined && ownPool.idleCount > ownPool.waitingCount;
@@ -164,9 +142,9 @@ export class PgLending {
 
   /** The turn ends when the connection is ready for the next holder. */
   #end(lent: LentClient): void {
-    const { cleanUp } = this.#options;
-    if (!cleanUp || !lent.session.isUsable) return this.#takeBack(lent);
-    cleanUp(lent.client, lent.session).then(
+    const { resetWith } = this.#options;
+    if (!resetWith || !lent.session.isUsable) return this.#takeBack(lent);
+    resetSession(lent.client, resetWith).then(
       () => this.#takeBack(lent),
       (error: unknown) => {
         lent.session.discard(error);
@@ -183,10 +161,66 @@ export class PgLending {
   }
 
   #giveBack(lent: LentClient): void {
-    if (lent.session.isForeign) this.#options.foundForeign();
+    if (lent.session.isForeign) this.#options.warnings.foundForeign();
     giveBack(lent);
     if (!this.#options.ownPool) lent.session.detach();
   }
+}
+
+/** What lending needs beside the pool. */
+export interface LendingOptions extends SessionOptions {
+  /** So many connections at most are lent at once. */
+  readonly limit: number;
+  /** How long to wait for a connection; 0 means for ever. */
+  readonly connectTimeoutMs: number;
+  /** The pool when it is used for nothing else. */
+  readonly ownPool: OwnPool | undefined;
+  /** Knows what else connections are used for. */
+  readonly owner: LendingOwner;
+  readonly warnings: PoolWarnings;
+  /** How a connection of our own is reset for the next holder, while it is not held; `undefined` for not at all. */
+  readonly resetWith?: ConnectionSettings | undefined;
+}
+
+/** What has connections lent, in one or several parts. */
+export interface LendingOwner {
+  /** Makes the error of a wait for a connection of one part. */
+  exhausted(lending: PgLending): HowdahError;
+}
+
+/** The wait for a client that a pool is to lend. */
+class ClientWait implements Waiter {
+  readonly #full: PgLending | undefined;
+  readonly #connectTimeoutMs: number;
+  /** True when the wait is over, and a client that comes now goes back. */
+  isLate = false;
+
+  /** `full`: others use all clients of the pool. */
+  constructor(full: PgLending | undefined, connectTimeoutMs: number) {
+    this.#full = full;
+    this.#connectTimeoutMs = connectTimeoutMs;
+  }
+
+  overdue(): HowdahError {
+    this.isLate = true;
+    if (this.#full) return this.#full.overdue();
+    return new HowdahError(
+      "HOWDAH_DATABASE_UNREACHABLE",
+      `Timed out after ${this.#connectTimeoutMs} ms waiting for a database connection.`,
+    );
+  }
+}
+
+/** This many connections in a row may be found as other code has left them. */
+export const MAX_TRIES = 20;
+
+/** The error of a pool that lends nothing else. */
+export function allLeftOpen(): HowdahError {
+  return new HowdahError(
+    "HOWDAH_TRANSACTION_LEFT_OPEN",
+    `Each of ${MAX_TRIES} connections came out of the pool inside of a transaction that other code has begun, ` +
+      "or with the rights of another role. Nothing was done. Look for what leaves them so in this pool.",
+  );
 }
 
 function failUnreachable(reason: unknown): never {

@@ -1,32 +1,16 @@
+import type { Clock } from "../../runtime/clock.ts";
 import { type Loop, startLoop } from "../../runtime/loop.ts";
 import type { Executor, Listening, ListenHandlers, Query, QueryResult } from "../driver.ts";
 import { quoteIdentifier } from "../schema.ts";
-import { connectionLost, PgSession, type PgClient, type SessionOptions } from "./pg-session.ts";
-
-/** A connection that somebody listens on. */
-export interface PgListenClient {
-  readonly client: PgClient;
-  /** Ends the connection, at once if it does not answer. */
-  close(): Promise<void>;
-}
-
-/** What a listener needs. */
-export interface PgListenerOptions extends SessionOptions {
-  readonly channels: readonly string[];
-  readonly handlers: ListenHandlers;
-  /** Connects; gives up at once when the signal is aborted. */
-  connect(signal: AbortSignal): Promise<PgListenClient>;
-}
-
-/** A server that has vanished without a word is noticed after at most twice this. */
-const PING_MS = 10_000;
+import type { PgListenClient, PgListenWay } from "./pg-listen-way.ts";
+import { connectionLost, PgSession, type SessionOptions } from "./pg-session.ts";
 
 /**
  * LISTEN on a connection of its own, made again whenever it is lost. One loop
  * does both: with a connection it asks whether it is still there, without one
  * it connects.
  */
-export class PgListener implements Listening {
+export class PgListener implements Listening, SessionWatcher {
   readonly #options: PgListenerOptions;
   readonly #closing = new AbortController();
   #session: ListenSession | undefined;
@@ -69,12 +53,8 @@ export class PgListener implements Listening {
   }
 
   async #connect(): Promise<void> {
-    const { handlers, channels, connect } = this.#options;
-    const session = new ListenSession(await connect(this.#closing.signal), {
-      ...this.#options,
-      notified: (channel, payload) => this.#isClosed || handlers.notified(channel, payload),
-      lost: (error) => this.#lost(session, error),
-    });
+    const { handlers, channels, way } = this.#options;
+    const session = new ListenSession(await way.connect(this.#closing.signal), this.#options, this);
     try {
       if (channels.length > 0) await session.query({ text: channels.map(listenTo).join("; ") });
       if (session.lostBy !== undefined) throw connectionLost(session.lostBy);
@@ -89,7 +69,11 @@ export class PgListener implements Listening {
     handlers.up(session);
   }
 
-  #lost(session: ListenSession, error: unknown): void {
+  notified(channel: string, payload: string): void {
+    if (!this.#isClosed) this.#options.handlers.notified(channel, payload);
+  }
+
+  lost(session: ListenSession, error: unknown): void {
     if (session !== this.#session) return;
     this.#session = undefined;
     this.#options.handlers.down(error);
@@ -101,29 +85,40 @@ export class PgListener implements Listening {
   }
 }
 
-interface ListenSessionOptions extends SessionOptions {
+/** What a listener needs. */
+export interface PgListenerOptions extends SessionOptions {
+  readonly channels: readonly string[];
+  readonly handlers: ListenHandlers;
+  readonly way: PgListenWay;
+}
+
+/** A server that has vanished without a word is noticed after at most twice this. */
+const PING_MS = 10_000;
+
+interface SessionWatcher {
   notified(channel: string, payload: string): void;
   /** Called once, unless the session was closed. */
-  lost(error: unknown): void;
+  lost(session: ListenSession, error: unknown): void;
 }
 
 class ListenSession implements Executor {
   readonly #connection: PgListenClient;
   readonly #session: PgSession;
-  readonly #options: ListenSessionOptions;
+  readonly #clock: Clock;
+  readonly #watcher: SessionWatcher;
   #underWay = 0;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #isOver = false;
   #lostBy: unknown;
 
-  constructor(connection: PgListenClient, options: ListenSessionOptions) {
+  constructor(connection: PgListenClient, options: SessionOptions, watcher: SessionWatcher) {
     this.#connection = connection;
     this.#session = new PgSession(connection.client, options);
-    this.#options = options;
-    connection.client.on(
-      "notification",
-      ({ channel, payload }) => this.#isOver || options.notified(channel, payload ?? ""),
-    );
+    this.#clock = options.clock;
+    this.#watcher = watcher;
+    connection.client.on("notification", ({ channel, payload = "" }) => {
+      if (!this.#isOver) watcher.notified(channel, payload);
+    });
     connection.client.on("error", (error) => this.#lose(error));
     connection.client.on("end", () => this.#lose(new Error("the server closed it")));
   }
@@ -140,7 +135,7 @@ class ListenSession implements Executor {
     this.#underWay += 1;
     try {
       const answer = await this.#session.query(query);
-      this.#answeredAt = this.#options.clock.monotonic();
+      this.#answeredAt = this.#clock.monotonic();
       return answer;
     } catch (error) {
       if (this.#session.brokenBy !== undefined) this.#lose(error);
@@ -152,7 +147,7 @@ class ListenSession implements Executor {
 
   /** Asks the server for a sign of life, unless it owes an answer anyway or has just given one. */
   async ping(): Promise<void> {
-    if (this.#underWay > 0 || this.#options.clock.monotonic() - this.#answeredAt < PING_MS) return;
+    if (this.#underWay > 0 || this.#clock.monotonic() - this.#answeredAt < PING_MS) return;
     try {
       await this.query({ text: "select 1", timeoutMs: PING_MS });
     } catch (error) {
@@ -169,9 +164,9 @@ class ListenSession implements Executor {
     if (this.#isOver) return;
     this.#lostBy = this.#session.brokenBy ?? error;
     this.#session.discard(error);
-    // Nobody waits for the rest of a connection that is gone.
+    // No caller waits for the rest of a connection that is gone.
     void this.close();
-    this.#options.lost(error);
+    this.#watcher.lost(this, error);
   }
 }
 

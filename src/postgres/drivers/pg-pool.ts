@@ -1,8 +1,8 @@
 import pg from "pg";
 import { HowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { waitAtMost, withDeadline } from "./deadline.ts";
-import type { PgClient, PgQueryable } from "./pg-session.ts";
+import { waitAtMost, type Waiter, withDeadline } from "./deadline.ts";
+import type { PgClient, PgQueryable } from "./pg-client.ts";
 
 /** A client that was taken out of a pool. */
 export interface PgPoolClient extends PgClient {
@@ -21,7 +21,7 @@ export interface PgPool {
   readonly options?: { readonly max?: number | undefined } | undefined;
   /** How many clients are open, or about to be. */
   readonly totalCount?: number | undefined;
-  /** How many of them are in nobody's hands. */
+  /** How many of them are not lent. */
   readonly idleCount?: number | undefined;
   /** How many wait for one. */
   readonly waitingCount?: number | undefined;
@@ -44,7 +44,7 @@ export const GOODBYE_MS = 1_000;
 
 /** A pool of our own, which lets the process exit while it is idle. */
 export interface OwnPool extends PgPool {
-  /** How many clients are open and in nobody's hands. */
+  /** How many clients are open and not lent. */
   readonly idleCount: number;
   /** How many wait for one. */
   readonly waitingCount: number;
@@ -60,7 +60,7 @@ export function createPool(settings: ConnectionSettings, max: number): OwnPool {
   const open = new Set<unknown>();
   pool.on("connect", (client) => open.add(client));
   pool.on("remove", (client) => open.delete(client));
-  // The error of an idle client would end the process; the lost connection shows up again for whoever uses it next.
+  // The error of an idle client would end the process; the lost connection shows up again for its next user.
   pool.on("error", () => undefined);
   const end = pool.end.bind(pool);
   return Object.assign(pool as unknown as OwnPool, {
@@ -85,18 +85,21 @@ export function clientConfig({ config, connectTimeoutMs }: ConnectionSettings): 
 /**
  * Makes a new session behave the same whatever the defaults of the role and the
  * database are. Rejects with `HOWDAH_DATABASE_UNREACHABLE` when the server takes
- * the connection and then says nothing: nobody else watches over this moment.
+ * the connection and then says nothing: nothing else watches over this moment.
  */
 export async function prepareSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
   const { clock, preparedStatements, connectTimeoutMs: timeoutMs } = settings;
   if (!preparedStatements) return;
-  const error = (): HowdahError =>
+  await withDeadline(client.query({ text: settingsOf(settings) }), { clock, timeoutMs, waiter: PREPARING });
+}
+
+const PREPARING: Waiter = {
+  overdue: ({ timeoutMs }) =>
     new HowdahError(
       "HOWDAH_DATABASE_UNREACHABLE",
       `The database took the connection and did not answer within ${timeoutMs} ms.`,
-    );
-  await withDeadline(client.query({ text: settingsOf(settings) }), { clock, timeoutMs, error });
-}
+    ),
+};
 
 function settingsOf({ statementTimeoutMs }: ConnectionSettings): string {
   return (
@@ -113,8 +116,11 @@ const DISCARD_ALL =
 /** Makes a session what it was when it was new, whatever was done to it, all in one text, for one round trip. */
 export async function resetSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
   const { clock, connectTimeoutMs: timeoutMs } = settings;
-  const error = (): HowdahError =>
-    new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not reset a session within ${timeoutMs} ms.`);
   const text = `${DISCARD_ALL}; ${settingsOf(settings)}`;
-  await withDeadline(client.query({ text }), { clock, timeoutMs, error });
+  await withDeadline(client.query({ text }), { clock, timeoutMs, waiter: RESETTING });
 }
+
+const RESETTING: Waiter = {
+  overdue: ({ timeoutMs }) =>
+    new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not reset a session within ${timeoutMs} ms.`),
+};

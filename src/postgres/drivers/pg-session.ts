@@ -11,11 +11,11 @@ import {
   sqlStateOf,
 } from "../sqlstate.ts";
 import type { Authorization } from "./authorization.ts";
-import { withDeadline } from "./deadline.ts";
+import { type Deadline, type Waiter, withDeadline } from "./deadline.ts";
+import type { PgClient } from "./pg-client.ts";
 import {
   lastAnswer,
   type PgAnswer,
-  type PgStatement,
   renameStatement,
   sendAsText,
   toPgStatement,
@@ -23,83 +23,12 @@ import {
 } from "./pg-statement.ts";
 import type { PoolWatch } from "./pool-watch.ts";
 
-/** Anything of `pg` that runs statements: a client, a pool, or the client of a pool. */
-export interface PgQueryable {
-  /** Runs one statement, or several when it has no values. */
-  query(statement: PgStatement): Promise<PgAnswer | PgAnswer[]>;
-}
-
-/** The part of a `pg` client that is needed here. */
-export interface PgClient extends PgQueryable {
-  /** Tells of a connection that failed while no statement was under way. */
-  on(event: "error", listener: (error: Error) => void): unknown;
-  /** Tells of the end of the connection. */
-  on(event: "end", listener: () => void): unknown;
-  /** Tells of what arrives on the channels it listens to. */
-  on(event: "notification", listener: (message: PgNotification) => void): unknown;
-  /** Ends what `on` began. */
-  removeListener(event: "error", listener: (error: Error) => void): unknown;
-  /** The state that the last answer came with: `I` outside of a transaction, `T` inside, `E` inside of one that failed. `pg` has it since 8.20. */
-  getTransactionStatus?(): unknown;
-  /** False while statements are under way. */
-  readonly readyForQuery?: boolean | undefined;
-}
-
-/** A notification, as `pg` reports it. */
-export interface PgNotification {
-  readonly channel: string;
-  readonly payload?: string | undefined;
-}
-
-/** What a session needs beside its client. */
-export interface SessionOptions {
-  readonly clock: Clock;
-  /** Statements with a name are prepared under it. */
-  readonly preparedStatements: boolean;
-  /** How long a statement without `timeoutMs` may take; 0 means for ever. */
-  readonly timeoutMs: number;
-  /** True when the session has been prepared for our statements; otherwise it is asked about what they depend on. */
-  readonly prepared: boolean;
-  /** True when a client that does not tell its transaction state is believed to be outside of one. */
-  readonly trusted: boolean;
-  /** Shared by all sessions of a driver whose connections are its own. */
-  readonly doubt: Doubt;
-  /** Over a pool of the application: knows whose rights its sessions have. */
-  readonly watch?: PoolWatch | undefined;
-}
-
-/**
- * When one connection fell silent, all of its kind may have: those that have not
- * answered since are not used again. `count` says how often that happened.
- */
-export interface Doubt {
-  count: number;
-}
-
-/** What a statement answers that was to run by itself and ran inside of a transaction of somebody else: nothing of it is left. */
-export const UNDONE = Symbol("undone");
-
-/** The SQLSTATE of what may only be done inside of a transaction. */
-const NO_TRANSACTION_STATE = "25P01";
-
-/** What sessions that are not ours said when they were asked whether statements may be sent as they are. */
-const plainOf = new WeakMap<PgClient, boolean>();
-
-const WHETHER_PLAIN =
-  "select pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('array_nulls')";
-
-/** The error of a session whose connection ended: `HOWDAH_CONNECTION_LOST`. */
-export function connectionLost(cause: unknown): HowdahError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new HowdahError("HOWDAH_CONNECTION_LOST", `The connection to the database ended: ${reason}`, cause);
-}
-
 /**
  * One connection for as long as somebody holds it. Turns whatever `pg` reports
  * about a lost connection into one error, and remembers that the connection
  * must not be used again.
  */
-export class PgSession implements Executor {
+export class PgSession implements Executor, Waiter {
   readonly #client: PgClient;
   readonly #options: SessionOptions;
   readonly #tellsState: boolean;
@@ -224,8 +153,7 @@ export class PgSession implements Executor {
     const statement = toPgStatement(query, preparedStatements);
     try {
       const answer = sendAsText(this.#client, statement);
-      const error = (): HowdahError => this.#silent(lost?.aborted === true ? undefined : timeoutMs);
-      const last = lastAnswer(await withDeadline(answer, { clock, timeoutMs, lost, error }));
+      const last = lastAnswer(await withDeadline(answer, { clock, timeoutMs, lost, waiter: this }));
       this.#provedAt = doubt.count;
       return last;
     } catch (error) {
@@ -266,10 +194,10 @@ export class PgSession implements Executor {
 
   readonly #onError = (error: unknown): void => this.discard(error);
 
-  /** It owes an answer for so long, or for longer than another connection that was asked after it. */
-  #silent(timeoutMs: number | undefined): HowdahError {
+  /** It owes an answer for too long, or for longer than another connection that was asked after it. */
+  overdue({ timeoutMs, lost }: Deadline): HowdahError {
     const error =
-      timeoutMs === undefined
+      lost?.aborted === true
         ? connectionLost(new Error("it gave no answer, and another one did"))
         : new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not answer within ${timeoutMs} ms.`);
     this.discard(error);
@@ -292,6 +220,49 @@ export class PgSession implements Executor {
     return connectionLost(this.#brokenBy);
   }
 }
+
+/** What a session needs beside its client. */
+export interface SessionOptions {
+  readonly clock: Clock;
+  /** Statements with a name are prepared under it. */
+  readonly preparedStatements: boolean;
+  /** How long a statement without `timeoutMs` may take; 0 means for ever. */
+  readonly timeoutMs: number;
+  /** True when the session has been prepared for our statements; otherwise it is asked about what they depend on. */
+  readonly prepared: boolean;
+  /** True when a client that does not tell its transaction state is believed to be outside of one. */
+  readonly trusted: boolean;
+  /** Shared by all sessions of a driver whose connections are its own. */
+  readonly doubt: Doubt;
+  /** Over a pool of the application: knows whose rights its sessions have. */
+  readonly watch?: PoolWatch | undefined;
+}
+
+/**
+ * When one connection fell silent, all of its kind may have: those that have not
+ * answered since are not used again. `count` says how often that happened.
+ */
+export interface Doubt {
+  count: number;
+}
+
+/** What a statement answers that was to run by itself and ran inside of a transaction of somebody else: nothing of it is left. */
+export const UNDONE = Symbol("undone");
+
+/** The error of a session whose connection ended: `HOWDAH_CONNECTION_LOST`. */
+export function connectionLost(cause: unknown): HowdahError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new HowdahError("HOWDAH_CONNECTION_LOST", `The connection to the database ended: ${reason}`, cause);
+}
+
+/** The SQLSTATE of what may only be done inside of a transaction. */
+const NO_TRANSACTION_STATE = "25P01";
+
+/** What sessions that are not ours said when they were asked whether statements may be sent as they are. */
+const plainOf = new WeakMap<PgClient, boolean>();
+
+const WHETHER_PLAIN =
+  "select pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('array_nulls')";
 
 function untold(): HowdahError {
   return new HowdahError(

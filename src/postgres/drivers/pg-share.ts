@@ -1,29 +1,13 @@
 import { HowdahError } from "../../errors.ts";
 import type { DriverShare, Executor, Query, QueryResult } from "../driver.ts";
-import { allLeftOpen, MAX_TRIES } from "./left-open.ts";
-import type { PgLending } from "./pg-lending.ts";
+import { isConnectionSuspect, isStalePlan } from "../sqlstate.ts";
+import { allLeftOpen, MAX_TRIES, type PgLending } from "./pg-lending.ts";
 import type { PgPoolClient } from "./pg-pool.ts";
 import { type PgSession, UNDONE } from "./pg-session.ts";
 import { inPgTransaction } from "./pg-transaction.ts";
-import { isConnectionSuspect } from "../sqlstate.ts";
-import { forgetPlans } from "./stale-plans.ts";
+import type { PoolWarnings } from "./pool-warnings.ts";
 
-/** What a share needs. */
-export interface PgShareOptions {
-  readonly lending: PgLending;
-  /** Throws when the driver is closed. */
-  checkOpen(): void;
-  /** Told of a statement that ran inside of a transaction of somebody else and is sent again. */
-  foundInside(): void;
-}
-
-/** What the share of handlers needs. */
-export interface PgHandlersShareOptions extends PgShareOptions {
-  /** Closes each connection that a handler has used, because there is none apart from the engine's. */
-  readonly closesAfter: boolean;
-}
-
-/** The connections that the engine uses: no answer counts that was given inside of a transaction of somebody else. */
+/** The connections that the engine uses: no answer counts that was given inside of a transaction that is not ours. */
 export class PgShare implements DriverShare {
   protected readonly options: PgShareOptions;
 
@@ -58,22 +42,35 @@ export class PgShare implements DriverShare {
     });
   }
 
-  /** Takes a client for good: whoever takes it releases it. */
+  /** Takes a client for good: the caller releases it. */
   take(): Promise<PgPoolClient> {
     return this.options.lending.take();
   }
 
   /** Takes another connection as long as `work` was undone, or not begun, because of a transaction that is not ours. */
   protected async untilOurs<T>(work: (session: PgSession) => Promise<T | typeof UNDONE>): Promise<T> {
-    const { lending, checkOpen, foundInside } = this.options;
+    const { lending, driver, warnings } = this.options;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      checkOpen();
+      driver.checkOpen();
       const answer = await lending.hold(work);
       if (answer !== UNDONE) return answer;
-      foundInside();
+      warnings.foundInside();
     }
     throw allLeftOpen();
   }
+}
+
+/** What a share needs. */
+export interface PgShareOptions {
+  readonly lending: PgLending;
+  /** Refuses what comes after its end. */
+  readonly driver: Closable;
+  readonly warnings: PoolWarnings;
+}
+
+/** What throws `HOWDAH_CLIENT_CLOSED` once it is closed. */
+export interface Closable {
+  checkOpen(): void;
 }
 
 /** The connections that handlers use: a statement that leaves a transaction open is undone, and rejects. */
@@ -102,6 +99,12 @@ export class PgHandlersShare extends PgShare {
   }
 }
 
+/** What the share of handlers needs. */
+export interface PgHandlersShareOptions extends PgShareOptions {
+  /** Closes each connection that a handler has used, because there is none apart from the engine's. */
+  readonly closesAfter: boolean;
+}
+
 async function runAlone(session: PgSession, query: Query): Promise<QueryResult | typeof UNDONE> {
   if (session.isPlain === undefined) {
     if (!(await session.isAtRest())) return undone(session);
@@ -109,6 +112,23 @@ async function runAlone(session: PgSession, query: Query): Promise<QueryResult |
   }
   if (session.isPlain) return session.alone(query);
   return runInTransaction(session, (transaction) => transaction.query(query));
+}
+
+/**
+ * Lets the session plan everything anew when `error` may be that of a stale plan.
+ * Resolves to true when it will: what was refused has changed nothing, and can be
+ * sent again; refused with fresh plans, it will always be refused. Never rejects.
+ *
+ * Every session keeps plans, of prepared statements and inside of functions.
+ * After a column was added or a function replaced, some of them may fail until
+ * the session ends or is told to forget them.
+ */
+async function forgetPlans(session: PgSession, error: unknown): Promise<boolean> {
+  if (!isStalePlan(error) || session.brokenBy !== undefined) return false;
+  return session.query({ text: "discard plans" }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** What is refused with fresh plans, too, may be the fault of the connection. */
@@ -121,7 +141,7 @@ async function runAnew(session: PgSession, query: Query): Promise<QueryResult | 
   }
 }
 
-/** Begins nothing inside of a transaction of somebody else, whose work the commit would then commit. */
+/** Begins nothing inside of a transaction that is not ours, whose work the commit would then commit. */
 async function runInTransaction<T>(
   session: PgSession,
   work: (transaction: Executor) => Promise<T>,

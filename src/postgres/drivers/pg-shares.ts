@@ -1,26 +1,10 @@
 import { HowdahError } from "../../errors.ts";
-import { PgLending } from "./pg-lending.ts";
-import { type ConnectionSettings, createPool, type OwnPool, type PgPool, resetSession } from "./pg-pool.ts";
+import { type LendingOwner, PgLending } from "./pg-lending.ts";
+import { type ConnectionSettings, createPool, type OwnPool, type PgPool } from "./pg-pool.ts";
 import type { SessionOptions } from "./pg-session.ts";
-import { PgHandlersShare, PgShare, type PgShareOptions } from "./pg-share.ts";
+import { type Closable, PgHandlersShare, PgShare } from "./pg-share.ts";
+import type { PoolWarnings } from "./pool-warnings.ts";
 import type { ConnectionSplit } from "./split-connections.ts";
-
-/** What {@link PgShares} are made of. */
-export interface PgSharesOptions extends Omit<PgShareOptions, "lending"> {
-  readonly settings: ConnectionSettings;
-  /** The application's pool; without one each share has its own. */
-  readonly pool: PgPool | undefined;
-  readonly split: ConnectionSplit;
-  readonly sessionOptions: SessionOptions;
-  /** Told of a connection that was left with the rights of another role; it is closed. */
-  foundForeign(): void;
-}
-
-const WORDS: Readonly<Record<keyof ConnectionSplit, string>> = {
-  engine: "the engine",
-  handlers: "handlers",
-  waiting: "adds that wait for other transactions",
-};
 
 /**
  * The connections of one driver in three parts, so that none of them can use up
@@ -28,35 +12,37 @@ const WORDS: Readonly<Record<keyof ConnectionSplit, string>> = {
  * what handlers do to a session would reach whatever runs on it next; of the
  * application's pool each has a limit.
  */
-export class PgShares {
+export class PgShares implements LendingOwner {
   readonly engine: PgShare;
   readonly handlers: PgShare;
   readonly waiting: PgShare;
   readonly #options: PgSharesOptions;
   readonly #ownPools: OwnPool[] = [];
-  readonly #lendings = new Map<keyof ConnectionSplit, PgLending>();
+  readonly #lendings = new Map<PgLending, keyof ConnectionSplit>();
 
   constructor(options: PgSharesOptions) {
-    const { split } = options;
+    const { split, driver, warnings } = options;
     this.#options = options;
     const engine = this.#lend("engine");
-    this.engine = new PgShare({ ...options, lending: engine });
+    this.engine = new PgShare({ driver, warnings, lending: engine });
     this.handlers = new PgHandlersShare({
-      ...options,
+      driver,
+      warnings,
       lending: split.handlers === 0 ? engine : this.#lend("handlers"),
       closesAfter: split.handlers === 0 && !options.pool,
     });
-    this.waiting = split.waiting === 0 ? this.engine : new PgShare({ ...options, lending: this.#lend("waiting") });
+    this.waiting =
+      split.waiting === 0 ? this.engine : new PgShare({ driver, warnings, lending: this.#lend("waiting") });
   }
 
   /** Waits for whatever is lent, then closes the connections of our own. */
   async close(): Promise<void> {
-    await Promise.all(Array.from(this.#lendings.values(), (lending) => lending.settled()));
+    await Promise.all(Array.from(this.#lendings.keys(), (lending) => lending.settled()));
     await Promise.all(this.#ownPools.map((pool) => pool.end()));
   }
 
   #lend(name: keyof ConnectionSplit): PgLending {
-    const { settings, pool, split, sessionOptions, foundInside, foundForeign } = this.#options;
+    const { settings, pool, split, sessionOptions, warnings } = this.#options;
     const limit = split[name];
     const ownPool = pool ? undefined : createPool(settings, limit);
     if (ownPool) this.#ownPools.push(ownPool);
@@ -68,18 +54,18 @@ export class PgShares {
       connectTimeoutMs: settings.connectTimeoutMs,
       limit,
       ownPool,
-      foundInside,
-      foundForeign,
-      exhausted: () => this.#exhausted(name),
-      cleanUp: isReset ? (client) => resetSession(client, settings) : undefined,
+      owner: this,
+      warnings,
+      resetWith: isReset ? settings : undefined,
     });
-    this.#lendings.set(name, lending);
+    this.#lendings.set(lending, name);
     return lending;
   }
 
-  #exhausted(name: keyof ConnectionSplit): HowdahError {
+  exhausted(lending: PgLending): HowdahError {
     const { settings, pool } = this.#options;
-    const parts = Array.from(this.#lendings, ([of, { lent, limit }]) => `${WORDS[of]} ${lent} of ${limit}`).join(", ");
+    const name = this.#lendings.get(lending) ?? "engine";
+    const parts = Array.from(this.#lendings, ([{ lent, limit }, of]) => `${WORDS[of]} ${lent} of ${limit}`).join(", ");
     const whole = pool ? `; the pool has lent ${pool.totalCount ?? "an unknown number"} in all` : "";
     const rise = pool ? "the `max` of the pool" : "`maxConnections`";
     const advice =
@@ -93,3 +79,21 @@ export class PgShares {
     );
   }
 }
+
+/** What {@link PgShares} are made of. */
+export interface PgSharesOptions {
+  readonly settings: ConnectionSettings;
+  /** The application's pool; without one each share has its own. */
+  readonly pool: PgPool | undefined;
+  readonly split: ConnectionSplit;
+  readonly sessionOptions: SessionOptions;
+  /** Refuses what comes after its end. */
+  readonly driver: Closable;
+  readonly warnings: PoolWarnings;
+}
+
+const WORDS: Readonly<Record<keyof ConnectionSplit, string>> = {
+  engine: "the engine",
+  handlers: "handlers",
+  waiting: "adds that wait for other transactions",
+};

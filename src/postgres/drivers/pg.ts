@@ -13,7 +13,7 @@ import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
 
 export { executorOf, type ExecutorOptions } from "./pg-executor.ts";
 export type { PgPool, PgPoolClient } from "./pg-pool.ts";
-export type { PgClient, PgNotification, PgQueryable } from "./pg-session.ts";
+export type { PgClient, PgNotification, PgQueryable } from "./pg-client.ts";
 export type { PgAnswer, PgStatement, PgTypes } from "./pg-statement.ts";
 
 /** How to reach the database through `pg`. Without any of the first three, the `PG…` variables of the environment count. */

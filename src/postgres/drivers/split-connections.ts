@@ -1,22 +1,5 @@
 import { HowdahError } from "../../errors.ts";
 
-/** What connections are used for: each has a number of its own, so that none of them can use up those of the others. */
-export interface ConnectionSplit {
-  /** Claims, releases, signs of life, reads, and the first try of adds. */
-  readonly engine: number;
-  /** `context.query` and `context.withTransaction`; 0 when there is no connection to keep apart for them. */
-  readonly handlers: number;
-  /** Adds that may wait for another transaction; 0 when they have to share those of the engine. */
-  readonly waiting: number;
-}
-
-/** From so many connections on, work that waits has some of its own. */
-const LEAST_FOR_WAITING = 4;
-
-/** Of each ten connections, so many are for work that may wait, and so many for handlers unless it is said how many. */
-const WAITING_OF_TEN = 3;
-const HANDLERS_OF_TEN = 2;
-
 /**
  * Shares `total` connections out. `handlers` is what was asked for: 0 when there
  * are no handlers. Throws `HOWDAH_OPTION_INVALID` when too few are left.
@@ -29,6 +12,23 @@ export function splitConnections(total: number, handlers?: number): ConnectionSp
   const forWaiting = total < LEAST_FOR_WAITING ? 0 : Math.max(1, waiting);
   return { engine: total - forHandlers - forWaiting, handlers: forHandlers, waiting: forWaiting };
 }
+
+/** What connections are used for: each has a number of its own, so that none can use up those of the others. */
+export interface ConnectionSplit {
+  /** Claims, releases, signs of life, reads, and the first try of adds. */
+  readonly engine: number;
+  /** `context.query` and `context.withTransaction`; 0 when there is no connection to keep apart for them. */
+  readonly handlers: number;
+  /** Adds that may wait for another transaction; 0 when they have to share those of the engine. */
+  readonly waiting: number;
+}
+
+/** From this many connections on, work that waits has some of its own. */
+const LEAST_FOR_WAITING = 4;
+
+/** Of each ten connections, this many are for work that may wait, and for handlers unless it is said how many. */
+const WAITING_OF_TEN = 3;
+const HANDLERS_OF_TEN = 2;
 
 function checkHandlers(total: number, handlers: number): void {
   const most = total < LEAST_FOR_WAITING ? total - 1 : total - 3;

@@ -1,15 +1,5 @@
 import type { Clock } from "../../runtime/clock.ts";
-
-/** What {@link Turns} need. */
-export interface TurnsOptions {
-  readonly clock: Clock;
-  /** How many may have a turn at once. */
-  readonly limit: number;
-  /** How long to wait for one; 0 means for ever. */
-  readonly timeoutMs: number;
-  /** Makes the error of a wait that was too long. */
-  error(): Error;
-}
+import type { Waiter } from "./deadline.ts";
 
 /** Lets a limited number in at once; the others wait in line. */
 export class Turns {
@@ -62,7 +52,7 @@ export class Turns {
   }
 
   #wait(): Promise<void> {
-    const { clock, timeoutMs, error } = this.#options;
+    const { clock, timeoutMs, waiter } = this.#options;
     return new Promise((resolve, reject) => {
       const next = (): void => {
         timer?.cancel();
@@ -73,9 +63,20 @@ export class Turns {
           ? undefined
           : clock.setTimer(timeoutMs, () => {
               this.#line.delete(next);
-              reject(error());
+              reject(waiter.overdue({ timeoutMs }));
             });
       this.#line.add(next);
     });
   }
+}
+
+/** What {@link Turns} need. */
+export interface TurnsOptions {
+  readonly clock: Clock;
+  /** How many may have a turn at once. */
+  readonly limit: number;
+  /** How long to wait for one; 0 means for ever. */
+  readonly timeoutMs: number;
+  /** Knows the error of a wait that was too long. */
+  readonly waiter: Waiter;
 }
