@@ -52,9 +52,8 @@ export interface JobAdds {
 
 /** The adding methods on one session. With `joined`, single adds may share statements. */
 export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
-  const { schema, tasks, announcer, hooks, waits, later } = session;
-  const executor = session.changing ?? session;
-  const target = { executor, schema, tasks, announcer, hooks, waits, joined, later };
+  const { schema, tasks, announcer, hooks, waits, guard, changing: executor } = session;
+  const target = { executor, schema, tasks, announcer, hooks, waits, joined, guard };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     prepareAndAddJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => prepareAndAddJobs(target, toEntries(jobs));

@@ -88,7 +88,7 @@ export function createControl(session: Session): JobControl {
   const target = { executor: changing(session), schema: session.schema };
 
   async function cancelAll(filter: CancelFilter, reason: string): Promise<CancelResult> {
-    const executor = session.later?.() ?? target.executor;
+    const executor = session.guard?.later() ?? target.executor;
     const removed: string[] = [];
     const signalled: string[] = [];
     for (let after: string | undefined = "0"; after !== undefined;) {

@@ -26,10 +26,10 @@ import { CONNECTION_OPTIONS, type ConnectionOptions, openConnection, schemaNameO
 import { createControl } from "./control.ts";
 import { createInspection } from "./inspect.ts";
 import { createManagement } from "./manage.ts";
-import { toHowdahError, withHowdahErrors } from "./database-error.ts";
+import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { createSchedules } from "./schedules.ts";
-import { createInnerSession, createSession } from "./session.ts";
+import { Session } from "./session.ts";
 import { TransactionGuard } from "./transaction-guard.ts";
 import { createWorkerRegister } from "./workers.ts";
 
@@ -86,15 +86,9 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
   await registerHooks(hooks, read);
   const { driver, owned, target } = openConnection({ ...read, handlerConnections: 0 }, clock);
   try {
-    const reading = await reachDatabase({
-      driver,
-      clock,
-      timeoutMs: read.connectTimeoutMs,
-      target,
-      async prepare() {
-        if (read.migrate) await applyMigrations({ driver, schema, logger, clock });
-        else await readSchemaRevision({ driver, schema });
-      },
+    const reading = await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target }, async () => {
+      if (read.migrate) await applyMigrations({ driver, schema, logger, clock });
+      else await readSchemaRevision({ driver, schema });
     });
     warnOfSkew(logger, reading);
   } catch (error) {
@@ -109,7 +103,7 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
     logger,
     clock,
     statementTimeoutMs: read.statementTimeoutMs,
-    ...(owned ? { onClose: () => driver.close() } : {}),
+    ownsDriver: owned,
   });
   return { client, driver, schema };
 }
@@ -122,8 +116,9 @@ const LOCK_TIMEOUT_STATE = "55P03";
 
 /** What {@link clientOver} stands on. */
 export interface ClientGround {
-  /** Stays the caller's to close. */
   readonly driver: Driver;
+  /** Whether the driver is closed with the client. Default false: that is left to the caller. */
+  readonly ownsDriver?: boolean | undefined;
   readonly schema: Schema;
   readonly logger: Logger;
   /** The tasks that may be added; `undefined` for any. */
@@ -136,15 +131,13 @@ export interface ClientGround {
   readonly clock?: Clock | undefined;
   /** How long a call may wait for transactions of others; 0 means for ever. Default 30 seconds. */
   readonly statementTimeoutMs?: number;
-  /** Called by the first `close()`. */
-  readonly onClose?: () => Promise<void>;
 }
 
 /** A client over a driver that is connected to a migrated schema. */
 export function clientOver(ground: ClientGround): Client {
-  const { driver, schema, logger, tasks, hooks, keepTasks = [], clock = systemClock, onClose } = ground;
+  const { driver, schema, logger, tasks, hooks, keepTasks = [], clock = systemClock, ownsDriver } = ground;
   const { statementTimeoutMs = 30_000 } = ground;
-  const calls = new OpenCalls((error) => toHowdahError(error, schema));
+  const calls = new OpenCalls(schema);
   const announcer = new Announcer({ executor: driver, schema, clock });
   // The server counts how long it waits for a lock by the machine's time, whatever a test makes of ours.
   const share = driver.share?.("waiting");
@@ -154,9 +147,8 @@ export function clientOver(ground: ClientGround): Client {
     atOnce: Math.min(WAITING_AT_ONCE, (share ?? driver.capabilities)?.connections ?? WAITING_AT_ONCE),
     isHeld: (error) => sqlStateOf(error) === LOCK_TIMEOUT_STATE,
   });
-  const rest = { schema, tasks, announcer, hooks };
-  const waits = { lanes, clock: systemClock, executor: createSession(share ?? driver, { ...rest, waits: undefined }) };
-  const session = createSession(driver, { ...rest, waits });
+  const waits = { lanes, clock: systemClock, executor: share ?? driver };
+  const session = new Session({ executor: driver, schema, tasks, announcer, hooks, waits });
   const joined = createJoinedAdds({ executor: session, schema, announcer, waits }, clock);
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
@@ -165,7 +157,7 @@ export function clientOver(ground: ClientGround): Client {
     closing ??= calls.close().then(() =>
       withHowdahErrors(schema, async () => {
         await announcer.flush();
-        await onClose?.();
+        if (ownsDriver) await driver.close();
       }),
     );
     return closing;
@@ -187,7 +179,8 @@ export function clientOver(ground: ClientGround): Client {
 
     inTransaction(transaction) {
       calls.check();
-      const inside = createInnerSession(new TransactionGuard(transaction, ground), { schema, tasks, hooks });
+      const guard = new TransactionGuard(transaction, ground);
+      const inside = new Session({ executor: guard.reading, guard, schema, tasks, hooks });
       // Not waited for: such a call may last as long as the application's transaction.
       return {
         ...calls.checked({

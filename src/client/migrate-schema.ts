@@ -10,7 +10,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
 import { integer, object } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
-import { withHowdahErrors } from "./database-error.ts";
+import { withHowdahErrors } from "../postgres/database-error.ts";
 import { CONNECTION_OPTIONS, openConnection, schemaNameOf, type ConnectionOptions } from "./connection.ts";
 
 /** What {@link migrate} can be told. */

@@ -1,16 +1,20 @@
 import { HowdahError } from "../errors.ts";
+import { toHowdahError } from "../postgres/database-error.ts";
+import type { Schema } from "../postgres/schema.ts";
 
 type Method = (...given: unknown[]) => Promise<unknown>;
 
-/** Whether a client still answers, and which of its calls are under way. Shared by everything that came from it. */
+/**
+ * Whether a client still answers, and which of its calls are under way. Shared by
+ * everything that came from it. Whatever a call throws gets a code of ours here.
+ */
 export class OpenCalls {
-  readonly #explain: (error: unknown) => HowdahError;
+  readonly #schema: Schema;
   #closed = false;
   readonly #running = new Set<Promise<unknown>>();
 
-  /** `explain` gives whatever a call throws a code of ours. */
-  constructor(explain: (error: unknown) => HowdahError) {
-    this.#explain = explain;
+  constructor(schema: Schema) {
+    this.#schema = schema;
   }
 
   /** Throws `HOWDAH_CLIENT_CLOSED` after `close`. */
@@ -25,7 +29,7 @@ export class OpenCalls {
       try {
         return await method(...given);
       } catch (error) {
-        throw this.#explain(error);
+        throw toHowdahError(error, this.#schema);
       }
     });
   }
@@ -39,7 +43,7 @@ export class OpenCalls {
       try {
         return await call;
       } catch (error) {
-        throw this.#explain(error);
+        throw toHowdahError(error, this.#schema);
       } finally {
         this.#running.delete(call);
       }

@@ -129,7 +129,7 @@ describe.each(ERRORS)("when the driver fails with %s", (_name, thrown) => {
   it("createClient, createWorker, migrate and close reject with one", async () => {
     const task = defineTask({ identifier: "t", run() {} });
     const rest = { driver, connectTimeout: 1, logger: silentLogger };
-    const closing = clientOver({ driver, schema, logger: silentLogger, onClose: () => driver.close() });
+    const closing = clientOver({ driver, schema, logger: silentLogger, ownsDriver: true });
     const calls: Named = [
       ["createClient", () => createClient(rest)],
       ["createClient without migrating", () => createClient({ ...rest, migrate: false })],

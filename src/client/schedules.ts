@@ -83,7 +83,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
 
   return {
     async upsert(given) {
-      const executor = session.later?.() ?? target.executor;
+      const executor = session.guard?.later() ?? target.executor;
       const { missed, ...options } = readUpsert(given);
       const entry = readCronEntry({ owner: "schedule", path: "" }, options, UPSERT_ONLY);
       const job = await prepareTickJob(entry, session.tasks);
@@ -124,7 +124,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
     },
 
     async trigger(id) {
-      const executor = session.later?.() ?? session;
+      const executor = session.guard?.later() ?? session;
       const { task, payload, spec } = await find(checkId(id));
       const tick = JSON.parse(encodeTick(payload, clock.now(), false)) as unknown;
       // What is stored was checked against its task, whose defaults are in it.

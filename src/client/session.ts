@@ -4,24 +4,49 @@ import { laneOfKey } from "../job/add/add-waits.ts";
 import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
 import { patiently } from "../postgres/queries/patience.ts";
 import type { Schema } from "../postgres/schema.ts";
-import { toHowdahError } from "./database-error.ts";
 import type { TransactionGuard } from "./transaction-guard.ts";
 
 /** Where the methods of a client run their statements: its driver, or the transaction of a caller. */
-export interface Session extends Executor {
+export class Session implements Executor {
   readonly schema: Schema;
   /** The tasks that may be added; `undefined` for any. */
   readonly tasks: KnownTasks | undefined;
-  /** Tells workers of adds after their commit; `undefined` inside of a transaction, which tells them itself. */
-  readonly announcer: AddTarget["announcer"];
-  /** Those who have a say in what is added. */
+  /** Interceptors of what is added. */
   readonly hooks: AddTarget["hooks"];
+  /** Notifies workers of adds after their commit; `undefined` inside of a transaction, which does that itself. */
+  readonly announcer: AddTarget["announcer"];
   /** How adds wait for transactions of others; `undefined` inside of a transaction, which waits in its statement. */
   readonly waits: AddTarget["waits"];
-  /** Inside of a transaction: how statements that change something are sent; otherwise like those that read. */
-  readonly changing?: Executor;
-  /** Inside of a transaction: the same for changes that are sent in a later turn than that of this call. */
-  readonly later?: AddTarget["later"];
+  /** Inside of a transaction of a caller. */
+  readonly guard: TransactionGuard | undefined;
+  readonly #executor: Executor;
+
+  constructor({ executor, schema, tasks, hooks, announcer, waits, guard }: SessionParts) {
+    this.#executor = executor;
+    this.schema = schema;
+    this.tasks = tasks;
+    this.hooks = hooks;
+    this.announcer = announcer;
+    this.waits = waits;
+    this.guard = guard;
+  }
+
+  /** Runs what only reads, and what changes something and waits for no transaction of others. */
+  query(query: Query): Promise<QueryResult> {
+    return this.#executor.query(query);
+  }
+
+  /** Runs what changes something, without waiting for transactions of others first. */
+  get changing(): Executor {
+    return this.guard?.changing ?? this;
+  }
+}
+
+/** What a {@link Session} is made of. */
+export interface SessionParts
+  extends Pick<Session, "schema" | "tasks" | "hooks">, Partial<Pick<Session, "announcer" | "waits" | "guard">> {
+  /** Runs what only reads; outside of a transaction of a caller also what changes something. */
+  readonly executor: Executor;
 }
 
 /**
@@ -32,7 +57,7 @@ export interface Session extends Executor {
  */
 export function changing(session: Session, jobKey?: string): Executor {
   const { waits } = session;
-  if (!waits) return session.changing ?? session;
+  if (!waits) return session.changing;
   const lanes = jobKey === undefined ? {} : { inOrder: [laneOfKey(jobKey)] };
   return {
     query: (query) =>
@@ -41,36 +66,5 @@ export function changing(session: Session, jobKey?: string): Executor {
         attempt: ({ isRepeated, patienceMs }) =>
           (isRepeated ? waits.executor : session).query(patiently(query, patienceMs)),
       }),
-  };
-}
-
-/** A {@link Session} on `executor`. Its errors have a code of ours. */
-export function createSession(executor: Executor, rest: Omit<Session, "query">): Session {
-  return { ...rest, ...explained(executor, rest.schema) };
-}
-
-/** A {@link Session} in a transaction of the application. */
-export function createInnerSession(
-  guard: TransactionGuard,
-  rest: Pick<Session, "schema" | "tasks" | "hooks">,
-): Session {
-  return createSession(guard.reading, {
-    ...rest,
-    announcer: undefined,
-    waits: undefined,
-    changing: explained(guard.changing, rest.schema),
-    later: () => explained(guard.later(), rest.schema),
-  });
-}
-
-function explained(executor: Executor, schema: Schema): Executor {
-  return {
-    async query(query: Query): Promise<QueryResult> {
-      try {
-        return await executor.query(query);
-      } catch (error) {
-        throw toHowdahError(error, schema);
-      }
-    },
   };
 }

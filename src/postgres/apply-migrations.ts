@@ -3,59 +3,13 @@ import { backoffMs } from "../runtime/backoff.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Driver, Executor } from "./driver.ts";
-import { type Migration, renderSql } from "./migration.ts";
-import { ledgerColumns, lockName } from "./migration-ledger.ts";
+import { ledgerColumns, lockName, type Migration, renderSql } from "./migration.ts";
 import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
 import { type Damage, findDamage, repairOf } from "./schema-damage.ts";
 import { checkState, LEDGER, readSchemaState } from "./schema-revision.ts";
 import { forbiddenFor } from "./schema-rights.ts";
 import { isLocked, sqlStateOf } from "./sqlstate.ts";
-
-/** What to migrate and how patient to be. */
-export interface ApplyOptions {
-  readonly driver: Driver;
-  readonly schema: Schema;
-  /** Is told once what was created. Default: nobody. */
-  readonly logger?: Logger | undefined;
-  /** Default: those of this release. */
-  readonly migrations?: readonly Migration[];
-  /** How long a migration waits for a table that somebody uses before it lets others pass and tries again. Default 3000. */
-  readonly lockTimeoutMs?: number;
-  /** How often it tries. Default 40. */
-  readonly attempts?: number | undefined;
-  /** The source of time for the rests between tries. Default: the machine's. */
-  readonly clock?: Clock | undefined;
-}
-
-/** What to migrate inside of a transaction. */
-export interface ApplyWithinOptions extends Pick<ApplyOptions, "schema" | "logger" | "migrations"> {
-  /** Has begun a transaction, which stays the caller's. */
-  readonly transaction: Executor;
-}
-
-/** What a migration came to. */
-export interface MigrateResult {
-  /** The revision of the schema now. */
-  readonly revision: number;
-  /** Ids of the migrations that were applied by this call. */
-  readonly applied: readonly number[];
-}
-
-/** The most time that one migration may take; a table of millions of rows may be rewritten. */
-const MIGRATION_TIMEOUT_MS = 3_600_000;
-
-/** Somebody without our lock created the same object at the same moment: the next try finds it, or never will. */
-const CLASHES = new Set(["23505", "42P06", "42P07", "42710", "42723"]);
-const CLASH_ATTEMPTS = 3;
-
-/** Something has the name already: a table, a schema, a type, a function. */
-const TAKEN = new Set(["42P06", "42P07", "42710", "42723"]);
-
-/** How many objects a message names. */
-const MOST_SHOWN = 5;
-
-const RETRY = { firstMs: 100, maxMs: 2_000 };
 
 /**
  * Brings the schema to the revision of this release, creating it if needed.
@@ -116,6 +70,36 @@ export async function applyMigrationsWithin(options: ApplyWithinOptions): Promis
     // A transaction that has failed takes its settings back by itself.
     await setPath(transaction, rows[0]?.[0] ?? "").catch(() => undefined);
   }
+}
+
+/** What to migrate and how patient to be. */
+export interface ApplyOptions {
+  readonly driver: Driver;
+  readonly schema: Schema;
+  /** Is told once what was created. Default: nobody. */
+  readonly logger?: Logger | undefined;
+  /** Default: those of this release. */
+  readonly migrations?: readonly Migration[];
+  /** How long a migration waits for a table that somebody uses before it lets others pass and tries again. Default 3000. */
+  readonly lockTimeoutMs?: number;
+  /** How often it tries. Default 40. */
+  readonly attempts?: number | undefined;
+  /** The source of time for the rests between tries. Default: the machine's. */
+  readonly clock?: Clock | undefined;
+}
+
+/** What to migrate inside of a transaction. */
+export interface ApplyWithinOptions extends Pick<ApplyOptions, "schema" | "logger" | "migrations"> {
+  /** Has begun a transaction, which stays the caller's. */
+  readonly transaction: Executor;
+}
+
+/** What a migration came to. */
+export interface MigrateResult {
+  /** The revision of the schema now. */
+  readonly revision: number;
+  /** Ids of the migrations that were applied by this call. */
+  readonly applied: readonly number[];
 }
 
 async function setPath(transaction: Executor, path: string): Promise<void> {
@@ -247,6 +231,21 @@ function settings(lockTimeoutMs: number, timeoutMs: number): string {
     set local lock_timeout = ${lockTimeoutMs};
     set local client_min_messages = warning`;
 }
+
+/** The most time that one migration may take; a table of millions of rows may be rewritten. */
+const MIGRATION_TIMEOUT_MS = 3_600_000;
+
+/** Somebody without our lock created the same object at the same moment: the next try finds it, or never will. */
+const CLASHES = new Set(["23505", "42P06", "42P07", "42710", "42723"]);
+const CLASH_ATTEMPTS = 3;
+
+/** Something has the name already: a table, a schema, a type, a function. */
+const TAKEN = new Set(["42P06", "42P07", "42710", "42723"]);
+
+/** How many objects a message names. */
+const MOST_SHOWN = 5;
+
+const RETRY = { firstMs: 100, maxMs: 2_000 };
 
 // $1 what is locked
 const LOCK = "select pg_advisory_xact_lock(hashtextextended($1, 0))";

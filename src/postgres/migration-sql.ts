@@ -1,7 +1,6 @@
 import { HowdahError } from "../errors.ts";
-import { type Migration, renderSql } from "./migration.ts";
+import { ledgerColumns, lockName, type Migration, renderSql } from "./migration.ts";
 import { migrations as released } from "./migrations.generated.ts";
-import { ledgerColumns, lockName } from "./migration-ledger.ts";
 import { quoteLiteral, type Schema } from "./schema.ts";
 import { LEDGER } from "./schema-revision.ts";
 

@@ -19,3 +19,13 @@ export function renderSql(sql: string, schema: Schema): string {
   };
   return sql.replace(/:"schema"|:'schema'|\$\$/g, (found) => replacements[found] ?? found);
 }
+
+/** The columns of our ledger of migrations. */
+export const ledgerColumns = `
+    id integer primary key,
+    name text not null,
+    applied_at timestamptz not null default now()
+  `;
+
+/** What stands for the migrations of a schema where they take a lock. */
+export const lockName = (schema: Schema): string => `howdah migrate ${schema.name}`;

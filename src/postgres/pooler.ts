@@ -2,19 +2,6 @@ import { HowdahError } from "../errors.ts";
 import { ownMessage } from "../runtime/error-message.ts";
 import { sqlStateOf } from "./sqlstate.ts";
 
-/** A prepared statement is not there, or is there already. */
-const LOST_STATEMENT_STATES = new Set(["26000", "42P05"]);
-
-/** The error of a session on which nothing arrives that is sent to it. */
-export function deafError(): HowdahError {
-  return new HowdahError(
-    "HOWDAH_TRANSACTION_POOLER",
-    "Nothing arrives on the session that this worker listens on, as behind a transaction pooler: it polls for jobs, " +
-      "cancellations and pauses, and others watch its heartbeats alone. " +
-      "Give it a `listenConnectionString` that leads past the pooler, or set `useNotificationDelivery: false`.",
-  );
-}
-
 /**
  * The error that names a transaction pooler and the options for it, when a
  * statement failed because prepared statements do not stay with their
@@ -34,3 +21,16 @@ export function poolerError(error: unknown): HowdahError | undefined {
     error,
   );
 }
+
+/** The error of a session on which nothing arrives that is sent to it. */
+export function deafError(): HowdahError {
+  return new HowdahError(
+    "HOWDAH_TRANSACTION_POOLER",
+    "Nothing arrives on the session that this worker listens on, as behind a transaction pooler: it polls for jobs, " +
+      "cancellations and pauses, and others watch its heartbeats alone. " +
+      "Give it a `listenConnectionString` that leads past the pooler, or set `useNotificationDelivery: false`.",
+  );
+}
+
+/** A prepared statement is not there, or is there already. */
+const LOST_STATEMENT_STATES = new Set(["26000", "42P05"]);

@@ -1,14 +1,6 @@
 import { causesOf } from "./sqlstate.ts";
 import type { Schema } from "./schema.ts";
 
-/** Functions of the schema whose names do not begin with `_howdah_`. */
-const OUR_FUNCTIONS = new Set(
-  (
-    "add_job add_jobs complete_jobs delete_stale_workers force_unlock_workers inline_code_block list_orphan_locked_workers " +
-    "list_stale_workers permanently_fail_jobs recover_dead_worker_jobs remove_job reschedule_jobs worker_deregister worker_heartbeat"
-  ).split(" "),
-);
-
 /**
  * Where an error of PostgreSQL was raised when that is no code of Howdah, such
  * as the trigger of an application on the jobs: the innermost line of its
@@ -44,3 +36,11 @@ function isOurs(frame: string, schema: Schema): boolean {
 function unquoted(name: string): string {
   return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
 }
+
+/** Functions of the schema whose names do not begin with `_howdah_`. */
+const OUR_FUNCTIONS = new Set(
+  (
+    "add_job add_jobs complete_jobs delete_stale_workers force_unlock_workers inline_code_block list_orphan_locked_workers " +
+    "list_stale_workers permanently_fail_jobs recover_dead_worker_jobs remove_job reschedule_jobs worker_deregister worker_heartbeat"
+  ).split(" "),
+);

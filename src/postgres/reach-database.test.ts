@@ -76,7 +76,7 @@ describe("reachDatabase", () => {
       const error = lost[prepared++];
       if (error) throw error;
     };
-    const reached = reachDatabase({ driver, clock, timeoutMs: 10_000, target: "db", prepare });
+    const reached = reachDatabase({ driver, clock, timeoutMs: 10_000, target: "db" }, prepare);
     await clock.advance(2_000);
     await reached;
     expect([asked(), prepared]).toEqual([5, 5]);
@@ -87,7 +87,7 @@ describe("reachDatabase", () => {
     async (error) => {
       const { driver } = failing([]);
       const prepare = () => Promise.reject(error);
-      const reaching = reachDatabase({ driver, clock: createManualClock(), timeoutMs: 10_000, target: "db", prepare });
+      const reaching = reachDatabase({ driver, clock: createManualClock(), timeoutMs: 10_000, target: "db" }, prepare);
       await expect(reaching).rejects.toBe(error);
     },
   );

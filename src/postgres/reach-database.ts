@@ -6,38 +6,18 @@ import type { Driver } from "./driver.ts";
 import { hintFor } from "./hints.ts";
 import { isSessionOver, isTransient, sqlStateOf } from "./sqlstate.ts";
 
-/** What {@link reachDatabase} needs to know. */
-export interface ReachOptions {
-  readonly driver: Driver;
-  readonly clock: Clock;
-  /** How long to try. */
-  readonly timeoutMs: number;
-  /** Where the driver leads, for messages, without credentials. */
-  readonly target: string;
-  /** What to do there first; begun anew when the connection is lost in its middle. What else it rejects with is passed on. */
-  readonly prepare?: () => Promise<void>;
-}
-
-/** How long to wait between two tries: often enough for a database that is just starting. */
-const PAUSE_MS = 250;
-
-/** The server knows the role and turns it away, or does not know it. */
-const REFUSED_STATES = new Set(["28000", "28P01", "42501"]);
-
 /**
  * Resolves once the database answers and is prepared, with its time. Tries again while it may only be
- * starting, then rejects with `HOWDAH_DATABASE_UNREACHABLE`. What waiting does
- * not cure is rejected at once: wrong credentials with
+ * starting, then rejects with `HOWDAH_DATABASE_UNREACHABLE`. `prepare` says what
+ * to do there first; it is begun anew when the connection is lost in its middle,
+ * and what else it rejects with is passed on. What waiting does not cure is rejected at once: wrong credentials with
  * `HOWDAH_DATABASE_FORBIDDEN`, a database that does not exist with
  * `HOWDAH_DATABASE_UNREACHABLE`.
  */
-export async function reachDatabase({
-  driver,
-  clock,
-  timeoutMs,
-  target,
-  prepare,
-}: ReachOptions): Promise<ClockReading> {
+export async function reachDatabase(
+  { driver, clock, timeoutMs, target }: ReachOptions,
+  prepare?: () => Promise<void>,
+): Promise<ClockReading> {
   const deadline = clock.monotonic() + timeoutMs;
   for (;;) {
     const probed = await probe(driver, clock, Math.max(1, deadline - clock.monotonic()));
@@ -48,6 +28,22 @@ export async function reachDatabase({
     await clock.sleep(PAUSE_MS);
   }
 }
+
+/** What {@link reachDatabase} needs to know. */
+export interface ReachOptions {
+  readonly driver: Driver;
+  readonly clock: Clock;
+  /** How long to try. */
+  readonly timeoutMs: number;
+  /** Where the driver leads, for messages, without credentials. */
+  readonly target: string;
+}
+
+/** How long to wait between two tries: often enough for a database that is just starting. */
+const PAUSE_MS = 250;
+
+/** The server knows the role and turns it away, or does not know it. */
+const REFUSED_STATES = new Set(["28000", "28P01", "42501"]);
 
 /** What went wrong, wrapped because anything may be thrown. */
 interface Failed {
@@ -64,7 +60,7 @@ async function probe(driver: Driver, clock: Clock, timeoutMs: number): Promise<F
 }
 
 /** The error of a server that was lost in the middle of the work: it was not the work that failed. */
-async function lossDuring(work: ReachOptions["prepare"]): Promise<Failed | undefined> {
+async function lossDuring(work: (() => Promise<void>) | undefined): Promise<Failed | undefined> {
   try {
     await work?.();
     return undefined;

@@ -4,14 +4,6 @@ import { textArray } from "./literal.ts";
 import { type Migration, renderSql } from "./migration.ts";
 import type { Schema } from "./schema.ts";
 
-/** A function that a migration creates. */
-export interface FunctionObject {
-  /** The statement that creates it, for any schema. */
-  readonly statement: string;
-  /** Its source, for any schema; `undefined` for one that PostgreSQL parses when it is created. */
-  readonly body: string | undefined;
-}
-
 /** What migrations make, as they leave it. */
 export interface SchemaObjects {
   /** By a key like `table jobs` or `column jobs.id`, what else has to be the same: the type of a column. */
@@ -22,8 +14,13 @@ export interface SchemaObjects {
   readonly seeds: readonly string[];
 }
 
-/** What lists of migrations make, for those that were read: every start of a worker or client asks several times. */
-const known = new WeakMap<readonly Pick<Migration, "sql">[], SchemaObjects>();
+/** A function that a migration creates. */
+export interface FunctionObject {
+  /** The statement that creates it, for any schema. */
+  readonly statement: string;
+  /** Its source, for any schema; `undefined` for one that PostgreSQL parses when it is created. */
+  readonly body: string | undefined;
+}
 
 /**
  * Reads the statements of migrations and returns what they make; the same list
@@ -36,6 +33,9 @@ export function objectsOf(migrations: readonly Pick<Migration, "sql">[]): Schema
   known.set(migrations, objects);
   return objects;
 }
+
+/** What lists of migrations make, for those that were read: every start of a worker or client asks several times. */
+const known = new WeakMap<readonly Pick<Migration, "sql">[], SchemaObjects>();
 
 function readObjectsOf(migrations: readonly Pick<Migration, "sql">[]): SchemaObjects {
   const plain = new Map<string, string>();

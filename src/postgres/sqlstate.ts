@@ -1,94 +1,5 @@
 import { isHowdahError } from "../errors.ts";
 
-/** How far `cause` is followed; wrappers of database libraries are one or two deep. */
-const MAX_CAUSES = 5;
-
-/** Codes of Node.js and of client libraries that only occur before anything was sent. */
-const NEVER_CONNECTED_CODES = new Set(
-  "ECONNREFUSED EHOSTDOWN EADDRNOTAVAIL ENOTFOUND EAI_AGAIN ENOENT CONNECT_TIMEOUT".split(" "),
-);
-
-/** Those of a connection that may have been lost while a statement was under way. */
-const CONNECTION_CODES = new Set(
-  "ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH ENETDOWN ENETRESET CONNECTION_CLOSED CONNECTION_ENDED CONNECTION_DESTROYED".split(
-    " ",
-  ),
-);
-
-/** `pg` has no codes for these. */
-const CONNECTION_MESSAGES = /^Connection terminated|^Client .* is not queryable$|^Query read timeout$/;
-
-/** What follows from a SQLSTATE. */
-interface Verdict {
-  /** The same statement may succeed later without anybody changing anything. */
-  readonly transient?: true;
-  /** The statement may have been carried out all the same. */
-  readonly unknown?: true;
-  /** The session is over, or no good: the next statement needs another connection. */
-  readonly over?: true;
-  /** Somebody holds what the statement needs. */
-  readonly locked?: true;
-  /** The connection may be at fault, by its role or by what was left open on it. */
-  readonly connection?: true;
-  /** The session may have planned the statement for objects that have changed since; with a name, if this routine of the server says so. */
-  readonly stale?: true | string;
-}
-
-/**
- * The only place that knows what SQLSTATEs mean for whoever sent the statement.
- * A whole class counts for the states of it that are not named.
- */
-const VERDICTS: Readonly<Record<string, Verdict>> = {
-  // What is not supported, as a trigger may say as well, or "cached plan must not change result type".
-  "0A000": { stale: "RevalidateCachedQuery" },
-  // The connection failed, says the server or a pooler in between (PgBouncer: 08P01) …
-  "08": { transient: true, unknown: true, over: true },
-  // … but it never came about (08001), or was turned away (08004).
-  "08001": { transient: true, over: true },
-  "08004": { transient: true, over: true },
-  // Something is left over from another use of the connection.
-  "25": { connection: true },
-  // The server is a standby, or a primary that no longer is one: another connection may lead to the new one.
-  "25006": { transient: true, over: true },
-  // An open transaction idled, or took, for too long: rolled back, and the session ended.
-  "25P03": { transient: true, over: true },
-  "25P04": { transient: true, over: true },
-  // A prepared statement is not there, is there already: a pooler has changed the session beneath us.
-  "26000": { transient: true, over: true },
-  "42P05": { transient: true, over: true },
-  // What a statement names is not there, or is not of the type that it was: 42703, 42704, 42804, 42883, 42P01 …
-  "42": { stale: true },
-  // Serialization failure, deadlock: rolled back …
-  "40": { transient: true },
-  "40001": { transient: true, locked: true },
-  "40P01": { transient: true, locked: true },
-  // … but here the server itself does not know.
-  "40003": { transient: true, unknown: true, over: true },
-  // No right, no such table or function: perhaps only for the role or the server of this connection.
-  "42501": { connection: true },
-  "42883": { connection: true, stale: true },
-  "42P01": { connection: true, stale: true },
-  // Lack of connections, memory, disk.
-  "53": { transient: true },
-  "55P03": { transient: true, locked: true },
-  // A statement timed out or was cancelled: rolled back.
-  "57014": { transient: true },
-  // The session was ended by an administrator, a crash, or for the database that is to be dropped.
-  "57P01": { transient: true, unknown: true, over: true },
-  "57P02": { transient: true, unknown: true, over: true },
-  "57P04": { unknown: true, over: true },
-  // The server is starting or shutting down; a session idled for too long. Nothing was begun.
-  "57P03": { transient: true, over: true },
-  "57P05": { transient: true, over: true },
-  // Trouble of the operating system.
-  "58": { transient: true },
-  // "tuple concurrently updated", "cache lookup failed" and the like.
-  XX000: { transient: true, stale: true },
-};
-
-/** Where the server's own trouble may end in a PANIC, which says nothing about the commit that was under way. */
-const PANIC_CLASSES = new Set(["53", "58", "XX"]);
-
 /** The SQLSTATE of an error of any client library, or of what caused it; `undefined` when the server said nothing. */
 export function sqlStateOf(error: unknown): string | undefined {
   return serverError(error)?.code;
@@ -160,9 +71,90 @@ export function isChangedResult(error: unknown): boolean {
   return sqlStateOf(error) === "0A000" && isStalePlan(error);
 }
 
+/** What was thrown and what caused it, as far as these are objects. */
+export function causesOf(error: unknown): object[] {
+  const links: object[] = [];
+  for (let link = error; typeof link === "object" && link !== null && links.length < MAX_CAUSES;) {
+    links.push(link);
+    link = (link as { cause?: unknown }).cause;
+  }
+  return links;
+}
+
+/** What follows from a SQLSTATE. */
+interface Verdict {
+  /** The same statement may succeed later without anybody changing anything. */
+  readonly transient?: true;
+  /** The statement may have been carried out all the same. */
+  readonly unknown?: true;
+  /** The session is over, or no good: the next statement needs another connection. */
+  readonly over?: true;
+  /** Somebody holds what the statement needs. */
+  readonly locked?: true;
+  /** The connection may be at fault, by its role or by what was left open on it. */
+  readonly connection?: true;
+  /** The session may have planned the statement for objects that have changed since; with a name, if this routine of the server says so. */
+  readonly stale?: true | string;
+}
+
+/**
+ * The only place that knows what SQLSTATEs mean for whoever sent the statement.
+ * A whole class counts for the states of it that are not named.
+ */
+const VERDICTS: Readonly<Record<string, Verdict>> = {
+  // What is not supported, as a trigger may say as well, or "cached plan must not change result type".
+  "0A000": { stale: "RevalidateCachedQuery" },
+  // The connection failed, says the server or a pooler in between (PgBouncer: 08P01) …
+  "08": { transient: true, unknown: true, over: true },
+  // … but it never came about (08001), or was turned away (08004).
+  "08001": { transient: true, over: true },
+  "08004": { transient: true, over: true },
+  // Something is left over from another use of the connection.
+  "25": { connection: true },
+  // The server is a standby, or a primary that no longer is one: another connection may lead to the new one.
+  "25006": { transient: true, over: true },
+  // An open transaction idled, or took, for too long: rolled back, and the session ended.
+  "25P03": { transient: true, over: true },
+  "25P04": { transient: true, over: true },
+  // A prepared statement is not there, is there already: a pooler has changed the session beneath us.
+  "26000": { transient: true, over: true },
+  "42P05": { transient: true, over: true },
+  // What a statement names is not there, or is not of the type that it was: 42703, 42704, 42804, 42883, 42P01 …
+  "42": { stale: true },
+  // Serialization failure, deadlock: rolled back …
+  "40": { transient: true },
+  "40001": { transient: true, locked: true },
+  "40P01": { transient: true, locked: true },
+  // … but here the server itself does not know.
+  "40003": { transient: true, unknown: true, over: true },
+  // No right, no such table or function: perhaps only for the role or the server of this connection.
+  "42501": { connection: true },
+  "42883": { connection: true, stale: true },
+  "42P01": { connection: true, stale: true },
+  // Lack of connections, memory, disk.
+  "53": { transient: true },
+  "55P03": { transient: true, locked: true },
+  // A statement timed out or was cancelled: rolled back.
+  "57014": { transient: true },
+  // The session was ended by an administrator, a crash, or for the database that is to be dropped.
+  "57P01": { transient: true, unknown: true, over: true },
+  "57P02": { transient: true, unknown: true, over: true },
+  "57P04": { unknown: true, over: true },
+  // The server is starting or shutting down; a session idled for too long. Nothing was begun.
+  "57P03": { transient: true, over: true },
+  "57P05": { transient: true, over: true },
+  // Trouble of the operating system.
+  "58": { transient: true },
+  // "tuple concurrently updated", "cache lookup failed" and the like.
+  XX000: { transient: true, stale: true },
+};
+
 function verdictOf(state: string): Verdict {
   return VERDICTS[state] ?? VERDICTS[state.slice(0, 2)] ?? {};
 }
+
+/** Where the server's own trouble may end in a PANIC, which says nothing about the commit that was under way. */
+const PANIC_CLASSES = new Set(["53", "58", "XX"]);
 
 /** The word for a mere error depends on the language of the server: one that is not known is taken for a PANIC. */
 function isPanic({ code, severity }: ServerError): boolean {
@@ -196,20 +188,28 @@ function isNotSent(error: unknown): boolean {
   return isHowdahError(error, "HOWDAH_DATABASE_UNREACHABLE") || isHowdahError(error, "HOWDAH_CONNECTIONS_EXHAUSTED");
 }
 
+/** Codes of Node.js and of client libraries that only occur before anything was sent. */
+const NEVER_CONNECTED_CODES = new Set(
+  "ECONNREFUSED EHOSTDOWN EADDRNOTAVAIL ENOTFOUND EAI_AGAIN ENOENT CONNECT_TIMEOUT".split(" "),
+);
+
+/** Those of a connection that may have been lost while a statement was under way. */
+const CONNECTION_CODES = new Set(
+  "ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH ENETDOWN ENETRESET CONNECTION_CLOSED CONNECTION_ENDED CONNECTION_DESTROYED".split(
+    " ",
+  ),
+);
+
 function hasCode(error: unknown, codes: ReadonlySet<string>): boolean {
   return causesOf(error).some((link) => codes.has(String((link as { code?: unknown }).code)));
 }
+
+/** `pg` has no codes for these. */
+const CONNECTION_MESSAGES = /^Connection terminated|^Client .* is not queryable$|^Query read timeout$/;
 
 function hasConnectionMessage(error: unknown): boolean {
   return causesOf(error).some((link) => CONNECTION_MESSAGES.test(String((link as { message?: unknown }).message)));
 }
 
-/** What was thrown and what caused it, as far as these are objects. */
-export function causesOf(error: unknown): object[] {
-  const links: object[] = [];
-  for (let link = error; typeof link === "object" && link !== null && links.length < MAX_CAUSES;) {
-    links.push(link);
-    link = (link as { cause?: unknown }).cause;
-  }
-  return links;
-}
+/** How far `cause` is followed; wrappers of database libraries are one or two deep. */
+const MAX_CAUSES = 5;

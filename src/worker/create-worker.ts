@@ -1,5 +1,5 @@
 import { clientOver } from "../client/create-client.ts";
-import { toHowdahError } from "../client/database-error.ts";
+import { toHowdahError } from "../postgres/database-error.ts";
 import { openConnection, schemaNameOf } from "../client/connection.ts";
 import { CronRunner } from "../cron/cron-runner.ts";
 import { createCronStore } from "../cron/cron-store.ts";
@@ -62,16 +62,10 @@ export async function createWorker<State = unknown>(
   const close = owned ? () => driver.close() : () => Promise.resolve();
   try {
     const stored = new StoredTasks({ driver, schema, clock, logger, identifiers: tasks.identifiers });
-    const reading = await reachDatabase({
-      driver,
-      clock,
-      timeoutMs: read.connectTimeoutMs,
-      target,
-      async prepare() {
-        if (read.migrate) await applyMigrations({ driver, schema, logger, clock });
-        else await readSchemaRevision({ driver, schema });
-        await stored.register();
-      },
+    const reading = await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target }, async () => {
+      if (read.migrate) await applyMigrations({ driver, schema, logger, clock });
+      else await readSchemaRevision({ driver, schema });
+      await stored.register();
     });
     // A clock that was passed is a test's, and shows what the test wants.
     if (read.clock === undefined) warnOfSkew(logger, reading);

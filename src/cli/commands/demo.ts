@@ -3,7 +3,7 @@ import { access, constants } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
-import { withHowdahErrors } from "../../client/database-error.ts";
+import { withHowdahErrors } from "../../postgres/database-error.ts";
 import { HowdahError } from "../../errors.ts";
 import { createSchema } from "../../postgres/schema.ts";
 import { systemClock } from "../../runtime/clock.ts";

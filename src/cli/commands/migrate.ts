@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { CONNECTION_OPTIONS, openConnection, schemaNameOf } from "../../client/connection.ts";
-import { withHowdahErrors } from "../../client/database-error.ts";
+import { withHowdahErrors } from "../../postgres/database-error.ts";
 import { migrationSql } from "../../client/migrate-schema.ts";
 import { HowdahError } from "../../errors.ts";
 import { applyMigrations } from "../../postgres/apply-migrations.ts";

@@ -2,7 +2,7 @@ import { Option } from "commander";
 import type { Client } from "../../client/client.ts";
 import type { Pause } from "../../client/control.ts";
 import type { OpenClient } from "../../client/create-client.ts";
-import { withHowdahErrors } from "../../client/database-error.ts";
+import { withHowdahErrors } from "../../postgres/database-error.ts";
 import { HowdahError } from "../../errors.ts";
 import { listQueueNames } from "../../postgres/queries/list-queues.ts";
 import { listMissingNames } from "../../postgres/queries/missing-names.ts";

@@ -1,5 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import type { HookEmitter } from "../../hooks/hooks.ts";
+import { toHowdahError } from "../../postgres/database-error.ts";
+import type { Schema } from "../../postgres/schema.ts";
 import type { JobScheduleDecision, JobScheduleEvent, ScheduleCall, ScheduleResult } from "../../hooks/interceptors.ts";
 
 /** Those who have a say in what is added. */
@@ -56,7 +58,7 @@ export class AddCall implements ScheduleCall {
 
 /** Adds jobs, and tells the interceptors of it how that went. Without interceptors there is no call to speak of. */
 export async function withAddCall<T>(
-  { hooks, method, size }: Pick<ScheduleCall, "method" | "size"> & { readonly hooks: AddHooks | undefined },
+  { hooks, schema, method, size }: AddCallParts,
   add: (call: AddCall | undefined) => Promise<T>,
   idsOf: (added: T) => readonly string[],
 ): Promise<T> {
@@ -67,9 +69,17 @@ export async function withAddCall<T>(
     call.ended({ jobIds: idsOf(added) });
     return added;
   } catch (error) {
-    call.ended({ error });
-    throw error;
+    // They are told what the caller is told.
+    const explained = toHowdahError(error, schema);
+    call.ended({ error: explained });
+    throw explained;
   }
+}
+
+/** What a call that adds jobs is made of. */
+export interface AddCallParts extends Pick<ScheduleCall, "method" | "size"> {
+  readonly hooks: AddHooks | undefined;
+  readonly schema: Schema;
 }
 
 /** JSON with properties set on the object that it holds, or on every object of the list that it holds. */

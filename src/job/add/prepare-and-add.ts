@@ -23,9 +23,9 @@ export function prepareAndAddJob(
   entry: JobEntry,
   method: ScheduleCall["method"] = "addJob",
 ): Promise<Job> {
-  const { hooks } = target;
+  const { hooks, schema } = target;
   return withAddCall(
-    { hooks, method, size: 1 },
+    { hooks, schema, method, size: 1 },
     (call) => addOne(target, entry, call),
     ({ id }) => [id],
   );
@@ -48,8 +48,9 @@ async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefi
  * is wrong with one of them, or an interceptor is against it.
  */
 export function prepareAndAddJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
+  const { hooks, schema } = target;
   return withAddCall(
-    { hooks: target.hooks, method: "addJobs", size: entries.length },
+    { hooks, schema, method: "addJobs", size: entries.length },
     (call) => addMany(target, entries, call),
     (jobs) => jobs.map(({ id }) => id),
   );
@@ -79,8 +80,8 @@ async function addMany(target: AddTarget, entries: readonly JobEntry[], call: Ad
 
 /** Where jobs go, and which tasks may be added. */
 export interface AddTarget extends JobTarget {
-  /** In a transaction: runs a change that is sent in a later turn than that of this call. */
-  readonly later?: (() => Executor) | undefined;
+  /** In a transaction of a caller. */
+  readonly guard?: LaterChanges | undefined;
   /** Lets single adds share statements. Without it each has one of its own. */
   readonly joined?: JoinedAdds | undefined;
   /** Without it any identifier may be added. */
@@ -89,9 +90,14 @@ export interface AddTarget extends JobTarget {
   readonly hooks?: AddHooks | undefined;
 }
 
+/** Runs a change of a call that is sent in a later turn than that of the call. */
+export interface LaterChanges {
+  later(): Executor;
+}
+
 /** Where jobs go whose schema or interceptor answers in a later turn. */
 function inLaterTurn(target: AddTarget): AddTarget {
-  const executor = target.later?.();
+  const executor = target.guard?.later();
   return executor ? { ...target, executor } : target;
 }
 

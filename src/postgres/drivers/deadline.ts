@@ -1,6 +1,22 @@
 import type { HowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 
+/** How long to wait, and for whom. */
+export interface Deadline {
+  readonly clock: Clock;
+  /** 0 waits for ever. */
+  readonly timeoutMs: number;
+  /** Ends the wait at once. */
+  readonly lost?: AbortSignal | undefined;
+  readonly waiter: Waiter;
+}
+
+/** What waits, and knows the error of a wait that was in vain. */
+export interface Waiter {
+  /** Makes that error; called only when time is up, or the wait is ended. */
+  overdue(deadline: Pick<Deadline, "timeoutMs" | "lost">): HowdahError;
+}
+
 /** Passes on what `promise` comes to, or rejects when time is up; what `promise` comes to later is not looked at. */
 export function withDeadline<T>(promise: Promise<T>, deadline: Deadline): Promise<T> {
   const { clock, timeoutMs, lost } = deadline;
@@ -24,22 +40,6 @@ export function withDeadline<T>(promise: Promise<T>, deadline: Deadline): Promis
       },
     );
   });
-}
-
-/** How long to wait, and for whom. */
-export interface Deadline {
-  readonly clock: Clock;
-  /** 0 waits for ever. */
-  readonly timeoutMs: number;
-  /** Ends the wait at once. */
-  readonly lost?: AbortSignal | undefined;
-  readonly waiter: Waiter;
-}
-
-/** What waits, and knows the error of a wait that was in vain. */
-export interface Waiter {
-  /** Makes that error; called only when time is up, or the wait is ended. */
-  overdue(deadline: Pick<Deadline, "timeoutMs" | "lost">): HowdahError;
 }
 
 /** Waits for `promise`, but not for longer than `ms`. Leaves no timer behind. */

@@ -1,14 +1,10 @@
 import pg from "pg";
 import { HowdahError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { object } from "../../runtime/option-kinds.ts";
+import { invalidOption, isOptionsObject, type Option } from "../../runtime/options.ts";
 import { waitAtMost, type Waiter, withDeadline } from "./deadline.ts";
 import type { PgClient, PgQueryable } from "./pg-client.ts";
-
-/** A client that was taken out of a pool. */
-export interface PgPoolClient extends PgClient {
-  /** Gives it back; with `true` it is closed instead. */
-  release(destroy?: boolean): void;
-}
 
 /** The part of a `pg` pool that is needed here. */
 export interface PgPool {
@@ -27,20 +23,25 @@ export interface PgPool {
   readonly waitingCount?: number | undefined;
 }
 
-/** Settings that every connection of our own gets. */
-export interface ConnectionSettings {
-  readonly clock: Clock;
-  /** What `pg` takes: `connectionString`, `host`, `ssl`, … */
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly connectTimeoutMs: number;
-  /** 0 means for ever. */
-  readonly statementTimeoutMs: number;
-  /** False behind a transaction pooler: there nothing may be set for a session either. */
-  readonly preparedStatements: boolean;
+/** The option `pool`: anything that lends clients as a `pg` pool does. A `pg` client has a `connect`, too, and lends nothing. */
+export const POOL: Option<PgPool | undefined> = {
+  suffix: "",
+  read(given, place) {
+    if (isClient(given))
+      throw invalidOption(place, "must be a `Pool` of `pg`, not a `Client`: `new pg.Pool(...)`", given);
+    return object<PgPool>(["connect"]).read(given, place);
+  },
+};
+
+function isClient(given: unknown): boolean {
+  return isOptionsObject(given) && ("connectionParameters" in given || "processID" in given);
 }
 
-/** A server that has vanished never answers a goodbye, so closing does not wait for longer. */
-export const GOODBYE_MS = 1_000;
+/** A client that was taken out of a pool. */
+export interface PgPoolClient extends PgClient {
+  /** Gives it back; with `true` it is closed instead. */
+  release(destroy?: boolean): void;
+}
 
 /** A pool of our own, which lets the process exit while it is idle. */
 export interface OwnPool extends PgPool {
@@ -81,6 +82,21 @@ export function createPool(settings: ConnectionSettings, max: number): OwnPool {
 export function clientConfig({ config, connectTimeoutMs }: ConnectionSettings): Record<string, unknown> {
   return { keepAlive: true, ...config, connectionTimeoutMillis: connectTimeoutMs };
 }
+
+/** Settings that every connection of our own gets. */
+export interface ConnectionSettings {
+  readonly clock: Clock;
+  /** What `pg` takes: `connectionString`, `host`, `ssl`, … */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly connectTimeoutMs: number;
+  /** 0 means for ever. */
+  readonly statementTimeoutMs: number;
+  /** False behind a transaction pooler: there nothing may be set for a session either. */
+  readonly preparedStatements: boolean;
+}
+
+/** A server that has vanished never answers a goodbye, so closing does not wait for longer. */
+export const GOODBYE_MS = 1_000;
 
 /**
  * Makes a new session behave the same whatever the defaults of the role and the

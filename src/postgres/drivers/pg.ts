@@ -8,8 +8,7 @@ import { readOptions } from "../../runtime/options.ts";
 import { CONNECTION_STRING, readConnectionString } from "../connection-string.ts";
 import type { Driver } from "../driver.ts";
 import { PgDriver } from "./pg-driver.ts";
-import { POOL } from "./pool-option.ts";
-import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
+import { type ConnectionSettings, type PgPool, POOL } from "./pg-pool.ts";
 
 export { executorOf, type ExecutorOptions } from "./pg-executor.ts";
 export type { PgPool, PgPoolClient } from "./pg-pool.ts";

@@ -1,16 +1,5 @@
 import { Authorization, type ReportingClient, type Rights } from "./authorization.ts";
 
-const watches = new WeakMap<object, PoolWatch>();
-
-/** The watch over this pool: there is one, however many drivers use it. */
-export function watchOf(pool: object): PoolWatch {
-  const known = watches.get(pool);
-  if (known) return known;
-  const watch = new PoolWatch(pool);
-  watches.set(pool, watch);
-  return watch;
-}
-
 /**
  * What is heeded of an application's pool. It takes the errors of idle clients,
  * which would end the process: the lost connection shows up again as the error
@@ -84,6 +73,17 @@ export class PoolWatch {
     authorization.isBeingSetUp = false;
   };
 }
+
+/** The watch over this pool: there is one, however many drivers use it. */
+export function watchOf(pool: object): PoolWatch {
+  const known = watches.get(pool);
+  if (known) return known;
+  const watch = new PoolWatch(pool);
+  watches.set(pool, watch);
+  return watch;
+}
+
+const watches = new WeakMap<object, PoolWatch>();
 
 /** What a pool of `pg` tells of its clients. */
 interface Emitter {

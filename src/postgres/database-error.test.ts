@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { HowdahError } from "../errors.ts";
-import { createSchema } from "../postgres/schema.ts";
+import { createSchema } from "./schema.ts";
 import { toHowdahError } from "./database-error.ts";
 
 const schema = createSchema("howdah");

@@ -1,9 +1,9 @@
 import { HowdahError, isHowdahError } from "../errors.ts";
-import { hintFor } from "../postgres/hints.ts";
-import { poolerError } from "../postgres/pooler.ts";
-import { raisedElsewhere } from "../postgres/raised-in.ts";
-import type { Schema } from "../postgres/schema.ts";
-import { isConnectionLoss, isTransient, sqlStateOf } from "../postgres/sqlstate.ts";
+import { hintFor } from "./hints.ts";
+import { poolerError } from "./pooler.ts";
+import { raisedElsewhere } from "./raised-in.ts";
+import type { Schema } from "./schema.ts";
+import { isConnectionLoss, isTransient, sqlStateOf } from "./sqlstate.ts";
 import { ownMessage } from "../runtime/error-message.ts";
 
 /** Objects that a migrated schema has and that were not found. */
