@@ -1,7 +1,7 @@
 /**
- * Runs the steps of `npm test` one after another and stops at the first that fails. The last line of its output is
- * always `N passed, N failed`: the tests of all vitest runs added up; a step that fails without a failing test counts
- * as one.
+ * Runs the steps of `npm test` one after another, also after one that has failed; steps that need a failed one are
+ * left out. The last line of its output is `N passed, N failed`: the tests of all vitest runs added up; a step that
+ * fails without a failing test counts as one. When no test ran and something failed, the last line names it instead.
  *
  *   node scripts/check.mjs                 the steps of CI
  *   node scripts/check.mjs --full          and those that take longer
@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-/** `full` steps run with --full only. The build comes before everything that looks at dist/. */
+/** `full` steps run with --full only. A step is left out when the one that it `needs` has failed before it. */
 const STEPS = [
   { name: "format", command: "prettier --check --log-level warn .", why: "one format, no discussion" },
   { name: "lint", command: "oxlint --type-aware", why: "floating promises, forgotten cases, timers outside the clock" },
@@ -27,26 +27,40 @@ const STEPS = [
   },
   { name: "generated", command: "node scripts/generate-migrations.mjs --check", why: "what is generated is current" },
   { name: "migrations", command: "node scripts/lint-migrations.mjs", why: "squawk reads the SQL" },
-  { name: "build", command: "npm run build --silent", why: "dist/, which the following steps look at" },
-  { name: "publint", command: "publint --strict", why: "package.json points at files that exist" },
-  { name: "attw", command: "attw --pack . --profile esm-only", why: "TypeScript finds the types of every subpath" },
-  { name: "api", command: "npm run api --silent -- --check", why: "the public API is the one in api/" },
+  { name: "build", command: "npm run build --silent", why: "dist/, which further steps look at" },
+  { name: "publint", command: "publint --strict", needs: "build", why: "package.json points at files that exist" },
+  {
+    name: "attw",
+    command: "attw --pack . --profile esm-only",
+    needs: "build",
+    why: "TypeScript finds the types of every subpath",
+  },
+  { name: "api", command: "npm run api --silent -- --check", needs: "build", why: "the public API is the one in api/" },
   { name: "comments", command: "typedoc --logLevel Warn", why: "every export says what it promises" },
   {
     name: "bench",
     command: "node bench/run.mjs --quick && node bench/pairs.mjs --quick",
+    needs: "build",
     why: "the benchmarks still run",
   },
-  { name: "test", command: "vitest run", tests: true, why: "unit, integration, docs and the packed package" },
+  {
+    name: "test",
+    command: "vitest run",
+    tests: true,
+    needs: "build",
+    why: "unit, integration, docs and the packed package",
+  },
   {
     name: "chaos",
     command: "npm run chaos --silent -- --seed 20",
+    needs: "build",
     why: "nothing is lost and queues stay serial while workers, sessions and the server die",
   },
   {
     name: "test-sql-15",
     command:
       "vitest run --project integration /sql/ /migrate/ /queues/claims /claim/bytes /claim/cost /claim/floors /claim/history /claim/named /claim/plans /claim/races /release/fence /release/locks /release/release-and-claim",
+    needs: "build",
     environment: { HOWDAH_TEST_POSTGRES: "15" },
     tests: true,
     why: "what depends on the version of PostgreSQL, on an older one",
@@ -54,6 +68,7 @@ const STEPS = [
   {
     name: "test-postgres-15",
     command: "vitest run --project integration",
+    needs: "build",
     environment: { HOWDAH_TEST_POSTGRES: "15" },
     tests: true,
     full: true,
@@ -62,6 +77,7 @@ const STEPS = [
   {
     name: "test-postgres-16",
     command: "vitest run --project integration",
+    needs: "build",
     environment: { HOWDAH_TEST_POSTGRES: "16" },
     tests: true,
     full: true,
@@ -70,12 +86,15 @@ const STEPS = [
   {
     name: "test-postgres-17",
     command: "vitest run --project integration",
+    needs: "build",
     environment: { HOWDAH_TEST_POSTGRES: "17" },
     tests: true,
     full: true,
     why: "and on those that most installations run",
   },
 ];
+
+const MARKS = { passed: "✓", failed: "✗", "left out": "–" };
 
 const root = resolve(import.meta.dirname, "..");
 const OPTIONS = {
@@ -99,20 +118,24 @@ function chosenSteps() {
   return STEPS.filter(({ name, full }) => (flags.only ? flags.only.includes(name) : flags.full || !full));
 }
 
-/** Runs steps until one fails, reports, and returns the exit code. */
+/** Runs the steps, reports, and returns the exit code. */
 function runSteps(steps) {
   const results = [];
   for (const step of steps) {
-    results.push(runStep(step));
-    if (results.at(-1).exitCode !== 0) break;
+    const isLeftOut = results.some(({ name, outcome }) => name === step.needs && outcome === "failed");
+    results.push(isLeftOut ? leaveOut(step) : runStep(step));
   }
   printTimes(results);
-  const failure = results.find(({ exitCode }) => exitCode !== 0);
-  if (failure) console.log(`\n✗ ${failure.name} failed. Run it alone: npm run check -- --only ${failure.name}`);
-  const passed = results.reduce((sum, result) => sum + result.passed, 0);
-  const failed = results.reduce((sum, result) => sum + result.failed, 0);
-  console.log(`\n${passed} passed, ${failed} failed`);
-  return failure ? 1 : 0;
+  const failures = results.filter(({ outcome }) => outcome === "failed").map(({ name }) => name);
+  if (failures.length > 0) console.log("");
+  for (const name of failures) console.log(`✗ ${name} failed. Run it alone: npm run check -- --only ${name}`);
+  console.log(`\n${summarize(results, failures)}`);
+  return failures.length > 0 ? 1 : 0;
+}
+
+function leaveOut({ name, needs }) {
+  console.log(`\n– ${name} is left out, because ${needs} failed`);
+  return { name, outcome: "left out", seconds: 0, exitCode: "", passed: 0, failed: 0 };
 }
 
 function runStep({ name, command, environment = {}, tests = false }) {
@@ -134,11 +157,19 @@ function runStep({ name, command, environment = {}, tests = false }) {
     },
   );
   const seconds = (performance.now() - start) / 1000;
-  const { passed, failed } = tests ? countTests(report) : { passed: 0, failed: 0 };
+  const counted = tests ? countTests(report) : { passed: 0, failed: 0 };
   rmSync(scratch, { recursive: true, force: true });
   // A step that was killed has no exit code.
-  const exitCode = status ?? 1;
-  return { name, seconds, exitCode, passed, failed: exitCode === 0 ? failed : Math.max(failed, 1) };
+  return { name, outcome: status === 0 ? "passed" : "failed", seconds, exitCode: status ?? "killed", ...counted };
+}
+
+/** The last line: how many tests passed and failed, or what failed when no test ran. */
+function summarize(results, failures) {
+  const passed = results.reduce((sum, result) => sum + result.passed, 0);
+  const failed = results.reduce((sum, result) => sum + result.failed, 0);
+  if (passed + failed === 0 && failures.length > 0) return `No test ran; failed: ${failures.join(", ")}`;
+  const withoutTests = results.filter((result) => result.outcome === "failed" && result.failed === 0).length;
+  return `${passed} passed, ${failed + withoutTests} failed`;
 }
 
 /** Reads vitest's JSON report; a run that ended before it wrote one has counted nothing. */
@@ -153,10 +184,9 @@ function countTests(report) {
 
 function printTimes(results) {
   const total = results.reduce((sum, { seconds }) => sum + seconds, 0);
-  const rows = results.map(({ name, seconds, exitCode }) => [exitCode === 0 ? "✓" : "✗", name, seconds, exitCode]);
   console.log("\n  step                 seconds  exit code");
-  for (const [mark, name, seconds, exitCode] of [...rows, [" ", "total", total, ""]]) {
-    console.log(`${mark} ${name.padEnd(18)} ${seconds.toFixed(1).padStart(9)}  ${exitCode}`);
+  for (const { name, outcome, seconds, exitCode } of [...results, { name: "total", seconds: total, exitCode: "" }]) {
+    console.log(`${MARKS[outcome] ?? " "} ${name.padEnd(18)} ${seconds.toFixed(1).padStart(9)}  ${exitCode}`);
   }
 }
 

@@ -28,30 +28,55 @@ function writeTests(...bodies: readonly string[]): void {
   writeFileSync(join(project, "some.test.js"), `import { expect, it } from "vitest";\n${tests.join("\n")}\n`);
 }
 
-function runCheck() {
+function runCheck(...steps: readonly string[]) {
   // What vitest tells the processes it starts would make this vitest take itself for one of them.
   const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST"));
-  const { status, stdout } = spawnSync(process.execPath, ["scripts/check.mjs", "--only", "test"], {
-    cwd: project,
-    env: Object.fromEntries(environment),
-    encoding: "utf8",
-  });
-  return { status, lastLine: stdout.trimEnd().split("\n").at(-1) };
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    ["scripts/check.mjs", ...steps.flatMap((step) => ["--only", step])],
+    {
+      cwd: project,
+      env: Object.fromEntries(environment),
+      encoding: "utf8",
+    },
+  );
+  return { status, stdout, lastLine: stdout.trimEnd().split("\n").at(-1) };
 }
 
 describe("the check", () => {
   it("fails when a test fails, and says how many did in its last line", () => {
     writeTests("expect(1).toBe(1);", "expect(1).toBe(2);");
-    expect(runCheck()).toEqual({ status: 1, lastLine: "1 passed, 1 failed" });
+    expect(runCheck("test")).toMatchObject({ status: 1, lastLine: "1 passed, 1 failed" });
   });
 
   it("passes when every test does", () => {
     writeTests("expect(1).toBe(1);", "expect(2).toBe(2);");
-    expect(runCheck()).toEqual({ status: 0, lastLine: "2 passed, 0 failed" });
+    expect(runCheck("test")).toMatchObject({ status: 0, lastLine: "2 passed, 0 failed" });
   });
 
   it("fails when there is no test at all", () => {
-    expect(runCheck().status).toBe(1);
+    expect(runCheck("test")).toMatchObject({ status: 1, lastLine: "No test ran; failed: test" });
+  });
+
+  it("runs the tests after a static step that fails, and counts it", () => {
+    writeTests("expect(1).toBe(1);");
+    writeFileSync(join(project, "unformatted.js"), "let  a");
+    const { status, stdout, lastLine } = runCheck("format", "test");
+    expect({ status, lastLine }).toEqual({ status: 1, lastLine: "1 passed, 1 failed" });
+    expect(stdout).toMatch(/✗ format .*\n✓ test /);
+    expect(stdout).toContain("✗ format failed. Run it alone: npm run check -- --only format");
+  });
+
+  it("names what failed in its last line when no test ran", () => {
+    writeFileSync(join(project, "unformatted.js"), "let  a");
+    expect(runCheck("format")).toMatchObject({ status: 1, lastLine: "No test ran; failed: format" });
+  });
+
+  it("leaves out what needs a build that failed, and says so", () => {
+    writeTests("expect(1).toBe(1);");
+    const { status, stdout, lastLine } = runCheck("build", "test");
+    expect({ status, lastLine }).toEqual({ status: 1, lastLine: "No test ran; failed: build" });
+    expect(stdout).toContain("– test is left out, because build failed");
   });
 });
 
