@@ -5,21 +5,34 @@ import { expandFragments, readFragments } from "./sql-fragments.mjs";
 const FOLDER = new URL("../src/postgres/migrations/", import.meta.url);
 
 /**
- * All of them in order, with every fragment of src/postgres/migrations/fragments in its place.
+ * @typedef {object} Migration
+ * @property {number} id
+ * @property {string} name
+ * @property {string} file
+ * @property {string} sql
+ * @property {boolean} isNumbered False for `new-name.sql`, whose number is still open.
+ */
+
+/**
+ * All of them in order, with every fragment of src/postgres/migrations/fragments in its place. A migration that is not
+ * on the main branch yet is named `new-name.sql` and comes after those with a number.
  *
- * @returns {Promise<{ id: number, name: string, file: string, sql: string }[]>}
+ * @returns {Promise<Migration[]>}
  */
 export async function readMigrations() {
   const fragments = readFragments(await readSql(new URL("fragments/", FOLDER)));
   const files = await readSql(FOLDER);
   const texts = expandFragments(files, fragments);
   return files.map(({ file }, index) => {
-    const parts = /^(\d{6})-([a-z0-9]+(?:-[a-z0-9]+)*)\.sql$/.exec(file);
-    if (!parts) throw new Error(`${file}: a migration is named like 000001-tables.sql`);
-    if (Number(parts[1]) !== index + 1) throw new Error(`${file}: migrations are numbered from 000001 without gaps`);
+    const [, number = "", name = ""] = /^(\d{6}|new)-([a-z0-9]+(?:-[a-z0-9]+)*)\.sql$/.exec(file) ?? [];
+    if (name === "") throw new Error(`${file}: a migration is named like 000001-tables.sql, or new-tables.sql`);
+    const isNumbered = number !== "new";
+    if (isNumbered && Number(number) !== index + 1) {
+      throw new Error(`${file}: migrations are numbered from 000001 without gaps`);
+    }
     const sql = texts[index]?.trim() ?? "";
     if (sql === "") throw new Error(`${file}: a migration is not empty`);
-    return { id: index + 1, name: parts[2] ?? "", file, sql };
+    return { id: index + 1, name, file, sql, isNumbered };
   });
 }
 
