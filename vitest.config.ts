@@ -18,7 +18,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "integration", include: ["test/{integration,contract}/**/*.test.ts"], ...database },
+        test: { name: "integration", include: ["test/{integration,contract,upgrade}/**/*.test.ts"], ...database },
       },
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {

@@ -1,7 +1,34 @@
 import { describe, expect, it } from "vitest";
-import { changesOf, freeze, readFrozen } from "./frozen-migrations.mjs";
-import { readMigrations } from "./migrations.mjs";
-import { expandFragments, readFragments } from "./sql-fragments.mjs";
+
+interface Text {
+  readonly file: string;
+  readonly sql: string;
+}
+
+type Frozen = Readonly<Record<string, { readonly release: string; readonly sha256: string }>>;
+
+interface SqlFile {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** What the three scripts export. They are no TypeScript. */
+interface Modules {
+  readFrozen(): Promise<Frozen>;
+  freeze(frozen: Frozen, migrations: readonly Text[], release: string): Frozen;
+  changesOf(frozen: Frozen, migrations: readonly Text[]): string[];
+  readMigrations(): Promise<Text[]>;
+  readFragments(files: readonly SqlFile[]): unknown;
+  expandFragments(files: readonly SqlFile[], fragments: unknown): string[];
+}
+
+async function load(script: string): Promise<Modules> {
+  return (await import(new URL(script, import.meta.url).href)) as Modules;
+}
+
+const { readFrozen, freeze, changesOf } = await load("frozen-migrations.mjs");
+const { readMigrations } = await load("migrations.mjs");
+const { readFragments, expandFragments } = await load("sql-fragments.mjs");
 
 const FIRST = { file: "000001-tables.sql", sql: "create table a ();" };
 const SECOND = { file: "000002-claim.sql", sql: "create table b ();" };

@@ -1,7 +1,8 @@
 import type { Executor } from "./driver.ts";
 import { type Migration, renderSql } from "./migration.ts";
+import { readObjects, readSource } from "./read-objects.ts";
 import { createSchema, type Schema } from "./schema.ts";
-import { functionDetail, objectsOf, readObjects, readSource, type SchemaObjects } from "./schema-objects.ts";
+import { functionDetail, joinObjects, objectsOf, type SchemaObjects } from "./schema-objects.ts";
 import { SHARED_LEDGER, type SchemaState } from "./schema-revision.ts";
 
 /** What is wrong with a schema, and how much of it can be mended. */
@@ -22,8 +23,8 @@ export interface Damage {
 
 /**
  * Compares what is there with what migrations make, up to the revision that fits
- * best: that of the ledger, or a later one; any one if the ledger is empty or
- * has gaps. Columns, indexes and triggers of users do not matter.
+ * best: that of the ledger, or a later one that fits better; any one if the
+ * ledger is empty or has gaps. Columns, indexes and triggers of users do not matter.
  * Returns `undefined` when all is as it should be.
  */
 export async function findDamage(
@@ -35,19 +36,24 @@ export async function findDamage(
   const known = migrations.filter(({ id }) => id <= state.revision);
   const isLedgerWhole = known.length > 0 && known.every(({ id }) => applied.includes(id));
   const least = isLedgerWhole ? known.length : 1;
-  const found = await readObjects(executor, schema, objectsOf(migrations));
-  if (found.size === 0) return undefined;
-  const formerName = await findFormerName(executor, schema, { found, migrations });
   // An upgrade is under way as long as nothing of what comes next is there.
   const candidates = migrations
     .map((_, index) => migrations.slice(0, index + 1))
     .filter((some) => some.length >= least)
     // The list itself has been read.
     .map((some) => (some.length === migrations.length ? migrations : some));
+  // What a later migration drops is there before it.
+  const found = await readObjects(executor, schema, joinObjects(candidates.map(objectsOf)));
+  if (found.size === 0) return undefined;
+  const formerName = await findFormerName(executor, schema, { found, migrations });
   const [best] = candidates
     .map((some) => ({ some, ...differenceOf(objectsOf(some), { found, schema, formerName }) }))
     .toSorted(
-      (a, b) => a.distance - b.distance || a.functions.length - b.functions.length || b.some.length - a.some.length,
+      (a, b) =>
+        a.distance - b.distance ||
+        a.functions.length - b.functions.length ||
+        // A migration that leaves no trace here was applied if the ledger says so; a ledger with gaps does not say.
+        (isLedgerWhole ? a.some.length - b.some.length : b.some.length - a.some.length),
     );
   if (!best) return undefined;
   const { some, functions, beyondRepair } = best;

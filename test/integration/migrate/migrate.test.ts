@@ -3,6 +3,7 @@ import { pgDriver } from "../../../src/postgres/drivers/pg.ts";
 import { applyMigrations } from "../../../src/postgres/apply-migrations.ts";
 import type { Migration } from "../../../src/postgres/migration.ts";
 import { migrations } from "../../../src/postgres/migrations.generated.ts";
+import { objectsOf } from "../../../src/postgres/schema-objects.ts";
 import { createSchema, quoteIdentifier } from "../../../src/postgres/schema.ts";
 import { readSchemaRevision } from "../../../src/postgres/schema-revision.ts";
 import type { Logger } from "../../../src/runtime/logger.ts";
@@ -26,6 +27,12 @@ function newSchema(): ReturnType<typeof createSchema> {
 /** A release after this one, with one migration more. */
 function laterRelease(sql: string): Migration[] {
   return [...migrations, { id: LATEST + 1, name: "later", sql }];
+}
+
+/** The statement that replaces a function by one that does the same. */
+function replacementOf(key: string): string {
+  const { statement = "" } = objectsOf(migrations).functions.get(key) ?? {};
+  return statement.replace(/^create function/, "create or replace function").replace("$$", "$$$$\n-- Later.");
 }
 
 async function ledgerOf(schema: string): Promise<unknown[]> {
@@ -245,6 +252,23 @@ describe("a migration that fails", () => {
     });
     await rival.query("commit");
     expect(await migrating).toMatchObject({ applied: ALL });
+  });
+});
+
+describe("a migration of a later release is applied", () => {
+  it.each([
+    ["replaces a function", replacementOf("function _howdah_us(timestamptz)")],
+    ["drops a function", 'drop function :"schema"._howdah_complete_v1(bigint, text, bigint[], xid8, xid8)'],
+    ["drops a column", 'alter table :"schema"._private_known_crontabs drop column last_execution'],
+    ["drops an index", 'drop index :"schema"._howdah_paused'],
+    ["makes and drops nothing", 'alter table :"schema"._private_jobs set (fillfactor = 41)'],
+  ])("that %s", async (_what, sql) => {
+    const schema = newSchema();
+    await applyMigrations({ driver, schema });
+    const later = laterRelease(sql);
+    expect(await applyMigrations({ driver, schema, migrations: later })).toMatchObject({ applied: [LATEST + 1] });
+    expect(await applyMigrations({ driver, schema, migrations: later })).toMatchObject({ applied: [] });
+    expect(await ledgerOf(schema.name)).toHaveLength(LATEST + 1);
   });
 });
 

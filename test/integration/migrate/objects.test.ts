@@ -1,6 +1,7 @@
 import { afterAll, expect, it } from "vitest";
 import { migrations } from "../../../src/postgres/migrations.generated.ts";
-import { functionDetail, objectsOf, readObjects } from "../../../src/postgres/schema-objects.ts";
+import { readObjects } from "../../../src/postgres/read-objects.ts";
+import { functionDetail, objectsOf } from "../../../src/postgres/schema-objects.ts";
 import { createDatabase } from "../../harness/database.ts";
 
 const database = await createDatabase();
