@@ -33,6 +33,7 @@ async function setUp(names: readonly string[], addTicks: (ids: readonly string[]
       },
     },
   });
+  runner.start();
   await clock.advance(0);
   const pass = async (seconds: number): Promise<readonly string[]> => {
     for (let second = 0; second < seconds; second += 1) await clock.advance(1_000);

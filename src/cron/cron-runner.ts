@@ -48,7 +48,7 @@ export class CronRunner {
   readonly #parts: CronRunnerParts;
   readonly #startMs: number;
   readonly #schedules: ScheduleTracks;
-  readonly #loop: Loop;
+  #loop: Loop | undefined;
   readonly #troubles = new Troubles();
   /** Those of them that are being tried beside the rounds. */
   readonly #aside = new Set<string>();
@@ -66,12 +66,17 @@ export class CronRunner {
     this.#parts = parts;
     this.#startMs = parts.clock.now();
     this.#schedules = new ScheduleTracks({ ...parts, startMs: this.#startMs });
+  }
+
+  /** Begins to add. */
+  start(): void {
+    const { clock, failed } = this.#parts;
     this.#loop = startLoop({
       name: "cron",
-      clock: parts.clock,
+      clock,
       round: () => this.#countedRound(),
       onError: (error, { failures }) => {
-        if (failures === 1) parts.failed("add the jobs of its crontab and schedules", error);
+        if (failures === 1) failed("add the jobs of its crontab and schedules", error);
       },
     });
   }
@@ -79,18 +84,18 @@ export class CronRunner {
   /** Somebody changed the stored schedules. */
   schedulesChanged(): void {
     this.#schedules.invalidate();
-    this.#loop.wake();
+    this.#loop?.wake();
   }
 
   /** Whether changes are announced now; otherwise they are looked for. */
   listening(isUp: boolean): void {
     this.#schedules.listening(isUp);
-    this.#loop.wake();
+    this.#loop?.wake();
   }
 
   /** Resolves when the statement under way has ended. */
   async stop(): Promise<void> {
-    await this.#loop.stop();
+    await this.#loop?.stop();
     await this.#beside;
   }
 
@@ -195,7 +200,7 @@ export class CronRunner {
       for (const tick of ticks) await this.#addAlone(tick).catch(() => this.#postpone(tick));
       for (const key of keys) this.#aside.delete(key);
       this.#tellNews();
-      this.#loop.wake();
+      this.#loop?.wake();
     });
   }
 

@@ -12,6 +12,7 @@ import type { Identity } from "./identity.ts";
 import type { RecoverySettings } from "./recover/options.ts";
 import type { Refusals } from "./recover/refusals.ts";
 import type { Reporter } from "./reporter.ts";
+import type { StoredTasks } from "./stored-tasks.ts";
 import type { TaskRegistry } from "./task-registry.ts";
 
 /** What every part of a worker stands on: built once by `createWorker`, and passed whole. */
@@ -28,6 +29,8 @@ export interface WorkerContext {
   readonly settings: WorkerSettings;
   /** What the worker can run. */
   readonly tasks: TaskRegistry;
+  /** The same tasks as the database knows them: their ids. */
+  readonly storedTasks: StoredTasks;
   readonly identity: Identity;
   /** Tells hooks and the log what happens. */
   readonly reporter: Reporter;
@@ -62,6 +65,8 @@ export interface WorkerSettings {
     readonly gracePeriodMs: number;
     readonly abortPeriodMs: number;
     readonly interruptedJobRetryDelayMs: number;
+    readonly osSignals: boolean;
+    readonly signal: AbortSignal | undefined;
   };
   /** What handlers are given as `context.state`. */
   readonly state: unknown;

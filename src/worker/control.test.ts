@@ -10,8 +10,14 @@ import { Control } from "./control.ts";
 
 const NOTHING: ControlAnswer = { queues: [], tasks: [], cancelled: [], locks: new Map(), readAt: "5" };
 
+interface SetUp {
+  readonly held?: string[];
+  readonly answers?: (Partial<ControlAnswer> | Error)[];
+  readonly asksFirst?: boolean;
+}
+
 /** Control over a database in memory: `answers` are given in turn, an error is thrown, and then nothing happens any more. */
-function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partial<ControlAnswer> | Error)[] } = {}) {
+function setUp({ held = [], answers = [], asksFirst = false }: SetUp = {}) {
   const clock = createManualClock();
   const logger = createRecordingLogger();
   const asked: (readonly string[])[] = [];
@@ -34,6 +40,7 @@ function setUp({ held = [], answers = [] }: { held?: string[]; answers?: (Partia
     interventions,
     workerId: () => "w",
     held: register,
+    asksFirst,
     async read(jobIds) {
       asked.push(jobIds);
       if (timing.answersAfterMs > 0) await clock.sleep(timing.answersAfterMs);
@@ -59,7 +66,7 @@ function idsOf(jobs: readonly ClaimedJob[]): string {
 describe("a worker that listens", () => {
   it("asks about everything when it begins to listen, and then only when it is told", async () => {
     const { clock, asked, control, cancelled } = setUp({ held: ["1", "2"] });
-    const stop = control.start({ asksFirst: false });
+    control.start();
     control.listening(true);
     await clock.advance(0);
     expect(asked).toEqual([["1", "2"]]);
@@ -71,12 +78,12 @@ describe("a worker that listens", () => {
     control.notified('{"schema":"howdah"}');
     await clock.advance(0);
     expect(asked.slice(2)).toEqual([["1", "2"]]);
-    await stop();
+    await control.stop();
   });
 
   it("does not ask when jobs of another worker were cancelled, unless it holds one of them", async () => {
     const { clock, asked, control, cancelled } = setUp({ held: ["1"] });
-    const stop = control.start({ asksFirst: false });
+    control.start();
     control.listening(true);
     await clock.advance(0);
     cancelled("other", "2");
@@ -86,26 +93,26 @@ describe("a worker that listens", () => {
     cancelled("its id of before", "1");
     await clock.advance(0);
     expect(asked).toHaveLength(2);
-    await stop();
+    await control.stop();
   });
 
   it("asks again until it is answered, about the same jobs and all others", async () => {
     const { clock, asked, told, control, cancelled } = setUp({ answers: [{}, new Error("down"), new Error("down")] });
-    const stop = control.start({ asksFirst: false });
+    control.start();
     control.listening(true);
     await clock.advance(0);
     cancelled("w", "9");
     await clock.advance(60_000);
     expect(asked.slice(1)).toEqual([["9"], ["9"], ["9"]]);
     expect(told.filter((what) => what === "failed")).toEqual(["failed"]);
-    await stop();
+    await control.stop();
   });
 });
 
 describe("a worker that does not listen", () => {
   it("asks once a second while it holds jobs, and not otherwise", async () => {
-    const { clock, asked, control, cache } = setUp({ held: [] });
-    const stop = control.start({ asksFirst: true });
+    const { clock, asked, control, cache } = setUp({ asksFirst: true });
+    control.start();
     await clock.advance(0);
     expect(asked).toEqual([[]]);
     await clock.advance(5_000);
@@ -113,7 +120,7 @@ describe("a worker that does not listen", () => {
     cache("4");
     await clock.advance(3_000);
     expect(asked.slice(1)).toEqual([["4"], ["4"], ["4"]]);
-    await stop();
+    await control.stop();
   });
 });
 
@@ -121,27 +128,27 @@ describe("jobs that are too old to start unasked", () => {
   /** Control that listens and holds one job in memory. */
   async function withWaiting() {
     const all = setUp();
-    const stop = all.control.start({ asksFirst: false });
+    all.control.start();
     all.control.listening(true);
     await all.clock.advance(0);
     all.cache("4");
     all.told.length = 0;
-    return { ...all, stop };
+    return all;
   }
   const heard = (told: readonly string[]): string[] => told.filter((what) => what !== "intervene");
 
   it("are asked about together, and confirmed as of when the question was sent", async () => {
-    const { clock, asked, told, control, timing, stop } = await withWaiting();
+    const { clock, asked, told, control, timing } = await withWaiting();
     timing.answersAfterMs = 300;
     control.askAgain();
     await clock.advance(300);
     expect(asked.slice(1)).toEqual([["4"]]);
     expect(heard(told)).toEqual(["confirmed 4 at 0"]);
-    await stop();
+    await control.stop();
   });
 
   it("are asked about anew when a question without them was under way", async () => {
-    const { clock, asked, told, control, timing, cache, stop } = await withWaiting();
+    const { clock, asked, told, control, timing, cache } = await withWaiting();
     timing.answersAfterMs = 300;
     control.askAgain();
     await clock.advance(100);
@@ -150,11 +157,11 @@ describe("jobs that are too old to start unasked", () => {
     await clock.advance(500);
     expect(asked.slice(1)).toEqual([["4"], ["4", "5"]]);
     expect(heard(told)).toEqual(["confirmed 4 at 0", "confirmed 4 5 at 300"]);
-    await stop();
+    await control.stop();
   });
 
   it("go back when three answers in a row came too late, which is said once until one comes in time", async () => {
-    const { clock, told, control, logger, timing, stop } = await withWaiting();
+    const { clock, told, control, logger, timing } = await withWaiting();
     timing.answersAfterMs = 2_000;
     for (let round = 0; round < 6; round += 1) {
       control.askAgain();
@@ -173,7 +180,7 @@ describe("jobs that are too old to start unasked", () => {
       await clock.advance(2_000);
     }
     expect(lines()).toBe(2);
-    await stop();
+    await control.stop();
   });
 });
 
@@ -181,8 +188,8 @@ describe("an answer", () => {
   it("makes claims begin anew when other tasks of this worker are paused than before", async () => {
     const task = (name: string) => ({ name, until: "9" });
     const answers = [{ tasks: [task("foreign")] }, { tasks: [task("t")] }, { tasks: [task("t")] }, {}];
-    const { clock, told, control } = setUp({ answers });
-    const stop = control.start({ asksFirst: true });
+    const { clock, told, control } = setUp({ answers, asksFirst: true });
+    control.start();
     await clock.advance(0);
     const changes = (): number => told.filter((what) => what === "tasks").length;
     expect(changes()).toBe(0);
@@ -192,27 +199,27 @@ describe("an answer", () => {
       expect(changes()).toBe(expected);
     }
     expect(told.filter((what) => what === "intervene")).toHaveLength(4);
-    await stop();
+    await control.stop();
   });
 
   it("no longer burdens claims after a while, without asking again", async () => {
     const { clock, asked, interventions, control } = setUp({
       answers: [{ queues: [{ id: 1, name: "q", until: "9" }] }],
     });
-    const stop = control.start({ asksFirst: false });
+    control.start();
     control.listening(true);
     await clock.advance(0);
     expect(interventions.isEmpty).toBe(false);
     await clock.advance(200_000);
     expect(interventions.isEmpty).toBe(true);
     expect(asked).toHaveLength(1);
-    await stop();
+    await control.stop();
   });
 
   it("is logged when it is another one, with a few names", async () => {
     const queues = Array.from({ length: 12 }, (_, index) => ({ id: index, name: `q${index}`, until: "9" }));
-    const { clock, logger, control } = setUp({ answers: [{}, { queues }, { queues }, {}] });
-    const stop = control.start({ asksFirst: true });
+    const { clock, logger, control } = setUp({ answers: [{}, { queues }, { queues }, {}], asksFirst: true });
+    control.start();
     for (let turn = 0; turn < 4; turn += 1) {
       await clock.advance(0);
       control.notified('{"schema":"howdah"}');
@@ -220,6 +227,6 @@ describe("an answer", () => {
     await clock.advance(0);
     expect(logger.messages("info")).toHaveLength(2);
     expect(logger.entries[0]?.fields["queues"]).toBe("q0, q1, q2, q3, q4, q5, q6, q7, q8, q9 and 2 more");
-    await stop();
+    await control.stop();
   });
 });

@@ -18,6 +18,8 @@ export interface ControlParts {
   readonly interventions: Interventions;
   readonly workerId: () => string;
   readonly held: HeldJobs;
+  /** Asks at once when it starts. */
+  readonly asksFirst: boolean;
   /** Asks the database what is paused, who has locked these jobs, and which of them were cancelled. */
   read(jobIds: readonly string[]): Promise<ControlAnswer>;
   /** The interventions were brought up to date. */
@@ -70,11 +72,11 @@ export class Control {
     this.#parts = parts;
   }
 
-  /** Begins, and asks at once with `asksFirst`. Returns the end of it. */
-  start({ asksFirst }: { readonly asksFirst: boolean }): () => Promise<void> {
-    const { clock, interventions, failed } = this.#parts;
+  /** Begins to ask. */
+  start(): void {
+    const { asksFirst, clock, interventions, failed } = this.#parts;
     this.#isAskDue ||= asksFirst;
-    const loop = startLoop({
+    this.#loop = startLoop({
       name: "control",
       clock,
       round: async () => {
@@ -87,8 +89,10 @@ export class Control {
         if (failures === 1) failed(error);
       },
     });
-    this.#loop = loop;
-    return () => loop.stop();
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop?.stop();
   }
 
   /** A notification has arrived. */

@@ -2,55 +2,38 @@ import { describe, expect, it } from "vitest";
 import { createFakeClaims } from "../../test/harness/fake-claims.ts";
 import { createFakeLocks } from "../../test/harness/fake-locks.ts";
 import { createGate } from "../../test/harness/worker.ts";
+import { workerContext } from "../../test/harness/worker-context.ts";
 import { HowdahError } from "../errors.ts";
-import { createHooks } from "../hooks/hooks.ts";
-import { HeldJobs } from "../job/held-jobs.ts";
-import { Interventions } from "../job/interventions.ts";
-import { defineTask } from "../job/task.ts";
+import { type AnyTask, defineTask } from "../job/task.ts";
 import { createTaskRegistry } from "../job/task-registry.ts";
-import type { Surroundings } from "../job/execute/execution.ts";
+import type { WorkerSettings } from "../job/worker-context.ts";
+import type { RecoverySettings } from "../job/recover/options.ts";
 import type { Release, ReleaseStatus } from "../postgres/queries/ending/release.ts";
-import { silentLogger } from "../runtime/logger.ts";
-import { createManualClock } from "../testing/manual-clock.ts";
-import type { EngineParts } from "./engine-parts.ts";
 import { Engine } from "./engine.ts";
-import { Identity } from "../job/identity.ts";
-import { Reporter } from "../job/reporter.ts";
+
+interface SetUp extends Partial<WorkerSettings> {
+  readonly task?: AnyTask;
+  readonly release?: Release;
+}
 
 /** An engine over jobs in memory, whose releases are answered by `release`. */
-function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EngineParts> = {}) {
-  const clock = createManualClock();
+function setUp(run: (signal: AbortSignal) => unknown, { task, release, ...settings }: SetUp = {}) {
   const claims = createFakeClaims();
-  const hooks = createHooks({ logger: silentLogger, clock });
   const released: string[] = [];
   const answerAll: Release = async ({ completed, changed }) => {
     released.push(...completed, ...changed.map(({ id }) => id));
     return { unreleased: new Map(), runAts: new Map(changed.map(({ id }) => [id, "0"])), releasedAts: new Map() };
   };
-  const held = new HeldJobs();
-  const identity = new Identity(clock, held);
-  const task = defineTask({ identifier: "t", run: async (_payload, { signal }) => void (await run(signal)) });
-  const engine: Engine = new Engine({
-    identity,
-    clock,
-    held,
-    claim: claims.claim,
-    release: answerAll,
-    locks: createFakeLocks(),
-    tasks: createTaskRegistry([task]),
-    taskIdentifiers: () => new Map([[1, "t"]]),
-    tasksGone: () => undefined,
-    surroundings: { logger: silentLogger, state: undefined } as Surroundings,
-    reporter: new Reporter(hooks, silentLogger, identity),
-    hooks,
-    localQueue: { size: 100_000, ttlMs: 300_000, refetchDelay: undefined, queueCount: 1 },
-    concurrency: 4,
-    pollIntervalMs: 1_000,
-    forbiddenFlags: [],
-    maxClaimBytes: Number.POSITIVE_INFINITY,
-    completeDelayMs: 0,
-    failDelayMs: 0,
-    contactTimeoutMs: 20_000,
+  const running = defineTask({ identifier: "t", run: async (_payload, { signal }) => void (await run(signal)) });
+  const context = workerContext({
+    statements: { claim: claims.claim, release: release ?? answerAll, locks: createFakeLocks() },
+    tasks: createTaskRegistry([task ?? running]),
+    settings: { localQueue: { size: 100_000, ttlMs: 300_000, refetchDelay: undefined, queueCount: 1 }, ...settings },
+  });
+  const { clock, hooks, held } = context;
+  const engine: Engine = new Engine(context, {
+    maxJobs: Number.POSITIVE_INFINITY,
+    startUntil: Number.POSITIVE_INFINITY,
     // A database that answers at once that everything is as it was.
     askAgain: () =>
       queueMicrotask(() => {
@@ -58,17 +41,17 @@ function setUp(run: (signal: AbortSignal) => unknown, options: Partial<EnginePar
         const locks = cached.map((job) => [job.id, { workerId: job.lockedBy, lockedAt: job.claimedAt }] as const);
         engine.confirm(cached, new Map(locks), clock.monotonic());
       }),
-    startUntil: () => Number.POSITIVE_INFINITY,
-    interventions: new Interventions(),
-    gracePeriodMs: 5_000,
-    abortPeriodMs: 1_000,
-    interruptedRetryMs: 30_000,
-    maxJobs: Number.POSITIVE_INFINITY,
-    closed: new AbortController().signal,
-    ...options,
   });
   return { engine, clock, claims, released, hooks, held };
 }
+
+const SHUTDOWN = {
+  gracePeriodMs: 5_000,
+  abortPeriodMs: 1_000,
+  interruptedJobRetryDelayMs: 30_000,
+  osSignals: false,
+  signal: undefined,
+};
 
 describe("the register of an engine", () => {
   it("has each job from its claim to the answer of its release", async () => {
@@ -190,9 +173,9 @@ describe("an engine that stops", () => {
     };
     const task = defineTask({ identifier: "t", timeout: 20, run: () => slow.opened });
     const { engine, clock, claims } = setUp(() => undefined, {
-      tasks: createTaskRegistry([task]),
+      task,
       release,
-      abortPeriodMs: 5,
+      shutdown: { ...SHUTDOWN, abortPeriodMs: 5 },
     });
     claims.add(1, 7);
     engine.start();
@@ -209,7 +192,7 @@ describe("an engine that stops", () => {
 
   it("does not wait longer than it may for a handler that has lost its slot", async () => {
     const task = defineTask({ identifier: "t", timeout: 20, run: () => new Promise(() => undefined) });
-    const { engine, clock, claims } = setUp(() => undefined, { tasks: createTaskRegistry([task]) });
+    const { engine, clock, claims } = setUp(() => undefined, { task });
     claims.add(1, 7);
     engine.start();
     await clock.advance(1_100);
@@ -229,8 +212,7 @@ describe("an engine that stops", () => {
     };
     const { engine, clock, claims } = setUp(() => new Promise(() => undefined), {
       release,
-      gracePeriodMs: 0,
-      abortPeriodMs: 0,
+      shutdown: { ...SHUTDOWN, gracePeriodMs: 0, abortPeriodMs: 0 },
     });
     const ids = [...claims.add(10), ...claims.add(3, 7)];
     engine.start();
@@ -247,7 +229,7 @@ describe("an engine that stops", () => {
 
 describe("a claim that is answered", () => {
   const ended: string[] = [];
-  const start = (options: Partial<EngineParts> = {}) => {
+  const start = (options: SetUp = {}) => {
     ended.length = 0;
     const held = setUp(() => void ended.push("ran"), options);
     const [queued] = held.claims.add(1, 7);
@@ -258,7 +240,9 @@ describe("a claim that is answered", () => {
   };
 
   it("later than others may have taken the queues gives back what is queued, and runs the rest", async () => {
-    const { engine, clock, claims, released, queued, other } = start({ contactTimeoutMs: 5_000 });
+    const { engine, clock, claims, released, queued, other } = start({
+      recovery: { contactTimeoutMs: 5_000 } as RecoverySettings,
+    });
     await clock.advance(5_000);
     claims.answer();
     await clock.advance(0);

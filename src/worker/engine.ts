@@ -1,155 +1,64 @@
 import { HowdahError } from "../errors.ts";
-import { Claimer, type ClaimerOptions } from "../job/claim/claimer.ts";
+import { Claimer } from "../job/claim/claimer.ts";
+import { DirectSource } from "../job/claim/direct-source.ts";
 import { ChainPace } from "../job/claim/local-queue/chain-pace.ts";
+import { LocalQueues } from "../job/claim/local-queue/local-queues.ts";
 import type { Source } from "../job/claim/source.ts";
 import type { Acceptance, Chain } from "../job/chain.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import { Slots } from "../job/execute/slots.ts";
+import type { EndedAttempt } from "../job/execute/slots-options.ts";
+import { Interventions } from "../job/interventions.ts";
+import type { Ending } from "../job/release/ending.ts";
+import type { ReleaseListener } from "../job/release/release-writer.ts";
 import { Releaser } from "../job/release/releaser.ts";
+import type { WorkerContext } from "../job/worker-context.ts";
 import type { JobLock } from "../postgres/queries/control.ts";
 import { Coupler } from "./coupler.ts";
-import { createSource } from "./create-source.ts";
-import type { EngineParts } from "./engine-parts.ts";
 import { Interruptions } from "./interruptions.ts";
 import { LockWatch, type LocksToWatch } from "./lock-watch.ts";
 import { Withdrawals } from "./withdrawals.ts";
-
-/** So many outcomes may wait to be written before slots are refused new work. */
-const MAX_UNWRITTEN = 10_000;
-
-/** A handler that keeps the event loop from turning for so long is worth a name. */
-const LONG_RUN_MS = 1_000;
-
-/** What ended is written down although handlers may have been given no time at all. */
-const LEAST_FLUSH_MS = 1_000;
 
 /**
  * Claim, execute and release, wired together for one run of a worker:
  *
  *   source --chains--> slots --outcomes--> releaser --freed queues--> source
  */
-export class Engine {
+export class Engine implements ReleaseListener {
   readonly source: Source;
   readonly slots: Slots;
   readonly releaser: Releaser;
   readonly claimer: Claimer;
   readonly withdrawals: Withdrawals;
+  /** What was cancelled or paused from outside. */
+  readonly interventions = new Interventions();
+  readonly #context: WorkerContext;
+  readonly #run: EngineRun;
+  readonly #coupler: Coupler | undefined;
   readonly #lockWatch: LockWatch;
-  readonly #parts: EngineParts;
   readonly #interruptions: Interruptions;
   readonly #pace = new ChainPace();
   readonly #giveUp = (): void => void this.releaser.abandon();
-  /** Tasks of which a job ran for long since somebody asked. */
+  /** Tasks of which a job ran for long since they were last asked for. */
   readonly #longTasks = new Set<string>();
   #taken = 0;
-  /**
-   * Whether a chain may start as far as its age goes. What a claim brought long
-   * after it was sent, or what has waited here since, is asked about first,
-   * whatever delayed it: the database, the way from there, or this process.
-   */
-  readonly #accepts: Acceptance = (chain, now) => {
-    if (now <= chain.freshUntil) return true;
-    this.#parts.askAgain();
-    return false;
-  };
   /** Slots were refused work until outcomes are written. */
   #isHeldBack = false;
   /** Called whenever the engine may have come to rest. */
   #rested: (() => void) | undefined;
 
-  constructor(parts: EngineParts) {
-    this.#parts = parts;
-    const { clock, reporter, identity, held } = parts;
-    const { claim, release, queuesFreed } = this.#statements(parts);
-    this.claimer = new Claimer({
-      ...parts,
-      claim,
-      queuesFreed,
-      workerId: () => identity.current,
-      giveBack: (removal) => this.withdrawals.giveBack(removal),
-      uncertain: (workerId) => identity.distrust(workerId),
-      unclaimable: (job) => reporter.unclaimable(job),
-      keep: (chains, tookMs) => this.withdrawals.keep(chains, tookMs),
-      claimed(jobs) {
-        held.claimed(jobs, clock.monotonic());
-        reporter.fetched(jobs);
-      },
-    });
-    this.source = createSource(parts, {
-      claimer: this.claimer,
-      pace: this.#pace,
-      room: () => Math.min(this.slots.free, parts.maxJobs - this.#taken),
-      available: () => this.slots.fill(),
-      drained: () => this.#rested?.(),
-      giveBack: (jobs, endsChain) => this.withdrawals.giveBack({ jobs, endsChain }),
-      failed: (error, failures) => this.#claimFailed(error, failures),
-    });
-    this.slots = new Slots({
-      ...parts,
-      take: (now) => this.#take(now),
-      accepts: this.#accepts,
-      mark: (job) => parts.locks.mark(job),
-      started: (job) => reporter.started(job),
-      ended: (attempt) => {
-        const { job, outcome, durationMs } = attempt;
-        if (durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
-        if (outcome.kind !== "returned") this.#pace.note(durationMs);
-        this.#interruptions.add(attempt);
-      },
-      lost: (job, reason) => reporter.lost(job, reason),
-      leftBehind: (job, reason, durationMs) => reporter.leftBehind(job, reason, durationMs),
-      settledLate: (job) => this.releaser.endChain(job),
-      idle: () => this.#rested?.(),
-    });
-    this.#interruptions = new Interruptions({
-      ...parts,
-      client: parts.surroundings.client,
-      release: (ending) => this.releaser.add(ending),
-      failed: (error) => reporter.failure("ask what becomes of an interrupted job", error),
-    });
-    this.releaser = new Releaser({
-      release,
-      clock,
-      completeDelayMs: parts.completeDelayMs,
-      failDelayMs: parts.failDelayMs,
-      listener: {
-        released: (ending, runAt) => {
-          held.released(ending.job);
-          reporter.released(ending, runAt);
-          const { job, outcome } = ending;
-          // One without a queue that failed, or waits, is not due before it is announced.
-          if (outcome.kind !== "completed" && (job.queueId !== null || outcome.kind === "returned")) {
-            this.claimer.wentBack(job);
-          }
-          this.#goOn();
-        },
-        refused: (ending) => {
-          held.released(ending.job);
-          reporter.refused(ending);
-          this.#goOn();
-        },
-        unknown: (ending) => {
-          held.released(ending.job);
-          reporter.unknown(ending);
-          this.#goOn();
-        },
-        freed: (queueIds, hasClaimed) => (hasClaimed ? this.claimer.freed(queueIds) : this.source.pulse({ queueIds })),
-        failed: (error) => reporter.failure("release jobs", error),
-        stuck: (ending, error, isGivenUp) => {
-          reporter.stuck(ending, error, isGivenUp);
-          this.#goOn();
-        },
-      },
-    });
-    this.#lockWatch = new LockWatch({
-      ...parts,
-      held: () => this.#locksToWatch(),
-      lost: (jobs, reason) => this.withdrawals.loseJobs(jobs, reason),
-      failed: (error) => reporter.failure("look after its locks", error),
-    });
-    const { source, slots, releaser } = this;
-    this.withdrawals = new Withdrawals({ ...parts, source, slots, releaser });
-    parts.closed.addEventListener("abort", this.#giveUp, { once: true });
+  constructor(context: WorkerContext, run: EngineRun) {
+    this.#context = context;
+    this.#run = run;
+    this.withdrawals = new Withdrawals(context, this);
+    this.#coupler = this.#createCoupler();
+    this.claimer = this.#createClaimer();
+    this.source = this.#createSource();
+    this.slots = this.#createSlots();
+    this.#interruptions = this.#createInterruptions();
+    this.releaser = this.#createReleaser();
+    this.#lockWatch = this.#createLockWatch();
+    context.closed.addEventListener("abort", this.#giveUp, { once: true });
   }
 
   /** How many jobs were taken so far. */
@@ -171,7 +80,7 @@ export class Engine {
 
   /** The tasks that run, and those of which a job has ended since the last call that ran for more than a second; these first. */
   busyTasks(): readonly string[] {
-    const tasks = new Set([...this.#longTasks, ...this.#parts.held.jobs("running").map(({ task }) => task)]);
+    const tasks = new Set([...this.#longTasks, ...this.#context.held.jobs("running").map(({ task }) => task)]);
     this.#longTasks.clear();
     return [...tasks];
   }
@@ -190,18 +99,74 @@ export class Engine {
     this.#rested?.();
   }
 
+  /** Other tasks of this worker are paused than before: what claims have seen does not count any more. */
+  tasksChanged(): void {
+    this.claimer.forget();
+    this.source.distrust();
+  }
+
   /** What was claimed under these ids may belong to somebody else by now; see {@link Withdrawals.lose}. */
   lose(workerIds: ReadonlySet<string> | "all", which: { readonly queuedOnly: boolean }, reason: HowdahError): void {
     this.withdrawals.lose(workerIds, which, reason);
   }
 
+  released(ending: Ending, runAt: string | undefined): void {
+    const { held, reporter } = this.#context;
+    held.released(ending.job);
+    reporter.released(ending, runAt);
+    const { job, outcome } = ending;
+    // One without a queue that failed, or waits, is not due before it is announced.
+    if (outcome.kind !== "completed" && (job.queueId !== null || outcome.kind === "returned")) {
+      this.claimer.wentBack(job);
+    }
+    this.#goOn();
+  }
+
+  refused(ending: Ending): void {
+    const { held, reporter } = this.#context;
+    held.released(ending.job);
+    reporter.refused(ending);
+    this.#goOn();
+  }
+
+  unknown(ending: Ending): void {
+    const { held, reporter } = this.#context;
+    held.released(ending.job);
+    reporter.unknown(ending);
+    this.#goOn();
+  }
+
+  freed(queueIds: readonly number[], hasClaimed: boolean): void {
+    if (hasClaimed) this.claimer.freed(queueIds);
+    else this.source.pulse({ queueIds });
+  }
+
+  failed(error: unknown): void {
+    this.#context.reporter.failure("release jobs", error);
+  }
+
+  stuck(ending: Ending, error: unknown, isGivenUp: boolean): void {
+    this.#context.reporter.stuck(ending, error, isGivenUp);
+    this.#goOn();
+  }
+
   /** Resolves when every slot is free and everything is released, or when `signal` is aborted. */
-  async rest(signal: AbortSignal): Promise<void> {
+  async #rest(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (this.slots.busy === 0) await this.releaser.flush();
       // What was released may have freed a queue with more jobs.
       if (this.#isAtRest) return;
       await this.#nextRest(signal);
+    }
+  }
+
+  /** Resolves when a look everywhere has found nothing more and all of it has ended, or when `signal` is aborted. */
+  async drain(signal: AbortSignal): Promise<void> {
+    for (let before = -1; before < this.#taken && !signal.aborted;) {
+      await this.#rest(signal);
+      before = this.#taken;
+      this.source.distrust();
+      await this.#rest(signal);
     }
   }
 
@@ -212,7 +177,7 @@ export class Engine {
    * could not be written.
    */
   async stop(): Promise<{ readonly abandoned: number; readonly unwritten: number }> {
-    const { gracePeriodMs, abortPeriodMs } = this.#parts;
+    const { gracePeriodMs, abortPeriodMs } = this.#context.settings.shutdown;
     // The rest of a chain at work; its queue stays locked until the job that runs has ended.
     for (const removal of this.slots.pause()) this.withdrawals.giveBack(removal);
     // Not waited for yet: handlers are told in time although the database does not answer a claim under way.
@@ -226,21 +191,159 @@ export class Engine {
     const unwritten = await this.#flushWithin(Math.max(gracePeriodMs, LEAST_FLUSH_MS));
     if (unwritten === 0) await this.#interruptions.correct();
     // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
-    if (this.slots.leftBehind === 0) this.#parts.closed.removeEventListener("abort", this.#giveUp);
+    if (this.slots.leftBehind === 0) this.#context.closed.removeEventListener("abort", this.#giveUp);
     return { abandoned, unwritten };
   }
 
   /** With local queues the next claim does not follow from a release. */
-  #statements({ claim, release, releaseAndClaim, localQueue, clock }: EngineParts): ClaimAndRelease {
-    if (!releaseAndClaim || localQueue) return { claim, release, queuesFreed: undefined };
-    const coupler = new Coupler({
-      claim,
-      release,
-      releaseAndClaim,
+  #createCoupler(): Coupler | undefined {
+    const { statements, settings, clock } = this.#context;
+    const { claim, release, releaseAndClaim } = statements;
+    if (!releaseAndClaim || settings.localQueue) return undefined;
+    return new Coupler({ claim, release, releaseAndClaim, clock, freeing: () => this.source.pulse({ queueIds: [] }) });
+  }
+
+  #createClaimer(): Claimer {
+    const { clock, held, identity, reporter, settings, statements, storedTasks } = this.#context;
+    const coupler = this.#coupler;
+    return new Claimer({
+      ...settings,
+      ...statements,
       clock,
-      freeing: () => this.source.pulse({ queueIds: [] }),
+      claim: coupler?.claim ?? statements.claim,
+      queuesFreed: coupler && (() => coupler.queuesFreed),
+      taskIdentifiers: () => storedTasks.identifiersById,
+      tasksGone: () => storedTasks.refresh(),
+      workerId: () => identity.current,
+      giveBack: (removal) => this.withdrawals.giveBack(removal),
+      uncertain: (workerId) => identity.distrust(workerId),
+      unclaimable: (job) => reporter.unclaimable(job),
+      keep: (chains, tookMs) => this.withdrawals.keep(chains, tookMs),
+      claimed(jobs) {
+        held.claimed(jobs, clock.monotonic());
+        reporter.fetched(jobs);
+      },
     });
-    return { claim: coupler.claim, release: coupler.release, queuesFreed: () => coupler.queuesFreed };
+  }
+
+  #createSource(): Source {
+    const { clock, hooks, identity, settings, random } = this.#context;
+    const { localQueue, pollIntervalMs, concurrency } = settings;
+    const { claimer } = this;
+    const pace = this.#pace;
+    const available = (): void => this.slots.fill();
+    if (!localQueue) {
+      return new DirectSource({
+        claimer,
+        clock,
+        pollIntervalMs,
+        room: () => Math.min(this.slots.free, this.#run.maxJobs - this.#taken),
+        available,
+        drained: () => this.#rested?.(),
+        failed: (error, { failures }) => this.#claimFailed(error, failures),
+      });
+    }
+    return new LocalQueues(
+      {
+        settings: localQueue,
+        claimer,
+        pace,
+        clock,
+        pollIntervalMs,
+        hooks,
+        workerId: () => identity.current,
+        mostQueues: QUEUES_PER_SLOT * concurrency,
+        random,
+        available,
+        giveBack: (jobs, endsChain) => this.withdrawals.giveBack({ jobs, endsChain }),
+        failed: (error, failures) => this.#claimFailed(error, failures),
+      },
+      concurrency,
+    );
+  }
+
+  #createSlots(): Slots {
+    const { clock, client, driver, held, hooks, logger, reporter, schema, settings, statements, tasks } = this.#context;
+    const { abortPeriodMs, interruptedJobRetryDelayMs } = settings.shutdown;
+    return new Slots({
+      clock,
+      concurrency: settings.concurrency,
+      held,
+      hooks,
+      tasks,
+      surroundings: {
+        logger,
+        state: settings.state,
+        schema,
+        driver,
+        executor: driver.share?.("handlers") ?? driver,
+        client,
+      },
+      abortPeriodMs,
+      interruptedRetryMs: interruptedJobRetryDelayMs,
+      startUntil: () => this.#run.startUntil,
+      take: (now) => this.#take(now),
+      accepts: this.#accepts,
+      mark: (job) => statements.locks.mark(job),
+      started: (job) => reporter.started(job),
+      ended: (attempt) => this.#ended(attempt),
+      lost: (job, reason) => reporter.lost(job, reason),
+      leftBehind: (job, reason, durationMs) => reporter.leftBehind(job, reason, durationMs),
+      settledLate: (job) => this.releaser.endChain(job),
+      idle: () => this.#rested?.(),
+    });
+  }
+
+  #createInterruptions(): Interruptions {
+    const { client, clock, hooks, reporter, tasks } = this.#context;
+    return new Interruptions({
+      client,
+      clock,
+      hooks,
+      tasks,
+      release: (ending) => this.releaser.add(ending),
+      failed: (error) => reporter.failure("ask what becomes of an interrupted job", error),
+    });
+  }
+
+  #createReleaser(): Releaser {
+    const { clock, settings, statements } = this.#context;
+    return new Releaser({
+      release: this.#coupler?.release ?? statements.release,
+      clock,
+      completeDelayMs: settings.completeJobBatchDelayMs,
+      failDelayMs: settings.failJobBatchDelayMs,
+      listener: this,
+    });
+  }
+
+  #createLockWatch(): LockWatch {
+    const { clock, reporter, statements } = this.#context;
+    return new LockWatch({
+      clock,
+      locks: statements.locks,
+      held: () => this.#locksToWatch(),
+      lost: (jobs, reason) => this.withdrawals.loseJobs(jobs, reason),
+      failed: (error) => reporter.failure("look after its locks", error),
+    });
+  }
+
+  /**
+   * Whether a chain may start as far as its age goes. What a claim brought long
+   * after it was sent, or what has waited here since, is asked about first,
+   * whatever delayed it: the database, the way from there, or this process.
+   */
+  readonly #accepts: Acceptance = (chain, now) => {
+    if (now <= chain.freshUntil) return true;
+    this.#run.askAgain();
+    return false;
+  };
+
+  #ended(attempt: EndedAttempt): void {
+    const { job, outcome, durationMs } = attempt;
+    if (durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
+    if (outcome.kind !== "returned") this.#pace.note(durationMs);
+    this.#interruptions.add(attempt);
   }
 
   async #stopSource(): Promise<void> {
@@ -255,11 +358,11 @@ export class Engine {
   }
 
   #claimFailed(error: unknown, failures: number): void {
-    if (failures === 1) this.#parts.reporter.failure("claim jobs", error);
+    if (failures === 1) this.#context.reporter.failure("claim jobs", error);
   }
 
   get #isAtRest(): boolean {
-    const nothingToClaim = this.source.isIdle || this.#taken >= this.#parts.maxJobs;
+    const nothingToClaim = this.source.isIdle || this.#taken >= this.#run.maxJobs;
     return nothingToClaim && this.slots.busy === 0 && this.releaser.size === this.releaser.stuck;
   }
 
@@ -281,7 +384,7 @@ export class Engine {
   #locksToWatch(): LocksToWatch {
     const jobs: ClaimedJob[] = [];
     const queues: ClaimedJob[] = [];
-    for (const { job, phase } of this.#parts.held) {
+    for (const { job, phase } of this.#context.held) {
       const mayBeGone = phase === "detached" || (phase === "running" && this.slots.isUndecided(job));
       if (mayBeGone && job.queueId !== null) queues.push(job);
       // What has ended is released with the times that it had.
@@ -298,7 +401,7 @@ export class Engine {
     };
     this.#rested = check;
     check();
-    await this.#parts.clock.sleep(limitMs, idle.signal);
+    await this.#context.clock.sleep(limitMs, idle.signal);
     this.#rested = undefined;
   }
 
@@ -306,7 +409,7 @@ export class Engine {
   async #flushWithin(limitMs: number): Promise<number> {
     const flushed = new AbortController();
     const flushing = this.releaser.flush().then(() => flushed.abort());
-    await this.#parts.clock.sleep(limitMs, flushed.signal);
+    await this.#context.clock.sleep(limitMs, flushed.signal);
     if (flushed.signal.aborted && this.releaser.size === 0) return 0;
     const unwritten = this.releaser.abandon();
     await flushing;
@@ -326,4 +429,24 @@ export class Engine {
   }
 }
 
-type ClaimAndRelease = Pick<EngineParts, "claim" | "release"> & Pick<ClaimerOptions, "queuesFreed">;
+/** The run of a worker that an engine is part of. */
+export interface EngineRun {
+  /** The most jobs to claim in all. */
+  readonly maxJobs: number;
+  /** No job is started later than this, by the monotonic clock, until it moves on: others may have taken it. */
+  readonly startUntil: number;
+  /** What is at hand waits for the database to say whether it may still start. */
+  askAgain(): void;
+}
+
+/** So many outcomes may wait to be written before slots are refused new work. */
+const MAX_UNWRITTEN = 10_000;
+
+/** A handler that keeps the event loop from turning for so long is worth a name. */
+const LONG_RUN_MS = 1_000;
+
+/** What ended is written down although handlers may have been given no time at all. */
+const LEAST_FLUSH_MS = 1_000;
+
+/** How many named queues a fetch looks for: some slots will want a second one before the next fetch is there. */
+const QUEUES_PER_SLOT = 2;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { createGate } from "../../test/harness/worker.ts";
 import type { Driver, ListenHandlers } from "../postgres/driver.ts";
+import { createSchema } from "../postgres/schema.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
-import { startListener } from "./listener.ts";
+import { Listener } from "./listener.ts";
 
 function setUp(listen: (attempt: number, handlers: ListenHandlers) => Promise<void> = () => Promise.resolve()) {
   const clock = createManualClock();
@@ -23,14 +24,16 @@ function setUp(listen: (attempt: number, handlers: ListenHandlers) => Promise<vo
       };
     },
   } as unknown as Driver;
-  const listener = startListener({
-    driver,
-    clock,
-    schema: "mine",
+  const context = { driver, clock, schema: createSchema("mine") };
+  const listener = new Listener(context, {
     announced: (notification) => void told.push(notification),
+    schedulesChanged: () => void told.push("schedules"),
+    controlled: (payload) => void told.push(["controlled", payload]),
+    heard: (channel) => void told.push(["heard", channel]),
     up: () => void told.push("up"),
     down: (error) => void told.push(["down", (error as Error).message]),
   });
+  listener.start();
   const notify = (payload: string) => handlers?.notified("jobs:insert", payload);
   return { clock, told, listener, notify, closed: () => closed };
 }
@@ -42,8 +45,11 @@ describe("a listener", () => {
     notify('{"schema":"mine","count":2,"at":1767225600000000,"queues":[1]}');
     notify('{"schema":"other","count":2}');
     notify('{"schema":"mine","count":-1}');
-    expect(told).toEqual([["listen", "jobs:insert"], { count: 2, at: "1767225600000000", queueIds: [1] }]);
-    await listener.close();
+    expect(told).toEqual([
+      ["listen", "jobs:insert", "howdah:schedules", "howdah:control"],
+      { count: 2, at: "1767225600000000", queueIds: [1] },
+    ]);
+    await listener.stop();
   });
 
   it("tries again until it listens, and says once that it does not", async () => {
@@ -55,7 +61,7 @@ describe("a listener", () => {
     expect(told.filter((line) => Array.isArray(line) && line[0] === "down")).toEqual([["down", "attempt 1"]]);
     await clock.advance(3_600_000);
     expect(told).toHaveLength(5);
-    await listener.close();
+    await listener.stop();
     expect(closed()).toBe(1);
     expect(clock.pending).toBe(0);
   });
@@ -64,7 +70,7 @@ describe("a listener", () => {
     const gate = createGate();
     const { clock, listener, closed } = setUp(() => gate.opened);
     await clock.advance(0);
-    const closing = listener.close();
+    const closing = listener.stop();
     gate.open();
     await closing;
     expect(closed()).toBe(1);

@@ -3,13 +3,11 @@ import type { Chain, Removal } from "../job/chain.ts";
 import type { Source } from "../job/claim/source.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Slots } from "../job/execute/slots.ts";
-import type { HeldJobs } from "../job/held-jobs.ts";
 import type { Interventions } from "../job/interventions.ts";
 import type { Outcome } from "../job/outcome.ts";
 import type { Releaser } from "../job/release/releaser.ts";
+import type { WorkerContext } from "../job/worker-context.ts";
 import type { JobLock } from "../postgres/queries/control.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Identity } from "../job/identity.ts";
 
 /**
  * Takes jobs away from a worker before they have ended: those that it has lost,
@@ -17,11 +15,13 @@ import type { Identity } from "../job/identity.ts";
  * goes back, and handlers are told to stop.
  */
 export class Withdrawals {
+  readonly #context: WithdrawalsContext;
   readonly #parts: WithdrawalsParts;
   /** Ids under which nothing is locked any more; a claim that was under way may still be answered. */
   readonly #lostIds = new Set<string>();
 
-  constructor(parts: WithdrawalsParts) {
+  constructor(context: WithdrawalsContext, parts: WithdrawalsParts) {
+    this.#context = context;
     this.#parts = parts;
   }
 
@@ -39,7 +39,7 @@ export class Withdrawals {
     const isLost = ({ lockedBy, queueId }: ClaimedJob): boolean =>
       (workerIds === "all" || workerIds.has(lockedBy)) && (!queuedOnly || queueId !== null);
     if (!queuedOnly) this.#disown(workerIds);
-    this.loseJobs(this.#parts.held.jobs("cached", "running").filter(isLost), reason);
+    this.loseJobs(this.#context.held.jobs("cached", "running").filter(isLost), reason);
   }
 
   /** As `lose`, for these jobs. */
@@ -51,7 +51,8 @@ export class Withdrawals {
 
   /** Obeys what was cancelled or paused since: jobs that wait in memory go back, and handlers are told to stop. */
   intervene(): void {
-    const { interventions, held, slots } = this.#parts;
+    const { interventions, slots } = this.#parts;
+    const { held } = this.#context;
     if (interventions.isEmpty) return;
     this.#giveBackCached(new Set(held.jobs("cached").filter((job) => interventions.stops(job))));
     for (const job of held.jobs("running")) {
@@ -88,7 +89,8 @@ export class Withdrawals {
   /** Gives back what a claim has brought too late, after `tookMs`. Returns what may be started. */
   keep(chains: readonly Chain[], tookMs: number): readonly Chain[] {
     const isGone = this.#lostIds.has(chains[0]?.first?.lockedBy ?? "");
-    if (!isGone && tookMs < this.#parts.contactTimeoutMs) return chains;
+    const contactTimeoutMs = this.#context.settings.recovery?.contactTimeoutMs ?? Number.POSITIVE_INFINITY;
+    if (!isGone && tookMs < contactTimeoutMs) return chains;
     const kept = chains.filter(({ queueId }) => !isGone && queueId === null);
     for (const chain of chains) if (!kept.includes(chain)) this.giveBack({ jobs: chain.cut(), endsChain: true }, true);
     return kept;
@@ -96,13 +98,13 @@ export class Withdrawals {
 
   /** Ends the claims of jobs that were not started. What may be lost is given back only as far as it is not. */
   giveBack({ jobs, endsChain }: Removal, lost = false): void {
-    const { clock, held, releaser } = this.#parts;
+    const { clock, held } = this.#context;
     const now = clock.monotonic();
     for (const job of jobs) {
       held.ended(job, now);
       const isLast = job === jobs.at(-1);
       const outcome = this.#unstarted(job);
-      releaser.add({ job, outcome, durationMs: 0, endsChain: endsChain && isLast, lost });
+      this.#parts.releaser.add({ job, outcome, durationMs: 0, endsChain: endsChain && isLast, lost });
     }
   }
 
@@ -120,18 +122,17 @@ export class Withdrawals {
 
   /** A claim under these ids may still be on its way; what it brings is not ours either. */
   #disown(workerIds: ReadonlySet<string> | "all"): void {
-    for (const id of workerIds === "all" ? [this.#parts.identity.current] : workerIds) this.#lostIds.add(id);
+    for (const id of workerIds === "all" ? [this.#context.identity.current] : workerIds) this.#lostIds.add(id);
   }
 }
 
-/** Who is asked which jobs a worker holds, and told to let go of them. */
+type WithdrawalsContext = Pick<WorkerContext, "clock" | "identity" | "held"> & {
+  readonly settings: Pick<WorkerContext["settings"], "recovery">;
+};
+
+/** Where the jobs of a worker are on their way. */
 export interface WithdrawalsParts {
-  readonly clock: Clock;
-  readonly identity: Identity;
   readonly interventions: Interventions;
-  /** After so long without an answer from the database others may run the queues that this worker has locked. */
-  readonly contactTimeoutMs: number;
-  readonly held: HeldJobs;
   readonly source: Source;
   readonly slots: Slots;
   readonly releaser: Releaser;

@@ -1,21 +1,20 @@
 import { HowdahError } from "../errors.ts";
 import type { Client } from "../client/client.ts";
+import type { Connection } from "../client/connection.ts";
+import { toHowdahError } from "../postgres/database-error.ts";
+import type { RecurringJob } from "../cron/recurring-job.ts";
 import type { ShutdownReason } from "../hooks/events.ts";
-import type { HookEmitter, Hooks } from "../hooks/hooks.ts";
-import type { HeldJobs } from "../job/held-jobs.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Hooks } from "../hooks/hooks.ts";
+import type { Tally } from "../job/reporter.ts";
+import type { WorkerContext } from "../job/worker-context.ts";
 import { type Duration } from "../runtime/duration.ts";
 import { errorMessage } from "../runtime/error-message.ts";
-import type { Logger } from "../runtime/logger.ts";
 import { duration, integer } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Engine } from "./engine.ts";
-import type { Identity } from "../job/identity.ts";
-import type { Listener } from "./listener.ts";
 import { onNeverRun } from "./never-run.ts";
 import { onOsSignal } from "./os-signals.ts";
-import type { Presence } from "./presence.ts";
-import type { Reporter, Tally } from "../job/reporter.ts";
+import { Run, untilAborted, type RunOrder } from "./run.ts";
 
 /** When `runOnce` ends although there is work. */
 export interface RunOnceOptions {
@@ -81,57 +80,22 @@ export interface Worker extends AsyncDisposable {
   metrics(): WorkerMetrics;
 }
 
-/** What a worker is built of. */
-export interface WorkerParts {
-  readonly identity: Identity;
-  readonly held: HeldJobs;
-  readonly client: Client;
-  readonly hooks: HookEmitter;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly reporter: Reporter;
-  /** Gives whatever ends a run a code of ours. */
-  readonly explain: (error: unknown) => HowdahError;
-  /** For the line in the log when it starts. */
-  readonly description: Readonly<Record<string, unknown>>;
-  readonly osSignals: boolean;
-  readonly signal: AbortSignal | undefined;
-  createEngine(run: { readonly once: boolean; readonly maxJobs: number }): Engine;
-  /** `undefined` for polling only. */
-  startListener(engine: Engine): Listener | undefined;
-  /** Learns what is cancelled and paused while jobs run; returns its end. */
-  startControl(run: { readonly once: boolean }): (() => Promise<void>) | undefined;
-  /** What the worker says of itself during this run; `undefined` when recovery is off. */
-  presence(): Presence | undefined;
-  /** How many jobs of dead workers it cannot give back. */
-  unrecovered(): number;
-  /** Something beside the jobs that goes on while the worker runs; returns its end. */
-  startChores(run: { readonly once: boolean }): () => Promise<void>;
-  /** Closes what the worker opened. */
-  close(): Promise<void>;
-}
-
-/** How long hook handlers may go on when everything else has ended. */
-const HOOKS_SETTLE_MS = 5_000;
-
-/** A worker over its parts. */
-export function assembleWorker(parts: WorkerParts): Worker {
-  return new HowdahWorker(parts);
-}
-
-class HowdahWorker implements Worker {
+/** A worker over what its parts stand on. */
+export class HowdahWorker implements Worker {
+  readonly #context: WorkerContext;
   readonly #parts: WorkerParts;
   readonly #stopping = new AbortController();
-  #reason: ShutdownReason = "stopped";
+  readonly #cause: { reason: ShutdownReason } = { reason: "stopped" };
   #running: Promise<unknown> | undefined;
   #engine: Engine | undefined;
   #closing: Promise<void> | undefined;
-  /** Keeps it from being told that this worker never ran. */
+  /** Keeps a warning from being written that this worker never ran. */
   readonly #isUsed: () => void;
 
-  constructor(parts: WorkerParts) {
+  constructor(context: WorkerContext, parts: WorkerParts) {
+    this.#context = context;
     this.#parts = parts;
-    const { logger, identity } = parts;
+    const { logger, identity } = context;
     this.#isUsed = onNeverRun(() => {
       logger.warn("The process ends and a worker in it never ran: call run(), or stop() if that is meant", {
         worker: identity.current,
@@ -140,15 +104,15 @@ class HowdahWorker implements Worker {
   }
 
   get id(): string {
-    return this.#parts.identity.current;
+    return this.#context.identity.current;
   }
 
   get client(): Client {
-    return this.#parts.client;
+    return this.#context.client;
   }
 
   get hooks(): Hooks {
-    return this.#parts.hooks;
+    return this.#context.hooks;
   }
 
   async run(): Promise<void> {
@@ -166,7 +130,7 @@ class HowdahWorker implements Worker {
 
   async stop(reason?: string): Promise<void> {
     if (!this.#stopping.signal.aborted) {
-      this.#parts.logger.debug("The worker was told to stop", { worker: this.id, reason });
+      this.#context.logger.debug("The worker was told to stop", { worker: this.id, reason });
       this.#stopping.abort();
     }
     await this.#running?.catch(ignore);
@@ -175,8 +139,8 @@ class HowdahWorker implements Worker {
 
   metrics(): WorkerMetrics {
     const engine = this.#engine;
-    const { held } = this.#parts;
-    const unrecovered = this.#parts.unrecovered();
+    const { held, refusals } = this.#context;
+    const unrecovered = refusals.jobs;
     if (!engine) return { running: 0, leftBehind: 0, unwritten: 0, stuck: 0, unrecovered, headScanAgeMs: null };
     const { releaser, claimer } = engine;
     return {
@@ -208,62 +172,62 @@ class HowdahWorker implements Worker {
     try {
       return await running;
     } catch (error) {
-      throw this.#parts.explain(error);
+      throw toHowdahError(error, this.#context.schema);
     } finally {
       this.#running = undefined;
       this.#engine = undefined;
     }
   }
 
-  #createEngine(run: { readonly once: boolean; readonly maxJobs: number }): Engine {
-    this.#engine = this.#parts.createEngine(run);
-    return this.#engine;
-  }
-
   async #runUntilStopped(): Promise<void> {
-    const { hooks, logger, description } = this.#parts;
+    const { hooks, logger, reporter } = this.#context;
     const stopWatching = this.#watchSignals();
-    const engine = this.#createEngine({ once: false, maxJobs: Number.POSITIVE_INFINITY });
-    const listener = this.#parts.startListener(engine);
-    const endChores = this.#parts.startChores({ once: false });
-    const endControl = this.#parts.startControl({ once: false });
-    const presence = await this.#startPresence();
-    logger.info("Worker started", description);
+    const run = this.#createRun({ once: false, maxJobs: Number.POSITIVE_INFINITY });
+    await run.start(this.#stopping.signal);
+    logger.info("Worker started", this.#description());
     hooks.emit("workerStart", { workerId: this.id });
-    engine.start();
+    run.engine.start();
     await untilAborted(this.#stopping.signal);
-    // At the same time, because both may have to wait for a connection.
-    const isWatched = presence?.isLocked ?? false;
-    if (!isWatched) presence?.down();
-    const closing = Promise.all([endChores(), endControl?.(), isWatched ? undefined : listener?.close()]);
-    await this.#shutDown(engine);
-    // A session that others watch stays until here: they notice at once when a slow shutdown is cut short.
-    await presence?.end();
-    await Promise.all([closing, listener?.close()]);
+    await run.stop(this.#cause);
     stopWatching();
-    const { tally, interrupted } = this.#parts.reporter;
-    logger.info("Worker stopped", { worker: this.id, reason: this.#reason, ...tally, interrupted });
+    const { tally, interrupted } = reporter;
+    logger.info("Worker stopped", { worker: this.id, reason: this.#cause.reason, ...tally, interrupted });
   }
 
   async #runUntilDrained(deadlineMs: number | undefined, maxJobs: number): Promise<RunOnceResult> {
-    const { hooks, clock, reporter } = this.#parts;
+    const { hooks, clock, reporter } = this.#context;
     const before = reporter.tally;
     const stopWatching = this.#watchSignals();
-    const engine = this.#createEngine({ once: true, maxJobs });
+    const run = this.#createRun({ once: true, maxJobs });
     const late = new AbortController();
     const timer = deadlineMs === undefined ? undefined : clock.setTimer(deadlineMs, () => late.abort());
-    const endChores = this.#parts.startChores({ once: true });
-    const endControl = this.#parts.startControl({ once: true });
-    const presence = await this.#startPresence();
+    await run.start(this.#stopping.signal);
     hooks.emit("workerStart", { workerId: this.id });
-    engine.start();
-    await drain(engine, AbortSignal.any([late.signal, this.#stopping.signal]));
+    run.engine.start();
+    await run.engine.drain(AbortSignal.any([late.signal, this.#stopping.signal]));
     timer?.cancel();
-    await Promise.all([endChores(), endControl?.(), this.#shutDown(engine)]);
-    await presence?.end();
-    this.#parts.identity.abandonHeld();
+    await run.stop(this.#cause);
     stopWatching();
-    return { ...difference(reporter.tally, before), ended: this.#howEnded(engine, late.signal, maxJobs) };
+    return { ...difference(reporter.tally, before), ended: this.#howEnded(run.engine, late.signal, maxJobs) };
+  }
+
+  #createRun(order: Pick<RunOrder, "once" | "maxJobs">): Run {
+    const run = new Run(this.#context, { ...order, recurring: this.#parts.recurring });
+    this.#engine = run.engine;
+    return run;
+  }
+
+  /** For the line in the log when it starts. */
+  #description() {
+    const { identity, schema, settings, tasks } = this.#context;
+    return {
+      worker: identity.current,
+      database: this.#parts.connection.target,
+      schema: schema.name,
+      tasks: tasks.identifiers.join(","),
+      concurrency: settings.concurrency,
+      source: settings.localQueue ? "local queue" : "direct",
+    };
   }
 
   #howEnded(engine: Engine, late: AbortSignal, maxJobs: number): RunOnceResult["ended"] {
@@ -272,38 +236,12 @@ class HowdahWorker implements Worker {
     return engine.taken >= maxJobs ? "maxJobs" : "drained";
   }
 
-  /** Nothing is claimed before others can know of this worker, unless it is told to stop meanwhile. */
-  async #startPresence(): Promise<Presence | undefined> {
-    const presence = this.#parts.presence();
-    if (!presence) return undefined;
-    const started = new AbortController();
-    const starting = presence.start().finally(() => started.abort());
-    await untilAborted(AbortSignal.any([started.signal, this.#stopping.signal]));
-    if (started.signal.aborted) await starting;
-    return presence;
-  }
-
-  async #shutDown(engine: Engine): Promise<void> {
-    const { hooks, logger } = this.#parts;
-    const { abandoned, unwritten } = await engine.stop();
-    if (abandoned > 0) {
-      logger.warn("Handlers did not stop when told to; their jobs were returned", { worker: this.id, abandoned });
-    }
-    if (unwritten > 0) {
-      logger.error("Outcomes could not be written; these jobs stay locked until recovery returns them", {
-        worker: this.id,
-        unwritten,
-      });
-    }
-    hooks.emit("workerShutdown", { workerId: this.id, reason: this.#reason });
-    await hooks.settle(HOOKS_SETTLE_MS);
-  }
-
   #watchSignals(): () => void {
-    const { osSignals, signal, logger } = this.#parts;
+    const { logger, settings } = this.#context;
+    const { osSignals, signal } = settings.shutdown;
     const received = (what: string): void => {
       logger.info(`Shutting down because of ${what}; a second signal ends the process at once`, { worker: this.id });
-      this.#reason = "signal";
+      this.#cause.reason = "signal";
       this.#stopping.abort();
     };
     const ignoreOs = osSignals ? onOsSignal(received) : ignore;
@@ -319,26 +257,27 @@ class HowdahWorker implements Worker {
   #close(): Promise<void> {
     this.#stopping.abort();
     this.#isUsed();
-    this.#closing ??= this.#parts.close().catch((error: unknown) => {
-      this.#parts.logger.warn("Closing the connections failed", { worker: this.id, error: errorMessage(error) });
+    this.#closing ??= this.#closeConnections().catch((error: unknown) => {
+      this.#context.logger.warn("Closing the connections failed", { worker: this.id, error: errorMessage(error) });
     });
     return this.#closing;
   }
-}
 
-/** Lets the engine run until a look everywhere has found nothing more. */
-async function drain(engine: Engine, signal: AbortSignal): Promise<void> {
-  for (let before = -1; before < engine.taken && !signal.aborted;) {
-    await engine.rest(signal);
-    before = engine.taken;
-    engine.source.distrust();
-    await engine.rest(signal);
+  async #closeConnections(): Promise<void> {
+    const { closing, connection } = this.#parts;
+    closing.abort();
+    await this.#context.client.close();
+    if (connection.owned) await connection.driver.close();
   }
 }
 
-function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+/** What a worker needs that its parts do not. */
+export interface WorkerParts {
+  readonly connection: Connection;
+  /** The jobs of its own crontab. */
+  readonly recurring: readonly RecurringJob[];
+  /** Behind `closed` of the context. */
+  readonly closing: AbortController;
 }
 
 function difference(after: Tally, before: Tally): Tally {

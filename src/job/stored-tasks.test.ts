@@ -28,7 +28,7 @@ describe("stored tasks", () => {
     let changes = 0;
     await stored.register();
     expect([...stored.identifiersById]).toEqual([[1, "t"]]);
-    stored.changed = () => void (changes += 1);
+    stored.watch({ taskIdsChanged: () => void (changes += 1) });
     const before = stored.identifiersById;
     table.nextId = 2;
     stored.refresh();
@@ -57,7 +57,7 @@ describe("stored tasks", () => {
   it("warn of unknown tasks at once and then once a minute, with at most ten names", async () => {
     const { stored, table, clock, logger } = setUp();
     table.foreign = Array.from({ length: 12 }, (_, n) => `task ${n}`);
-    const stop = stored.startWarning();
+    stored.start();
     await clock.advance(0);
     expect(logger.entries).toMatchObject([{ level: "warn", fields: { count: 12 } }]);
     expect(String(logger.entries[0]?.fields["tasks"]).split(", ")).toHaveLength(10);
@@ -68,17 +68,17 @@ describe("stored tasks", () => {
     table.foreign = [];
     await clock.advance(60_000);
     expect(logger.entries).toHaveLength(2);
-    await stop();
+    await stored.stop();
     expect(clock.pending).toBe(0);
   });
 
   it("look for them quietly while the database is down", async () => {
     const { stored, table, clock, logger } = setUp();
-    const stop = stored.startWarning();
+    stored.start();
     table.fails = true;
     await clock.advance(600_000);
     expect(new Set(logger.entries.map(({ level }) => level))).toEqual(new Set(["debug"]));
     expect(table.statements).toBeGreaterThan(2);
-    await stop();
+    await stored.stop();
   });
 });

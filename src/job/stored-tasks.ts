@@ -5,28 +5,22 @@ import type { Schema } from "../postgres/schema.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { startLoop } from "../runtime/loop.ts";
-
-/** What stored tasks need. */
-export interface StoredTasksOptions {
-  readonly driver: Driver;
-  readonly schema: Schema;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** The identifiers that this worker runs. */
-  readonly identifiers: readonly string[];
-}
+import { startLoop, type Loop } from "../runtime/loop.ts";
 
 /** How often to look for jobs of tasks that this worker does not know. */
 const WARNING_INTERVAL_MS = 60_000;
 
-/** The tasks of a worker as the database knows them: their ids, which a clean-up may have removed and made anew. */
+/**
+ * The tasks of a worker as the database knows them: their ids, which a clean-up
+ * may have removed and made anew. While it is started it warns of due jobs
+ * whose tasks this worker does not know.
+ */
 export class StoredTasks {
   readonly #options: StoredTasksOptions;
   #identifiersById: ReadonlyMap<number, string> = new Map();
   #refreshing = false;
-  /** Called when the ids are others than before. */
-  changed: () => void = () => undefined;
+  #watcher: StoredTasksWatcher | undefined;
+  #loop: Loop | undefined;
 
   constructor(options: StoredTasksOptions) {
     this.#options = options;
@@ -41,7 +35,12 @@ export class StoredTasks {
   async register(): Promise<void> {
     const { driver, schema, identifiers } = this.#options;
     this.#identifiersById = await registerTasks(driver, schema, identifiers);
-    this.changed();
+    this.#watcher?.taskIdsChanged();
+  }
+
+  /** From now on `watcher` is told, and no other, when the ids may have changed. */
+  watch(watcher: StoredTasksWatcher): void {
+    this.#watcher = watcher;
   }
 
   /** Registers in the background. When that fails, the next claim that misses an id asks again. */
@@ -57,10 +56,10 @@ export class StoredTasks {
       });
   }
 
-  /** Warns at once and then once a minute of due jobs whose tasks are not known here. Returns the end of it. */
-  startWarning(): () => Promise<void> {
+  /** Warns at once and then once a minute. */
+  start(): void {
     const { clock, logger } = this.#options;
-    const loop = startLoop({
+    this.#loop = startLoop({
       name: "unknown tasks",
       clock,
       round: async () => {
@@ -69,7 +68,11 @@ export class StoredTasks {
       },
       onError: (error) => logger.debug("Looking for jobs of unknown tasks failed", { error: errorMessage(error) }),
     });
-    return () => loop.stop();
+  }
+
+  /** Ends the warnings. */
+  async stop(): Promise<void> {
+    await this.#loop?.stop();
   }
 
   async #warn(): Promise<void> {
@@ -81,4 +84,20 @@ export class StoredTasks {
       count: foreign.length,
     });
   }
+}
+
+/** What stored tasks need. */
+export interface StoredTasksOptions {
+  readonly driver: Driver;
+  readonly schema: Schema;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The identifiers that this worker runs. */
+  readonly identifiers: readonly string[];
+}
+
+/** Keeps something that depends on the ids of tasks. */
+export interface StoredTasksWatcher {
+  /** The ids may be others than before. */
+  taskIdsChanged(): void;
 }

@@ -1,0 +1,247 @@
+import { CronRunner } from "../cron/cron-runner.ts";
+import { createCronStore } from "../cron/cron-store.ts";
+import type { RecurringJob } from "../cron/recurring-job.ts";
+import type { ShutdownReason } from "../hooks/events.ts";
+import type { Notification } from "../job/claim/notification.ts";
+import { LostClaims } from "../job/recover/lost-claims.ts";
+import type { StoredTasksWatcher } from "../job/stored-tasks.ts";
+import type { WorkerContext } from "../job/worker-context.ts";
+import type { Executor } from "../postgres/driver.ts";
+import { deafError } from "../postgres/pooler.ts";
+import { readControl } from "../postgres/queries/control.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { watchLoopDelay } from "../runtime/loop-delay.ts";
+import { Control } from "./control.ts";
+import { Engine, type EngineRun } from "./engine.ts";
+import { Listener, type ListenerWatcher } from "./listener.ts";
+import { Presence } from "./presence.ts";
+
+/**
+ * One run of a worker: an engine, and the services that go on beside it. The
+ * services start before the engine, in the order of their list, and begin to
+ * stop together when the engine does.
+ */
+export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
+  readonly engine: Engine;
+  readonly maxJobs: number;
+  readonly #context: WorkerContext;
+  readonly #once: boolean;
+  readonly #control: Control;
+  readonly #listener: Listener | undefined;
+  readonly #cron: CronRunner | undefined;
+  readonly #presence: Presence | undefined;
+  readonly #services: readonly Service[];
+
+  constructor(context: WorkerContext, { once, maxJobs, recurring }: RunOrder) {
+    this.#context = once ? withoutWaiting(context) : context;
+    this.#once = once;
+    this.maxJobs = maxJobs;
+    this.engine = new Engine(this.#context, this);
+    this.#control = this.#createControl();
+    this.#listener = this.#context.settings.useNotificationDelivery ? new Listener(this.#context, this) : undefined;
+    this.#cron = once ? undefined : this.#createCron(recurring);
+    this.#presence = this.#createPresence();
+    const chores = this.#cron ? [context.storedTasks, this.#cron] : [];
+    this.#services = [new LostClaims(this.#context), this.#createDelayWatch(), ...chores, this.#control];
+    context.storedTasks.watch(this);
+  }
+
+  get startUntil(): number {
+    return this.#presence?.startUntil ?? Number.POSITIVE_INFINITY;
+  }
+
+  askAgain(): void {
+    this.#control.askAgain();
+  }
+
+  taskIdsChanged(): void {
+    this.engine.claimer.forget();
+  }
+
+  announced(notification: Notification): void {
+    this.engine.source.pulse(notification);
+  }
+
+  schedulesChanged(): void {
+    this.#cron?.schedulesChanged();
+  }
+
+  controlled(payload: string): void {
+    this.#control.notified(payload);
+  }
+
+  heard(channel: string): void {
+    this.#presence?.heard(channel);
+  }
+
+  up(session: Executor): void {
+    this.#presence?.up(session);
+    this.engine.source.distrust();
+    this.engine.reconnected();
+    this.#cron?.listening(true);
+    this.#control.listening(true);
+  }
+
+  down(error: unknown): void {
+    this.#presence?.down();
+    this.#cron?.listening(false);
+    this.#control.listening(false);
+    this.#context.reporter.failure("listen for new jobs, and polls for them", error);
+  }
+
+  /** Nothing arrives on the session that the worker listens on. */
+  deaf(): void {
+    this.#cron?.listening(false);
+    this.#control.listening(false);
+    this.#context.reporter.failure("hear of new jobs", deafError());
+  }
+
+  /** Starts all but the engine. Resolves when other workers can know of this one, or when `stopping` is aborted. */
+  async start(stopping: AbortSignal): Promise<void> {
+    this.#listener?.start();
+    for (const service of this.#services) service.start();
+    await this.#startPresence(stopping);
+  }
+
+  /** Ends the run. Resolves when everything is released that could be. */
+  async stop(cause: ShutdownCause): Promise<void> {
+    const presence = this.#presence;
+    const isWatched = presence?.isLocked ?? false;
+    if (!isWatched && !this.#once) presence?.down();
+    // At the same time, because each may have to wait for a connection.
+    const beside = Promise.all([
+      ...this.#services.map((service) => service.stop()),
+      isWatched ? undefined : this.#listener?.stop(),
+    ]);
+    await this.#stopEngine(cause);
+    // A session that others watch stays until here: they notice at once when a slow shutdown is cut short.
+    await presence?.end();
+    await Promise.all([beside, this.#listener?.stop()]);
+    if (this.#once) this.#context.identity.abandonHeld();
+  }
+
+  /** Nothing is claimed before others can know of this worker, unless it is told to stop meanwhile. */
+  async #startPresence(stopping: AbortSignal): Promise<void> {
+    if (!this.#presence) return;
+    const started = new AbortController();
+    const starting = this.#presence.start().finally(() => started.abort());
+    await untilAborted(AbortSignal.any([started.signal, stopping]));
+    if (started.signal.aborted) await starting;
+  }
+
+  async #stopEngine(cause: ShutdownCause): Promise<void> {
+    const { hooks, logger, identity } = this.#context;
+    const { abandoned, unwritten } = await this.engine.stop();
+    const worker = identity.current;
+    if (abandoned > 0) {
+      logger.warn("Handlers did not stop when told to; their jobs were returned", { worker, abandoned });
+    }
+    if (unwritten > 0) {
+      logger.error("Outcomes could not be written; these jobs stay locked until recovery returns them", {
+        worker,
+        unwritten,
+      });
+    }
+    hooks.emit("workerShutdown", { workerId: worker, reason: cause.reason });
+    await hooks.settle(HOOKS_SETTLE_MS);
+  }
+
+  #createControl(): Control {
+    const { clock, driver, held, identity, logger, reporter, schema, settings, tasks } = this.#context;
+    const { engine } = this;
+    return new Control({
+      clock,
+      logger,
+      schema: schema.name,
+      tasks: tasks.identifiers,
+      interventions: engine.interventions,
+      workerId: () => identity.current,
+      held,
+      asksFirst: !this.#once && !settings.useNotificationDelivery,
+      read: (jobIds) => readControl({ executor: driver, schema }, jobIds),
+      intervene: () => engine.withdrawals.intervene(),
+      confirmed: (jobs, locks, askedAt) => engine.confirm(jobs, locks, askedAt),
+      giveBack: (jobs) => engine.giveBackCached(jobs),
+      tasksChanged: () => engine.tasksChanged(),
+      failed: (error) => reporter.failure("ask what was cancelled or paused", error),
+    });
+  }
+
+  #createCron(entries: readonly RecurringJob[]): CronRunner {
+    const { clock, driver, hooks, identity, logger, reporter, schema, tasks } = this.#context;
+    return new CronRunner({
+      clock,
+      hooks,
+      logger,
+      entries,
+      tasks: tasks.identifiers,
+      workerId: () => identity.current,
+      store: createCronStore(driver, schema),
+      failed: (activity, error) => reporter.failure(activity, error),
+    });
+  }
+
+  #createPresence(): Presence | undefined {
+    const { settings, tasks } = this.#context;
+    const { recovery, useNotificationDelivery, concurrency } = settings;
+    if (!recovery) return undefined;
+    return new Presence({
+      ...this.#context,
+      settings: recovery,
+      engine: this.engine,
+      listens: useNotificationDelivery,
+      deaf: () => this.deaf(),
+      metadata: { tasks: tasks.identifiers, concurrency },
+    });
+  }
+
+  #createDelayWatch(): Service {
+    let end: (() => void) | undefined;
+    return {
+      start: () => {
+        end = watchLoopDelay({
+          // The event loop is that of the process, whatever clock the worker was given.
+          clock: systemClock,
+          busy: () => this.engine.busyTasks(),
+          blocked: (blockedMs, busy) => this.#context.reporter.blocked(blockedMs, busy),
+        });
+      },
+      stop: async () => end?.(),
+    };
+  }
+}
+
+/** What a run is for. */
+export interface RunOrder {
+  /** It ends when there is nothing left to do. */
+  readonly once: boolean;
+  /** The most jobs to claim in all. */
+  readonly maxJobs: number;
+  /** The jobs of the worker's own crontab. */
+  readonly recurring: readonly RecurringJob[];
+}
+
+/** Why a run ends; a signal may come while it does. */
+export interface ShutdownCause {
+  readonly reason: ShutdownReason;
+}
+
+/** Something that goes on as long as a run. */
+interface Service {
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** How long hook handlers may go on when everything else has ended. */
+const HOOKS_SETTLE_MS = 5_000;
+
+/** A run that ends when there is nothing left waits for no jobs: neither in a local queue nor for notifications. */
+function withoutWaiting(context: WorkerContext): WorkerContext {
+  return { ...context, settings: { ...context.settings, localQueue: undefined, useNotificationDelivery: false } };
+}
+
+/** Resolves when `signal` is aborted. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
