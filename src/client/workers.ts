@@ -1,13 +1,13 @@
 import { toDate } from "../job/row.ts";
 import { listWorkers, sweepWorkers } from "../postgres/queries/list-workers.ts";
-import type { RefusedRow } from "../postgres/queries/sweep.ts";
+import type { RefusedRow } from "../postgres/queries/recover.ts";
 import { longestSilenceMs, RESILIENCE, RESILIENT_JOB_FLAGS } from "../job/longest-silence.ts";
 import type { Duration } from "../runtime/duration.ts";
 import { boolean, duration } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Session } from "./session.ts";
 
-export type { RefusedRow } from "../postgres/queries/sweep.ts";
+export type { RefusedRow } from "../postgres/queries/recover.ts";
 
 /** A worker that is registered: it runs, or it is dead and its recovery is not over. */
 export interface WorkerInfo {

@@ -5,7 +5,7 @@ import type { ClaimedJob } from "./claimed-job.ts";
 import type { Ending } from "./release/ending.ts";
 import type { Identity } from "./identity.ts";
 import { toDate } from "./row.ts";
-import type { RefusedRow } from "../postgres/queries/sweep.ts";
+import type { RefusedRow } from "../postgres/queries/recover.ts";
 import type { UnclaimableJob } from "../postgres/queries/find-unclaimable.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { errorStack } from "../runtime/error-stack.ts";

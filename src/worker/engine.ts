@@ -9,6 +9,8 @@ import type { ClaimedJob } from "../job/claimed-job.ts";
 import { Slots } from "../job/execute/slots.ts";
 import type { EndedAttempt } from "../job/execute/slots-options.ts";
 import { Interventions } from "../job/interventions.ts";
+import type { LivenessWatcher } from "../job/recover/liveness-loop.ts";
+import { LockWatch, type LockHolder, type LocksToWatch } from "../job/recover/lock-watch.ts";
 import type { Ending } from "../job/release/ending.ts";
 import type { ReleaseListener } from "../job/release/release-writer.ts";
 import { Releaser } from "../job/release/releaser.ts";
@@ -16,7 +18,6 @@ import type { WorkerContext } from "../job/worker-context.ts";
 import type { JobLock } from "../postgres/queries/control.ts";
 import { Coupler } from "./coupler.ts";
 import { Interruptions } from "./interruptions.ts";
-import { LockWatch, type LocksToWatch } from "./lock-watch.ts";
 import { Withdrawals } from "./withdrawals.ts";
 
 /**
@@ -24,7 +25,7 @@ import { Withdrawals } from "./withdrawals.ts";
  *
  *   source --chains--> slots --outcomes--> releaser --freed queues--> source
  */
-export class Engine implements ReleaseListener {
+export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
   readonly source: Source;
   readonly slots: Slots;
   readonly releaser: Releaser;
@@ -57,7 +58,7 @@ export class Engine implements ReleaseListener {
     this.slots = this.#createSlots();
     this.#interruptions = this.#createInterruptions();
     this.releaser = this.#createReleaser();
-    this.#lockWatch = this.#createLockWatch();
+    this.#lockWatch = new LockWatch(context, this);
     context.closed.addEventListener("abort", this.#giveUp, { once: true });
   }
 
@@ -108,6 +109,27 @@ export class Engine implements ReleaseListener {
   /** What was claimed under these ids may belong to somebody else by now; see {@link Withdrawals.lose}. */
   lose(workerIds: ReadonlySet<string> | "all", which: { readonly queuedOnly: boolean }, reason: HowdahError): void {
     this.withdrawals.lose(workerIds, which, reason);
+  }
+
+  loseJobs(jobs: ReadonlySet<ClaimedJob>, reason: HowdahError): void {
+    this.withdrawals.loseJobs(jobs, reason);
+  }
+
+  /** What is locked: rows, and queues alone where the row is released, or may be gone because its handler completes it. */
+  locksToWatch(): LocksToWatch {
+    const jobs: ClaimedJob[] = [];
+    const queues: ClaimedJob[] = [];
+    for (const { job, phase } of this.#context.held) {
+      const mayBeGone = phase === "detached" || (phase === "running" && this.slots.isUndecided(job));
+      if (mayBeGone && job.queueId !== null) queues.push(job);
+      // What has ended is released with the times that it had.
+      if (!mayBeGone && phase !== "ending") jobs.push(job);
+    }
+    return { jobs, queues };
+  }
+
+  heartbeatAnswered(): void {
+    this.slots.fill();
   }
 
   released(ending: Ending, runAt: string | undefined): void {
@@ -317,17 +339,6 @@ export class Engine implements ReleaseListener {
     });
   }
 
-  #createLockWatch(): LockWatch {
-    const { clock, reporter, statements } = this.#context;
-    return new LockWatch({
-      clock,
-      locks: statements.locks,
-      held: () => this.#locksToWatch(),
-      lost: (jobs, reason) => this.withdrawals.loseJobs(jobs, reason),
-      failed: (error) => reporter.failure("look after its locks", error),
-    });
-  }
-
   /**
    * Whether a chain may start as far as its age goes. What a claim brought long
    * after it was sent, or what has waited here since, is asked about first,
@@ -378,19 +389,6 @@ export class Engine implements ReleaseListener {
       if (chain) this.#taken += chain.waiting;
       if (chain || !next) return chain;
     }
-  }
-
-  /** What is locked: rows, and queues alone where the row is released, or may be gone because its handler completes it. */
-  #locksToWatch(): LocksToWatch {
-    const jobs: ClaimedJob[] = [];
-    const queues: ClaimedJob[] = [];
-    for (const { job, phase } of this.#context.held) {
-      const mayBeGone = phase === "detached" || (phase === "running" && this.slots.isUndecided(job));
-      if (mayBeGone && job.queueId !== null) queues.push(job);
-      // What has ended is released with the times that it had.
-      if (!mayBeGone && phase !== "ending") jobs.push(job);
-    }
-    return { jobs, queues };
   }
 
   async #idleWithin(limitMs: number): Promise<void> {

@@ -3,6 +3,7 @@ import { createCronStore } from "../cron/cron-store.ts";
 import type { RecurringJob } from "../cron/recurring-job.ts";
 import type { ShutdownReason } from "../hooks/events.ts";
 import type { Notification } from "../job/claim/notification.ts";
+import { Liveness, type SessionWatcher } from "../job/recover/liveness.ts";
 import { LostClaims } from "../job/recover/lost-claims.ts";
 import type { StoredTasksWatcher } from "../job/stored-tasks.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
@@ -14,14 +15,13 @@ import { watchLoopDelay } from "../runtime/loop-delay.ts";
 import { Control } from "./control.ts";
 import { Engine, type EngineRun } from "./engine.ts";
 import { Listener, type ListenerWatcher } from "./listener.ts";
-import { Presence } from "./presence.ts";
 
 /**
  * One run of a worker: an engine, and the services that go on beside it. The
  * services start before the engine, in the order of their list, and begin to
  * stop together when the engine does.
  */
-export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
+export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTasksWatcher {
   readonly engine: Engine;
   readonly maxJobs: number;
   readonly #context: WorkerContext;
@@ -29,7 +29,7 @@ export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
   readonly #control: Control;
   readonly #listener: Listener | undefined;
   readonly #cron: CronRunner | undefined;
-  readonly #presence: Presence | undefined;
+  readonly #liveness: Liveness | undefined;
   readonly #services: readonly Service[];
 
   constructor(context: WorkerContext, { once, maxJobs, recurring }: RunOrder) {
@@ -40,14 +40,14 @@ export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
     this.#control = this.#createControl();
     this.#listener = this.#context.settings.useNotificationDelivery ? new Listener(this.#context, this) : undefined;
     this.#cron = once ? undefined : this.#createCron(recurring);
-    this.#presence = this.#createPresence();
+    this.#liveness = this.#createLiveness();
     const chores = this.#cron ? [context.storedTasks, this.#cron] : [];
     this.#services = [new LostClaims(this.#context), this.#createDelayWatch(), ...chores, this.#control];
     context.storedTasks.watch(this);
   }
 
   get startUntil(): number {
-    return this.#presence?.startUntil ?? Number.POSITIVE_INFINITY;
+    return this.#liveness?.startUntil ?? Number.POSITIVE_INFINITY;
   }
 
   askAgain(): void {
@@ -71,11 +71,11 @@ export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
   }
 
   heard(channel: string): void {
-    this.#presence?.heard(channel);
+    this.#liveness?.heard(channel);
   }
 
   up(session: Executor): void {
-    this.#presence?.up(session);
+    this.#liveness?.up(session);
     this.engine.source.distrust();
     this.engine.reconnected();
     this.#cron?.listening(true);
@@ -83,7 +83,7 @@ export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
   }
 
   down(error: unknown): void {
-    this.#presence?.down();
+    this.#liveness?.down();
     this.#cron?.listening(false);
     this.#control.listening(false);
     this.#context.reporter.failure("listen for new jobs, and polls for them", error);
@@ -100,14 +100,14 @@ export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
   async start(stopping: AbortSignal): Promise<void> {
     this.#listener?.start();
     for (const service of this.#services) service.start();
-    await this.#startPresence(stopping);
+    await this.#startLiveness(stopping);
   }
 
   /** Ends the run. Resolves when everything is released that could be. */
   async stop(cause: ShutdownCause): Promise<void> {
-    const presence = this.#presence;
-    const isWatched = presence?.isLocked ?? false;
-    if (!isWatched && !this.#once) presence?.down();
+    const liveness = this.#liveness;
+    const isWatched = liveness?.isLocked ?? false;
+    if (!isWatched && !this.#once) liveness?.down();
     // At the same time, because each may have to wait for a connection.
     const beside = Promise.all([
       ...this.#services.map((service) => service.stop()),
@@ -115,16 +115,16 @@ export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
     ]);
     await this.#stopEngine(cause);
     // A session that others watch stays until here: they notice at once when a slow shutdown is cut short.
-    await presence?.end();
+    await liveness?.stop();
     await Promise.all([beside, this.#listener?.stop()]);
     if (this.#once) this.#context.identity.abandonHeld();
   }
 
   /** Nothing is claimed before others can know of this worker, unless it is told to stop meanwhile. */
-  async #startPresence(stopping: AbortSignal): Promise<void> {
-    if (!this.#presence) return;
+  async #startLiveness(stopping: AbortSignal): Promise<void> {
+    if (!this.#liveness) return;
     const started = new AbortController();
-    const starting = this.#presence.start().finally(() => started.abort());
+    const starting = this.#liveness.start().finally(() => started.abort());
     await untilAborted(AbortSignal.any([started.signal, stopping]));
     if (started.signal.aborted) await starting;
   }
@@ -181,18 +181,9 @@ export class Run implements EngineRun, ListenerWatcher, StoredTasksWatcher {
     });
   }
 
-  #createPresence(): Presence | undefined {
-    const { settings, tasks } = this.#context;
-    const { recovery, useNotificationDelivery, concurrency } = settings;
-    if (!recovery) return undefined;
-    return new Presence({
-      ...this.#context,
-      settings: recovery,
-      engine: this.engine,
-      listens: useNotificationDelivery,
-      deaf: () => this.deaf(),
-      metadata: { tasks: tasks.identifiers, concurrency },
-    });
+  #createLiveness(): Liveness | undefined {
+    const { recovery: settings, useNotificationDelivery: listens } = this.#context.settings;
+    return settings && new Liveness(this.#context, { settings, listens, watcher: this.engine, session: this });
   }
 
   #createDelayWatch(): Service {

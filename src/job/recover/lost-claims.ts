@@ -1,11 +1,6 @@
-import { recoverLostClaim } from "../../postgres/queries/sweep.ts";
+import { deleteStaleWorkers, freeQueues, recoverDead, type RefusedRow } from "../../postgres/queries/recover.ts";
 import { startLoop, type Loop } from "../../runtime/loop.ts";
 import type { WorkerContext } from "../worker-context.ts";
-
-type Context = Pick<
-  WorkerContext,
-  "clock" | "logger" | "driver" | "schema" | "identity" | "held" | "refusals" | "reporter"
-> & { readonly settings: Pick<WorkerContext["settings"], "settledMs"> };
 
 /**
  * Gives back what claims have locked whose answers were lost: what is locked
@@ -13,10 +8,10 @@ type Context = Pick<
  * under way any more. Runs as long as the worker does.
  */
 export class LostClaims {
-  readonly #context: Context;
+  readonly #context: LostClaimsContext;
   #loop: Loop | undefined;
 
-  constructor(context: Context) {
+  constructor(context: LostClaimsContext) {
     this.#context = context;
   }
 
@@ -57,15 +52,34 @@ export class LostClaims {
     return identity.retired.length > 0 ? settings.settledMs / 6 : Number.POSITIVE_INFINITY;
   }
 
-  /** How many jobs were given back; `undefined` to ask again later. */
-  #recover(workerId: string): Promise<number | undefined> {
-    const { driver, schema, held, refusals, reporter } = this.#context;
-    return recoverLostClaim({ executor: driver, schema }, workerId, {
-      // That of a handler that goes on although its attempt has ended.
-      keepQueues: held.hasLocks(workerId),
-      tried(kind, refused) {
-        for (const row of refusals.tried(workerId, kind, refused)) reporter.unrecovered(row);
-      },
-    });
+  /**
+   * Gives back what may be locked under an id, and unregisters it. How many jobs
+   * that were; `undefined` to ask again later: a row is locked by another
+   * session or was refused, or handlers that have lost their slots still run
+   * under the id, whose queues are kept.
+   */
+  async #recover(workerId: string): Promise<number | undefined> {
+    const { driver, schema, held } = this.#context;
+    const target = { executor: driver, schema };
+    const keepsQueues = held.hasLocks(workerId);
+    const request = { dead: [workerId], delayMs: 0, olderMs: null, quantity: 100_000 };
+    const { jobs, refused, isDone } = await recoverDead(target, request);
+    // Another worker was at it when nothing was answered.
+    if (isDone || refused.length > 0) this.#tried(workerId, "job", refused);
+    if (!isDone || keepsQueues) return undefined;
+    const queues = await freeQueues(target, [workerId], null);
+    this.#tried(workerId, "queue", queues.refused);
+    await deleteStaleWorkers(target, [workerId]);
+    return refused.length + queues.refused.length > 0 ? undefined : jobs.length;
+  }
+
+  #tried(workerId: string, kind: RefusedRow["kind"], refused: readonly RefusedRow[]): void {
+    const { refusals, reporter } = this.#context;
+    for (const row of refusals.tried(workerId, kind, refused)) reporter.unrecovered(row);
   }
 }
+
+type LostClaimsContext = Pick<
+  WorkerContext,
+  "clock" | "logger" | "driver" | "schema" | "identity" | "held" | "refusals" | "reporter"
+> & { readonly settings: Pick<WorkerContext["settings"], "settledMs"> };

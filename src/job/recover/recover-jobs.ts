@@ -1,5 +1,4 @@
 import { isHowdahError } from "../../errors.ts";
-import type { HookEmitter } from "../../hooks/hooks.ts";
 import {
   type JobVerdict,
   listHeldJobs,
@@ -7,25 +6,32 @@ import {
   type RecoverAnswer,
   type RecoveredJob,
   type RefusedRow,
-  type SweepTarget,
-} from "../../postgres/queries/sweep.ts";
+} from "../../postgres/queries/recover.ts";
+import type { SweepTarget } from "../../postgres/queries/sweep.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { Job } from "../job.ts";
 import { toJob } from "../row.ts";
+import type { WorkerContext } from "../worker-context.ts";
 
-/** What recovering jobs needs, and whom it tells. */
-export interface RecoverJobsOptions {
-  readonly target: SweepTarget;
-  readonly hooks: HookEmitter;
-  readonly recoveryDelayMs: number;
-  /** The id of the worker that recovers. */
-  workerId(): string;
-  /** An interceptor failed; its job is recovered as usual. */
-  failed(error: unknown): void;
+/**
+ * Gives back the jobs of a holder. Interceptors are asked about each job and
+ * hooks are told of each; without either, the jobs need not be read.
+ */
+export async function recoverJobs(
+  context: RecoverJobsContext,
+  holder: Holder,
+  { recoveryDelayMs }: { readonly recoveryDelayMs: number },
+): Promise<Recovered> {
+  const { driver, hooks, schema } = context;
+  const task: Task = { target: { executor: driver, schema }, holder, recoveryDelayMs };
+  const isOneByOne = hooks.has("jobRecovery") || hooks.has("jobInterrupted");
+  return isOneByOne ? recoverOneByOne(context, task) : recoverAll(task);
 }
 
+type RecoverJobsContext = Pick<WorkerContext, "driver" | "hooks" | "identity" | "reporter" | "schema">;
+
 /** Who held the jobs. */
-export interface Deceased {
+export interface Holder {
   readonly workerId: string;
   /** Only locks that are older, for holders that may live; `null` for the dead. */
   readonly olderMs: number | null;
@@ -38,6 +44,12 @@ export interface Recovered {
   readonly refused: readonly RefusedRow[];
   /** Nothing is left but that, and what interceptors wanted to be left. */
   readonly isDone: boolean;
+}
+
+interface Task {
+  readonly target: SweepTarget;
+  readonly holder: Holder;
+  readonly recoveryDelayMs: number;
 }
 
 /** How many jobs are given back by one statement. */
@@ -53,25 +65,15 @@ const FEWER = 100;
 const PAGE = 100;
 
 /**
- * Gives back what the dead hold. Who has a say is asked about each job, and
- * who watches is told of each; without either, the jobs need not be read.
- */
-export async function recoverJobs(options: RecoverJobsOptions, deceased: Deceased): Promise<Recovered> {
-  const { hooks } = options;
-  if (hooks.has("jobRecovery") || hooks.has("jobInterrupted")) return recoverOneByOne(options, deceased);
-  return recoverAll(options, deceased);
-}
-
-/**
  * Gives back all of it, or those with verdicts. What is refused is left out of
  * what follows. When a statement takes too long, it may be for one of its jobs:
  * then fewer are tried at once, until it is found.
  */
 async function recoverAll(
-  { target, recoveryDelayMs }: RecoverJobsOptions,
-  { workerId, olderMs }: Deceased,
+  { target, holder, recoveryDelayMs }: Task,
   verdicts?: readonly JobVerdict[],
 ): Promise<Recovered> {
+  const { workerId, olderMs } = holder;
   const jobs: RecoveredJob[] = [];
   const refused: RefusedRow[] = [];
   const all = { dead: [workerId], delayMs: recoveryDelayMs, olderMs, ...(verdicts && { verdicts }) };
@@ -106,42 +108,43 @@ async function unlessCancelled(
   }
 }
 
-async function recoverOneByOne(options: RecoverJobsOptions, deceased: Deceased): Promise<Recovered> {
+async function recoverOneByOne(context: RecoverJobsContext, task: Task): Promise<Recovered> {
+  const { target, holder } = task;
   const recovered: RecoveredJob[] = [];
   const refused: RefusedRow[] = [];
   let isDone = true;
   let after = "0";
   for (;;) {
-    const records = await listHeldJobs(options.target, [deceased.workerId], { after, limit: PAGE });
+    const records = await listHeldJobs(target, [holder.workerId], { after, limit: PAGE });
     const held = records.map((record) => toJob(record));
-    const verdicts = await decide(options, held);
+    const verdicts = await decide(context, held);
     if (verdicts.length > 0) {
-      const answer = await recoverAll(options, deceased, verdicts);
+      const answer = await recoverAll(task, verdicts);
       recovered.push(...answer.jobs);
       refused.push(...answer.refused);
       isDone &&= answer.isDone;
-      tell(options.hooks, held, answer.jobs);
+      tell(context, held, answer.jobs);
     }
     after = held.at(-1)?.id ?? after;
     if (held.length < PAGE) return { jobs: recovered, refused, isDone };
   }
 }
 
-/** Asks about each job. One that nothing shall happen to has no verdict. */
-async function decide(options: RecoverJobsOptions, held: readonly Job[]): Promise<readonly JobVerdict[]> {
+/** Asks about each job. One that must be left alone has no verdict. */
+async function decide(context: RecoverJobsContext, held: readonly Job[]): Promise<readonly JobVerdict[]> {
   const verdicts: JobVerdict[] = [];
   for (const job of held) {
-    const verdict = await verdictOn(options, job);
+    const verdict = await verdictOn(context, job);
     if (verdict) verdicts.push(verdict);
   }
   return verdicts;
 }
 
-async function verdictOn({ hooks, workerId, failed }: RecoverJobsOptions, job: Job): Promise<JobVerdict | undefined> {
+async function verdictOn({ hooks, identity, reporter }: RecoverJobsContext, job: Job): Promise<JobVerdict | undefined> {
   const usual: JobVerdict = { id: job.id, action: "default", runAt: null, attempts: null, message: null };
   try {
     const decision = await hooks.decide("jobRecovery", {
-      workerId: workerId(),
+      workerId: identity.current,
       previousWorkerId: job.lockedBy ?? "",
       job,
       reason: "crashed",
@@ -159,14 +162,14 @@ async function verdictOn({ hooks, workerId, failed }: RecoverJobsOptions, job: J
       }
     }
   } catch (error) {
-    // A job is not lost because somebody's hook is broken.
+    // A hook that is broken must not keep its job from being recovered.
     if (!isHowdahError(error)) throw error;
-    failed(error);
+    reporter.failure("ask a hook about a job to recover", error);
     return usual;
   }
 }
 
-function tell(hooks: HookEmitter, held: readonly Job[], recovered: readonly RecoveredJob[]): void {
+function tell({ hooks }: RecoverJobsContext, held: readonly Job[], recovered: readonly RecoveredJob[]): void {
   if (!hooks.has("jobInterrupted")) return;
   const ids = new Set(recovered.map(({ id }) => id));
   for (const job of held) {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { RefusedRow } from "../../postgres/queries/sweep.ts";
+import type { RefusedRow } from "../../postgres/queries/recover.ts";
 import { Refusals } from "./refusals.ts";
 
 const row = (id: string, state = "P0001", workerId = "a", kind: RefusedRow["kind"] = "job"): RefusedRow => ({

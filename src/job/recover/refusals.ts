@@ -1,4 +1,4 @@
-import type { RefusedRow } from "../../postgres/queries/sweep.ts";
+import type { RefusedRow } from "../../postgres/queries/recover.ts";
 
 /**
  * Which rows of the dead cannot be given back, and which of them have been told.

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Executor, QueryResult } from "../../postgres/driver.ts";
-import { createSchema } from "../../postgres/schema.ts";
+import type { Driver, Executor, QueryResult } from "../../postgres/driver.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
-import { SessionLockKeeper } from "./session-lock.ts";
+import type { Reporter } from "../reporter.ts";
+import { SessionHistory, SessionLockKeeper } from "./session-lock.ts";
 
 const NOTHING: QueryResult = { rows: [], count: 0 };
 const ROW: QueryResult = { rows: [[]], count: 1 };
@@ -12,20 +12,26 @@ function setUp({ echoes = true, isShown = true } = {}) {
   const clock = createManualClock();
   const log: string[] = [];
   let pid = 0;
-  const elsewhere: Executor = {
+  const driver = {
     async query({ text, values = [] }) {
       if (text.includes("pg_locks")) return isShown ? ROW : NOTHING;
       if (echoes) queueMicrotask(() => keeper.heard(String(values[0])));
       return ROW;
     },
-  };
-  const keeper = new SessionLockKeeper({
-    clock,
-    target: { executor: elsewhere, schema: createSchema("howdah"), timeoutMs: 1_000 },
-    changed: () => log.push(keeper.lock ? `locked by ${keeper.lock.pid}` : "unlocked"),
-    unusable: ({ isDeaf }) => log.push(isDeaf ? "deaf" : "unusable"),
-    failed: (error) => log.push(`failed: ${(error as Error).message}`),
-  });
+  } as Driver;
+  const reporter = { failure: (_: string, error: Error) => void log.push(`failed: ${error.message}`) } as Reporter;
+  const keeper = new SessionLockKeeper(
+    { clock, driver, reporter },
+    {
+      timeoutMs: 1_000,
+      listens: true,
+      sessions: new SessionHistory(),
+      watcher: {
+        lockChanged: () => void log.push(keeper.lock ? `locked by ${keeper.lock.pid}` : "unlocked"),
+        lockUnusable: ({ receives }) => void log.push(receives ? "unusable" : "deaf"),
+      },
+    },
+  );
   const createSession = (fail?: string): Executor => {
     pid += 1;
     const rows = [[String(pid), "t"]];
@@ -38,7 +44,8 @@ function setUp({ echoes = true, isShown = true } = {}) {
       },
     };
   };
-  return { clock, keeper, log, createSession, stop: keeper.start() };
+  keeper.start();
+  return { clock, keeper, log, createSession, stop: () => keeper.stop() };
 }
 
 describe("the lock of a session", () => {

@@ -2,39 +2,13 @@ import { randomInt } from "node:crypto";
 import type { Executor, Query, QueryResult } from "../../postgres/driver.ts";
 import {
   isSessionLocked,
+  LOCK_TO_COME,
   lockSession,
   notifyChannel,
-  type PresenceTarget,
   type SessionLock,
-} from "../../postgres/queries/presence.ts";
-import type { Clock } from "../../runtime/clock.ts";
+} from "../../postgres/queries/liveness.ts";
 import { startLoop, type Loop } from "../../runtime/loop.ts";
-
-/** What a session lock needs, and whom it tells. */
-export interface SessionLockOptions {
-  readonly clock: Clock;
-  /** Another way to the database than the session. */
-  readonly target: PresenceTarget;
-  /** The lock counts from now on, or no longer does. */
-  changed(): void;
-  /**
-   * The session cannot stand for the worker: it is not a session of its own, but
-   * one of a transaction pooler. `isDeaf` when nothing that was sent to it has
-   * arrived.
-   */
-  unusable(found: { readonly isDeaf: boolean }): void;
-  /** It could not be found out, for the first time in a row; it is tried again. */
-  failed(error: unknown): void;
-}
-
-/** A channel of ours begins like this. */
-const PRESENCE_CHANNEL = "howdah_presence_";
-
-/** How long a notification to oneself may take. */
-const ECHO_MS = 10_000;
-
-/** The largest number of a lock. */
-const MAX_KEY = 2 ** 31 - 1;
+import type { WorkerContext } from "../worker-context.ts";
 
 /**
  * An advisory lock on the session that a worker listens on: it is gone a moment
@@ -42,21 +16,27 @@ const MAX_KEY = 2 ** 31 - 1;
  * another connection has arrived here, and the server shows the lock under this
  * session's process: behind a transaction pooler neither would be so.
  *
- *   up       the lock is asked for, and a sign is sent   -> asked
- *   asked    the sign has arrived, the server shows it    -> counts
- *   asked    no sign within ten seconds                   -> unusable until the next session
- *   any      the session is lost                          -> down
+ *   up       the lock is asked for, and a notification is sent -> asked
+ *   asked    that has arrived, and the server shows the lock   -> counts
+ *   asked    nothing arrives within ten seconds                -> unusable until the next session
+ *   any      the session is lost                               -> down
  */
 export class SessionLockKeeper {
-  readonly #options: SessionLockOptions;
+  readonly #context: SessionLockContext;
+  readonly #parts: SessionLockParts;
   #session: OneAtATime | undefined;
+  #isFirstSession = false;
   #lock: SessionLock | undefined;
-  /** The channel of the sign that is waited for, and what its arrival does. */
-  #awaited: { readonly channel: string; arrived(): void } | undefined;
+  /** Until when a lock may be expected that does not count yet. */
+  #expectedUntil: number;
+  /** The channel of the notification that is waited for, and what its arrival ends. */
+  #awaited: { readonly channel: string; readonly arrival: AbortController } | undefined;
   #loop: Loop | undefined;
 
-  constructor(options: SessionLockOptions) {
-    this.#options = options;
+  constructor(context: SessionLockContext, parts: SessionLockParts) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#expectedUntil = parts.listens ? context.clock.monotonic() + STARTING_MS : Number.NEGATIVE_INFINITY;
   }
 
   /** The lock, if it counts. */
@@ -64,48 +44,71 @@ export class SessionLockKeeper {
     return this.#lock;
   }
 
+  /** What heartbeats show: a worker that dies right after its start, before its lock counts, must not be missed for minutes. */
+  get shownLock(): SessionLock | undefined {
+    return this.#lock ?? (this.#context.clock.monotonic() < this.#expectedUntil ? LOCK_TO_COME : undefined);
+  }
+
   /** The session while it lasts. Another object means another session. */
   get session(): Executor | undefined {
     return this.#session;
   }
 
-  /** Begins; returns the end of it. The lock goes with its session. */
-  start(): () => Promise<void> {
-    const { clock, failed } = this.#options;
-    const loop = startLoop({
+  /** Whether {@link session} is the first one that its process has ever had. */
+  get isFirstSession(): boolean {
+    return this.#isFirstSession;
+  }
+
+  /** The worker should listen, and has no session. */
+  get isMissing(): boolean {
+    return this.#parts.listens && this.#session === undefined;
+  }
+
+  /** Begins to lock sessions. */
+  start(): void {
+    const { clock, reporter } = this.#context;
+    this.#loop = startLoop({
       name: "session lock",
       clock,
       round: (signal) => this.#round(signal),
       onError(error, { failures }) {
-        if (failures === 1) failed(error);
+        if (failures === 1) reporter.failure("lock its session", error);
       },
     });
-    this.#loop = loop;
-    return () => loop.stop();
+  }
+
+  /** Locks no other session. A lock goes with its session. */
+  async stop(): Promise<void> {
+    await this.#loop?.stop();
   }
 
   /** There is a session, the first one or another one. */
   up(session: Executor): void {
     this.#session = new OneAtATime(session);
+    this.#isFirstSession = this.#parts.sessions.isUnbroken;
     this.#drop();
     this.#loop?.wake();
   }
 
   /** The session is lost. */
   down(): void {
+    this.#parts.sessions.lost();
     this.#session = undefined;
+    this.#isFirstSession = false;
     this.#drop();
   }
 
-  /** Something arrived on a channel that begins as those of presence do. */
+  /** A notification has arrived on a channel that begins as those of liveness do. */
   heard(channel: string): void {
-    if (this.#awaited?.channel === channel) this.#awaited.arrived();
+    if (this.#awaited?.channel === channel) this.#awaited.arrival.abort();
   }
 
   #drop(): void {
     const counted = this.#lock !== undefined;
     this.#lock = undefined;
-    if (counted) this.#options.changed();
+    if (!counted) return;
+    this.#expectedUntil = Number.NEGATIVE_INFINITY;
+    this.#parts.watcher.lockChanged();
   }
 
   async #round(stopping: AbortSignal): Promise<number> {
@@ -115,8 +118,7 @@ export class SessionLockKeeper {
   }
 
   async #acquire(session: Executor, stopping: AbortSignal): Promise<void> {
-    const { target, changed, unusable } = this.#options;
-    const { executor, timeoutMs } = target;
+    const { timeoutMs, watcher } = this.#parts;
     const key = randomInt(1, MAX_KEY);
     const channel = `${PRESENCE_CHANNEL}${key}`;
     let lock: SessionLock | undefined;
@@ -126,25 +128,26 @@ export class SessionLockKeeper {
       lock = await lockSession(session, { key, channel, timeoutMs });
       isHeard = await this.#echo(channel, stopping);
       await session.query({ text: `unlisten ${channel}`, timeoutMs });
-      counts = lock !== undefined && isHeard && (await isSessionLocked(executor, lock, timeoutMs));
+      counts = lock !== undefined && isHeard && (await isSessionLocked(this.#context.driver, lock, timeoutMs));
     } catch (error) {
       // A session that is lost meanwhile is no failure: the next one is on its way.
       if (session !== this.#session) return;
       throw error;
     }
     if (stopping.aborted || session !== this.#session) return;
-    if (!counts) return unusable({ isDeaf: !isHeard });
+    this.#expectedUntil = Number.NEGATIVE_INFINITY;
+    if (!counts) return watcher.lockUnusable({ receives: isHeard });
     this.#lock = lock;
-    changed();
+    watcher.lockChanged();
   }
 
-  /** Whether a sign that is sent over another connection arrives on the session. */
+  /** Whether a notification that is sent over another connection arrives on the session. */
   async #echo(channel: string, stopping: AbortSignal): Promise<boolean> {
-    const { clock, target } = this.#options;
+    const { clock, driver } = this.#context;
     const arrival = new AbortController();
-    this.#awaited = { channel, arrived: () => arrival.abort() };
+    this.#awaited = { channel, arrival };
     try {
-      await notifyChannel(target.executor, channel, target.timeoutMs);
+      await notifyChannel(driver, channel, this.#parts.timeoutMs);
       await clock.sleep(ECHO_MS, AbortSignal.any([arrival.signal, stopping]));
       return arrival.signal.aborted;
     } finally {
@@ -153,10 +156,68 @@ export class SessionLockKeeper {
   }
 }
 
+type SessionLockContext = Pick<WorkerContext, "clock" | "driver" | "reporter">;
+
+/** What a session lock needs to know, and who is told of it. */
+export interface SessionLockParts {
+  /** How long a statement may take. */
+  readonly timeoutMs: number;
+  /** False when the worker only polls: there is no session to lock. */
+  readonly listens: boolean;
+  /** What became of earlier sessions. */
+  readonly sessions: SessionHistory;
+  readonly watcher: SessionLockWatcher;
+}
+
+/** Wants to know whether the lock counts. */
+export interface SessionLockWatcher {
+  /** The lock counts from now on, or no longer does. */
+  lockChanged(): void;
+  /**
+   * The session cannot stand for the worker: it is not a session of its own, but
+   * one of a transaction pooler. It `receives` what is sent to it, or not even that.
+   */
+  lockUnusable(found: { readonly receives: boolean }): void;
+}
+
 /**
- * A session runs one statement at a time; several have a use for this one. Who
- * says that it is lost is right if nothing has been answered since it was asked,
- * be it the statement of another that has kept it waiting.
+ * Whether the process has ever lost a session that it listened on. One that has
+ * may have been cut off together with others, and come back before them. A
+ * process has one of these for all of its workers.
+ */
+export class SessionHistory {
+  #hasLost = false;
+
+  /** No session was lost so far. */
+  get isUnbroken(): boolean {
+    return !this.#hasLost;
+  }
+
+  /** A session was lost, or could not be opened. */
+  lost(): void {
+    this.#hasLost = true;
+  }
+}
+
+/** That of this process. */
+export const processSessions = new SessionHistory();
+
+/** How long a worker may take to have its first session locked. */
+const STARTING_MS = 10_000;
+
+/** Channels of liveness begin like this. */
+const PRESENCE_CHANNEL = "howdah_presence_";
+
+/** How long a notification to oneself may take. */
+const ECHO_MS = 10_000;
+
+/** The largest number of a lock. */
+const MAX_KEY = 2 ** 31 - 1;
+
+/**
+ * A session runs one statement at a time, and several parts use this one. A
+ * caller that declares it lost is right if nothing has been answered since the
+ * statement was asked, even if another statement has kept that waiting.
  */
 class OneAtATime implements Executor {
   readonly #session: Executor;

@@ -1,7 +1,8 @@
 import type { Executor } from "../driver.ts";
 import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { type RefusedRow, toRefusedRow, type WorkerSighting } from "./sweep.ts";
+import { type RefusedRow, toRefusedRow } from "./recover.ts";
+import type { WorkerSighting } from "./sweep.ts";
 
 /** Returns every registered worker, the longest registered first. */
 export async function listWorkers(executor: Executor, schema: Schema): Promise<readonly WorkerRecord[]> {

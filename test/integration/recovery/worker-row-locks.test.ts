@@ -1,8 +1,9 @@
 import type pg from "pg";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { executorOf } from "../../../src/postgres/drivers/pg-executor.ts";
-import { beat, beatAndLook, deregisterWorkers } from "../../../src/postgres/queries/presence.ts";
-import { declareDead, deleteStaleWorkers, noteAbsences } from "../../../src/postgres/queries/sweep.ts";
+import { beat, beatAndLook, deregisterWorkers } from "../../../src/postgres/queries/liveness.ts";
+import { deleteStaleWorkers } from "../../../src/postgres/queries/recover.ts";
+import { declareDead, noteAbsences } from "../../../src/postgres/queries/sweep.ts";
 import { createSchema } from "../../../src/postgres/schema.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";

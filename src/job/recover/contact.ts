@@ -1,31 +1,9 @@
-import { HowdahError } from "../errors.ts";
-import type { Driver, Executor } from "../postgres/driver.ts";
-import type { PresenceTarget } from "../postgres/queries/presence.ts";
-import type { Schema } from "../postgres/schema.ts";
-import { isRefused, isSessionOver } from "../postgres/sqlstate.ts";
-import type { Clock } from "../runtime/clock.ts";
-
-/** What a contact is made of. */
-export interface ContactParts {
-  readonly clock: Clock;
-  readonly driver: Driver;
-  readonly schema: Schema;
-  /** How long a statement may take before another way is tried. */
-  readonly timeoutMs: number;
-  /** How long an answer is waited for at all. */
-  readonly patienceMs: number;
-  /** The session of the listener while there is one: it is there for presence alone, whatever handlers use up. */
-  session(): Executor | undefined;
-}
-
-/** One try over one way to the database. */
-export interface ContactAttempt {
-  readonly target: PresenceTarget;
-  /** It goes over a connection that was made for it, because the usual way gave no answer. */
-  readonly isRepeated: boolean;
-  /** Whatever it comes to is no longer wanted. */
-  isOver(): boolean;
-}
+import { HowdahError } from "../../errors.ts";
+import type { Executor } from "../../postgres/driver.ts";
+import type { LivenessTarget } from "../../postgres/queries/liveness.ts";
+import { isRefused, isSessionOver } from "../../postgres/sqlstate.ts";
+import type { WorkerContext } from "../worker-context.ts";
+import type { SessionLockKeeper } from "./session-lock.ts";
 
 /**
  * The ways by which a worker says that it lives. A network may lose a connection
@@ -57,35 +35,32 @@ export interface ContactAttempt {
  * Only for statements that may be carried out twice.
  */
 export class Contact {
+  readonly #context: ContactContext;
   readonly #parts: ContactParts;
   /** The ways that owe an answer, and what tells that none will come. */
   readonly #owing = new Map<Executor, AbortController>();
   readonly #ended = new AbortController();
 
-  constructor(parts: ContactParts) {
+  constructor(context: ContactContext, parts: ContactParts) {
+    this.#context = context;
     this.#parts = parts;
   }
 
   /** Resolves to what the first way that answers came to. Rejects with the error of the usual way. */
   async reach<T>(work: (attempt: ContactAttempt) => Promise<T>): Promise<T> {
-    const { driver } = this.#parts;
+    const { driver } = this.#context;
     if (driver.capabilities?.listen === false) {
-      return work({ target: this.#target(driver, this.#ended.signal), isRepeated: false, isOver: neverOver });
+      return work({ target: this.#target(driver, this.#ended.signal), isRepeated: false });
     }
-    const way = this.#parts.session() ?? driver;
+    const way = this.#parts.sessionLock.session ?? driver;
     if (this.#owing.has(way)) return this.#overOwn(work);
-    const over = new AbortController();
-    const usual = this.#overUsual(way, (target) =>
-      work({ target, isRepeated: false, isOver: () => over.signal.aborted }),
-    );
+    const usual = this.#overUsual(way, (target) => work({ target, isRepeated: false }));
     try {
       return await this.#within(1, usual);
     } catch (error) {
       // What the server has refused it would refuse again.
       if (isRefused(error) && !isSessionOver(error)) throw error;
       return await lateOr(usual, this.#overOwn(work)).catch(() => Promise.reject(error as Error));
-    } finally {
-      over.abort();
     }
   }
 
@@ -95,7 +70,7 @@ export class Contact {
     for (const lost of this.#owing.values()) lost.abort();
   }
 
-  async #overUsual<T>(way: Executor, work: (target: PresenceTarget) => Promise<T>): Promise<T> {
+  async #overUsual<T>(way: Executor, work: (target: LivenessTarget) => Promise<T>): Promise<T> {
     const lost = new AbortController();
     this.#owing.set(way, lost);
     try {
@@ -107,7 +82,7 @@ export class Contact {
 
   /** Listening to nothing is the way to have a session of one's own. */
   async #overOwn<T>(work: (attempt: ContactAttempt) => Promise<T>): Promise<T> {
-    const { driver } = this.#parts;
+    const { driver } = this.#context;
     const askedBefore = [...this.#owing];
     const over = new AbortController();
     let session: Executor | undefined;
@@ -118,11 +93,7 @@ export class Contact {
       over.signal.addEventListener("abort", close);
       if (over.signal.aborted) close();
       over.signal.throwIfAborted();
-      return work({
-        target: this.#target(session ?? driver),
-        isRepeated: true,
-        isOver: () => over.signal.aborted,
-      });
+      return work({ target: this.#target(session ?? driver), isRepeated: true });
     };
     try {
       const result = await this.#within(2, connect());
@@ -136,19 +107,21 @@ export class Contact {
   /** These were asked before another one that was answered, and have not answered yet. */
   #doubt(silent: readonly (readonly [Executor, AbortController])[]): void {
     if (silent.length === 0) return;
-    const { clock, timeoutMs } = this.#parts;
+    const { clock } = this.#context;
+    const { timeoutMs } = this.#parts;
     // Two answers may have been on their way at once.
     clock.setTimer(timeoutMs / 10, () => {
       for (const [way, lost] of silent) if (this.#owing.get(way) === lost) lost.abort();
     });
   }
 
-  #target(executor: Executor, lost?: AbortSignal): PresenceTarget {
-    return { executor, schema: this.#parts.schema, timeoutMs: this.#parts.patienceMs, lost };
+  #target(executor: Executor, lost?: AbortSignal): LivenessTarget {
+    return { executor, schema: this.#context.schema, timeoutMs: this.#parts.patienceMs, lost };
   }
 
   async #within<T>(times: number, promise: Promise<T>): Promise<T> {
-    const { clock, timeoutMs } = this.#parts;
+    const { clock } = this.#context;
+    const { timeoutMs } = this.#parts;
     const error = (): HowdahError =>
       new HowdahError("HOWDAH_QUERY_TIMEOUT", `The database did not answer within ${times * timeoutMs} ms.`);
     return new Promise<T>((resolve, reject) => {
@@ -158,16 +131,31 @@ export class Contact {
   }
 }
 
+type ContactContext = Pick<WorkerContext, "clock" | "driver" | "schema">;
+
+/** What a contact waits for, and where it begins. */
+export interface ContactParts {
+  /** How long a statement may take before another way is tried. */
+  readonly timeoutMs: number;
+  /** How long an answer is waited for at all. */
+  readonly patienceMs: number;
+  /** Has the session of the listener while there is one: it is there for liveness alone, whatever handlers use up. */
+  readonly sessionLock: Pick<SessionLockKeeper, "session">;
+}
+
+/** One try over one way to the database. */
+export interface ContactAttempt {
+  readonly target: LivenessTarget;
+  /** It goes over a connection that was made for it, because the usual way gave no answer. */
+  readonly isRepeated: boolean;
+}
+
 /** What `late` comes to if that is something and comes first, else what `other` comes to. */
 function lateOr<T>(late: Promise<T>, other: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     late.then(resolve, ignore);
     other.then(resolve, reject);
   });
-}
-
-function neverOver(): boolean {
-  return false;
 }
 
 function ignore(): void {}

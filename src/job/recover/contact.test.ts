@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Driver, Executor, ListenHandlers, Query, QueryResult } from "../postgres/driver.ts";
-import { createSchema } from "../postgres/schema.ts";
-import { createManualClock } from "../testing/manual-clock.ts";
+import type { Driver, Executor, ListenHandlers, Query, QueryResult } from "../../postgres/driver.ts";
+import { createSchema } from "../../postgres/schema.ts";
+import { createManualClock } from "../../testing/manual-clock.ts";
 import { Contact, type ContactAttempt } from "./contact.ts";
 
 const ANSWER: QueryResult = { rows: [], count: 0 };
@@ -58,9 +58,12 @@ function setUp({ listens = true } = {}) {
     },
     close: () => Promise.resolve(),
   };
-  const schema = createSchema("howdah");
-  const session = (): Executor | undefined => (listens ? usual : undefined);
-  const contact = new Contact({ clock, driver, schema, timeoutMs, patienceMs, session });
+  const context = { clock, driver, schema: createSchema("howdah") };
+  const contact = new Contact(context, {
+    timeoutMs,
+    patienceMs,
+    sessionLock: { session: listens ? usual : undefined },
+  });
   const attempts: ContactAttempt[] = [];
   return {
     clock,
@@ -92,7 +95,7 @@ describe.each([
     const reaching = reach();
     await clock.advance(1_500);
     expect(own).toHaveLength(1);
-    expect(attempts.map((attempt) => attempt.isOver())).toEqual([false, false]);
+    expect(attempts.map(({ isRepeated }) => isRepeated)).toEqual([false, true]);
     usual.answer();
     expect(await reaching).toBe("usual");
     expect(usual.isLost).toBe(false);
@@ -114,7 +117,7 @@ describe.each([
     expect(own[0]?.isClosed).toBe(true);
     await clock.advance(timeoutMs / 10);
     expect(usual.isLost).toBe(true);
-    expect(attempts.map((attempt) => attempt.isOver())).toEqual([true, true]);
+    expect(attempts.map(({ isRepeated }) => isRepeated)).toEqual([false, true]);
   });
 
   it("is kept when its answer comes right behind that of the other one", async () => {

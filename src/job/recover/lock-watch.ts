@@ -1,31 +1,8 @@
-import { HowdahError } from "../errors.ts";
-import type { ClaimedJob } from "../job/claimed-job.ts";
-import { compareIntegers } from "../postgres/position.ts";
-import type { HeldLocks } from "../postgres/queries/held-locks.ts";
-import type { Clock } from "../runtime/clock.ts";
-import { startLoop, type Loop } from "../runtime/loop.ts";
-
-/** What a lock watch needs, and whom it tells. */
-export interface LockWatchParts {
-  readonly clock: Clock;
-  readonly locks: HeldLocks;
-  held(): LocksToWatch;
-  /** These jobs belong to nobody here any more. */
-  lost(jobs: ReadonlySet<ClaimedJob>, reason: HowdahError): void;
-  /** A look failed, for the first time in a row; it is tried again. */
-  failed(error: unknown): void;
-  /** Locks are renewed that are older. Default an hour: other implementations take one for forgotten after four. */
-  readonly renewAfterMs?: number;
-}
-
-/** The jobs whose rows are locked, and those whose queue is, because their handlers have not ended. */
-export interface LocksToWatch {
-  readonly jobs: readonly ClaimedJob[];
-  readonly queues: readonly ClaimedJob[];
-}
-
-/** So many rounds until a lock is old enough. */
-const ROUNDS = 6;
+import { HowdahError } from "../../errors.ts";
+import { compareIntegers } from "../../postgres/position.ts";
+import { startLoop, type Loop } from "../../runtime/loop.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
+import type { WorkerContext } from "../worker-context.ts";
 
 /**
  * Looks after the locks of jobs that a worker holds for long: renews the old
@@ -33,30 +10,30 @@ const ROUNDS = 6;
  * held, and one thing in ten minutes while none is held for an hour.
  */
 export class LockWatch {
-  readonly #parts: LockWatchParts;
-  readonly #renewAfterMs: number;
-  /** Those whose renewal nobody has confirmed. */
+  readonly #context: LockWatchContext;
+  readonly #holder: LockHolder;
+  /** Those whose renewal has not been confirmed. */
   readonly #unconfirmed = new WeakSet<ClaimedJob>();
   #serverStart: string | undefined;
   #isReconnected = false;
   #renewalDueAt: number;
   #loop: Loop | undefined;
 
-  constructor(parts: LockWatchParts) {
-    this.#parts = parts;
-    this.#renewAfterMs = parts.renewAfterMs ?? 3_600_000;
-    this.#renewalDueAt = parts.clock.monotonic() + this.#roundMs;
+  constructor(context: LockWatchContext, holder: LockHolder) {
+    this.#context = context;
+    this.#holder = holder;
+    this.#renewalDueAt = context.clock.monotonic() + ROUND_MS;
   }
 
   /** Begins to look. */
   start(): void {
-    const { clock, failed } = this.#parts;
+    const { clock, reporter } = this.#context;
     this.#loop = startLoop({
       name: "look after locks",
       clock,
       round: () => this.#round(),
       onError(error, { failures }) {
-        if (failures === 1) failed(error);
+        if (failures === 1) reporter.failure("look after its locks", error);
       },
     });
   }
@@ -72,12 +49,8 @@ export class LockWatch {
     void this.#loop?.stop();
   }
 
-  get #roundMs(): number {
-    return this.#renewAfterMs / ROUNDS;
-  }
-
   async #round(): Promise<number> {
-    const { clock } = this.#parts;
+    const { clock } = this.#context;
     if (this.#isReconnected) {
       this.#isReconnected = false;
       await this.#compareServers().catch((error: unknown) => {
@@ -87,29 +60,28 @@ export class LockWatch {
     }
     if (clock.monotonic() >= this.#renewalDueAt) {
       await this.#renew();
-      this.#renewalDueAt = clock.monotonic() + this.#roundMs;
+      this.#renewalDueAt = clock.monotonic() + ROUND_MS;
     }
     return this.#renewalDueAt - clock.monotonic();
   }
 
   async #compareServers(): Promise<void> {
-    const { locks, held } = this.#parts;
     const known = this.#serverStart;
-    const found = await locks.readServerStart();
+    const found = await this.#context.statements.locks.readServerStart();
     if (known !== undefined && known !== found) {
-      await this.#findLost(held().jobs, "the server was restarted, and its lock is gone");
+      await this.#findLost(this.#holder.locksToWatch().jobs, "the server was restarted, and its lock is gone");
     }
     this.#serverStart = found;
   }
 
   async #renew(): Promise<void> {
-    const { locks, held } = this.#parts;
-    const before = held();
+    const { locks } = this.#context.statements;
+    const before = this.#holder.locksToWatch();
     if (before.jobs.length + before.queues.length === 0) return;
     const renewedAt = await locks.readTime();
     // Not before: what has ended meanwhile is released with the times it had.
-    const { jobs, queues } = held();
-    const oldest = String(BigInt(renewedAt) - BigInt(Math.round(this.#renewAfterMs)) * 1_000n);
+    const { jobs, queues } = this.#holder.locksToWatch();
+    const oldest = String(BigInt(renewedAt) - BigInt(RENEW_AFTER_MS) * 1_000n);
     const isOld = (job: ClaimedJob): boolean =>
       this.#unconfirmed.has(job) || compareIntegers(job.claimTimes.at(-1) ?? "0", oldest) <= 0;
     const old = jobs.filter(isOld);
@@ -134,12 +106,37 @@ export class LockWatch {
 
   async #findLost(jobs: readonly ClaimedJob[], why: string): Promise<void> {
     if (jobs.length === 0) return;
-    const lostIds = await this.#parts.locks.findLost(jobs);
+    const lostIds = await this.#context.statements.locks.findLost(jobs);
     const lost = new Set(jobs.filter(({ id }) => lostIds.has(id)));
     if (lost.size === 0) return;
-    this.#parts.lost(lost, new HowdahError("HOWDAH_ABORTED_LOST", `The job no longer belongs to this worker: ${why}.`));
+    const reason = new HowdahError("HOWDAH_ABORTED_LOST", `The job no longer belongs to this worker: ${why}.`);
+    this.#holder.loseJobs(lost, reason);
   }
 }
+
+type LockWatchContext = Pick<WorkerContext, "clock" | "reporter"> & {
+  readonly statements: Pick<WorkerContext["statements"], "locks">;
+};
+
+/** Holds jobs by their locks. Implemented by the engine. */
+export interface LockHolder {
+  /** What is locked. */
+  locksToWatch(): LocksToWatch;
+  /** These jobs no longer belong to this worker. */
+  loseJobs(jobs: ReadonlySet<ClaimedJob>, reason: HowdahError): void;
+}
+
+/** The jobs whose rows are locked, and those whose queue is, because their handlers have not ended. */
+export interface LocksToWatch {
+  readonly jobs: readonly ClaimedJob[];
+  readonly queues: readonly ClaimedJob[];
+}
+
+/** Older locks are renewed: other implementations take one for forgotten after four hours. */
+const RENEW_AFTER_MS = 3_600_000;
+
+/** A sixth of that, so that a lock is renewed soon after it is old enough. */
+const ROUND_MS = RENEW_AFTER_MS / 6;
 
 function byWorkerId(jobs: readonly ClaimedJob[]): Iterable<readonly ClaimedJob[]> {
   const groups = new Map<string, ClaimedJob[]>();

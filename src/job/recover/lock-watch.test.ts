@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { claimedJob } from "../../test/harness/claimed-job.ts";
-import { createFakeLocks } from "../../test/harness/fake-locks.ts";
-import type { ClaimedJob } from "../job/claimed-job.ts";
-import { createManualClock } from "../testing/manual-clock.ts";
+import { claimedJob } from "../../../test/harness/claimed-job.ts";
+import { createFakeLocks } from "../../../test/harness/fake-locks.ts";
+import { createManualClock } from "../../testing/manual-clock.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
+import type { Reporter } from "../reporter.ts";
 import { LockWatch } from "./lock-watch.ts";
 
 const HOUR_MS = 3_600_000;
@@ -14,13 +15,14 @@ function setUp(jobs: readonly ClaimedJob[], queues: readonly ClaimedJob[] = []) 
   const locks = createFakeLocks();
   const lost: string[] = [];
   const failures: unknown[] = [];
-  const watch = new LockWatch({
-    clock,
-    locks,
-    held: () => ({ jobs: [...jobs], queues: [...queues] }),
-    lost: (found, { code }) => lost.push(...[...found].map(({ id }) => `${id} ${code}`)),
-    failed: (error) => failures.push(error),
-  });
+  const reporter = { failure: (_: string, error: unknown) => void failures.push(error) } as Reporter;
+  const watch = new LockWatch(
+    { clock, reporter, statements: { locks } },
+    {
+      locksToWatch: () => ({ jobs: [...jobs], queues: [...queues] }),
+      loseJobs: (found, { code }) => void lost.push(...[...found].map(({ id }) => `${id} ${code}`)),
+    },
+  );
   watch.start();
   const pass = async (ms: number): Promise<void> => {
     locks.time = CLAIMED_AT + BigInt(clock.monotonic() + ms) * 1_000n;

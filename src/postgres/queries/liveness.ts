@@ -5,7 +5,7 @@ import { lockedWorkers } from "./locked-workers.ts";
 import { readSightings, type WorkerSightings } from "./sweep.ts";
 
 /** What a statement about registered workers needs. */
-export interface PresenceTarget {
+export interface LivenessTarget {
   readonly executor: Executor;
   readonly schema: Schema;
   /** How long it may take. */
@@ -39,9 +39,9 @@ const VANISHED_MS = 25_000;
  * is, so the call may be repeated after a lost answer.
  */
 export async function registerWorkers(
-  { executor, schema, timeoutMs, lost }: PresenceTarget,
+  { executor, schema, timeoutMs, lost }: LivenessTarget,
   workerIds: readonly string[],
-  { process, metadata }: { readonly process: string; readonly metadata: Readonly<Record<string, unknown>> },
+  { process, metadata }: Registration,
 ): Promise<void> {
   // $1 worker ids   $2 metadata   $3 process
   const text = `
@@ -52,13 +52,20 @@ on conflict (id) do nothing`;
   await executor.query({ name: "howdah_register_workers", text, values, timeoutMs, lost });
 }
 
+/** What other workers, and operators, can learn of a worker. */
+export interface Registration {
+  /** The process that it runs in, as it is stored. */
+  readonly process: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
 /**
  * Says that these workers live and which lock stands for them. Returns those
  * that are registered and were not declared dead; the others are swept. An
  * UPDATE, because a worker that was swept must not come back by saying so.
  */
 export async function beat(
-  { executor, schema, timeoutMs, lost }: PresenceTarget,
+  { executor, schema, timeoutMs, lost }: LivenessTarget,
   workerIds: readonly string[],
   lock: SessionLock | undefined,
 ): Promise<ReadonlySet<string>> {
@@ -108,7 +115,7 @@ export interface BeatAndLookAnswer {
  * for somebody who was declaring one of these workers dead.
  */
 export async function beatAndLook(
-  { executor, schema, timeoutMs, lost }: PresenceTarget,
+  { executor, schema, timeoutMs, lost }: LivenessTarget,
   workerIds: readonly string[],
   lock: SessionLock | undefined,
 ): Promise<BeatAndLookAnswer> {
@@ -131,7 +138,7 @@ from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.i
 
 /** Takes workers off the register that hold nothing any more. Harmless for those that are not there. */
 export async function deregisterWorkers(
-  { executor, schema, timeoutMs, lost }: PresenceTarget,
+  { executor, schema, timeoutMs, lost }: LivenessTarget,
   workerIds: readonly string[],
 ): Promise<void> {
   const text = `delete from ${schema.of("_private_workers")} where ${lockedWorkers(schema)}`;

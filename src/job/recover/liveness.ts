@@ -1,0 +1,151 @@
+import type { Executor } from "../../postgres/driver.ts";
+import { deregisterWorkers } from "../../postgres/queries/liveness.ts";
+import { errorMessage } from "../../runtime/error-message.ts";
+import { readProcessMark } from "../../runtime/process-mark.ts";
+import type { IdentityWatcher } from "../identity.ts";
+import type { WorkerContext } from "../worker-context.ts";
+import { Contact } from "./contact.ts";
+import { LivenessLoop, type LivenessWatcher } from "./liveness-loop.ts";
+import type { RecoverySettings } from "./options.ts";
+import { registrationOf } from "./registration.ts";
+import { processSessions, SessionLockKeeper, type SessionHistory, type SessionLockWatcher } from "./session-lock.ts";
+import { Sweeper } from "./sweeper.ts";
+
+/**
+ * The liveness of one worker during one run: it sends heartbeats, holds a lock
+ * on its session, learns when others have declared it dead, and monitors them.
+ */
+export class Liveness implements IdentityWatcher, SessionLockWatcher {
+  readonly #context: LivenessContext;
+  readonly #parts: LivenessParts;
+  readonly #sessionLock: SessionLockKeeper;
+  readonly #contact: Contact;
+  readonly #loop: LivenessLoop;
+  #isStopped = false;
+
+  constructor(context: LivenessContext, parts: LivenessParts) {
+    this.#context = context;
+    this.#parts = parts;
+    const { settings, listens, sessions = processSessions, watcher } = parts;
+    const { contactTimeoutMs, heartbeatTimeoutMs } = settings;
+    const mark = readProcessMark();
+    const timeoutMs = Math.max(1_000, contactTimeoutMs / 4);
+    const sessionLock = new SessionLockKeeper(context, { timeoutMs, listens, sessions, watcher: this });
+    const contact = new Contact(context, { timeoutMs: heartbeatTimeoutMs, patienceMs: contactTimeoutMs, sessionLock });
+    const sweeper = new Sweeper(context, { settings, sessionLock, mark });
+    const registration = registrationOf(context, mark);
+    this.#sessionLock = sessionLock;
+    this.#contact = contact;
+    this.#loop = new LivenessLoop(context, { settings, registration, contact, sessionLock, sweeper, watcher });
+  }
+
+  /** True while others watch the session that this worker listens on. */
+  get isLocked(): boolean {
+    return this.#sessionLock.lock !== undefined;
+  }
+
+  /** Until when no other worker can have taken what this one has cached, by the monotonic clock. */
+  get startUntil(): number {
+    const { lockLossTimeoutMs, contactTimeoutMs } = this.#parts.settings;
+    return this.#loop.contactAt + Math.min(lockLossTimeoutMs, contactTimeoutMs);
+  }
+
+  /** Begins. Resolves when the worker is registered, or that has failed once. */
+  async start(): Promise<void> {
+    this.#context.identity.watch(this);
+    await this.#loop.start();
+    if (!this.#isStopped) this.#sessionLock.start();
+  }
+
+  /**
+   * Ends it. Ids under which nothing is locked are unregistered; the others
+   * stay, so that another worker recovers what they hold.
+   */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#context.identity.unwatch(this);
+    await this.#stopWithin(END_MS);
+    await this.#deregister();
+    this.#contact.end();
+  }
+
+  /** The worker listens, over this session. */
+  up(session: Executor): void {
+    this.#sessionLock.up(session);
+    this.#loop.sessionOpened();
+  }
+
+  /** The session is lost. */
+  down(): void {
+    this.#sessionLock.down();
+    this.#loop.beat();
+  }
+
+  /** A notification has arrived on a channel of liveness. */
+  heard(channel: string): void {
+    this.#sessionLock.heard(channel);
+  }
+
+  identityChanged(): void {
+    this.#loop.beat();
+  }
+
+  lockChanged(): void {
+    this.#loop.beat();
+  }
+
+  lockUnusable({ receives }: { readonly receives: boolean }): void {
+    this.#loop.beat();
+    if (!receives) return this.#parts.session.deaf();
+    const { logger, identity } = this.#context;
+    logger.info("Others can watch this worker's heartbeat only: it does not listen on a session of its own", {
+      worker: identity.current,
+    });
+  }
+
+  /** Statements under way are not waited for when the database does not answer; they do no harm. */
+  async #stopWithin(limitMs: number): Promise<void> {
+    const stopped = new AbortController();
+    void Promise.all([this.#loop.stop(), this.#sessionLock.stop()]).then(() => stopped.abort());
+    await this.#context.clock.sleep(limitMs, stopped.signal);
+  }
+
+  /** A database that is away is not waited for: other workers will find that nothing is locked by these ids. */
+  async #deregister(): Promise<void> {
+    const { clock, identity, logger } = this.#context;
+    const { clean } = identity;
+    const silentMs = clock.monotonic() - this.#loop.contactAt;
+    if (clean.length === 0 || silentMs > 2 * this.#parts.settings.heartbeatIntervalMs) return;
+    try {
+      await this.#contact.reach(({ target }) => deregisterWorkers(target, clean));
+    } catch (error) {
+      logger.debug("The worker could not be taken off the register", { error: errorMessage(error) });
+    }
+  }
+}
+
+type LivenessContext = Omit<WorkerContext, "settings"> & {
+  readonly settings: Pick<WorkerContext["settings"], "concurrency">;
+};
+
+/** What a worker's liveness is about, and what depends on it. */
+export interface LivenessParts {
+  readonly settings: RecoverySettings;
+  /** False when it only polls: there is no session to be watched by. */
+  readonly listens: boolean;
+  /** Is told what claims are worth. */
+  readonly watcher: LivenessWatcher;
+  /** Is told what the session is worth. */
+  readonly session: SessionWatcher;
+  /** What became of earlier sessions. Default: those of this process. */
+  readonly sessions?: SessionHistory;
+}
+
+/** Depends on notifications. */
+export interface SessionWatcher {
+  /** Nothing arrives on the session that the worker listens on. */
+  deaf(): void;
+}
+
+/** How long the end of a run waits for statements of its liveness. */
+const END_MS = 1_000;
