@@ -2,8 +2,10 @@ import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { toChains } from "../chain.ts";
-import type { Announcement, Claimed, Claimer, Wanted } from "./claimer.ts";
+import type { Wanted } from "./claim-plan.ts";
+import type { Claimed, Claimer } from "./claimer.ts";
 import { DirectSource } from "./direct-source.ts";
+import type { Announcement } from "./notification.ts";
 
 const POLL_MS = 1_000;
 type Answer = { ids?: number[]; more?: boolean } | Error;

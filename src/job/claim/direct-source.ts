@@ -2,7 +2,8 @@ import type { Clock } from "../../runtime/clock.ts";
 import { startLoop, type Loop, type LoopFailure } from "../../runtime/loop.ts";
 import { removeJobs, type Acceptance, type Chain, type Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import type { Announcement, Claimer } from "./claimer.ts";
+import type { Claimer } from "./claimer.ts";
+import type { Announcement } from "./notification.ts";
 import type { Source } from "./source.ts";
 
 /** What a direct source needs, and whom it tells. */

@@ -7,35 +7,44 @@ const at = (micros: number, id = "7"): Position => ({ at: String(micros), id });
 
 function floorsAt(...seen: [number, Position][]): Floors {
   const floors = new Floors();
-  floors.settle(floors.begin(), seen);
+  floors.settle(floors.begin(), answerOf(...seen));
   return floors;
 }
+
+/** What a claim has seen of these priorities. */
+function answerOf(...seen: [number, Position][]) {
+  return { levels: seen.map(([priority, floor]) => ({ priority, floor })), due: START };
+}
+
+const prioritiesOf = (floors: Floors): number[] => floors.levels.map(({ priority }) => priority);
+const floorOf = (floors: Floors, wanted: number): Position | undefined =>
+  floors.levels.find(({ priority }) => priority === wanted)?.floor;
 
 describe("Floors", () => {
   it("knows nothing at first", () => {
     const floors = new Floors();
-    expect(floors.keys()).toEqual([]);
-    expect(floors.get(0)).toBeUndefined();
+    expect(prioritiesOf(floors)).toEqual([]);
+    expect(floorOf(floors, 0)).toBeUndefined();
   });
 
-  it("lists its keys in ascending order, negative ones first", () => {
-    expect(floorsAt([10, at(1)], [-5, at(1)], [0, at(1)]).keys()).toEqual([-5, 0, 10]);
+  it("lists its priorities in ascending order, negative ones first", () => {
+    expect(prioritiesOf(floorsAt([10, at(1)], [-5, at(1)], [0, at(1)]))).toEqual([-5, 0, 10]);
   });
 
   it("never falls because of an answer that arrives late", () => {
     const floors = floorsAt([0, at(10)]);
     const [first, second] = [floors.begin(), floors.begin()];
-    floors.settle(second, [[0, at(30)]]);
-    floors.settle(first, [[0, at(20)]]);
-    expect(floors.get(0)).toEqual(at(30));
+    floors.settle(second, answerOf([0, at(30)]));
+    floors.settle(first, answerOf([0, at(20)]));
+    expect(floorOf(floors, 0)).toEqual(at(30));
   });
 
-  it("falls to before every job of an announced time, in all keys", () => {
+  it("falls to before every job of an announced time, in all priorities", () => {
     const floors = floorsAt([0, at(30)], [5, at(50)], [9, at(10)]);
     floors.rewind("30");
-    expect(floors.get(0)).toEqual(at(30, "0"));
-    expect(floors.get(5)).toEqual(at(30, "0"));
-    expect(floors.get(9)).toEqual(at(10));
+    expect(floorOf(floors, 0)).toEqual(at(30, "0"));
+    expect(floorOf(floors, 5)).toEqual(at(30, "0"));
+    expect(floorOf(floors, 9)).toEqual(at(10));
   });
 
   it("does not let the answer of a claim sent before an announcement climb over it", () => {
@@ -43,51 +52,60 @@ describe("Floors", () => {
     const ticket = floors.begin();
     floors.rewind("20");
     floors.rewind("25");
-    floors.settle(ticket, [
-      [0, at(40)],
-      [5, at(40)],
-    ]);
-    expect(floors.get(0)).toEqual(at(20, "0"));
-    expect(floors.get(5)).toEqual(at(20, "0"));
+    floors.settle(ticket, answerOf([0, at(40)], [5, at(40)]));
+    expect(floorOf(floors, 0)).toEqual(at(20, "0"));
+    expect(floorOf(floors, 5)).toEqual(at(20, "0"));
   });
 
   it("lets a claim sent after an announcement climb", () => {
     const floors = floorsAt([0, at(10)]);
     floors.rewind("5");
-    floors.settle(floors.begin(), [[0, at(40)]]);
-    expect(floors.get(0)).toEqual(at(40));
+    floors.settle(floors.begin(), answerOf([0, at(40)]));
+    expect(floorOf(floors, 0)).toEqual(at(40));
   });
 
   it("goes back to where a failed claim began, also over what others have seen since", () => {
     const floors = floorsAt([0, at(10)]);
     const failing = floors.begin();
     const other = floors.begin();
-    floors.settle(other, [
-      [0, at(40)],
-      [5, at(40)],
-    ]);
+    floors.settle(other, answerOf([0, at(40)], [5, at(40)]));
     floors.fail(failing);
-    expect(floors.get(0)).toEqual(at(10));
-    expect(floors.get(5)).toEqual(START);
+    expect(floorOf(floors, 0)).toEqual(at(10));
+    expect(floorOf(floors, 5)).toEqual(START);
   });
 
   it("does not let claims beside a failed one climb over what that one held", () => {
     const floors = floorsAt([0, at(10)]);
     const [failing, other] = [floors.begin(), floors.begin()];
     floors.fail(failing);
-    floors.settle(other, [[0, at(40)]]);
-    expect(floors.get(0)).toEqual(at(10));
+    floors.settle(other, answerOf([0, at(40)]));
+    expect(floorOf(floors, 0)).toEqual(at(10));
   });
 
-  it("forgets every key, or all but one, and does not let claims under way bring them back", () => {
-    const floors = floorsAt([0, at(10)], [5, at(20)]);
+  it("forgets every priority, or what became due as well, and does not let claims under way bring them back", () => {
+    const floors = new Floors();
+    floors.settle(floors.begin(), { ...answerOf([0, at(10)], [5, at(20)]), due: at(30) });
     const ticket = floors.begin();
-    floors.forget(5);
-    expect(floors.keys()).toEqual([5]);
-    floors.settle(ticket, [[0, at(40)]]);
-    expect(floors.get(0)).toEqual(START);
+    floors.forgetLevels();
+    expect([prioritiesOf(floors), floors.due]).toEqual([[], at(30)]);
+    floors.settle(ticket, { ...answerOf([0, at(40)]), due: at(50) });
+    expect([floorOf(floors, 0), floors.due]).toEqual([START, at(30)]);
     floors.forget();
-    expect(floors.keys()).toEqual([]);
+    expect([prioritiesOf(floors), floors.due]).toEqual([[], START]);
+  });
+
+  it("keeps up to where queued jobs became due by the same rules", () => {
+    const floors = new Floors();
+    const seen = (due: Position) => ({ levels: [], due });
+    floors.settle(floors.begin(), seen(at(30)));
+    const [failing, other] = [floors.begin(), floors.begin()];
+    floors.rewind("20");
+    expect(floors.due).toEqual(at(20, "0"));
+    floors.settle(other, seen(at(40)));
+    expect(floors.due).toEqual(at(20, "0"));
+    floors.settle(floors.begin(), seen(at(50)));
+    floors.fail(failing);
+    expect(floors.due).toEqual(at(30));
   });
 });
 
@@ -127,7 +145,7 @@ class Model {
   send(quantity: number): void {
     const jobs: ModelJob[] = [];
     const seen: [number, Position][] = [];
-    const keys = new Set([...this.floors.keys(), ...this.jobs.map(({ key }) => key)]);
+    const keys = new Set([...prioritiesOf(this.floors), ...this.jobs.map(({ key }) => key)]);
     for (const key of [...keys].sort((a, b) => a - b)) {
       if (jobs.length < quantity) seen.push([key, this.#scan(key, quantity, jobs)]);
     }
@@ -140,7 +158,7 @@ class Model {
     const [claim] = this.open.splice(index % Math.max(this.open.length, 1), 1);
     if (!claim) return;
     if (failed) this.floors.fail(claim.ticket);
-    else this.floors.settle(claim.ticket, claim.seen);
+    else this.floors.settle(claim.ticket, answerOf(...claim.seen));
     for (const job of claim.jobs) {
       job.claimed = failed ? undefined : true;
       // It was found, so it has to be found again.
@@ -151,7 +169,7 @@ class Model {
   /** Jobs that were announced and that no later claim would find. */
   get unseen(): ModelJob[] {
     return this.jobs.filter(({ key, position, announced, claimed }) => {
-      const floor = this.floors.get(key);
+      const floor = floorOf(this.floors, key);
       return announced && !claimed && floor !== undefined && comparePositions(position, floor) <= 0;
     });
   }
@@ -161,7 +179,7 @@ class Model {
   }
 
   #scan(key: number, quantity: number, into: ModelJob[]): Position {
-    const floor = this.floors.get(key) ?? START;
+    const floor = floorOf(this.floors, key) ?? START;
     const above = this.jobs
       .filter((job) => job.key === key && comparePositions(job.position, floor) > 0)
       .sort((a, b) => comparePositions(a.position, b.position));

@@ -1,77 +1,84 @@
 import { comparePositions, earlier, later, START, type Position } from "../../postgres/position.ts";
-
-/** What a claim was sent with. Hand it back when its answer is there, or has failed. */
-export interface FloorTicket {
-  readonly sent: ReadonlyMap<number, Position>;
-  /** Where jobs were announced since: the answer may not have seen what lies behind it. */
-  rewoundTo: Position | undefined;
-}
+import type { ClaimAnswer, LevelFloor } from "../../postgres/queries/claim.ts";
 
 /**
- * Up to where a worker has seen the jobs of each key, so that a claim need not
- * walk what earlier claims have left behind. A key is a priority, or whatever
- * else is scanned by (run_at, id).
+ * Up to where a worker has seen the jobs of each priority, and the queued jobs
+ * that became due, so that a claim need not walk what earlier claims have left
+ * behind.
  *
- * One set serves all claims of a worker. It may always be too low, which costs
- * time; it must never be too high, which would leave a job unseen until the
- * head is scanned again. Therefore: a rewind caps every claim under way, and a
- * claim that failed lowers the floors to where it began.
+ * One set serves all claims of a worker. A floor that is too low costs time; one
+ * that is too high hides a job until the head is scanned again. Therefore a
+ * rewind caps every claim under way, and a claim that failed lowers the floors
+ * to where it began.
  */
 export class Floors {
-  readonly #floors = new Map<number, Position>();
+  readonly #levels = new Map<number, Position>();
+  #due = START;
   readonly #open = new Set<FloorTicket>();
 
-  /** The floor of a key, if it is known. */
-  get(key: number): Position | undefined {
-    return this.#floors.get(key);
+  /** The floors of the priorities that are known, ascending. */
+  get levels(): LevelFloor[] {
+    const levels = Array.from(this.#levels, ([priority, floor]) => ({ priority, floor }));
+    return levels.sort((a, b) => a.priority - b.priority);
   }
 
-  /** All keys that are known, ascending. */
-  keys(): number[] {
-    return [...this.#floors.keys()].sort((a, b) => a - b);
+  /** Up to where queued jobs have been seen to become due. */
+  get due(): Position {
+    return this.#due;
   }
 
   /** Begins a claim. */
   begin(): FloorTicket {
-    const ticket: FloorTicket = { sent: new Map(this.#floors), rewoundTo: undefined };
+    const ticket: FloorTicket = { levels: new Map(this.#levels), due: this.#due, rewoundTo: undefined };
     this.#open.add(ticket);
     return ticket;
   }
 
-  /** Takes over what a claim has seen. */
-  settle(ticket: FloorTicket, seen: Iterable<readonly [number, Position]>): void {
+  /** Takes over what a claim has seen; without `seen` it looked at nothing but what it locked. */
+  settle(ticket: FloorTicket, seen?: Pick<ClaimAnswer, "levels" | "due">): void {
     this.#open.delete(ticket);
-    for (const [key, position] of seen) {
-      const sure = ticket.rewoundTo ? earlier(position, ticket.rewoundTo) : position;
-      const known = this.#floors.get(key);
-      this.#floors.set(key, known ? later(known, sure) : sure);
+    if (!seen) return;
+    this.#due = later(this.#due, sureOf(ticket, seen.due));
+    for (const { priority, floor } of seen.levels) {
+      if (!floor) continue;
+      const sure = sureOf(ticket, floor);
+      const known = this.#levels.get(priority);
+      this.#levels.set(priority, known ? later(known, sure) : sure);
     }
   }
 
-  /** A claim failed, or nobody knows what it did: everything from where it began has to be seen again. */
+  /** A claim failed, or its answer was lost: everything from where it began has to be seen again. */
   fail(ticket: FloorTicket): void {
     this.#open.delete(ticket);
-    // A key that it did not know was scanned from its first job.
-    for (const key of this.keys()) this.#lower(key, ticket.sent.get(key) ?? START);
+    // A priority that it did not know was scanned from its first job.
+    for (const priority of this.#levels.keys()) this.#lower(priority, ticket.levels.get(priority) ?? START);
+    this.#due = earlier(this.#due, ticket.due);
     this.#cap(START);
   }
 
-  /** Jobs from this time (microseconds) on were announced; with which priority nobody said. */
+  /** Jobs from this time (microseconds) on were announced, of any priority. */
   rewind(at: string): void {
     const position: Position = { at, id: "0" };
-    for (const key of this.#floors.keys()) this.#lower(key, position);
+    for (const priority of this.#levels.keys()) this.#lower(priority, position);
+    this.#due = earlier(this.#due, position);
     this.#cap(position);
   }
 
-  /** Starts again from the first job of every key, of `except` not. */
-  forget(except?: number): void {
-    for (const key of this.keys()) if (key !== except) this.#floors.delete(key);
+  /** Starts again from the first job of every priority. */
+  forgetLevels(): void {
+    this.#levels.clear();
     this.#cap(START);
   }
 
-  #lower(key: number, position: Position): void {
-    const known = this.#floors.get(key);
-    if (known && comparePositions(position, known) < 0) this.#floors.set(key, position);
+  /** Starts again from the first job of all. */
+  forget(): void {
+    this.#due = START;
+    this.forgetLevels();
+  }
+
+  #lower(priority: number, position: Position): void {
+    const known = this.#levels.get(priority);
+    if (known && comparePositions(position, known) < 0) this.#levels.set(priority, position);
   }
 
   #cap(position: Position): void {
@@ -79,4 +86,17 @@ export class Floors {
       ticket.rewoundTo = ticket.rewoundTo ? earlier(ticket.rewoundTo, position) : position;
     }
   }
+}
+
+/** What a claim was sent with. Hand it back when its answer is there, or has failed. */
+export interface FloorTicket {
+  readonly levels: ReadonlyMap<number, Position>;
+  readonly due: Position;
+  /** Where jobs were announced since: the answer may not have seen what lies behind it. */
+  rewoundTo: Position | undefined;
+}
+
+/** Up to where a claim has certainly seen what it says that it has seen. */
+function sureOf({ rewoundTo }: FloorTicket, seen: Position): Position {
+  return rewoundTo ? earlier(seen, rewoundTo) : seen;
 }

@@ -1,14 +1,4 @@
 import { START } from "../../postgres/position.ts";
-import type { Announcement } from "./claimer.ts";
-
-/** The channel on which every implementation announces jobs, of all schemas of the database. */
-export const JOBS_CHANNEL = "jobs:insert";
-
-/** What a notification says. */
-export interface Notification extends Announcement {
-  /** How many jobs, at least 0. */
-  readonly count: number;
-}
 
 /**
  * Reads the payload of a notification; `null` when it is about another schema
@@ -23,6 +13,27 @@ export function readNotification(payload: string, schema: string): Notification 
   const queueIds = readIds(said["queues"]);
   return { count, at: readMicros(said["at"]), queueIds, jobIds: readJobIds(said["ids"], count, queueIds.length) };
 }
+
+/** What a notification says. */
+export interface Notification extends Announcement {
+  /** How many jobs, at least 0. */
+  readonly count: number;
+}
+
+/** What a notification, or the worker's own release, says about new work. */
+export interface Announcement {
+  /** How many jobs; left out when it is about queues that have become free. */
+  readonly count?: number | undefined;
+  /** The earliest `run_at` in microseconds; left out when the sender did not say. */
+  readonly at?: string | undefined;
+  /** Queues that have jobs, or have become free. */
+  readonly queueIds?: readonly number[] | undefined;
+  /** The jobs, when this is all there is to it and none of them is in a queue. */
+  readonly jobIds?: readonly string[] | undefined;
+}
+
+/** The channel on which every implementation announces jobs, of all schemas of the database. */
+export const JOBS_CHANNEL = "jobs:insert";
 
 function parse(payload: string): Readonly<Record<string, unknown>> {
   try {

@@ -1,6 +1,6 @@
 import type { Acceptance, Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import type { Announcement } from "./claimer.ts";
+import type { Announcement } from "./notification.ts";
 
 /**
  * Where slots get their work from. The direct source claims what slots have

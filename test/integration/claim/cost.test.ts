@@ -1,7 +1,8 @@
 import type pg from "pg";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createWorker, defineTask } from "../../../src/index.ts";
-import { Claimer, type Wanted } from "../../../src/job/claim/claimer.ts";
+import type { Wanted } from "../../../src/job/claim/claim-plan.ts";
+import { Claimer } from "../../../src/job/claim/claimer.ts";
 import type { Driver } from "../../../src/postgres/driver.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";

@@ -1,6 +1,6 @@
 import type { Acceptance, Chain, Removal } from "../../chain.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
-import type { Announcement } from "../claimer.ts";
+import type { Announcement } from "../notification.ts";
 import type { Source } from "../source.ts";
 import { LocalQueue, type LocalQueueParts } from "./local-queue.ts";
 

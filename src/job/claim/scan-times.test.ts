@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { QueueWindow, type WindowResult } from "./queue-window.ts";
+import { QueueWindow, type WindowResult } from "./scan-times.ts";
 
 const CIRCLE_REST_MS = 1_000;
 

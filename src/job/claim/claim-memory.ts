@@ -1,0 +1,273 @@
+import { comparePositions } from "../../postgres/position.ts";
+import type { ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+import type { Chain, Removal } from "../chain.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
+import { AnnouncedJobs } from "./announced-jobs.ts";
+import type { ByIdPlan, Claimant, ClaimPlan, SearchPlan, Wanted } from "./claim-plan.ts";
+import { Floors } from "./floors.ts";
+import type { Announcement } from "./notification.ts";
+import { PayloadSizes } from "./payload-sizes.ts";
+import { QueueMemory, type QueueScan } from "./queue-memory.ts";
+import { HeadScans, QueueWindow } from "./scan-times.ts";
+import { SkippedJobs } from "./skipped-jobs.ts";
+
+/**
+ * What the claims of one worker have seen, and therefore what the next one leaves
+ * out. It plans each claim, and learns from each answer or failure; it sends
+ * nothing and reads no clock.
+ *
+ *   a claim leaves out             because                until
+ *   all but some ids               nothing else can be    a queue is named, jobs are announced without
+ *                                  there                  ids, an answer says "more", a claim fails,
+ *                                                         a poll interval has passed, or distrust
+ *   jobs without a queue up to     they were seen         jobs are announced from before it, a claim
+ *   the floor of their priority                           fails that began before it, a poll interval
+ *                                                         has passed, or distrust
+ *   queues that are not named,     they were seen         jobs are announced from before it, a claim
+ *   up to the floor of what                               fails that began before it, or a window
+ *   became due                                            meets them
+ *   jobs of a queue up to its      they were seen         one goes back, a poll interval has passed, or
+ *   floor                                                 a twentieth of the time after an announcement
+ *                                                         for it, or distrust
+ *   queues that the worker holds   it names them itself   their chain ends, or their floor would end
+ *   the window over all queues     it rests, or another   its rest is over, the other one has ended,
+ *                                  claim has it           or distrust
+ *   jobs to skip                   they cannot be locked  their time is over
+ *
+ * When other tasks are claimed than before, all of it but the last counts no
+ * longer. Claims overlap: the answer of one proves nothing about what was
+ * announced, went back or failed since it was sent.
+ */
+export class ClaimMemory {
+  readonly #floors = new Floors();
+  readonly #queues: QueueMemory;
+  readonly #window: QueueWindow;
+  readonly #announced: AnnouncedJobs;
+  readonly #headScans: HeadScans;
+  readonly #sizes: PayloadSizes;
+  readonly #skipped = new SkippedJobs();
+  readonly #claimsById: boolean;
+  /** How many claims in a row the server has refused. */
+  #refusals = 0;
+  /** How many claims in a row have got nothing of what they were told is there. */
+  #vain = 0;
+
+  constructor({ pollIntervalMs, maxClaimBytes, claimsById }: ClaimMemorySettings, now: number) {
+    this.#queues = new QueueMemory(pollIntervalMs);
+    this.#window = new QueueWindow(pollIntervalMs);
+    this.#announced = new AnnouncedJobs(pollIntervalMs);
+    this.#headScans = new HeadScans(pollIntervalMs, now);
+    this.#sizes = new PayloadSizes(maxClaimBytes);
+    this.#claimsById = claimsById;
+  }
+
+  /** True when queues are known that a claim should look at. */
+  get hasCandidates(): boolean {
+    return this.#queues.hasCandidates;
+  }
+
+  /** When the last scan of the head began: a job that was added since, and not announced, may be unseen. */
+  get headScanAt(): number {
+    return this.#headScans.lastAt;
+  }
+
+  /** When a claim is due again although nothing was announced: an unfinished circle through all queues goes on. */
+  restMs(now: number): number {
+    const windowMs = this.#window.restMs(now);
+    return Math.min(windowMs > 0 ? windowMs : Number.POSITIVE_INFINITY, this.#announced.restMs(now));
+  }
+
+  /** How long the next claim has to wait because those before it got nothing, again and again. */
+  get vainRestMs(): number {
+    return this.#vain > FREE_VAIN ? VAIN_REST_MS : 0;
+  }
+
+  /** Work was announced: the next plan includes it. */
+  announce({ count, at, queueIds, jobIds }: Announcement, now: number): void {
+    this.#announced.announced(jobIds);
+    if (at !== undefined) this.#floors.rewind(at);
+    // The jobs may lie behind the floors, and how far is not known.
+    else if (count !== undefined) this.#headScans.bringForward();
+    for (const queueId of queueIds ?? NO_QUEUES) {
+      this.#queues.name(queueId);
+      if (count === undefined) this.#queues.freed(queueId);
+      else this.#queues.announced(queueId, now);
+    }
+  }
+
+  /** These queues were free again when the claim in the same statement looked at them. */
+  freed(queueIds: readonly number[]): void {
+    for (const queueId of queueIds) this.#queues.freed(queueId);
+  }
+
+  /** A job has gone back, perhaps before others that have been seen. */
+  wentBack({ queueId, position }: Pick<ClaimedJob, "queueId" | "position">, now: number): void {
+    if (queueId === null) this.#floors.rewind(position.at);
+    else this.#queues.wentBack(queueId, now);
+  }
+
+  /** Other tasks than before are claimed now: nothing that was seen counts any more. */
+  forget(now: number): void {
+    this.#floors.forget();
+    this.distrust(now);
+    this.#queues.forget(now);
+  }
+
+  /** Announcements may have been missed: the next claim scans from the head and may scan all queues. */
+  distrust(now: number): void {
+    this.#announced.lookEverywhere();
+    this.#headScans.askFor();
+    this.#queues.distrust(now);
+    this.#window.reset();
+  }
+
+  /** What a claim has to look for that is sent now. The plan has to be given back: to `learnById`, `learnSearch` or `failed`. */
+  plan(wanted: Wanted, claimant: Claimant, now: number): ClaimPlan {
+    const jobIds = this.#jobsToName(wanted, now);
+    if (!jobIds) return this.#planSearch(wanted, claimant, now);
+    const { workerId, taskIds, forbiddenFlags } = claimant;
+    const request = { workerId, jobIds, taskIds, forbiddenFlags };
+    return { kind: "byId", wanted, sentAt: now, request, ticket: this.#floors.begin() };
+  }
+
+  /** The ids of all jobs that there can be to claim; `undefined` when it takes a search to know. */
+  #jobsToName(wanted: Wanted, now: number): readonly string[] | undefined {
+    const needsSearch = this.#headScans.isDue(now) || this.hasCandidates || !this.#skipped.isEmpty;
+    return this.#announced.take(this.#claimsById && !needsSearch ? this.#quantity(wanted) : 0, now);
+  }
+
+  /** How many jobs a claim may ask for. */
+  #quantity({ quantity, heldBytes = 0 }: Wanted): number {
+    return this.#sizes.limit(quantity, heldBytes);
+  }
+
+  #planSearch(wanted: Wanted, claimant: Claimant, now: number): SearchPlan {
+    const { workerId, taskIds, forbiddenFlags, freeing } = claimant;
+    const isHeadScan = this.#headScans.isDue(now);
+    // Not only for this claim: when it is full, the next ones have to go on from where it ended.
+    if (isHeadScan) this.#floors.forgetLevels();
+    const { chainLength, mostQueues } = wanted;
+    const candidates = this.#queues.take(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
+    const queueIds = freeing.length > 0 ? [...new Set([...freeing, ...candidates])] : candidates;
+    const queueFloors = this.#queues.floors(queueIds, now, freeing);
+    const request: ClaimRequest = {
+      workerId,
+      quantity: this.#quantity(wanted),
+      taskIds,
+      forbiddenFlags,
+      levels: this.#floors.levels,
+      queueIds,
+      queueFloors: Array.from(queueFloors, ([queueId, { priority, position }]) => ({
+        queueId,
+        priority,
+        floor: position,
+      })),
+      heldQueueIds: this.#queues.held(freeing, now),
+      due: this.#floors.due,
+      windowAfter: this.#window.next(now),
+      chainLength,
+      mostQueues,
+      skipIds: this.#skipped.at(now),
+    };
+    return { kind: "search", wanted, sentAt: now, request, ticket: this.#floors.begin(), queueFloors, isHeadScan };
+  }
+
+  /**
+   * The jobs of these chains were locked by id. Takes out of the chains what is
+   * beyond the byte bound, and returns it.
+   */
+  learnById({ ticket, wanted }: ByIdPlan, chains: readonly Chain[]): readonly Removal[] {
+    this.#floors.settle(ticket);
+    return this.#bound(chains, wanted);
+  }
+
+  /**
+   * A search was answered, and has locked the jobs of these chains. Takes out of
+   * the chains what is beyond the byte bound, and returns it.
+   */
+  learnSearch(plan: SearchPlan, { answer, chains }: Brought, now: number): readonly Removal[] {
+    const { request, wanted, ticket, sentAt, queueFloors } = plan;
+    const count = answer.jobs.length;
+    this.#refusals = 0;
+    this.#floors.settle(ticket, answer);
+    if (!this.#skipped.isEmpty) this.#skipped.claimed(answer.jobs.map(({ id }) => id));
+    this.#queues.leftOver(answer.leftover);
+    if (request.windowAfter !== null) {
+      this.#window.settle(answer, answer.windowFound && count >= request.quantity, now);
+    }
+    this.#noteHeadScan(plan, answer);
+    this.#announced.looked(answer.more, now);
+    const hasGoneOn = count > 0 || comparePositions(answer.due, request.due) > 0;
+    this.#vain = answer.more && !hasGoneOn ? this.#vain + 1 : 0;
+    this.#noteChains(chains, { sentAt, tookMs: answer.tookMs, sentWith: queueFloors });
+    return this.#bound(chains, wanted);
+  }
+
+  /** A claim failed, or its answer was lost: the next one looks for what this one was to find. */
+  failed(plan: ClaimPlan): void {
+    this.#floors.fail(plan.ticket);
+    this.#announced.lookEverywhere();
+    if (plan.kind === "byId") return;
+    for (const queueId of plan.request.queueIds) this.#queues.name(queueId);
+    if (plan.request.windowAfter !== null) this.#window.failed();
+  }
+
+  /**
+   * The server has refused a search, or it failed otherwise. Returns whether it
+   * may be for a job that cannot be locked: it was refused twice in a row.
+   */
+  refused(isRefused: boolean): boolean {
+    this.#refusals = isRefused ? this.#refusals + 1 : 0;
+    return this.#refusals >= 2;
+  }
+
+  /** A job cannot be locked: claims skip it for a while. Returns whether that is news. */
+  skip(jobId: string, now: number): boolean {
+    return this.#skipped.found(jobId, now);
+  }
+
+  #noteHeadScan({ isHeadScan, sentAt, ticket }: SearchPlan, { tookMs, levels }: ClaimAnswer): void {
+    if (isHeadScan) this.#headScans.done({ sentAt, tookMs });
+    else if (levels.some(({ priority }) => !ticket.levels.has(priority))) this.#headScans.wentOn({ sentAt, tookMs });
+  }
+
+  /** Where each chain ends is where the next look at its queue begins. */
+  #noteChains(chains: readonly Chain[], scan: QueueScan): void {
+    for (const chain of chains) {
+      const { queueId } = chain;
+      const last = queueId === null ? undefined : chain.rest.at(-1);
+      if (queueId !== null && last) this.#queues.took(queueId, last, scan);
+    }
+  }
+
+  #bound(chains: readonly Chain[], { quantity, heldBytes = 0 }: Wanted): readonly Removal[] {
+    return chains.length === 0 ? NO_REMOVALS : this.#sizes.bound(chains, quantity, heldBytes);
+  }
+}
+
+/** What a search has locked. */
+export interface Brought {
+  readonly answer: ClaimAnswer;
+  /** Of the jobs of the answer. */
+  readonly chains: readonly Chain[];
+}
+
+/** What a memory goes by. */
+export interface ClaimMemorySettings {
+  /** The shortest time between two scans of the head, and the longest between two searches. */
+  readonly pollIntervalMs: number;
+  /** The most bytes of payloads that a claim brings, if that is more than one job. */
+  readonly maxClaimBytes: number;
+  /** Whether jobs can be claimed by their ids; otherwise each claim is a search. */
+  readonly claimsById: boolean;
+}
+
+/** So many times the queues that are needed are offered to a claim: some will be locked, and each costs a look. */
+const SPARE_CANDIDATES = 1.25;
+
+/** After this many claims in vain the next ones rest: what is there is locked by others, and asking again does not free it. */
+const FREE_VAIN = 3;
+const VAIN_REST_MS = 10;
+
+const NO_QUEUES: readonly number[] = [];
+const NO_REMOVALS: readonly Removal[] = [];

@@ -1,0 +1,47 @@
+import type { NamedClaimRequest } from "../../postgres/queries/claim-named.ts";
+import type { ClaimRequest } from "../../postgres/queries/claim.ts";
+import type { FloorTicket } from "./floors.ts";
+import type { QueueFloor } from "./queue-memory.ts";
+
+/** What to send, and what has to be known to learn from the answer. */
+export type ClaimPlan = ByIdPlan | SearchPlan;
+
+/** Locks jobs whose ids are known. What it does not lock belongs to others, or is behind the floors. */
+export interface ByIdPlan {
+  readonly kind: "byId";
+  readonly wanted: Wanted;
+  readonly sentAt: number;
+  readonly request: NamedClaimRequest;
+  readonly ticket: FloorTicket;
+}
+
+/** Looks for jobs. */
+export interface SearchPlan {
+  readonly kind: "search";
+  readonly wanted: Wanted;
+  readonly sentAt: number;
+  readonly request: ClaimRequest;
+  readonly ticket: FloorTicket;
+  /** The floors of queues that it is sent with. */
+  readonly queueFloors: ReadonlyMap<number, QueueFloor>;
+  /** It begins at the first job of every priority. */
+  readonly isHeadScan: boolean;
+}
+
+/** How much a claim is to bring. */
+export interface Wanted {
+  /** The most jobs. */
+  readonly quantity: number;
+  /** The most jobs of one queue. */
+  readonly chainLength: number;
+  /** The most queues; with fewer of them chains are longer. */
+  readonly mostQueues: number;
+  /** Bytes of payloads that wait already, and count for the bound of this one. Default 0. */
+  readonly heldBytes?: number;
+}
+
+/** The worker as it claims now. */
+export interface Claimant extends Pick<ClaimRequest, "workerId" | "taskIds" | "forbiddenFlags"> {
+  /** Queues that the statement of the claim frees before it looks. */
+  readonly freeing: readonly number[];
+}
