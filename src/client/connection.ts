@@ -12,7 +12,7 @@ import type { OptionsOf } from "../runtime/options.ts";
 /** An open way to the database. */
 export interface Connection {
   readonly driver: Driver;
-  /** True when the driver was made here, so that whoever asked for it has to close it. */
+  /** True when the driver was made here, so that the caller has to close it. */
   readonly owned: boolean;
   /** Where it leads, for messages, without credentials. */
   readonly target: string;

@@ -24,7 +24,7 @@ export async function applyMigrations(options: ApplyOptions): Promise<MigrateRes
   checkState(before, schema, latest);
   let { revision } = before;
   if (before.isOurs && (await findDamage(driver, schema, { state: before, migrations }))) {
-    // Under the lock nobody else migrates, so what is found wrong then is wrong.
+    // Under the lock no other process migrates, so what is found wrong then is wrong.
     const mended = await underLock(options, (transaction) => mend(transaction, options));
     if (mended) logger?.warn(`Mended schema ${schema.quoted}: ${describeRepair(mended)}`, { schema: schema.name });
     revision = Math.max(revision, mended?.revision ?? 0);
@@ -76,11 +76,11 @@ export async function applyMigrationsWithin(options: ApplyWithinOptions): Promis
 export interface ApplyOptions {
   readonly driver: Driver;
   readonly schema: Schema;
-  /** Is told once what was created. Default: nobody. */
+  /** Where it is logged, once, what was created. Default: nowhere. */
   readonly logger?: Logger | undefined;
   /** Default: those of this release. */
   readonly migrations?: readonly Migration[];
-  /** How long a migration waits for a table that somebody uses before it lets others pass and tries again. Default 3000. */
+  /** How long a migration waits for a table that another transaction uses before it lets others pass and tries again. Default 3000. */
   readonly lockTimeoutMs?: number;
   /** How often it tries. Default 40. */
   readonly attempts?: number | undefined;
@@ -107,7 +107,7 @@ async function setPath(transaction: Executor, path: string): Promise<void> {
   await transaction.query({ text: "select pg_catalog.set_config('search_path', $1, true)", values: [path] });
 }
 
-/** Works in a transaction under the lock of migrations, and tries again while somebody else uses what it needs. */
+/** Works in a transaction under the lock of migrations, and tries again while another transaction uses what it needs. */
 async function underLock<T>(options: ApplyOptions, work: (transaction: Executor) => Promise<T>): Promise<T> {
   const { driver, schema, lockTimeoutMs = 3_000, clock = systemClock } = options;
   const timeoutMs = MIGRATION_TIMEOUT_MS;
@@ -127,7 +127,7 @@ async function underLock<T>(options: ApplyOptions, work: (transaction: Executor)
 }
 
 function attemptsAfter(error: unknown, { attempts = 40 }: ApplyOptions): number {
-  // Somebody uses what the migration needs.
+  // Another transaction uses what the migration needs.
   if (isLocked(error)) return attempts;
   return CLASHES.has(sqlStateOf(error) ?? "") ? CLASH_ATTEMPTS : 1;
 }
@@ -201,7 +201,7 @@ function describeRepair({ unnoted, isSharedLacking, functions, formerName }: Dam
     .join("; ");
 }
 
-/** Applies a migration unless somebody else just has. True when it was applied here. */
+/** Applies a migration unless another process just has. True when it was applied here. */
 async function apply(
   transaction: Executor,
   migration: Migration,
@@ -235,7 +235,7 @@ function settings(lockTimeoutMs: number, timeoutMs: number): string {
 /** The most time that one migration may take; a table of millions of rows may be rewritten. */
 const MIGRATION_TIMEOUT_MS = 3_600_000;
 
-/** Somebody without our lock created the same object at the same moment: the next try finds it, or never will. */
+/** A transaction without our lock created the same object at the same moment: the next try finds it, or never will. */
 const CLASHES = new Set(["23505", "42P06", "42P07", "42710", "42723"]);
 const CLASH_ATTEMPTS = 3;
 

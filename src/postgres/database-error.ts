@@ -6,9 +6,6 @@ import type { Schema } from "./schema.ts";
 import { isConnectionLoss, isTransient, sqlStateOf } from "./sqlstate.ts";
 import { ownMessage } from "../runtime/error-message.ts";
 
-/** Objects that a migrated schema has and that were not found. */
-const MISSING_STATES = new Set(["3F000", "42P01", "42883"]);
-
 /**
  * Gives whatever was thrown a code of ours, with itself as its cause: all that
  * leaves the public interface went through here. An error of Howdah comes back
@@ -72,3 +69,6 @@ function ofServer(error: unknown, { state, said, schema }: Said): HowdahError {
 function lost(error: unknown, said: string): HowdahError {
   return new HowdahError("HOWDAH_CONNECTION_LOST", `The connection to the database ended: ${said}`, error);
 }
+
+/** Objects that a migrated schema has and that were not found. */
+const MISSING_STATES = new Set(["3F000", "42P01", "42883"]);

@@ -116,7 +116,7 @@ export type Row = readonly Cell[];
 /** A value as PostgreSQL writes it: text, or `null` for SQL null. */
 export type Cell = string | null;
 
-/** What a listener is told. None of these may throw. */
+/** What a driver calls for a listener. None of these may throw. */
 export interface ListenHandlers {
   /** A notification arrived. */
   notified(channel: string, payload: string): void;
@@ -125,7 +125,7 @@ export interface ListenHandlers {
    * be used for statements that belong to this very session, one at a time.
    */
   up(session: Executor): void;
-  /** The session was lost; the driver connects again by itself until it is closed. */
+  /** The session was lost; the driver connects again until it is closed. */
   down(error: unknown): void;
 }
 
@@ -141,5 +141,5 @@ export interface DriverShare extends Pick<Driver, "query" | "transaction"> {
   readonly connections: number;
 }
 
-/** What some of the connections of a driver are kept for, beside what everything else uses. */
+/** What some of the connections of a driver are kept for, apart from those that everything else uses. */
 export type ShareName = "handlers" | "waiting";

@@ -1,3 +1,8 @@
+/** What to do about an error with this SQLSTATE; `undefined` when there is nothing to add to the words of the server. */
+export function hintFor(state: string | undefined): string | undefined {
+  return state === undefined ? undefined : (HINTS[state] ?? HINTS[state.slice(0, 2)]);
+}
+
 /**
  * What to do about an error of the server whose own words do not say it, by
  * SQLSTATE. A whole class counts for the states of it that are not named.
@@ -19,8 +24,3 @@ const HINTS: Readonly<Record<string, string>> = {
   "57014": "See whether the `statement_timeout` of the role or of the database is too short.",
   "57P03": "The server is starting, stopping or recovering: try again later.",
 };
-
-/** What to do about an error with this SQLSTATE; `undefined` when there is nothing to add to the words of the server. */
-export function hintFor(state: string | undefined): string | undefined {
-  return state === undefined ? undefined : (HINTS[state] ?? HINTS[state.slice(0, 2)]);
-}

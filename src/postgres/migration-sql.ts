@@ -4,15 +4,6 @@ import { migrations as released } from "./migrations.generated.ts";
 import { quoteLiteral, type Schema } from "./schema.ts";
 import { LEDGER } from "./schema-revision.ts";
 
-/** What to write down. */
-export interface WriteMigrationSqlOptions {
-  readonly schema: Schema;
-  /** The revision that the schema has; 0 for none. */
-  readonly from: number;
-  /** Default: those of this release. */
-  readonly migrations?: readonly Migration[];
-}
-
 /**
  * The migrations as one statement of SQL, for psql and for other tools: all of
  * it happens or nothing does, inside of a transaction or without one, and again
@@ -59,6 +50,15 @@ end
 -- One statement: all of it happens or nothing does. Again it does nothing.
 do ${quote}${body}${quote};
 `;
+}
+
+/** What to write down. */
+export interface WriteMigrationSqlOptions {
+  readonly schema: Schema;
+  /** The revision that the schema has; 0 for none. */
+  readonly from: number;
+  /** Default: those of this release. */
+  readonly migrations?: readonly Migration[];
 }
 
 function writeStep({ id, name, sql }: Migration, schema: Schema): string {

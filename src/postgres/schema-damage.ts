@@ -5,22 +5,6 @@ import { createSchema, type Schema } from "./schema.ts";
 import { functionDetail, joinObjects, objectsOf, type SchemaObjects } from "./schema-objects.ts";
 import { SHARED_LEDGER, type SchemaState } from "./schema-revision.ts";
 
-/** What is wrong with a schema, and how much of it can be mended. */
-export interface Damage {
-  /** The migrations whose objects are there, so that the ledger has to name them. */
-  readonly revision: number;
-  /** Migrations that the ledger does not name although they were applied. */
-  readonly unnoted: readonly Migration[];
-  /** The ledger that is shared with other implementations lacks rows. */
-  readonly isSharedLacking: boolean;
-  /** Functions to create again, in the order of the migrations: they are missing, or speak of the schema's former name. */
-  readonly functions: readonly string[];
-  /** The name that the schema had when its functions were made. */
-  readonly formerName: string | undefined;
-  /** What no release can make good: keys of objects that are missing or different. */
-  readonly beyondRepair: readonly string[];
-}
-
 /**
  * Compares what is there with what migrations make, up to the revision that fits
  * best: that of the ledger, or a later one that fits better; any one if the
@@ -61,6 +45,22 @@ export async function findDamage(
   const isSharedLacking = shared < SHARED_LEDGER.latest;
   if (unnoted.length === 0 && !isSharedLacking && functions.length === 0 && beyondRepair.length === 0) return undefined;
   return { revision: some.at(-1)?.id ?? 0, unnoted, isSharedLacking, functions, formerName, beyondRepair };
+}
+
+/** What is wrong with a schema, and how much of it can be mended. */
+export interface Damage {
+  /** The migrations whose objects are there, so that the ledger has to name them. */
+  readonly revision: number;
+  /** Migrations that the ledger does not name although they were applied. */
+  readonly unnoted: readonly Migration[];
+  /** The ledger that is shared with other implementations lacks rows. */
+  readonly isSharedLacking: boolean;
+  /** Functions to create again, in the order of the migrations: they are missing, or speak of the schema's former name. */
+  readonly functions: readonly string[];
+  /** The name that the schema had when its functions were made. */
+  readonly formerName: string | undefined;
+  /** What no release can make good: keys of objects that are missing or different. */
+  readonly beyondRepair: readonly string[];
 }
 
 /** The statements that create what is missing, apart from the rows of our own ledger. */

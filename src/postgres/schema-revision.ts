@@ -7,47 +7,11 @@ import { objectsOf, relationNames } from "./schema-objects.ts";
 import { forbiddenToLook } from "./schema-rights.ts";
 import { sqlStateOf } from "./sqlstate.ts";
 
-/** The table in which a migration is noted once it is done. */
-export const LEDGER = "_howdah_migrations";
-
-/** The table in which other implementations note theirs; it says that theirs up to this one are in place. */
-export const SHARED_LEDGER = { table: "migrations", latest: 20 } as const;
-
-/** The oldest PostgreSQL, as `server_version_num`. */
-const OLDEST_SERVER = 140_000;
-
-/** The revision that this release works with. */
-const LATEST_REVISION = released.at(-1)?.id ?? 0;
-
-/** A character that the encoding of the database does not have. */
-const UNSTORABLE = new Set(["22P05", "22021"]);
-
-/** What is found where the schema should be. */
-export interface SchemaState {
-  /** As `server_version_num`. */
-  readonly server: number;
-  /** The schema itself exists, with whatever in it. */
-  readonly exists: boolean;
-  /** Something of ours alone is in it. */
-  readonly isOurs: boolean;
-  /** Relations of somebody else that have names of ours; none when the schema is ours. */
-  readonly taken: readonly string[];
-  readonly hasLedger: boolean;
-  /** The migrations that are noted, ascending. */
-  readonly applied: readonly number[];
-  /** The last of them; 0 before the first. */
-  readonly revision: number;
-  /** How many of the migrations that the others look for are noted in the table that is shared with them. */
-  readonly shared: number;
-  /** A migration of theirs that is not known here and without which the schema must not be used. */
-  readonly breaking: number | undefined;
-}
-
 /**
- * The revision of a schema that somebody else migrates. Throws
+ * The revision of a schema that another process migrates. Throws
  * `HOWDAH_SCHEMA_MISSING` when it is not there or behind this release,
  * `HOWDAH_SCHEMA_TOO_NEW` when it is ahead, `HOWDAH_SCHEMA_FOREIGN` when it is
- * somebody else's, and `HOWDAH_DATABASE_FORBIDDEN` when the role may not look.
+ * another application's, and `HOWDAH_DATABASE_FORBIDDEN` when the role may not look.
  */
 export async function readSchemaRevision(options: { driver: Executor; schema: Schema }): Promise<number> {
   const { schema } = options;
@@ -95,18 +59,6 @@ export function checkState(state: SchemaState, schema: Schema, latest: number): 
   if (taken.length > 0) throw foreign(schema, taken);
 }
 
-/** The error for a schema that holds somebody else's objects under names of ours. */
-function foreign(schema: Schema, taken: readonly string[]): HowdahError {
-  const isJobQueue = taken.includes(SHARED_LEDGER.table) && taken.some((name) => /^(_private_)?jobs$/.test(name));
-  const found = isJobQueue
-    ? "the tables of another job queue (graphile_worker), which this release does not take over"
-    : `${taken.join(", ")}, which Howdah did not make and whose name it needs`;
-  return new HowdahError(
-    "HOWDAH_SCHEMA_FOREIGN",
-    `Schema ${schema.quoted} holds ${found}. Choose another schema with the option \`schema\`, --schema or HOWDAH_SCHEMA.`,
-  );
-}
-
 /** Looks at the schema. Needs no rights as long as it is not there. */
 export async function readSchemaState(executor: Executor, schema: Schema): Promise<SchemaState> {
   const { rows } = await executor
@@ -129,6 +81,54 @@ export async function readSchemaState(executor: Executor, schema: Schema): Promi
     revision: ledgers.applied.at(-1) ?? 0,
     ...ledgers,
   };
+}
+
+/** What is found where the schema should be. */
+export interface SchemaState {
+  /** As `server_version_num`. */
+  readonly server: number;
+  /** The schema itself exists, with whatever in it. */
+  readonly exists: boolean;
+  /** Something of ours alone is in it. */
+  readonly isOurs: boolean;
+  /** Relations of another application that have names of ours; none when the schema is ours. */
+  readonly taken: readonly string[];
+  readonly hasLedger: boolean;
+  /** The migrations that are noted, ascending. */
+  readonly applied: readonly number[];
+  /** The last of them; 0 before the first. */
+  readonly revision: number;
+  /** How many of the migrations that the others look for are noted in the table that is shared with them. */
+  readonly shared: number;
+  /** A migration of theirs that is not known here and without which the schema must not be used. */
+  readonly breaking: number | undefined;
+}
+
+/** The table in which a migration is noted once it is done. */
+export const LEDGER = "_howdah_migrations";
+
+/** The table in which other implementations note theirs; it says that theirs up to this one are in place. */
+export const SHARED_LEDGER = { table: "migrations", latest: 20 } as const;
+
+/** The oldest PostgreSQL, as `server_version_num`. */
+const OLDEST_SERVER = 140_000;
+
+/** The revision that this release works with. */
+const LATEST_REVISION = released.at(-1)?.id ?? 0;
+
+/** A character that the encoding of the database does not have. */
+const UNSTORABLE = new Set(["22P05", "22021"]);
+
+/** The error for a schema that holds another application's objects under names of ours. */
+function foreign(schema: Schema, taken: readonly string[]): HowdahError {
+  const isJobQueue = taken.includes(SHARED_LEDGER.table) && taken.some((name) => /^(_private_)?jobs$/.test(name));
+  const found = isJobQueue
+    ? "the tables of another job queue (graphile_worker), which this release does not take over"
+    : `${taken.join(", ")}, which Howdah did not make and whose name it needs`;
+  return new HowdahError(
+    "HOWDAH_SCHEMA_FOREIGN",
+    `Schema ${schema.quoted} holds ${found}. Choose another schema with the option \`schema\`, --schema or HOWDAH_SCHEMA.`,
+  );
 }
 
 function unstorable(schema: Schema, error: unknown): HowdahError {

@@ -30,7 +30,7 @@ interface Rights {
 }
 
 /**
- * As {@link forbiddenFor}, for a role that shall only look at the ledgers: it
+ * As {@link forbiddenFor}, for a role that only reads the ledgers: it
  * needs neither to create anything nor to own the schema.
  */
 export async function forbiddenToLook(executor: Executor, schema: Schema, error: unknown): Promise<unknown> {

@@ -5,7 +5,7 @@ export function sqlStateOf(error: unknown): string | undefined {
   return serverError(error)?.code;
 }
 
-/** True when the same statement may succeed later without anybody changing anything. */
+/** True when the same statement may succeed later without a change by an operator. */
 export function isTransient(error: unknown): boolean {
   if (isNotSent(error) || isConnectionLoss(error)) return true;
   const state = sqlStateOf(error);
@@ -14,8 +14,8 @@ export function isTransient(error: unknown): boolean {
 
 /**
  * True unless it is certain that the statement was not carried out: the
- * connection ended or time ran out after it was sent, or an error is none that
- * anybody here has heard of.
+ * connection ended or time ran out after it was sent, or the error is of an
+ * unknown kind.
  */
 export function isUnknownOutcome(error: unknown): boolean {
   if (isConnectionLoss(error)) return true;
@@ -43,7 +43,7 @@ export function isSessionOver(error: unknown): boolean {
   return isConnectionLoss(error) || (state !== undefined && verdictOf(state).over === true);
 }
 
-/** True when somebody else held what the statement needs: the wait for it timed out, or would have closed a circle. */
+/** True when another transaction held what the statement needs: the wait for it timed out, or would have closed a circle. */
 export function isLocked(error: unknown): boolean {
   const state = sqlStateOf(error);
   return state !== undefined && verdictOf(state).locked === true;
@@ -83,13 +83,13 @@ export function causesOf(error: unknown): object[] {
 
 /** What follows from a SQLSTATE. */
 interface Verdict {
-  /** The same statement may succeed later without anybody changing anything. */
+  /** The same statement may succeed later without a change by an operator. */
   readonly transient?: true;
   /** The statement may have been carried out all the same. */
   readonly unknown?: true;
   /** The session is over, or no good: the next statement needs another connection. */
   readonly over?: true;
-  /** Somebody holds what the statement needs. */
+  /** Another transaction holds what the statement needs. */
   readonly locked?: true;
   /** The connection may be at fault, by its role or by what was left open on it. */
   readonly connection?: true;
@@ -98,7 +98,7 @@ interface Verdict {
 }
 
 /**
- * The only place that knows what SQLSTATEs mean for whoever sent the statement.
+ * The only place that knows what SQLSTATEs mean for the sender of a statement.
  * A whole class counts for the states of it that are not named.
  */
 const VERDICTS: Readonly<Record<string, Verdict>> = {

@@ -1,9 +1,3 @@
-/** What PostgreSQL reports, without being asked, when the rights of a session change. */
-const REPORTED = new Set(["session_authorization", "is_superuser"]);
-
-/** The values of those, as far as they are known. */
-export type Rights = Map<string, string>;
-
 /** The rights that the session of one client has, as far as the server has reported a change. */
 export class Authorization {
   readonly #setUp: Rights;
@@ -50,3 +44,9 @@ interface Report {
   readonly parameterName: string;
   readonly parameterValue: string;
 }
+
+/** The values of those, as far as they are known. */
+export type Rights = Map<string, string>;
+
+/** What PostgreSQL reports, without being asked, when the rights of a session change. */
+const REPORTED = new Set(["session_authorization", "is_superuser"]);

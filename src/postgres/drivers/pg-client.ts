@@ -2,11 +2,11 @@ import type { PgAnswer, PgStatement } from "./pg-statement.ts";
 
 /** The part of a `pg` client that is needed here. */
 export interface PgClient extends PgQueryable {
-  /** Tells of a connection that failed while no statement was under way. */
+  /** Reports a connection that failed while no statement was under way. */
   on(event: "error", listener: (error: Error) => void): unknown;
-  /** Tells of the end of the connection. */
+  /** Reports the end of the connection. */
   on(event: "end", listener: () => void): unknown;
-  /** Tells of what arrives on the channels it listens to. */
+  /** Reports what arrives on the channels it listens to. */
   on(event: "notification", listener: (message: PgNotification) => void): unknown;
   /** Ends what `on` began. */
   removeListener(event: "error", listener: (error: Error) => void): unknown;

@@ -127,7 +127,7 @@ const DEFAULT_POOL_MAX = 10;
 
 function sessionOptions({ settings, pool, trustPool }: PgDriverParts): SessionOptions {
   const { clock, preparedStatements, statementTimeoutMs } = settings;
-  // A session of ours has been told its limits and its isolation, see `prepareSession`.
+  // A session of ours knows its limits and its isolation, see `prepareSession`.
   const isPrepared = pool === undefined && preparedStatements;
   const graceMs = isPrepared ? SILENCE_MS : 0;
   const timeoutMs = statementTimeoutMs === 0 ? 0 : statementTimeoutMs + graceMs;

@@ -59,7 +59,7 @@ export class PgLending implements Waiter {
     }
   }
 
-  /** Takes a client for good: the caller releases it. */
+  /** Takes a client that is not lent again: the caller releases it. */
   async take(): Promise<PgPoolClient> {
     const { client, session } = await this.#lend();
     session.detach();
@@ -167,9 +167,9 @@ export class PgLending implements Waiter {
   }
 }
 
-/** What lending needs beside the pool. */
+/** What lending needs in addition to the pool. */
 export interface LendingOptions extends SessionOptions {
-  /** So many connections at most are lent at once. */
+  /** How many connections may be lent at once. */
   readonly limit: number;
   /** How long to wait for a connection; 0 means for ever. */
   readonly connectTimeoutMs: number;

@@ -93,6 +93,6 @@ export class PoolListenWay implements PgListenWay {
 }
 
 interface ClientSource {
-  /** Takes a client for good: the caller releases it. */
+  /** Takes a client that is not lent again: the caller releases it. */
   take(): Promise<PgPoolClient>;
 }

@@ -32,7 +32,7 @@ export class PgListener implements Listening, SessionWatcher {
       name: "listen",
       clock: this.#options.clock,
       round: () => this.#round(),
-      // The loss was told; that it lasts is no news.
+      // The loss was reported; that it lasts is no news.
       onError: () => undefined,
     });
   }

@@ -10,7 +10,7 @@ import type { PgClient, PgQueryable } from "./pg-client.ts";
 export interface PgPool {
   /** Takes a client out; it has to be released. */
   connect(): Promise<PgPoolClient>;
-  /** Told of errors of idle clients; without a listener they would end the process. */
+  /** Reports errors of idle clients; without a listener they would end the process. */
   on?(event: "error", listener: (error: Error) => void): unknown;
   /** Ends what `on` began. */
   removeListener?(event: "error", listener: (error: Error) => void): unknown;
@@ -49,7 +49,7 @@ export interface OwnPool extends PgPool {
   readonly idleCount: number;
   /** How many wait for one. */
   readonly waitingCount: number;
-  /** Waits for the clients that are out, then closes all; resolves when the server has been told. */
+  /** Waits for the clients that are out, then closes all; resolves when the server knows. */
   end(): Promise<void>;
 }
 

@@ -24,7 +24,7 @@ import {
 import type { PoolWatch } from "./pool-watch.ts";
 
 /**
- * One connection for as long as somebody holds it. Turns whatever `pg` reports
+ * One connection for as long as it is held. Turns whatever `pg` reports
  * about a lost connection into one error, and remembers that the connection
  * must not be used again.
  */
@@ -52,7 +52,7 @@ export class PgSession implements Executor, Waiter {
     return this.#brokenBy;
   }
 
-  /** False when the connection must not be lent: it is broken, in doubt, left inside of a transaction, or with the rights of somebody else. */
+  /** False when the connection must not be lent: it is broken, in doubt, left inside of a transaction, or with the rights of another role. */
   get isUsable(): boolean {
     return (
       this.#brokenBy === undefined &&
@@ -106,10 +106,10 @@ export class PgSession implements Executor, Waiter {
 
   /**
    * Runs a statement that is a transaction of its own. When the answer says that
-   * it ran inside of somebody else's, it does not count: that transaction is
+   * it ran inside of one that is not ours, it does not count: that transaction is
    * rolled back, the connection is not used again, and {@link UNDONE} is
    * returned. Rejects with `HOWDAH_CONNECTION_LOST`, the outcome unknown, when
-   * somebody else ended the transaction in that very moment.
+   * other code ended the transaction in that very moment.
    */
   async alone(query: Query): Promise<QueryResult | typeof UNDONE> {
     let answer: QueryResult;
@@ -187,7 +187,7 @@ export class PgSession implements Executor, Waiter {
     this.#brokenBy ??= reason;
   }
 
-  /** Ends the watch over the client; whoever lent it looks at `brokenBy`. */
+  /** Ends the watch over the client; its lender looks at `brokenBy`. */
   detach(): void {
     this.#client.removeListener("error", this.#onError);
   }
@@ -221,7 +221,7 @@ export class PgSession implements Executor, Waiter {
   }
 }
 
-/** What a session needs beside its client. */
+/** What a session needs in addition to its client. */
 export interface SessionOptions {
   readonly clock: Clock;
   /** Statements with a name are prepared under it. */
@@ -246,7 +246,7 @@ export interface Doubt {
   count: number;
 }
 
-/** What a statement answers that was to run by itself and ran inside of a transaction of somebody else: nothing of it is left. */
+/** What a statement answers that was to run as a transaction of its own and ran inside of one that is not ours: nothing of it is left. */
 export const UNDONE = Symbol("undone");
 
 /** The error of a session whose connection ended: `HOWDAH_CONNECTION_LOST`. */

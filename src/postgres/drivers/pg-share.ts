@@ -42,7 +42,7 @@ export class PgShare implements DriverShare {
     });
   }
 
-  /** Takes a client for good: the caller releases it. */
+  /** Takes a client that is not lent again: the caller releases it. */
   take(): Promise<PgPoolClient> {
     return this.options.lending.take();
   }

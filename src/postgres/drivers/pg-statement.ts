@@ -42,7 +42,7 @@ function refuseBinary(): never {
   );
 }
 
-/** What a client of `pg` adds to each statement by itself. */
+/** What a client of `pg` adds to each statement. */
 interface WithBinary {
   binary?: boolean;
 }
@@ -62,7 +62,7 @@ export function sendAsText<T>(client: { query(statement: PgStatement): T }, stat
   }
 }
 
-/** PostgreSQL cuts the name of a prepared statement off after so many bytes. */
+/** PostgreSQL cuts the name of a prepared statement off after this many bytes. */
 const MAX_NAME_LENGTH = 63;
 
 /** A text that was renamed so often is no longer prepared: what it is about never stays the same. */

@@ -2,20 +2,6 @@ import type { Clock, Timer } from "../../runtime/clock.ts";
 import type { PgPoolClient } from "./pg-pool.ts";
 import type { PgSession } from "./pg-session.ts";
 
-/** A client that was taken out of a pool, and what is done with it. */
-export interface LentClient {
-  readonly client: PgPoolClient;
-  readonly session: PgSession;
-  /** When the pool gave it, by the monotonic clock. */
-  readonly takenAt: number;
-}
-
-/** How long a client is kept that nobody uses. An idle process may end only when the pool has it back. */
-const KEPT_MS = 100;
-
-/** The pool sees each client so often at least, because it may have to retire it. */
-const LONGEST_MS = 1_000;
-
 /**
  * Clients that were used a moment ago and will be used again in a moment. The
  * pool sets two timers and changes four listeners each time that it lends one.
@@ -55,7 +41,21 @@ export class WarmClients {
   }
 }
 
-/** Gives a client back to its pool, which closes it when nobody should be lent it again. */
+/** Gives a client back to its pool, which closes it when it must not be lent again. */
 export function giveBack({ client, session }: LentClient): void {
   client.release(!session.isUsable);
 }
+
+/** A client that was taken out of a pool, and what is done with it. */
+export interface LentClient {
+  readonly client: PgPoolClient;
+  readonly session: PgSession;
+  /** When the pool gave it, by the monotonic clock. */
+  readonly takenAt: number;
+}
+
+/** How long an unused client is kept. An idle process may end only when the pool has it back. */
+const KEPT_MS = 100;
+
+/** The pool sees each client so often at least, because it may have to retire it. */
+const LONGEST_MS = 1_000;

@@ -9,41 +9,10 @@ import { CONNECTION_STRING, readConnectionString } from "../connection-string.ts
 import type { Driver } from "../driver.ts";
 import { PgDriver } from "./pg-driver.ts";
 import { type ConnectionSettings, type PgPool, POOL } from "./pg-pool.ts";
-
 export { executorOf, type ExecutorOptions } from "./pg-executor.ts";
 export type { PgPool, PgPoolClient } from "./pg-pool.ts";
 export type { PgClient, PgNotification, PgQueryable } from "./pg-client.ts";
 export type { PgAnswer, PgStatement, PgTypes } from "./pg-statement.ts";
-
-/** How to reach the database through `pg`. Without any of the first three, the `PG…` variables of the environment count. */
-export interface PgDriverOptions {
-  /** `postgresql://user:password@host:5432/database` */
-  connectionString?: string | undefined;
-  /** A pool of the application, which stays the application's: it is used and left open. */
-  pool?: PgPool | undefined;
-  /** Anything that a `pg` client takes, for a pool of our own: `host`, `ssl`, a `password` function, … */
-  config?: Readonly<Record<string, unknown>> | undefined;
-  /** Where to listen, if that is not the same: a transaction pooler passes no notifications on. */
-  listenConnectionString?: string | undefined;
-  /** Connections at most, beside the one that listens. Default 10. Of a pool of the application, its `max` counts. */
-  maxConnections?: number | undefined;
-  /** How many of them are for handlers (`query` and `withTransaction`). Default: two of ten. 0 when there are no handlers. */
-  handlerConnections?: number | undefined;
-  /** Takes a pool whose clients cannot tell whether they are inside of a transaction: a promise that nothing leaves one open. Default false. */
-  trustPool?: boolean | undefined;
-  /** Told of connections that come back with a transaction left open. Default: `consoleLogger()`. */
-  logger?: Logger | undefined;
-  /** How long to wait for a connection. Default 10s. */
-  connectTimeout?: Duration | undefined;
-  /** How long a statement may take unless it says otherwise; 0 means for ever. Default 30s. */
-  statementTimeout?: Duration | undefined;
-  /** Switch off behind a transaction pooler; then nothing is set for a session either. Default true. */
-  preparedStatements?: boolean | undefined;
-  /** What `pg_stat_activity` shows. Default "howdah". */
-  applicationName?: string | undefined;
-  /** The source of time. Default: the machine's. */
-  clock?: Clock | undefined;
-}
 
 /**
  * The driver over `pg`. Connects when it is first used. Throws
@@ -102,4 +71,34 @@ export function pgDriver(options: PgDriverOptions = {}): Driver {
     trustPool,
     logger,
   });
+}
+
+/** How to reach the database through `pg`. Without any of the first three, the `PG…` variables of the environment count. */
+export interface PgDriverOptions {
+  /** `postgresql://user:password@host:5432/database` */
+  connectionString?: string | undefined;
+  /** A pool of the application, which stays the application's: it is used and left open. */
+  pool?: PgPool | undefined;
+  /** Anything that a `pg` client takes, for a pool of our own: `host`, `ssl`, a `password` function, … */
+  config?: Readonly<Record<string, unknown>> | undefined;
+  /** Where to listen, if that is not the same: a transaction pooler passes no notifications on. */
+  listenConnectionString?: string | undefined;
+  /** Connections at most, without the one that listens. Default 10. Of a pool of the application, its `max` counts. */
+  maxConnections?: number | undefined;
+  /** How many of them are for handlers (`query` and `withTransaction`). Default: two of ten. 0 when there are no handlers. */
+  handlerConnections?: number | undefined;
+  /** Takes a pool whose clients cannot tell whether they are inside of a transaction: a promise that nothing leaves one open. Default false. */
+  trustPool?: boolean | undefined;
+  /** Where it is logged that connections come back with a transaction left open. Default: `consoleLogger()`. */
+  logger?: Logger | undefined;
+  /** How long to wait for a connection. Default 10s. */
+  connectTimeout?: Duration | undefined;
+  /** How long a statement may take unless it says otherwise; 0 means for ever. Default 30s. */
+  statementTimeout?: Duration | undefined;
+  /** Switch off behind a transaction pooler; then nothing is set for a session either. Default true. */
+  preparedStatements?: boolean | undefined;
+  /** What `pg_stat_activity` shows. Default "howdah". */
+  applicationName?: string | undefined;
+  /** The source of time. Default: the machine's. */
+  clock?: Clock | undefined;
 }

@@ -3,7 +3,7 @@ import { Authorization, type ReportingClient, type Rights } from "./authorizatio
 /**
  * What is heeded of an application's pool. It takes the errors of idle clients,
  * which would end the process: the lost connection shows up again as the error
- * of whoever uses it next. And it knows whose rights the sessions have, because
+ * of its next user. And it knows whose rights the sessions have, because
  * the server reports each change. A client has one listener for that as long as
  * it is open: a driver that comes later has to know what happened before.
  */

@@ -4,7 +4,7 @@ import type { PgPool, PgPoolClient } from "./pg-pool.ts";
  * Takes a client out of a pool. A pool of `pg` stops listening to the errors of a
  * client when it lends it, and the promise of it is heard when all has been read
  * that came in one piece with the answer before. The end of the connection may be
- * in the same piece, and an error that nobody listens to ends the process. So the
+ * in the same piece, and an error without a listener ends the process. So the
  * client gets a listener in the callback, which comes at once, until the promise
  * is heard; what fails in between shows up again for the first statement.
  */
@@ -17,7 +17,7 @@ export async function takeClient(pool: PgPool): Promise<PgPoolClient> {
     const promise = (pool as CallingPool).connect((error, client) => (client ? lent(client) : reject(error)));
     if (promise) promise.then(lent, reject);
   });
-  // Whoever awaits this listens before anything more is read.
+  // The caller that awaits this listens before anything more is read.
   client.removeListener("error", ignore);
   return client;
 }
