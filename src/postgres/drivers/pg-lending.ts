@@ -1,11 +1,10 @@
 import { HowdahError } from "../../errors.ts";
-import { isConnectionLoss, isTransient, sqlStateOf } from "../sqlstate.ts";
 import { type Waiter, withDeadline } from "./deadline.ts";
 import { type ConnectionSettings, type OwnPool, type PgPool, type PgPoolClient, resetSession } from "./pg-pool.ts";
 import { PgSession, type SessionOptions } from "./pg-session.ts";
 import { giveBack, type LentClient, WarmClients } from "./pg-warm-clients.ts";
 import type { PoolWarnings } from "./pool-warnings.ts";
-import { takeClient } from "./take-client.ts";
+import { takeClient, unreachable } from "./take-client.ts";
 import { Turns } from "./turns.ts";
 
 /** Lends connections of a pool, one holder at a time, and knows when all of them are back. */
@@ -225,17 +224,4 @@ export function allLeftOpen(): HowdahError {
 
 function failUnreachable(reason: unknown): never {
   throw unreachable(reason);
-}
-
-/**
- * The error of a connection that did not come about. What the server said
- * itself stays as it is, unless it reads as if a statement had been under way.
- */
-export function unreachable(reason: unknown): unknown {
-  if (reason instanceof HowdahError) return reason;
-  if (sqlStateOf(reason) !== undefined && !isConnectionLoss(reason)) return reason;
-  const { message, code } = reason as { message?: string; code?: string };
-  if (!isTransient(reason) && !/time|terminated/i.test(message ?? "")) return reason;
-  const found = message === undefined || message === "" ? code : message;
-  return new HowdahError("HOWDAH_DATABASE_UNREACHABLE", `The database could not be reached: ${found}`, reason);
 }

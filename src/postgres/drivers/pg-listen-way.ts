@@ -1,8 +1,8 @@
 import pg from "pg";
 import { waitAtMost } from "./deadline.ts";
 import type { PgClient } from "./pg-client.ts";
-import { unreachable } from "./pg-lending.ts";
 import { clientConfig, type ConnectionSettings, GOODBYE_MS, type PgPoolClient, prepareSession } from "./pg-pool.ts";
+import { unreachable } from "./take-client.ts";
 
 /** The way to a connection that a driver listens on. */
 export interface PgListenWay {

@@ -1,3 +1,5 @@
+import { HowdahError } from "../../errors.ts";
+import { isConnectionLoss, isTransient, sqlStateOf } from "../sqlstate.ts";
 import type { PgPool, PgPoolClient } from "./pg-pool.ts";
 
 /**
@@ -28,3 +30,16 @@ interface CallingPool {
 }
 
 function ignore(): void {}
+
+/**
+ * The error of a connection that did not come about. What the server said
+ * itself stays as it is, unless it reads as if a statement had been under way.
+ */
+export function unreachable(reason: unknown): unknown {
+  if (reason instanceof HowdahError) return reason;
+  if (sqlStateOf(reason) !== undefined && !isConnectionLoss(reason)) return reason;
+  const { message, code } = reason as { message?: string; code?: string };
+  if (!isTransient(reason) && !/time|terminated/i.test(message ?? "")) return reason;
+  const found = message === undefined || message === "" ? code : message;
+  return new HowdahError("HOWDAH_DATABASE_UNREACHABLE", `The database could not be reached: ${found}`, reason);
+}
