@@ -1,4 +1,5 @@
 import type { InterruptionReason } from "../hooks/events.ts";
+import type { ClaimedJob } from "./claimed-job.ts";
 
 /** How one attempt at a job ended. Every claim ends in exactly one of these, which release then writes down. */
 export type Outcome = Completed | Undecided | Retried | FailedForGood | Snoozed | Cancelled | Interrupted | Returned;
@@ -68,4 +69,16 @@ export interface Interrupted {
 /** Nobody started the job; the claim is undone as if it had never been. */
 export interface Returned {
   readonly kind: "returned";
+}
+
+/** A claim that ends: the job and how its attempt went. */
+export interface Ending {
+  readonly job: ClaimedJob;
+  readonly outcome: Outcome;
+  /** How long its handler ran; 0 when it was not called. */
+  readonly durationMs: number;
+  /** With this job its chain ends, and the queue is free. */
+  readonly endsChain: boolean;
+  /** Others may have the job by now, or another claim of the same worker. Default `false`. */
+  readonly lost?: boolean;
 }

@@ -2,7 +2,7 @@ import { type HowdahError, isHowdahError } from "../errors.ts";
 import type { InterruptionReason } from "../hooks/events.ts";
 import type { HookEmitter } from "../hooks/hooks.ts";
 import type { ClaimedJob } from "./claimed-job.ts";
-import type { Ending } from "./release/ending.ts";
+import type { Ending } from "./outcome.ts";
 import type { Identity } from "./identity.ts";
 import { toDate } from "./row.ts";
 import type { RefusedRow } from "../postgres/queries/recover.ts";

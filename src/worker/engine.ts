@@ -6,12 +6,12 @@ import { LocalQueues } from "../job/claim/local-queue/local-queues.ts";
 import type { Source } from "../job/claim/source.ts";
 import type { Acceptance, Chain } from "../job/chain.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
+import type { SlotsEngine } from "../job/execute/slot.ts";
 import { Slots } from "../job/execute/slots.ts";
-import type { EndedAttempt } from "../job/execute/slots-options.ts";
 import { Interventions } from "../job/interventions.ts";
 import type { LivenessWatcher } from "../job/recover/liveness-loop.ts";
 import { LockWatch, type LockHolder, type LocksToWatch } from "../job/recover/lock-watch.ts";
-import type { Ending } from "../job/release/ending.ts";
+import type { Ending } from "../job/outcome.ts";
 import type { ReleaseListener } from "../job/release/release-writer.ts";
 import { Releaser } from "../job/release/releaser.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
@@ -25,7 +25,7 @@ import { Withdrawals } from "./withdrawals.ts";
  *
  *   source --chains--> slots --outcomes--> releaser --freed queues--> source
  */
-export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
+export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, SlotsEngine {
   readonly source: Source;
   readonly slots: Slots;
   readonly releaser: Releaser;
@@ -55,7 +55,7 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
     this.#coupler = this.#createCoupler();
     this.claimer = this.#createClaimer();
     this.source = this.#createSource();
-    this.slots = this.#createSlots();
+    this.slots = new Slots(context, this);
     this.#interruptions = this.#createInterruptions();
     this.releaser = this.#createReleaser();
     this.#lockWatch = new LockWatch(context, this);
@@ -65,6 +65,10 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
   /** How many jobs were taken so far. */
   get taken(): number {
     return this.#taken;
+  }
+
+  get startUntil(): number {
+    return this.#run.startUntil;
   }
 
   /** Begins to claim and to run. */
@@ -213,7 +217,7 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
     const unwritten = await this.#flushWithin(Math.max(gracePeriodMs, LEAST_FLUSH_MS));
     if (unwritten === 0) await this.#interruptions.correct();
     // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
-    if (this.slots.leftBehind === 0) this.#context.closed.removeEventListener("abort", this.#giveUp);
+    if (this.slots.detachedCount === 0) this.#context.closed.removeEventListener("abort", this.#giveUp);
     return { abandoned, unwritten };
   }
 
@@ -284,38 +288,6 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
     );
   }
 
-  #createSlots(): Slots {
-    const { clock, client, driver, held, hooks, logger, reporter, schema, settings, statements, tasks } = this.#context;
-    const { abortPeriodMs, interruptedJobRetryDelayMs } = settings.shutdown;
-    return new Slots({
-      clock,
-      concurrency: settings.concurrency,
-      held,
-      hooks,
-      tasks,
-      surroundings: {
-        logger,
-        state: settings.state,
-        schema,
-        driver,
-        executor: driver.share?.("handlers") ?? driver,
-        client,
-      },
-      abortPeriodMs,
-      interruptedRetryMs: interruptedJobRetryDelayMs,
-      startUntil: () => this.#run.startUntil,
-      take: (now) => this.#take(now),
-      accepts: this.#accepts,
-      mark: (job) => statements.locks.mark(job),
-      started: (job) => reporter.started(job),
-      ended: (attempt) => this.#ended(attempt),
-      lost: (job, reason) => reporter.lost(job, reason),
-      leftBehind: (job, reason, durationMs) => reporter.leftBehind(job, reason, durationMs),
-      settledLate: (job) => this.releaser.endChain(job),
-      idle: () => this.#rested?.(),
-    });
-  }
-
   #createInterruptions(): Interruptions {
     const { client, clock, hooks, reporter, tasks } = this.#context;
     return new Interruptions({
@@ -344,17 +316,25 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
    * after it was sent, or what has waited here since, is asked about first,
    * whatever delayed it: the database, the way from there, or this process.
    */
-  readonly #accepts: Acceptance = (chain, now) => {
+  readonly accepts: Acceptance = (chain, now) => {
     if (now <= chain.freshUntil) return true;
     this.#run.askAgain();
     return false;
   };
 
-  #ended(attempt: EndedAttempt): void {
-    const { job, outcome, durationMs } = attempt;
+  ended(ending: Ending): void {
+    const { job, outcome, durationMs } = ending;
     if (durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
     if (outcome.kind !== "returned") this.#pace.note(durationMs);
-    this.#interruptions.add(attempt);
+    this.#interruptions.add(ending);
+  }
+
+  settledLate(job: ClaimedJob): void {
+    this.releaser.endChain(job);
+  }
+
+  idle(): void {
+    this.#rested?.();
   }
 
   async #stopSource(): Promise<void> {
@@ -378,13 +358,13 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
   }
 
   /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. What is stuck has a bound of its own. */
-  #take(now: number): Chain | undefined {
+  take(now: number): Chain | undefined {
     if (this.releaser.size - this.releaser.stuck >= MAX_UNWRITTEN) {
       this.#isHeldBack = true;
       return undefined;
     }
     for (;;) {
-      const next = this.source.take(this.#accepts, now);
+      const next = this.source.take(this.accepts, now);
       const chain = next && this.withdrawals.sift(next);
       if (chain) this.#taken += chain.waiting;
       if (chain || !next) return chain;
@@ -395,7 +375,7 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener {
     const idle = new AbortController();
     const check = (): void => {
       // A handler that has lost its slot still holds its queue.
-      if (this.slots.busy === 0 && this.slots.leftBehind === 0) idle.abort();
+      if (this.slots.busy === 0 && this.slots.detachedCount === 0) idle.abort();
     };
     this.#rested = check;
     check();

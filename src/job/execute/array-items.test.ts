@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { arrayItems } from "./array-items.ts";
+import { arrayItems } from "./execute-batch.ts";
 
 /** JSON that `JSON.stringify` would not write: spaces, numbers of any size, names given twice, escapes. */
 const { value: jsonText } = fc.letrec<{ value: string }>((tie) => ({

@@ -5,27 +5,8 @@ import { errorMessage } from "../../runtime/error-message.ts";
 import { isDirective, type Directive } from "../directive.ts";
 import type { PayloadSchema } from "../schema.ts";
 import type { BatchTask } from "../task.ts";
-import { arrayItems } from "./array-items.ts";
 import type { JobContext } from "./context.ts";
 import { InvalidPayload, toInput } from "./invalid-payload.ts";
-
-/** Some items of a batch failed; the job keeps only these as its payload. */
-export class BatchFailure extends HowdahError {
-  readonly #rest: string;
-
-  constructor(message: string, rest: string, cause: unknown) {
-    super("HOWDAH_BATCH_ITEMS_FAILED", message, cause);
-    this.#rest = rest;
-  }
-
-  /** The failed items as JSON, when `thrown` is such an error. Never throws: `instanceof` does, for a revoked proxy. */
-  static restOf(thrown: unknown): string | undefined {
-    return typeof thrown === "object" && thrown !== null && #rest in thrown ? thrown.#rest : undefined;
-  }
-}
-
-/** The most failed items whose errors stand in the message. */
-const MAX_SHOWN = 10;
 
 /**
  * Calls a batch handler with the items of a job. Gives back a directive when
@@ -49,6 +30,24 @@ export async function runBatch(
   if (result !== undefined) await checkResults(result, stored.length, context.job.payloadText);
   return undefined;
 }
+
+/** Some items of a batch failed; the job keeps only these as its payload. */
+export class BatchFailure extends HowdahError {
+  readonly #rest: string;
+
+  constructor(message: string, rest: string, cause: unknown) {
+    super("HOWDAH_BATCH_ITEMS_FAILED", message, cause);
+    this.#rest = rest;
+  }
+
+  /** The failed items as JSON, when `thrown` is such an error. Never throws: `instanceof` does, for a revoked proxy. */
+  static restOf(thrown: unknown): string | undefined {
+    return typeof thrown === "object" && thrown !== null && #rest in thrown ? thrown.#rest : undefined;
+  }
+}
+
+/** The most failed items whose errors stand in the message. */
+const MAX_SHOWN = 10;
 
 function itemsOf(payload: unknown): readonly unknown[] {
   if (Array.isArray(payload)) return payload;
@@ -123,4 +122,45 @@ function describe(failures: readonly ItemFailure[]): string {
 
 function refuse(what: string): never {
   throw new HowdahError("HOWDAH_BATCH_RESULT_INVALID", `The batch handler ${what}.`);
+}
+
+const QUOTE = 34;
+const COMMA = 44;
+const BACKSLASH = 92;
+const OPENING = new Set([91, 123]);
+const CLOSING = new Set([93, 125]);
+
+/**
+ * The texts of the items of a JSON array, cut out of its own text. What is read
+ * and written anew is not always the same: numbers beyond 2^53 are rounded, and
+ * of two properties with one name the first is lost. `json` has to be an array
+ * that `JSON.parse` accepts.
+ */
+export function arrayItems(json: string): string[] {
+  const items: string[] = [];
+  let depth = 0;
+  let start = 0;
+  const endItem = (end: number): void => void items.push(json.slice(start, end).trim());
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(json, at);
+    else if (OPENING.has(code)) {
+      depth += 1;
+      if (depth === 1) start = at + 1;
+    } else if (CLOSING.has(code)) {
+      depth -= 1;
+      if (depth === 0) endItem(at);
+    } else if (code === COMMA && depth === 1) {
+      endItem(at);
+      start = at + 1;
+    }
+  }
+  return items.length === 1 && items[0] === "" ? [] : items;
+}
+
+/** The place of the quote that ends the string which begins at `start`. */
+function endOfString(json: string, start: number): number {
+  let at = start + 1;
+  while (json.charCodeAt(at) !== QUOTE) at += json.charCodeAt(at) === BACKSLASH ? 2 : 1;
+  return at;
 }

@@ -10,7 +10,7 @@ import { unrecoverable } from "../unrecoverable.ts";
 import type { Query } from "../../postgres/driver.ts";
 import { createSchema } from "../../postgres/schema.ts";
 import { executeJob, toAborted } from "./execute-job.ts";
-import { Execution, type Surroundings } from "./execution.ts";
+import { Execution, type ExecutionContext } from "./execution.ts";
 
 const shutdown = new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "shutting down");
 const timeout = new HowdahError("HOWDAH_ABORTED_TIMEOUT", "too long");
@@ -23,7 +23,7 @@ function execute(
   const { retry = { type: "fixed", delay: 70 }, attempts = "1", reason } = settings;
   const registered = createTaskRegistry([defineTask({ identifier: "t", run: run as () => void, retry })]).get("t");
   const job = claimedJob({ payload: '{"a":1}', attempts, maxAttempts: "3" });
-  const execution = new Execution(job, { logger: silentLogger } as Surroundings);
+  const execution = new Execution(job, { logger: silentLogger } as ExecutionContext);
   if (reason) execution.abort(reason);
   return executeJob(registered, execution, 500);
 }
@@ -97,7 +97,7 @@ describe("toAborted", () => {
     [timeout, { kind: "failed", error: timeout }],
   ])("ends an attempt without its handler: %s", (reason, expected) => {
     const registered = createTaskRegistry([defineTask({ identifier: "t", run: fail })]).get("t");
-    const execution = new Execution(claimedJob(), { logger: silentLogger } as Surroundings);
+    const execution = new Execution(claimedJob(), { logger: silentLogger } as ExecutionContext);
     execution.abort(reason);
     expect(toAborted(execution, registered, 500)).toMatchObject(expected);
   });
@@ -121,8 +121,8 @@ describe("an attempt whose handler asked to complete the job in a transaction", 
         return then() as undefined;
       },
     });
-    const surroundings = { logger: silentLogger, schema: createSchema("howdah") } as Surroundings;
-    const execution = new Execution(claimedJob({ maxAttempts: "3" }), surroundings);
+    const context = { logger: silentLogger, schema: createSchema("howdah") } as ExecutionContext;
+    const execution = new Execution(claimedJob({ maxAttempts: "3" }), context);
     return { execution, outcome: executeJob(createTaskRegistry([task]).get("t"), execution, 500) };
   }
 
@@ -155,8 +155,8 @@ describe("an attempt whose handler asked to complete the job in a transaction", 
       identifier: "t",
       run: (_payload: unknown, context) => context.complete(transaction("HWLST")).catch(() => undefined),
     });
-    const surroundings = { logger: silentLogger, schema: createSchema("howdah") } as Surroundings;
-    const execution = new Execution(claimedJob({ maxAttempts: "3" }), surroundings);
+    const context = { logger: silentLogger, schema: createSchema("howdah") } as ExecutionContext;
+    const execution = new Execution(claimedJob({ maxAttempts: "3" }), context);
     expect(await executeJob(createTaskRegistry([task]).get("t"), execution, 500)).toMatchObject({
       kind: "failed",
       error: { code: "HOWDAH_COMPLETION_ROLLED_BACK" },

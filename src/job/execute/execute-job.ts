@@ -7,7 +7,7 @@ import type { Completed, FailedForGood, Outcome, Retried, Undecided } from "../o
 import type { RegisteredTask } from "../task-registry.ts";
 import { isUnrecoverable } from "../unrecoverable.ts";
 import { BatchFailure, runBatch } from "./execute-batch.ts";
-import type { Execution } from "./execution.ts";
+import { enter, type Execution } from "./execution.ts";
 import { InvalidPayload, toInput } from "./invalid-payload.ts";
 
 /** How an attempt ended as far as its handler goes. */
@@ -28,7 +28,7 @@ export async function executeJob(
   let outcome: Decided;
   try {
     // The only wait of a plain job: each further one would cost every job as much again.
-    const result: unknown = await execution.enter(() => callHandler(registered, execution));
+    const result: unknown = await callWithin(registered, execution);
     outcome = toDecided(result, execution, { registered, interruptedRetryMs });
   } catch (error) {
     outcome = execution.abortedWith
@@ -96,6 +96,12 @@ function rolledBack(): HowdahError {
     "HOWDAH_COMPLETION_ROLLED_BACK",
     "The transaction in which the handler completed the job was rolled back, and the handler returned all the same.",
   );
+}
+
+/** Calls the handler, from inside of what an interceptor has put around it. */
+function callWithin(registered: RegisteredTask, execution: Execution): unknown {
+  const { within } = execution;
+  return within ? enter(within, async () => callHandler(registered, execution)) : callHandler(registered, execution);
 }
 
 /** Calls the handler: at once, unless there is a schema. Gives back what it returns, or a promise of that. */

@@ -3,20 +3,20 @@ import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { createRecordingLogger } from "../../../test/harness/worker.ts";
 import { HowdahError } from "../../errors.ts";
 import type { Query } from "../../postgres/driver.ts";
-import { Execution, type Surroundings } from "./execution.ts";
+import { Execution, type ExecutionContext } from "./execution.ts";
 
 function setUp() {
   const queries: Query[] = [];
   const logger = createRecordingLogger();
-  const executor = {
+  const driver = {
     async query(query: Query) {
       queries.push(query);
       return { rows: [], count: 0 };
     },
     transaction: (work: (transaction: unknown) => Promise<unknown>) => work("transaction"),
   };
-  const surroundings = { logger, executor, state: "state", client: "client" } as unknown as Surroundings;
-  const execution = new Execution(claimedJob({ id: "7", attempts: "2" }, { workerId: "w" }), surroundings);
+  const context = { logger, driver, client: "client", settings: { state: "state" } } as unknown as ExecutionContext;
+  const execution = new Execution(claimedJob({ id: "7", attempts: "2" }, { workerId: "w" }), context);
   return { execution, queries, logger };
 }
 

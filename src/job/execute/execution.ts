@@ -1,33 +1,13 @@
 import { setMaxListeners } from "node:events";
 import type { Client } from "../../client/client.ts";
-import type { Cell, Driver, DriverShare } from "../../postgres/driver.ts";
-import type { Schema } from "../../postgres/schema.ts";
+import { HowdahError } from "../../errors.ts";
+import type { Cell, DriverShare } from "../../postgres/driver.ts";
+import { errorMessage } from "../../runtime/error-message.ts";
 import { scoped, type Logger } from "../../runtime/logger.ts";
-import type { HowdahError } from "../../errors.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
+import type { WorkerContext } from "../worker-context.ts";
 import { Completion } from "./completion.ts";
 import type { JobContext } from "./context.ts";
-import { enter } from "./enter.ts";
-
-/** What all executions of one worker share. */
-export interface Surroundings {
-  readonly logger: Logger;
-  readonly state: unknown;
-  readonly client: Client;
-  readonly schema: Schema;
-  /** Knows what a transaction of its kind is. */
-  readonly driver?: Driver | undefined;
-  /** The connections of handlers. */
-  readonly executor: Pick<DriverShare, "query" | "transaction">;
-}
-
-/** What interceptors have changed about the call of a handler. */
-export interface ExecutionChanges {
-  readonly payload?: unknown;
-  readonly within?: (<T>(run: () => T) => T) | undefined;
-}
-
-const UNCHANGED: ExecutionChanges = {};
 
 /**
  * One call of a handler: what it is given, and what may still happen to it
@@ -35,7 +15,7 @@ const UNCHANGED: ExecutionChanges = {};
  */
 export class Execution implements JobContext {
   readonly job: ClaimedJob;
-  readonly #surroundings: Surroundings;
+  readonly #context: ExecutionContext;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
   #abortedWith: HowdahError | undefined;
@@ -43,9 +23,9 @@ export class Execution implements JobContext {
   #isEnded = false;
   #changes = UNCHANGED;
 
-  constructor(job: ClaimedJob, surroundings: Surroundings) {
+  constructor(job: ClaimedJob, context: ExecutionContext) {
     this.job = job;
-    this.#surroundings = surroundings;
+    this.#context = context;
   }
 
   get signal(): AbortSignal {
@@ -60,16 +40,16 @@ export class Execution implements JobContext {
 
   get logger(): Logger {
     const { id, task, attempts } = this.job;
-    this.#logger ??= scoped(this.#surroundings.logger, { job: id, task, attempt: attempts });
+    this.#logger ??= scoped(this.#context.logger, { job: id, task, attempt: attempts });
     return this.#logger;
   }
 
   get client(): Client {
-    return this.#surroundings.client;
+    return this.#context.client;
   }
 
   get state(): unknown {
-    return this.#surroundings.state;
+    return this.#context.settings.state;
   }
 
   get workerId(): string {
@@ -78,17 +58,17 @@ export class Execution implements JobContext {
 
   // Handlers take their context apart, so what these give must not need a `this`.
   get query(): JobContext["query"] {
-    const { executor } = this.#surroundings;
+    const executor = handlersShareOf(this.#context);
     return (text: string, values?: readonly Cell[]) => executor.query(values ? { text, values } : { text });
   }
 
   get withTransaction(): JobContext["withTransaction"] {
-    const { executor } = this.#surroundings;
+    const executor = handlersShareOf(this.#context);
     return (work) => executor.transaction(work);
   }
 
   get complete(): JobContext["complete"] {
-    this.#completion ??= new Completion(this.job, this.#surroundings.schema, this.#surroundings.driver);
+    this.#completion ??= new Completion(this.job, this.#context.schema, this.#context.driver);
     const completion = this.#completion;
     return (transaction) => completion.complete(transaction, !this.#isEnded);
   }
@@ -118,10 +98,9 @@ export class Execution implements JobContext {
     this.#changes = changes;
   }
 
-  /** Calls `run`, from inside of what an interceptor has put around it. */
-  enter<T>(run: () => T | Promise<T>): T | Promise<T> {
-    const { within } = this.#changes;
-    return within ? enter(within, async () => run()) : run();
+  /** What an interceptor has put around the call; `undefined` when nothing is. See {@link enter}. */
+  get within(): ExecutionChanges["within"] {
+    return this.#changes.within;
   }
 
   /** Why the handler was told to stop, if it was. */
@@ -135,4 +114,51 @@ export class Execution implements JobContext {
     this.#abortedWith = reason;
     this.#controller?.abort(reason);
   }
+}
+
+/** What all executions of one worker share. */
+export type ExecutionContext = Pick<WorkerContext, "logger" | "client" | "schema" | "driver"> & {
+  readonly settings: Pick<WorkerContext["settings"], "state">;
+};
+
+/** What interceptors have changed about the call of a handler. */
+export interface ExecutionChanges {
+  readonly payload?: unknown;
+  readonly within?: (<T>(run: () => T) => T) | undefined;
+}
+
+const UNCHANGED: ExecutionChanges = {};
+
+/**
+ * Calls `run` from inside of `within`, and settles as `run` does, whatever
+ * `within` makes of it. Rejects with `HOWDAH_HOOK_FAILED` when `within` throws,
+ * and with `HOWDAH_HOOK_ANSWER_INVALID` when it does not call `run`.
+ */
+export async function enter<T>(within: <R>(run: () => R) => R, run: () => Promise<T>): Promise<T> {
+  let entered: Promise<T> | undefined;
+  let failure: unknown;
+  let hasFailed = false;
+  try {
+    // Called a second time, it is the same run: no attempt is made twice.
+    const returned: unknown = within(() => (entered ??= run()));
+    // A promise that `within` made of it may reject as well, and nothing else handles that.
+    if (returned !== entered) void Promise.resolve(returned).catch(() => undefined);
+  } catch (error) {
+    hasFailed = true;
+    failure = error;
+  }
+  if (hasFailed) {
+    await entered?.catch(() => undefined);
+    throw new HowdahError("HOWDAH_HOOK_FAILED", `What runs the handler failed: ${errorMessage(failure)}`, failure);
+  }
+  if (entered) return entered;
+  throw new HowdahError(
+    "HOWDAH_HOOK_ANSWER_INVALID",
+    "`within`, as an interceptor of `beforeJobRun` answered it, did not call the function that it was given.",
+  );
+}
+
+/** The connections that handlers use, whatever they do to them. */
+function handlersShareOf({ driver }: ExecutionContext): Pick<DriverShare, "query" | "transaction"> {
+  return driver.share?.("handlers") ?? driver;
 }

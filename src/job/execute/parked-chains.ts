@@ -1,32 +1,17 @@
-import { removeJobs, type Acceptance, type Chain, type Removal } from "../chain.ts";
+import { removeJobs, type Chain, type Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-
-/** A queue, or a job that has none: of two chains with the same key only one runs at a time. */
-export type RunKey = number | string;
-
-/** The key of a chain that has jobs. */
-export function keyOf(chain: Chain): RunKey {
-  return chain.queueId ?? chain.first?.id ?? "";
-}
-
-interface Parked {
-  readonly chain: Chain;
-  /** The queue is locked until this one is released. */
-  readonly last: ClaimedJob;
-}
 
 /**
  * Chains that were claimed although a handler of the same queue, or of the same
- * job, still runs here: somebody has unlocked what it held. They wait for it to
- * end, without a slot.
+ * job, still runs here: what it held was unlocked meanwhile. They wait for it to
+ * settle, without a slot.
  */
 export class ParkedChains {
-  readonly #isHeld: (key: RunKey) => boolean;
+  readonly #handlers: RunningHandlers;
   readonly #chains = new Map<RunKey, Parked>();
 
-  /** @param isHeld - whether the handler that a chain waits for still runs */
-  constructor(isHeld: (key: RunKey) => boolean) {
-    this.#isHeld = isHeld;
+  constructor(handlers: RunningHandlers) {
+    this.#handlers = handlers;
   }
 
   /** Sets a chain aside. Returns the jobs of an earlier one with the same key, which is lost with that. */
@@ -38,11 +23,11 @@ export class ParkedChains {
     return earlier;
   }
 
-  /** A chain that no longer has to wait, and that `accepts` does not refuse. */
-  take(accepts: Acceptance, now: number): Chain | undefined {
+  /** A chain that no longer has to wait, and that the engine accepts. */
+  take(engine: AcceptingEngine, now: number): Chain | undefined {
     if (this.#chains.size === 0) return undefined;
     for (const [key, { chain }] of this.#chains) {
-      if (chain.waiting === 0 || this.#isHeld(key) || !accepts(chain, now)) continue;
+      if (chain.waiting === 0 || this.#isHeld(key, chain) || !engine.accepts(chain, now)) continue;
       this.#chains.delete(key);
       return chain;
     }
@@ -53,7 +38,7 @@ export class ParkedChains {
   remove(matches: (job: ClaimedJob) => boolean): Removal[] {
     const all: Removal[] = [];
     for (const [key, { chain }] of this.#chains) {
-      const isHeld = this.#isHeld(key);
+      const isHeld = this.#isHeld(key, chain);
       const { removals } = removeJobs([chain], matches);
       for (const { jobs, endsChain } of removals) all.push({ jobs, endsChain: endsChain && !isHeld });
       if (chain.waiting === 0 && !isHeld) this.#chains.delete(key);
@@ -63,10 +48,45 @@ export class ParkedChains {
 
   /** The handler that this key waited for has ended: the last job of its chain when all of them have gone back. */
   settle(key: RunKey): ClaimedJob | undefined {
-    if (this.#chains.size === 0 || this.#isHeld(key)) return undefined;
+    if (this.#chains.size === 0) return undefined;
     const parked = this.#chains.get(key);
-    if (!parked || parked.chain.waiting > 0) return undefined;
+    if (!parked || parked.chain.waiting > 0 || this.#isHeld(key, parked.chain)) return undefined;
     this.#chains.delete(key);
     return parked.last;
   }
+
+  #isHeld(key: RunKey, { queueId }: Chain): boolean {
+    return this.#handlers.holds(key, queueId);
+  }
+}
+
+/** Knows which handlers run. */
+interface RunningHandlers {
+  /** Whether the handler that such a chain waits for still runs. */
+  holds(key: RunKey, queueId: number | null): boolean;
+}
+
+/** Says whether a chain may start that has waited. */
+interface AcceptingEngine {
+  accepts(chain: Chain, now: number): boolean;
+}
+
+interface Parked {
+  readonly chain: Chain;
+  /** The queue is locked until this one is released. */
+  readonly last: ClaimedJob;
+}
+
+declare const isKey: unique symbol;
+
+/**
+ * A queue, or a job that has none: of two chains with the same key only one runs
+ * at a time. It is made by {@link keyOf} and compared, never read.
+ */
+export type RunKey = (number | string) & { readonly [isKey]: true };
+
+/** The key of the chain that a job belongs to. */
+export function keyOf({ queueId, id }: ClaimedJob): RunKey {
+  // Ids of queues are numbers and those of jobs are texts: none of one kind equals one of the other.
+  return (queueId ?? id) as RunKey;
 }

@@ -9,7 +9,7 @@ import { snooze } from "../directive.ts";
 import { type AnyTask, defineBatchTask, defineTask } from "../task.ts";
 import { createTaskRegistry } from "../task-registry.ts";
 import { unrecoverable } from "../unrecoverable.ts";
-import { Execution, type Surroundings } from "./execution.ts";
+import { Execution, type ExecutionContext } from "./execution.ts";
 import { runJob } from "./run-job.ts";
 
 /** Runs a job with the payload {"n":1}, or a batch of three items, as attempt 1 of 3. */
@@ -21,15 +21,15 @@ function setUp(given: AnyTask | ((payload: never, context: never) => unknown)) {
   const registered = createTaskRegistry([task]).get("t");
   const payload = registered.task.kind === "batch" ? '[{"n":1},{"n":2},{"n":3}]' : '{"n":1}';
   const job = claimedJob({ payload, attempts: "1", maxAttempts: "3" });
-  const execution = new Execution(job, { logger: silentLogger } as Surroundings);
+  const execution = new Execution(job, { logger: silentLogger } as ExecutionContext);
   let started = 0;
   const run = () =>
     runJob(registered, execution, {
       hooks,
       clock,
-      interruptedRetryMs: 500,
-      mark: async () => true,
-      started: () => void (started += 1),
+      reporter: { started: () => void (started += 1) },
+      statements: { locks: { mark: async () => true } },
+      settings: { shutdown: { interruptedJobRetryDelayMs: 500 } },
     });
   return { clock, hooks, job, execution, run, started: () => started };
 }
@@ -259,5 +259,60 @@ describe("afterJobRun", () => {
     skipped.hooks.on("beforeJobRun", () => ({ action: "skip" }));
     skipped.hooks.on("afterJobRun", () => expect.unreachable());
     expect(await skipped.run()).toEqual({ kind: "completed" });
+  });
+});
+
+/** Runs a job with which workers have died, whose marking answers in turn; an error is thrown. */
+function setUpSuspect(...answers: (boolean | Error)[]) {
+  const clock = createManualClock();
+  let calls = 0;
+  const registered = createTaskRegistry([defineTask({ identifier: "t", run: () => void (calls += 1) })]).get("t");
+  const job = claimedJob({ id: "5", extras: '{"recoveries":2}' });
+  const execution = new Execution(job, { logger: silentLogger } as ExecutionContext);
+  const mark = async (): Promise<boolean> => {
+    const answer = answers.shift() ?? new Error("The database is not there.");
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  const ended = runJob(registered, execution, {
+    hooks: createHooks({ logger: silentLogger, clock }),
+    clock,
+    reporter: { started: () => undefined },
+    statements: { locks: { mark } },
+    settings: { shutdown: { interruptedJobRetryDelayMs: 500 } },
+  });
+  return { clock, execution, ended, calls: () => calls };
+}
+
+describe("a job with which workers keep dying", () => {
+  it("runs once it is marked", async () => {
+    const { ended, calls } = setUpSuspect(true);
+    expect([await ended, calls()]).toEqual([{ kind: "completed" }, 1]);
+  });
+
+  it("is marked again until the database answers", async () => {
+    const { clock, ended, calls } = setUpSuspect(new Error("down"), new Error("down"), true);
+    await clock.advance(5_000);
+    expect([await ended, calls()]).toEqual([{ kind: "completed" }, 1]);
+  });
+
+  it("does not run when it is no longer held, and is lost", async () => {
+    const { execution, ended, calls } = setUpSuspect(false);
+    expect([await ended, calls()]).toEqual([{ kind: "returned" }, 0]);
+    expect(execution.abortedWith).toMatchObject({ code: "HOWDAH_ABORTED_LOST" });
+  });
+
+  it("does not run when it is told to stop meanwhile, and ends at once", async () => {
+    const { clock, execution, ended, calls } = setUpSuspect(new Error("down"));
+    await clock.advance(1);
+    execution.abort(new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "stop"));
+    expect([await ended, calls()]).toEqual([{ kind: "returned" }, 0]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("ends as cancelled when it was cancelled before its handler was called", async () => {
+    const { execution, ended, calls } = setUpSuspect(true);
+    execution.abort(new HowdahError("HOWDAH_ABORTED_CANCELLED", "enough"));
+    expect([await ended, calls()]).toEqual([{ kind: "cancelled", reason: "enough" }, 0]);
   });
 });

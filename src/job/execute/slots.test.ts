@@ -11,7 +11,7 @@ import type { ClaimedJob } from "../claimed-job.ts";
 import { HeldJobs } from "../held-jobs.ts";
 import { defineTask } from "../task.ts";
 import { createTaskRegistry } from "../task-registry.ts";
-import type { Surroundings } from "./execution.ts";
+import type { SlotContext, SlotsEngine } from "./slot.ts";
 import { Slots } from "./slots.ts";
 
 /** Slots whose handlers run until their gate is opened, or until their signal is aborted when they obey. */
@@ -41,27 +41,37 @@ function setUp(
   const taken = new Set<string>();
   const trust = { until: Number.POSITIVE_INFINITY };
   const held = new HeldJobs();
-  const slots = new Slots({
-    concurrency,
+  const context = {
     held,
     clock,
     hooks: createHooks({ logger: silentLogger, clock }),
-    abortPeriodMs: 100,
-    interruptedRetryMs: 500,
     tasks: createTaskRegistry([task]),
-    surroundings: { logger: silentLogger, schema: createSchema("howdah") } as Surroundings,
-    startUntil: () => trust.until,
+    logger: silentLogger,
+    schema: createSchema("howdah"),
+    statements: { locks: { mark: async ({ id }) => !taken.has(id) } },
+    reporter: {
+      started: ({ id }) => void told.push(`start ${id}`),
+      lost: ({ id }) => void told.push(`lost ${id}`),
+      leftBehind: ({ id }, reason, durationMs) => void left.push(`${id} ${reason?.code} ${durationMs}`),
+    },
+    settings: {
+      concurrency,
+      state: undefined,
+      shutdown: { abortPeriodMs: 100, interruptedJobRetryDelayMs: 500 },
+    },
+  } as Partial<SlotContext> as SlotContext;
+  const engine: SlotsEngine = {
+    get startUntil() {
+      return trust.until;
+    },
     accepts: () => true,
     take: () => waiting.shift(),
-    started: ({ id }) => void told.push(`start ${id}`),
     ended: ({ job: { id }, outcome: { kind }, endsChain, durationMs, lost }) =>
       void told.push(`${kind} ${id} ${durationMs}${endsChain ? " ends chain" : ""}${lost ? ", lost" : ""}`),
-    mark: async ({ id }) => !taken.has(id),
-    lost: ({ id }) => void told.push(`lost ${id}`),
-    leftBehind: ({ id }, reason, durationMs) => void left.push(`${id} ${reason?.code} ${durationMs}`),
     settledLate: ({ id }) => void told.push(`late ${id}`),
     idle: () => void told.push("idle"),
-  });
+  };
+  const slots = new Slots(context, engine);
   const add = (queueId: number | null, ...ids: string[]): void => {
     const cells = queueId === null ? {} : { queueId: String(queueId) };
     const jobs = ids.map((id) => claimedJob({ id, ...cells }));
@@ -157,7 +167,7 @@ describe("slots", () => {
     slots.abort(SHUTDOWN);
     await clock.advance(0);
     expect(told).toEqual(["start 1", "interrupted 1 0 ends chain", "idle"]);
-    expect(slots.leftBehind).toBe(0);
+    expect(slots.detachedCount).toBe(0);
   });
 
   it("leave handlers behind that do not stop: the attempt ends, the chain does not", async () => {
@@ -166,11 +176,11 @@ describe("slots", () => {
     slots.resume();
     slots.abort(SHUTDOWN);
     expect(slots.abandon()).toBe(1);
-    expect([slots.busy, slots.leftBehind]).toEqual([0, 1]);
+    expect([slots.busy, slots.detachedCount]).toEqual([0, 1]);
     expect(told).toEqual(["start 1", "interrupted 1 0", "returned 2 0"]);
     await end("1");
     expect(told.slice(3)).toEqual(["late 1", "idle"]);
-    expect(slots.leftBehind).toBe(0);
+    expect(slots.detachedCount).toBe(0);
   });
 });
 
@@ -195,7 +205,7 @@ describe("a timeout", () => {
     expect([told, left]).toEqual([["start 1"], []]);
     await clock.advance(1);
     // Said once, and counted until it ends.
-    expect([left, slots.leftBehind]).toEqual([["1 HOWDAH_ABORTED_TIMEOUT 150"], 1]);
+    expect([left, slots.detachedCount]).toEqual([["1 HOWDAH_ABORTED_TIMEOUT 150"], 1]);
     expect(told.slice(1)).toEqual(["failed 1 150", "returned 2 0", "start 3"]);
     await end("1");
     await end("3");

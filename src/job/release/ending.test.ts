@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { HowdahError } from "../../errors.ts";
-import type { Outcome, Undecided } from "../outcome.ts";
-import { asCommitted, toChange, withoutTexts, type Ending } from "./ending.ts";
+import type { Ending, Outcome, Undecided } from "../outcome.ts";
+import { asCommitted, toChange, withoutTexts } from "./ending.ts";
 
 const ending = (outcome: Outcome): Ending => ({ job: claimedJob(), outcome, durationMs: 1, endsChain: false });
 const error = new Error("no");

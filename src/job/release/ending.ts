@@ -1,19 +1,7 @@
 import { isHowdahError } from "../../errors.ts";
 import type { ChainEnd, JobChange } from "../../postgres/queries/ending/release.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import type { Outcome, Undecided } from "../outcome.ts";
-
-/** A claim that ends: the job and how its attempt went. */
-export interface Ending {
-  readonly job: ClaimedJob;
-  readonly outcome: Outcome;
-  /** How long its handler ran; 0 when it was not called. */
-  readonly durationMs: number;
-  /** With this job its chain ends, and the queue is free. */
-  readonly endsChain: boolean;
-  /** The job may belong to somebody else by now, or to another claim of the same worker. Default `false`. */
-  readonly lost?: boolean;
-}
+import type { Ending, Undecided } from "../outcome.ts";
 
 /** Stands in for a message or payload that PostgreSQL did not take. */
 const UNSTORABLE = "The error of this attempt could not be stored.";

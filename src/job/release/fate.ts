@@ -1,6 +1,7 @@
 import { compareIntegers } from "../../postgres/position.ts";
 import type { ReleaseAnswer } from "../../postgres/queries/ending/release.ts";
-import { asCommitted, toChange, type Ending } from "./ending.ts";
+import type { Ending } from "../outcome.ts";
+import { asCommitted, toChange } from "./ending.ts";
 import type { Attempt } from "./part.ts";
 
 /** What became of an ending: written, not ours to write, not known, to be written later, or in vain. */

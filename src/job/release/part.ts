@@ -1,5 +1,6 @@
 import type { ChainEnd, JobChange, ReleaseRequest } from "../../postgres/queries/ending/release.ts";
-import { toChainEnds, toChange, withoutTexts, type Ending } from "./ending.ts";
+import type { Ending } from "../outcome.ts";
+import { toChainEnds, toChange, withoutTexts } from "./ending.ts";
 
 /**
  * What is known of endings from the statements that were sent for them before:

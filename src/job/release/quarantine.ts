@@ -1,6 +1,6 @@
 import { isRefused, sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import type { Ending } from "./ending.ts";
+import type { Ending } from "../outcome.ts";
 import { claimantOf, halvesOf, plainOf, type Attempt, type Failure, type Part } from "./part.ts";
 
 /** What a quarantine needs. */

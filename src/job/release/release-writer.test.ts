@@ -3,8 +3,7 @@ import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { type Fault, JobTable, sqlError } from "../../../test/harness/job-table.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
-import type { Outcome, Retried } from "../outcome.ts";
-import type { Ending } from "./ending.ts";
+import type { Ending, Outcome, Retried } from "../outcome.ts";
 import { ReleaseWriter } from "./release-writer.ts";
 
 const completed: Outcome = { kind: "completed" };

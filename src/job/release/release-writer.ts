@@ -2,7 +2,8 @@ import type { ChainEnd, Release, ReleaseAnswer, ReleaseRequest } from "../../pos
 import { isLocked, isRefused, isTransient, isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import { backoffMs } from "../../runtime/backoff.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { asLast, type Ending } from "./ending.ts";
+import type { Ending } from "../outcome.ts";
+import { asLast } from "./ending.ts";
 import { fateOf } from "./fate.ts";
 import { chainEndsOf, halvesOf, plainOf, toRequest, type Failure, type Part } from "./part.ts";
 import { Quarantine } from "./quarantine.ts";

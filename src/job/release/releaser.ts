@@ -3,7 +3,8 @@ import type { Release } from "../../postgres/queries/ending/release.ts";
 import { createBatcher, type Batcher } from "../../runtime/batcher.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import { toChainEnds, type Ending } from "./ending.ts";
+import type { Ending } from "../outcome.ts";
+import { toChainEnds } from "./ending.ts";
 import { claimantOf } from "./part.ts";
 import { ReleaseWriter, type ReleaseListener } from "./release-writer.ts";
 

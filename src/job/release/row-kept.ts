@@ -1,5 +1,5 @@
+import type { Ending } from "../outcome.ts";
 import { HowdahError } from "../../errors.ts";
-import type { Ending } from "./ending.ts";
 
 /** The error of rows that were written to without an error and stayed as they were. */
 export function rowKept(endings: readonly Ending[]): HowdahError {

@@ -147,7 +147,9 @@ async function locks({ held, engine }: Started) {
 /** Whether slots and releaser have as many jobs as the worker says that run, go on without a slot, and are being written. */
 function partsAgree({ slots, releaser }: Engine, held: readonly HeldJob[]): boolean {
   const count = (wanted: HeldPhase): number => held.filter(({ phase }) => phase === wanted).length;
-  return slots.busy === count("running") && slots.leftBehind === count("detached") && releaser.size === count("ending");
+  return (
+    slots.busy === count("running") && slots.detachedCount === count("detached") && releaser.size === count("ending")
+  );
 }
 
 /** Waits until two looks in a row find the locks that the worker knows of. */
