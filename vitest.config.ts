@@ -1,3 +1,4 @@
+import "./scripts/generate-migrations.mjs";
 import { configDefaults, defineConfig } from "vitest/config";
 
 const database = {

@@ -14,6 +14,7 @@ beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), "howdah-check-test-"));
   mkdirSync(join(project, "scripts"));
   cpSync(join(ROOT, "scripts/check.mjs"), join(project, "scripts/check.mjs"));
+  writeFileSync(join(project, "scripts/generate-migrations.mjs"), "");
   cpSync(join(ROOT, ".ci"), join(project, ".ci"), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(project, "node_modules"));
   writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module" }));
@@ -76,7 +77,7 @@ describe("the check", () => {
     writeTests("expect(1).toBe(1);");
     const { status, stdout, lastLine } = runCheck("build", "test");
     expect({ status, lastLine }).toEqual({ status: 1, lastLine: "No test ran; failed: build" });
-    expect(stdout).toContain("– test is left out, because build failed");
+    expect(stdout).toContain("– test is left out, because build did not pass");
   });
 });
 

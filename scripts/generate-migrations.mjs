@@ -1,25 +1,23 @@
 /**
  * Writes src/postgres/migrations.generated.ts from src/postgres/migrations/*.sql
  * and the fragments in its folder fragments/, so that the SQL travels in the
- * module graph and no file is read at run time. With --check it writes nothing
- * and exits with 1 when the file is out of date.
+ * module graph and no file is read at run time. The file is not in git: whatever
+ * compiles or runs the sources runs or imports this script first. It writes only
+ * when something has changed.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { readMigrations } from "./migrations.mjs";
 
-const TARGET = new URL("../src/postgres/migrations.generated.ts", import.meta.url);
+const TARGET = fileURLToPath(new URL("../src/postgres/migrations.generated.ts", import.meta.url));
 
 const text = render(await readMigrations());
 const current = await readFile(TARGET, "utf8").catch(() => "");
-
-if (process.argv.includes("--check")) {
-  if (current !== text) {
-    console.error(`${fileURLToPath(TARGET)} is out of date: run node scripts/generate-migrations.mjs`);
-    process.exitCode = 1;
-  }
-} else if (current !== text) {
-  await writeFile(TARGET, text);
+if (current !== text) {
+  // Another process may be reading it.
+  const written = `${TARGET}.${process.pid}`;
+  await writeFile(written, text);
+  await rename(written, TARGET);
 }
 
 function render(list) {

@@ -9,7 +9,10 @@ import { isMainThread } from "node:worker_threads";
 import ts from "typescript";
 
 // Node.js loads this file a second time, in the thread in which hooks run.
-if (isMainThread) register(import.meta.url);
+if (isMainThread) {
+  await import("./generate-migrations.mjs");
+  register(import.meta.url);
+}
 
 const OPTIONS = {
   module: ts.ModuleKind.ESNext,
