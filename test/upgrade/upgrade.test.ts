@@ -48,7 +48,7 @@ describe.each(releaseNames())("%s, while its schema is migrated under load", (na
   let story: Story;
   beforeAll(async () => {
     story = await upgrade(name);
-  }, 120_000);
+  }, 180_000);
 
   it("runs each job that was added exactly once", () => {
     const completed = story.workers.flatMap((worker) => eventsOf(worker, "completed").map((event) => event.name));
@@ -160,7 +160,7 @@ async function migrateBehindTransaction({ driver, schema, sql, connect }: TestDa
   const session = await connect();
   await session.query("begin; lock table howdah._private_jobs in row exclusive mode");
   const letPass = async (): Promise<void> => {
-    await until(waiting, { message: "the migration to wait" });
+    await until(waiting, { message: "the migration to wait", deadlineMs: 30_000 });
     await until(async () => !(await waiting()), { message: "the migration to let others pass" });
     await session.query("rollback");
   };
