@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   HOWDAH_HOOK_TIMEOUT: "An interceptor did not answer in time.",
   HOWDAH_HOOK_ANSWER_INVALID: "An interceptor answered something that is none of its decisions.",
   HOWDAH_PLUGIN_FAILED: "A plugin could not register its hooks.",
+  HOWDAH_HOOKS_UNAVAILABLE: "Hooks were asked for the client or the metrics of a worker that they do not have.",
   HOWDAH_UNRECOVERABLE: "A handler said that its job cannot succeed, whatever attempts are left.",
   HOWDAH_COMPLETION_ROLLED_BACK: "A handler completed its job in a transaction that was rolled back.",
   HOWDAH_OUTCOME_KEPT_OUT: "An outcome was written, and a trigger, rule or policy left the row as it was.",

@@ -18,7 +18,8 @@ export type { Schedule } from "./cron/stored-schedule.ts";
 export { ERROR_CODES, HowdahError, isHowdahError } from "./errors.ts";
 export type { HowdahErrorCode } from "./errors.ts";
 export type { CronTarget, EventName, Events, InterruptionReason, ShutdownReason } from "./hooks/events.ts";
-export type { HookHandler, HookHandlers, HookName, Hooks, Interceptor, Observer } from "./hooks/hooks.ts";
+export type { HookHandler, HookHandlers, HookName, Interceptor, Observer } from "./hooks/emitter.ts";
+export type { Hooks } from "./hooks/hooks.ts";
 export type {
   InterceptorName,
   Interceptors,
@@ -52,6 +53,7 @@ export type {
 } from "./job/task-declaration.ts";
 export type { RecoveryOptions } from "./job/recover/options.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
+export type { WorkerMetrics } from "./job/worker-metrics.ts";
 export type { ApplicationTransaction } from "./postgres/caller-transaction.ts";
 export type {
   CallerTransaction,
@@ -74,4 +76,4 @@ export { consoleLogger, silentLogger } from "./runtime/logger.ts";
 export type { ConsoleLoggerOptions, LogFields, Logger, LogLevel, LogStream, LogThreshold } from "./runtime/logger.ts";
 export { createWorker } from "./worker/create-worker.ts";
 export type { ShutdownOptions, StateOption, WorkerOptions } from "./worker/options.ts";
-export type { RunOnceOptions, RunOnceResult, Worker, WorkerMetrics } from "./worker/worker.ts";
+export type { RunOnceOptions, RunOnceResult, Worker } from "./worker/worker.ts";

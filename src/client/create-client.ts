@@ -1,4 +1,5 @@
-import { createHooks, type HookEmitter, type Interceptor } from "../hooks/hooks.ts";
+import type { HookEmitter, Interceptor } from "../hooks/emitter.ts";
+import { createHooks } from "../hooks/hooks.ts";
 import { type Plugin, registerHooks } from "../hooks/plugin.ts";
 import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyTask } from "../job/task.ts";
@@ -105,6 +106,7 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
     statementTimeoutMs: read.statementTimeoutMs,
     ownsDriver: owned,
   });
+  hooks.attach(client);
   return { client, driver, schema };
 }
 

@@ -1,5 +1,5 @@
 import { HowdahError } from "../errors.ts";
-import type { HookEmitter } from "../hooks/hooks.ts";
+import type { HookEmitter } from "../hooks/emitter.ts";
 import { isDropped, jobDropped } from "../job/add/job-dropped.ts";
 import { isRefused, isTransient, sqlStateOf } from "../postgres/sqlstate.ts";
 import type { Clock } from "../runtime/clock.ts";

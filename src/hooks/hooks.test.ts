@@ -1,7 +1,8 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
-import type { LogFields, Logger } from "../runtime/logger.ts";
+import { silentLogger, type LogFields, type Logger } from "../runtime/logger.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { EVENT_NAMES } from "./events.ts";
+import type { Client } from "../client/client.ts";
 import { createHooks } from "./hooks.ts";
 import type { Plugin } from "./plugin.ts";
 
@@ -161,5 +162,26 @@ describe("hooks", () => {
     await plugin.register(hooks);
     hooks.emit("workerStart", start);
     expect(started).toBe(1);
+  });
+});
+
+describe("the client and the metrics of hooks", () => {
+  const metrics = { running: 1, leftBehind: 0, unwritten: 0, stuck: 0, unrecovered: 0, headScanAgeMs: 5 };
+  const client = {} as Client;
+
+  it("are refused before there is a worker, and are those of the worker afterwards", () => {
+    const hooks = createHooks({ logger: silentLogger });
+    const refusal = (part: string) => expect.objectContaining({ code: "HOWDAH_HOOKS_UNAVAILABLE", message: part });
+    expect(() => hooks.client).toThrow(refusal(expect.stringContaining("from the event `workerInit` on") as string));
+    expect(() => hooks.metrics()).toThrow(refusal(expect.stringContaining("from the event `workerInit` on") as string));
+    hooks.attach(client, { metrics: () => metrics });
+    expect([hooks.client, hooks.metrics()]).toEqual([client, metrics]);
+  });
+
+  it("are a client without metrics when there is no worker", () => {
+    const hooks = createHooks({ logger: silentLogger });
+    hooks.attach(client);
+    expect(hooks.client).toBe(client);
+    expect(() => hooks.metrics()).toThrow("only those of a worker have metrics");
   });
 });

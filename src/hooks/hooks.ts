@@ -1,32 +1,16 @@
+import type { Client } from "../client/client.ts";
 import { HowdahError } from "../errors.ts";
+import type { WorkerMetrics } from "../job/worker-metrics.ts";
 import { systemClock, type Clock } from "../runtime/clock.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { didYouMean } from "../runtime/suggestion.ts";
+import type { HookEmitter, HookName, Interceptor, Observer } from "./emitter.ts";
 import { EVENT_NAMES, type EventName, type Events } from "./events.ts";
 import { intercept } from "./interception.ts";
 import { INTERCEPTOR_NAMES, type InterceptorName, type Interceptors } from "./interceptors.ts";
 import { withinDepth } from "./nesting.ts";
-
-/** The name of a hook: of an event, which is told, or of an interceptor, which is asked. */
-export type HookName = EventName | InterceptorName;
-
-/** Is told of an event. Nobody waits for the promise that it may return. */
-export type Observer<Name extends EventName> = (event: Events[Name]) => void | Promise<void>;
-
-/** Is asked, and waited for. Nothing at all as an answer changes nothing. */
-export type Interceptor<Name extends InterceptorName> = (
-  event: Interceptors[Name]["event"],
-) => Answer<Name> | Promise<Answer<Name>>;
-
-type Answer<Name extends InterceptorName> = Interceptors[Name]["decision"] | undefined | void;
-
-/** The handler of every hook. */
-export type HookHandlers = { [Name in EventName]: Observer<Name> } & { [Name in InterceptorName]: Interceptor<Name> };
-
-/** What a handler of one hook looks like. */
-export type HookHandler<Name extends HookName> = HookHandlers[Name];
 
 /** Where to be told of what a worker does, and to have a say in it. */
 export interface Hooks {
@@ -47,29 +31,31 @@ export interface Hooks {
   on(name: "beforeJobSchedule", handler: Interceptor<"beforeJobSchedule">): () => void;
   /** Asks `handler` before a job comes back that was taken from its worker. */
   on(name: "jobRecovery", handler: Interceptor<"jobRecovery">): () => void;
+  /**
+   * The client of the worker, or the client, that these hooks belong to. It is
+   * there from `workerInit` on, or when `createClient` has resolved; asking
+   * before throws `HOWDAH_HOOKS_UNAVAILABLE`, while a plugin registers for
+   * instance. Once the worker has stopped, its methods reject with
+   * `HOWDAH_CLIENT_CLOSED`.
+   */
+  readonly client: Client;
+  /**
+   * How the worker is doing at this moment, at no cost: what `worker.metrics()`
+   * returns. Throws `HOWDAH_HOOKS_UNAVAILABLE` before `workerInit`, and where
+   * the hooks are those of a client that is not part of a worker.
+   */
+  metrics(): WorkerMetrics;
 }
 
-/** The inner side of {@link Hooks}: where events come from. */
-export interface HookEmitter extends Hooks {
-  /** Whether anybody listens. Ask before an event is built that costs something. */
-  has(name: HookName): boolean;
-  /** Tells everybody who listens. Never throws, and waits for nobody. */
-  emit<Name extends EventName>(name: Name, event: Events[Name]): void;
-  /**
-   * Asks everybody who has a say, one after another, until one decides.
-   * Resolves to that decision, to the sum of all `continue`, or to `undefined`.
-   * Rejects with `HOWDAH_HOOK_FAILED`, `HOWDAH_HOOK_TIMEOUT` or
-   * `HOWDAH_HOOK_ANSWER_INVALID`.
-   */
-  decide<Name extends InterceptorName>(
-    name: Name,
-    event: Interceptors[Name]["event"],
-  ): Promise<Interceptors[Name]["decision"] | undefined>;
-  /**
-   * Resolves when every handler has ended that was called until then, or after
-   * `limitMs` with a warning. Never rejects.
-   */
-  settle(limitMs: number): Promise<void>;
+/** The hooks of one worker or client, with their inner side. */
+export interface InnerHooks extends Hooks, HookEmitter {
+  /** From now on plugins reach this client, and the worker that it is part of. */
+  attach(client: Client, worker?: Metered): void;
+}
+
+/** A worker, as its hooks see it. */
+export interface Metered {
+  metrics(): WorkerMetrics;
 }
 
 /** What hooks are made with. */
@@ -89,17 +75,19 @@ interface Registration {
 }
 
 /** Creates the hooks of one worker or client. */
-export function createHooks(options: HooksOptions): HookEmitter {
+export function createHooks(options: HooksOptions): InnerHooks {
   return new RegisteredHooks(options);
 }
 
-class RegisteredHooks implements HookEmitter {
+class RegisteredHooks implements InnerHooks {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #interceptorTimeoutMs: number;
   /** The lists are replaced, never changed, so that a handler may come or go while they are read. */
   readonly #registered = new Map<HookName, readonly Registration[]>();
   readonly #running = new Set<Promise<void>>();
+  #client: Client | undefined;
+  #worker: Metered | undefined;
 
   constructor({ logger, clock = systemClock, interceptorTimeoutMs = 5_000 }: HooksOptions) {
     this.#logger = logger;
@@ -113,6 +101,25 @@ class RegisteredHooks implements HookEmitter {
     const registration: Registration = { name, handler, reported: false };
     this.#registered.set(name, [...(this.#registered.get(name) ?? []), registration]);
     return () => this.#remove(registration);
+  }
+
+  attach(client: Client, worker?: Metered): void {
+    this.#client = client;
+    this.#worker = worker;
+  }
+
+  get client(): Client {
+    if (this.#client) return this.#client;
+    throw unavailable("`hooks.client` was asked for too early: a plugin may use it from the event `workerInit` on.");
+  }
+
+  metrics(): WorkerMetrics {
+    if (this.#worker) return this.#worker.metrics();
+    throw unavailable(
+      this.#client
+        ? "`hooks.metrics()` was called on the hooks of a client: only those of a worker have metrics."
+        : "`hooks.metrics()` was called too early: a plugin may call it from the event `workerInit` on.",
+    );
   }
 
   has(name: HookName): boolean {
@@ -212,4 +219,8 @@ function checkHandler(name: HookName, handler: unknown): void {
     "HOWDAH_OPTION_INVALID",
     `The handler of hook \`${name}\` must be a function, found ${describeValue(handler)}.`,
   );
+}
+
+function unavailable(message: string): HowdahError {
+  return new HowdahError("HOWDAH_HOOKS_UNAVAILABLE", message);
 }

@@ -1,15 +1,17 @@
 import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import { errorMessage } from "../runtime/error-message.ts";
-import type { HookHandler, HookHandlers, Hooks } from "./hooks.ts";
+import type { HookHandler, HookHandlers } from "./emitter.ts";
+import type { Hooks } from "./hooks.ts";
 
-/** Something that adds itself to a worker or a client through its hooks alone, such as metrics or tracing. */
+/** Extends a worker or a client through its hooks alone, such as metrics or tracing. */
 export interface Plugin {
   /** Names the plugin in messages. */
   readonly name: string;
   /**
    * Called once and waited for, before anything connects. When it throws,
    * `createWorker` or `createClient` rejects with `HOWDAH_PLUGIN_FAILED`.
+   * Handlers may use `hooks.client` and `hooks.metrics()`, from `workerInit` on.
    */
   register(hooks: Hooks): void | Promise<void>;
 }

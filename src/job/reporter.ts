@@ -1,6 +1,6 @@
 import { type HowdahError, isHowdahError } from "../errors.ts";
 import type { InterruptionReason } from "../hooks/events.ts";
-import type { HookEmitter } from "../hooks/hooks.ts";
+import type { HookEmitter } from "../hooks/emitter.ts";
 import type { ClaimedJob } from "./claimed-job.ts";
 import type { Ending } from "./outcome.ts";
 import type { Identity } from "./identity.ts";

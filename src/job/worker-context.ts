@@ -1,5 +1,5 @@
 import type { Client } from "../client/client.ts";
-import type { HookEmitter } from "../hooks/hooks.ts";
+import type { InnerHooks } from "../hooks/hooks.ts";
 import type { Driver } from "../postgres/driver.ts";
 import type { Schema } from "../postgres/schema.ts";
 import type { Statements } from "../postgres/queries/statements.ts";
@@ -19,7 +19,7 @@ import type { TaskRegistry } from "./task-registry.ts";
 export interface WorkerContext {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly hooks: HookEmitter;
+  readonly hooks: InnerHooks;
   readonly driver: Driver;
   readonly schema: Schema;
   /** The statements of the hot path and of fencing, prepared for the schema. */

@@ -57,6 +57,7 @@ export async function createWorker<State = unknown>(
     throw toHowdahError(error, schema);
   }
   const worker = new HowdahWorker(context, { connection, recurring, closing });
+  hooks.attach(context.client, worker);
   hooks.emit("workerInit", { workerId: worker.id, schema: schema.name, concurrency: read.concurrency });
   return worker;
 }

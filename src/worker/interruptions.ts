@@ -1,6 +1,6 @@
 import type { Client } from "../client/client.ts";
 import { HowdahError } from "../errors.ts";
-import type { HookEmitter } from "../hooks/hooks.ts";
+import type { HookEmitter } from "../hooks/emitter.ts";
 import { toFailure } from "../job/execute/execute-job.ts";
 import type { Ending, Interrupted, Outcome } from "../job/outcome.ts";
 import type { TaskRegistry } from "../job/task-registry.ts";

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { CONNECTION_OPTIONS, type ConnectionOptions } from "../client/connection.ts";
 import { type CronEntry, type CronOptions, readCronEntry } from "../cron/cron.ts";
 import { parseCrontab } from "../cron/crontab.ts";
-import type { HookHandlers } from "../hooks/hooks.ts";
+import type { HookHandlers } from "../hooks/emitter.ts";
 import type { Plugin } from "../hooks/plugin.ts";
 import type { ForbiddenFlags } from "../job/claim/claimer.ts";
 import { checkLocalQueue, LOCAL_QUEUE, type LocalQueueOptions } from "../job/claim/local-queue/options.ts";

@@ -7,6 +7,7 @@ import type { ShutdownReason } from "../hooks/events.ts";
 import type { Hooks } from "../hooks/hooks.ts";
 import type { Tally } from "../job/reporter.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
+import type { WorkerMetrics } from "../job/worker-metrics.ts";
 import { type Duration } from "../runtime/duration.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { duration, integer } from "../runtime/option-kinds.ts";
@@ -28,27 +29,6 @@ export interface RunOnceOptions {
 export interface RunOnceResult extends Tally {
   /** There was nothing more to run, or what ended it before. */
   readonly ended: "drained" | "deadline" | "maxJobs" | "stopped";
-}
-
-/** How a worker is doing at this moment. */
-export interface WorkerMetrics {
-  /** Slots at work. */
-  readonly running: number;
-  /** Handlers that go on although they were told to stop and their slots were given to others. */
-  readonly leftBehind: number;
-  /** Attempts that have ended and are not written to the database yet. */
-  readonly unwritten: number;
-  /** How many of these cannot be written although others can: something in the database keeps their rows. */
-  readonly stuck: number;
-  /** Jobs of dead workers that it cannot give back although others can be: something in the database keeps their rows. */
-  readonly unrecovered: number;
-  /**
-   * How long ago the worker last looked at jobs from the very first one. A job
-   * that is due and that nobody announced waits no longer than this grows:
-   * `pollInterval`, or twenty times what such a look takes. `null` while it
-   * does not run.
-   */
-  readonly headScanAgeMs: number | null;
 }
 
 /** Runs jobs. Made by `createWorker`. */

@@ -1,7 +1,8 @@
 import { describe, expectTypeOf, it } from "vitest";
 import type { ClientOptions } from "../../src/client/create-client.ts";
 import { EVENT_NAMES, type Events } from "../../src/hooks/events.ts";
-import type { HookHandler, Hooks } from "../../src/hooks/hooks.ts";
+import type { HookHandler } from "../../src/hooks/emitter.ts";
+import type { Hooks } from "../../src/hooks/hooks.ts";
 import type { JobRanDecision, JobRunEvent, JobScheduleEvent } from "../../src/hooks/interceptors.ts";
 import type { WorkerOptions } from "../../src/worker/options.ts";
 

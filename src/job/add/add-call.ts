@@ -1,5 +1,5 @@
 import { HowdahError } from "../../errors.ts";
-import type { HookEmitter } from "../../hooks/hooks.ts";
+import type { HookEmitter } from "../../hooks/emitter.ts";
 import { toHowdahError } from "../../postgres/database-error.ts";
 import type { Schema } from "../../postgres/schema.ts";
 import type { JobScheduleDecision, JobScheduleEvent, ScheduleCall, ScheduleResult } from "../../hooks/interceptors.ts";

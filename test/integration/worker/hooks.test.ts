@@ -1,10 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Client } from "../../../src/client/client.ts";
+import { createClient } from "../../../src/client/create-client.ts";
+import { isHowdahError } from "../../../src/errors.ts";
 import type { EventName } from "../../../src/hooks/events.ts";
 import { EVENT_NAMES } from "../../../src/hooks/events.ts";
 import type { Hooks } from "../../../src/hooks/hooks.ts";
 import type { Plugin } from "../../../src/hooks/plugin.ts";
 import { snooze } from "../../../src/job/directive.ts";
 import { defineTask } from "../../../src/job/task.ts";
+import type { WorkerMetrics } from "../../../src/job/worker-metrics.ts";
+import { silentLogger } from "../../../src/runtime/logger.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import { createRecordingLogger, createTestWorker } from "../../harness/worker.ts";
 
@@ -134,3 +139,81 @@ describe("an observer", () => {
     ).rejects.toThrow(/Unknown hook `jobCompleted`.*`jobComplete`/);
   });
 });
+
+describe("a plugin", () => {
+  it("reads the metrics of its worker and adds a job from an event", async () => {
+    const running: number[] = [];
+    const seconds: string[] = [];
+    const second = defineTask({ identifier: "second", run: (_, { job }) => void seconds.push(job.id) });
+    const plugin: Plugin = {
+      name: "follows up",
+      register(hooks) {
+        hooks.on("jobStart", () => void running.push(hooks.metrics().running));
+        hooks.on("jobComplete", async ({ job }) => {
+          if (job.task === "works") await hooks.client.addJob("second", {});
+        });
+      },
+    };
+    await using worker = await createTestWorker(database, { tasks: [works, second], plugins: [plugin] });
+    await worker.client.addJob(works, {});
+    await worker.runOnce();
+    await worker.runOnce();
+    expect(running).toEqual([1, 1]);
+    expect(seconds).toHaveLength(1);
+  });
+
+  it("is refused the client and the metrics while it registers, and has them in `workerInit`", async () => {
+    const refused: unknown[] = [];
+    let clientOfInit: Client | undefined;
+    let metricsOfInit: WorkerMetrics | undefined;
+    const plugin: Plugin = {
+      name: "early",
+      register(hooks) {
+        for (const ask of [() => hooks.client, () => hooks.metrics()]) refused.push(codeOf(ask));
+        hooks.on("workerInit", () => {
+          clientOfInit = hooks.client;
+          metricsOfInit = hooks.metrics();
+        });
+      },
+    };
+    await using worker = await createTestWorker(database, { tasks, plugins: [plugin] });
+    expect(refused).toEqual(["HOWDAH_HOOKS_UNAVAILABLE", "HOWDAH_HOOKS_UNAVAILABLE"]);
+    expect(clientOfInit).toBe(worker.client);
+    expect(metricsOfInit).toEqual(worker.metrics());
+  });
+
+  it("adds jobs during `workerShutdown`, and is refused when the worker has stopped", async () => {
+    const added: string[] = [];
+    let kept: Hooks | undefined;
+    const plugin: Plugin = {
+      name: "late",
+      register(hooks) {
+        kept = hooks;
+        hooks.on("workerShutdown", async () => void added.push((await hooks.client.addJob("works", {})).id));
+      },
+    };
+    const worker = await createTestWorker(database, { tasks, plugins: [plugin] });
+    await worker.runOnce();
+    expect(added).toHaveLength(1);
+    await worker.stop();
+    expect(kept?.metrics()).toEqual(worker.metrics());
+    expect(kept?.metrics()).toMatchObject({ running: 0, unwritten: 0, headScanAgeMs: null });
+    await expect(kept?.client.addJob("works", {})).rejects.toMatchObject({ code: "HOWDAH_CLIENT_CLOSED" });
+  });
+
+  it("of a client has that client and no metrics", async () => {
+    let kept: Hooks | undefined;
+    const plugin: Plugin = { name: "shared", register: (hooks) => void (kept = hooks) };
+    await using client = await createClient({ driver: database.driver, logger: silentLogger, plugins: [plugin] });
+    expect(kept?.client).toBe(client);
+    expect(codeOf(() => kept?.metrics())).toBe("HOWDAH_HOOKS_UNAVAILABLE");
+  });
+});
+
+function codeOf(ask: () => unknown): unknown {
+  try {
+    return ask();
+  } catch (error) {
+    return isHowdahError(error) ? error.code : error;
+  }
+}

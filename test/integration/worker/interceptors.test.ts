@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { EVENT_NAMES } from "../../../src/hooks/events.ts";
-import type { HookHandlers, HookName } from "../../../src/hooks/hooks.ts";
+import type { HookHandlers, HookName } from "../../../src/hooks/emitter.ts";
 import type { Plugin } from "../../../src/hooks/plugin.ts";
 import { defineBatchTask, defineTask } from "../../../src/job/task.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";

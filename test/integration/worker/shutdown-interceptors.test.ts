@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { EVENT_NAMES } from "../../../src/hooks/events.ts";
-import type { Interceptor } from "../../../src/hooks/hooks.ts";
+import type { Interceptor } from "../../../src/hooks/emitter.ts";
 import type { JobRecoveryEvent } from "../../../src/hooks/interceptors.ts";
 import { defineTask } from "../../../src/job/task.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";

@@ -1,4 +1,4 @@
-import type { HookEmitter } from "../../../hooks/hooks.ts";
+import type { HookEmitter } from "../../../hooks/emitter.ts";
 import { backoffMs } from "../../../runtime/backoff.ts";
 import type { Clock, Timer } from "../../../runtime/clock.ts";
 import { removeJobs, type Acceptance, type Chain, type Removal } from "../../chain.ts";

@@ -1,5 +1,5 @@
 import type { EventName } from "../../../../src/hooks/events.ts";
-import type { HookHandlers } from "../../../../src/hooks/hooks.ts";
+import type { HookHandlers } from "../../../../src/hooks/emitter.ts";
 import type { Job, JobSpec } from "../../../../src/job/job.ts";
 import type { AnyTask } from "../../../../src/job/task.ts";
 import type { WorkerOptions } from "../../../../src/worker/options.ts";

@@ -1,5 +1,5 @@
 import { EVENT_NAMES } from "../../../../src/hooks/events.ts";
-import type { HookHandlers } from "../../../../src/hooks/hooks.ts";
+import type { HookHandlers } from "../../../../src/hooks/emitter.ts";
 import type { Job } from "../../../../src/job/job.ts";
 import { defineTask } from "../../../../src/job/task.ts";
 import type { Worker } from "../../../../src/worker/worker.ts";

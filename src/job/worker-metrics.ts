@@ -1,0 +1,20 @@
+/** How a worker is doing at this moment. */
+export interface WorkerMetrics {
+  /** Slots at work. */
+  readonly running: number;
+  /** Handlers that go on although they were told to stop and their slots were given to others. */
+  readonly leftBehind: number;
+  /** Attempts that have ended and are not written to the database yet. */
+  readonly unwritten: number;
+  /** How many of these cannot be written although others can: something in the database keeps their rows. */
+  readonly stuck: number;
+  /** Jobs of dead workers that it cannot give back although others can be: something in the database keeps their rows. */
+  readonly unrecovered: number;
+  /**
+   * How long ago the worker last looked at jobs from the very first one. A job
+   * that is due and that nobody announced waits no longer than this grows:
+   * `pollInterval`, or twenty times what such a look takes. `null` while it
+   * does not run.
+   */
+  readonly headScanAgeMs: number | null;
+}
