@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { createHooks } from "../hooks/hooks.ts";
+import { workerContext } from "../../test/harness/worker-context.ts";
+import { defineTask } from "../job/task.ts";
+import { createTaskRegistry } from "../job/task-registry.ts";
 import type { TickToAdd } from "../postgres/queries/cron-ledger.ts";
-import { silentLogger } from "../runtime/logger.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { parseCrontab } from "./crontab.ts";
 import { CronRunner } from "./cron-runner.ts";
@@ -13,24 +14,21 @@ async function setUp(names: readonly string[], addTicks: (ids: readonly string[]
   const entries = parseCrontab(names.map((name) => `* * * * * ${name}`).join("\n"));
   const added: string[] = [];
   const told: string[] = [];
-  const runner = new CronRunner({
-    workerId: () => "me",
+  const context = workerContext({
     clock,
-    hooks: createHooks({ logger: silentLogger, clock }),
-    logger: silentLogger,
-    entries: await Promise.all(entries.map((entry) => prepareRecurringJob(entry))),
-    tasks: names,
-    failed: (activity) => told.push(activity),
-    store: {
-      register: () => Promise.resolve(new Map()),
-      listSchedules: () => Promise.resolve([]),
-      seeTasks: () => Promise.resolve(),
-      addScheduleTicks: () => Promise.resolve([]),
-      async addTicks(ticks: readonly TickToAdd[]) {
-        await addTicks(ticks.map(({ id }) => id));
-        for (const { id, tickMs } of ticks) added.push(`${id} ${new Date(tickMs).toISOString().slice(14, 16)}`);
-        return ticks.map(() => "1");
-      },
+    tasks: createTaskRegistry(names.map((identifier) => defineTask({ identifier, run() {} }))),
+  });
+  context.hooks.on("workerError", ({ activity }) => void told.push(activity));
+  const recurring = await Promise.all(entries.map((entry) => prepareRecurringJob(entry)));
+  const runner = new CronRunner(context, recurring, {
+    register: () => Promise.resolve(new Map()),
+    listSchedules: () => Promise.resolve([]),
+    seeTasks: () => Promise.resolve(),
+    addScheduleTicks: () => Promise.resolve([]),
+    async addTicks(ticks: readonly TickToAdd[]) {
+      await addTicks(ticks.map(({ id }) => id));
+      for (const { id, tickMs } of ticks) added.push(`${id} ${new Date(tickMs).toISOString().slice(14, 16)}`);
+      return ticks.map(() => "1");
     },
   });
   runner.start();

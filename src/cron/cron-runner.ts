@@ -1,9 +1,7 @@
 import { HowdahError } from "../errors.ts";
-import type { HookEmitter } from "../hooks/emitter.ts";
 import { isDropped, jobDropped } from "../job/add/job-dropped.ts";
+import type { WorkerContext } from "../job/worker-context.ts";
 import { isRefused, isTransient, sqlStateOf } from "../postgres/sqlstate.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Logger } from "../runtime/logger.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { type Loop, startLoop } from "../runtime/loop.ts";
 import type { CronStore } from "./cron-store.ts";
@@ -13,31 +11,6 @@ import { type AskedTick, askTick } from "./tick-call.ts";
 import { beginningOf, type DueTick, dueTicks, type Track, trackFrom } from "./track.ts";
 import { Troubles } from "./troubles.ts";
 
-/** What a runner is built of. */
-export interface CronRunnerParts {
-  /** The worker's present id. */
-  workerId(): string;
-  readonly clock: Clock;
-  readonly hooks: HookEmitter;
-  readonly logger: Logger;
-  readonly store: CronStore;
-  /** The entries of the worker's own crontab. */
-  readonly entries: readonly RecurringJob[];
-  /** The identifiers of the tasks that the worker runs. */
-  readonly tasks: readonly string[];
-  /** Told of what fails; the runner goes on. */
-  failed(activity: string, error: unknown): void;
-}
-
-/** How many ticks are added at once; what is behind takes several statements. */
-const MOST_TICKS = 200;
-/** Someone may set the clock while nothing is due, which no timer notices. */
-const LONGEST_REST_MS = 1_000;
-/** So many rounds in a row that the server ends are taken for its own trouble. */
-const MOST_CUT_OFFS = 2;
-/** From when on it is worth a line in the log. */
-const LATE_MS = 60_000;
-
 /**
  * Adds a job at every tick of a crontab and of the stored schedules, as long as
  * it runs. Any number of workers may do the same: the database decides who adds
@@ -45,7 +18,10 @@ const LATE_MS = 60_000;
  * goes back adds nothing twice.
  */
 export class CronRunner {
-  readonly #parts: CronRunnerParts;
+  readonly #context: CronContext;
+  /** The entries of the worker's own crontab. */
+  readonly #recurring: readonly RecurringJob[];
+  readonly #store: CronStore;
   readonly #startMs: number;
   readonly #schedules: ScheduleTracks;
   #loop: Loop | undefined;
@@ -62,21 +38,23 @@ export class CronRunner {
   /** Whether the present round has decided a tick. */
   #hasDecided = false;
 
-  constructor(parts: CronRunnerParts) {
-    this.#parts = parts;
-    this.#startMs = parts.clock.now();
-    this.#schedules = new ScheduleTracks({ ...parts, startMs: this.#startMs });
+  constructor(context: CronContext, recurring: readonly RecurringJob[], store: CronStore) {
+    this.#context = context;
+    this.#recurring = recurring;
+    this.#store = store;
+    this.#startMs = context.clock.now();
+    this.#schedules = new ScheduleTracks(context, store, this.#startMs);
   }
 
   /** Begins to add. */
   start(): void {
-    const { clock, failed } = this.#parts;
+    const { clock, reporter } = this.#context;
     this.#loop = startLoop({
       name: "cron",
       clock,
       round: () => this.#countedRound(),
-      onError: (error, { failures }) => {
-        if (failures === 1) failed("add the jobs of its crontab and schedules", error);
+      onError(error, { failures }) {
+        if (failures === 1) reporter.failure("add the jobs of its crontab and schedules", error);
       },
     });
   }
@@ -113,7 +91,7 @@ export class CronRunner {
   }
 
   async #round(): Promise<number> {
-    const { clock } = this.#parts;
+    const { clock } = this.#context;
     this.#entries ??= await this.#register();
     await this.#schedules.refresh();
     const nowMs = clock.now();
@@ -133,18 +111,18 @@ export class CronRunner {
   /** Whether others have become due while these were tried. */
   #isMoreDue(tried: readonly DueTick[]): boolean {
     const keys = new Set(tried.map(({ track }) => keyOf(track.recurring)));
-    const nowMs = this.#parts.clock.now();
+    const nowMs = this.#context.clock.now();
     return this.#runnable().some(
       ({ recurring, nextMs }) => nextMs !== undefined && nextMs <= nowMs && !keys.has(keyOf(recurring)),
     );
   }
 
   async #register(): Promise<Map<string, Track>> {
-    const { entries, store } = this.#parts;
+    const entries = this.#recurring;
     if (entries.length === 0) return new Map();
     const startMs = this.#startMs;
     const ids = entries.map(({ id }) => id);
-    const known = await store.register(ids, startMs);
+    const known = await this.#store.register(ids, startMs);
     return new Map(
       entries.map((entry) => {
         const { lastExecutionMs, knownSinceMs = startMs } = known.get(entry.id) ?? {};
@@ -160,7 +138,7 @@ export class CronRunner {
   }
 
   #runnable(): Track[] {
-    const nowMs = this.#parts.clock.monotonic();
+    const nowMs = this.#context.clock.monotonic();
     return this.#tracks().filter(({ recurring }) => {
       const key = keyOf(recurring);
       return !this.#aside.has(key) && !this.#troubles.rests(key, nowMs);
@@ -180,7 +158,7 @@ export class CronRunner {
     for (const tick of due) {
       if (this.#rests(tick.track)) continue;
       try {
-        asked.push(await askTick(tick, this.#parts.hooks, this.#isBackfill(tick.tickMs)));
+        asked.push(await askTick(tick, this.#context.hooks, this.#isBackfill(tick.tickMs)));
       } catch (error) {
         this.#refused(tick.track, error);
       }
@@ -206,13 +184,13 @@ export class CronRunner {
 
   /** The server is away, which the rounds find out as well. */
   #postpone({ due }: AskedTick): void {
-    this.#troubles.postponed(keyOf(due.track.recurring), this.#parts.clock.monotonic());
+    this.#troubles.postponed(keyOf(due.track.recurring), this.#context.clock.monotonic());
   }
 
   /** Returns false when the server refuses one of them, whatever for: then nothing of it was stored. */
   async #addTogether(asked: readonly AskedTick[]): Promise<boolean> {
     try {
-      this.#decided(await this.#store(asked), asked);
+      this.#decided(await this.#storeTicks(asked), asked);
       return true;
     } catch (error) {
       if (!(await this.#isAway(error))) return false;
@@ -228,7 +206,7 @@ export class CronRunner {
       return;
     }
     try {
-      this.#decided(await this.#store([tick]), [tick]);
+      this.#decided(await this.#storeTicks([tick]), [tick]);
       this.#troubles.added(keyOf(due.track.recurring));
     } catch (error) {
       if (isDropped(error)) return this.#dropped(tick, error);
@@ -247,7 +225,7 @@ export class CronRunner {
     tick.call?.ended({ error });
     const marked = { ...tick, tick: { ...tick.tick, payload: null }, call: undefined };
     try {
-      this.#decided(await this.#store([marked]), [marked]);
+      this.#decided(await this.#storeTicks([marked]), [marked]);
     } catch (failure) {
       if (await this.#isAway(failure)) throw failure;
       return this.#refused(tick.due.track, failure);
@@ -265,18 +243,18 @@ export class CronRunner {
     if (sqlStateOf(error) === undefined) return true;
     const isKnown = track !== undefined && this.#troubles.has(keyOf(track.recurring));
     if (!isKnown && this.#cutOffs < MOST_CUT_OFFS) return true;
-    return this.#parts.store.listSchedules().then(
+    return this.#store.listSchedules().then(
       () => false,
       () => true,
     );
   }
 
   #rests({ recurring }: Track): boolean {
-    return this.#troubles.rests(keyOf(recurring), this.#parts.clock.monotonic());
+    return this.#troubles.rests(keyOf(recurring), this.#context.clock.monotonic());
   }
 
   #refused({ recurring }: Track, error: unknown): void {
-    const nowMs = this.#parts.clock.monotonic();
+    const nowMs = this.#context.clock.monotonic();
     if (this.#troubles.refused(keyOf(recurring), errorMessage(error), nowMs)) this.#news.push({ recurring, error });
   }
 
@@ -290,16 +268,18 @@ export class CronRunner {
       if (!first) continue;
       const ids = [first, ...others].map(({ id }) => JSON.stringify(id)).join(", ");
       const entries = `${first.source} ${others.length === 0 ? "entry" : "entries"} ${ids}`;
-      this.#parts.failed(others.length === 0 ? `add a job of ${entries}` : `add jobs of ${entries}`, first.error);
+      this.#context.reporter.failure(
+        others.length === 0 ? `add a job of ${entries}` : `add jobs of ${entries}`,
+        first.error,
+      );
     }
   }
 
   /** The ids of the jobs, in order: null when another worker was first, `undefined` when nothing was decided. */
-  async #store(asked: readonly AskedTick[]): Promise<(string | null | undefined)[]> {
-    const { store } = this.#parts;
+  async #storeTicks(asked: readonly AskedTick[]): Promise<(string | null | undefined)[]> {
     const ticks = asked.map(({ tick }) => tick);
-    if (asked[0]?.due.track.recurring.source === "crontab") return store.addTicks(ticks);
-    const results = await store.addScheduleTicks(ticks);
+    if (asked[0]?.due.track.recurring.source === "crontab") return this.#store.addTicks(ticks);
+    const results = await this.#store.addScheduleTicks(ticks);
     if (results.some(({ hasChanged }) => hasChanged)) this.schedulesChanged();
     return results.map(({ jobId, hasChanged }) => (hasChanged ? undefined : jobId));
   }
@@ -319,8 +299,8 @@ export class CronRunner {
   }
 
   #tell(decided: readonly { recurring: RecurringJob; tickMs: number; jobId: string | null }[]): void {
-    const { hooks } = this.#parts;
-    const workerId = this.#parts.workerId();
+    const { hooks, identity } = this.#context;
+    const workerId = identity.current;
     const crontab = ({ id, source, job }: RecurringJob) => ({ id, source, task: job.identifier });
     if (hooks.has("cronTick")) {
       for (const tickMs of new Set(decided.map((tick) => tick.tickMs))) {
@@ -344,12 +324,23 @@ export class CronRunner {
     const late = due.find(({ tickMs }) => !this.#isBackfill(tickMs) && tickMs < nowMs - LATE_MS);
     if (!late || this.#isLate) return;
     this.#isLate = true;
-    this.#parts.logger.warn("Jobs of the crontab are late and are added now", {
-      worker: this.#parts.workerId(),
+    this.#context.logger.warn("Jobs of the crontab are late and are added now", {
+      worker: this.#context.identity.current,
       since: new Date(late.tickMs),
     });
   }
 }
+
+type CronContext = Pick<WorkerContext, "clock" | "hooks" | "logger" | "identity" | "reporter" | "tasks">;
+
+/** How many ticks are added at once; what is behind takes several statements. */
+const MOST_TICKS = 200;
+/** Someone may set the clock while nothing is due, which no timer notices. */
+const LONGEST_REST_MS = 1_000;
+/** So many rounds in a row that the server ends are taken for its own trouble. */
+const MOST_CUT_OFFS = 2;
+/** From when on it is worth a line in the log. */
+const LATE_MS = 60_000;
 
 function keyOf({ source, id }: RecurringJob): string {
   return `${source} ${id}`;

@@ -1,36 +1,14 @@
-import type { Clock } from "../runtime/clock.ts";
-import type { Logger } from "../runtime/logger.ts";
+import type { WorkerContext } from "../job/worker-context.ts";
 import type { CronStore } from "./cron-store.ts";
 import { type StoredSchedule, toRecurringJob } from "./stored-schedule.ts";
 import { beginningOf, restingTrack, type Track, trackFrom } from "./track.ts";
 
-/** What the tracks of stored schedules need. */
-export interface ScheduleTracksParts {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly store: Pick<CronStore, "listSchedules" | "seeTasks">;
-  /** The identifiers of the tasks that the worker runs. */
-  readonly tasks: readonly string[];
-  /** When the worker started. */
-  readonly startMs: number;
-  /** Told of what fails; the runner goes on. */
-  failed(activity: string, error: unknown): void;
-}
-
-/** Changes are announced; this is for an announcement that got lost. */
-const REFRESH_MS = 60_000;
-/** Nobody announces anything, and changes are to be seen within two seconds. */
-const POLL_MS = 1_500;
-/** When the schedules cannot be read, the crontab goes on. */
-const RETRY_MS = 10_000;
-/** How often a worker says that it knows the task of a schedule. */
-const SEEN_MS = 60_000;
-/** How long a worker that knows the task may take to start, before another one misses it. */
-const UNKNOWN_MS = 60_000;
-
 /** The stored schedules as one worker follows them. */
 export class ScheduleTracks {
-  readonly #parts: ScheduleTracksParts;
+  readonly #context: TracksContext;
+  readonly #store: TracksStore;
+  /** When the worker started. */
+  readonly #startMs: number;
   readonly #tracks = new Map<string, Track>();
   /** When to read them again, by the monotonic clock. */
   #refreshAt = 0;
@@ -42,8 +20,10 @@ export class ScheduleTracks {
   /** The versions of schedules that cannot be read. */
   readonly #unreadable = new Set<string>();
 
-  constructor(parts: ScheduleTracksParts) {
-    this.#parts = parts;
+  constructor(context: TracksContext, store: TracksStore, startMs: number) {
+    this.#context = context;
+    this.#store = store;
+    this.#startMs = startMs;
   }
 
   /** By the ids of their schedules. */
@@ -70,23 +50,23 @@ export class ScheduleTracks {
 
   /** How long nothing has to be read. */
   restMs(): number {
-    return Math.max(0, this.#refreshAt - this.#parts.clock.monotonic());
+    return Math.max(0, this.#refreshAt - this.#context.clock.monotonic());
   }
 
   /** Reads them when it is time to. Never rejects. */
   async refresh(): Promise<void> {
-    const { clock, store } = this.#parts;
+    const { clock } = this.#context;
     if (clock.monotonic() < this.#refreshAt) return;
     // Before it is read: what changes meanwhile is announced and asks for another look.
     this.#refreshAt = clock.monotonic() + (this.#isAnnounced ? REFRESH_MS : POLL_MS);
     try {
-      const schedules = await store.listSchedules();
+      const schedules = await this.#store.listSchedules();
       this.#follow(schedules);
       await this.#lookAfterTasks(schedules);
       this.#isFailing = false;
     } catch (error) {
       this.#refreshAt = clock.monotonic() + RETRY_MS;
-      if (!this.#isFailing) this.#parts.failed("read the stored schedules", error);
+      if (!this.#isFailing) this.#context.reporter.failure("read the stored schedules", error);
       this.#isFailing = true;
     }
   }
@@ -109,7 +89,7 @@ export class ScheduleTracks {
     try {
       const recurring = toRecurringJob(schedule);
       const decidedMs = Math.max(sinceMs - 1, lastTick?.getTime() ?? Number.NEGATIVE_INFINITY);
-      const { startMs } = this.#parts;
+      const startMs = this.#startMs;
       const cursorMs = before
         ? Math.max(before.cursorMs, decidedMs)
         : beginningOf({ ...recurring, decidedMs, startMs });
@@ -117,7 +97,8 @@ export class ScheduleTracks {
       if (schedule.pausedUntil === null) return restingTrack(recurring, cursorMs, version);
       return trackFrom(recurring, Math.max(cursorMs, schedule.pausedUntil.getTime() - 1), version);
     } catch (error) {
-      if (!this.#unreadable.has(version)) this.#parts.failed(`read the schedule ${JSON.stringify(schedule.id)}`, error);
+      if (!this.#unreadable.has(version))
+        this.#context.reporter.failure(`read the schedule ${JSON.stringify(schedule.id)}`, error);
       this.#unreadable.add(version);
       return undefined;
     }
@@ -125,19 +106,19 @@ export class ScheduleTracks {
 
   /** Says which tasks are known here, and warns of those that are known nowhere. */
   async #lookAfterTasks(schedules: readonly StoredSchedule[]): Promise<void> {
-    const { clock, store, tasks } = this.#parts;
+    const { clock, tasks } = this.#context;
     const nowMs = clock.monotonic();
-    const known = schedules.filter(({ task }) => tasks.includes(task));
+    const known = schedules.filter(({ task }) => tasks.find(task) !== undefined);
     if (known.some(({ hasBeenSeen }) => !hasBeenSeen) || (known.length > 0 && nowMs - this.#seenAt >= SEEN_MS)) {
       this.#seenAt = nowMs;
-      await store.seeTasks([...new Set(known.map(({ task }) => task))], SEEN_MS / 2);
+      await this.#store.seeTasks([...new Set(known.map(({ task }) => task))], SEEN_MS / 2);
     }
     for (const schedule of schedules) this.#warnOfUnknown(schedule, nowMs);
   }
 
   #warnOfUnknown({ id, task, isTaskKnown }: StoredSchedule, nowMs: number): void {
-    const { tasks, logger } = this.#parts;
-    if (isTaskKnown || tasks.includes(task)) {
+    const { tasks, logger } = this.#context;
+    if (isTaskKnown || tasks.find(task) !== undefined) {
       this.#unknown.delete(id);
       return;
     }
@@ -148,3 +129,17 @@ export class ScheduleTracks {
     logger.warn("A schedule adds jobs of a task that no running worker knows", { schedule: id, task });
   }
 }
+
+type TracksContext = Pick<WorkerContext, "clock" | "logger" | "reporter" | "tasks">;
+type TracksStore = Pick<CronStore, "listSchedules" | "seeTasks">;
+
+/** Changes are announced; this is for an announcement that got lost. */
+const REFRESH_MS = 60_000;
+/** Nobody announces anything, and changes are to be seen within two seconds. */
+const POLL_MS = 1_500;
+/** When the schedules cannot be read, the crontab goes on. */
+const RETRY_MS = 10_000;
+/** How often a worker says that it knows the task of a schedule. */
+const SEEN_MS = 60_000;
+/** How long a worker that knows the task may take to start, before another one misses it. */
+const UNKNOWN_MS = 60_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Clock } from "./clock.ts";
-import { watchLoopDelay } from "./loop-delay.ts";
+import { LoopDelay } from "./loop-delay.ts";
 
 /** A clock whose timer fires when it is told to, so much too late. */
 function setUp() {
@@ -21,8 +21,12 @@ function setUp() {
     nowMs += ms;
     if (armed && armed.dueAt <= nowMs) armed.fire();
   };
-  const watch = (name: string, busy: () => readonly string[] = () => []): (() => void) =>
-    watchLoopDelay({ clock, busy, blocked: (ms, tasks) => void told.push([name, ms, ...tasks]) });
+  const watch = (name: string, busyTasks: () => readonly string[] = () => []): (() => void) => {
+    const listener = { blocked: (ms: number, tasks: readonly string[]) => void told.push([name, ms, ...tasks]) };
+    const delay = new LoopDelay(clock, { busyTasks }, listener);
+    delay.start();
+    return () => void delay.stop();
+  };
   return { told, block, watch, timers: () => timers, isArmed: () => armed !== undefined };
 }
 

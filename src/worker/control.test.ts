@@ -1,12 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../test/harness/claimed-job.ts";
 import { createRecordingLogger } from "../../test/harness/worker.ts";
+import { workerContext } from "../../test/harness/worker-context.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import { HeldJobs } from "../job/held-jobs.ts";
 import { Interventions } from "../job/interventions.ts";
+import { defineTask } from "../job/task.ts";
+import { createTaskRegistry } from "../job/task-registry.ts";
 import type { ControlAnswer } from "../postgres/queries/control.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
-import { Control } from "./control.ts";
+import { Control, type ControlledEngine } from "./control.ts";
 
 const NOTHING: ControlAnswer = { queues: [], tasks: [], cancelled: [], locks: new Map(), readAt: "5" };
 
@@ -32,31 +35,42 @@ function setUp({ held = [], answers = [], asksFirst = false }: SetUp = {}) {
   for (const job of cache(...held)) register.started(job, 0);
   const timing = { answersAfterMs: 0 };
   const interventions = new Interventions();
-  const control = new Control({
+  const context = workerContext({
     clock,
     logger,
-    schema: "howdah",
-    tasks: ["t", "u"],
-    interventions,
-    workerId: () => "w",
     held: register,
-    asksFirst,
-    async read(jobIds) {
-      asked.push(jobIds);
-      if (timing.answersAfterMs > 0) await clock.sleep(timing.answersAfterMs);
-      const answer = answers.shift() ?? {};
-      if (answer instanceof Error) throw answer;
-      return { ...NOTHING, ...answer };
-    },
-    intervene: () => void told.push("intervene"),
-    confirmed: (waiting, _locks, askedAt) => void told.push(`confirmed ${idsOf(waiting)} at ${askedAt}`),
-    giveBack: (waiting) => void told.push(`give back ${idsOf(waiting)}`),
-    tasksChanged: () => void told.push("tasks"),
-    failed: () => void told.push("failed"),
+    tasks: createTaskRegistry(["t", "u"].map((identifier) => defineTask({ identifier, run() {} }))),
   });
+  context.hooks.on("workerError", () => void told.push("failed"));
+  const engine: ControlledEngine = {
+    interventions,
+    intervene: () => void told.push("intervene"),
+    confirm: (waiting, _locks, askedAt) => void told.push(`confirmed ${idsOf(waiting)} at ${askedAt}`),
+    giveBackCached: (waiting) => void told.push(`give back ${idsOf(waiting)}`),
+    tasksChanged: () => void told.push("tasks"),
+  };
+  const control = new Control(context, engine, async (_target, jobIds) => {
+    asked.push(jobIds);
+    if (timing.answersAfterMs > 0) await clock.sleep(timing.answersAfterMs);
+    const answer = answers.shift() ?? {};
+    if (answer instanceof Error) throw answer;
+    return { ...NOTHING, ...answer };
+  });
+  if (asksFirst) control.distrust();
   const cancelled = (worker: string, ...ids: string[]) =>
     control.notified(JSON.stringify({ schema: "howdah", worker, cancelled: ids }));
-  return { clock, logger, asked, told, cache, timing, interventions, control, cancelled };
+  return {
+    clock,
+    logger,
+    workerId: context.identity.current,
+    asked,
+    told,
+    cache,
+    timing,
+    interventions,
+    control,
+    cancelled,
+  };
 }
 
 function idsOf(jobs: readonly ClaimedJob[]): string {
@@ -65,14 +79,14 @@ function idsOf(jobs: readonly ClaimedJob[]): string {
 
 describe("a worker that listens", () => {
   it("asks about everything when it begins to listen, and then only when it is told", async () => {
-    const { clock, asked, control, cancelled } = setUp({ held: ["1", "2"] });
+    const { clock, asked, control, cancelled, workerId } = setUp({ held: ["1", "2"] });
     control.start();
     control.listening(true);
     await clock.advance(0);
     expect(asked).toEqual([["1", "2"]]);
     await clock.advance(100_000);
     expect(asked).toHaveLength(1);
-    cancelled("w", "2", "3");
+    cancelled(workerId, "2", "3");
     await clock.advance(0);
     expect(asked.slice(1)).toEqual([["2", "3"]]);
     control.notified('{"schema":"howdah"}');
@@ -97,11 +111,13 @@ describe("a worker that listens", () => {
   });
 
   it("asks again until it is answered, about the same jobs and all others", async () => {
-    const { clock, asked, told, control, cancelled } = setUp({ answers: [{}, new Error("down"), new Error("down")] });
+    const { clock, asked, told, control, cancelled, workerId } = setUp({
+      answers: [{}, new Error("down"), new Error("down")],
+    });
     control.start();
     control.listening(true);
     await clock.advance(0);
-    cancelled("w", "9");
+    cancelled(workerId, "9");
     await clock.advance(60_000);
     expect(asked.slice(1)).toEqual([["9"], ["9"], ["9"]]);
     expect(told.filter((what) => what === "failed")).toEqual(["failed"]);

@@ -1,45 +1,9 @@
 import { ANSWER_FRESH_MS, type ClaimedJob } from "../job/claimed-job.ts";
-import type { HeldJobs } from "../job/held-jobs.ts";
-import type { Interventions } from "../job/interventions.ts";
-import type { ControlAnswer, JobLock } from "../postgres/queries/control.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Logger } from "../runtime/logger.ts";
+import type { WorkerContext } from "../job/worker-context.ts";
+import { readControl, type ControlAnswer } from "../postgres/queries/control.ts";
 import { startLoop, type Loop } from "../runtime/loop.ts";
 import { readControlNotification } from "./control-notification.ts";
-
-/** What control needs, and whom it tells. */
-export interface ControlParts {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** The name of the schema. */
-  readonly schema: string;
-  /** The tasks of this worker, by their identifiers. */
-  readonly tasks: readonly string[];
-  readonly interventions: Interventions;
-  readonly workerId: () => string;
-  readonly held: HeldJobs;
-  /** Asks at once when it starts. */
-  readonly asksFirst: boolean;
-  /** Asks the database what is paused, who has locked these jobs, and which of them were cancelled. */
-  read(jobIds: readonly string[]): Promise<ControlAnswer>;
-  /** The interventions were brought up to date. */
-  intervene(): void;
-  /** The database was asked at `askedAt` about these jobs, which wait in memory, and they are locked like this. */
-  confirmed(jobs: readonly ClaimedJob[], locks: ReadonlyMap<string, JobLock>, askedAt: number): void;
-  /** These jobs, which wait in memory, go back: nobody knows in time whether they may start. */
-  giveBack(jobs: readonly ClaimedJob[]): void;
-  /** Other tasks of this worker are paused than before: what claims have seen does not count any more. */
-  tasksChanged(): void;
-  /** Asking failed, for the first time in a row; it is tried again. */
-  failed(error: unknown): void;
-}
-
-/** How often a worker that does not listen asks, as long as it holds jobs. */
-const ASK_MS = 1_000;
-/** So many answers in a row may come too late to start what waits for them. */
-const MOST_LATE = 3;
-/** How often to see whether what was told still matters. */
-const FORGET_MS = 60_000;
+import type { Engine } from "./engine.ts";
 
 /**
  * Learns what was cancelled, paused and resumed while the worker runs. The
@@ -54,7 +18,9 @@ const FORGET_MS = 60_000;
  * claim brings while one is under way needs the next one.
  */
 export class Control {
-  readonly #parts: ControlParts;
+  readonly #context: ControlContext;
+  readonly #engine: ControlledEngine;
+  readonly #read: typeof readControl;
   readonly #told = new Set<string>();
   #loop: Loop | undefined;
   #isListening = false;
@@ -68,14 +34,17 @@ export class Control {
   #pausedTasks = "[]";
   #said = "";
 
-  constructor(parts: ControlParts) {
-    this.#parts = parts;
+  /** Tests pass a `read` of their own. */
+  constructor(context: ControlContext, engine: ControlledEngine, read = readControl) {
+    this.#context = context;
+    this.#engine = engine;
+    this.#read = read;
   }
 
   /** Begins to ask. */
   start(): void {
-    const { asksFirst, clock, interventions, failed } = this.#parts;
-    this.#isAskDue ||= asksFirst;
+    const { clock, reporter } = this.#context;
+    const { interventions } = this.#engine;
     this.#loop = startLoop({
       name: "control",
       clock,
@@ -85,8 +54,8 @@ export class Control {
         if (!this.#isListening) return ASK_MS;
         return interventions.isEmpty ? Number.POSITIVE_INFINITY : FORGET_MS;
       },
-      onError: (error, { failures }) => {
-        if (failures === 1) failed(error);
+      onError(error, { failures }) {
+        if (failures === 1) reporter.failure("ask what was cancelled or paused", error);
       },
     });
   }
@@ -97,7 +66,7 @@ export class Control {
 
   /** A notification has arrived. */
   notified(payload: string): void {
-    const said = readControlNotification(payload, this.#parts.schema);
+    const said = readControlNotification(payload, this.#context.schema.name);
     if (!said || (said.workerId !== undefined && !this.#isAbout(said.workerId, said.jobIds))) return;
     for (const id of said.jobIds) this.#told.add(id);
     this.#isAskDue ||= said.workerId === undefined;
@@ -111,6 +80,12 @@ export class Control {
     this.#loop?.wake();
   }
 
+  /** Something may have happened unseen: asks at once, or when it starts. */
+  distrust(): void {
+    this.#isAskDue = true;
+    this.#loop?.wake();
+  }
+
   /** What waits in memory cannot start before the database was asked about it. */
   askAgain(): void {
     this.#isAwaited = true;
@@ -119,13 +94,13 @@ export class Control {
 
   /** The id may be one that the worker has given up since, while it still runs jobs that it claimed with it. */
   #isAbout(workerId: string, jobIds: readonly string[]): boolean {
-    if (workerId === this.#parts.workerId()) return true;
-    const held = new Set(this.#parts.held.jobs("cached", "running").map(({ id }) => id));
+    if (workerId === this.#context.identity.current) return true;
+    const held = new Set(this.#context.held.jobs("cached", "running").map(({ id }) => id));
     return jobIds.some((id) => held.has(id));
   }
 
   async #ask(): Promise<void> {
-    const { interventions, clock, intervene, held } = this.#parts;
+    const { clock, held } = this.#context;
     const asksForAll = !this.#isListening || this.#isAskDue || this.#isAwaited;
     const cached = asksForAll ? held.jobs("cached") : [];
     const ids = new Set(this.#told);
@@ -138,15 +113,15 @@ export class Control {
     // What is told from now on, the answer may not have seen.
     this.#told.clear();
     const askedAt = clock.monotonic();
-    const answer = await this.#read([...ids]);
+    const answer = await this.#answerAbout([...ids]);
     const answeredAt = clock.monotonic();
-    interventions.update(answer, answeredAt);
+    this.#engine.interventions.update(answer, answeredAt);
     this.#say(answer);
-    intervene();
+    this.#engine.intervene();
     this.#noteTasks(answer);
     this.#noteLate(isAwaited && answeredAt - askedAt > ANSWER_FRESH_MS);
     if (this.#lateAnswers >= MOST_LATE) this.#giveBack(cached, answeredAt - askedAt);
-    else if (cached.length > 0) this.#parts.confirmed(cached, answer.locks, askedAt);
+    else if (cached.length > 0) this.#engine.confirm(cached, answer.locks, askedAt);
   }
 
   #noteLate(isLate: boolean): void {
@@ -156,25 +131,26 @@ export class Control {
 
   /** Better elsewhere, or later, than started although an operator may have stopped it. */
   #giveBack(jobs: readonly ClaimedJob[], tookMs: number): void {
-    const { logger, workerId, giveBack } = this.#parts;
+    const { logger, identity } = this.#context;
     this.#lateAnswers = 0;
     if (!this.#isLateSaid) {
       logger.warn(
         "Jobs went back unstarted: the database takes too long to say whether they were cancelled or paused",
         {
-          worker: workerId(),
+          worker: identity.current,
           jobs: jobs.length,
           tookMs: Math.round(tookMs),
         },
       );
     }
     this.#isLateSaid = true;
-    giveBack(jobs);
+    this.#engine.giveBackCached(jobs);
   }
 
-  async #read(jobIds: readonly string[]): Promise<ControlAnswer> {
+  async #answerAbout(jobIds: readonly string[]): Promise<ControlAnswer> {
+    const { driver, schema } = this.#context;
     try {
-      return await this.#parts.read(jobIds);
+      return await this.#read({ executor: driver, schema }, jobIds);
     } catch (error) {
       this.#isAskDue = true;
       for (const id of jobIds) this.#told.add(id);
@@ -183,11 +159,11 @@ export class Control {
   }
 
   #noteTasks({ tasks }: ControlAnswer): void {
-    const paused = tasks.map(({ name }) => name).filter((name) => this.#parts.tasks.includes(name));
+    const paused = tasks.map(({ name }) => name).filter((name) => this.#context.tasks.find(name) !== undefined);
     const key = JSON.stringify(paused.sort());
     if (key === this.#pausedTasks) return;
     this.#pausedTasks = key;
-    this.#parts.tasksChanged();
+    this.#engine.tasksChanged();
   }
 
   /** Says what is paused, once. */
@@ -195,13 +171,32 @@ export class Control {
     const names = { queues: shown(queues), tasks: shown(tasks) };
     const said = queues.length + tasks.length === 0 ? "" : JSON.stringify([queues, tasks]);
     if (said === this.#said) return;
-    const { logger, workerId } = this.#parts;
-    const fields = { worker: workerId(), ...names };
-    if (said === "") logger.info("Nothing is paused any more", { worker: workerId() });
+    const { logger, identity } = this.#context;
+    const worker = identity.current;
+    const fields = { worker, ...names };
+    if (said === "") logger.info("Nothing is paused any more", { worker });
     else logger.info("Jobs of paused queues and tasks wait until these are resumed", fields);
     this.#said = said;
   }
 }
+
+type ControlContext = Pick<
+  WorkerContext,
+  "clock" | "logger" | "driver" | "schema" | "tasks" | "identity" | "held" | "reporter"
+>;
+
+/** The engine of a run, as control sees it. */
+export type ControlledEngine = Pick<
+  Engine,
+  "interventions" | "intervene" | "confirm" | "giveBackCached" | "tasksChanged"
+>;
+
+/** How often a worker that does not listen asks, as long as it holds jobs. */
+const ASK_MS = 1_000;
+/** So many answers in a row may come too late to start what waits for them. */
+const MOST_LATE = 3;
+/** How often to see whether what was told still matters. */
+const FORGET_MS = 60_000;
 
 /** The most names in a line of the log. */
 const MOST_NAMES = 10;

@@ -90,6 +90,11 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
     return [...tasks];
   }
 
+  /** Obeys what was cancelled or paused since; see {@link Withdrawals.intervene}. */
+  intervene(): void {
+    this.withdrawals.intervene();
+  }
+
   /** The database was asked at `askedAt` about these jobs, and they are locked like this; what may start starts. */
   confirm(jobs: readonly ClaimedJob[], locks: ReadonlyMap<string, JobLock>, askedAt: number): void {
     this.withdrawals.confirm(jobs, locks, askedAt);

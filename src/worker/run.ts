@@ -9,9 +9,8 @@ import type { StoredTasksWatcher } from "../job/stored-tasks.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
 import type { Executor } from "../postgres/driver.ts";
 import { deafError } from "../postgres/pooler.ts";
-import { readControl } from "../postgres/queries/control.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { watchLoopDelay } from "../runtime/loop-delay.ts";
+import { LoopDelay } from "../runtime/loop-delay.ts";
 import { Control } from "./control.ts";
 import { Engine, type EngineRun } from "./engine.ts";
 import { Listener, type ListenerWatcher } from "./listener.ts";
@@ -37,13 +36,17 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.#once = once;
     this.maxJobs = maxJobs;
     this.engine = new Engine(this.#context, this);
-    this.#control = this.#createControl();
-    this.#listener = this.#context.settings.useNotificationDelivery ? new Listener(this.#context, this) : undefined;
-    this.#cron = once ? undefined : this.#createCron(recurring);
+    const { driver, reporter, schema, settings, storedTasks } = this.#context;
+    this.#control = new Control(this.#context, this.engine);
+    if (!once && !settings.useNotificationDelivery) this.#control.distrust();
+    this.#listener = settings.useNotificationDelivery ? new Listener(this.#context, this) : undefined;
+    this.#cron = once ? undefined : new CronRunner(this.#context, recurring, createCronStore(driver, schema));
     this.#liveness = this.#createLiveness();
-    const chores = this.#cron ? [context.storedTasks, this.#cron] : [];
-    this.#services = [new LostClaims(this.#context), this.#createDelayWatch(), ...chores, this.#control];
-    context.storedTasks.watch(this);
+    // The event loop is that of the process, whatever clock the worker was given.
+    const loopDelay = new LoopDelay(systemClock, this.engine, reporter);
+    const chores = this.#cron ? [storedTasks, this.#cron] : [];
+    this.#services = [new LostClaims(this.#context), loopDelay, ...chores, this.#control];
+    storedTasks.watch(this);
   }
 
   get startUntil(): number {
@@ -146,59 +149,9 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     await hooks.settle(HOOKS_SETTLE_MS);
   }
 
-  #createControl(): Control {
-    const { clock, driver, held, identity, logger, reporter, schema, settings, tasks } = this.#context;
-    const { engine } = this;
-    return new Control({
-      clock,
-      logger,
-      schema: schema.name,
-      tasks: tasks.identifiers,
-      interventions: engine.interventions,
-      workerId: () => identity.current,
-      held,
-      asksFirst: !this.#once && !settings.useNotificationDelivery,
-      read: (jobIds) => readControl({ executor: driver, schema }, jobIds),
-      intervene: () => engine.withdrawals.intervene(),
-      confirmed: (jobs, locks, askedAt) => engine.confirm(jobs, locks, askedAt),
-      giveBack: (jobs) => engine.giveBackCached(jobs),
-      tasksChanged: () => engine.tasksChanged(),
-      failed: (error) => reporter.failure("ask what was cancelled or paused", error),
-    });
-  }
-
-  #createCron(entries: readonly RecurringJob[]): CronRunner {
-    const { clock, driver, hooks, identity, logger, reporter, schema, tasks } = this.#context;
-    return new CronRunner({
-      clock,
-      hooks,
-      logger,
-      entries,
-      tasks: tasks.identifiers,
-      workerId: () => identity.current,
-      store: createCronStore(driver, schema),
-      failed: (activity, error) => reporter.failure(activity, error),
-    });
-  }
-
   #createLiveness(): Liveness | undefined {
     const { recovery: settings, useNotificationDelivery: listens } = this.#context.settings;
     return settings && new Liveness(this.#context, { settings, listens, watcher: this.engine, session: this });
-  }
-
-  #createDelayWatch(): Service {
-    let end: (() => void) | undefined;
-    return {
-      start: () => {
-        end = watchLoopDelay({
-          // The event loop is that of the process, whatever clock the worker was given.
-          clock: systemClock,
-          busy: () => this.engine.busyTasks(),
-          blocked: (blockedMs, busy) => this.#context.reporter.blocked(blockedMs, busy),
-        });
-      },
-      stop: async () => end?.(),
-    };
   }
 }
 
