@@ -6,13 +6,12 @@ import type { HeldJobs } from "./held-jobs.ts";
  * The id under which a worker locks jobs. A claim whose answer was lost may
  * have locked jobs that no worker runs; to find them, the worker goes on under
  * a new id. Once it holds nothing under the old one, and a statement cannot be
- * under way any more, whatever is locked there is given back: `LostClaims` does
- * that.
+ * under way any more, `LostClaims` returns whatever is locked there.
  *
  *   current   a claim's answer was lost                     -> retired
  *   current   a run ended with outcomes it could not write  -> retired
  *   retired   after `settledMs`, with nothing held          -> recovered, forgotten
- *   any       swept: others recover what is locked by it    -> forgotten
+ *   any       declared dead: others recover its locks       -> forgotten
  */
 export class Identity {
   readonly #clock: Clock;
@@ -57,7 +56,7 @@ export class Identity {
     this.replace();
   }
 
-  /** These ids were declared dead: what is locked by them is given back by others, and the current one is replaced. */
+  /** These ids were declared dead: other workers return what is locked by them, and the current one is replaced. */
   forget(workerIds: ReadonlySet<string>): void {
     for (const id of workerIds) this.#retiredAt.delete(id);
     if (workerIds.has(this.#current)) this.replace();
@@ -79,7 +78,7 @@ export class Identity {
     if (ids.includes(this.#current)) this.replace();
   }
 
-  /** From now on `watcher` is told of each new id. */
+  /** From now on `watcher` is notified of each new id. */
   watch(watcher: IdentityWatcher): void {
     this.#watchers.add(watcher);
   }

@@ -25,7 +25,7 @@ export interface SilenceLimits {
 const HELD_FACTOR = 6;
 
 /**
- * After so long a silence a worker is dead whatever its lock says.
+ * How long a silence makes a worker dead, whatever its lock says.
  * Sweepers count what they see; the sweep of an operator goes by what is stored.
  */
 export function longestSilenceMs(

@@ -1,6 +1,3 @@
-import { createHooks } from "../../src/hooks/hooks.ts";
-import { HeldJobs } from "../../src/job/held-jobs.ts";
-import { Identity } from "../../src/job/identity.ts";
 import type { Contact, ContactAttempt } from "../../src/job/recover/contact.ts";
 import { LivenessLoop, type LivenessLoopParts } from "../../src/job/recover/liveness-loop.ts";
 import {
@@ -9,15 +6,12 @@ import {
   type RecoveryOptions,
   type RecoverySettings,
 } from "../../src/job/recover/options.ts";
-import { Refusals } from "../../src/job/recover/refusals.ts";
 import { Sweeper } from "../../src/job/recover/sweeper.ts";
-import { Reporter } from "../../src/job/reporter.ts";
 import type { Driver, Query, QueryResult, Row } from "../../src/postgres/driver.ts";
-import { createSchema } from "../../src/postgres/schema.ts";
-import { silentLogger } from "../../src/runtime/logger.ts";
 import { readProcessMark } from "../../src/runtime/process-mark.ts";
 import { readOptions } from "../../src/runtime/options.ts";
 import { createManualClock } from "../../src/testing/manual-clock.ts";
+import { workerContext } from "./worker-context.ts";
 
 /** The options of recovery as its parts use them. */
 function recoverySettings(options: RecoveryOptions = {}): RecoverySettings {
@@ -49,14 +43,10 @@ export function setUpLoop(
       return { rows, count: rows.length };
     },
   } as Driver;
-  const schema = createSchema("howdah");
-  const hooks = createHooks({ logger: silentLogger, clock });
-  const identity = new Identity(clock, new HeldJobs());
-  const refusals = new Refusals();
-  const reporter = new Reporter(hooks, silentLogger, identity);
+  const context = workerContext({ clock, driver });
+  const { identity, refusals, reporter, schema } = context;
   reporter.unrecovered = ({ id }) => void told.push(id);
   reporter.failure = (activity, error) => void told.push(`${activity}: ${String(error)}`);
-  const context = { clock, driver, hooks, identity, logger: silentLogger, refusals, reporter, schema };
   const sessionLock = { session: driver, isFirstSession: false, isMissing: false, shownLock: undefined };
   const way = { isRepeated: false };
   const contact: Pick<Contact, "reach"> = {

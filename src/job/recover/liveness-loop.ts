@@ -23,8 +23,8 @@ import type { Sweeper } from "./sweeper.ts";
 /**
  * Sends a worker's heartbeats, lets them look at the other workers as well when
  * a look is due, and hands each look to the sweeper. `liveness-machine.ts` says
- * what is due and when contact is lost; a sweep goes on beside the loop, because
- * one that takes long must not delay a heartbeat.
+ * what is due and when contact is lost; a sweep runs concurrently, because one that
+ * takes long must not delay a heartbeat.
  */
 export class LivenessLoop {
   readonly #context: LivenessLoopContext;
@@ -122,7 +122,7 @@ export class LivenessLoop {
     for (const id of ids) this.#registered.add(id);
   }
 
-  /** The usual way takes the look along; when that does not answer, the heartbeat alone is sent again. */
+  /** The usual way includes the look; when that does not answer, the heartbeat alone is sent again. */
   async #beat({ target, isRepeated }: ContactAttempt, ids: readonly string[], looks: boolean): Promise<Answer> {
     const { clock } = this.#context;
     const { shownLock } = this.#parts.sessionLock;

@@ -25,7 +25,7 @@
  *   excused     after a grace, in which a heartbeat is tried           -> lost
  *   lost        every second: what was claimed since is lost as well   -> lost
  *
- * A sweep goes on beside the heartbeats and delays none. Every answer to a
+ * A sweep runs concurrently with the heartbeats and delays none. Every answer to a
  * heartbeat restores contact.
  */
 export interface LivenessState {

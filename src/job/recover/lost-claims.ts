@@ -3,7 +3,7 @@ import { startLoop, type Loop } from "../../runtime/loop.ts";
 import type { WorkerContext } from "../worker-context.ts";
 
 /**
- * Gives back what claims have locked whose answers were lost: what is locked
+ * Returns the jobs of claims whose answers were lost: what is locked
  * under a retired id, once nothing is held under it and no statement can be
  * under way any more. Runs as long as the worker does.
  */
@@ -53,7 +53,7 @@ export class LostClaims {
   }
 
   /**
-   * Gives back what may be locked under an id, and unregisters it. How many jobs
+   * Returns what may be locked under an id, and unregisters it. How many jobs
    * that were; `undefined` to ask again later: a row is locked by another
    * session or was refused, or handlers that have lost their slots still run
    * under the id, whose queues are kept.

@@ -4,7 +4,7 @@ import type { Recovery, RecoveryParts } from "./recovery.ts";
 
 /**
  * Looks for holders that are not registered, every `orphanInterval` in a whole
- * schema, and gives back what they hold. A worker is registered before it
+ * schema, and returns what they hold. A worker is registered before it
  * claims, but for a moment when it changes its id; those of other kinds have
  * `orphanThreshold`.
  */
@@ -42,7 +42,7 @@ export class Orphans {
   async #recoverOne(id: string, olderMs: number | null): Promise<void> {
     const { driver, schema } = this.#context;
     const { isolation, recovery } = this.#parts;
-    const { jobs, refused } = await recovery.giveBack({ workerId: id, olderMs });
+    const { jobs, refused } = await recovery.returnJobs({ workerId: id, olderMs });
     const queues = await freeQueues({ executor: driver, schema }, [id], olderMs);
     isolation.tried(id, "queue", queues.refused);
     if (refused.length + queues.refused.length === 0) this.#known.delete(id);

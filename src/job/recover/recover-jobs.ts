@@ -14,7 +14,7 @@ import { toJob } from "../row.ts";
 import type { WorkerContext } from "../worker-context.ts";
 
 /**
- * Gives back the jobs of a holder. Interceptors are asked about each job and
+ * Returns the jobs of a holder to the queue. Interceptors are asked about each job and
  * hooks are told of each; without either, the jobs need not be read.
  */
 export async function recoverJobs(
@@ -37,10 +37,10 @@ export interface Holder {
   readonly olderMs: number | null;
 }
 
-/** What was given back. */
+/** What was returned. */
 export interface Recovered {
   readonly jobs: readonly RecoveredJob[];
-  /** What triggers and constraints keep from being given back. */
+  /** What triggers and constraints keep from being returned. */
   readonly refused: readonly RefusedRow[];
   /** Nothing is left but that, and what interceptors wanted to be left. */
   readonly isDone: boolean;
@@ -52,7 +52,7 @@ interface Task {
   readonly recoveryDelayMs: number;
 }
 
-/** How many jobs are given back by one statement. */
+/** How many jobs one statement returns. */
 const BATCH = 5_000;
 
 /** SQLSTATE: a statement was cancelled, or took too long. */
@@ -61,11 +61,11 @@ const CANCELLED = "57014";
 /** A statement that took too long is tried with this fraction of its jobs. */
 const FEWER = 100;
 
-/** How many jobs interceptors are asked about before these are given back. */
+/** How many jobs interceptors are asked about before these are returned. */
 const PAGE = 100;
 
 /**
- * Gives back all of it, or those with verdicts. What is refused is left out of
+ * Returns all of them, or those with verdicts. What is refused is left out of
  * what follows. When a statement takes too long, it may be for one of its jobs:
  * then fewer are tried at once, until it is found.
  */

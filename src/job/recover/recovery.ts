@@ -10,11 +10,11 @@ import { recoverJobs, type Holder, type Recovered } from "./recover-jobs.ts";
  * Recovers what a dead worker held, in stages:
  *
  *   found dead                     declared: its heartbeats are rejected from now on
- *   declared                       its jobs are given back
+ *   declared                       its jobs are returned
  *   silent for queueDelay, or its
  *   process is certainly gone      its queues are freed
- *   silent for twice queueDelay    what a claim of it had still locked is given
- *                                  back, and its registration is removed
+ *   silent for twice queueDelay    what a claim of it had still locked is
+ *                                  returned, and its registration is removed
  *
  * How far a recovery has gone stands in the row of the dead, so any other
  * worker can go on. What is refused stays with its holder, and is tried again
@@ -55,8 +55,8 @@ export class Recovery {
     if (!OUR_ID.test(workerId)) await noteSwept(this.#target, workerId, SWEPT.no);
   }
 
-  /** Gives back the jobs of a holder, and remembers what is refused. */
-  async giveBack(holder: Holder): Promise<Recovered> {
+  /** Returns the jobs of a holder, and remembers what is refused. */
+  async returnJobs(holder: Holder): Promise<Recovered> {
     const { settings, isolation } = this.#parts;
     const recovered = await recoverJobs(this.#context, holder, settings);
     // Another worker was at it when nothing was answered.
@@ -66,7 +66,7 @@ export class Recovery {
     return recovered;
   }
 
-  /** Logs what was given back, and tells hooks of it. */
+  /** Logs what was returned, and tells hooks of it. */
   report(previousWorkerId: string, jobs: Recovered["jobs"], about: Readonly<Record<string, unknown>>): void {
     const { logger, hooks, identity } = this.#context;
     const workerId = identity.current;
@@ -80,7 +80,7 @@ export class Recovery {
 
   async #recoverJobs({ workerId, lock, isProcessGone }: ObservedWorker, isOurCase: boolean): Promise<boolean> {
     const { isolation } = this.#parts;
-    const { jobs, isDone } = await this.giveBack({ workerId, olderMs: null });
+    const { jobs, isDone } = await this.returnJobs({ workerId, olderMs: null });
     if (jobs.length > 0 || (isDone && isOurCase)) this.report(workerId, jobs, { lock, processGone: isProcessGone });
     if (!isDone) isolation.later(workerId);
     else {
@@ -99,10 +99,10 @@ export class Recovery {
     await noteSwept(this.#target, workerId, SWEPT.queuesFreed);
   }
 
-  /** A claim may have committed after the jobs were given back. The row goes only when nothing is left. */
+  /** A claim may have committed after the jobs were returned. The row goes only when nothing is left. */
   async #remove(workerId: string): Promise<void> {
     const { isolation } = this.#parts;
-    const { jobs } = await this.giveBack({ workerId, olderMs: null });
+    const { jobs } = await this.returnJobs({ workerId, olderMs: null });
     if (jobs.length > 0) this.report(workerId, jobs, {});
     const { refused } = await freeQueues(this.#target, [workerId], null);
     isolation.tried(workerId, "queue", refused);

@@ -1,7 +1,7 @@
 import type { RefusedRow } from "../../postgres/queries/recover.ts";
 
 /**
- * Which rows of the dead cannot be given back, and which of them have been told.
+ * Which rows of dead workers cannot be returned, and which of them have been reported.
  *
  *   row      is                                 leaves when
  *   new      refused, and known for nothing     -> told
@@ -12,7 +12,7 @@ import type { RefusedRow } from "../../postgres/queries/recover.ts";
 export class Refusals {
   #known: readonly RefusedRow[] = [];
 
-  /** How many jobs cannot be given back. */
+  /** How many jobs cannot be returned. */
   get jobs(): number {
     return this.#known.filter(({ kind }) => kind === "job").length;
   }

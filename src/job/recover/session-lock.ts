@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import type { Executor, Query, QueryResult } from "../../postgres/driver.ts";
+import type { Executor } from "../../postgres/driver.ts";
 import {
   isSessionLocked,
   LOCK_TO_COME,
@@ -9,6 +9,7 @@ import {
 } from "../../postgres/queries/liveness.ts";
 import { startLoop, type Loop } from "../../runtime/loop.ts";
 import type { WorkerContext } from "../worker-context.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 
 /**
  * An advisory lock on the session that a worker listens on: it is gone a moment
@@ -213,33 +214,3 @@ const ECHO_MS = 10_000;
 
 /** The largest number of a lock. */
 const MAX_KEY = 2 ** 31 - 1;
-
-/**
- * A session runs one statement at a time, and several parts use this one. A
- * caller that declares it lost is right if nothing has been answered since the
- * statement was asked, even if another statement has kept that waiting.
- */
-class OneAtATime implements Executor {
-  readonly #session: Executor;
-  readonly #lost = new AbortController();
-  #last: Promise<unknown> = Promise.resolve();
-  #answers = 0;
-
-  constructor(session: Executor) {
-    this.#session = session;
-  }
-
-  query(query: Query): Promise<QueryResult> {
-    const before = this.#answers;
-    const given = (): void => (before === this.#answers ? this.#lost.abort() : undefined);
-    query.lost?.addEventListener("abort", given, { once: true });
-    const result = this.#last.then(() => {
-      query.lost?.throwIfAborted();
-      return this.#session.query({ ...query, lost: this.#lost.signal });
-    });
-    this.#last = result.then(this.#answered, this.#answered);
-    return result;
-  }
-
-  readonly #answered = (): void => void (this.#answers += 1);
-}

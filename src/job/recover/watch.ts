@@ -1,11 +1,12 @@
 import { longestSilenceMs, type LockSighting, type SilenceLimits } from "../longest-silence.ts";
 
 /**
- * Who is dead. A sweeper trusts what it saw itself, and in its first session what
- * the processes before it have noted: how long a heartbeat has not moved, and for
- * how long a lock has been gone, counted in time between looks that were really
- * made, over one connection to one server. Heartbeats are compared for equality
- * and never subtracted from anything.
+ * What a sweeper has seen since its watch began, and which worker is dead by
+ * that. It trusts what it saw itself, and in its first session what the processes
+ * before it have noted: how long a heartbeat has not moved, and for how long a
+ * lock has been gone, counted in time between looks that were really made, over
+ * one connection to one server. Heartbeats are compared for equality and never
+ * subtracted from anything.
  *
  *   the worker                          dead when
  *   declared dead by any sweeper        at once
@@ -29,6 +30,11 @@ import { longestSilenceMs, type LockSighting, type SilenceLimits } from "../long
  * stays one of many when others of them are back before it: they come back one
  * after another.
  */
+export interface Watch {
+  readonly watchedMs: number;
+  readonly answeredAt: number;
+  readonly workers: ReadonlyMap<string, Watched>;
+}
 
 /** One registered worker, as a look found it. */
 export interface Sighting {
@@ -66,13 +72,6 @@ export interface Watched extends Sighting {
   readonly absentMs: number;
   /** Since it is gone, it was seen to be one of many. */
   readonly wentWithMany: boolean;
-}
-
-/** What a sweeper has seen since its watch began. */
-export interface Watch {
-  readonly watchedMs: number;
-  readonly answeredAt: number;
-  readonly workers: ReadonlyMap<string, Watched>;
 }
 
 /** The limits of the table above. */
@@ -146,7 +145,7 @@ export function withCompany(watch: Watch, circumstances: Company): Watch {
   return { ...watch, workers: new Map(workers) };
 }
 
-/** Whether it is worth noting that a worker is absent: it will count for whoever looks next. */
+/** Whether it is worth noting that a worker is absent: it counts for the process that looks next. */
 export function isAbsent({ lock, isSameServer, isOwn }: Sighting): boolean {
   return lock === "lost" && isSameServer === true && isOwn !== true;
 }

@@ -147,5 +147,5 @@ export interface ObservedWorker extends Watched {
   readonly hasMoved: boolean;
 }
 
-/** One look may take so long. */
+/** How long one look may take. */
 const LOOK_TIMEOUT_MS = 5_000;

@@ -2,38 +2,6 @@ import type { Executor } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 
-/** A job as its worker believes to hold it. */
-export interface HeldLock {
-  readonly id: string;
-  readonly lockedBy: string;
-  /** In microseconds: the lock has one of these times. */
-  readonly claimTimes: readonly string[];
-}
-
-/** What is done about the locks of jobs while they run; the functions in `000008-fencing.sql` tell how. */
-export interface HeldLocks {
-  /** Marks a job before its handler is called. Resolves to whether it is still held. */
-  mark(lock: HeldLock): Promise<boolean>;
-  /** The ids of those that are no longer held. */
-  findLost(locks: readonly HeldLock[]): Promise<ReadonlySet<string>>;
-  /** The time of the database, in microseconds. */
-  readTime(): Promise<string>;
-  /** Renews the locks of one worker's jobs and queues as of `renewedAt`, as far as they are still held. */
-  renew(renewal: Renewal): Promise<void>;
-  /** When the server was started, in microseconds. */
-  readServerStart(): Promise<string>;
-}
-
-/** The locks of one worker id that are renewed together. */
-export interface Renewal {
-  readonly workerId: string;
-  readonly jobIds: readonly string[];
-  readonly queueIds: readonly number[];
-  /** All times that the locks may have, in microseconds. */
-  readonly claimTimes: readonly string[];
-  readonly renewedAt: string;
-}
-
 /** Prepares {@link HeldLocks} for one schema. */
 export function createHeldLocks(executor: Executor, schema: Schema): HeldLocks {
   const us = schema.of("_howdah_us");
@@ -68,4 +36,36 @@ export function createHeldLocks(executor: Executor, schema: Schema): HeldLocks {
     },
     readServerStart: () => readOne(`select ${us}(pg_catalog.pg_postmaster_start_time())`),
   };
+}
+
+/** What is done about the locks of jobs while they run; the functions in `000008-fencing.sql` tell how. */
+export interface HeldLocks {
+  /** Marks a job before its handler is called. Resolves to whether it is still held. */
+  mark(lock: HeldLock): Promise<boolean>;
+  /** The ids of those that are no longer held. */
+  findLost(locks: readonly HeldLock[]): Promise<ReadonlySet<string>>;
+  /** The time of the database, in microseconds. */
+  readTime(): Promise<string>;
+  /** Renews the locks of one worker's jobs and queues as of `renewedAt`, as far as they are still held. */
+  renew(renewal: Renewal): Promise<void>;
+  /** When the server was started, in microseconds. */
+  readServerStart(): Promise<string>;
+}
+
+/** A job as its worker believes to hold it. */
+export interface HeldLock {
+  readonly id: string;
+  readonly lockedBy: string;
+  /** In microseconds: the lock has one of these times. */
+  readonly claimTimes: readonly string[];
+}
+
+/** The locks of one worker id that are renewed together. */
+export interface Renewal {
+  readonly workerId: string;
+  readonly jobIds: readonly string[];
+  readonly queueIds: readonly number[];
+  /** All times that the locks may have, in microseconds. */
+  readonly claimTimes: readonly string[];
+  readonly renewedAt: string;
 }

@@ -22,7 +22,7 @@ export interface SessionLock {
   readonly pid: number;
 }
 
-/** Stands for a lock that a worker is about to take; nobody ever holds it. */
+/** Stands for a lock that a worker is about to take; no session ever holds it. */
 export const LOCK_TO_COME: SessionLock = { key: 0, pid: 0 };
 
 /** The first number of every lock that stands for a worker; the SQL of recovery knows it, too. */
@@ -61,8 +61,8 @@ export interface Registration {
 
 /**
  * Says that these workers live and which lock stands for them. Returns those
- * that are registered and were not declared dead; the others are swept. An
- * UPDATE, because a worker that was swept must not come back by saying so.
+ * that are registered and were not declared dead; the others are dead. An
+ * UPDATE, because a dead worker must not come back by its heartbeats.
  */
 export async function beat(
   { executor, schema, timeoutMs, lost }: LivenessTarget,
@@ -112,7 +112,7 @@ export interface BeatAndLookAnswer {
 /**
  * {@link beat}, and a look at all registered workers, in one statement. The look
  * is that of the moment at which the statement began, also when it had to wait
- * for somebody who was declaring one of these workers dead.
+ * for a sweeper that was declaring one of these workers dead.
  */
 export async function beatAndLook(
   { executor, schema, timeoutMs, lost }: LivenessTarget,
@@ -149,7 +149,7 @@ export async function deregisterWorkers(
  * Makes a session one that stands for a worker: the server notices within half a
  * minute when the other end has vanished, does not end it for idleness, and
  * holds a lock for as long as it lives. Listens to `channel`, too. `undefined`
- * when somebody else has a lock with this number.
+ * when another session has a lock with this number.
  */
 export async function lockSession(
   session: Executor,
@@ -166,7 +166,7 @@ select pg_catalog.pg_backend_pid(), pg_catalog.pg_try_advisory_lock(${LOCK_CLASS
   return isLocked === "t" ? { key, pid: Number(pid) } : undefined;
 }
 
-/** Sends nothing but a sign to `channel`. */
+/** Sends an empty notification to `channel`. */
 export async function notifyChannel(executor: Executor, channel: string, timeoutMs: number): Promise<void> {
   // $1 channel
   await executor.query({ text: "select pg_catalog.pg_notify($1, '')", values: [channel], timeoutMs });

@@ -60,7 +60,7 @@ export interface RecoverRequest {
   readonly skip?: readonly string[];
 }
 
-/** A job that was given back. */
+/** A job that was returned. */
 export interface RecoveredJob {
   readonly id: string;
   /** Who had held it. */
@@ -85,9 +85,9 @@ export interface RefusedRow {
 /** What a call has recovered. */
 export interface RecoverAnswer {
   readonly jobs: readonly RecoveredJob[];
-  /** These jobs cannot be given back. */
+  /** These jobs cannot be returned. */
   readonly refused: readonly RefusedRow[];
-  /** There is more to do, or somebody else is at it. */
+  /** Nothing is left; otherwise there is more to do, or another session is at it. */
   readonly isDone: boolean;
 }
 
@@ -119,14 +119,14 @@ export async function noteSwept({ executor, schema }: SweepTarget, workerId: str
   await executor.query({ text, values: [workerId, String(swept)] });
 }
 
-/** Somebody who holds locks without being registered. */
+/** A holder of locks that is not registered. */
 export interface Orphan {
   readonly id: string;
   /** It has the form of our ids. */
   readonly isOurs: boolean;
 }
 
-/** Looks for unregistered holders, unless somebody of this schema has done so within `intervalMs`. */
+/** Looks for unregistered holders, unless a worker of this schema has done so within `intervalMs`. */
 export async function findOrphans(
   { executor, schema }: SweepTarget,
   age: { readonly intervalMs: number; readonly oursMs: number; readonly foreignMs: number },

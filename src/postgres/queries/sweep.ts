@@ -2,7 +2,7 @@ import type { Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 
-/** What a statement of a sweeper needs. What it does beside others is told at its function in `000005-recovery.sql`. */
+/** What a statement of a sweeper needs. What it does concurrently with others is described at its function in `000005-recovery.sql`. */
 export interface SweepTarget {
   readonly executor: Executor;
   readonly schema: Schema;
