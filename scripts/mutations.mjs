@@ -15,7 +15,7 @@ const SCHEDULES = "src/postgres/migrations/000004-schedules.sql";
 const RECOVERY = "src/postgres/migrations/000005-recovery.sql";
 const SLOTS = "src/job/execute/slots.ts";
 const BATCH = "src/job/execute/execute-batch.ts";
-const STORABLE = "src/job/unstorable.ts";
+const STORABLE = "src/job/payload.ts";
 
 const test = (...names) => names.map((name) => `test/integration/${name}.test.ts`);
 const CLAIMS = test(

@@ -7,23 +7,6 @@ import type { Schema } from "../postgres/schema.ts";
 import { backoffMs } from "../runtime/backoff.ts";
 import type { Clock } from "../runtime/clock.ts";
 
-/** What an announcer needs. */
-export interface AnnouncerOptions {
-  readonly executor: Executor;
-  readonly schema: Schema;
-  readonly clock: Clock;
-}
-
-/** The shortest time between two notifications of a client. */
-const APART_MS = 2;
-/** An add that begins so long after the last one ended is alone. */
-const QUIET_MS = 5;
-const BACKOFF = { firstMs: 100, maxMs: 5_000 };
-/** More named queues than a notification carries are not worth collecting. */
-const MAX_QUEUES = 50;
-/** After so many failures in a row the workers have found the jobs by polling. */
-const MAX_FAILURES = 5;
-
 /**
  * Tells workers about jobs after they were committed. Notifications inside of
  * the transactions would make all adds of the database queue for one lock; here
@@ -94,6 +77,27 @@ export class Announcer implements AddAnnouncer {
     );
   }
 }
+
+/** What an announcer needs. */
+export interface AnnouncerOptions {
+  readonly executor: Executor;
+  readonly schema: Schema;
+  readonly clock: Clock;
+}
+
+/** The shortest time between two notifications of a client. */
+const APART_MS = 2;
+
+/** An add that begins so long after the last one ended is alone. */
+const QUIET_MS = 5;
+
+const BACKOFF = { firstMs: 100, maxMs: 5_000 };
+
+/** More named queues than a notification carries are not worth collecting. */
+const MAX_QUEUES = 50;
+
+/** After so many failures in a row the workers have found the jobs by polling. */
+const MAX_FAILURES = 5;
 
 function merge(a: DueJobs, b: DueJobs): DueJobs {
   return {

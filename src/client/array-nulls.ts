@@ -1,14 +1,5 @@
 import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
 
-/** Finds what may be a null in an array, and now and then what only looks like one inside of a text. */
-const MAYBE_NULL = /[{,]null[,}]/;
-
-/** What transactions of the application said, by what they run on. */
-const areOnOf = new WeakMap<object, boolean>();
-
-/** The last of the statements on it for which the setting is changed: the next one waits until it is changed back. */
-const lastOn = new WeakMap<object, Promise<unknown>>();
-
 /**
  * Makes arrays with nulls mean the same in every transaction of the
  * application: with `array_nulls = off`, a setting of old applications, a null
@@ -47,3 +38,12 @@ export function needsArrayNulls({ values }: Query, transaction: object): boolean
   if (areOnOf.get(transaction) === true) return false;
   return values?.some((value) => value !== null && MAYBE_NULL.test(value)) === true;
 }
+
+/** Finds what may be a null in an array, and now and then what only looks like one inside of a text. */
+const MAYBE_NULL = /[{,]null[,}]/;
+
+/** What transactions of the application said, by what they run on. */
+const areOnOf = new WeakMap<object, boolean>();
+
+/** The last of the statements on it for which the setting is changed: the next one waits until it is changed back. */
+const lastOn = new WeakMap<object, Promise<unknown>>();

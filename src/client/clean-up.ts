@@ -9,6 +9,18 @@ import { list, oneOf, required, string } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Session } from "./session.ts";
 
+/** Removes what is no longer needed. */
+export interface CleanUp {
+  /**
+   * Removes jobs that failed for good, and the rows of tasks and queues that no
+   * job uses; always in this order, so that each step makes room for the next,
+   * and in small batches. Jobs that run and queues that are locked are left
+   * alone. Removing tasks and queues needs a moment without an open transaction
+   * that has added jobs; `HOWDAH_QUERY_TIMEOUT` when there is none for too long.
+   */
+  cleanup(tasks: readonly CleanUpTask[], options?: CleanUpOptions): Promise<CleanUpResult>;
+}
+
 /** What {@link CleanUp.cleanup} can remove. */
 export type CleanUpTask = "permanentlyFailedJobs" | "unusedTasks" | "unusedQueues";
 
@@ -24,35 +36,6 @@ export interface CleanUpOptions {
 
 /** How many rows a clean-up removed, for each thing that was asked for. */
 export type CleanUpResult = { readonly [Name in CleanUpTask]?: number };
-
-/** Removes what is no longer needed. */
-export interface CleanUp {
-  /**
-   * Removes jobs that failed for good, and the rows of tasks and queues that no
-   * job uses; always in this order, so that each step makes room for the next,
-   * and in small batches. Jobs that run and queues that are locked are left
-   * alone. Removing tasks and queues needs a moment without an open transaction
-   * that has added jobs; `HOWDAH_QUERY_TIMEOUT` when there is none for too long.
-   */
-  cleanup(tasks: readonly CleanUpTask[], options?: CleanUpOptions): Promise<CleanUpResult>;
-}
-
-/** What cleaning up needs to know beside its session. */
-export interface CleanUpGround {
-  readonly clock: Clock;
-  /** Identifiers that always stay. */
-  readonly keepTasks: readonly string[];
-}
-
-const NAMES = ["permanentlyFailedJobs", "unusedTasks", "unusedQueues"] as const;
-
-/** Rows that one statement removes: few, because adds wait for it. */
-const BATCH_SIZE = 1_000;
-
-/** How often to wait for the transactions that add jobs, a second each time. */
-const ATTEMPTS = 10;
-
-const RETRY = { firstMs: 50, maxMs: 1_000 };
 
 /** The clean-up method on one session. */
 export function createCleanUp(session: Session, ground: CleanUpGround): CleanUp {
@@ -82,6 +65,23 @@ export function createCleanUp(session: Session, ground: CleanUpGround): CleanUp 
     },
   };
 }
+
+/** What cleaning up needs to know beside its session. */
+export interface CleanUpGround {
+  readonly clock: Clock;
+  /** Identifiers that always stay. */
+  readonly keepTasks: readonly string[];
+}
+
+const NAMES = ["permanentlyFailedJobs", "unusedTasks", "unusedQueues"] as const;
+
+/** Rows that one statement removes: few, because adds wait for it. */
+const BATCH_SIZE = 1_000;
+
+/** How often to wait for the transactions that add jobs, a second each time. */
+const ATTEMPTS = 10;
+
+const RETRY = { firstMs: 50, maxMs: 1_000 };
 
 /** Removes batch after batch until one is not full. */
 async function removeAll(removeBatch: () => Promise<number>, clock: Clock): Promise<number> {

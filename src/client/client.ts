@@ -7,12 +7,6 @@ import type { JobManagement } from "./manage.ts";
 import type { Schedules } from "./schedules.ts";
 import type { WorkerRegister } from "./workers.ts";
 
-/** What a client does inside of a transaction of the application. */
-export interface TransactionClient extends JobAdds, JobManagement, JobControl, JobInspection {
-  /** Jobs that recur, changed as part of the transaction. */
-  readonly schedules: Schedules;
-}
-
 /** Adds and manages jobs without running them. */
 export interface Client
   extends JobAdds, JobManagement, JobControl, JobInspection, WorkerRegister, CleanUp, AsyncDisposable {
@@ -37,4 +31,10 @@ export interface Client
    * Closing twice is fine.
    */
   close(): Promise<void>;
+}
+
+/** What a client does inside of a transaction of the application. */
+export interface TransactionClient extends JobAdds, JobManagement, JobControl, JobInspection {
+  /** Jobs that recur, changed as part of the transaction. */
+  readonly schedules: Schedules;
 }

@@ -11,6 +11,34 @@ import { checkJobIds } from "./job-ids.ts";
 import { readReason, readTime } from "./option-readers.ts";
 import { changing, type Session } from "./session.ts";
 
+/** Stops jobs: single ones for good, those of a queue or task for a while. */
+export interface JobControl {
+  /**
+   * Cancels jobs by their ids, or all that pass a filter. Those that wait are
+   * deleted at once. Those that run are told to stop, in whatever process: a
+   * worker that listens hears of it at once, one that only polls within a
+   * second. Whatever happens to it, a cancelled job is not started again.
+   * `reason` is what its handler finds as `signal.reason.message`, and becomes
+   * its `lastError`. Default: "Cancelled".
+   */
+  cancelJobs(jobs: readonly string[] | CancelFilter, reason?: string): Promise<CancelResult>;
+  /**
+   * Lets no further job of a queue start, until `until` or `resumeQueue`. Jobs
+   * that run go on; those that a worker holds in memory go back with their
+   * attempt refunded. Jobs can be added meanwhile. The queue need not exist yet.
+   * May be repeated: the last call says how long.
+   */
+  pauseQueue(name: string, options?: PauseOptions): Promise<Pause>;
+  /** Ends the pause of a queue; its jobs start at once. False when it was not paused. */
+  resumeQueue(name: string): Promise<boolean>;
+  /** Lets no further job of a task start; otherwise as `pauseQueue`. Other jobs of the same queues go on. */
+  pauseTask(identifier: string, options?: PauseOptions): Promise<Pause>;
+  /** Ends the pause of a task; its jobs start at once. False when it was not paused. */
+  resumeTask(identifier: string): Promise<boolean>;
+  /** Everything that is paused now, by name. */
+  listPauses(): Promise<Pauses>;
+}
+
 /** Which jobs {@link JobControl.cancelJobs} cancels: those that pass all of it. At least one has to be given. */
 export interface CancelFilter {
   readonly state?: Exclude<JobState, "failed"> | undefined;
@@ -50,37 +78,6 @@ export interface Pauses {
   readonly queues: readonly Pause[];
   readonly tasks: readonly Pause[];
 }
-
-/** Stops jobs: single ones for good, those of a queue or task for a while. */
-export interface JobControl {
-  /**
-   * Cancels jobs by their ids, or all that pass a filter. Those that wait are
-   * deleted at once. Those that run are told to stop, in whatever process: a
-   * worker that listens hears of it at once, one that only polls within a
-   * second. Whatever happens to it, a cancelled job is not started again.
-   * `reason` is what its handler finds as `signal.reason.message`, and becomes
-   * its `lastError`. Default: "Cancelled".
-   */
-  cancelJobs(jobs: readonly string[] | CancelFilter, reason?: string): Promise<CancelResult>;
-  /**
-   * Lets no further job of a queue start, until `until` or `resumeQueue`. Jobs
-   * that run go on; those that a worker holds in memory go back with their
-   * attempt refunded. Jobs can be added meanwhile. The queue need not exist yet.
-   * May be repeated: the last call says how long.
-   */
-  pauseQueue(name: string, options?: PauseOptions): Promise<Pause>;
-  /** Ends the pause of a queue; its jobs start at once. False when it was not paused. */
-  resumeQueue(name: string): Promise<boolean>;
-  /** Lets no further job of a task start; otherwise as `pauseQueue`. Other jobs of the same queues go on. */
-  pauseTask(identifier: string, options?: PauseOptions): Promise<Pause>;
-  /** Ends the pause of a task; its jobs start at once. False when it was not paused. */
-  resumeTask(identifier: string): Promise<boolean>;
-  /** Everything that is paused now, by name. */
-  listPauses(): Promise<Pauses>;
-}
-
-/** So many jobs are cancelled with one statement, which holds their rows until it ends. */
-const BATCH_SIZE = 1_000;
 
 /** The controlling methods on one session. */
 export function createControl(session: Session): JobControl {
@@ -137,6 +134,9 @@ export function createControl(session: Session): JobControl {
     },
   };
 }
+
+/** So many jobs are cancelled with one statement, which holds their rows until it ends. */
+const BATCH_SIZE = 1_000;
 
 /** The end of a pause, given in microseconds; null for one without an end. */
 export function toPauseEnd(until: string): Date | null {

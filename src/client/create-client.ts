@@ -3,7 +3,8 @@ import { createHooks } from "../hooks/hooks.ts";
 import { type Plugin, registerHooks } from "../hooks/plugin.ts";
 import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyTask } from "../job/task.ts";
-import { createJoinedAdds } from "../job/add/store-and-notify.ts";
+import { JoinedAdds } from "../job/add/joined-adds.ts";
+import { type AddWaits, JoinableStore } from "../job/add/store-and-notify.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { warnOfSkew } from "../postgres/clock-skew.ts";
@@ -34,20 +35,6 @@ import { Session } from "./session.ts";
 import { TransactionGuard } from "./transaction-guard.ts";
 import { createWorkerRegister } from "./workers.ts";
 
-/** What a client can be told. Everything is optional. */
-export interface ClientOptions extends ConnectionOptions {
-  /** The tasks whose jobs this client adds: adds of others reject with `HOWDAH_TASK_UNKNOWN`. Default: any may be added. */
-  readonly tasks?: readonly AnyTask[] | undefined;
-  /** Default: `consoleLogger()`, which writes to stderr. */
-  readonly logger?: Logger | undefined;
-  /** Has a say in what this client adds; the other hooks are those of workers. */
-  readonly hooks?: { readonly beforeJobSchedule?: Interceptor<"beforeJobSchedule"> | undefined } | undefined;
-  /** Registered in this order, after `hooks`. */
-  readonly plugins?: readonly Plugin[] | undefined;
-  /** How long an interceptor may take to answer. Default 5s. */
-  readonly interceptorTimeout?: Duration | undefined;
-}
-
 /**
  * Connects, migrates unless told not to, and returns a client. Rejects with
  * `HOWDAH_OPTION_UNKNOWN` or `HOWDAH_OPTION_INVALID`,
@@ -62,11 +49,18 @@ export async function createClient(options: ClientOptions = {}): Promise<Client>
   return (await openClient(options)).client;
 }
 
-/** A client with what it stands on, for statements that it has no method for. Closing the client closes both. */
-export interface OpenClient {
-  readonly client: Client;
-  readonly driver: Driver;
-  readonly schema: Schema;
+/** What a client can be told. Everything is optional. */
+export interface ClientOptions extends ConnectionOptions {
+  /** The tasks whose jobs this client adds: adds of others reject with `HOWDAH_TASK_UNKNOWN`. Default: any may be added. */
+  readonly tasks?: readonly AnyTask[] | undefined;
+  /** Default: `consoleLogger()`, which writes to stderr. */
+  readonly logger?: Logger | undefined;
+  /** Has a say in what this client adds; the other hooks are those of workers. */
+  readonly hooks?: { readonly beforeJobSchedule?: Interceptor<"beforeJobSchedule"> | undefined } | undefined;
+  /** Registered in this order, after `hooks`. */
+  readonly plugins?: readonly Plugin[] | undefined;
+  /** How long an interceptor may take to answer. Default 5s. */
+  readonly interceptorTimeout?: Duration | undefined;
 }
 
 /** Does what {@link createClient} does, and returns what the client stands on, too. */
@@ -110,48 +104,21 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
   return { client, driver, schema };
 }
 
-/** So many calls that have to wait for transactions of others try again at the same time. */
-const WAITING_AT_ONCE = 3;
-
-/** A lock was not to be had in the time that was allowed for it. */
-const LOCK_TIMEOUT_STATE = "55P03";
-
-/** What {@link clientOver} stands on. */
-export interface ClientGround {
+/** A client with what it stands on, for statements that it has no method for. Closing the client closes both. */
+export interface OpenClient {
+  readonly client: Client;
   readonly driver: Driver;
-  /** Whether the driver is closed with the client. Default false: that is left to the caller. */
-  readonly ownsDriver?: boolean | undefined;
   readonly schema: Schema;
-  readonly logger: Logger;
-  /** The tasks that may be added; `undefined` for any. */
-  readonly tasks?: TaskRegistry | undefined;
-  /** Those who have a say in what is added. */
-  readonly hooks?: HookEmitter | undefined;
-  /** Identifiers that clean-up always spares, beside those of `tasks`. */
-  readonly keepTasks?: readonly string[] | undefined;
-  /** Default: the machine's. */
-  readonly clock?: Clock | undefined;
-  /** How long a call may wait for transactions of others; 0 means for ever. Default 30 seconds. */
-  readonly statementTimeoutMs?: number;
 }
 
 /** A client over a driver that is connected to a migrated schema. */
 export function clientOver(ground: ClientGround): Client {
   const { driver, schema, logger, tasks, hooks, keepTasks = [], clock = systemClock, ownsDriver } = ground;
-  const { statementTimeoutMs = 30_000 } = ground;
   const calls = new OpenCalls(schema);
   const announcer = new Announcer({ executor: driver, schema, clock });
-  // The server counts how long it waits for a lock by the machine's time, whatever a test makes of ours.
-  const share = driver.share?.("waiting");
-  const lanes = new Lanes({
-    clock: systemClock,
-    timeoutMs: statementTimeoutMs,
-    atOnce: Math.min(WAITING_AT_ONCE, (share ?? driver.capabilities)?.connections ?? WAITING_AT_ONCE),
-    isHeld: (error) => sqlStateOf(error) === LOCK_TIMEOUT_STATE,
-  });
-  const waits = { lanes, clock: systemClock, executor: share ?? driver };
+  const waits = createWaits(ground);
   const session = new Session({ executor: driver, schema, tasks, announcer, hooks, waits });
-  const joined = createJoinedAdds({ executor: session, schema, announcer, waits }, clock);
+  const joined = new JoinedAdds(new JoinableStore({ executor: session, schema, announcer, waits }), clock);
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
 
@@ -199,3 +166,41 @@ export function clientOver(ground: ClientGround): Client {
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** How the calls of a client wait for transactions of others. */
+function createWaits({ driver, statementTimeoutMs = 30_000 }: ClientGround): AddWaits {
+  const share = driver.share?.("waiting");
+  // The server counts how long it waits for a lock by the machine's time, whatever a test makes of the client's clock.
+  const lanes = new Lanes({
+    clock: systemClock,
+    timeoutMs: statementTimeoutMs,
+    atOnce: Math.min(WAITING_AT_ONCE, (share ?? driver.capabilities)?.connections ?? WAITING_AT_ONCE),
+    isHeld: (error) => sqlStateOf(error) === LOCK_TIMEOUT_STATE,
+  });
+  return { lanes, clock: systemClock, executor: share ?? driver };
+}
+
+/** What {@link clientOver} stands on. */
+export interface ClientGround {
+  readonly driver: Driver;
+  /** Whether the driver is closed with the client. Default false: that is left to the caller. */
+  readonly ownsDriver?: boolean | undefined;
+  readonly schema: Schema;
+  readonly logger: Logger;
+  /** The tasks that may be added; `undefined` for any. */
+  readonly tasks?: TaskRegistry | undefined;
+  /** Those who have a say in what is added. */
+  readonly hooks?: HookEmitter | undefined;
+  /** Identifiers that clean-up always spares, beside those of `tasks`. */
+  readonly keepTasks?: readonly string[] | undefined;
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
+  /** How long a call may wait for transactions of others; 0 means for ever. Default 30 seconds. */
+  readonly statementTimeoutMs?: number;
+}
+
+/** So many calls that have to wait for transactions of others try again at the same time. */
+const WAITING_AT_ONCE = 3;
+
+/** A lock was not to be had in the time that was allowed for it. */
+const LOCK_TIMEOUT_STATE = "55P03";

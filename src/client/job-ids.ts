@@ -4,9 +4,6 @@ import { toJob } from "../job/row.ts";
 import type { JobRecord } from "../postgres/queries/job-columns.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 
-/** The largest id that PostgreSQL gives out. */
-const MAX_ID = 9_223_372_036_854_775_807n;
-
 /** Checks one job id and returns it without leading zeros. Throws `HOWDAH_OPTION_INVALID`. */
 export function checkJobId(id: unknown, place = "The job id"): string {
   if (typeof id === "string" && /^\d{1,30}$/.test(id) && BigInt(id) <= MAX_ID) return String(BigInt(id));
@@ -33,3 +30,6 @@ export function inOrderOf(ids: readonly string[], records: readonly JobRecord[])
     return record ? [toJob(record)] : [];
   });
 }
+
+/** The largest id that PostgreSQL gives out. */
+const MAX_ID = 9_223_372_036_854_775_807n;

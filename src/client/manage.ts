@@ -9,18 +9,6 @@ import { checkJobIds, inOrderOf } from "./job-ids.ts";
 import { readReason, readTime } from "./option-readers.ts";
 import { changing, type Session } from "./session.ts";
 
-/** What {@link JobManagement.rescheduleJobs} changes. What is left out stays as it is. */
-export interface RescheduleOptions {
-  /** Not before this time. */
-  readonly runAt?: Date | string | undefined;
-  /** -32768 to 32767. */
-  readonly priority?: number | undefined;
-  /** How often the job counts as started, 0 to 32767; below `maxAttempts` it revives a failed job. */
-  readonly attempts?: number | undefined;
-  /** 1 to 32767. */
-  readonly maxAttempts?: number | undefined;
-}
-
 /**
  * Changes stored jobs. Jobs that a worker runs are left alone, unless it has
  * held them for more than four hours. Every list that is returned has the
@@ -44,6 +32,18 @@ export interface JobManagement {
    * gone: what they still run would run twice.
    */
   forceUnlockWorkers(workerIds: readonly string[]): Promise<void>;
+}
+
+/** What {@link JobManagement.rescheduleJobs} changes. What is left out stays as it is. */
+export interface RescheduleOptions {
+  /** Not before this time. */
+  readonly runAt?: Date | string | undefined;
+  /** -32768 to 32767. */
+  readonly priority?: number | undefined;
+  /** How often the job counts as started, 0 to 32767; below `maxAttempts` it revives a failed job. */
+  readonly attempts?: number | undefined;
+  /** 1 to 32767. */
+  readonly maxAttempts?: number | undefined;
 }
 
 /** The management methods on one session. */

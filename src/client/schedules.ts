@@ -10,7 +10,7 @@ import {
   upcomingTicks,
 } from "../cron/stored-schedule.ts";
 import { checkTimeZone, DEFAULT_TIME_ZONE } from "../cron/time-zone.ts";
-import { createTimetable } from "../cron/timetable.ts";
+import { createTimetable, type Timetable } from "../cron/timetable.ts";
 import { HowdahError } from "../errors.ts";
 import { prepareAndAddJob } from "../job/add/prepare-and-add.ts";
 import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
@@ -22,21 +22,6 @@ import { custom, duration, integer, oneOf } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readOptions } from "../runtime/options.ts";
 import { readTime } from "./option-readers.ts";
 import { changing, type Session } from "./session.ts";
-
-/** What {@link Schedules.upsert} stores: what `cron()` takes, with a name and a word on missed ticks. */
-export type ScheduleOptions<T extends CronTask = CronTask> = Omit<CronOptions<T>, "id" | "payload"> & {
-  /** What the schedule is known as, 1 to 128 characters. */
-  readonly id: string;
-  /** Which ticks to add that were due while no worker ran: none, the last one, or all. Default `"once"`. */
-  readonly missed?: MissedTicks | undefined;
-} & Pick<CronOptions<T>, "payload">;
-
-/** A schedule that need not be stored, for {@link Schedules.preview}. */
-export interface Preview {
-  readonly schedule: string;
-  /** Default `"UTC"`. */
-  readonly timeZone?: string | undefined;
-}
 
 /**
  * Jobs that recur and that can be changed while workers run. They live in the
@@ -69,6 +54,21 @@ export interface Schedules {
   preview(schedule: string | Preview, count?: number): Promise<Date[]>;
 }
 
+/** What {@link Schedules.upsert} stores: what `cron()` takes, with a name and a word on missed ticks. */
+export type ScheduleOptions<T extends CronTask = CronTask> = Omit<CronOptions<T>, "id" | "payload"> & {
+  /** What the schedule is known as, 1 to 128 characters. */
+  readonly id: string;
+  /** Which ticks to add that were due while no worker ran: none, the last one, or all. Default `"once"`. */
+  readonly missed?: MissedTicks | undefined;
+} & Pick<CronOptions<T>, "payload">;
+
+/** A schedule that need not be stored, for {@link Schedules.preview}. */
+export interface Preview {
+  readonly schedule: string;
+  /** Default `"UTC"`. */
+  readonly timeZone?: string | undefined;
+}
+
 /** The schedule methods on one session. */
 export function createSchedules(session: Session, clock: Clock): Schedules {
   const { schema } = session;
@@ -84,23 +84,7 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
   return {
     async upsert(given) {
       const executor = session.guard?.later() ?? target.executor;
-      const { missed, ...options } = readUpsert(given);
-      const entry = readCronEntry({ owner: "schedule", path: "" }, options, UPSERT_ONLY);
-      const job = await prepareTickJob(entry, session.tasks);
-      const { id, schedule, timeZone, fill, payload } = entry;
-      const record = await queries.upsertSchedule(
-        { executor, schema },
-        {
-          id,
-          timeZone,
-          missed,
-          job,
-          expression: parseExpression(schedule).text,
-          fillMs: fill,
-          payload: encodePayload(payload, `schedule ${JSON.stringify(id)}`),
-        },
-      );
-      return shown(record);
+      return shown(await queries.upsertSchedule({ executor, schema }, await readUpsert(given, session.tasks)));
     },
 
     async pause(id, options) {
@@ -135,24 +119,44 @@ export function createSchedules(session: Session, clock: Clock): Schedules {
     async preview(schedule, count) {
       const { count: most } = readOptions("preview", { count }, { count: integer({ min: 1, max: 1000, default: 5 }) });
       if (typeof schedule === "string") return upcomingTicks(await find(checkId(schedule)), clock.now(), most);
-      const read = readOptions("preview", schedule, {
-        schedule: custom((text) => text),
-        timeZone: custom(checkTimeZone),
-      });
-      const timetable = createTimetable(parseExpression(read.schedule), read.timeZone ?? DEFAULT_TIME_ZONE);
-      return ticksAfter(timetable, clock.now(), most);
+      return ticksAfter(readPreview(schedule), clock.now(), most);
     },
   };
 }
 
 const UPSERT_ONLY = { missed: oneOf(["skip", "once", "all"], { default: "once" }), fill: duration({ default: "1d" }) };
 
-/** The options of an upsert, with its own defaults filled in. */
-function readUpsert(given: unknown) {
+/** The schedule that an upsert stores, with the defaults filled in. */
+async function readUpsert(given: unknown, tasks: Session["tasks"]): Promise<queries.ScheduleToStore> {
+  const { missed, ...options } = withUpsertDefaults(given);
+  const entry = readCronEntry({ owner: "schedule", path: "" }, options, UPSERT_ONLY);
+  const job = await prepareTickJob(entry, tasks);
+  const { id, schedule, timeZone, fill, payload } = entry;
+  return {
+    id,
+    timeZone,
+    missed,
+    job,
+    expression: parseExpression(schedule).text,
+    fillMs: fill,
+    payload: encodePayload(payload, `schedule ${JSON.stringify(id)}`),
+  };
+}
+
+function withUpsertDefaults(given: unknown) {
   if (!isOptionsObject(given)) throw invalidOption({ owner: "schedule", path: "" }, "must be an object", given);
   const { missed, fill, ...rest } = given as Readonly<Record<string, unknown>>;
   const read = readOptions("schedule", { missed, fill }, UPSERT_ONLY);
   return { ...rest, id: checkId(rest["id"]), fill: read.fillMs, missed: read.missed };
+}
+
+/** The timetable of a schedule that need not be stored. */
+function readPreview(preview: unknown): Timetable {
+  const { schedule, timeZone } = readOptions("preview", preview, {
+    schedule: custom((text) => text),
+    timeZone: custom(checkTimeZone),
+  });
+  return createTimetable(parseExpression(schedule), timeZone ?? DEFAULT_TIME_ZONE);
 }
 
 function checkId(id: unknown): string {

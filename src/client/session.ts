@@ -1,6 +1,6 @@
 import type { AddTarget } from "../job/add/prepare-and-add.ts";
 import type { KnownTasks } from "../job/add/job-entry.ts";
-import { laneOfKey } from "../job/add/add-waits.ts";
+import { laneOfKey } from "../job/add/store-and-notify.ts";
 import type { Executor, Query, QueryResult } from "../postgres/driver.ts";
 import { patiently } from "../postgres/queries/patience.ts";
 import type { Schema } from "../postgres/schema.ts";

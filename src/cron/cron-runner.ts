@@ -1,5 +1,5 @@
 import { HowdahError } from "../errors.ts";
-import { isDropped, jobDropped } from "../job/add/job-dropped.ts";
+import { isDropped, jobDropped } from "../job/add/prepare-and-add.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
 import { isRefused, isTransient, sqlStateOf } from "../postgres/sqlstate.ts";
 import { errorMessage } from "../runtime/error-message.ts";

@@ -1,18 +1,5 @@
 import type { ClaimedJob } from "./claimed-job.ts";
 
-/** Where a held job stands; see {@link HeldJobs}. */
-export type HeldPhase = "cached" | "running" | "detached" | "ending";
-
-/** A job that a worker holds by one of its claims. */
-export interface HeldJob {
-  readonly job: ClaimedJob;
-  readonly phase: HeldPhase;
-  /** When the phase began, by the monotonic clock. */
-  readonly since: number;
-  /** Whether its row is locked by the claim. */
-  readonly isLocked: boolean;
-}
-
 /**
  * The jobs that one worker holds, from the answer of a claim until nothing is
  * locked by it any more. It stands for the claim, not for the row: a job that
@@ -115,5 +102,18 @@ export class HeldJobs implements Iterable<HeldJob> {
     holding.since = now;
   }
 }
+
+/** A job that a worker holds by one of its claims. */
+export interface HeldJob {
+  readonly job: ClaimedJob;
+  readonly phase: HeldPhase;
+  /** When the phase began, by the monotonic clock. */
+  readonly since: number;
+  /** Whether its row is locked by the claim. */
+  readonly isLocked: boolean;
+}
+
+/** Where a held job stands; see {@link HeldJobs}. */
+export type HeldPhase = "cached" | "running" | "detached" | "ending";
 
 type Holding = { -readonly [Property in keyof HeldJob]: HeldJob[Property] };

@@ -2,20 +2,6 @@ import { compareIntegers } from "../postgres/position.ts";
 import type { ControlAnswer } from "../postgres/queries/control.ts";
 import type { ClaimedJob } from "./claimed-job.ts";
 
-/** What the database says about it. */
-export type Decided = Omit<ControlAnswer, "locks">;
-
-interface Cancellation {
-  /** The lock that it was cancelled under: a later claim of the same job is another matter. */
-  readonly workerId: string;
-  readonly lockedAt: string;
-  readonly reason: string;
-  readonly readAtMs: number;
-}
-
-/** A claim whose answer is still on its way is answered by then, or never. */
-const REMEMBERED_MS = 120_000;
-
 /**
  * What was decided from outside about jobs that a worker holds: which of them
  * were cancelled, and which belong to a queue or task that is paused.
@@ -78,3 +64,17 @@ export class Interventions {
     return isOfPaused && compareIntegers(claimedAt, this.#pausedAt) <= 0;
   }
 }
+
+/** What the database says about it. */
+export type Decided = Omit<ControlAnswer, "locks">;
+
+interface Cancellation {
+  /** The lock that it was cancelled under: a later claim of the same job is another matter. */
+  readonly workerId: string;
+  readonly lockedAt: string;
+  readonly reason: string;
+  readonly readAtMs: number;
+}
+
+/** A claim whose answer is still on its way is answered by then, or never. */
+const REMEMBERED_MS = 120_000;

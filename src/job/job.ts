@@ -1,37 +1,5 @@
 import type { Duration } from "../runtime/duration.ts";
 
-/** What happens when a job with the same key is already stored. */
-export type JobKeyMode = "replace" | "preserve_run_at" | "unsafe_dedupe";
-
-/** How and when a job shall run. Everything is optional. */
-export interface JobSpec {
-  /** Jobs of one queue run one after another, never two at once. At most 128 characters. */
-  readonly queueName?: string | undefined;
-  /** Not before this time; a string in ISO 8601. Default: now, by the database's clock. */
-  readonly runAt?: Date | string | undefined;
-  /** How often the job is started at most, 1 to 32767. Default 25. */
-  readonly maxAttempts?: number | undefined;
-  /** At most one waiting job has this key. 1 to 512 characters. */
-  readonly jobKey?: string | undefined;
-  /** What a second add with the same key does. Default `"replace"`. */
-  readonly jobKeyMode?: JobKeyMode | undefined;
-  /** Lower numbers run first, -32768 to 32767. Default 0. */
-  readonly priority?: number | undefined;
-  /** Workers that forbid one of these flags leave the job alone. */
-  readonly flags?: readonly string[] | undefined;
-  /**
-   * Aborts the handler's signal and fails the attempt after this time, 1 ms to
-   * 24 days. Default: that of the task.
-   */
-  readonly timeout?: Duration | undefined;
-}
-
-/**
- * Where a job stands: `ready` to run, `scheduled` for later, `running` on a
- * worker, or `failed` for good, its attempts used up.
- */
-export type JobState = "ready" | "scheduled" | "running" | "failed";
-
 /** A stored job, as it was when it was read. */
 export interface Job<P = unknown> {
   /** A bigint, as a string. */
@@ -57,3 +25,35 @@ export interface Job<P = unknown> {
   readonly lockedBy: string | null;
   readonly state: JobState;
 }
+
+/**
+ * Where a job stands: `ready` to run, `scheduled` for later, `running` on a
+ * worker, or `failed` for good, its attempts used up.
+ */
+export type JobState = "ready" | "scheduled" | "running" | "failed";
+
+/** How and when a job shall run. Everything is optional. */
+export interface JobSpec {
+  /** Jobs of one queue run one after another, never two at once. At most 128 characters. */
+  readonly queueName?: string | undefined;
+  /** Not before this time; a string in ISO 8601. Default: now, by the database's clock. */
+  readonly runAt?: Date | string | undefined;
+  /** How often the job is started at most, 1 to 32767. Default 25. */
+  readonly maxAttempts?: number | undefined;
+  /** At most one waiting job has this key. 1 to 512 characters. */
+  readonly jobKey?: string | undefined;
+  /** What a second add with the same key does. Default `"replace"`. */
+  readonly jobKeyMode?: JobKeyMode | undefined;
+  /** Lower numbers run first, -32768 to 32767. Default 0. */
+  readonly priority?: number | undefined;
+  /** Workers that forbid one of these flags leave the job alone. */
+  readonly flags?: readonly string[] | undefined;
+  /**
+   * Aborts the handler's signal and fails the attempt after this time, 1 ms to
+   * 24 days. Default: that of the task.
+   */
+  readonly timeout?: Duration | undefined;
+}
+
+/** What happens when a job with the same key is already stored. */
+export type JobKeyMode = "replace" | "preserve_run_at" | "unsafe_dedupe";

@@ -7,11 +7,14 @@ import { compileRetry } from "./retry.ts";
 import type { PayloadSchema } from "./schema.ts";
 import type { AnyTaskDeclaration, InvalidPayloadPolicy } from "./task-declaration.ts";
 
-/** The most characters of an identifier, as PostgreSQL counts them. */
-const MAX_IDENTIFIER_LENGTH = 128;
-
-/** What {@link InvalidPayloadPolicy} can be. */
-export const INVALID_PAYLOAD_POLICIES = ["fail", "retry"] as const satisfies readonly InvalidPayloadPolicy[];
+/** Reads the options of a task. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
+export function readTask(task: AnyTaskDeclaration): ReadTask {
+  if (!isOptionsObject(task)) throw notATask(`found ${describeValue(task)}`);
+  const identifier = checkIdentifier(task.identifier, { owner: "task", path: "identifier" });
+  if ((task as Partial<AnyTaskDeclaration>).kind === undefined) throw notATask(`${JSON.stringify(identifier)} was not`);
+  const place = { owner: `task ${JSON.stringify(identifier)}`, path: "", hints: TASK_PEER_NAMES };
+  return { ...readOptionsOf(task, place), identifier, place };
+}
 
 /** A task whose options were checked. */
 export interface ReadTask {
@@ -36,14 +39,11 @@ export function checkTask<T extends AnyTaskDeclaration>(task: T, given: unknown)
   return task;
 }
 
-/** Reads the options of a task. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
-export function readTask(task: AnyTaskDeclaration): ReadTask {
-  if (!isOptionsObject(task)) throw notATask(`found ${describeValue(task)}`);
-  const identifier = checkIdentifier(task.identifier, { owner: "task", path: "identifier" });
-  if ((task as Partial<AnyTaskDeclaration>).kind === undefined) throw notATask(`${JSON.stringify(identifier)} was not`);
-  const place = { owner: `task ${JSON.stringify(identifier)}`, path: "", hints: TASK_PEER_NAMES };
-  return { ...readOptionsOf(task, place), identifier, place };
-}
+/** What {@link InvalidPayloadPolicy} can be. */
+export const INVALID_PAYLOAD_POLICIES = ["fail", "retry"] as const satisfies readonly InvalidPayloadPolicy[];
+
+/** The most characters of an identifier, as PostgreSQL counts them. */
+const MAX_IDENTIFIER_LENGTH = 128;
 
 /** Checks the name of a task. Throws `HOWDAH_OPTION_INVALID`. */
 function checkIdentifier(identifier: unknown, place: OptionPlace): string {

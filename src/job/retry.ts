@@ -3,14 +3,6 @@ import { duration, number, oneOf, required } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
 import type { Job } from "./job.ts";
 
-/** What a retry policy of your own is told about a failed attempt. */
-export interface FailedAttempt {
-  /** How often the job has been started, this attempt included. */
-  readonly attempts: number;
-  readonly error: unknown;
-  readonly job: Job;
-}
-
 /**
  * When a failed job runs again. Without a policy: after e^min(attempts, 10)
  * seconds, that is 3 s, 7 s, 20 s, 55 s, 2.5 min … 6 h.
@@ -38,6 +30,14 @@ export type RetryPolicy =
     }
   | { readonly type: "fixed"; readonly delay: Duration }
   | ((failed: FailedAttempt) => Duration | false);
+
+/** What a retry policy of your own is told about a failed attempt. */
+export interface FailedAttempt {
+  /** How often the job has been started, this attempt included. */
+  readonly attempts: number;
+  readonly error: unknown;
+  readonly job: Job;
+}
 
 /** A policy ready for use: milliseconds until the next attempt, or `false` for none. Never throws. */
 export type CompiledRetry = (failed: FailedAttempt) => number | false;

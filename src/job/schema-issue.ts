@@ -1,10 +1,4 @@
-import { propertyPath } from "./unstorable.ts";
 import type { SchemaIssue } from "./schema.ts";
-
-const LONGEST_MESSAGE = 300;
-
-/** How schema libraries begin to quote what they found: `received "…"`, `(was {…})`. */
-const QUOTED = /\b(received|was|got|found)(:?) +(?:"[^"]*"?|'[^']*'?|`[^`]*`?|-?\d[\w.+-]*|true\b|false\b|[[{].*)/g;
 
 /**
  * One thing that is wrong with a payload, as `payload.to: Expected a string`.
@@ -15,6 +9,11 @@ export function describeIssue(issue: SchemaIssue, payload: unknown, at: string):
   const path = (issue.path ?? []).map((part) => (typeof part === "object" ? part.key : part));
   return `${propertyPath(at, path)}: ${withoutValues(issue.message, textsAt(payload, path))}`;
 }
+
+const LONGEST_MESSAGE = 300;
+
+/** How schema libraries begin to quote what they found: `received "…"`, `(was {…})`. */
+const QUOTED = /\b(received|was|got|found)(:?) +(?:"[^"]*"?|'[^']*'?|`[^`]*`?|-?\d[\w.+-]*|true\b|false\b|[[{].*)/g;
 
 function withoutValues(message: string, values: readonly string[]): string {
   let text = message;
@@ -48,4 +47,19 @@ function valueAt(payload: unknown, path: readonly PropertyKey[]): unknown {
     value = (value as Readonly<Record<PropertyKey, unknown>>)[key];
   }
   return value;
+}
+
+/**
+ * Writes a place in a payload as JavaScript does: `payload.users[3]["e-mail"]`,
+ * and with a root such as "payload of job `t`" then whose payload it is.
+ */
+export function propertyPath(root: string, path: readonly PropertyKey[]): string {
+  const [, object = root, owner = ""] = /^(\S+)( of .*)$/s.exec(root) ?? [];
+  return path.reduce<string>((text, key) => text + step(key), object) + owner;
+}
+
+function step(key: PropertyKey): string {
+  const name = String(key);
+  if (/^\d+$/.test(name)) return `[${name}]`;
+  return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(name) ? `.${name}` : `[${JSON.stringify(name.slice(0, 100))}]`;
 }

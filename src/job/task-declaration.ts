@@ -3,6 +3,12 @@ import type { JobSpec } from "./job.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { PayloadSchema } from "./schema.ts";
 
+/** A task without its handler: all that an add needs. `Input` is what is added, `Output` what the handler gets. */
+export interface TaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<Input> {
+  readonly kind: "single";
+  readonly payload?: PayloadSchema<Input, Output> | undefined;
+}
+
 /** What every kind of task can say about its jobs. */
 export interface TaskOptions<Payload> {
   /** The name under which jobs are stored. 1 to 128 characters. */
@@ -23,12 +29,6 @@ export interface TaskOptions<Payload> {
  * payload; `retry` lets it run again like any failed job.
  */
 export type InvalidPayloadPolicy = "fail" | "retry";
-
-/** A task without its handler: all that an add needs. `Input` is what is added, `Output` what the handler gets. */
-export interface TaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<Input> {
-  readonly kind: "single";
-  readonly payload?: PayloadSchema<Input, Output> | undefined;
-}
 
 /** A batch task without its handler. `Input` and `Output` are those of an item. */
 export interface BatchTaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<readonly Input[]> {

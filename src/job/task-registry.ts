@@ -7,9 +7,13 @@ import type { PayloadSchema } from "./schema.ts";
 import type { AnyTask } from "./task.ts";
 import type { InvalidPayloadPolicy } from "./task-declaration.ts";
 
-/** What a registry needs from where it is used. */
-export interface RegistrySettings extends Pick<RetrySettings, "random" | "onFault"> {
-  readonly invalidPayload?: InvalidPayloadPolicy | undefined;
+/** The tasks that a worker or client was given. */
+export interface TaskRegistry {
+  /** In the order given. */
+  readonly identifiers: readonly string[];
+  find(identifier: string): RegisteredTask | undefined;
+  /** Throws `HOWDAH_TASK_UNKNOWN`, with the identifier that was probably meant. */
+  get(identifier: string): RegisteredTask;
 }
 
 /** A task that was checked, with its settings ready for use. */
@@ -22,15 +26,6 @@ export interface RegisteredTask {
   /** The schema of the payload, or of each item of a batch. */
   readonly schema: PayloadSchema<unknown, unknown> | undefined;
   readonly invalidPayload: InvalidPayloadPolicy;
-}
-
-/** The tasks that a worker or client was given. */
-export interface TaskRegistry {
-  /** In the order given. */
-  readonly identifiers: readonly string[];
-  find(identifier: string): RegisteredTask | undefined;
-  /** Throws `HOWDAH_TASK_UNKNOWN`, with the identifier that was probably meant. */
-  get(identifier: string): RegisteredTask;
 }
 
 /**
@@ -58,6 +53,11 @@ export function createTaskRegistry(tasks: readonly AnyTask[], settings: Registry
       return found;
     },
   };
+}
+
+/** What a registry needs from where it is used. */
+export interface RegistrySettings extends Pick<RetrySettings, "random" | "onFault"> {
+  readonly invalidPayload?: InvalidPayloadPolicy | undefined;
 }
 
 function register(task: AnyTask, { invalidPayload = "fail", ...retry }: RegistrySettings): RegisteredTask {

@@ -3,8 +3,27 @@ import type { Directive, DIRECTIVE } from "./directive.ts";
 import { checkTask } from "./read-task.ts";
 import type { BatchTaskDeclaration, TaskDeclaration } from "./task-declaration.ts";
 
+/** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
+export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {
+  /** Does the job: returning is success, throwing is a failed attempt. */
+  // A property, so that the compiler refuses a worker whose state is less than this asks for.
+  readonly run: (payload: Output, context: JobContext<State>) => HandlerResult | Promise<HandlerResult>;
+}
+
 /** What a handler may return: nothing, or `snooze(…)` or `cancel(…)`. Other values are ignored. */
 export type HandlerResult = Directive | void | undefined;
+
+/** A task whose jobs have an array as payload. */
+export interface BatchTask<Input = unknown, Output = Input, State = unknown> extends BatchTaskDeclaration<
+  Input,
+  Output
+> {
+  /** Does all items at once; see {@link BatchResult} for what it may return. */
+  readonly runBatch: (items: Output[], context: JobContext<State>) => BatchResult | Promise<BatchResult>;
+}
+
+/** What a batch handler may return: nothing, `snooze(…)` or `cancel(…)`, or one entry an item, in order. */
+export type BatchResult = readonly (BatchItemResult | PromiseLike<BatchItemResult>)[] | HandlerResult;
 
 /**
  * What a batch handler says of one item. An `Error`, a promise that rejects, or
@@ -23,25 +42,6 @@ export type BatchItemResult =
   | null
   | undefined
   | void;
-
-/** What a batch handler may return: nothing, `snooze(…)` or `cancel(…)`, or one entry an item, in order. */
-export type BatchResult = readonly (BatchItemResult | PromiseLike<BatchItemResult>)[] | HandlerResult;
-
-/** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
-export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {
-  /** Does the job: returning is success, throwing is a failed attempt. */
-  // A property, so that the compiler refuses a worker whose state is less than this asks for.
-  readonly run: (payload: Output, context: JobContext<State>) => HandlerResult | Promise<HandlerResult>;
-}
-
-/** A task whose jobs have an array as payload. */
-export interface BatchTask<Input = unknown, Output = Input, State = unknown> extends BatchTaskDeclaration<
-  Input,
-  Output
-> {
-  /** Does all items at once; see {@link BatchResult} for what it may return. */
-  readonly runBatch: (items: Output[], context: JobContext<State>) => BatchResult | Promise<BatchResult>;
-}
 
 /** A task of whatever payload: what a list of tasks holds. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks holds tasks of any payload

@@ -1,9 +1,6 @@
 import { HowdahError } from "../errors.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 
-/** Marks unrecoverable errors, also between two copies of this package. */
-const UNRECOVERABLE: unique symbol = Symbol.for("howdah.unrecoverable");
-
 /**
  * Wraps an error, or anything else, to be thrown by a handler: the job fails
  * for good, whatever attempts are left. What is wrapped is the `cause`; its
@@ -24,3 +21,6 @@ export function isUnrecoverable(thrown: unknown): boolean {
     return false;
   }
 }
+
+/** Marks unrecoverable errors, also between two copies of this package. */
+const UNRECOVERABLE: unique symbol = Symbol.for("howdah.unrecoverable");

@@ -4,12 +4,6 @@ import { toHowdahError } from "../../postgres/database-error.ts";
 import type { Schema } from "../../postgres/schema.ts";
 import type { JobScheduleDecision, JobScheduleEvent, ScheduleCall, ScheduleResult } from "../../hooks/interceptors.ts";
 
-/** Those who have a say in what is added. */
-export type AddHooks = Pick<HookEmitter, "has" | "decide">;
-
-/** What interceptors have changed about a job to add. */
-export type JobChanges = Extract<JobScheduleDecision, { readonly action: "continue" }>;
-
 /** One call that adds jobs, as its interceptors see it. */
 export class AddCall implements ScheduleCall {
   readonly method: ScheduleCall["method"];
@@ -44,6 +38,24 @@ export class AddCall implements ScheduleCall {
     return decision;
   }
 
+  /** Resolves or rejects as the adding does, and tells those who wait for the end. Called once. */
+  async follow<Added>(
+    adding: Promise<Added>,
+    schema: Schema,
+    idsOf: (added: Added) => readonly string[],
+  ): Promise<Added> {
+    try {
+      const added = await adding;
+      this.ended({ jobIds: idsOf(added) });
+      return added;
+    } catch (error) {
+      // They are told what the caller is told.
+      const explained = toHowdahError(error, schema);
+      this.ended({ error: explained });
+      throw explained;
+    }
+  }
+
   /** Tells those who wait for the end. Called once. */
   ended(result: ScheduleResult): void {
     for (const listener of this.#listeners) {
@@ -56,31 +68,11 @@ export class AddCall implements ScheduleCall {
   }
 }
 
-/** Adds jobs, and tells the interceptors of it how that went. Without interceptors there is no call to speak of. */
-export async function withAddCall<T>(
-  { hooks, schema, method, size }: AddCallParts,
-  add: (call: AddCall | undefined) => Promise<T>,
-  idsOf: (added: T) => readonly string[],
-): Promise<T> {
-  if (!hooks?.has("beforeJobSchedule")) return add(undefined);
-  const call = new AddCall(hooks, { method, size });
-  try {
-    const added = await add(call);
-    call.ended({ jobIds: idsOf(added) });
-    return added;
-  } catch (error) {
-    // They are told what the caller is told.
-    const explained = toHowdahError(error, schema);
-    call.ended({ error: explained });
-    throw explained;
-  }
-}
+/** Those who have a say in what is added. */
+export type AddHooks = Pick<HookEmitter, "has" | "decide">;
 
-/** What a call that adds jobs is made of. */
-export interface AddCallParts extends Pick<ScheduleCall, "method" | "size"> {
-  readonly hooks: AddHooks | undefined;
-  readonly schema: Schema;
-}
+/** What interceptors have changed about a job to add. */
+export type JobChanges = Extract<JobScheduleDecision, { readonly action: "continue" }>;
 
 /** JSON with properties set on the object that it holds, or on every object of the list that it holds. */
 export function attach(json: string, properties: Readonly<Record<string, unknown>>): unknown {

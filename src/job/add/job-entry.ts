@@ -1,18 +1,18 @@
 import type { JobSpec } from "../job.ts";
 import type { AnyTaskDeclaration, BatchTaskDeclaration, TaskDeclaration } from "../task-declaration.ts";
 
-/** What an add to a task takes: its payload before the schema has turned it into the handler's, or its items. */
-export type PayloadOf<T> =
-  T extends BatchTaskDeclaration<infer Input, infer _Output>
-    ? readonly Input[]
-    : T extends TaskDeclaration<infer Input, infer _Output>
-      ? Input
-      : unknown;
+/** A job to add, before anything is checked. */
+export interface JobEntry {
+  readonly task: AnyTaskDeclaration | string;
+  readonly payload: unknown;
+  readonly spec: JobSpec | undefined;
+}
 
-/** The payload and the spec of an add. The payload may be left out where `{}` would do. */
-export type PayloadAndSpec<Payload> = {} extends Payload
-  ? [payload?: Payload, spec?: JobSpec]
-  : [payload: Payload, spec?: JobSpec];
+/** The tasks that may be added. */
+export interface KnownTasks {
+  /** Throws `HOWDAH_TASK_UNKNOWN` for an identifier that is not among them. */
+  get(identifier: string): { readonly task: AnyTaskDeclaration };
+}
 
 /** A job to add, checked against its task by the compiler. */
 export type TaskJob<T> = {
@@ -30,15 +30,15 @@ export interface RawJob {
   readonly spec?: JobSpec | undefined;
 }
 
-/** A job to add, before anything is checked. */
-export interface JobEntry {
-  readonly task: AnyTaskDeclaration | string;
-  readonly payload: unknown;
-  readonly spec: JobSpec | undefined;
-}
+/** The payload and the spec of an add. The payload may be left out where `{}` would do. */
+export type PayloadAndSpec<Payload> = {} extends Payload
+  ? [payload?: Payload, spec?: JobSpec]
+  : [payload: Payload, spec?: JobSpec];
 
-/** The tasks that may be added. */
-export interface KnownTasks {
-  /** Throws `HOWDAH_TASK_UNKNOWN` for an identifier that is not among them. */
-  get(identifier: string): { readonly task: AnyTaskDeclaration };
-}
+/** What an add to a task takes: its payload before the schema has turned it into the handler's, or its items. */
+export type PayloadOf<T> =
+  T extends BatchTaskDeclaration<infer Input, infer _Output>
+    ? readonly Input[]
+    : T extends TaskDeclaration<infer Input, infer _Output>
+      ? Input
+      : unknown;

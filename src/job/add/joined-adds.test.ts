@@ -36,11 +36,11 @@ function setUp(see: () => unknown = () => undefined) {
         end: (error) => (error === undefined ? resolve(jobs.map(toStored)) : reject(error)),
       });
     });
-  const joined = new JoinedAdds({
-    clock,
-    alone: (only) => send([only], false).then(([stored]) => stored as StoredJob),
-    together: (jobs) => send(jobs, true),
-  });
+  const store = {
+    alone: (only: JobToStore) => send([only], false).then(([stored]) => stored as StoredJob),
+    together: (jobs: readonly JobToStore[]) => send(jobs, true),
+  };
+  const joined = new JoinedAdds(store, clock);
   /** What became of each add, by its number: the number that was stored, or the error. */
   const results = new Map<number, unknown>();
   const add = (n: number, more?: Partial<JobToStore>): void =>

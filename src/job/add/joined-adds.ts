@@ -4,24 +4,6 @@ import type { StoredJob } from "../../postgres/queries/stored-jobs.ts";
 import { isRefused } from "../../postgres/sqlstate.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
 import { PATIENCE_MS } from "../../runtime/lanes.ts";
-import { KnownNames } from "./known-names.ts";
-
-/** What joining needs. */
-export interface JoinedAddsOptions {
-  readonly clock: Clock;
-  /** Stores one job with a statement of its own; `undefined` when a trigger has dropped it. */
-  alone(job: JobToStore): Promise<StoredJob | undefined>;
-  /** Stores all jobs or none, in one statement and in order, and waits for nobody's lock for longer than `PATIENCE_MS`. */
-  together(jobs: readonly JobToStore[]): Promise<readonly (StoredJob | undefined)[]>;
-}
-
-/** So many statements may be under way before adds wait for one of them to end: more make each add dearer and none sooner. */
-const MAX_UNDER_WAY = 2;
-/** The most jobs of one statement, and the most JSON, in characters. */
-const MAX_JOBS = 200;
-const MAX_LENGTH = 1024 * 1024;
-/** A payload that is longer takes its time alone. */
-const MAX_PAYLOAD_LENGTH = 64 * 1024;
 
 /**
  * Lets adds of one client that happen at the same moment share statements and
@@ -47,7 +29,8 @@ const MAX_PAYLOAD_LENGTH = 64 * 1024;
  * each of the adds rejects with what happened, as it would have alone.
  */
 export class JoinedAdds {
-  readonly #options: JoinedAddsOptions;
+  readonly #jobs: AddStore;
+  readonly #clock: Clock;
   readonly #known = new KnownNames();
   /** When each of the statements that others wait for was sent. */
   readonly #underWay = new Map<object, number>();
@@ -58,18 +41,19 @@ export class JoinedAdds {
   #watch: Timer | undefined;
   #turnEnds = false;
 
-  constructor(options: JoinedAddsOptions) {
-    this.#options = options;
+  constructor(jobs: AddStore, clock: Clock) {
+    this.#jobs = jobs;
+    this.#clock = clock;
   }
 
   /** Resolves when the job is committed, to how it was stored. Rejects as an add that is alone. */
   store(job: JobToStore): Promise<StoredJob | undefined> {
-    if (job.jobKey !== null || job.payload.length > MAX_PAYLOAD_LENGTH) return this.#options.alone(job);
+    if (job.jobKey !== null || job.payload.length > MAX_PAYLOAD_LENGTH) return this.#jobs.alone(job);
     return this.#known.has(job) ? this.#join(job) : this.#introduce(job);
   }
 
   async #introduce(job: JobToStore): Promise<StoredJob | undefined> {
-    const stored = await this.#options.alone(job);
+    const stored = await this.#jobs.alone(job);
     this.#known.add(job);
     return stored;
   }
@@ -96,13 +80,13 @@ export class JoinedAdds {
     if (this.#waiting.length === 0) {
       this.#watch?.cancel();
       this.#watch = undefined;
-    } else this.#watch ??= this.#options.clock.setTimer(PATIENCE_MS, this.#overtakeForAll, true);
+    } else this.#watch ??= this.#clock.setTimer(PATIENCE_MS, this.#overtakeForAll, true);
   }
 
   /** Those who wait go past the statements that have kept them waiting. */
   #overtake(): void {
     this.#watch = undefined;
-    const latest = this.#options.clock.monotonic() - PATIENCE_MS;
+    const latest = this.#clock.monotonic() - PATIENCE_MS;
     for (const [statement, sentAt] of this.#underWay) if (sentAt <= latest) this.#underWay.delete(statement);
     this.#sendWaiting();
   }
@@ -121,10 +105,11 @@ export class JoinedAdds {
   /** Sends one statement. Never rejects. */
   async #send(adds: readonly WaitingAdd[]): Promise<void> {
     const statement = {};
-    this.#underWay.set(statement, this.#options.clock.monotonic());
+    this.#underWay.set(statement, this.#clock.monotonic());
     try {
-      const stored = await this.#store(adds.map(({ job }) => job));
-      for (const [index, add] of adds.entries()) add.resolve(stored[index]);
+      const [first] = adds;
+      if (adds.length === 1) first?.resolve(await this.#jobs.alone(first.job));
+      else await this.#storeTogether(adds);
     } catch (error) {
       if (adds.length > 1 && isRefused(error)) this.#sendApart(adds);
       else for (const { reject } of adds) reject(error);
@@ -134,10 +119,9 @@ export class JoinedAdds {
     this.#surroundings.runInAsyncScope(() => this.#sendAfterTurn());
   }
 
-  async #store(jobs: readonly JobToStore[]): Promise<readonly (StoredJob | undefined)[]> {
-    const { alone, together } = this.#options;
-    const [only] = jobs;
-    return jobs.length === 1 && only ? [await alone(only)] : together(jobs);
+  async #storeTogether(adds: readonly WaitingAdd[]): Promise<void> {
+    const stored = await this.#jobs.together(adds.map(({ job }) => job));
+    for (const [index, add] of adds.entries()) add.resolve(stored[index]);
   }
 
   /** One of them is at fault, or has to wait: for its names, perhaps, so that all of them have to prove themselves anew. */
@@ -147,8 +131,66 @@ export class JoinedAdds {
   }
 }
 
+/** Where {@link JoinedAdds} stores jobs. */
+export interface AddStore {
+  /** Stores one job with a statement of its own; `undefined` when a trigger has dropped it. */
+  alone(job: JobToStore): Promise<StoredJob | undefined>;
+  /** Stores all jobs or none, in one statement and in order, and waits for a lock of others for `PATIENCE_MS` at most. */
+  together(jobs: readonly JobToStore[]): Promise<readonly (StoredJob | undefined)[]>;
+}
+
 interface WaitingAdd {
   readonly job: JobToStore;
   resolve(stored: StoredJob | undefined): void;
   reject(error: unknown): void;
+}
+
+/** So many statements may be under way before adds wait for one of them to end: more make each add dearer and none sooner. */
+const MAX_UNDER_WAY = 2;
+
+/** The most jobs of one statement, and the most JSON, in characters. */
+const MAX_JOBS = 200;
+
+const MAX_LENGTH = 1024 * 1024;
+
+/** A payload that is longer takes its time alone. */
+const MAX_PAYLOAD_LENGTH = 64 * 1024;
+
+type Names = Pick<JobToStore, "identifier" | "queueName">;
+
+/** So many names of each kind are remembered; the one remembered longest makes room. */
+const MAX_NAMES = 10_000;
+
+/**
+ * The tasks and queues of which a job was stored before, so that their rows
+ * are most likely there. An add of any other name may have to wait for a
+ * transaction that adds the same name and has not ended.
+ */
+export class KnownNames {
+  readonly #identifiers = new Set<string>();
+  readonly #queueNames = new Set<string>();
+
+  /** Whether jobs of this task and this queue were stored before. */
+  has({ identifier, queueName }: Names): boolean {
+    return this.#identifiers.has(identifier) && (queueName === null || this.#queueNames.has(queueName));
+  }
+
+  /** A job with these names has been committed. */
+  add({ identifier, queueName }: Names): void {
+    remember(this.#identifiers, identifier);
+    if (queueName !== null) remember(this.#queueNames, queueName);
+  }
+
+  /** The rows of these names may be gone. */
+  remove({ identifier, queueName }: Names): void {
+    this.#identifiers.delete(identifier);
+    if (queueName !== null) this.#queueNames.delete(queueName);
+  }
+}
+
+function remember(names: Set<string>, name: string): void {
+  if (names.has(name)) return;
+  const [oldest] = names;
+  if (names.size >= MAX_NAMES && oldest !== undefined) names.delete(oldest);
+  names.add(name);
 }

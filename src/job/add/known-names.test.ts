@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { KnownNames } from "./known-names.ts";
+import { KnownNames } from "./joined-adds.ts";
 
 const names = (identifier: string, queueName: string | null = null) => ({ identifier, queueName });
 

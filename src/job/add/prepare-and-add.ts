@@ -5,10 +5,8 @@ import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { ScheduleCall } from "../../hooks/interceptors.ts";
 import type { Job } from "../job.ts";
 import { toJob, toNewJob } from "../row.ts";
-import { type AddCall, type AddHooks, withAddCall } from "./add-call.ts";
+import { AddCall, type AddHooks } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
-import { isDropped, jobDropped } from "./job-dropped.ts";
-import { checkBulkKeys } from "./job-key.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
 import { type PreparedJob, prepareNow } from "./prepare-job.ts";
 import { type JobTarget, storeJobAndNotify, storeJobsAndNotify } from "./store-and-notify.ts";
@@ -24,19 +22,17 @@ export function prepareAndAddJob(
   method: ScheduleCall["method"] = "addJob",
 ): Promise<Job> {
   const { hooks, schema } = target;
-  return withAddCall(
-    { hooks, schema, method, size: 1 },
-    (call) => addOne(target, entry, call),
-    ({ id }) => [id],
-  );
+  if (!hooks?.has("beforeJobSchedule")) return addOne(target, entry);
+  const call = new AddCall(hooks, { method, size: 1 });
+  return call.follow(addOne(target, entry, call), schema, ({ id }) => [id]);
 }
 
-async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefined): Promise<Job> {
+async function addOne(target: AddTarget, entry: JobEntry, call?: AddCall): Promise<Job> {
   const preparing = prepareNow(entry, { tasks: target.tasks, call });
   // What is prepared is sent in this turn: in a transaction, a commit or a rollback that comes later comes after it.
   const place = preparing instanceof Promise ? inLaterTurn(target) : target;
   const job = preparing instanceof Promise ? await preparing : preparing;
-  checkSize([job]);
+  checkSize(job.payload.length);
   const stored = await (target.joined?.store(job) ?? storeJobAndNotify(place, job)).catch(explain);
   if (!stored) throw jobDropped("A trigger on the jobs table has kept the job from being stored.");
   return readStored(stored, job);
@@ -49,14 +45,12 @@ async function addOne(target: AddTarget, entry: JobEntry, call: AddCall | undefi
  */
 export function prepareAndAddJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
   const { hooks, schema } = target;
-  return withAddCall(
-    { hooks, schema, method: "addJobs", size: entries.length },
-    (call) => addMany(target, entries, call),
-    (jobs) => jobs.map(({ id }) => id),
-  );
+  if (!hooks?.has("beforeJobSchedule")) return addMany(target, entries);
+  const call = new AddCall(hooks, { method: "addJobs", size: entries.length });
+  return call.follow(addMany(target, entries, call), schema, (jobs) => jobs.map(({ id }) => id));
 }
 
-async function addMany(target: AddTarget, entries: readonly JobEntry[], call: AddCall | undefined): Promise<Job[]> {
+async function addMany(target: AddTarget, entries: readonly JobEntry[], call?: AddCall): Promise<Job[]> {
   const { tasks } = target;
   const jobs: PreparedJob[] = [];
   let place = target;
@@ -67,7 +61,7 @@ async function addMany(target: AddTarget, entries: readonly JobEntry[], call: Ad
     jobs.push(preparing instanceof Promise ? await preparing : preparing);
   }
   checkBulkKeys(jobs);
-  checkSize(jobs);
+  checkSize(jobs.reduce((sum, { payload }) => sum + payload.length, 0));
   if (jobs.length === 0) return [];
   const stored = await storeJobsAndNotify(place, jobs).catch(explain);
   const added: Job[] = [];
@@ -107,14 +101,38 @@ function readStored(stored: StoredJob, job: PreparedJob): Job {
 }
 
 /**
+ * Refuses what one statement cannot promise about keys: the same key twice
+ * (`HOWDAH_JOB_KEY_DUPLICATE`) and `unsafe_dedupe`, which keeps a job that was
+ * never asked for (`HOWDAH_JOB_KEY_MODE_UNSUPPORTED`).
+ */
+function checkBulkKeys(jobs: readonly PreparedJob[]): void {
+  if (jobs.every(({ jobKey }) => jobKey === null)) return;
+  const places = new Map<string, number>();
+  for (const [index, { jobKey, jobKeyMode }] of jobs.entries()) {
+    if (jobKey === null) continue;
+    if (jobKeyMode === "unsafe_dedupe")
+      throw new HowdahError(
+        "HOWDAH_JOB_KEY_MODE_UNSUPPORTED",
+        `\`jobKeyMode\` of jobs[${index}] is "unsafe_dedupe", which a bulk add does not support: use addJob.`,
+      );
+    const earlier = places.get(jobKey);
+    if (earlier !== undefined)
+      throw new HowdahError(
+        "HOWDAH_JOB_KEY_DUPLICATE",
+        `jobs[${earlier}] and jobs[${index}] have the same \`jobKey\`; only one of them could be kept.`,
+      );
+    places.set(jobKey, index);
+  }
+}
+
+/**
  * The most payload that one call may bring, in characters of JSON. PostgreSQL
  * ends the connection at a message of 1 GB, and a character may take four bytes
  * when it is written into an array.
  */
 const MAX_PAYLOAD_LENGTH = 128 * 1024 * 1024;
 
-function checkSize(jobs: readonly PreparedJob[]): void {
-  const length = jobs.reduce((sum, { payload }) => sum + payload.length, 0);
+function checkSize(length: number): void {
   if (length <= MAX_PAYLOAD_LENGTH) return;
   const mib = (characters: number): number => Math.ceil(characters / 1024 / 1024);
   throw new HowdahError(
@@ -137,4 +155,17 @@ function explain(error: unknown): never {
   const meaning = PAYLOAD_STATES[sqlStateOf(error) ?? ""];
   if (meaning === undefined) throw error;
   throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `${meaning}.`, error);
+}
+
+/** SQLSTATE: a trigger kept jobs from being stored, and the message says which. */
+const DROPPED_STATE = "HWDRP";
+
+/** True when a statement was refused because a trigger kept a job from being stored. */
+export function isDropped(error: unknown): error is Error {
+  return sqlStateOf(error) === DROPPED_STATE;
+}
+
+/** What an add rejects with whose job a trigger kept from being stored. */
+export function jobDropped(message: string, cause?: unknown): HowdahError {
+  return new HowdahError("HOWDAH_JOB_DROPPED", message, cause);
 }

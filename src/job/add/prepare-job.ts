@@ -7,23 +7,6 @@ import { attach, type AddCall, type JobChanges } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkJobSpec, checkName, type CheckedSpec, MAX_LENGTH } from "./job-spec.ts";
 
-/** A job that may be stored: its task known, its payload valid and written as JSON, its spec checked. */
-export interface PreparedJob extends CheckedSpec {
-  readonly identifier: string;
-  /** JSON. */
-  readonly payload: string;
-}
-
-/** What a job to add is checked against. */
-export interface PrepareSettings {
-  /** Those that may be added; without it any identifier may. */
-  readonly tasks?: KnownTasks | undefined;
-  /** Where the job stands among others, for messages. Default "job". */
-  readonly place?: string;
-  /** The call that adds it, when its interceptors have a say. */
-  readonly call?: AddCall | undefined;
-}
-
 /**
  * Checks one job to add and merges the defaults of its task under its spec.
  * What interceptors make of it is checked again. Rejects with
@@ -53,6 +36,23 @@ export function prepareNow(entry: JobEntry, settings: PrepareSettings): Prepared
   const job = toPrepared(identifier, json, checked);
   if (!call && !(task && hasRules(task))) return job;
   return askOthers(job, { subject, task, payload, spec: spec as JobSpec | undefined, call });
+}
+
+/** A job that may be stored: its task known, its payload valid and written as JSON, its spec checked. */
+export interface PreparedJob extends CheckedSpec {
+  readonly identifier: string;
+  /** JSON. */
+  readonly payload: string;
+}
+
+/** What a job to add is checked against. */
+export interface PrepareSettings {
+  /** Those that may be added; without it any identifier may. */
+  readonly tasks?: KnownTasks | undefined;
+  /** Where the job stands among others, for messages. Default "job". */
+  readonly place?: string;
+  /** The call that adds it, when its interceptors have a say. */
+  readonly call?: AddCall | undefined;
 }
 
 /** Written out, because this is done for each of very many jobs. */

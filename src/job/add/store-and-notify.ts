@@ -1,9 +1,11 @@
+import type { Executor } from "../../postgres/driver.ts";
+import { listMissingNames } from "../../postgres/queries/missing-names.ts";
 import { type HowToStore, type JobToStore, storeJobs } from "../../postgres/queries/store-jobs.ts";
 import type { DueJobs, StoredJob, StoredJobs } from "../../postgres/queries/stored-jobs.ts";
+import type { Schema } from "../../postgres/schema.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { type LaneCall, PATIENCE_MS } from "../../runtime/lanes.ts";
-import { addCall, type AddWaits, goesFirst, type TryToAdd } from "./add-waits.ts";
-import { JoinedAdds } from "./joined-adds.ts";
+import { type LaneCall, type Lanes, PATIENCE_MS, type Try } from "../../runtime/lanes.ts";
+import type { AddStore, JoinedAdds } from "./joined-adds.ts";
 
 /**
  * Stores one job with a statement of its own, and sees to it that workers are
@@ -36,19 +38,25 @@ export async function storeJobsAndNotify(target: JobTarget, jobs: readonly JobTo
   if (!waits) return storeAndNotify(target, jobs, { kind: "bulk" });
   const tryOnce: TryToAdd<StoredJobs> = (executor, patienceMs) =>
     storeAndNotify({ ...target, executor }, jobs, { kind: "bulk", patienceMs });
-  return waits.lanes.run(addCall(waits, { ...target, jobs, tryOnce }));
+  return waits.lanes.run(addCall(waits, { ...target, jobs }, tryOnce));
 }
 
-/** Lets single adds share statements, in which each of them is stored as it would be alone. */
-export function createJoinedAdds(target: JobTarget, clock: Clock): JoinedAdds {
-  return new JoinedAdds({
-    clock,
-    alone: (job) => storeJobAndNotify(target, job),
-    async together(jobs) {
-      const stored = await storeAndNotify(target, jobs, { kind: "joined", patienceMs: PATIENCE_MS });
-      return jobs.map((_, index) => stored.at(index));
-    },
-  });
+/** Stores what {@link JoinedAdds} sends: in one statement each job is stored as it would be alone. */
+export class JoinableStore implements AddStore {
+  readonly #target: JobTarget;
+
+  constructor(target: JobTarget) {
+    this.#target = target;
+  }
+
+  alone(job: JobToStore): Promise<StoredJob | undefined> {
+    return storeJobAndNotify(this.#target, job);
+  }
+
+  async together(jobs: readonly JobToStore[]): Promise<readonly (StoredJob | undefined)[]> {
+    const stored = await storeAndNotify(this.#target, jobs, { kind: "joined", patienceMs: PATIENCE_MS });
+    return jobs.map((_, index) => stored.at(index));
+  }
 }
 
 /** Where jobs are stored, and who notifies the workers. */
@@ -74,11 +82,9 @@ export interface AddAnnouncer {
 }
 
 function callOf(target: JobTarget, waits: AddWaits, job: JobToStore): LaneCall<StoredJob | undefined> {
-  return addCall(waits, {
-    ...target,
-    jobs: [job],
-    tryOnce: (executor, patienceMs) => storeSingle({ ...target, executor }, job, patienceMs),
-  });
+  return addCall(waits, { ...target, jobs: [job] }, (executor, patienceMs) =>
+    storeSingle({ ...target, executor }, job, patienceMs),
+  );
 }
 
 async function storeSingle(target: StoreTarget, job: JobToStore, patienceMs?: number): Promise<StoredJob | undefined> {
@@ -108,4 +114,75 @@ async function storeAndNotify(
   const due = notifies ? undefined : stored.due;
   if (due) announcer?.added(due);
   return stored;
+}
+
+/** What adds need to wait for transactions of others without keeping a connection. */
+export interface AddWaits {
+  readonly lanes: Lanes;
+  readonly clock: Pick<Clock, "monotonic">;
+  /** Runs what had to wait before. */
+  readonly executor: Executor;
+}
+
+/** An add, tried with an executor for as long as its patience allows. */
+type TryToAdd<T> = (executor: Executor, patienceMs: number) => Promise<T>;
+
+/** The lane of those that add or remove a job with this key: they come one after another. */
+export function laneOfKey(jobKey: string): string {
+  return `key:${jobKey}`;
+}
+
+/** Whether an add of this job may be tried at once: it has no key, and no other one waits for its names. */
+function goesFirst({ lanes }: AddWaits, job: JobToStore): boolean {
+  if (job.jobKey !== null) return false;
+  return !lanes.hasGates || !gatesOf(job).some((gate) => lanes.hasGate(gate));
+}
+
+/**
+ * How jobs are added that may have to wait: in the order of their calls where
+ * they have the same key. Those that wait for the same new name let one of them
+ * go ahead, and those that wait for something else, such as the trigger of a
+ * user, for nobody.
+ */
+function addCall<T>(
+  { executor: repeating, lanes }: AddWaits,
+  { executor, schema, jobs }: AddToCall,
+  tryOnce: TryToAdd<T>,
+): LaneCall<T> {
+  return {
+    lanes: {
+      inOrder: jobs.flatMap(({ jobKey }) => (jobKey === null ? [] : laneOfKey(jobKey))),
+      gates: [...new Set(jobs.flatMap(gatesOf))].filter((gate) => lanes.hasGate(gate)),
+    },
+    attempt: ({ isRepeated, patienceMs }: Try) => tryOnce(isRepeated ? repeating : executor, patienceMs),
+    async gates() {
+      const names = {
+        tasks: [...new Set(jobs.map(({ identifier }) => identifier))],
+        queues: [...new Set(jobs.flatMap(({ queueName }) => queueName ?? []))],
+      };
+      // Unless it can be told, it waits for none of the others.
+      const missing = await listMissingNames(repeating, schema, names).catch(() => undefined);
+      return [...(missing?.tasks ?? []).map(gateOfTask), ...(missing?.queues ?? []).map(gateOfQueue)];
+    },
+  };
+}
+
+/** What {@link addCall} is made of. */
+interface AddToCall {
+  /** Runs the first try. */
+  readonly executor: Executor;
+  readonly schema: Schema;
+  readonly jobs: readonly JobToStore[];
+}
+
+function gatesOf({ identifier, queueName }: JobToStore): string[] {
+  return queueName === null ? [gateOfTask(identifier)] : [gateOfTask(identifier), gateOfQueue(queueName)];
+}
+
+function gateOfTask(identifier: string): string {
+  return `task:${identifier}`;
+}
+
+function gateOfQueue(queueName: string): string {
+  return `queue:${queueName}`;
 }

@@ -2,23 +2,6 @@ import type { Executor } from "../driver.ts";
 import { quoteLiteral, type Schema } from "../schema.ts";
 import { stateConditions } from "./job-columns.ts";
 
-/** How many jobs there are in each state. */
-export interface JobCounts {
-  readonly ready: number;
-  readonly scheduled: number;
-  readonly running: number;
-  readonly failed: number;
-}
-
-/** An answer of {@link countJobs}. */
-export interface JobCountAnswer {
-  readonly counts: JobCounts;
-  /** Microseconds since 1970. */
-  readonly asOf: string;
-  /** The pages that the table of jobs has. */
-  readonly pages: number;
-}
-
 /** Counts the first `limit` jobs that it meets. */
 export function countJobs(executor: Executor, schema: Schema, limit: number): Promise<JobCountAnswer> {
   // $1 the most jobs to count
@@ -31,6 +14,23 @@ export function countSampledJobs(executor: Executor, schema: Schema, percentage:
   // $1 percentage of the pages
   const from = `${schema.of("_private_jobs")} as job tablesample pg_catalog.system ($1::double precision)`;
   return count({ executor, schema }, { name: "count_sampled_jobs", from, value: percentage });
+}
+
+/** An answer of {@link countJobs}. */
+export interface JobCountAnswer {
+  readonly counts: JobCounts;
+  /** Microseconds since 1970. */
+  readonly asOf: string;
+  /** The pages that the table of jobs has. */
+  readonly pages: number;
+}
+
+/** How many jobs there are in each state. */
+export interface JobCounts {
+  readonly ready: number;
+  readonly scheduled: number;
+  readonly running: number;
+  readonly failed: number;
 }
 
 interface Source {

@@ -1,7 +1,7 @@
 import type { Cell, Executor } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { flagSet } from "./flag-set.ts";
+import { flagSet } from "./store-jobs.ts";
 
 /** What is remembered of an entry of a crontab, in milliseconds since 1970. */
 export interface KnownCrontab {

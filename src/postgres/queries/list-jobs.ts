@@ -9,24 +9,6 @@ import {
   toJobRecord,
 } from "./job-columns.ts";
 
-/** Which jobs to list; what is left out does not matter. */
-export interface JobFilter {
-  readonly state?: JobStateName | undefined;
-  readonly task?: string | undefined;
-  readonly queueName?: string | undefined;
-  readonly jobKey?: string | undefined;
-  /** Only jobs with a larger id. */
-  readonly after?: string | undefined;
-}
-
-/** Returns the job with this id, or `undefined`. */
-export async function getJob(executor: Executor, schema: Schema, id: string): Promise<JobRecord | undefined> {
-  // $1 job id
-  const text = `${selectJobs(schema)}\nwhere job.id operator(pg_catalog.=) $1::bigint`;
-  const [row] = (await executor.query({ name: "get_job", text, values: [id] })).rows;
-  return row && toJobRecord(row);
-}
-
 /** Returns at most `limit` jobs that pass the filter, by id. */
 export async function listJobs(
   { executor, schema }: { executor: Executor; schema: Schema },
@@ -38,6 +20,14 @@ export async function listJobs(
   return (await executor.query({ text, values })).rows.map(toJobRecord);
 }
 
+/** Returns the job with this id, or `undefined`. */
+export async function getJob(executor: Executor, schema: Schema, id: string): Promise<JobRecord | undefined> {
+  // $1 job id
+  const text = `${selectJobs(schema)}\nwhere job.id operator(pg_catalog.=) $1::bigint`;
+  const [row] = (await executor.query({ name: "get_job", text, values: [id] })).rows;
+  return row && toJobRecord(row);
+}
+
 /** Returns the ids of at most `limit` jobs that pass the filter and have not failed for good, in order. */
 export async function listOpenJobIds(
   { executor, schema }: { executor: Executor; schema: Schema },
@@ -47,6 +37,16 @@ export async function listOpenJobIds(
   const { where, values } = filtered(schema, { ...filter, isOpen: true }, limit);
   const text = `select job.id from ${schema.of("_private_jobs")} as job${where}`;
   return (await executor.query({ text, values })).rows.map(([id]) => String(id));
+}
+
+/** Which jobs to list; what is left out does not matter. */
+export interface JobFilter {
+  readonly state?: JobStateName | undefined;
+  readonly task?: string | undefined;
+  readonly queueName?: string | undefined;
+  readonly jobKey?: string | undefined;
+  /** Only jobs with a larger id. */
+  readonly after?: string | undefined;
 }
 
 /** The end of a statement that selects jobs. */

@@ -7,18 +7,6 @@ import { createHeldLocks, type HeldLocks } from "./held-locks.ts";
 import { createReleaseAndClaim, type ReleaseAndClaim } from "./ending/release-and-claim.ts";
 import { createRelease, type Release } from "./ending/release.ts";
 
-/** Prepares {@link Statements} for one schema, for a worker that is registered while it runs or for one that is not. */
-export function createStatements(driver: Driver, schema: Schema, isRegistered: boolean): Statements {
-  return {
-    claim: createClaim(driver, schema),
-    claimNamed: createClaimNamed(driver, schema),
-    findUnclaimable: createFindUnclaimable(driver, schema),
-    release: createRelease(driver, schema, isRegistered),
-    releaseAndClaim: createReleaseAndClaim(driver, schema, isRegistered),
-    locks: createHeldLocks(driver, schema),
-  };
-}
-
 /** The statements by which a worker claims, releases and keeps jobs. */
 export interface Statements {
   readonly claim: Claim;
@@ -30,4 +18,16 @@ export interface Statements {
   /** Without it each is a statement of its own. */
   readonly releaseAndClaim?: ReleaseAndClaim | undefined;
   readonly locks: HeldLocks;
+}
+
+/** Prepares {@link Statements} for one schema, for a worker that is registered while it runs or for one that is not. */
+export function createStatements(driver: Driver, schema: Schema, isRegistered: boolean): Statements {
+  return {
+    claim: createClaim(driver, schema),
+    claimNamed: createClaimNamed(driver, schema),
+    findUnclaimable: createFindUnclaimable(driver, schema),
+    release: createRelease(driver, schema, isRegistered),
+    releaseAndClaim: createReleaseAndClaim(driver, schema, isRegistered),
+    locks: createHeldLocks(driver, schema),
+  };
 }

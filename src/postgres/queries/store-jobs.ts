@@ -1,7 +1,6 @@
 import type { Cell, Executor, Query, Row } from "../driver.ts";
 import { integerCell, jsonArray, numberArray, readNumbers, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { flagSet } from "./flag-set.ts";
 import { limited, patiently } from "./patience.ts";
 import { newJob, NOTHING_STORED, readWholeJobs, type StoredJobs } from "./stored-jobs.ts";
 
@@ -208,4 +207,9 @@ function textColumn(jobs: readonly JobToStore[], property: Property<string>): Ce
 
 function numberColumn(jobs: readonly JobToStore[], property: Property<number>): Cell {
   return jobs.every((job) => property(job) === null) ? null : numberArray(jobs.map((job) => property(job) ?? "null"));
+}
+
+/** A set of flags as the object in which it is stored. */
+export function flagSet(flags: readonly string[]): string {
+  return JSON.stringify(Object.fromEntries(flags.map((flag) => [flag, true])));
 }

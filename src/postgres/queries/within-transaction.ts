@@ -1,6 +1,6 @@
 import type { Executor, Query } from "../driver.ts";
 import type { Schema } from "../schema.ts";
-import { wrapFirstValue } from "./first-value.ts";
+import { wrapFirstValue } from "./patience.ts";
 
 /** SQLSTATE: a statement is not part of the transaction that it was meant for. */
 export const NO_TRANSACTION_STATE = "25P01";
