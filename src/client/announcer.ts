@@ -12,7 +12,7 @@ import type { Clock } from "../runtime/clock.ts";
  * the transactions would make all adds of the database queue for one lock; here
  * one statement at a time speaks for every add that was committed before it
  * was sent, so none goes untold while this process lives. An add that is alone
- * tells by itself: it has nobody to queue with, and saves the round trip.
+ * tells itself: there is no other to queue with, and it saves the round trip.
  *
  *   silent    jobs are added                  -> telling
  *   telling   told, and none were added since -> silent
@@ -71,10 +71,12 @@ export class Announcer implements AddAnnouncer {
       select pg_catalog.set_config('synchronous_commit', 'off', true),
         ${schema.of("_howdah_notify_v1")}($1, ${schema.of("_howdah_at")}($2), $3)`;
     const values = [String(count), at, numberArray(queueIds)];
-    return executor.query({ name: "announce_jobs", text, values }).then(
-      () => true,
-      () => false,
-    );
+    try {
+      await executor.query({ name: "announce_jobs", text, values });
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 
@@ -96,7 +98,7 @@ const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 /** More named queues than a notification carries are not worth collecting. */
 const MAX_QUEUES = 50;
 
-/** After so many failures in a row the workers have found the jobs by polling. */
+/** After this number of failures in a row the workers have found the jobs by polling. */
 const MAX_FAILURES = 5;
 
 function merge(a: DueJobs, b: DueJobs): DueJobs {

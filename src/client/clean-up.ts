@@ -24,7 +24,7 @@ export interface CleanUp {
 /** What {@link CleanUp.cleanup} can remove. */
 export type CleanUpTask = "permanentlyFailedJobs" | "unusedTasks" | "unusedQueues";
 
-/** What {@link CleanUp.cleanup} shall spare. */
+/** What {@link CleanUp.cleanup} spares. */
 export interface CleanUpOptions {
   /**
    * Identifiers that stay although no job uses them. Name every task that some

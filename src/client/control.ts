@@ -61,7 +61,7 @@ export interface CancelResult {
 
 /** How long to pause. */
 export interface PauseOptions {
-  /** When the pause ends by itself, by the database's clock. Default: not before somebody resumes it. */
+  /** When the pause ends, by the database's clock. Default: not before it is resumed. */
   readonly until?: Date | string | undefined;
 }
 
@@ -135,7 +135,7 @@ export function createControl(session: Session): JobControl {
   };
 }
 
-/** So many jobs are cancelled with one statement, which holds their rows until it ends. */
+/** The jobs that are cancelled with one statement at most, which holds their rows until it ends. */
 const BATCH_SIZE = 1_000;
 
 /** The end of a pause, given in microseconds; null for one without an end. */

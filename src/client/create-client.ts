@@ -199,8 +199,8 @@ export interface ClientGround {
   readonly statementTimeoutMs?: number;
 }
 
-/** So many calls that have to wait for transactions of others try again at the same time. */
+/** The calls that have to wait for transactions of others, and try again at the same time, at most. */
 const WAITING_AT_ONCE = 3;
 
-/** A lock was not to be had in the time that was allowed for it. */
+/** A lock was not available in the time that was allowed for it. */
 const LOCK_TIMEOUT_STATE = "55P03";

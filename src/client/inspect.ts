@@ -46,7 +46,7 @@ export interface QueueInfo {
   readonly readyCount: number;
   readonly lockedAt: Date | null;
   readonly lockedBy: string | null;
-  /** True while none of its jobs is claimed, because somebody paused it. */
+  /** True while none of its jobs is claimed, because it is paused. */
   readonly isPaused: boolean;
   /** When the pause ends by itself; null when it does not, or there is none. */
   readonly pausedUntil: Date | null;

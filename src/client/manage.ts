@@ -25,7 +25,7 @@ export interface JobManagement {
   completeJobs(ids: readonly string[]): Promise<Job[]>;
   /** Marks jobs as failed for good and returns them. `reason` becomes their `lastError`. Default: "Manually marked as failed". */
   permanentlyFailJobs(ids: readonly string[], reason?: string): Promise<Job[]>;
-  /** Changes when and how often jobs shall run and returns them. */
+  /** Changes when and how often jobs run, and returns them. */
   rescheduleJobs(ids: readonly string[], to: RescheduleOptions): Promise<Job[]>;
   /**
    * Unlocks all that these workers hold. Only for workers that are certainly

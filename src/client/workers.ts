@@ -34,7 +34,7 @@ export interface WorkerListOptions {
 
 /** How {@link WorkerRegister.sweepStaleWorkers} sweeps. */
 export interface SweepOptions {
-  /** Workers that have been silent for longer are taken for dead. Default 5m. */
+  /** Workers that have been silent for longer are declared dead. Default 5m. */
   readonly sweepThreshold?: Duration | undefined;
   /**
    * A worker without a session to be watched by that holds a job with one of

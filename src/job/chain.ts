@@ -77,7 +77,7 @@ export interface Removal {
 }
 
 /**
- * Takes the jobs that match out of chains that nobody has started. Returns the
+ * Takes the jobs that match out of chains that no slot has started. Returns the
  * chains that still have jobs, and what was taken out of each.
  */
 export function removeJobs(

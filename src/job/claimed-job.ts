@@ -115,7 +115,7 @@ export class ClaimedJob implements Job {
 
   /**
    * Its lock is about to be renewed as of this time. The earlier ones go on to
-   * count, because nobody knows when that is carried out, or whether it is.
+   * count, because it is not known when that is carried out, or whether it is.
    */
   renew(claimedAt: string): void {
     this.#claimTimes = [...this.claimTimes, claimedAt];
@@ -186,7 +186,7 @@ export interface ClaimTag {
   readonly taskIdentifiers: ReadonlyMap<number, string>;
 }
 
-/** From so many recoveries on a job is suspected of killing its workers. */
+/** From this number of recoveries on a job is suspected of killing its workers. */
 const SUSPECT_RECOVERIES = 2;
 
 /** For so long after it was sent a claim's word counts that a job may start. */

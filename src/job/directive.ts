@@ -18,7 +18,7 @@ export function snooze(delay: Duration): Directive {
   return { [DIRECTIVE]: true, kind: "snooze", delay };
 }
 
-/** Returned by a handler: this job shall not be done, now or later. It ends as failed, with `reason` as its error. */
+/** Returned by a handler: this job must not be done, now or later. It ends as failed, with `reason` as its error. */
 export function cancel(reason: string): Directive {
   return { [DIRECTIVE]: true, kind: "cancel", reason: errorMessage(reason) };
 }

@@ -18,7 +18,7 @@ import type { ClaimedJob } from "./claimed-job.ts";
  *                      never called
  *
  * The queue of a job is locked as well, in every phase. An outcome that cannot
- * be written stays `ending`. Whoever moves a job on says so here, before others
+ * be written stays `ending`. The part that moves a job on says so here, before others
  * are told of it; what is said of a job that is not held changes nothing.
  */
 export class HeldJobs implements Iterable<HeldJob> {

@@ -32,7 +32,7 @@ export interface Job<P = unknown> {
  */
 export type JobState = "ready" | "scheduled" | "running" | "failed";
 
-/** How and when a job shall run. Everything is optional. */
+/** How and when a job runs. Everything is optional. */
 export interface JobSpec {
   /** Jobs of one queue run one after another, never two at once. At most 128 characters. */
   readonly queueName?: string | undefined;

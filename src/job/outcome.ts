@@ -12,7 +12,7 @@ export interface Completed {
 }
 
 /**
- * The handler completed the job in a transaction of its own. Nobody but the row
+ * The handler completed the job in a transaction of its own. Only the row
  * knows whether that has committed: if it has, the job is completed.
  */
 export interface Undecided {
@@ -53,7 +53,7 @@ export interface Snoozed {
   readonly delayMs: number;
 }
 
-/** The handler said that the job shall not be done; the row stays as failed, with the reason as its error. */
+/** The handler said that the job must not be done; the row stays as failed, with the reason as its error. */
 export interface Cancelled {
   readonly kind: "cancelled";
   readonly reason: string;
@@ -66,7 +66,7 @@ export interface Interrupted {
   readonly delayMs: number;
 }
 
-/** Nobody started the job; the claim is undone as if it had never been. */
+/** No handler was called; the claim is undone as if it had never been. */
 export interface Returned {
   readonly kind: "returned";
 }

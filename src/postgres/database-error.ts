@@ -22,9 +22,6 @@ export function toHowdahError(error: unknown, schema: Schema): HowdahError {
   return new HowdahError("HOWDAH_UNEXPECTED", `Failed in a way that Howdah does not know: ${said}`, error);
 }
 
-/** Objects that a migrated schema has and that were not found. */
-const MISSING_STATES = new Set(["3F000", "42P01", "42883"]);
-
 /** Runs `work`, and gives what it throws a code of ours. */
 export async function withHowdahErrors<T>(schema: Schema, work: () => Promise<T>): Promise<T> {
   try {

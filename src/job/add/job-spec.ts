@@ -55,7 +55,7 @@ const NO_SPEC: CheckedSpec = {
 const LONGEST_TIMEOUT_MS = 2_147_483_647;
 
 /**
- * Checks how and when a job shall run. `subject` names the job in messages.
+ * Checks how and when a job is to run. `subject` names the job in messages.
  * Throws `HOWDAH_OPTION_UNKNOWN` for a key that a spec does not have and
  * `HOWDAH_JOB_INVALID` for a value that is not allowed.
  */
@@ -101,7 +101,7 @@ export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
 }
 
 /**
- * Checks a name that PostgreSQL shall store: not empty, at most `max`
+ * Checks a name that PostgreSQL has to store: not empty, at most `max`
  * characters, none of which its `text` cannot hold. Throws `HOWDAH_JOB_INVALID`.
  */
 export function checkName(value: unknown, { name, subject, max }: NameToCheck): string {

@@ -20,7 +20,7 @@ import { PATIENCE_MS } from "../../runtime/lanes.ts";
  *   was in a statement that was refused            alone, at once
  *
  * No add suffers for another. Keys and new names may have to wait for a
- * transaction of somebody else, so they are never joined. What else a statement
+ * transaction of another caller, so they are never joined. What else a statement
  * may wait for is rare (triggers and unique indexes of users, a name that was
  * cleaned up and is just added anew): a joined one that waits for a lock, or
  * that is refused for whatever reason, leaves nothing, and each of its adds is
@@ -145,7 +145,7 @@ interface WaitingAdd {
   reject(error: unknown): void;
 }
 
-/** So many statements may be under way before adds wait for one of them to end: more make each add dearer and none sooner. */
+/** With this number of statements under way adds wait for one of them to end: more make each add dearer and none sooner. */
 const MAX_UNDER_WAY = 2;
 
 /** The most jobs of one statement, and the most JSON, in characters. */
@@ -158,7 +158,7 @@ const MAX_PAYLOAD_LENGTH = 64 * 1024;
 
 type Names = Pick<JobToStore, "identifier" | "queueName">;
 
-/** So many names of each kind are remembered; the one remembered longest makes room. */
+/** The names of each kind that are remembered, at most; the one remembered longest makes room. */
 const MAX_NAMES = 10_000;
 
 /**

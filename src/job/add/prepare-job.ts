@@ -85,7 +85,7 @@ function hasRules(task: AnyTaskDeclaration): boolean {
   return task.kind === "batch" || task.payload !== undefined;
 }
 
-/** A payload that was replaced is checked like any other; what is attached to it is nobody's business. */
+/** A payload that was replaced is checked like any other; what is attached to it is not. */
 async function changePayload(
   { payload, attach: properties }: JobChanges,
   { json, subject, task }: { json: string; subject: string; task: AnyTaskDeclaration | undefined },

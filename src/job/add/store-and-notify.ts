@@ -5,7 +5,7 @@ import type { DueJobs, StoredJob, StoredJobs } from "../../postgres/queries/stor
 import type { Schema } from "../../postgres/schema.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { type LaneCall, type Lanes, PATIENCE_MS, type Try } from "../../runtime/lanes.ts";
-import type { AddStore, JoinedAdds } from "./joined-adds.ts";
+import type { AddStore } from "./joined-adds.ts";
 
 /**
  * Stores one job with a statement of its own, and sees to it that workers are
@@ -41,7 +41,7 @@ export async function storeJobsAndNotify(target: JobTarget, jobs: readonly JobTo
   return waits.lanes.run(addCall(waits, { ...target, jobs }, tryOnce));
 }
 
-/** Stores what {@link JoinedAdds} sends: in one statement each job is stored as it would be alone. */
+/** Stores what `JoinedAdds` sends: in one statement each job is stored as it would be alone. */
 export class JoinableStore implements AddStore {
   readonly #target: JobTarget;
 
@@ -142,7 +142,7 @@ function goesFirst({ lanes }: AddWaits, job: JobToStore): boolean {
  * How jobs are added that may have to wait: in the order of their calls where
  * they have the same key. Those that wait for the same new name let one of them
  * go ahead, and those that wait for something else, such as the trigger of a
- * user, for nobody.
+ * user, for none.
  */
 function addCall<T>(
   { executor: repeating, lanes }: AddWaits,

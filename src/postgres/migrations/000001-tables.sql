@@ -31,7 +31,7 @@ create table :"schema"._private_job_queues (
   locked_at timestamptz,
   locked_by text,
   is_available boolean not null generated always as (locked_at is null) stored,
-  -- Until then no job of the queue is claimed; infinity until somebody says so.
+  -- Until then no job of the queue is claimed; infinity for a pause without an end.
   _howdah_paused_until timestamptz,
   constraint job_queues_pkey1 primary key (id),
   constraint job_queues_queue_name_key unique (queue_name),
@@ -93,11 +93,11 @@ create index _howdah_queued on :"schema"._private_jobs (job_queue_id, priority, 
 create index _howdah_due on :"schema"._private_jobs (run_at, id) include (job_queue_id, task_id)
   where job_queue_id is not null and not _howdah_exhausted;
 
--- The queues that are paused, or were, for whoever asks which. A claim neither
+-- The queues that are paused, or were, for those who ask which. A claim neither
 -- enters nor leaves it.
 create index _howdah_paused on :"schema"._private_job_queues (id) where _howdah_paused_until is not null;
 
--- Jobs that failed for good, for whoever lists or deletes them, or looks for
+-- Jobs that failed for good, for calls that list or delete them, or look for
 -- queues without jobs. A claim never enters or leaves it.
 create index _howdah_failed on :"schema"._private_jobs (id) include (job_queue_id)
   where _howdah_exhausted;
@@ -164,9 +164,9 @@ create table :"schema"._private_workers (
   _howdah_absent_until timestamptz,
   _howdah_absent_beat timestamptz,
   -- 0 while it lives. Declared dead 1, its jobs recovered 2, its queues freed 3:
-  -- whatever is left of it beats in vain.
+  -- heartbeats of what is left of it are rejected.
   _howdah_swept smallint not null default 0,
-  -- When somebody last ended its locks by hand.
+  -- When an operator last ended its locks.
   _howdah_unlocked_at timestamptz,
   constraint _private_workers_pkey primary key (id)
 );

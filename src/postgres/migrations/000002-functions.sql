@@ -14,7 +14,7 @@
 -- ends. The public functions of the shared interface answer with rows of
 -- _private_jobs, and select them from the table itself.
 --
--- Whoever waits for locks takes them in one order: key locks by number, new
+-- What waits for locks takes them in one order: key locks by number, new
 -- task rows and then new queue rows by name, job rows by id, queue rows by id,
 -- rows of workers by id.
 
@@ -197,7 +197,7 @@ $$;
 
 -- Adds or updates jobs that have keys, and any without among them, and answers
 -- with their ids in the order given; otherwise like
--- _howdah_add_jobs_without_keys_v1. Nobody is told yet.
+-- _howdah_add_jobs_without_keys_v1. Workers are not notified yet.
 --
 -- Runs with the rights of the schema's owner: who adds by key has to lock and
 -- change waiting jobs, and end the attempts of running ones, but only those that
@@ -426,7 +426,7 @@ $$;
 -- that skips one of them takes all back: HWDRP, with the places.
 --
 -- With patience_ms these are adds of strangers that share a statement, and none
--- of them may suffer for another: it waits at most so long for somebody's lock
+-- of them may suffer for another: it waits at most so long for a lock of others
 -- (55P03), and stores all of them or none (HWALN) even if a trigger skips a row.
 -- The caller then adds each of them alone. What such a statement may wait for:
 --
@@ -434,7 +434,7 @@ $$;
 --   clean-up, which shuts out all adds for a moment, or a migration
 --   whatever triggers and unique indexes of users wait for
 --
--- Beside others of its kind it waits for nobody. A connection that ends before
+-- Beside others of its kind it does not wait. A connection that ends before
 -- the commit leaves nothing, one that ends after it leaves all of the jobs; the
 -- caller cannot tell the one from the other.
 create function :"schema"._howdah_add_jobs_without_keys_v1(
@@ -774,7 +774,7 @@ $$;
 --   beside clean-up         as any insert of a task, also one that inserts
 --                           nothing: one of the two waits for the other, and a
 --                           task that was removed meanwhile is added again
---   two at once             wait for nobody, but for a new task that another
+--   two at once             do not wait, but for a new task that another
 --                           transaction just adds
 --   lost before the commit  nothing is stored
 --   lost after it           it is stored and announced; the caller cannot tell
@@ -871,7 +871,7 @@ begin
 end
 $$;
 
--- No specs add no jobs and tell nobody: the others send an empty text then,
+-- No specs add no jobs and notify no worker: the others send an empty text then,
 -- which is no JSON.
 create function :"schema".add_jobs(specs :"schema".job_spec[], job_key_preserve_run_at boolean default false)
 returns setof :"schema"._private_jobs
@@ -922,7 +922,7 @@ end
 $$;
 
 -- Locks those of the jobs that these calls may change, in the order of their
--- ids: unlocked ones, and ones whose lock is so old that nobody can still mean it.
+-- ids: unlocked ones, and ones whose lock is so old that no worker can still mean it.
 create function :"schema"._howdah_lock_jobs_v1(job_ids bigint[]) returns bigint[]
 language sql
 set search_path = pg_catalog, pg_temp
@@ -1087,7 +1087,7 @@ begin
 end
 $$;
 
--- Deletes up to batch_size queues that no job uses, nobody holds and that are not
+-- Deletes up to batch_size queues that no job uses, no worker holds and that are not
 -- paused, and returns how many; otherwise like _howdah_clean_up_tasks_v1. Exhausted jobs are asked
 -- for apart, because each half has an index and the whole has none.
 create function :"schema"._howdah_clean_up_queues_v1(batch_size integer default 1000) returns integer

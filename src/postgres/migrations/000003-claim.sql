@@ -202,7 +202,7 @@ return
 -- has seen everything else, for jobs that a notification named.
 --
 -- Answers rows as _howdah_claim_v1 does, without the queue, and with the claim
--- time (microseconds) in place of the kind. Every column costs whoever starts a
+-- time (microseconds) in place of the kind. Every column delays a worker that starts a
 -- job as soon as it is added.
 --
 -- Beside another claim: each takes what the other has not (skip locked). A row
@@ -265,8 +265,8 @@ $$;
 --                              among queue_ids: the worker holds them, and will
 --                              name them once they are free. One that it holds no
 --                              more is left to others and to its later claims
---   skip                       jobs to leave alone for now, because nobody could
---                              lock them: others of their queue go first
+--   skip                       jobs to leave alone for now, because they could not be
+--                              locked: others of their queue go first
 --
 -- Answers, told apart by `kind`:
 --   job       a claimed job; its priority, attempts and max_attempts are null
@@ -398,8 +398,8 @@ $$;
 -- not be at fault: a right or the disk may be missing. Answers nothing where
 -- nothing can be written at all.
 --
--- Beside a claim: steps over what others have in hand, and what it tries itself is
--- in hand for a moment. Nothing of it stays, whether or not its answer arrives.
+-- Beside a claim: steps over what others have locked, and what it tries itself is
+-- locked for a moment. Nothing of it stays, whether or not its answer arrives.
 create function :"schema"._howdah_unclaimable_v1(
   worker text, tasks integer[], forbidden text[], skip bigint[], quantity integer
 )

@@ -42,7 +42,7 @@ create table :"schema"._howdah_schedules (
   constraint _howdah_schedules_fill_check check (fill_ms >= 0)
 );
 
--- Keeps version, updated_at and since true, whoever changes a schedule.
+-- Keeps version, updated_at and since true, with each change of a schedule.
 create function :"schema"._howdah_schedule_changed() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -203,7 +203,7 @@ as $$
     :{schedule_columns(stored)}
 $$;
 
--- Adds the job of one tick and returns its id. Nobody is told yet. HWDRP when a
+-- Adds the job of one tick and returns its id. Workers are not notified yet. HWDRP when a
 -- trigger keeps it from being stored.
 create function :"schema"._howdah_add_tick_job_v1(
   task text,
@@ -250,7 +250,7 @@ begin
 end
 $$;
 
--- Adds the ticks of crontab entries that nobody has added yet, and returns a row
+-- Adds the ticks of crontab entries that no worker has added yet, and returns a row
 -- for each position, in order: the id of the job, or null when another worker
 -- was first. Ticks are microseconds since 1970, those of one entry ascending. A
 -- tick without a payload is marked and gets no job; run_ats replaces the time of
@@ -258,7 +258,7 @@ $$;
 -- Another worker with the same ticks waits for the marks and finds them done. A
 -- connection that dies before the commit leaves neither mark nor job; one that
 -- dies after it leaves both, and who asks again finds the marks. A mark that
--- somebody deletes meanwhile gives no job, as when another worker was first. When
+-- is deleted meanwhile gives no job, as when another worker was first. When
 -- one job is refused, or dropped by a trigger (HWDRP), nothing of it all is marked.
 create function :"schema"._howdah_add_cron_ticks_v1(
   identifiers text[],

@@ -4,7 +4,7 @@
 --
 -- Jobs of a worker are found by reading the whole table: no index could be kept
 -- on the column without making every claim slower. So nothing here but
--- _howdah_orphans_v1 looks at jobs before somebody is known to be dead.
+-- _howdah_orphans_v1 looks at jobs before a worker is known to be dead.
 
 set local search_path = pg_catalog, pg_temp;
 
@@ -53,7 +53,7 @@ $$;
 -- a look last noted it, but not more than `longest_gap_ms` of that. It is counted
 -- in the row because a process that keeps dying looks for a moment only.
 --
---   whoever has the row locked        is not waited for: that may be its heartbeat,
+--   what has the row locked           is not waited for: that may be its heartbeat,
 --                                     or another sweeper that notes the same. The
 --                                     next look counts from what they have left
 --   its heartbeat before              another heartbeat than the one that was seen
@@ -88,9 +88,9 @@ as $$
 $$;
 
 -- Declares workers dead whose heartbeat is still the one that the sweeper saw,
--- and returns them. From then on they beat in vain. The rows are locked by id, as all do who lock several of them.
+-- and returns them. From then on their heartbeats are rejected. The rows are locked by id, as all do who lock several of them.
 --
---   its heartbeat at the same moment  whoever has the row first: then it lives,
+--   its heartbeat at the same moment  the first to have the row counts: then it lives,
 --                                     or its heartbeat finds itself swept
 --   another sweeper                   one of the two gets the id as an answer
 --   commit, answer lost               the next look finds it declared
@@ -131,7 +131,7 @@ $$;
 
 -- Unlocks up to `quantity` jobs of dead workers, and tells the living of them.
 --
---   dead             ids that nobody claims under any more
+--   dead             ids that no worker claims under any more
 --   delay_ms         when a job without a queue runs: after half to all of it
 --   older_ms         only locks that are older, and without a refund: for holders
 --                    that may live; null for the dead
@@ -154,15 +154,15 @@ $$;
 --
 -- Answers one row for each job (recovered; failed when no attempt is left, or
 -- refused, and why), then `left` if there is more to do, or nothing but `busy` if
--- somebody else is at it.
+-- another session is at it.
 --
---   beside a claim or a release  waits for nobody: what is locked by anybody at
+--   beside a claim or a release  does not wait: what others have locked at
 --                                this moment is left for the next call. A release
 --                                that comes later is refused by its fence
 --   a trigger that waits         for a second at most: then its row is refused
 --   two at once                  one of them is told `busy`
 --   commit, answer lost          the next call finds what is left
---   the row is gone              somebody has completed or removed the job
+--   the row is gone              the job was completed or removed
 create function :"schema"._howdah_recover_v1(
   dead text[], delay_ms bigint, older_ms bigint, quantity integer,
   chosen bigint[] default null, actions text[] default null, run_ats bigint[] default null,
@@ -285,7 +285,7 @@ $$;
 
 -- Frees the queues that dead workers hold, but not those of which they still
 -- hold a job. Answers their ids, and for each that a trigger or constraint
--- refuses why. Waits for nobody; `older_ms` as above, and so is what happens when
+-- refuses why. Does not wait; `older_ms` as above, and so is what happens when
 -- rows are refused.
 --
 --   beside a claim       it steps over what is locked here, and finds the queue
@@ -358,9 +358,9 @@ begin
 end
 $$;
 
--- Whoever holds locks without being registered: ids of workers of ours whose
+-- Who holds locks without being registered: ids of workers of ours whose
 -- newest lock is older than `ours_ms`, others whose oldest one is older than
--- `foreign_ms`. Reads the whole table, so it answers nothing when somebody of
+-- `foreign_ms`. Reads the whole table, so it answers nothing when a worker of
 -- this schema has asked within `interval_ms`; null asks in any case.
 create function :"schema"._howdah_orphans_v1(interval_ms bigint, ours_ms bigint, foreign_ms bigint)
 returns table (id text, is_ours boolean)

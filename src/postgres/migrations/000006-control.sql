@@ -12,7 +12,7 @@ as $$
   select pg_notify('howdah:control', json_build_object('schema', :'schema')::text)
 $$;
 
--- No job of this queue is claimed until then, or until somebody resumes it. The
+-- No job of this queue is claimed until then, or until it is resumed. The
 -- queue need not exist. Jobs that run go on. Returns the end of the pause.
 --
 -- A claim that has locked the queue at this moment is waited for; its jobs go

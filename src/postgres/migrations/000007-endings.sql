@@ -82,10 +82,10 @@ $$;
 -- Answers one row for each changed job (released, with its new run_at, which is
 -- null when it has no attempt left) and for each id that was not released:
 --
---   busy    locked by somebody's transaction
+--   busy    locked by another transaction
 --   kept    ours and unchanged, though nothing locks it: a trigger, rule or policy
 --           of the user's lets it neither go nor change
---   lost    belongs to somebody else, or nobody, by now; with run_at, and with the
+--   lost    is not ours any more, locked by others or not; with run_at, and with the
 --           newest claim that a release has ended (released_at). A release sets
 --           that to its own claim and nothing ever sets it back, so one that is
 --           repeated knows: it was carried out if it finds its own claim there; it
@@ -176,7 +176,7 @@ begin
   end if;
   with :{deleted_jobs(jobs, jobs.id = job and :{held_by(jobs, worker, :{times_of(claim_times)})}, jobs.id)}
   select deleted.id into completed from deleted;
-  -- What this transaction has deleted it does not see: a row that is there is somebody else's.
+  -- What this transaction has deleted it does not see: a row that is there belongs to others.
   if not found and (
     earlier is distinct from within
     or exists (select from :"schema"._private_jobs as jobs where jobs.id = job)
@@ -194,13 +194,13 @@ $$;
 --   a claim at the same moment    either has the row locked, and this waits for
 --                                 its end and then marks the job; or finds the
 --                                 row locked and steps over it
---   a release at the same moment  whoever locks the row first: a completed job
+--   a release at the same moment  the first lock of the row counts: a completed job
 --                                 is gone and not answered, one that goes back
 --                                 waits and is deleted, one marked before stays
 --                                 as failed with the reason
 --   a keyed add                   waits for this, then finds no job or one that
 --                                 gives up its key
---   no commit                     nothing has happened, nobody is told
+--   no commit                     nothing has happened, no worker is told
 --   commit, answer lost           said again, it answers the running ones once
 --                                 more and tells their workers again
 create function :"schema"._howdah_cancel_jobs_v1(job_ids bigint[], reason text)
@@ -240,7 +240,7 @@ begin
   )
   select array_agg(marked.id order by marked.id) into running
   from marked
-  -- An outer join would be optimised away, and nobody told.
+  -- An outer join would be optimised away, and no worker told.
   cross join (select count(*) from told) as all_told;
 
   return query select unnest(running), true;

@@ -1,7 +1,7 @@
 -- What a worker does about the locks it holds while their jobs run: marks a job
 -- that may kill it, renews what it has held for long, and looks what is still
 -- its own. All of it touches only rows that are locked by this worker at one of
--- the times it knows of, and waits for nobody.
+-- the times it knows of, and never waits.
 
 set local search_path = pg_catalog, pg_temp;
 

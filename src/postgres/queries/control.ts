@@ -47,7 +47,7 @@ export interface ControlAnswer {
   readonly queues: readonly PausedQueue[];
   readonly tasks: readonly PausedTask[];
   readonly cancelled: readonly CancelledJob[];
-  /** Of the jobs that were asked for, by their id. Those that nobody has locked, or whose queue another worker has, are not here. */
+  /** Of the jobs that were asked for, by their id. Those that are not locked, or whose queue another worker has, are not here. */
   readonly locks: ReadonlyMap<string, JobLock>;
   /** When it was read, in microseconds: jobs that were claimed later have seen all pauses that are told here. */
   readonly readAt: string;

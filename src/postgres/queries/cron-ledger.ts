@@ -34,7 +34,7 @@ export interface TickToAdd {
 }
 
 /**
- * Makes the entries known that nobody has run before, without adding jobs, and
+ * Makes the entries known that no worker has run before, without adding jobs, and
  * returns what is remembered of each. Works on the table that other
  * implementations share.
  */
@@ -68,7 +68,7 @@ where identifier operator(pg_catalog.=) any($1::pg_catalog.text[])`,
 }
 
 /**
- * Adds the ticks that nobody has added yet, all in one transaction with their
+ * Adds the ticks that no worker has added yet, all in one transaction with their
  * marks in the ledger. Those of one entry have to ascend. Returns the id of the
  * job of each tick, in order; null when another worker was first.
  */

@@ -103,7 +103,7 @@ const jobState = `case ${Object.entries(stateConditions)
 
 /**
  * Brings `task` and `queue` to a `job`. Outer joins, because a job whose task
- * somebody deleted shall still be seen.
+ * was deleted has to be seen, too.
  */
 export function jobNames(schema: Schema): string {
   return `

@@ -108,7 +108,7 @@ where stored.id operator(pg_catalog.=) $1::pg_catalog.text returning ${columns(s
   return row && toScheduleRecord(row);
 }
 
-/** Adds the ticks that nobody has added yet, as `addCronTicks` does, and says in order what became of each. */
+/** Adds the ticks that no worker has added yet, as `addCronTicks` does, and says in order what became of each. */
 export async function addScheduleTicks(
   { executor, schema }: ScheduleTarget,
   ticks: readonly ScheduleTick[],
@@ -129,7 +129,7 @@ export async function addScheduleTicks(
 
 /**
  * Notes that a worker runs that knows these tasks, at most once in
- * `intervalMs` and schedule. Waits for nobody: who changes a schedule comes first.
+ * `intervalMs` and schedule. Never waits: a caller that changes a schedule comes first.
  */
 export async function seeScheduleTasks(
   { executor, schema }: ScheduleTarget,

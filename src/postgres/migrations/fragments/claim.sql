@@ -77,7 +77,7 @@ $$;
 
 -- What are the heads of the queues that a window comes across?
 create fragment heads_of_windows() as $$
--- Also when there is enough: jobs that nobody announced take their turn, too.
+-- Also when there is enough: jobs that no notification named take their turn, too.
 if window_after is not null then
   window_started := clock_timestamp();
   window_heads := cardinality(heads);
@@ -256,7 +256,7 @@ create fragment last_seen_of_level() as $$
 -- this very snapshot. Two probes, because before PostgreSQL 18 a row
 -- comparison does not end a backward scan. Otherwise the last one picked,
 -- where it was seen: one that was put off a moment before it was locked
--- stands behind others now that nobody has looked at.
+-- stands behind others now that were not looked at.
 select position.run_at, position.id
 from (
   (

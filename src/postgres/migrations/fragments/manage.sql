@@ -21,7 +21,7 @@ $$;
 
 -- Which rows of names can go? They are deleted, up to batch_size of them.
 create fragment delete_unused(table, condition) as $$
--- Without a lock first, so that nobody waits when there is nothing to do.
+-- Without a lock first, so that no caller waits when there is nothing to do.
 unused := array(
   select candidate.id from :"schema".:{table} as candidate
   where :{condition}

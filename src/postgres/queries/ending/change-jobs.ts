@@ -56,7 +56,7 @@ export interface CancelAnswer {
   readonly signalled: readonly string[];
 }
 
-/** Changes when and how often the jobs with these ids that no worker runs shall run. Returns them, in any order. */
+/** Changes when and how often the jobs with these ids run, of those that no worker runs now. Returns them, in any order. */
 export function rescheduleJobs(
   target: ChangeTarget,
   ids: readonly string[],

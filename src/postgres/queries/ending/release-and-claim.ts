@@ -16,9 +16,9 @@ export type ReleaseAndClaim = (release: ReleaseRequest, claim: ClaimRequest) => 
  *
  * Both functions do beside others what they do alone. The release comes first
  * and is the only one that waits (100 ms at most, for a row that a user's
- * transaction holds); the claim waits for nobody while it holds what the
+ * transaction holds); the claim never waits while it holds what the
  * release has changed, so they cannot wait for each other in a circle. If one
- * fails, neither has happened. If the answer is lost, nobody knows of either:
+ * fails, neither has happened. If the answer is lost, neither is known:
  * the release is repeated by its fence, and what the claim may have locked is
  * recovered under the id that it was made with.
  */

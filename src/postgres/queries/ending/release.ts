@@ -46,9 +46,9 @@ export interface ReleaseRequest {
   readonly completed: readonly string[];
   readonly changed: readonly JobChange[];
   readonly chainEnds: readonly ChainEnd[];
-  /** Waits 100 ms for rows that somebody has locked and then rejects with 55P03; otherwise they come back as `busy`. */
+  /** Waits 100 ms for rows that another transaction has locked and then rejects with 55P03; otherwise they come back as `busy`. */
   readonly patient: boolean;
-  /** It has failed before: nothing else shall depend on the statement. Default `false`. */
+  /** It has failed before: nothing else may depend on the statement. Default `false`. */
   readonly isApart?: boolean;
 }
 
@@ -90,8 +90,8 @@ export interface ReleaseAnswer {
 }
 
 /**
- * Why a job was not released. `busy`: locked by somebody's transaction. `kept`:
- * ours, free, and unchanged all the same. `lost`: belongs to somebody else.
+ * Why a job was not released. `busy`: locked by another transaction. `kept`:
+ * ours, free, and unchanged all the same. `lost`: not ours any more.
  * `done`: its handler has completed it. `taken`: there is no such row, and others
  * may have removed it. `gone`: there is no such row, and no sign of others.
  */
