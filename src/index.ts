@@ -35,7 +35,7 @@ export type {
   ScheduleResult,
 } from "./hooks/interceptors.ts";
 export type { Plugin } from "./hooks/plugin.ts";
-export type { ForbiddenFlags } from "./job/claim/claimer.ts";
+export type { ForbiddenFlags } from "./job/claim/claim-plan.ts";
 export type { LocalQueueOptions, RefetchDelayOptions } from "./job/claim/local-queue/options.ts";
 export { cancel, snooze } from "./job/directive.ts";
 export type { Directive } from "./job/directive.ts";

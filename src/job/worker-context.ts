@@ -5,7 +5,7 @@ import type { Schema } from "../postgres/schema.ts";
 import type { Statements } from "../postgres/queries/statements.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
-import type { ForbiddenFlags } from "./claim/claimer.ts";
+import type { ForbiddenFlags } from "./claim/claim-plan.ts";
 import type { LocalQueueSettings } from "./claim/local-queue/options.ts";
 import type { HeldJobs } from "./held-jobs.ts";
 import type { Identity } from "./identity.ts";

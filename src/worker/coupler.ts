@@ -1,3 +1,4 @@
+import type { ClaimCoupler } from "../job/claim/claimer.ts";
 import type { Claim, ClaimAnswer, ClaimRequest } from "../postgres/queries/claim.ts";
 import { isOnlyCompletions, type ReleaseAndClaim } from "../postgres/queries/ending/release-and-claim.ts";
 import type { Release, ReleaseAnswer, ReleaseRequest } from "../postgres/queries/ending/release.ts";
@@ -35,7 +36,7 @@ const MAX_WAIT_MS = 10;
  *
  * Every other release is sent at once, and a claim never waits.
  */
-export class Coupler {
+export class Coupler implements ClaimCoupler {
   readonly #options: CouplerOptions;
   /** One function for all turns. */
   readonly #endTurn = (): void => {

@@ -3,7 +3,7 @@ import { Claimer } from "../job/claim/claimer.ts";
 import { DirectSource } from "../job/claim/direct-source.ts";
 import { ChainPace } from "../job/claim/local-queue/chain-pace.ts";
 import { LocalQueues } from "../job/claim/local-queue/local-queues.ts";
-import type { Source } from "../job/claim/source.ts";
+import type { Source, SourceHost } from "../job/claim/source.ts";
 import type { Acceptance, Chain } from "../job/chain.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { SlotsEngine } from "../job/execute/slot.ts";
@@ -25,7 +25,7 @@ import { Withdrawals } from "./withdrawals.ts";
  *
  *   source --chains--> slots --outcomes--> releaser --freed queues--> source
  */
-export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, SlotsEngine {
+export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, SlotsEngine, SourceHost {
   readonly source: Source;
   readonly slots: Slots;
   readonly releaser: Releaser;
@@ -53,7 +53,7 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
     this.#run = run;
     this.withdrawals = new Withdrawals(context, this);
     this.#coupler = this.#createCoupler();
-    this.claimer = this.#createClaimer();
+    this.claimer = new Claimer(context, { unstarted: this.withdrawals, coupler: this.#coupler });
     this.source = this.#createSource();
     this.slots = new Slots(context, this);
     this.#interruptions = this.#createInterruptions();
@@ -69,6 +69,21 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
 
   get startUntil(): number {
     return this.#run.startUntil;
+  }
+
+  /** How many more jobs could start right now. */
+  get room(): number {
+    return Math.min(this.slots.free, this.#run.maxJobs - this.#taken);
+  }
+
+  /** Chains are at hand. */
+  available(): void {
+    this.slots.fill();
+  }
+
+  /** A claim found nothing more. */
+  drained(): void {
+    this.#rested?.();
   }
 
   /** Begins to claim and to run. */
@@ -234,63 +249,12 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
     return new Coupler({ claim, release, releaseAndClaim, clock, freeing: () => this.source.pulse({ queueIds: [] }) });
   }
 
-  #createClaimer(): Claimer {
-    const { clock, held, identity, reporter, settings, statements, storedTasks } = this.#context;
-    const coupler = this.#coupler;
-    return new Claimer({
-      ...settings,
-      ...statements,
-      clock,
-      claim: coupler?.claim ?? statements.claim,
-      queuesFreed: coupler && (() => coupler.queuesFreed),
-      taskIdentifiers: () => storedTasks.identifiersById,
-      tasksGone: () => storedTasks.refresh(),
-      workerId: () => identity.current,
-      giveBack: (removal) => this.withdrawals.giveBack(removal),
-      uncertain: (workerId) => identity.distrust(workerId),
-      unclaimable: (job) => reporter.unclaimable(job),
-      keep: (chains, tookMs) => this.withdrawals.keep(chains, tookMs),
-      claimed(jobs) {
-        held.claimed(jobs, clock.monotonic());
-        reporter.fetched(jobs);
-      },
-    });
-  }
-
   #createSource(): Source {
-    const { clock, hooks, identity, settings, random } = this.#context;
-    const { localQueue, pollIntervalMs, concurrency } = settings;
-    const { claimer } = this;
-    const pace = this.#pace;
-    const available = (): void => this.slots.fill();
-    if (!localQueue) {
-      return new DirectSource({
-        claimer,
-        clock,
-        pollIntervalMs,
-        room: () => Math.min(this.slots.free, this.#run.maxJobs - this.#taken),
-        available,
-        drained: () => this.#rested?.(),
-        failed: (error, { failures }) => this.#claimFailed(error, failures),
-      });
-    }
-    return new LocalQueues(
-      {
-        settings: localQueue,
-        claimer,
-        pace,
-        clock,
-        pollIntervalMs,
-        hooks,
-        workerId: () => identity.current,
-        mostQueues: QUEUES_PER_SLOT * concurrency,
-        random,
-        available,
-        giveBack: (jobs, endsChain) => this.withdrawals.giveBack({ jobs, endsChain }),
-        failed: (error, failures) => this.#claimFailed(error, failures),
-      },
-      concurrency,
-    );
+    const { localQueue } = this.#context.settings;
+    const parts = { claimer: this.claimer, host: this };
+    if (!localQueue) return new DirectSource(this.#context, parts);
+    const localParts = { settings: localQueue, pace: this.#pace, unstarted: this.withdrawals };
+    return new LocalQueues(this.#context, { ...parts, ...localParts });
   }
 
   #createInterruptions(): Interruptions {
@@ -351,10 +315,6 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
     if (!this.#isHeldBack) return;
     this.#isHeldBack = false;
     process.nextTick(() => this.slots.fill());
-  }
-
-  #claimFailed(error: unknown, failures: number): void {
-    if (failures === 1) this.#context.reporter.failure("claim jobs", error);
   }
 
   get #isAtRest(): boolean {
@@ -430,6 +390,3 @@ const LONG_RUN_MS = 1_000;
 
 /** What ended is written down although handlers may have been given no time at all. */
 const LEAST_FLUSH_MS = 1_000;
-
-/** How many named queues a fetch looks for: some slots will want a second one before the next fetch is there. */
-const QUEUES_PER_SLOT = 2;

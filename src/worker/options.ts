@@ -4,7 +4,7 @@ import { type CronEntry, type CronOptions, readCronEntry } from "../cron/cron.ts
 import { parseCrontab } from "../cron/crontab.ts";
 import type { HookHandlers } from "../hooks/emitter.ts";
 import type { Plugin } from "../hooks/plugin.ts";
-import type { ForbiddenFlags } from "../job/claim/claimer.ts";
+import type { ForbiddenFlags } from "../job/claim/claim-plan.ts";
 import { checkLocalQueue, LOCAL_QUEUE, type LocalQueueOptions } from "../job/claim/local-queue/options.ts";
 import { RECOVERY, toRecoverySettings, type RecoveryOptions, type RecoverySettings } from "../job/recover/options.ts";
 import { CONNECTION_PEER_NAMES, WORKER_PEER_NAMES } from "../job/peer-names.ts";

@@ -1,6 +1,6 @@
 import type { HowdahError } from "../errors.ts";
 import type { Chain, Removal } from "../job/chain.ts";
-import type { Source } from "../job/claim/source.ts";
+import type { Source, UnstartedJobs } from "../job/claim/source.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
 import type { Slots } from "../job/execute/slots.ts";
 import type { Interventions } from "../job/interventions.ts";
@@ -14,7 +14,7 @@ import type { JobLock } from "../postgres/queries/control.ts";
  * that were cancelled or paused, or that came too late. What waits in memory
  * goes back, and handlers are told to stop.
  */
-export class Withdrawals {
+export class Withdrawals implements UnstartedJobs {
   readonly #context: WithdrawalsContext;
   readonly #parts: WithdrawalsParts;
   /** Ids under which nothing is locked any more; a claim that was under way may still be answered. */

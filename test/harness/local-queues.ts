@@ -1,13 +1,14 @@
 import type { EventName, Events } from "../../src/hooks/events.ts";
-import { createHooks } from "../../src/hooks/hooks.ts";
 import type { Chain } from "../../src/job/chain.ts";
 import { Claimer } from "../../src/job/claim/claimer.ts";
 import { ChainPace } from "../../src/job/claim/local-queue/chain-pace.ts";
-import type { LocalQueueParts } from "../../src/job/claim/local-queue/local-queue.ts";
+import type { LocalQueuesParts } from "../../src/job/claim/local-queue/local-queues.ts";
 import type { LocalQueueSettings } from "../../src/job/claim/local-queue/options.ts";
-import { silentLogger } from "../../src/runtime/logger.ts";
-import { createManualClock } from "../../src/testing/manual-clock.ts";
+import type { UnstartedJobs } from "../../src/job/claim/source.ts";
+import type { Identity } from "../../src/job/identity.ts";
+import type { Statements } from "../../src/postgres/queries/statements.ts";
 import { createFakeClaims } from "./fake-claims.ts";
+import { workerContext } from "./worker-context.ts";
 
 /** Something that happened in a local queue. */
 export type LocalQueueEvent = { [Name in EventName]: { readonly name: Name; readonly event: Events[Name] } }[EventName];
@@ -25,6 +26,7 @@ const LOCAL_QUEUE_EVENTS = [
 /** What a local queue is told in a test, beside its settings. */
 export interface LocalQueueSetUp extends Partial<LocalQueueSettings> {
   readonly pollIntervalMs?: number;
+  readonly concurrency?: number;
   readonly random?: () => number;
   readonly available?: () => void;
 }
@@ -34,37 +36,36 @@ export interface LocalQueueSetUp extends Partial<LocalQueueSettings> {
  * becomes of them. Jobs that are given back can be claimed again at once.
  */
 export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
-  const { pollIntervalMs = 1_000, random = () => 0.5, available, ...settings } = options;
-  const clock = createManualClock();
+  const { pollIntervalMs = 1_000, concurrency = 5, random = () => 0.5, available, ...settings } = options;
   const claims = createFakeClaims();
-  const hooks = createHooks({ logger: silentLogger, clock });
+  const identity = { current: "w" } as Identity;
+  const statements = { claim: claims.claim } as Statements;
+  const context = workerContext({ identity, statements, random, settings: { concurrency, pollIntervalMs } });
+  const { clock, hooks } = context;
   const events: LocalQueueEvent[] = [];
   for (const name of LOCAL_QUEUE_EVENTS) {
     hooks.on(name, (event) => void events.push({ name, event } as LocalQueueEvent));
   }
   const returned: string[] = [];
   const started: string[] = [];
-  const failures: number[] = [];
-  const claimer = new Claimer({
-    claim: claims.claim,
-    clock,
-    pollIntervalMs,
-    forbiddenFlags: [],
-    tasksGone: () => undefined,
-    workerId: () => "w",
-    taskIdentifiers: () => new Map([[1, "t"]]),
-    claimed: () => undefined,
-    uncertain: () => undefined,
-  });
-  const parts: Omit<LocalQueueParts, "index"> = {
-    workerId: () => "w",
+  const errors: unknown[] = [];
+  hooks.on("workerError", ({ error }) => void errors.push(error));
+  const unstarted: UnstartedJobs = {
+    keep: (chains) => chains,
+    giveBack({ jobs, endsChain }) {
+      for (const job of jobs) {
+        claims.giveBack(job.id);
+        returned.push(job.id);
+        if (endsChain && job === jobs.at(-1) && job.queueId !== null) claims.unlock(job.queueId);
+      }
+    },
+  };
+  const claimer = new Claimer(context, { unstarted });
+  const parts: LocalQueuesParts = {
     claimer,
     pace: new ChainPace(),
-    mostQueues: 10,
-    pollIntervalMs,
-    clock,
-    random,
-    hooks,
+    unstarted,
+    host: { room: 0, available: () => available?.(), drained: () => undefined },
     settings: {
       size: 10,
       ttlMs: 3e5,
@@ -72,16 +73,6 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
       queueCount: 1,
       ...settings,
     },
-    available: () => available?.(),
-    foundMore: () => undefined,
-    giveBack(jobs, endsChain) {
-      for (const job of jobs) {
-        claims.giveBack(job.id);
-        returned.push(job.id);
-        if (endsChain && job === jobs.at(-1) && job.queueId !== null) claims.unlock(job.queueId);
-      }
-    },
-    failed: (_error, count) => void failures.push(count),
   };
 
   /** Starts the next job of a chain, as a slot does. */
@@ -92,6 +83,7 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
   }
 
   return {
+    context,
     parts,
     clock,
     claims,
@@ -100,7 +92,7 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
     events,
     returned,
     started,
-    failures,
+    errors,
     start,
     modes: () =>
       events.flatMap(({ name, event }) => (name === "localQueueSetMode" ? [`${event.oldMode}>${event.newMode}`] : [])),

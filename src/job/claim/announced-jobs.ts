@@ -1,12 +1,9 @@
-/** More jobs than this are found as fast by looking for them. */
-const MOST_NAMES = 50;
-
 /**
  * Which jobs were announced by their ids since the last look everywhere. While
  * these are all there can be, a claim takes them by id and looks for nothing
  * else. Anything less certain, such as an announcement without ids, an answer
  * of "more", or a claim that failed, asks for a look everywhere, and so does
- * time: what nobody announces is found within the interval.
+ * time: what is not announced is found within the interval.
  */
 export class AnnouncedJobs {
   readonly #intervalMs: number;
@@ -19,21 +16,21 @@ export class AnnouncedJobs {
     this.#intervalMs = intervalMs;
   }
 
-  /** Jobs were announced; without `jobIds`, or with too many, nobody knows which. */
+  /** Jobs were announced; without `jobIds`, or with too many, a search has to find them. */
   announced(jobIds: readonly string[] | undefined): void {
     for (const jobId of jobIds ?? []) this.#ids.add(jobId);
     if (jobIds === undefined || this.#ids.size > MOST_NAMES) this.lookEverywhere();
   }
 
-  /** There may be jobs that nobody has named. */
+  /** There may be jobs that were not named. */
   lookEverywhere(): void {
     this.#isMore = true;
     this.#ids.clear();
   }
 
   /**
-   * A claim of at most so many jobs begins. Returns what it shall take, or
-   * `undefined` when it has to look everywhere; then `looked` is told of its answer.
+   * A claim of up to `most` jobs begins. Returns the ids to take, or `undefined`
+   * when it has to look everywhere; its answer is for `looked`.
    */
   take(most: number, nowMs: number): readonly string[] | undefined {
     const ids = [...this.#ids];
@@ -54,3 +51,6 @@ export class AnnouncedJobs {
     return Math.max(0, this.#lookDueAt - nowMs);
   }
 }
+
+/** More jobs than this are found as fast by looking for them. */
+const MOST_NAMES = 50;

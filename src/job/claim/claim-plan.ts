@@ -45,3 +45,7 @@ export interface Claimant extends Pick<ClaimRequest, "workerId" | "taskIds" | "f
   /** Queues that the statement of the claim frees before it looks. */
   readonly freeing: readonly number[];
 }
+
+/** Flags whose jobs are left alone: a list, or a function that is asked before each claim. */
+export type ForbiddenFlags =
+  readonly string[] | (() => readonly string[] | null | undefined | Promise<readonly string[] | null | undefined>);

@@ -1,41 +1,54 @@
 import { describe, expect, it } from "vitest";
 import { claimedRow } from "../../../test/harness/claimed-job.ts";
 import { HowdahError } from "../../errors.ts";
-import type { NamedClaimAnswer } from "../../postgres/queries/claim-named.ts";
+import type { ClaimNamed, NamedClaimAnswer } from "../../postgres/queries/claim-named.ts";
 import type { ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
-import { createManualClock } from "../../testing/manual-clock.ts";
 import { NOTHING } from "../../../test/harness/fake-claims.ts";
-import { Claimer, type ClaimerOptions } from "./claimer.ts";
+import { workerContext } from "../../../test/harness/worker-context.ts";
+import type { Statements } from "../../postgres/queries/statements.ts";
+import type { Identity } from "../identity.ts";
+import type { StoredTasks } from "../stored-tasks.ts";
+import type { ForbiddenFlags } from "./claim-plan.ts";
+import { Claimer } from "./claimer.ts";
+import type { UnstartedJobs } from "./source.ts";
 
 const POLL_MS = 1_000;
 const LOOK = { quantity: 2, chainLength: 1, mostQueues: 2 };
 
 type Answer = Partial<ClaimAnswer> | Error | ((request: ClaimRequest) => Promise<Partial<ClaimAnswer>>);
 
+interface SetUp {
+  readonly claimNamed?: ClaimNamed;
+  readonly storedTasks?: Partial<StoredTasks>;
+  readonly forbiddenFlags?: ForbiddenFlags;
+}
+
 /** A claimer whose claims are answered with these, in order, and with nothing after that. */
-function setUp(answers: Answer[] = [], options: Partial<ClaimerOptions> = {}) {
-  const clock = createManualClock();
+function setUp(answers: Answer[] = [], { claimNamed, storedTasks, forbiddenFlags = [] }: SetUp = {}) {
   const requests: ClaimRequest[] = [];
   const claimed: string[] = [];
+  const uncertain: string[] = [];
   let goneCount = 0;
-  const claimer = new Claimer({
-    async claim(request) {
-      requests.push(request);
-      const answer = answers.shift() ?? {};
-      if (answer instanceof Error) throw answer;
-      return { ...NOTHING, ...(typeof answer === "function" ? await answer(request) : answer) };
-    },
-    clock,
-    workerId: () => "w",
-    taskIdentifiers: () => new Map([[1, "t"]]),
-    tasksGone: () => (goneCount += 1),
-    forbiddenFlags: [],
-    claimed: (jobs) => claimed.push(...jobs.map(({ id }) => id)),
-    uncertain: () => undefined,
-    pollIntervalMs: POLL_MS,
-    ...options,
+  async function claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    requests.push(request);
+    const answer = answers.shift() ?? {};
+    if (answer instanceof Error) throw answer;
+    return { ...NOTHING, ...(typeof answer === "function" ? await answer(request) : answer) };
+  }
+  const identity = { current: "w", distrust: (workerId: string) => void uncertain.push(workerId) };
+  const context = workerContext({
+    identity: identity as Partial<Identity> as Identity,
+    statements: { claim, claimNamed } as Statements,
+    storedTasks: (storedTasks ?? {
+      identifiersById: new Map([[1, "t"]]),
+      refresh: () => void (goneCount += 1),
+    }) as StoredTasks,
+    settings: { pollIntervalMs: POLL_MS, forbiddenFlags },
   });
-  return { claimer, clock, requests, claimed, gone: () => goneCount };
+  context.hooks.on("jobFetch", ({ job }) => void claimed.push(job.id));
+  const unstarted: UnstartedJobs = { keep: (chains) => chains, giveBack: () => expect.unreachable() };
+  const claimer = new Claimer(context, { unstarted });
+  return { claimer, clock: context.clock, requests, claimed, uncertain, gone: () => goneCount };
 }
 
 const at = (micros: string, id = "5") => ({ at: micros, id });
@@ -46,15 +59,11 @@ const levelsOf = (request: ClaimRequest | undefined) =>
 /** The same, beside a claim by ids that is answered with these jobs. */
 function setUpNamed(named: (jobIds: readonly string[]) => Promise<NamedClaimAnswer>, answers: Answer[] = []) {
   const asked: (readonly string[])[] = [];
-  const uncertain: string[] = [];
-  const parts = setUp(answers, {
-    claimNamed(request) {
-      asked.push(request.jobIds);
-      return named(request.jobIds);
-    },
-    uncertain: (workerId) => uncertain.push(workerId),
-  });
-  return { ...parts, asked, uncertain };
+  const claimNamed: ClaimNamed = (request) => {
+    asked.push(request.jobIds);
+    return named(request.jobIds);
+  };
+  return { ...setUp(answers, { claimNamed }), asked };
 }
 
 describe("Claimer", () => {
@@ -81,7 +90,13 @@ describe("Claimer", () => {
           return { jobs: [claimedRow({ taskId: "1" })] };
         },
       ],
-      { taskIdentifiers: () => identifiers },
+      {
+        storedTasks: {
+          get identifiersById() {
+            return identifiers;
+          },
+        },
+      },
     );
     const { chains } = await claimer.claim(LOOK);
     expect(chains.map((chain) => chain.next()?.task)).toEqual(["t"]);

@@ -1,25 +1,10 @@
-import type { Clock } from "../../runtime/clock.ts";
-import { startLoop, type Loop, type LoopFailure } from "../../runtime/loop.ts";
+import { startLoop, type Loop } from "../../runtime/loop.ts";
 import { removeJobs, type Acceptance, type Chain, type Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
+import type { WorkerContext, WorkerSettings } from "../worker-context.ts";
 import type { Claimer } from "./claimer.ts";
 import type { Announcement } from "./notification.ts";
-import type { Source } from "./source.ts";
-
-/** What a direct source needs, and whom it tells. */
-export interface DirectSourceOptions {
-  readonly claimer: Claimer;
-  readonly clock: Clock;
-  readonly pollIntervalMs: number;
-  /** How many more jobs could start right now. */
-  room(): number;
-  /** Chains are at hand. */
-  available(): void;
-  /** A look found nothing more. */
-  drained(): void;
-  /** A claim failed; the source goes on. */
-  failed(error: unknown, failure: LoopFailure): void;
-}
+import type { Source, SourceHost } from "./source.ts";
 
 /**
  * Claims exactly as many jobs as slots are free, of each queue one: nothing is
@@ -27,7 +12,8 @@ export interface DirectSourceOptions {
  * time; slots that become free meanwhile go with the next one.
  */
 export class DirectSource implements Source {
-  readonly #options: DirectSourceOptions;
+  readonly #context: DirectSourceContext;
+  readonly #parts: DirectSourceParts;
   readonly #wake = (): void => this.#loop?.wake();
   #ready: Chain[] = [];
   #loop: Loop | undefined;
@@ -35,34 +21,42 @@ export class DirectSource implements Source {
   #wanted = true;
   #claiming = false;
 
-  constructor(options: DirectSourceOptions) {
-    this.#options = options;
+  constructor(context: DirectSourceContext, parts: DirectSourceParts) {
+    this.#context = context;
+    this.#parts = parts;
   }
 
   get isIdle(): boolean {
-    return this.#ready.length === 0 && !this.#claiming && !this.#wanted && !this.#options.claimer.hasCandidates;
+    return this.#ready.length === 0 && !this.#claiming && !this.#wanted && !this.#parts.claimer.hasCandidates;
   }
 
   start(): void {
-    const { clock, failed } = this.#options;
-    this.#loop = startLoop({ name: "claim", clock, round: () => this.#round(), onError: failed });
+    const { clock, reporter } = this.#context;
+    this.#loop = startLoop({
+      name: "claim",
+      clock,
+      round: () => this.#round(),
+      onError(error, { failures }) {
+        if (failures === 1) reporter.failure("claim jobs", error);
+      },
+    });
   }
 
   take(accepts?: Acceptance, now = 0): Chain | undefined {
     const next = this.#ready[0];
-    if (!next && (this.#wanted || this.#options.claimer.hasCandidates)) this.#wakeSoon();
+    if (!next && (this.#wanted || this.#parts.claimer.hasCandidates)) this.#wakeSoon();
     if (!next || accepts?.(next, now) === false) return undefined;
     return this.#ready.shift();
   }
 
   pulse(announcement: Announcement): void {
-    this.#options.claimer.announce(announcement);
+    this.#parts.claimer.announce(announcement);
     this.#wanted = true;
     this.#wakeSoon();
   }
 
   distrust(): void {
-    this.#options.claimer.distrust();
+    this.#parts.claimer.distrust();
     this.#wanted = true;
     this.#wakeSoon();
   }
@@ -86,11 +80,11 @@ export class DirectSource implements Source {
   }
 
   async #round(): Promise<number> {
-    const { claimer, available, drained, pollIntervalMs } = this.#options;
+    const { claimer, host } = this.#parts;
     const quantity = this.#room;
-    // Whoever frees a slot wakes us; a look is overdue then.
+    // A slot that becomes free wakes the loop, and then a look is overdue.
     this.#wanted = true;
-    if (quantity <= 0) return pollIntervalMs;
+    if (quantity <= 0) return this.#context.settings.pollIntervalMs;
     this.#wanted = false;
     this.#claiming = true;
     try {
@@ -103,19 +97,30 @@ export class DirectSource implements Source {
     } finally {
       this.#claiming = false;
     }
-    if (this.#ready.length > 0) available();
-    if (this.isIdle) drained();
+    if (this.#ready.length > 0) host.available();
+    if (this.isIdle) host.drained();
     return this.#restMs();
   }
 
   #restMs(): number {
-    const { claimer, pollIntervalMs } = this.#options;
+    const { claimer } = this.#parts;
     const isMoreWanted = this.#wanted || claimer.hasCandidates;
-    return isMoreWanted && this.#room > 0 ? 0 : Math.min(pollIntervalMs, claimer.restMs);
+    return isMoreWanted && this.#room > 0 ? 0 : Math.min(this.#context.settings.pollIntervalMs, claimer.restMs);
   }
 
   /** Slots may refuse to start for a while: what is at hand already waits for them. */
   get #room(): number {
-    return this.#options.room() - this.#ready.length;
+    return this.#parts.host.room - this.#ready.length;
   }
+}
+
+/** What a direct source stands on. */
+export type DirectSourceContext = Pick<WorkerContext, "clock" | "reporter"> & {
+  readonly settings: Pick<WorkerSettings, "pollIntervalMs">;
+};
+
+/** Whom a direct source works with. */
+export interface DirectSourceParts {
+  readonly claimer: Claimer;
+  readonly host: SourceHost;
 }

@@ -61,7 +61,7 @@ function readIds(value: unknown): readonly number[] {
   return Array.isArray(value) ? value.filter(isQueueId) : [];
 }
 
-/** Only when they are all there is to it: as many as were counted, and no queues beside them. */
+/** Only when they are all there is to it: as many as were counted, and no queues. */
 function readJobIds(value: unknown, count: number, queueCount: number): readonly string[] | undefined {
   if (!Array.isArray(value) || value.length !== count || queueCount > 0) return undefined;
   return value.every((id) => Number.isSafeInteger(id) && id > 0) ? value.map(String) : undefined;

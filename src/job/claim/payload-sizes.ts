@@ -1,12 +1,5 @@
 import type { Chain, Removal } from "../chain.ts";
 
-/** How much of what is now known of a task counts when its payloads turn out smaller. */
-const KEPT = 3 / 4;
-/** How much of it is left after a claim that brought none of its jobs. */
-const LEFT = 0.98;
-
-const NOTHING: readonly Removal[] = [];
-
 /**
  * Keeps what claims bring within a number of bytes. How large the payloads of a
  * task are is learnt from the answers, and the next claims ask for fewer jobs,
@@ -26,7 +19,7 @@ export class PayloadSizes {
     this.#mostBytes = mostBytes;
   }
 
-  /** How many jobs a claim may ask for that wants `quantity`, while so many bytes wait already; at least one. */
+  /** How many jobs a claim may ask for that wants `quantity`, while `heldBytes` wait already; at least one. */
   limit(quantity: number, heldBytes: number): number {
     if (this.#learnt.size === 0) return quantity;
     const largest = Math.max(...this.#learnt.values());
@@ -85,3 +78,10 @@ export class PayloadSizes {
     return removals;
   }
 }
+
+/** How much of what is now known of a task counts when its payloads turn out smaller. */
+const KEPT = 3 / 4;
+/** How much of it is left after a claim that brought none of its jobs. */
+const LEFT = 0.98;
+
+const NOTHING: readonly Removal[] = [];

@@ -1,11 +1,6 @@
 import type { Position } from "../../postgres/position.ts";
 import { repeatableAt, type ScanTimes } from "./scan-times.ts";
 
-/** The most queues whose floors go along with a claim although they were not named. */
-const RECENT = 16;
-/** More floors than this are not worth their memory. */
-const MAX_FLOORS = 10_000;
-
 /**
  * What a worker knows of queues: which are worth a look, and where it left off
  * in those that it keeps coming back to, so that it does not walk past the jobs
@@ -206,6 +201,11 @@ export interface QueueFloor extends SeenJob {
   /** From then on a scan from the first job takes no more than its share of the time. */
   readonly rescanAllowedAt: number;
 }
+
+/** The most queues whose floors go along with a claim although they were not named. */
+const RECENT = 16;
+/** More floors than this are not worth their memory. */
+const MAX_FLOORS = 10_000;
 
 /** Moves ids from one set to the other, until that holds `most`. */
 function move(from: Set<number>, to: Set<number>, most: number): void {

@@ -1,19 +1,5 @@
 import { backoffMs } from "../../runtime/backoff.ts";
 
-/** No worker leaves more jobs alone than this. */
-export const MOST_SKIPPED = 100;
-
-const BACKOFF = { firstMs: 5_000, maxMs: 60_000 };
-
-/** One that was not found again for so long is gone, runs elsewhere, or can be locked again. */
-const FORGOTTEN_MS = 60_000;
-
-interface Skipped {
-  readonly failures: number;
-  /** By the monotonic clock: tried again from then on. */
-  readonly untilMs: number;
-}
-
 /**
  * Jobs that cannot be locked, and that a worker's claims therefore leave alone
  * for a while: each claim that meets one of them fails as a whole.
@@ -66,6 +52,20 @@ export class SkippedJobs {
     }
     return oldest !== undefined && this.#jobs.delete(oldest);
   }
+}
+
+/** No worker leaves more jobs alone than this. */
+export const MOST_SKIPPED = 100;
+
+const BACKOFF = { firstMs: 5_000, maxMs: 60_000 };
+
+/** One that is not found again for a minute is gone, runs elsewhere, or can be locked again. */
+const FORGOTTEN_MS = 60_000;
+
+interface Skipped {
+  readonly failures: number;
+  /** By the monotonic clock: tried again from then on. */
+  readonly untilMs: number;
 }
 
 const NONE: readonly string[] = [];

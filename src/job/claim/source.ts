@@ -25,7 +25,25 @@ export interface Source {
   readonly isIdle: boolean;
   /**
    * Stops claiming, waits for the claim under way, and gives back the chains
-   * that nobody has taken. Afterwards `take` gives nothing more.
+   * that were not taken. Afterwards `take` gives nothing more.
    */
   stop(): Promise<readonly Chain[]>;
+}
+
+/** The slots that a source gives chains to. */
+export interface SourceHost {
+  /** How many more jobs could start right now. */
+  readonly room: number;
+  /** Chains are at hand. */
+  available(): void;
+  /** A claim found nothing more. */
+  drained(): void;
+}
+
+/** Ends the claims of jobs that are not started. */
+export interface UnstartedJobs {
+  /** Returns those of the chains that may start which a claim has brought after `tookMs`, and gives the others back. */
+  keep(chains: readonly Chain[], tookMs: number): readonly Chain[];
+  /** Gives jobs back. With `endsChain` the last one frees its queue. */
+  giveBack(removal: Removal): void;
 }

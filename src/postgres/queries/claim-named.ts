@@ -17,7 +17,7 @@ export interface NamedClaimAnswer {
   readonly claimedAt: string;
 }
 
-/** Locks jobs without a queue whose ids are known, as far as they may run now and nobody else has them. */
+/** Locks jobs without a queue whose ids are known, as far as they may run now and no other worker has them. */
 export type ClaimNamed = (request: NamedClaimRequest) => Promise<NamedClaimAnswer>;
 
 /** Prepares {@link ClaimNamed} for one schema. */

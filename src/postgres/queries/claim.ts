@@ -69,7 +69,7 @@ export interface ClaimAnswer {
   readonly tookMs: number;
 }
 
-/** Locks jobs for a worker. What it does beside other statements is told at the function in `000003-claim.sql`. */
+/** Locks jobs for a worker. What it does concurrently with other statements stands at the function in `000003-claim.sql`. */
 export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
 
 interface Summary {

@@ -37,7 +37,7 @@ export function blamedOf(tried: readonly TriedJob[]): readonly UnclaimableJob[] 
   return blamed.length === tried.length && tried.length >= MANY ? [] : blamed;
 }
 
-/** Finds the jobs because of which a claim fails. What it does beside others is told at the function in `000003-claim.sql`. */
+/** Finds the jobs because of which a claim fails. What it does concurrently with others stands at the function in `000003-claim.sql`. */
 export type FindUnclaimable = (request: UnclaimableRequest) => Promise<readonly UnclaimableJob[]>;
 
 /** Prepares {@link FindUnclaimable} for one schema. */

@@ -7,6 +7,9 @@ import type { Driver } from "../../../src/postgres/driver.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { createManualClock } from "../../../src/testing/manual-clock.ts";
+import type { Identity } from "../../../src/job/identity.ts";
+import type { Statements } from "../../../src/postgres/queries/statements.ts";
+import { workerContext } from "../../harness/worker-context.ts";
 import { createClaims, empty } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";
@@ -75,18 +78,18 @@ interface Drain extends Wanted {
 async function drain({ jobs: total, beforeTold, ...wanted }: Drain): Promise<number[]> {
   const session = await database.connect();
   const claims = await createClaims(database, "w", session);
-  const claimer = new Claimer({
-    // A window starts anywhere: here at the first queue, so that it meets the same ones each time.
-    claim: (request) => claims.claim({ ...request, windowAfter: request.windowAfter === -1 ? 0 : request.windowAfter }),
+  const context = workerContext({
     // No time passes, not even while a claimer rests.
     clock: Object.assign(createManualClock(), { sleep: () => Promise.resolve() }),
-    workerId: () => "w",
-    taskIdentifiers: () => new Map([[1, "t"]]),
-    tasksGone: () => expect.unreachable(),
-    uncertain: () => expect.unreachable(),
-    forbiddenFlags: [],
-    claimed: () => {},
-    pollIntervalMs: 1_000,
+    identity: { current: "w" } as Identity,
+    statements: {
+      // A window starts anywhere: here at the first queue, so that it meets the same ones each time.
+      claim: (request) =>
+        claims.claim({ ...request, windowAfter: request.windowAfter === -1 ? 0 : request.windowAfter }),
+    } as Statements,
+  });
+  const claimer = new Claimer(context, {
+    unstarted: { keep: (chains) => chains, giveBack: () => expect.unreachable() },
   });
   const blocks: number[] = [];
   async function claim() {

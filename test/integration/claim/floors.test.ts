@@ -1,9 +1,11 @@
+import type { Identity } from "../../../src/job/identity.ts";
+import type { Statements } from "../../../src/postgres/queries/statements.ts";
+import { workerContext } from "../../harness/worker-context.ts";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { LevelFloor } from "../../../src/postgres/queries/claim.ts";
 import { START, type Position } from "../../../src/postgres/position.ts";
 import { Claimer } from "../../../src/job/claim/claimer.ts";
 import { readNotification } from "../../../src/job/claim/notification.ts";
-import { createManualClock } from "../../../src/testing/manual-clock.ts";
 import { changeOf, createClaims, empty, idsOf } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 
@@ -23,23 +25,18 @@ const level = (priority: number, floor: Position): LevelFloor => ({ priority, fl
 
 /** A claimer of everything, with a clock that stands still: the head is scanned once. */
 function createClaimer() {
-  const clock = createManualClock();
-  const claimer = new Claimer({
-    claim: (request) => claim(request),
-    clock,
-    workerId: () => "w",
-    forbiddenFlags: [],
-    pollIntervalMs: 1e3,
-    taskIdentifiers: () => new Map([[1, "t"]]),
-    tasksGone: () => expect.unreachable(),
-    claimed: () => {},
-    uncertain: () => {},
+  const context = workerContext({
+    identity: { current: "w" } as Identity,
+    statements: { claim: (request) => claim(request) } as Statements,
+  });
+  const claimer = new Claimer(context, {
+    unstarted: { keep: (chains) => chains, giveBack: () => expect.unreachable() },
   });
   const take = async (quantity = 10) => {
     const { chains } = await claimer.claim({ quantity, chainLength: 1, mostQueues: quantity });
     return chains.flatMap((chain) => chain.rest.map(({ id }) => Number(id)));
   };
-  return { claimer, clock, take };
+  return { claimer, clock: context.clock, take };
 }
 
 describe("the order of a claim", () => {

@@ -1,48 +1,22 @@
-import type { HookEmitter } from "../../../hooks/emitter.ts";
 import { backoffMs } from "../../../runtime/backoff.ts";
-import type { Clock, Timer } from "../../../runtime/clock.ts";
+import type { Timer } from "../../../runtime/clock.ts";
 import { removeJobs, type Acceptance, type Chain, type Removal } from "../../chain.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
+import type { WorkerContext, WorkerSettings } from "../../worker-context.ts";
 import type { Claimer } from "../claimer.ts";
+import type { SourceHost, UnstartedJobs } from "../source.ts";
 import type { ChainPace } from "./chain-pace.ts";
 import { canFetch, initial, step, type Effect, type Event } from "./machine.ts";
 import type { LocalQueueSettings } from "./options.ts";
-import { RefetchDelay } from "./refetch-delay.ts";
-import { RunningChains } from "./running-chains.ts";
-
-/** What a local queue needs, and whom it tells. */
-export interface LocalQueueParts {
-  /** Which one of its worker's local queues it is, from 0. */
-  readonly index: number;
-  /** The id of its worker, for hooks. */
-  readonly workerId: () => string;
-  readonly settings: LocalQueueSettings;
-  readonly claimer: Claimer;
-  readonly pace: ChainPace;
-  /** The most named queues of one fetch: enough to keep all slots busy, with chains as long as that allows. */
-  readonly mostQueues: number;
-  readonly pollIntervalMs: number;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly hooks: HookEmitter;
-  /** Jobs are at hand. */
-  available(): void;
-  /** A fetch left jobs behind, for another local queue to fetch. */
-  foundMore(): void;
-  /** These jobs were not started and go back, in this order. With `endsChain` the last one frees its queue. */
-  giveBack(jobs: readonly ClaimedJob[], endsChain: boolean): void;
-  /** A fetch failed, for the so-manieth time in a row. */
-  failed(error: unknown, failures: number): void;
-}
-
-const BACKOFF = { firstMs: 100, maxMs: 10_000 };
-const NOTHING_FETCHED: Event = { type: "fetched", count: 0, more: false, delay: false };
+import { RefetchDelay, type RefetchDelayOwner } from "./refetch-delay.ts";
+import { RunningChains, type ChainOwner } from "./running-chains.ts";
 
 /**
  * Jobs that are locked for this worker and wait in memory for a slot. When to
  * fetch and when to give back is decided in `machine.ts`.
  */
-export class LocalQueue {
+export class LocalQueue implements RefetchDelayOwner, ChainOwner {
+  readonly #context: LocalQueueContext;
   readonly #parts: LocalQueueParts;
   readonly #refetchDelay: RefetchDelay | undefined;
   readonly #running: RunningChains;
@@ -56,14 +30,14 @@ export class LocalQueue {
   #pollTimer: Timer | undefined;
   #ttlTimer: Timer | undefined;
 
-  constructor(parts: LocalQueueParts) {
+  constructor(context: LocalQueueContext, parts: LocalQueueParts) {
+    this.#context = context;
     this.#parts = parts;
-    this.#refetchDelay = this.#createRefetchDelay();
-    this.#running = new RunningChains({
-      clock: parts.clock,
-      ttlMs: parts.settings.ttlMs,
-      giveBack: (jobs) => this.#giveBack(jobs),
-    });
+    const { index, settings } = parts;
+    const { refetchDelay, size, ttlMs } = settings;
+    this.#refetchDelay =
+      refetchDelay && new RefetchDelay(context, { settings: refetchDelay, size, index, owner: this });
+    this.#running = new RunningChains(context.clock, { ttlMs, owner: this });
   }
 
   /** True when it could fetch at once. */
@@ -83,8 +57,7 @@ export class LocalQueue {
 
   /** Begins to fetch. */
   start(): void {
-    const { hooks, workerId, index } = this.#parts;
-    hooks.emit("localQueueInit", { workerId: workerId(), queue: index });
+    this.#context.hooks.emit("localQueueInit", this.#who);
     this.#handle({ type: "started" });
   }
 
@@ -102,7 +75,7 @@ export class LocalQueue {
     return chain;
   }
 
-  /** So many jobs were announced; a refetch delay counts them. */
+  /** Jobs were announced; a refetch delay counts them. */
   announce(count: number): void {
     this.#refetchDelay?.pulse(count);
   }
@@ -122,7 +95,19 @@ export class LocalQueue {
     return removals;
   }
 
-  /** Stops for good and gives back what nobody has started, also what a fetch under way will bring. */
+  /** The refetch delay has ended. */
+  delayOver(): void {
+    this.#handle({ type: "delayOver" });
+  }
+
+  /** Gives back the rest of a chain whose first jobs were started; the one that runs will free the queue. */
+  giveBackRest(jobs: readonly ClaimedJob[]): void {
+    if (jobs.length === 0) return;
+    this.#tellReturned(jobs);
+    this.#parts.unstarted.giveBack({ jobs, endsChain: false });
+  }
+
+  /** Stops, and gives back what was not started, also what a fetch under way will bring. */
   async stop(): Promise<void> {
     this.#handle({ type: "released" });
     this.#running.stop();
@@ -134,8 +119,7 @@ export class LocalQueue {
     const [state, effects] = step(this.#state, event);
     this.#state = state;
     if (state.mode !== oldMode) {
-      const { hooks, workerId, index } = this.#parts;
-      hooks.emit("localQueueSetMode", { workerId: workerId(), queue: index, oldMode, newMode: state.mode });
+      this.#context.hooks.emit("localQueueSetMode", { ...this.#who, oldMode, newMode: state.mode });
     }
     for (const effect of effects) this.#carryOut(effect);
   }
@@ -149,7 +133,9 @@ export class LocalQueue {
       case "pollLater":
         return this.#pollLater();
       case "startTtl":
-        this.#ttlTimer = this.#parts.clock.setTimer(this.#parts.settings.ttlMs, () => this.#handle({ type: "ttlDue" }));
+        this.#ttlTimer = this.#context.clock.setTimer(this.#parts.settings.ttlMs, () =>
+          this.#handle({ type: "ttlDue" }),
+        );
         return;
       case "stopTtl":
         return this.#ttlTimer?.cancel();
@@ -166,7 +152,8 @@ export class LocalQueue {
   async #fetch(): Promise<void> {
     // Stopped since it was decided on: nothing is claimed that would only go back.
     if (this.#state.mode === "released") return this.#handle(NOTHING_FETCHED);
-    const { claimer, pace, mostQueues, settings } = this.#parts;
+    const { claimer, pace, settings } = this.#parts;
+    const mostQueues = QUEUES_PER_SLOT * this.#context.settings.concurrency;
     this.#refetchDelay?.fetching();
     try {
       // Of each chain at work one job was started, so there is always room for one more.
@@ -177,83 +164,85 @@ export class LocalQueue {
       this.#arrived(chains, quantity, more);
     } catch (error) {
       this.#failures += 1;
-      this.#parts.failed(error, this.#failures);
+      if (this.#failures === 1) this.#context.reporter.failure("claim jobs", error);
       this.#handle({ type: "fetchFailed" });
     }
   }
 
   #arrived(chains: readonly Chain[], asked: number, more: boolean): void {
-    const { clock, hooks, workerId, index, available, foundMore } = this.#parts;
+    const { clock, hooks } = this.#context;
+    const { host, siblings } = this.#parts;
     const count = chains.reduce((sum, chain) => sum + chain.waiting, 0);
     this.#cached = chains.toReversed();
     this.#arrivedAt = clock.monotonic();
     if (hooks.has("localQueueGetJobsComplete")) {
-      hooks.emit("localQueueGetJobsComplete", { workerId: workerId(), queue: index, count });
+      hooks.emit("localQueueGetJobsComplete", { ...this.#who, count });
     }
     // Only an answer of "nothing more" may slow the next fetch down.
     const delay = !more && this.#state.mode !== "released" && (this.#refetchDelay?.fetched(count, asked) ?? false);
     this.#handle({ type: "fetched", count, more, delay });
-    if (this.#cached.length > 0) available();
-    if (more) foundMore();
+    if (this.#cached.length > 0) host.available();
+    if (more) siblings.foundMore();
   }
 
   #returnCached(): void {
     const chains = this.#cached.reverse().map((chain) => chain.cut());
     this.#cached = [];
     this.#tellReturned(chains.flat());
-    for (const jobs of chains) this.#parts.giveBack(jobs, true);
-  }
-
-  /** The rest of a chain whose first jobs were started; the one that runs will free the queue. */
-  #giveBack(jobs: readonly ClaimedJob[]): void {
-    if (jobs.length === 0) return;
-    this.#tellReturned(jobs);
-    this.#parts.giveBack(jobs, false);
+    for (const jobs of chains) this.#parts.unstarted.giveBack({ jobs, endsChain: true });
   }
 
   #tellReturned({ length: count }: readonly ClaimedJob[]): void {
-    const { hooks, workerId, index } = this.#parts;
-    hooks.emit("localQueueReturnJobs", { workerId: workerId(), queue: index, count });
+    this.#context.hooks.emit("localQueueReturnJobs", { ...this.#who, count });
   }
 
   /** Of the local queues that have nothing to do one polls for all; it wakes the others when it finds more than it takes. */
   #pollLater(): void {
-    const { clock, claimer, pollIntervalMs, random, index } = this.#parts;
+    const { clock, random, settings } = this.#context;
+    const { claimer, index } = this.#parts;
     const isFailing = this.#failures > 0;
     if (index > 0 && !isFailing) return;
-    const restMs = isFailing ? backoffMs(BACKOFF, this.#failures, random) : Math.min(claimer.restMs, pollIntervalMs);
+    const restMs = isFailing
+      ? backoffMs(BACKOFF, this.#failures, random)
+      : Math.min(claimer.restMs, settings.pollIntervalMs);
     this.#pollTimer?.cancel();
     this.#pollTimer = clock.setTimer(restMs, () => this.#handle({ type: "pollDue" }));
   }
 
-  #createRefetchDelay(): RefetchDelay | undefined {
-    const { settings, clock, random, hooks, workerId, index } = this.#parts;
-    if (!settings.refetchDelay) return undefined;
-    const who = () => ({ workerId: workerId(), queue: index });
-    return new RefetchDelay({
-      settings: settings.refetchDelay,
-      size: settings.size,
-      clock,
-      random,
-      started: (delay) =>
-        hooks.emit("localQueueRefetchDelayStart", {
-          ...who(),
-          ...delay,
-        }),
-      aborted: (abort) => {
-        hooks.emit("localQueueRefetchDelayAbort", {
-          ...who(),
-          ...abort,
-        });
-        this.#handle({ type: "delayOver" });
-      },
-      expired: () => {
-        hooks.emit("localQueueRefetchDelayExpired", who());
-        this.#handle({ type: "delayOver" });
-      },
-    });
+  /** What hooks call it. */
+  get #who() {
+    return { workerId: this.#context.identity.current, queue: this.#parts.index };
   }
 }
+
+/** What a local queue stands on. */
+export type LocalQueueContext = Pick<WorkerContext, "clock" | "hooks" | "identity" | "random" | "reporter"> & {
+  readonly settings: Pick<WorkerSettings, "concurrency" | "pollIntervalMs">;
+};
+
+/** Whom a local queue works with. */
+export interface LocalQueueParts {
+  /** Which one of its worker's local queues it is, from 0. */
+  readonly index: number;
+  readonly settings: LocalQueueSettings;
+  readonly claimer: Claimer;
+  readonly pace: ChainPace;
+  readonly host: SourceHost;
+  readonly unstarted: UnstartedJobs;
+  readonly siblings: LocalQueueSiblings;
+}
+
+/** All local queues of a worker. */
+export interface LocalQueueSiblings {
+  /** A fetch left jobs behind, for another local queue to fetch. */
+  foundMore(): void;
+}
+
+/** How many named queues a fetch looks for: some slots will want a second one before the next fetch is there. */
+const QUEUES_PER_SLOT = 2;
+
+const BACKOFF = { firstMs: 100, maxMs: 10_000 };
+const NOTHING_FETCHED: Event = { type: "fetched", count: 0, more: false, delay: false };
 
 /** Resolves when the promises of this turn have settled: the slot that took the last job has started it by then. */
 function endOfTurn(): Promise<void> {

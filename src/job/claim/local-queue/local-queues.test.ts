@@ -4,9 +4,9 @@ import { createLocalQueueParts, type LocalQueueSetUp } from "../../../../test/ha
 import { LocalQueues } from "./local-queues.ts";
 
 /** The local queues of a worker, not started. */
-function setUp({ concurrency = 8, ...options }: LocalQueueSetUp & { readonly concurrency?: number } = {}) {
-  const around = createLocalQueueParts(options);
-  const queues = new LocalQueues(around.parts, concurrency);
+function setUp(options: LocalQueueSetUp = {}) {
+  const around = createLocalQueueParts({ concurrency: 8, ...options });
+  const queues = new LocalQueues(around.context, around.parts);
   return { ...around, queues, take: () => around.start(queues.take()) };
 }
 

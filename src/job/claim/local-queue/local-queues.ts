@@ -2,30 +2,25 @@ import type { Acceptance, Chain, Removal } from "../../chain.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
 import type { Announcement } from "../notification.ts";
 import type { Source } from "../source.ts";
-import { LocalQueue, type LocalQueueParts } from "./local-queue.ts";
-
-/** What the local queues of a worker need. */
-export type LocalQueuesParts = Omit<LocalQueueParts, "index" | "foundMore">;
+import { LocalQueue, type LocalQueueContext, type LocalQueueParts, type LocalQueueSiblings } from "./local-queue.ts";
 
 /**
  * The local queues of a worker as one source. Slots are served from each in
  * turn, and no slot goes empty while another local queue has jobs.
  */
-export class LocalQueues implements Source {
+export class LocalQueues implements Source, LocalQueueSiblings {
   readonly #parts: LocalQueuesParts;
   readonly #queues: readonly LocalQueue[];
   /** Which one is asked first. */
   #turn = 0;
 
-  /** @param concurrency - more local queues than slots would hold jobs for nobody */
-  constructor(parts: LocalQueuesParts, concurrency: number) {
+  constructor(context: LocalQueueContext, parts: LocalQueuesParts) {
     this.#parts = parts;
-    const count = Math.min(parts.settings.queueCount, concurrency);
-    this.#queues = Array.from(
-      { length: count },
-      (_, index) =>
-        new LocalQueue({ ...parts, index, foundMore: () => this.#queues.find((queue) => queue.canFetch)?.pulse() }),
-    );
+    // More local queues than slots would hold jobs that no slot takes.
+    const count = Math.min(parts.settings.queueCount, context.settings.concurrency);
+    this.#queues = Array.from({ length: count }, (_, index) => {
+      return new LocalQueue(context, { ...parts, index, siblings: this });
+    });
   }
 
   get isIdle(): boolean {
@@ -49,6 +44,10 @@ export class LocalQueues implements Source {
     this.#parts.claimer.announce(announcement);
     for (const queue of this.#queues) queue.announce(count);
     this.#wake(Math.max(1, Math.ceil(count / this.#parts.settings.size)));
+  }
+
+  foundMore(): void {
+    this.#queues.find((queue) => queue.canFetch)?.pulse();
   }
 
   distrust(): void {
@@ -78,3 +77,6 @@ export class LocalQueues implements Source {
     return queue;
   }
 }
+
+/** Whom the local queues of a worker work with. */
+export type LocalQueuesParts = Omit<LocalQueueParts, "index" | "siblings">;

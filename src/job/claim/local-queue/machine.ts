@@ -33,7 +33,7 @@ export type Event =
   /** Jobs were announced, or may have been. */
   | { readonly type: "pulsed" }
   | { readonly type: "pollDue" }
-  /** The fetch brought so many jobs. With `more` there may be others right now; `delay` begins a refetch delay. */
+  /** The fetch brought `count` jobs. With `more` there may be others right now; `delay` begins a refetch delay. */
   | { readonly type: "fetched"; readonly count: number; readonly more: boolean; readonly delay: boolean }
   | { readonly type: "fetchFailed" }
   | { readonly type: "delayOver" }
@@ -121,7 +121,7 @@ function release(state: State): Step {
   return [released, state.mode === "waiting" ? ["stopTimers", "stopTtl", "returnJobs"] : ["stopTimers"]];
 }
 
-/** A fetch that lands now has locked jobs that nobody will run. */
+/** A fetch that lands now has locked jobs that no slot will run. */
 function afterRelease(state: State, event: Event): Step {
   if (event.type !== "fetched" && event.type !== "fetchFailed") return [state, []];
   const isLate = event.type === "fetched" && event.count > 0;

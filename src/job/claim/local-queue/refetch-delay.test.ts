@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createManualClock } from "../../../testing/manual-clock.ts";
+import { workerContext } from "../../../../test/harness/worker-context.ts";
 import { RefetchDelay } from "./refetch-delay.ts";
 import type { RefetchDelaySettings } from "./options.ts";
 
@@ -10,9 +10,18 @@ interface SetUp extends Partial<RefetchDelaySettings> {
 }
 
 function setUp({ size = 10, random = () => 0.5, ...settings }: SetUp = {}) {
-  const clock = createManualClock();
+  const context = workerContext({ random });
+  const { clock, hooks } = context;
   const told: unknown[] = [];
-  const delay = new RefetchDelay({
+  const counts = { over: 0 };
+  hooks.on("localQueueRefetchDelayStart", ({ durationMs, threshold, abortThreshold }) => {
+    told.push({ started: { durationMs, threshold, abortThreshold } });
+  });
+  hooks.on("localQueueRefetchDelayAbort", ({ count, abortThreshold }) => {
+    told.push({ aborted: { count, abortThreshold } });
+  });
+  hooks.on("localQueueRefetchDelayExpired", () => void told.push("expired"));
+  const delay = new RefetchDelay(context, {
     settings: {
       durationMs: 100,
       threshold: 3,
@@ -20,18 +29,15 @@ function setUp({ size = 10, random = () => 0.5, ...settings }: SetUp = {}) {
       ...settings,
     },
     size,
-    clock,
-    random,
-    started: (event) => told.push({ started: event }),
-    aborted: (event) => told.push({ aborted: event }),
-    expired: () => told.push("expired"),
+    index: 0,
+    owner: { delayOver: () => void (counts.over += 1) },
   });
   /** A fetch that brought so many of so many, beginning now. */
   const fetch = (count: number, asked = size): boolean => {
     delay.fetching();
     return delay.fetched(count, asked);
   };
-  return { clock, told, delay, fetch };
+  return { clock, told, counts, delay, fetch };
 }
 
 describe("a refetch delay", () => {
@@ -79,11 +85,12 @@ describe("a refetch delay", () => {
   });
 
   it("is over once: neither its time nor further jobs end it again", async () => {
-    const { clock, told, delay, fetch } = setUp({ maxAbortThreshold: 4 });
+    const { clock, told, counts, delay, fetch } = setUp({ maxAbortThreshold: 4 });
     fetch(0);
     delay.pulse(2);
     delay.pulse(100);
     await clock.advance(1_000);
+    expect(counts.over).toBe(1);
     expect(told.slice(1)).toEqual([{ aborted: { count: 2, abortThreshold: 2 } }]);
   });
 

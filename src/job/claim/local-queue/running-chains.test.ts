@@ -7,10 +7,9 @@ import { RunningChains } from "./running-chains.ts";
 function setUp(ttlMs = 1_000) {
   const clock = createManualClock();
   const returned: string[] = [];
-  const running = new RunningChains({
-    clock,
+  const running = new RunningChains(clock, {
     ttlMs,
-    giveBack: (jobs) => returned.push(...jobs.map(({ id }) => id)),
+    owner: { giveBackRest: (jobs) => void returned.push(...jobs.map(({ id }) => id)) },
   });
   /** A slot takes a chain that arrived just now, and starts its first job. */
   const take = (...ids: string[]): Chain => {

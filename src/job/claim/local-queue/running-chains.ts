@@ -2,26 +2,20 @@ import type { Clock, Timer } from "../../../runtime/clock.ts";
 import type { Chain } from "../../chain.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
 
-/** What running chains need. */
-export interface RunningChainsParts {
-  readonly clock: Clock;
-  readonly ttlMs: number;
-  /** These jobs were cut off their chain, which goes on with the job that runs. */
-  giveBack(jobs: readonly ClaimedJob[]): void;
-}
-
 /**
  * The chains of several jobs that slots have taken from a local queue. Their
  * jobs that have not been started still count as held by it, and go back when
  * they have waited for too long.
  */
 export class RunningChains {
+  readonly #clock: Clock;
   readonly #parts: RunningChainsParts;
   /** When each was fetched, the oldest first. */
   readonly #fetchedAt = new Map<Chain, number>();
   #timer: Timer | undefined;
 
-  constructor(parts: RunningChainsParts) {
+  constructor(clock: Clock, parts: RunningChainsParts) {
+    this.#clock = clock;
     this.#parts = parts;
   }
 
@@ -48,24 +42,36 @@ export class RunningChains {
     if (!this.#timer) this.#startTimer(fetchedAt);
   }
 
-  /** Forgets them: whoever runs them sees to the rest. */
+  /** Forgets them: the slots that run them see to the rest. */
   stop(): void {
     this.#timer?.cancel();
     this.#fetchedAt.clear();
   }
 
   #startTimer(fetchedAt: number): void {
-    const { clock, ttlMs } = this.#parts;
-    this.#timer = clock.setTimer(fetchedAt + ttlMs - clock.monotonic(), () => this.#expire());
+    const waitMs = fetchedAt + this.#parts.ttlMs - this.#clock.monotonic();
+    this.#timer = this.#clock.setTimer(waitMs, () => this.#expire());
   }
 
   #expire(): void {
-    const { clock, ttlMs, giveBack } = this.#parts;
+    const { ttlMs, owner } = this.#parts;
     this.#timer = undefined;
     for (const [chain, fetchedAt] of this.#fetchedAt) {
-      if (fetchedAt + ttlMs > clock.monotonic()) return this.#startTimer(fetchedAt);
+      if (fetchedAt + ttlMs > this.#clock.monotonic()) return this.#startTimer(fetchedAt);
       this.#fetchedAt.delete(chain);
-      giveBack(chain.cut());
+      owner.giveBackRest(chain.cut());
     }
   }
+}
+
+/** Whom running chains work for. */
+export interface RunningChainsParts {
+  readonly ttlMs: number;
+  readonly owner: ChainOwner;
+}
+
+/** The local queue that chains were taken from. */
+export interface ChainOwner {
+  /** These jobs were cut off their chain, which goes on with the job that runs. */
+  giveBackRest(jobs: readonly ClaimedJob[]): void;
 }
