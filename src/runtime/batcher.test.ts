@@ -1,22 +1,24 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createManualClock } from "../testing/manual-clock.ts";
-import { createBatcher, type BatcherOptions } from "./batcher.ts";
+import { Batcher, type BatchWriter } from "./batcher.ts";
 
 /** A batcher whose writes take `writeMs`. */
-function setUp(options: Partial<BatcherOptions<number>> & { writeMs?: number } = {}) {
+function setUp(options: Partial<BatchWriter<number>> & { writeMs?: number; delayMs?: number; maxItems?: number } = {}) {
   const clock = createManualClock(0);
   const written: { at: number; items: readonly number[] }[] = [];
   const failed: (readonly number[])[] = [];
-  const batcher = createBatcher<number>({
-    clock,
+  const writer: BatchWriter<number> = {
     write: async (items) => {
       written.push({ at: clock.now(), items });
       await clock.sleep(options.writeMs ?? 10);
     },
-    onError: (_error, items) => failed.push(items),
+    failed: (_error, items) => failed.push(items),
     ...options,
-  });
+  };
+  const { delayMs, maxItems } = options;
+  const delays = delayMs === undefined ? undefined : { delayMsOf: () => delayMs };
+  const batcher = new Batcher<number>(clock, writer, { maxItems, delays });
   const addAll = (...items: number[]): void => items.forEach((item) => batcher.add(item));
   return { clock, batcher, addAll, written, failed };
 }
@@ -143,7 +145,7 @@ describe("a write that fails", () => {
       write: async (items) => {
         if (items.includes(1)) throw new Error("broken");
       },
-      onError: (_error, items) => reported.push(items),
+      failed: (_error, items) => reported.push(items),
     });
     addAll(1, 2, 3);
     await batcher.flush();
@@ -160,7 +162,7 @@ describe("a write that fails", () => {
         calls += 1;
         throw new Error("not even a promise");
       },
-      onError: () => {
+      failed: () => {
         throw new Error("no logger");
       },
     });
@@ -188,11 +190,8 @@ it("writes every item once, in order, never two writes at a time, whatever happe
       const handled: number[] = [];
       let writes = 0;
       let running = 0;
-      const batcher = createBatcher<number>({
-        clock,
-        delayMs: given.delayMs,
-        maxItems: given.maxItems,
-        onError: () => undefined,
+      const writer: BatchWriter<number> = {
+        failed: () => undefined,
         write: async (items) => {
           running += 1;
           expect(running).toBe(1);
@@ -203,7 +202,9 @@ it("writes every item once, in order, never two writes at a time, whatever happe
           running -= 1;
           if (++writes % given.failEvery === 0) throw new Error("broken");
         },
-      });
+      };
+      const { maxItems, delayMs } = given;
+      const batcher = new Batcher<number>(clock, writer, { maxItems, delays: { delayMsOf: () => delayMs } });
       let added = 0;
       const flushes: Promise<void>[] = [];
       for (const next of steps) {

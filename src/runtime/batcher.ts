@@ -1,35 +1,9 @@
 import type { Clock, Timer } from "./clock.ts";
 
-/** Collects items and writes them together. */
-export interface Batcher<T> {
-  /** How many items were added and are not written yet, those being written included. */
-  readonly size: number;
-  /** Hands over an item to be written. */
-  add(item: T): void;
-  /** Writes without delay, and resolves when everything added before has been written or has failed. Never rejects. */
-  flush(): Promise<void>;
-}
-
-/** How items are written. */
-export interface BatcherOptions<T> {
-  /** Writes at least one item, in the order added. There is never a second write under way. */
-  write(items: readonly T[]): Promise<void>;
-  /** Told of a write that failed. Its items are not written again: trying again is up to `write`. */
-  onError(error: unknown, items: readonly T[]): void;
-  readonly clock: Clock;
-  /**
-   * How long an item waits for more; the shortest wait of its items counts for
-   * the batch. Default 0: until the end of the turn.
-   */
-  readonly delayMs?: number | ((item: T) => number);
-  /** The most items of one write; so many do not wait any longer. Default: no limit. */
-  readonly maxItems?: number;
-}
-
 /**
- * Natural batching: if no write is under way, write now; what arrives
- * meanwhile goes with the next one. Alone an item waits for nobody, and under
- * load the batches grow by themselves.
+ * Collects items and writes them together. Natural batching: if no write is under
+ * way, write now; what arrives meanwhile goes with the next one. Alone an item
+ * waits for nothing, and under load the batches grow.
  *
  *   batch     holds                     leaves when
  *   empty     nothing                   an item is added     -> waiting
@@ -38,16 +12,11 @@ export interface BatcherOptions<T> {
  *   ripe      items to be written       no write is under
  *                                       way: all are taken   -> empty
  */
-export function createBatcher<T>(options: BatcherOptions<T>): Batcher<T> {
-  return new NaturalBatcher(options);
-}
-
-class NaturalBatcher<T> implements Batcher<T> {
-  readonly #options: BatcherOptions<T>;
-  readonly #delayMs: number | ((item: T) => number);
+export class Batcher<T> {
+  readonly #clock: Clock;
+  readonly #writer: BatchWriter<T>;
   readonly #maxItems: number;
-  /** One function for all turns, so that adding makes no closure. */
-  readonly #ripen = (): void => this.#becomeRipe();
+  readonly #delays: ItemDelays<T> | undefined;
   #waiting: T[] = [];
   #ripe = false;
   /** When the waiting items are to be written, by the monotonic clock. */
@@ -58,24 +27,28 @@ class NaturalBatcher<T> implements Batcher<T> {
   #added = 0;
   #settled = 0;
 
-  constructor(options: BatcherOptions<T>) {
-    this.#options = options;
-    this.#delayMs = options.delayMs ?? 0;
-    this.#maxItems = options.maxItems ?? Number.POSITIVE_INFINITY;
+  constructor(clock: Clock, writer: BatchWriter<T>, limits: BatchLimits<T> = {}) {
+    this.#clock = clock;
+    this.#writer = writer;
+    this.#maxItems = limits.maxItems ?? Number.POSITIVE_INFINITY;
+    this.#delays = limits.delays;
   }
 
+  /** How many items were added and are not written yet, those being written included. */
   get size(): number {
     return this.#added - this.#settled;
   }
 
+  /** Hands over an item to be written. */
   add(item: T): void {
     this.#added += 1;
     const count = this.#waiting.push(item);
     if (this.#ripe) return;
     if (count >= this.#maxItems) this.#becomeRipe();
-    else if (count === 1 || typeof this.#delayMs === "function") this.#startWaiting(item);
+    else if (count === 1 || this.#delays) this.#startWaiting(item);
   }
 
+  /** Writes without delay, and resolves when everything added before has been written or has failed. Never rejects. */
   async flush(): Promise<void> {
     const target = this.#added;
     while (this.#settled < target) {
@@ -85,18 +58,19 @@ class NaturalBatcher<T> implements Batcher<T> {
   }
 
   #startWaiting(item: T): void {
-    const delayMs = typeof this.#delayMs === "function" ? this.#delayMs(item) : this.#delayMs;
-    const ripeAt = delayMs > 0 ? this.#options.clock.monotonic() + delayMs : 0;
+    const delayMs = this.#delays?.delayMsOf(item) ?? 0;
+    const ripeAt = delayMs > 0 ? this.#clock.monotonic() + delayMs : 0;
     if (ripeAt >= this.#ripeAt) return;
     this.#ripeAt = ripeAt;
     this.#timer?.cancel();
     this.#timer = undefined;
-    if (delayMs > 0) this.#timer = this.#options.clock.setTimer(delayMs, this.#ripen);
+    if (delayMs > 0) this.#timer = this.#clock.setTimer(delayMs, this.#becomeRipe);
     // The next tick comes when all promises of this turn have settled, so whatever they add goes along.
-    else process.nextTick(this.#ripen);
+    else process.nextTick(this.#becomeRipe);
   }
 
-  #becomeRipe(): void {
+  /** One function for all turns, so that adding makes no closure. */
+  readonly #becomeRipe = (): void => {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#ripeAt = Number.POSITIVE_INFINITY;
@@ -104,7 +78,7 @@ class NaturalBatcher<T> implements Batcher<T> {
     if (this.#waiting.length === 0) return;
     this.#ripe = true;
     if (!this.#running) void this.#writeAll();
-  }
+  };
 
   /** Never rejects. */
   async #writeAll(): Promise<void> {
@@ -126,7 +100,7 @@ class NaturalBatcher<T> implements Batcher<T> {
 
   async #writeBatch(batch: readonly T[]): Promise<void> {
     try {
-      await this.#options.write(batch);
+      await this.#writer.write(batch);
     } catch (error) {
       this.#report(error, batch);
     }
@@ -135,9 +109,31 @@ class NaturalBatcher<T> implements Batcher<T> {
 
   #report(error: unknown, batch: readonly T[]): void {
     try {
-      this.#options.onError(error, batch);
+      this.#writer.failed(error, batch);
     } catch {
-      // A reporter that fails has nobody left to tell, and must not stop the writing.
+      // A reporter that fails has no one left to tell, and must not stop the writing.
     }
   }
+}
+
+/** Writes what a batcher has collected. */
+export interface BatchWriter<T> {
+  /** Writes at least one item, in the order added. There is never a second write under way. */
+  write(items: readonly T[]): Promise<void>;
+  /** A write failed. Its items are not written again: trying again is up to `write`. */
+  failed(error: unknown, items: readonly T[]): void;
+}
+
+/** How much a batcher collects. */
+export interface BatchLimits<T> {
+  /** The most items of one write; that many do not wait any longer. Default: no limit. */
+  readonly maxItems?: number | undefined;
+  /** Without it items wait until the end of the turn. */
+  readonly delays?: ItemDelays<T> | undefined;
+}
+
+/** How long items wait for more. */
+export interface ItemDelays<T> {
+  /** The shortest delay of its items counts for a batch. */
+  delayMsOf(item: T): number;
 }

@@ -1,39 +1,5 @@
-/** One call in a {@link LaneTable}. */
-export interface Waiting {
-  /** Lanes in which calls come one after another, in the order in which they entered. */
-  readonly inOrder: readonly string[];
-  /** Lanes in which one call goes ahead, and all others follow at once when it got through. */
-  readonly gates: ReadonlySet<string>;
-  /** When it gives up. */
-  readonly deadline: number;
-  readonly state: WaitingState;
-  /** How often it tried in vain. */
-  readonly failures: number;
-}
-
 /**
- *   state     means                                   left when
- *   queued    never tried; another call is before     it is the first in all of its lanes  -> trying
- *             it in one of its lanes
- *   trying    its statement is under way              it got through, or was refused       -> over
- *                                                     somebody held what it needs          -> resting
- *   resting   tried in vain                           its rest is over, it is the first
- *                                                     in all of its lanes, and fewer than
- *                                                     `atOnce` others try again            -> trying
- *   over      has left
- *
- * Who is queued or resting at its deadline leaves.
- */
-export type WaitingState = "queued" | "trying" | "resting" | "over";
-
-/** The lanes that a call enters. */
-export interface LanesToEnter {
-  readonly inOrder?: readonly string[];
-  readonly gates?: readonly string[];
-}
-
-/**
- * Who of the calls that wait for strangers may try next. A call without lanes
+ * Which of the calls that wait for other transactions may try next. A call without lanes
  * waits for none of the others; neither does one whose lanes are all its own.
  * It knows no time but what it is given.
  */
@@ -104,8 +70,8 @@ export class LaneTable {
   }
 
   /**
-   * A call leaves, and with `opens` it got through its gates, so that whoever is
-   * behind it there follows. Returns those that try for the first time now.
+   * A call leaves, and with `opens` it got through its gates, so that those
+   * behind it there follow. Returns those that try for the first time now.
    */
   leave(waiting: Waiting, { opens = false }: { readonly opens?: boolean } = {}): Waiting[] {
     const entry = waiting as Entry;
@@ -132,7 +98,7 @@ export class LaneTable {
     return expired;
   }
 
-  /** True while nobody is queued or resting. */
+  /** True while no call is queued or resting. */
   get isIdle(): boolean {
     return this.#idle.size === 0;
   }
@@ -175,11 +141,45 @@ export class LaneTable {
     this.#gates.delete(name);
     for (const entry of entries) {
       entry.gates.delete(name);
-      // Whoever was tried in vain before need not rest any longer.
+      // One that was tried in vain before need not rest any longer.
       entry.dueAt = Number.NEGATIVE_INFINITY;
     }
     return entries;
   }
+}
+
+/** One call in a {@link LaneTable}. */
+export interface Waiting {
+  /** Lanes in which calls come one after another, in the order in which they entered. */
+  readonly inOrder: readonly string[];
+  /** Lanes in which one call goes ahead, and all others follow at once when it got through. */
+  readonly gates: ReadonlySet<string>;
+  /** When it gives up. */
+  readonly deadline: number;
+  readonly state: WaitingState;
+  /** How often it tried in vain. */
+  readonly failures: number;
+}
+
+/**
+ *   state     means                                   left when
+ *   queued    never tried; another call is before     it is the first in all of its lanes  -> trying
+ *             it in one of its lanes
+ *   trying    its statement is under way              it got through, or was refused       -> over
+ *                                                     another held what it needs           -> resting
+ *   resting   tried in vain                           its rest is over, it is the first
+ *                                                     in all of its lanes, and fewer than
+ *                                                     `atOnce` others try again            -> trying
+ *   over      has left
+ *
+ * A call that is queued or resting at its deadline leaves.
+ */
+export type WaitingState = "queued" | "trying" | "resting" | "over";
+
+/** The lanes that a call enters. */
+export interface LanesToEnter {
+  readonly inOrder?: readonly string[];
+  readonly gates?: readonly string[];
 }
 
 interface Entry extends Waiting {

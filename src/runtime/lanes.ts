@@ -3,49 +3,11 @@ import { backoffMs } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { LaneTable, type LanesToEnter, type Waiting } from "./lane-table.ts";
 
-/** How calls wait. */
-export interface LanesOptions {
-  readonly clock: Clock;
-  /** How long a call waits in all; 0 means for ever. */
-  readonly timeoutMs: number;
-  /** So many calls that had to wait are tried again at the same time. */
-  readonly atOnce: number;
-  /** Whether a try changed nothing, because somebody held what it needs. */
-  readonly isHeld: (error: unknown) => boolean;
-  /** Gives 0 to 1, for the jitter. Default `Math.random`. */
-  readonly random?: () => number;
-}
-
-/** How a call is tried. */
-export interface Try {
-  /** How long it may wait for somebody who holds what it needs. */
-  readonly patienceMs: number;
-  /** True for one that was tried in vain before. */
-  readonly isRepeated: boolean;
-}
-
-/** A call that may have to wait for strangers. */
-export interface LaneCall<T> {
-  readonly lanes?: LanesToEnter;
-  /** Tries it once. */
-  attempt(how: Try): Promise<T>;
-  /** Asked once, when it had to wait: the gates that it waits at. */
-  gates?(): Promise<readonly string[]>;
-}
-
-/** How long a first try waits, as long as few others wait. */
-export const PATIENCE_MS = 100;
-/** With so many under way or in vain, patience is divided among them. */
-const FEW = 3;
-/** Less would be too short for somebody who just commits. */
-const SHORTEST_MS = 10;
-const REST = { firstMs: 50, maxMs: 1_000 };
-
 /**
- * Lets calls wait for strangers without keeping a connection: a call is tried
+ * Lets calls wait for other transactions without keeping a connection: a call is tried
  * for a short while, rests, and is tried again, until it gets through or its
- * time is over. Whoever waits for something else is not held up, see
- * {@link LaneTable}; the more of them wait, the shorter is each try.
+ * time is over. A call that waits for something else is not held up, see
+ * {@link LaneTable}; the more calls wait, the shorter is each try.
  */
 export class Lanes {
   readonly #options: LanesOptions;
@@ -220,6 +182,44 @@ export class Lanes {
     );
   }
 }
+
+/** How calls wait. */
+export interface LanesOptions {
+  readonly clock: Clock;
+  /** How long a call waits in all; 0 means for ever. */
+  readonly timeoutMs: number;
+  /** At most this many calls that had to wait are tried again at the same time. */
+  readonly atOnce: number;
+  /** Whether a try changed nothing, because another transaction held what it needs. */
+  readonly isHeld: (error: unknown) => boolean;
+  /** Gives 0 to 1, for the jitter. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** How a call is tried. */
+export interface Try {
+  /** How long it may wait for a transaction that holds what it needs. */
+  readonly patienceMs: number;
+  /** True for one that was tried in vain before. */
+  readonly isRepeated: boolean;
+}
+
+/** A call that may have to wait for other transactions. */
+export interface LaneCall<T> {
+  readonly lanes?: LanesToEnter;
+  /** Tries it once. */
+  attempt(how: Try): Promise<T>;
+  /** Asked once, when it had to wait: the gates that it waits at. */
+  gates?(): Promise<readonly string[]>;
+}
+
+/** How long a first try waits, as long as few others wait. */
+export const PATIENCE_MS = 100;
+/** With more calls than this under way or in vain, patience is divided among them. */
+const FEW = 3;
+/** Less would be too short for a transaction that just commits. */
+const SHORTEST_MS = 10;
+const REST = { firstMs: 50, maxMs: 1_000 };
 
 interface Turn {
   resolve(): void;

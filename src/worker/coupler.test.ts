@@ -3,6 +3,8 @@ import { claimOf, NOTHING } from "../../test/harness/fake-claims.ts";
 import { sqlError } from "../../test/harness/job-table.ts";
 import { HowdahError } from "../errors.ts";
 import type { ReleaseAnswer, ReleaseRequest } from "../postgres/queries/ending/release.ts";
+import type { ReleaseAndClaim } from "../postgres/queries/ending/release-and-claim.ts";
+import type { Statements } from "../postgres/queries/statements.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { Coupler } from "./coupler.ts";
 
@@ -26,15 +28,14 @@ function setUp() {
     new Promise((resolve, reject) => {
       sent.push({ what, answer: (error) => (error ? reject(error) : resolve(answer)) });
     });
-  const coupler = new Coupler({
-    clock,
+  const statements: Pick<Statements, "claim" | "release"> = {
     claim: () => send("claim", claimAnswer),
     release: ({ completed, changed }) =>
       send(`release ${[...completed, ...changed.map(({ id }) => id)].join()}`, releaseAnswer),
-    releaseAndClaim: ({ completed }) =>
-      send(`release ${completed.join()} and claim`, { released: releaseAnswer, claimed: claimAnswer }),
-    freeing: () => (freeings += 1),
-  });
+  };
+  const releaseAndClaim: ReleaseAndClaim = ({ completed }) =>
+    send(`release ${completed.join()} and claim`, { released: releaseAnswer, claimed: claimAnswer });
+  const coupler = new Coupler({ clock, statements }, releaseAndClaim, { freeing: () => (freeings += 1) });
   return { clock, coupler, statements: () => sent.map(({ what }) => what), sent, freeings: () => freeings };
 }
 

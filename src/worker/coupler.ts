@@ -1,28 +1,10 @@
 import type { ClaimCoupler } from "../job/claim/claimer.ts";
+import type { WorkerContext } from "../job/worker-context.ts";
 import type { Claim, ClaimAnswer, ClaimRequest } from "../postgres/queries/claim.ts";
 import { isOnlyCompletions, type ReleaseAndClaim } from "../postgres/queries/ending/release-and-claim.ts";
 import type { Release, ReleaseAnswer, ReleaseRequest } from "../postgres/queries/ending/release.ts";
 import { isRefused } from "../postgres/sqlstate.ts";
-import type { Clock, Timer } from "../runtime/clock.ts";
-
-/** What a coupler sends, and whom it tells. */
-export interface CouplerOptions {
-  readonly claim: Claim;
-  readonly release: Release;
-  readonly releaseAndClaim: ReleaseAndClaim;
-  readonly clock: Clock;
-  /** Queues are about to be freed: the next claim will see them so. */
-  freeing(): void;
-}
-
-interface Waiting {
-  readonly request: ReleaseRequest;
-  resolve(answer: ReleaseAnswer): void;
-  reject(error: unknown): void;
-}
-
-/** A release waits no longer than this for the claim under way. */
-const MAX_WAIT_MS = 10;
+import type { Timer } from "../runtime/clock.ts";
 
 /**
  * Sends a release and the claim that follows from it as one statement: half the
@@ -37,7 +19,9 @@ const MAX_WAIT_MS = 10;
  * Every other release is sent at once, and a claim never waits.
  */
 export class Coupler implements ClaimCoupler {
-  readonly #options: CouplerOptions;
+  readonly #context: CouplerContext;
+  readonly #releaseAndClaim: ReleaseAndClaim;
+  readonly #engine: CoupledEngine;
   /** One function for all turns. */
   readonly #endTurn = (): void => {
     if (this.#claimsUnderWay === 0) this.#sendAlone();
@@ -47,8 +31,10 @@ export class Coupler implements ClaimCoupler {
   #timer: Timer | undefined;
   #claimsUnderWay = 0;
 
-  constructor(options: CouplerOptions) {
-    this.#options = options;
+  constructor(context: CouplerContext, releaseAndClaim: ReleaseAndClaim, engine: CoupledEngine) {
+    this.#context = context;
+    this.#releaseAndClaim = releaseAndClaim;
+    this.#engine = engine;
   }
 
   /** The queues that the next claim will see free, if it is sent now. */
@@ -58,22 +44,22 @@ export class Coupler implements ClaimCoupler {
 
   /** As {@link Release}. */
   readonly release: Release = (request) => {
-    const { release, clock, freeing } = this.#options;
-    if (this.#waiting || !isOnlyCompletions(request)) return release(request);
+    const { statements, clock } = this.#context;
+    if (this.#waiting || !isOnlyCompletions(request)) return statements.release(request);
     return new Promise((resolve, reject) => {
       this.#waiting = { request, resolve, reject };
       if (this.#claimsUnderWay === 0) setImmediate(this.#endTurn);
       else this.#timer = clock.setTimer(MAX_WAIT_MS, this.#endWait);
-      if (request.chainEnds.length > 0) freeing();
+      if (request.chainEnds.length > 0) this.#engine.freeing();
     });
   };
 
-  /** As {@link Claim}. When it resolves, everybody has been told of the release that went with it. */
+  /** As {@link Claim}. When it resolves, the release that went with it has been told to all. */
   readonly claim: Claim = async (request) => {
     const waiting = this.#take();
     this.#claimsUnderWay += 1;
     try {
-      return await (waiting ? this.#sendBoth(waiting, request) : this.#options.claim(request));
+      return await (waiting ? this.#sendBoth(waiting, request) : this.#context.statements.claim(request));
     } finally {
       this.#claimsUnderWay -= 1;
       if (this.#waiting) setImmediate(this.#endTurn);
@@ -82,15 +68,15 @@ export class Coupler implements ClaimCoupler {
 
   async #sendBoth({ request, resolve, reject }: Waiting, claim: ClaimRequest): Promise<ClaimAnswer> {
     try {
-      const { released, claimed } = await this.#options.releaseAndClaim(request, claim);
+      const { released, claimed } = await this.#releaseAndClaim(request, claim);
       resolve(released);
-      // The tick after all that follows from it: a job starts when the one before it in its queue has ended for everybody.
+      // The tick after all that follows from it: a job starts when the one before it in its queue has ended for all.
       await new Promise<void>((next) => process.nextTick(next));
       return claimed;
     } catch (error) {
       reject(error);
       // Neither has happened. One of the completed jobs may be in the way, which is for its release to deal with.
-      if (isRefused(error)) return this.#options.claim(claim);
+      if (isRefused(error)) return this.#context.statements.claim(claim);
       throw error;
     }
   }
@@ -105,6 +91,25 @@ export class Coupler implements ClaimCoupler {
 
   #sendAlone(): void {
     const waiting = this.#take();
-    if (waiting) this.#options.release(waiting.request).then(waiting.resolve, waiting.reject);
+    if (waiting) this.#context.statements.release(waiting.request).then(waiting.resolve, waiting.reject);
   }
 }
+
+type CouplerContext = Pick<WorkerContext, "clock"> & {
+  readonly statements: Pick<WorkerContext["statements"], "claim" | "release">;
+};
+
+/** The engine whose statements are coupled. */
+export interface CoupledEngine {
+  /** Queues are about to be freed: the next claim will see them so. */
+  freeing(): void;
+}
+
+interface Waiting {
+  readonly request: ReleaseRequest;
+  resolve(answer: ReleaseAnswer): void;
+  reject(error: unknown): void;
+}
+
+/** A release waits no longer than this for the claim under way. */
+const MAX_WAIT_MS = 10;

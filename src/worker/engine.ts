@@ -16,7 +16,7 @@ import type { ReleaseListener } from "../job/release/release-writer.ts";
 import { Releaser } from "../job/release/releaser.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
 import type { JobLock } from "../postgres/queries/control.ts";
-import { Coupler } from "./coupler.ts";
+import { type CoupledEngine, Coupler } from "./coupler.ts";
 import { Interruptions } from "./interruptions.ts";
 import { Withdrawals } from "./withdrawals.ts";
 
@@ -25,7 +25,7 @@ import { Withdrawals } from "./withdrawals.ts";
  *
  *   source --chains--> slots --outcomes--> releaser --freed queues--> source
  */
-export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, SlotsEngine, SourceHost {
+export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, ReleaseListener, SlotsEngine, SourceHost {
   readonly source: Source;
   readonly slots: Slots;
   readonly releaser: Releaser;
@@ -56,8 +56,8 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
     this.claimer = new Claimer(context, { unstarted: this.withdrawals, coupler: this.#coupler });
     this.source = this.#createSource();
     this.slots = new Slots(context, this);
-    this.#interruptions = this.#createInterruptions();
-    this.releaser = this.#createReleaser();
+    this.#interruptions = new Interruptions(context, this);
+    this.releaser = new Releaser(context, { statements: this.#coupler ?? context.statements, listener: this });
     this.#lockWatch = new LockWatch(context, this);
     context.closed.addEventListener("abort", this.#giveUp, { once: true });
   }
@@ -156,6 +156,10 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
     this.slots.fill();
   }
 
+  freeing(): void {
+    this.source.pulse({ queueIds: [] });
+  }
+
   released(ending: Ending, runAt: string | undefined): void {
     const { held, reporter } = this.#context;
     held.released(ending.job);
@@ -243,10 +247,9 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
 
   /** With local queues the next claim does not follow from a release. */
   #createCoupler(): Coupler | undefined {
-    const { statements, settings, clock } = this.#context;
-    const { claim, release, releaseAndClaim } = statements;
-    if (!releaseAndClaim || settings.localQueue) return undefined;
-    return new Coupler({ claim, release, releaseAndClaim, clock, freeing: () => this.source.pulse({ queueIds: [] }) });
+    const { statements, settings } = this.#context;
+    if (!statements.releaseAndClaim || settings.localQueue) return undefined;
+    return new Coupler(this.#context, statements.releaseAndClaim, this);
   }
 
   #createSource(): Source {
@@ -255,29 +258,6 @@ export class Engine implements LivenessWatcher, LockHolder, ReleaseListener, Slo
     if (!localQueue) return new DirectSource(this.#context, parts);
     const localParts = { settings: localQueue, pace: this.#pace, unstarted: this.withdrawals };
     return new LocalQueues(this.#context, { ...parts, ...localParts });
-  }
-
-  #createInterruptions(): Interruptions {
-    const { client, clock, hooks, reporter, tasks } = this.#context;
-    return new Interruptions({
-      client,
-      clock,
-      hooks,
-      tasks,
-      release: (ending) => this.releaser.add(ending),
-      failed: (error) => reporter.failure("ask what becomes of an interrupted job", error),
-    });
-  }
-
-  #createReleaser(): Releaser {
-    const { clock, settings, statements } = this.#context;
-    return new Releaser({
-      release: this.#coupler?.release ?? statements.release,
-      clock,
-      completeDelayMs: settings.completeJobBatchDelayMs,
-      failDelayMs: settings.failJobBatchDelayMs,
-      listener: this,
-    });
   }
 
   /**

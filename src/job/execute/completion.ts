@@ -32,7 +32,7 @@ export class Completion {
 
   /**
    * Whether the job may be done: a call was carried out, or is under way, or
-   * nobody knows what became of it.
+   * what became of it is not known.
    */
   get mayCount(): boolean {
     return this.#counting > 0;

@@ -7,7 +7,7 @@ import type { Job } from "../job.ts";
 /** What a handler is given beside the payload. */
 export interface JobContext<State = unknown> {
   readonly job: Job;
-  /** Aborted when the handler shall stop; `signal.reason` is a `HowdahError` that says why. */
+  /** Aborted when the handler must stop; `signal.reason` is a `HowdahError` that says why. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
   /** Adds and manages jobs over the worker's connections. */

@@ -10,11 +10,6 @@ import { BatchFailure, runBatch } from "./execute-batch.ts";
 import { enter, type Execution } from "./execution.ts";
 import { InvalidPayload, toInput } from "./invalid-payload.ts";
 
-/** How an attempt ended as far as its handler goes. */
-type Decided = Completed | Undecided["otherwise"];
-
-const COMPLETED: Completed = { kind: "completed" };
-
 /**
  * Calls the handler of a job and says how that ended. Never rejects, whatever
  * the handler throws. A handler that was told to stop and then throws has not
@@ -140,3 +135,8 @@ function describe(error: unknown): string {
 function isTimedOut(execution: Execution): boolean {
   return isHowdahError(execution.abortedWith, "HOWDAH_ABORTED_TIMEOUT");
 }
+
+/** How an attempt ended as far as its handler goes. */
+type Decided = Completed | Undecided["otherwise"];
+
+const COMPLETED: Completed = { kind: "completed" };

@@ -9,7 +9,7 @@ import { returnUnstarted, Slot, type SlotContext, type SlotParts, type SlotsEngi
  * The places in which a worker runs handlers. A slot takes a chain and runs
  * its jobs one after another. A handler that ignores its signal loses its slot,
  * but not its queue: that is free only when the handler has settled, and until
- * then no other job of that queue starts here, whoever has locked it meanwhile.
+ * then no other job of that queue starts here, even if its lock was lost meanwhile.
  */
 export class Slots {
   readonly #context: SlotContext;

@@ -1,17 +1,11 @@
 import { compareIntegers } from "../../postgres/position.ts";
 import type { ReleaseAnswer } from "../../postgres/queries/ending/release.ts";
 import type { Ending } from "../outcome.ts";
-import { asCommitted, toChange } from "./ending.ts";
-import type { Attempt } from "./part.ts";
+import { asCommitted, toChange, type Attempt } from "./part.ts";
 
 /** What became of an ending: written, not ours to write, not known, to be written later, or in vain. */
 export type Fate =
   { readonly kind: "released"; readonly ending: Ending } | { readonly kind: "refused" | "unknown" | "busy" | "kept" };
-
-const REFUSED: Fate = { kind: "refused" };
-const UNKNOWN: Fate = { kind: "unknown" };
-const BUSY: Fate = { kind: "busy" };
-const KEPT: Fate = { kind: "kept" };
 
 /**
  * What an answer says about one ending. A repeat may find what the statement
@@ -23,7 +17,7 @@ const KEPT: Fate = { kind: "kept" };
  *   kept       any          kept              kept
  *   done       undecided    completed         completed
  *   gone       undecided    unknown           unknown: its handler did not wait
- *   gone       completed    refused           released: nobody else had the job
+ *   gone       completed    refused           released: no other worker had the job
  *   gone       any other    refused           unknown
  *   taken      any          refused           unknown
  *   lost       completed    refused           refused: it would be gone
@@ -65,3 +59,8 @@ function fateOfRepeat(ending: Ending, releasedAt: string | null | undefined): Fa
   if (claimTimes.includes(releasedAt)) return { kind: "released", ending };
   return claimTimes.every((claimedAt) => compareIntegers(releasedAt, claimedAt) < 0) ? REFUSED : UNKNOWN;
 }
+
+const REFUSED: Fate = { kind: "refused" };
+const UNKNOWN: Fate = { kind: "unknown" };
+const BUSY: Fate = { kind: "busy" };
+const KEPT: Fate = { kind: "kept" };

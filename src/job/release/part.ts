@@ -1,18 +1,19 @@
+import { isHowdahError } from "../../errors.ts";
 import type { ChainEnd, JobChange, ReleaseRequest } from "../../postgres/queries/ending/release.ts";
-import type { Ending } from "../outcome.ts";
-import { toChainEnds, toChange, withoutTexts } from "./ending.ts";
-
-/**
- * What is known of endings from the statements that were sent for them before:
- * none was; all of them were refused; or one of them may have been carried out.
- */
-export type Attempt = "first" | "again" | "repeat";
+import type { ClaimedJob } from "../claimed-job.ts";
+import type { Ending, Undecided } from "../outcome.ts";
 
 /** Endings of one claimant that are written with one statement. */
 export interface Part {
   readonly endings: readonly Ending[];
   readonly attempt: Attempt;
 }
+
+/**
+ * What is known of endings from the statements that were sent for them before:
+ * none was; all of them were refused; or one of them may have been carried out.
+ */
+export type Attempt = "first" | "again" | "repeat";
 
 /** A part that was not written, and why. */
 export interface Failure {
@@ -22,6 +23,25 @@ export interface Failure {
   readonly isKept?: true;
   /** How many statements it took to find out. Default 1. */
   readonly statements?: number;
+}
+
+/**
+ * Endings as parts that may be written: grouped by the id that the jobs are locked
+ * under, which is the same for all unless the worker has changed it. What is lost
+ * stands apart by its time: written together with later claims it would count as
+ * theirs.
+ */
+export function toParts(endings: readonly Ending[]): readonly Part[] {
+  const first = endings[0]?.job.lockedBy;
+  if (endings.every(({ job, lost }) => job.lockedBy === first && lost !== true)) return [{ endings, attempt: "first" }];
+  const groups = new Map<string, Ending[]>();
+  for (const ending of endings) {
+    const claimant = claimantOf(ending);
+    const group = groups.get(claimant);
+    if (group) group.push(ending);
+    else groups.set(claimant, [ending]);
+  }
+  return Array.from(groups.values(), (group) => ({ endings: group, attempt: "first" }));
 }
 
 /** Both halves of a part, in order. */
@@ -80,3 +100,77 @@ export function chainEndsOf(endings: readonly Ending[]): ChainEnd[] {
   }
   return chainEnds;
 }
+
+/** What an outcome changes in the row of its job; `null` when it deletes the row. */
+export function toChange(ending: Ending): JobChange | null {
+  const {
+    job: { id },
+    outcome,
+  } = ending;
+  if (outcome.kind === "completed") return null;
+  const unchanged: JobChange = { id, refund: false, final: false, delayMs: null, message: null, payload: null };
+  switch (outcome.kind) {
+    case "failed":
+      return {
+        ...unchanged,
+        final: outcome.final,
+        delayMs: outcome.final ? 0 : outcome.delayMs,
+        message: outcome.message,
+        payload: outcome.payload ?? null,
+      };
+    case "snoozed":
+      return { ...unchanged, refund: true, delayMs: outcome.delayMs };
+    case "interrupted":
+      return { ...unchanged, refund: true, interrupted: true, delayMs: outcome.delayMs };
+    case "cancelled":
+      return { ...unchanged, final: true, message: outcome.reason };
+    case "returned":
+      return { ...unchanged, refund: true };
+    case "undecided": {
+      const change = toChange({ ...ending, outcome: outcome.otherwise });
+      return change && { ...change, within: outcome.within() };
+    }
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** How an ending went whose transaction has committed: what the handler did afterwards no longer changes the job. */
+export function asCommitted(ending: Ending, { otherwise }: Undecided): Ending {
+  const threw = otherwise.kind === "failed" && !isHowdahError(otherwise.error, "HOWDAH_COMPLETION_ROLLED_BACK");
+  return {
+    ...ending,
+    outcome: threw ? { kind: "completed", thrownAfterwards: otherwise.message } : { kind: "completed" },
+  };
+}
+
+/** An ending that left no further attempt, whether or not the worker knew: the job was removed or replaced meanwhile. */
+export function asLast(ending: Ending): Ending {
+  const outcome = ending.outcome.kind === "undecided" ? ending.outcome.otherwise : ending.outcome;
+  return outcome.kind === "failed" ? { ...ending, outcome: { ...outcome, final: true } } : ending;
+}
+
+/** The same ending without the texts that came from outside; `null` when there are none. */
+export function withoutTexts(ending: Ending): Ending | null {
+  const { outcome } = ending;
+  if (outcome.kind === "undecided") {
+    const plain = withoutTexts({ ...ending, outcome: outcome.otherwise });
+    return plain && { ...ending, outcome: { ...outcome, otherwise: plain.outcome as Undecided["otherwise"] } };
+  }
+  if (outcome.kind === "failed" && (outcome.message !== UNSTORABLE || outcome.payload !== undefined)) {
+    const { payload: _, ...rest } = outcome;
+    return { ...ending, outcome: { ...rest, message: UNSTORABLE } };
+  }
+  if (outcome.kind === "cancelled" && outcome.reason !== UNSTORABLE) {
+    return { ...ending, outcome: { ...outcome, reason: UNSTORABLE } };
+  }
+  return null;
+}
+
+/** The end of the chain whose last open job this is: its queue was locked at one of the times of the job. */
+export function toChainEnds({ id, claimTimes }: ClaimedJob, queueId: number): ChainEnd[] {
+  return claimTimes.map((claimedAt) => ({ queueId, lastJobId: id, claimedAt }));
+}
+
+/** Stands in for a message or payload that PostgreSQL did not take. */
+const UNSTORABLE = "The error of this attempt could not be stored.";

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { type Fault, JobTable, sqlError } from "../../../test/harness/job-table.ts";
+import type { Release } from "../../postgres/queries/ending/release.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import type { Ending, Outcome, Retried } from "../outcome.ts";
-import { ReleaseWriter } from "./release-writer.ts";
+import { ReleaseWriter, type ReleaseWriterParts } from "./release-writer.ts";
 
 const completed: Outcome = { kind: "completed" };
 const returned: Outcome = { kind: "returned" };
@@ -26,15 +27,10 @@ function setUp(endings: readonly Ending[]) {
     if (job.queueId !== null) table.lockedQueues.add(job.queueId);
   }
   const clock = createManualClock();
-  const giveUp = new AbortController();
   const told: string[] = [];
-  const aside: Promise<void>[] = [];
   const stillLocked: number[] = [];
-  const writer = new ReleaseWriter({
-    release: table.release,
-    clock,
-    giveUp: giveUp.signal,
-    aside: (work) => aside.push(work),
+  const parts: ReleaseWriterParts = {
+    statements: table,
     listener: {
       released: ({ job }, runAt) => told.push(`released ${job.id}${runAt === undefined ? "" : ` at ${runAt}`}`),
       refused: ({ job }) => told.push(`refused ${job.id}`),
@@ -46,21 +42,18 @@ function setUp(endings: readonly Ending[]) {
       failed: (_, final) => told.push(final ? "failed for good" : "failed"),
       stuck: ({ job }, _, isGivenUp) => told.push(`${isGivenUp ? "given up" : "stuck"} ${job.id}`),
     },
-  });
+  };
+  const writer = new ReleaseWriter({ clock }, parts);
   /** Resolves when the writing, and all that it put aside, has come to its end. */
   async function finish(work: Promise<void>): Promise<void> {
     let pending = true;
-    const all = work
-      .then(async () => {
-        for (let done = 0; done < aside.length; done++) await aside[done];
-      })
-      .finally(() => (pending = false));
-    const isAtWork = (): boolean => pending || writer.quarantine.size > 0;
+    const all = work.then(() => writer.settled()).finally(() => (pending = false));
+    const isAtWork = (): boolean => pending || writer.size > 0;
     for (let seconds = 0; isAtWork() && seconds < 1_000; seconds++) await clock.advance(1_000);
     expect(isAtWork()).toBe(false);
     await all;
   }
-  return { table, clock, giveUp, told, aside, writer, finish, stillLocked };
+  return { table, clock, told, writer, finish, stillLocked };
 }
 
 describe("ReleaseWriter", () => {
@@ -125,11 +118,11 @@ describe("ReleaseWriter", () => {
 
   it("marks what has failed, however it is sent again", async () => {
     const endings = [ending(1), ending(2)];
-    const { table, clock, giveUp, writer } = setUp(endings);
+    const { table, clock, writer } = setUp(endings);
     table.forbidden.add("1");
     await writer.write(endings);
     await clock.advance(10_000);
-    giveUp.abort();
+    writer.abandon();
     const [first, ...others] = table.requests;
     expect(first?.isApart).toBe(false);
     expect(others.length).toBeGreaterThan(3);
@@ -214,17 +207,15 @@ describe("ReleaseWriter", () => {
 
   it.each(["55P03", "40P01"])("goes around a row after %s", async (code) => {
     const endings = [ending(1), ending(2)];
-    const { table, told, giveUp, aside } = setUp(endings);
+    const { table, told } = setUp(endings);
     let calls = 0;
-    const writer = new ReleaseWriter({
-      release: async (request) => {
-        calls += 1;
-        if (calls === 1) throw sqlError(code);
-        return table.release(request);
-      },
-      clock: createManualClock(),
-      giveUp: giveUp.signal,
-      aside: (work) => aside.push(work),
+    const release: Release = async (request) => {
+      calls += 1;
+      if (calls === 1) throw sqlError(code);
+      return table.release(request);
+    };
+    const parts: ReleaseWriterParts = {
+      statements: { release },
       listener: {
         released: ({ job }) => told.push(job.id),
         refused: () => expect.unreachable(),
@@ -233,7 +224,8 @@ describe("ReleaseWriter", () => {
         failed: () => expect.unreachable(),
         stuck: () => expect.unreachable(),
       },
-    });
+    };
+    const writer = new ReleaseWriter({ clock: createManualClock() }, parts);
     await writer.write(endings);
     expect(told).toEqual(["1", "2"]);
     expect(table.requests.map(({ patient }) => patient)).toEqual([false]);
@@ -295,7 +287,7 @@ describe("ReleaseWriter", () => {
     const { table, clock, told, writer, finish } = setUp([job]);
     table.busy.add("1");
     await writer.write([job]);
-    await writer.endChains("w", [{ queueId: 7, lastJobId: "1", claimedAt: job.job.claimedAt }]);
+    writer.endChains("w", [{ queueId: 7, lastJobId: "1", claimedAt: job.job.claimedAt }], Promise.resolve());
     await clock.advance(1_000);
     expect([told, [...table.lockedQueues]]).toEqual([[], [7]]);
     table.busy.clear();
@@ -306,11 +298,11 @@ describe("ReleaseWriter", () => {
 
   it("stops trying when it is told to give up, and reports nothing that it does not know", async () => {
     const endings = [ending(1), ending(2, completed, 7)];
-    const { table, clock, giveUp, told, writer } = setUp(endings);
+    const { table, clock, told, writer } = setUp(endings);
     table.faults.push(...Array.from({ length: 100 }, () => "never sent" as const));
     const work = writer.write(endings);
     await clock.advance(60_000);
-    giveUp.abort();
+    writer.abandon();
     await work;
     expect(told).toEqual(["failed"]);
     expect(clock.pending).toBe(0);
@@ -334,7 +326,7 @@ describe("ReleaseWriter", () => {
       table.poisoned.clear();
       await clock.advance(1_000);
       expect(told.at(-1)).toBe("released 617");
-      expect(writer.quarantine.size).toBe(0);
+      expect(writer.size).toBe(0);
     });
 
     it.each(["23503", "42501", "TT001"])("is found with two statements for each halving (%s)", async (state) => {
@@ -404,12 +396,12 @@ describe("ReleaseWriter", () => {
       table.poisoned.set("2", "TT001");
       await writer.write(endings);
       let isSettled = false;
-      void writer.quarantine.settled().then(() => (isSettled = true));
+      void writer.settled().then(() => (isSettled = true));
       await clock.advance(0);
       expect(isSettled).toBe(false);
       await clock.advance(1_000);
       expect(isSettled).toBe(true);
-      expect(writer.quarantine).toMatchObject({ size: 1, stuck: 1 });
+      expect(writer).toMatchObject({ size: 1, stuck: 1 });
     });
   });
 
@@ -490,13 +482,13 @@ describe("ReleaseWriter", () => {
     const { table, clock, told, writer } = setUp(endings);
     for (const { job } of endings) table.kept.add(job.id);
     for (let from = 0; from < endings.length; from += 1_000) await writer.write(endings.slice(from, from + 1_000));
-    expect(writer.quarantine).toMatchObject({ size: 10_100, stuck: 10_100 });
+    expect(writer).toMatchObject({ size: 10_100, stuck: 10_100 });
     expect(told.filter((line) => line.startsWith("given up"))).toHaveLength(100);
-    await writer.quarantine.settled();
+    await writer.settled();
     table.kept.clear();
     await clock.advance(20_000);
     expect(table.held.size).toBe(100);
-    expect(writer.quarantine).toMatchObject({ size: 100, stuck: 100 });
+    expect(writer).toMatchObject({ size: 100, stuck: 100 });
   });
 
   it("reports every ending exactly once and leaves nothing locked, whatever goes wrong on the way", async () => {
@@ -583,7 +575,7 @@ describe("ReleaseWriter", () => {
           const stuck = told.filter((line) => line.startsWith("stuck"));
           expect(new Set(stuck).size).toBe(stuck.length);
           expect([table.held.size, table.lockedQueues.size]).toEqual([0, 0]);
-          expect([writer.quarantine.size, writer.quarantine.stuck]).toEqual([0, 0]);
+          expect([writer.size, writer.stuck]).toEqual([0, 0]);
           expect(stillLocked).toEqual([]);
         },
       ),

@@ -4,20 +4,18 @@ import { JobTable } from "../../../test/harness/job-table.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Outcome } from "../outcome.ts";
-import { Releaser, type ReleaserOptions } from "./releaser.ts";
+import { Releaser } from "./releaser.ts";
 
 const completed: Outcome = { kind: "completed" };
 const failed: Outcome = { kind: "failed", final: false, error: "no", message: "no", delayMs: 1_000 };
 
-function setUp(options: Partial<ReleaserOptions> = {}) {
+function setUp({ completeJobBatchDelayMs = 0, failJobBatchDelayMs = 0 } = {}) {
   const table = new JobTable();
   const clock = createManualClock();
   const told: string[] = [];
-  const releaser = new Releaser({
-    release: table.release,
-    clock,
-    completeDelayMs: 0,
-    failDelayMs: 0,
+  const context = { clock, settings: { completeJobBatchDelayMs, failJobBatchDelayMs } };
+  const releaser = new Releaser(context, {
+    statements: table,
     listener: {
       released: ({ job }) => told.push(`released ${job.id}`),
       refused: ({ job }) => told.push(`refused ${job.id}`),
@@ -26,7 +24,6 @@ function setUp(options: Partial<ReleaserOptions> = {}) {
       failed: () => told.push("failed"),
       stuck: ({ job }) => told.push(`stuck ${job.id}`),
     },
-    ...options,
   });
   const jobOf = (id: number, queueId?: number, workerId = "w") => {
     const job = claimedJob({ id: String(id), queueId: queueId === undefined ? null : String(queueId) }, { workerId });
@@ -141,7 +138,7 @@ describe("Releaser", () => {
     ]);
   });
 
-  it("does not overtake in the queued lane while a statement is being repeated", async () => {
+  it("does not overtake in the stream of queues while a statement is being repeated", async () => {
     const { releaser, table, clock, add } = setUp();
     table.faults.push("never sent");
     add(1, completed, 7);
@@ -181,7 +178,7 @@ describe("Releaser", () => {
   });
 
   it("collects completions and failures as long as it is told to, and hurries for what is given back", async () => {
-    const { table, clock, add } = setUp({ completeDelayMs: 100, failDelayMs: 50 });
+    const { table, clock, add } = setUp({ completeJobBatchDelayMs: 100, failJobBatchDelayMs: 50 });
     add(1);
     await clock.advance(60);
     add(2, failed);

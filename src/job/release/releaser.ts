@@ -1,137 +1,112 @@
-import { setMaxListeners } from "node:events";
-import type { Release } from "../../postgres/queries/ending/release.ts";
-import { createBatcher, type Batcher } from "../../runtime/batcher.ts";
-import type { Clock } from "../../runtime/clock.ts";
+import { Batcher, type ItemDelays } from "../../runtime/batcher.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Ending } from "../outcome.ts";
-import { toChainEnds } from "./ending.ts";
-import { claimantOf } from "./part.ts";
-import { ReleaseWriter, type ReleaseListener } from "./release-writer.ts";
-
-/** What a releaser needs. */
-export interface ReleaserOptions {
-  readonly release: Release;
-  readonly clock: Clock;
-  readonly listener: ReleaseListener;
-  /** How long completed jobs are collected on top of natural batching; 0 for not at all. */
-  readonly completeDelayMs: number;
-  /** The same for failed jobs. */
-  readonly failDelayMs: number;
-}
-
-/** The most claims that end with one statement. */
-const MAX_BATCH = 2_000;
+import type { WorkerContext } from "../worker-context.ts";
+import { toChainEnds } from "./part.ts";
+import { ReleaseWriter, type ReleaseWriterParts } from "./release-writer.ts";
 
 /**
  * The only way out of a claim. Writes endings in batches that grow with the
- * load: those of queues in one lane, in order, because job 1 must not run
- * again after job 2 was durably done; the others in a second lane.
+ * load: those of queues in one stream, in order, because job 1 must not run
+ * again after job 2 was durably done; the others in a second stream.
+ *
+ *   an ending is   means                             leaves when
+ *   waiting        in its stream, not sent yet       the statement before it is
+ *                                                    answered                     -> being written
+ *   being written  in a statement under way          the answer says what became
+ *                                                    of it: `fate.ts`             -> written, refused,
+ *                                                                                    unknown, set aside
+ *                                                                                    or stuck
+ *                                                    that is refused              -> being written, in
+ *                                                                                    a smaller part: then
+ *                                                                                    quarantined
+ *                                                    its answer is lost           -> in doubt
+ *   in doubt       may have been carried out         it is repeated, and the row
+ *                                                    is asked: `fate.ts`          -> as being written
+ *   set aside      its row is locked by another      50 ms have passed            -> being written
+ *                  transaction
+ *   quarantined    was not written: it or others     its turn comes, one
+ *                  of its part are at fault          statement a second           -> written, or stuck
+ *   stuck          alone at fault                    its turn comes               -> written
+ *                                                    there are too many of them   -> given up
+ *
+ * Written, refused, unknown and given up are the ends, and each is told once. When
+ * the worker abandons its releases, all that is left is given up.
  */
 export class Releaser {
   readonly #writer: ReleaseWriter;
   readonly #queued: Batcher<Ending>;
   readonly #rest: Batcher<Ending>;
-  /** Work beside the lanes, on rows that somebody's transaction holds. */
-  readonly #aside = new Set<Promise<void>>();
-  #endingsAside = 0;
-  readonly #giveUp = new AbortController();
 
-  constructor({ release, clock, listener, completeDelayMs, failDelayMs }: ReleaserOptions) {
-    const giveUp = this.#giveUp.signal;
-    // All that waits aside listens to it, however much that is.
-    setMaxListeners(0, giveUp);
-    this.#writer = new ReleaseWriter({
-      release,
-      clock,
-      listener,
-      giveUp,
-      aside: (work, count) => this.#follow(work, count),
-    });
-    const isDelayed = completeDelayMs > 0 || failDelayMs > 0;
-    const delayMs = ({ outcome: { kind } }: Ending): number => {
-      if (kind === "completed") return completeDelayMs;
-      return kind === "failed" ? failDelayMs : 0;
-    };
-    const lane = (): Batcher<Ending> =>
-      createBatcher({
-        clock,
-        maxItems: MAX_BATCH,
-        ...(isDelayed ? { delayMs } : {}),
-        write: (endings) => this.#write(endings),
-        onError: (error) => listener.failed(error, true),
-      });
-    this.#queued = lane();
-    this.#rest = lane();
+  constructor(context: ReleaserContext, parts: ReleaseWriterParts) {
+    const { clock, settings } = context;
+    const writer = new ReleaseWriter(context, parts);
+    const limits = { maxItems: MAX_BATCH, delays: OutcomeDelays.of(settings) };
+    this.#writer = writer;
+    this.#queued = new Batcher(clock, writer, limits);
+    this.#rest = new Batcher(clock, writer, limits);
   }
 
   /** How many endings are not written yet. */
   get size(): number {
-    return this.#queued.size + this.#rest.size + this.#endingsAside + this.#writer.quarantine.size;
+    return this.#queued.size + this.#rest.size + this.#writer.size;
   }
 
   /** How many of them cannot be written, although others can. */
   get stuck(): number {
-    return this.#writer.quarantine.stuck;
+    return this.#writer.stuck;
   }
 
-  /** Ends a claim. What becomes of it is told to the listener. */
+  /** Ends a claim. The listener hears what becomes of it. */
   add(ending: Ending): void {
-    const lane = ending.job.queueId === null ? this.#rest : this.#queued;
-    lane.add(ending);
+    const stream = ending.job.queueId === null ? this.#rest : this.#queued;
+    stream.add(ending);
   }
 
   /** Unlocks the queue of a job that was released while its handler still ran. */
   endChain(job: ClaimedJob): void {
     const { queueId, lockedBy } = job;
     if (queueId === null) return;
-    // The lane first: the queue is unlocked only when the job is no longer held.
-    const written = this.#queued.flush();
-    this.#follow(written.then(() => this.#writer.endChains(lockedBy, toChainEnds(job, queueId))));
+    // The stream first: the queue is unlocked only when the job is no longer held.
+    this.#writer.endChains(lockedBy, toChainEnds(job, queueId), this.#queued.flush());
   }
 
   /** Resolves when everything added so far is written, was given up, or is known to be stuck. Never rejects. */
   async flush(): Promise<void> {
     await Promise.all([this.#queued.flush(), this.#rest.flush()]);
-    do {
-      await Promise.all(this.#aside);
-      await this.#writer.quarantine.settled();
-    } while (this.#aside.size > 0);
+    await this.#writer.settled();
   }
 
   /** Stops trying again. What is not written is left to recovery; returns how many endings that are. */
   abandon(): number {
-    this.#giveUp.abort();
+    this.#writer.abandon();
     return this.size;
   }
+}
 
-  async #write(endings: readonly Ending[]): Promise<void> {
-    for (const group of byClaimant(endings)) await this.#writer.write(group);
+type ReleaserContext = Pick<WorkerContext, "clock"> & { readonly settings: DelaySettings };
+
+type DelaySettings = Pick<WorkerContext["settings"], "completeJobBatchDelayMs" | "failJobBatchDelayMs">;
+
+/** How long endings are collected on top of natural batching. */
+class OutcomeDelays implements ItemDelays<Ending> {
+  readonly #settings: DelaySettings;
+
+  constructor(settings: DelaySettings) {
+    this.#settings = settings;
   }
 
-  #follow(work: Promise<void>, count = 1): void {
-    this.#endingsAside += count;
-    const followed = work.finally(() => {
-      this.#endingsAside -= count;
-      this.#aside.delete(followed);
-    });
-    this.#aside.add(followed);
+  /** `undefined` when there are none, as by default. */
+  static of(settings: DelaySettings): OutcomeDelays | undefined {
+    const { completeJobBatchDelayMs, failJobBatchDelayMs } = settings;
+    return completeJobBatchDelayMs > 0 || failJobBatchDelayMs > 0 ? new OutcomeDelays(settings) : undefined;
+  }
+
+  delayMsOf({ outcome: { kind } }: Ending): number {
+    if (kind === "completed") return this.#settings.completeJobBatchDelayMs;
+    return kind === "failed" ? this.#settings.failJobBatchDelayMs : 0;
   }
 }
 
-/**
- * Groups by the id the jobs are locked under, which is the same for all unless
- * the worker has changed it. What is lost stands apart by its time: written
- * together with later claims it would count as theirs.
- */
-function byClaimant(endings: readonly Ending[]): readonly (readonly Ending[])[] {
-  const first = endings[0]?.job.lockedBy;
-  if (endings.every(({ job, lost }) => job.lockedBy === first && lost !== true)) return [endings];
-  const groups = new Map<string, Ending[]>();
-  for (const ending of endings) {
-    const claimant = claimantOf(ending);
-    const group = groups.get(claimant);
-    if (group) group.push(ending);
-    else groups.set(claimant, [ending]);
-  }
-  return [...groups.values()];
-}
+/** The most claims that end with one statement. */
+const MAX_BATCH = 2_000;

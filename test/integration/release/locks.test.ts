@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import type { ReleaseWriterParts } from "../../../src/job/release/release-writer.ts";
 import { Releaser } from "../../../src/job/release/releaser.ts";
 import { ClaimedJob } from "../../../src/job/claimed-job.ts";
 import type { ClaimAnswer } from "../../../src/postgres/queries/claim.ts";
@@ -106,11 +107,9 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
   function createReleaser() {
     const released: string[] = [];
     const freed: number[] = [];
-    const releaser = new Releaser({
-      release: worker.release,
-      clock: systemClock,
-      completeDelayMs: 0,
-      failDelayMs: 0,
+    const settings = { completeJobBatchDelayMs: 0, failJobBatchDelayMs: 0 };
+    const parts: ReleaseWriterParts = {
+      statements: worker,
       listener: {
         released: ({ job }) => released.push(job.id),
         refused: ({ job }) => expect.unreachable(`job ${job.id} was refused`),
@@ -119,7 +118,8 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
         failed: (error) => expect.unreachable(String(error)),
         stuck: (_, error) => expect.unreachable(String(error)),
       },
-    });
+    };
+    const releaser = new Releaser({ clock: systemClock, settings }, parts);
     return { releaser, released, freed };
   }
   const jobsOf = ({ jobs, claimedAt }: ClaimAnswer) =>

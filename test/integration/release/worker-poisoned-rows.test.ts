@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ClaimedJob } from "../../../src/job/claimed-job.ts";
 import { Releaser } from "../../../src/job/release/releaser.ts";
 import { defineTask } from "../../../src/job/task.ts";
+import type { Release } from "../../../src/postgres/queries/ending/release.ts";
 import { createManualClock } from "../../../src/testing/manual-clock.ts";
 import type { Worker } from "../../../src/worker/worker.ts";
 import { createClaims, empty } from "../../harness/claims.ts";
@@ -174,20 +175,22 @@ describe("a thousand rows that a trigger keeps", () => {
     );
     const clock = createManualClock();
     let [sent, answered] = [0, 0];
-    const releaser = new Releaser({
-      release: async (request) => {
-        sent += 1;
-        try {
-          return await claims.release(request);
-        } finally {
-          answered += 1;
-        }
+    const release: Release = async (request) => {
+      sent += 1;
+      try {
+        return await claims.release(request);
+      } finally {
+        answered += 1;
+      }
+    };
+    const settings = { completeJobBatchDelayMs: 0, failJobBatchDelayMs: 0 };
+    const releaser = new Releaser(
+      { clock, settings },
+      {
+        statements: { release },
+        listener: { released() {}, refused() {}, unknown() {}, freed() {}, failed() {}, stuck() {} },
       },
-      clock,
-      completeDelayMs: 0,
-      failDelayMs: 0,
-      listener: { released() {}, refused() {}, unknown() {}, freed() {}, failed() {}, stuck() {} },
-    });
+    );
     const pass = async (seconds: number): Promise<number> => {
       const before = sent;
       for (let second = 0; second < seconds; second++) {

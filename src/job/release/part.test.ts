@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { HowdahError } from "../../errors.ts";
 import type { Ending, Outcome, Undecided } from "../outcome.ts";
-import { asCommitted, toChange, withoutTexts } from "./ending.ts";
+import { asCommitted, toChange, withoutTexts } from "./part.ts";
 
 const ending = (outcome: Outcome): Ending => ({ job: claimedJob(), outcome, durationMs: 1, endsChain: false });
 const error = new Error("no");
