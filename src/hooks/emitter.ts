@@ -3,12 +3,12 @@ import type { InterceptorName, Interceptors } from "./interceptors.ts";
 
 /** The inner side of `Hooks`: where events come from, and interceptors are asked. */
 export interface HookEmitter {
-  /** Whether anybody listens. Ask before an event is built that costs something. */
+  /** Whether there is a handler. Ask before an event is built that costs something. */
   has(name: HookName): boolean;
-  /** Tells everybody who listens. Never throws, and waits for nobody. */
+  /** Calls every observer. Never throws, and waits for none of them. */
   emit<Name extends EventName>(name: Name, event: Events[Name]): void;
   /**
-   * Asks everybody who has a say, one after another, until one decides.
+   * Asks every interceptor, one after another, until one decides.
    * Resolves to that decision, to the sum of all `continue`, or to `undefined`.
    * Rejects with `HOWDAH_HOOK_FAILED`, `HOWDAH_HOOK_TIMEOUT` or
    * `HOWDAH_HOOK_ANSWER_INVALID`.
@@ -27,7 +27,7 @@ export interface HookEmitter {
 /** The name of a hook: of an event, which is told, or of an interceptor, which is asked. */
 export type HookName = EventName | InterceptorName;
 
-/** Is told of an event. Nobody waits for the promise that it may return. */
+/** Receives an event. The promise that it may return is not waited for. */
 export type Observer<Name extends EventName> = (event: Events[Name]) => void | Promise<void>;
 
 /** Is asked, and waited for. Nothing at all as an answer changes nothing. */

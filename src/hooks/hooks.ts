@@ -189,7 +189,7 @@ class RegisteredHooks implements InnerHooks {
         error: errorMessage(error),
       });
     } catch {
-      // A logger that fails has nobody left to tell, and must not harm the worker.
+      // A logger that fails cannot be reported, and must not harm the worker.
     }
   }
 

@@ -7,9 +7,6 @@ import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { startLoop, type Loop } from "../runtime/loop.ts";
 
-/** How often to look for jobs of tasks that this worker does not know. */
-const WARNING_INTERVAL_MS = 60_000;
-
 /**
  * The tasks of a worker as the database knows them: their ids, which a clean-up
  * may have removed and made anew. While it is started it warns of due jobs
@@ -38,7 +35,7 @@ export class StoredTasks {
     this.#watcher?.taskIdsChanged();
   }
 
-  /** From now on `watcher` is told, and no other, when the ids may have changed. */
+  /** From now on `watcher`, and no other, is notified when the ids may have changed. */
   watch(watcher: StoredTasksWatcher): void {
     this.#watcher = watcher;
   }
@@ -101,3 +98,6 @@ export interface StoredTasksWatcher {
   /** The ids may be others than before. */
   taskIdsChanged(): void;
 }
+
+/** How often to look for jobs of tasks that this worker does not know. */
+const WARNING_INTERVAL_MS = 60_000;

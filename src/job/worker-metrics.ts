@@ -8,11 +8,11 @@ export interface WorkerMetrics {
   readonly unwritten: number;
   /** How many of these cannot be written although others can: something in the database keeps their rows. */
   readonly stuck: number;
-  /** Jobs of dead workers that it cannot give back although others can be: something in the database keeps their rows. */
+  /** Jobs of dead workers that it cannot return although others can be: something in the database keeps their rows. */
   readonly unrecovered: number;
   /**
    * How long ago the worker last looked at jobs from the very first one. A job
-   * that is due and that nobody announced waits no longer than this grows:
+   * that is due and was added without a notification waits no longer than this grows:
    * `pollInterval`, or twenty times what such a look takes. `null` while it
    * does not run.
    */

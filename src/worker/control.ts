@@ -110,7 +110,7 @@ export class Control {
     this.#isAwaited = false;
     if (!this.#isAskDue && ids.size === 0) return;
     this.#isAskDue = false;
-    // What is told from now on, the answer may not have seen.
+    // The answer may not have seen what is notified from now on.
     this.#told.clear();
     const askedAt = clock.monotonic();
     const answer = await this.#answerAbout([...ids]);
@@ -193,9 +193,9 @@ export type ControlledEngine = Pick<
 
 /** How often a worker that does not listen asks, as long as it holds jobs. */
 const ASK_MS = 1_000;
-/** So many answers in a row may come too late to start what waits for them. */
+/** How many answers in a row may come too late to start what waits for them. */
 const MOST_LATE = 3;
-/** How often to see whether what was told still matters. */
+/** How often to check whether what was read still matters. */
 const FORGET_MS = 60_000;
 
 /** The most names in a line of the log. */

@@ -27,8 +27,8 @@ import { HowdahWorker, type Worker } from "./worker.ts";
 
 /**
  * Checks the options, connects, brings the schema up to date, registers the
- * tasks, and returns a worker that does not run yet. Rejects for what cannot
- * get better by itself: `HOWDAH_OPTION_UNKNOWN`, `HOWDAH_OPTION_INVALID`,
+ * tasks, and returns a worker that does not run yet. Rejects for what waiting
+ * cannot mend: `HOWDAH_OPTION_UNKNOWN`, `HOWDAH_OPTION_INVALID`,
  * `HOWDAH_TASK_DUPLICATE`, `HOWDAH_DATABASE_UNREACHABLE` after
  * `connectTimeout`, `HOWDAH_DATABASE_FORBIDDEN`, `HOWDAH_DATABASE_UNSUPPORTED`,
  * `HOWDAH_SCHEMA_MISSING`, `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`,

@@ -117,7 +117,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     this.#rested?.();
   }
 
-  /** Gives jobs back that wait in memory: the database does not say in time whether they may start. */
+  /** Returns jobs that wait in memory: the database does not say in time whether they may start. */
   giveBackCached(jobs: readonly ClaimedJob[]): void {
     this.withdrawals.giveBackCached(jobs);
     this.slots.fill();
@@ -130,7 +130,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     this.source.distrust();
   }
 
-  /** What was claimed under these ids may belong to somebody else by now; see {@link Withdrawals.lose}. */
+  /** What was claimed under these ids may belong to another worker by now; see {@link Withdrawals.lose}. */
   lose(workerIds: ReadonlySet<string> | "all", which: { readonly queuedOnly: boolean }, reason: HowdahError): void {
     this.withdrawals.lose(workerIds, which, reason);
   }
@@ -210,7 +210,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     }
   }
 
-  /** Resolves when a look everywhere has found nothing more and all of it has ended, or when `signal` is aborted. */
+  /** Resolves when a full scan has found nothing more and all jobs have ended, or when `signal` is aborted. */
   async drain(signal: AbortSignal): Promise<void> {
     for (let before = -1; before < this.#taken && !signal.aborted;) {
       await this.#rest(signal);
@@ -221,10 +221,10 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   }
 
   /**
-   * Ends the run: stops claiming, gives back what nobody started, waits for
-   * handlers, tells them to stop, gives back what still runs, and writes all of
-   * it down. Returns how many handlers were left behind and how many outcomes
-   * could not be written.
+   * Ends the run: stops claiming, returns jobs that were not started, waits for
+   * handlers, tells them to stop, returns the jobs that still run, and writes
+   * all outcomes. Returns how many handlers go on without their slots and how
+   * many outcomes could not be written.
    */
   async stop(): Promise<{ readonly abandoned: number; readonly unwritten: number }> {
     const { gracePeriodMs, abortPeriodMs } = this.#context.settings.shutdown;
@@ -358,11 +358,11 @@ export interface EngineRun {
   readonly maxJobs: number;
   /** No job is started later than this, by the monotonic clock, until it moves on: others may have taken it. */
   readonly startUntil: number;
-  /** What is at hand waits for the database to say whether it may still start. */
+  /** Jobs in memory wait for the database to say whether they may still start. */
   askAgain(): void;
 }
 
-/** So many outcomes may wait to be written before slots are refused new work. */
+/** How many outcomes may wait to be written before slots are refused new work. */
 const MAX_UNWRITTEN = 10_000;
 
 /** A handler that keeps the event loop from turning for so long is worth a name. */

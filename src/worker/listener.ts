@@ -22,7 +22,7 @@ export class Listener {
   }
 
   start(): void {
-    // The driver reconnects by itself, but the first connection is up to us.
+    // The driver reconnects, but the first connection is up to the listener.
     this.#loop = startLoop({
       name: "listen",
       clock: this.#context.clock,
@@ -70,7 +70,7 @@ export class Listener {
 
 type ListenerContext = Pick<WorkerContext, "clock" | "driver" | "schema">;
 
-/** Is told what a listener hears. */
+/** Receives what a listener hears. */
 export interface ListenerWatcher {
   /** Jobs of this schema were announced. */
   announced(notification: Notification): void;
@@ -78,7 +78,7 @@ export interface ListenerWatcher {
   schedulesChanged(): void;
   /** Something was cancelled, paused or resumed, perhaps in another schema. */
   controlled(payload: string): void;
-  /** Something arrived on a channel that this session has begun to listen to by itself. */
+  /** Something arrived on a channel that a part of the worker has made this session listen to. */
   heard(channel: string): void;
   /** It listens, or listens again, on this session: what was announced before may have been missed. */
   up(session: Executor): void;

@@ -55,7 +55,7 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly concurrency?: number | undefined;
   /** How many of the connections are for what handlers do with `query` and `withTransaction`. Default: two of ten. */
   readonly handlerConnections?: number | undefined;
-  /** How often to look for jobs that nobody announced. Default 1s. */
+  /** How often to look for jobs without a notification. Default 1s. */
   readonly pollInterval?: Duration | undefined;
   /**
    * Claims jobs in batches and holds them in memory until a slot is free, for

@@ -26,8 +26,8 @@ export class Withdrawals implements UnstartedJobs {
   }
 
   /**
-   * What was claimed under these ids may belong to somebody else by now.
-   * Handlers are told to stop, and what waits in memory is given back: the
+   * What was claimed under these ids may belong to another worker by now.
+   * Handlers are told to stop, and what waits in memory is returned: the
    * fence decides what of their outcomes still counts. With `queuedOnly` jobs
    * without a queue go on.
    */
@@ -63,8 +63,8 @@ export class Withdrawals implements UnstartedJobs {
 
   /**
    * The database was asked at `askedAt` about jobs that wait in memory: those
-   * that are still locked for this worker may start. The others are somebody
-   * else's by now. What was cancelled or paused has gone before.
+   * that are still locked for this worker may start. The others belong
+   * to another worker by now. What was cancelled or paused has gone before.
    */
   confirm(jobs: readonly ClaimedJob[], locks: ReadonlyMap<string, JobLock>, askedAt: number): void {
     const lost = new Set(jobs.filter((job) => !isLockedBy(job, locks.get(job.id))));
@@ -72,7 +72,7 @@ export class Withdrawals implements UnstartedJobs {
     this.#giveBackCached(lost, true);
   }
 
-  /** Gives back jobs that wait in memory: the database does not say in time whether they may start. */
+  /** Returns jobs that wait in memory: the database does not say in time whether they may start. */
   giveBackCached(jobs: readonly ClaimedJob[]): void {
     this.#giveBackCached(new Set(jobs));
   }
@@ -86,7 +86,7 @@ export class Withdrawals implements UnstartedJobs {
     return chain.waiting > 0 ? chain : undefined;
   }
 
-  /** Gives back what a claim has brought too late, after `tookMs`. Returns what may be started. */
+  /** Releases what a claim has brought too late, after `tookMs`, and returns what may be started. */
   keep(chains: readonly Chain[], tookMs: number): readonly Chain[] {
     const isGone = this.#lostIds.has(chains[0]?.first?.lockedBy ?? "");
     const contactTimeoutMs = this.#context.settings.recovery?.contactTimeoutMs ?? Number.POSITIVE_INFINITY;
@@ -96,7 +96,7 @@ export class Withdrawals implements UnstartedJobs {
     return kept;
   }
 
-  /** Ends the claims of jobs that were not started. What may be lost is given back only as far as it is not. */
+  /** Ends the claims of jobs that were not started. What may be lost is released only as far as it is not. */
   giveBack({ jobs, endsChain }: Removal, lost = false): void {
     const { clock, held } = this.#context;
     const now = clock.monotonic();

@@ -13,31 +13,16 @@ import { errorMessage } from "../runtime/error-message.ts";
 import { duration, integer } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Engine } from "./engine.ts";
-import { onNeverRun } from "./never-run.ts";
-import { onOsSignal } from "./os-signals.ts";
+import { onNeverRun, onOsSignal } from "./process-end.ts";
 import { Run, untilAborted, type RunOrder } from "./run.ts";
-
-/** When `runOnce` ends although there is work. */
-export interface RunOnceOptions {
-  /** Starts nothing more after this time. Default: no limit. */
-  readonly deadline?: Duration | undefined;
-  /** Starts at most so many jobs. Default: no limit. */
-  readonly maxJobs?: number | undefined;
-}
-
-/** How a `runOnce` went. */
-export interface RunOnceResult extends Tally {
-  /** There was nothing more to run, or what ended it before. */
-  readonly ended: "drained" | "deadline" | "maxJobs" | "stopped";
-}
 
 /** Runs jobs. Made by `createWorker`. */
 export interface Worker extends AsyncDisposable {
-  /** What its jobs are locked under. Another one after a claim whose answer was lost, or when it was taken for dead. */
+  /** What its jobs are locked under. Another one after a claim whose answer was lost, or after it was declared dead. */
   readonly id: string;
   /** Adds and manages jobs over the worker's connections. */
   readonly client: Client;
-  /** Where to be told of what happens. */
+  /** Handlers of events and interceptors. */
   readonly hooks: Hooks;
   /**
    * Runs jobs until `stop()` or a signal, then shuts down and resolves. No
@@ -249,6 +234,20 @@ export class HowdahWorker implements Worker {
     await this.#context.client.close();
     if (connection.owned) await connection.driver.close();
   }
+}
+
+/** When `runOnce` ends although there is work. */
+export interface RunOnceOptions {
+  /** Starts nothing more after this time. Default: no limit. */
+  readonly deadline?: Duration | undefined;
+  /** Starts at most this many jobs. Default: no limit. */
+  readonly maxJobs?: number | undefined;
+}
+
+/** How a `runOnce` went. */
+export interface RunOnceResult extends Tally {
+  /** There was nothing more to run, or what ended it before. */
+  readonly ended: "drained" | "deadline" | "maxJobs" | "stopped";
 }
 
 /** What a worker needs that its parts do not. */

@@ -8,7 +8,7 @@ import { HowdahError } from "../../errors.ts";
 import { createSchema } from "../../postgres/schema.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { consoleLogger } from "../../runtime/logger.ts";
-import { onOsSignal } from "../../worker/os-signals.ts";
+import { onOsSignal } from "../../worker/process-end.ts";
 import { formatCount, formatSeconds } from "../amounts.ts";
 import type { CliCommand, GlobalOptions } from "../command.ts";
 import { createProgress, type Progress } from "../demo/progress.ts";
