@@ -1,7 +1,7 @@
 import type { Option } from "commander";
 import type { Screen } from "./screen.ts";
 
-/** What every command can be told. */
+/** The options of every command. */
 export interface GlobalOptions {
   readonly databaseUrl?: string;
   readonly schema?: string | undefined;
@@ -17,7 +17,7 @@ export interface Call {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** A command of `howdah`. Each lies in a file of its own in `commands/`, all of them are listed in `commands.ts`. */
+/** A command of `howdah`. Each has a file of its own in `commands/`; `commands.ts` lists them. */
 export interface CliCommand {
   /** Its name and arguments, such as `show <id>`. */
   readonly usage: string;
@@ -26,6 +26,6 @@ export interface CliCommand {
   /** Shown below its help. */
   readonly examples: readonly string[];
   readonly options?: readonly Option[];
-  /** Rejects when it fails; whoever called says so. */
+  /** Rejects when it fails; the caller reports the error. */
   run(call: Call): Promise<void>;
 }

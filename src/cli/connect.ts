@@ -5,15 +5,9 @@ import { systemClock } from "../runtime/clock.ts";
 import { consoleLogger, type Logger } from "../runtime/logger.ts";
 import type { GlobalOptions } from "./command.ts";
 
-/** The variables with which `pg` finds a database when it is given no URL. */
-const PG_VARIABLES = ["PGHOST", "PGDATABASE", "PGUSER", "PGPORT"];
-
-/** How long a person looks at nothing before it is said what is waited for. */
-const SILENT_MS = 1_000;
-
 /**
  * Runs `work` with a client on the database that the options or the environment
- * name, and closes it. The schema has to be there: looking never creates it.
+ * name, and closes it. The schema must exist: these commands never create it.
  * Rejects with `HOWDAH_OPTION_INVALID` when nothing names a database.
  */
 export async function withClient<T>(
@@ -28,16 +22,22 @@ export async function withClient<T>(
   return await sayingWhenSlow(logger, work(client, ground));
 }
 
-/** How a command connects: it gains nothing by prepared statements, and behind a transaction pooler it would fail by them. */
+/** The variables with which `pg` finds a database when it is given no URL. */
+const PG_VARIABLES = ["PGHOST", "PGDATABASE", "PGUSER", "PGPORT"];
+
+/** How long to wait silently before a message says what the command waits for. */
+const SILENT_MS = 1_000;
+
+/** How a command connects: prepared statements have no advantage for it, and fail behind a transaction pooler. */
 export const ONE_COMMAND = { maxConnections: 1, preparedStatements: false };
 
-/** Passes on what `work` comes to, and says that it is waited for when that takes long. */
+/** Awaits `work`, and logs that it is waiting when that takes long. */
 export async function sayingWhenSlow<T>(logger: Logger, work: Promise<T>): Promise<T> {
   const waiting = systemClock.setTimer(SILENT_MS, () => logger.warn("The database has not answered yet; still trying"));
   return await work.finally(() => waiting.cancel());
 }
 
-/** Where the database and the schema are. Throws `HOWDAH_OPTION_INVALID` when nothing names a database. */
+/** The database and the schema. Throws `HOWDAH_OPTION_INVALID` when nothing names a database. */
 export function connectionOptions({ databaseUrl, schema }: GlobalOptions) {
   const named = databaseUrl ?? process.env["DATABASE_URL"];
   if (!named && !PG_VARIABLES.some((name) => process.env[name])) {
@@ -52,7 +52,7 @@ export function connectionOptions({ databaseUrl, schema }: GlobalOptions) {
   };
 }
 
-/** Says what went wrong, and the rest only to who asks for it with `HOWDAH_LOG`. */
+/** Logs warnings and errors; more only with `HOWDAH_LOG`. */
 export function commandLogger(): Logger {
   return process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "warn" });
 }

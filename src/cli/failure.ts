@@ -4,26 +4,26 @@ import { sqlStateOf } from "../postgres/sqlstate.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { logLine } from "../runtime/log-line.ts";
 
-/** How a command ends that failed. */
+/** The output and exit code of a failed command. */
 export interface DescribedFailure {
-  /** For stderr; empty when everything has been said. */
+  /** For stderr; empty when there is nothing to add. */
   readonly text: string;
   readonly exitCode: number;
 }
 
 /** Something went wrong. */
 const FAILED = 1;
-/** The command was not understood. */
+/** The command line is wrong. */
 const MISUSED = 2;
 
-/** What to do, where the message of an error does not say so itself. */
+/** What to do, for errors whose message does not say it. */
 const ADVICE: { readonly [Code in HowdahErrorCode]?: string } = {
   HOWDAH_DATABASE_UNREACHABLE: "Is PostgreSQL running there? Check --database-url or DATABASE_URL.",
-  HOWDAH_CONNECTION_LOST: "It is unknown whether the command took effect: look before running it again.",
+  HOWDAH_CONNECTION_LOST: "It is unknown whether the command took effect: check before running it again.",
   HOWDAH_QUERY_TIMEOUT: "The database is busy or blocked; run the command again later.",
 };
 
-/** About a server that has answered, its own words and those of the library say more. */
+/** Codes without advice when the server has answered, because its own message is better. */
 const ADVICE_WITHOUT_ANSWER: ReadonlySet<HowdahErrorCode> = new Set(["HOWDAH_DATABASE_UNREACHABLE"]);
 
 /** The options of the library that have another name here. */
@@ -39,8 +39,8 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What to say about an error, in one line without a stack trace: its code, what
- * was found and what to do. With `HOWDAH_LOG=debug` the stack follows.
+ * Describes an error in one line without a stack trace: its code, what was
+ * found and what to do. With `HOWDAH_LOG=debug` the stack follows.
  */
 export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv): DescribedFailure {
   if (error instanceof CommanderError) return describeMisuse(error);
@@ -50,13 +50,13 @@ export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv):
   return { text: line + withoutPasswords(stack), exitCode };
 }
 
-/** The URL that stands for one in our own messages. */
+/** The example URL in our own messages. */
 const EXAMPLE = "postgresql://user:password@host:5432/database";
 
 /**
- * Leaves of the URLs in a text what cannot hold a password: what comes before
- * the last `@`, and the parameters, are replaced. A password may hold anything,
- * so the end of a URL is the end of the word.
+ * Removes passwords from the URLs in a text: the part before the last `@` and
+ * the parameters are replaced. A password may contain any character, so a URL
+ * ends at the end of the word.
  */
 function withoutPasswords(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)([^\s"'`]*)/gi, (found, scheme: string, rest: string) => {
@@ -67,7 +67,7 @@ function withoutPasswords(text: string): string {
   });
 }
 
-/** What was typed comes back in quotes. A URL may hold a password, and so may the value of an option. */
+/** Removes quoted input that may contain a password: a URL, or the value of an option. */
 function withoutValues(text: string): string {
   return text.replace(/'([^'=]*)=.*'/s, "'$1'").replace(/'.*:\/\/.*'/s, "'a URL'");
 }
@@ -96,7 +96,7 @@ function describeMisuse(error: CommanderError): DescribedFailure {
 const IN_PROGRAM = "workers run in your program: `await (await createWorker({ tasks })).run()`.";
 const FROM_SQL = "failed jobs run again with `select howdah.reschedule_jobs(...)` or `client.rescheduleJobs()`.";
 
-/** What people type that is no command, and where it is done. */
+/** Names that are often tried and are not commands, with the right way. */
 const NOT_COMMANDS: Readonly<Record<string, string>> = {
   run: IN_PROGRAM,
   start: IN_PROGRAM,
@@ -110,7 +110,7 @@ const NOT_COMMANDS: Readonly<Record<string, string>> = {
   resume: "resume with `howdah queues resume NAME` or `howdah tasks resume NAME`.",
 };
 
-/** Words of the library, and those of the command line for the same. */
+/** Phrases of the library's messages, and their equivalents for the command line. */
 const WORDS: readonly (readonly [string, string])[] = [
   [", or set `migrate: true`", ""],
   [": migrate it.", ": run `howdah migrate` with the role that owns it."],

@@ -12,10 +12,10 @@ Environment:
   HOWDAH_LOG     silent, error, warn, info or debug; with debug, errors come with a stack trace
   NO_COLOR       no colours`;
 
-/** The command line as a program, which rejects with a `CommanderError` for what it does not understand. */
+/** The command line as a program, which rejects with a `CommanderError` for invalid input. */
 export function createProgram(screen: Screen): Command {
   const program = new Command("howdah")
-    .description("A job queue on PostgreSQL: look after its schema and its jobs.")
+    .description("A job queue on PostgreSQL: manage its schema and its jobs.")
     .version(readVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print help for a command")
     .helpCommand("help [command]", "print help for a command")
@@ -24,7 +24,7 @@ export function createProgram(screen: Screen): Command {
     .option("--json", "print JSON for scripts instead of text for people")
     .addHelpText("after", ENVIRONMENT)
     .configureHelp({ styleTitle: (title) => picocolors.bold(title), showGlobalOptions: true })
-    // Whoever catches the error writes about it, in one line.
+    // The caller catches the error and prints it in one line.
     .configureOutput({ writeOut: (text) => screen.print(text.trimEnd()), outputError: () => undefined })
     .exitOverride();
   for (const command of COMMANDS) addCommand(program, command, screen);
@@ -32,8 +32,8 @@ export function createProgram(screen: Screen): Command {
 }
 
 /**
- * Runs the command that `argv`, as of `process.argv`, names. A command that
- * there is not stays unknown when help for it is asked for, in whichever way.
+ * Runs the command in `argv`, which is like `process.argv`. Help for an unknown
+ * command is an error, too.
  */
 export async function runProgram(screen: Screen, argv: readonly string[]): Promise<void> {
   const [first, second] = createProgram(screen).parseOptions(argv.slice(2)).operands;

@@ -1,6 +1,22 @@
 import picocolors from "picocolors";
 
-/** What can be written on; a part of `process`. */
+/** The output of a command. */
+export interface Screen {
+  /** Colours for stdout; they do nothing when it is not a terminal, or when `NO_COLOR` is set. */
+  readonly paint: ReturnType<typeof picocolors.createColors>;
+  /** The columns of the terminal; `undefined` when stdout is not one, and nothing has to be cut. */
+  readonly width: number | undefined;
+  /** Writes a line to stdout: the result. */
+  print(line?: string): void;
+  /** Writes a value to stdout as JSON that ends with a newline. */
+  printJson(value: unknown): void;
+  /** Writes a line to stderr: everything that is not the result. */
+  note(line: string): void;
+  /** Calls `listener` when the reader of stdout has closed it, like `head` when it has its lines. */
+  onClosed(listener: () => void): void;
+}
+
+/** The output streams; a part of `process`. */
 export interface Streams {
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
@@ -13,25 +29,9 @@ interface OutputStream {
   on(event: "error", listener: (error: NodeJS.ErrnoException) => void): unknown;
 }
 
-/** Where a command says what it has to say. */
-export interface Screen {
-  /** Colours for what goes to stdout; they do nothing when it is no terminal, or `NO_COLOR` is set. */
-  readonly paint: ReturnType<typeof picocolors.createColors>;
-  /** The columns of the terminal; `undefined` when stdout is none, and nothing has to be cut. */
-  readonly width: number | undefined;
-  /** Writes a line to stdout: the result. */
-  print(line?: string): void;
-  /** Writes a value to stdout as JSON that ends with a newline. */
-  printJson(value: unknown): void;
-  /** Writes a line to stderr: everything that is not the result. */
-  note(line: string): void;
-  /** Calls `listener` when whoever read stdout has gone, like `head` when it has its lines. */
-  onClosed(listener: () => void): void;
-}
-
 /**
- * A screen over stdout and stderr. A reader that goes away is no error: what
- * is printed afterwards is dropped, so that the command ends by itself.
+ * A screen over stdout and stderr. A reader that closes stdout is not an error:
+ * further output is dropped, and the command ends.
  */
 export function createScreen({ stdout, stderr }: Streams): Screen {
   const listeners: (() => void)[] = [];

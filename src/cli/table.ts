@@ -5,9 +5,12 @@ import type { Screen } from "./screen.ts";
 export interface Column<Row> {
   readonly title: string;
   readonly align?: "left" | "right";
-  /** May be cut to fit a terminal. The others must hold nothing wider than one column a character. */
+  /** May be cut to fit a terminal. Other columns must only contain characters that take one column. */
   readonly flexible?: boolean;
-  /** Left out when the terminal is narrow, those with the highest number first. Without it the column stays. */
+  /**
+   * Left out when the terminal is narrow, those with the highest number first.
+   * Without it the column is always shown.
+   */
   readonly dispensable?: number;
   /** One line, printable. */
   text(row: Row): string;
@@ -15,7 +18,7 @@ export interface Column<Row> {
   tint?(text: string, row: Row): string;
 }
 
-/** Cut to less, a text says nothing. */
+/** A text that is cut to less is useless. */
 const NARROWEST = 10;
 const GAP = 2;
 
@@ -43,11 +46,11 @@ export function formatTable<Row>(screen: Screen, columns: readonly Column<Row>[]
 
 interface ShownColumn<Row> {
   readonly column: Column<Row>;
-  /** `undefined` for what it takes. */
+  /** `undefined` for the natural width. */
   readonly width: number | undefined;
 }
 
-/** Takes columns away until the rest fits, and shares what is left among the flexible ones. */
+/** Leaves out columns until the others fit, and divides the remaining width among the flexible ones. */
 function fittingColumns<Row>(
   columns: readonly Column<Row>[],
   widths: readonly number[],

@@ -10,15 +10,15 @@ import {
 import type { Schema } from "../postgres/schema.ts";
 import { type StoredSchedule, toStoredSchedule } from "./stored-schedule.ts";
 
-/** Where ticks are decided and remembered. */
+/** Decides and stores ticks. */
 export interface CronStore {
-  /** Makes entries known and returns what is remembered of each, by its id. */
+  /** Registers entries and returns what is stored of each, by its id. */
   register(ids: readonly string[], nowMs: number): Promise<Map<string, KnownCrontab>>;
   /** Adds ticks of entries; the ids of the jobs in order, null where another worker was first. */
   addTicks(ticks: readonly TickToAdd[]): Promise<(string | null)[]>;
   listSchedules(): Promise<StoredSchedule[]>;
   addScheduleTicks(ticks: readonly ScheduleTick[]): Promise<ScheduleTickResult[]>;
-  /** Notes that a worker runs that knows these tasks, at most once in `intervalMs` and schedule. */
+  /** Stores that a running worker knows these tasks, at most once in `intervalMs` for each schedule. */
   seeTasks(tasks: readonly string[], intervalMs: number): Promise<void>;
 }
 

@@ -12,7 +12,18 @@ import { parseExpression } from "./expression.ts";
 import { checkTimeZone, DEFAULT_TIME_ZONE } from "./time-zone.ts";
 import { createTimetable } from "./timetable.ts";
 
-/** How the jobs of a schedule run; when they run, the schedule says. */
+/**
+ * Declares a recurring job, for the option `crons` of a worker. The payload has
+ * the type of the task's; the task's schema checks it when the worker is
+ * created. Throws `HOWDAH_CRON_INVALID` for an invalid schedule or zone, and
+ * `HOWDAH_OPTION_UNKNOWN`, `HOWDAH_OPTION_INVALID` or `HOWDAH_JOB_INVALID` for
+ * the rest.
+ */
+export function cron<T extends CronTask>(options: CronOptions<T>): CronEntry {
+  return readCronEntry({ owner: "cron", path: "" }, options);
+}
+
+/** How the jobs of a schedule run; the schedule itself defines when. */
 export interface CronSpec extends Omit<JobSpec, "runAt" | "jobKeyMode"> {
   /** What a tick does to the waiting job of an earlier one with the same key. Default `"replace"`. */
   readonly jobKeyMode?: "replace" | "preserve_run_at" | undefined;
@@ -25,17 +36,17 @@ export type CronTask = TaskDeclaration<any, any> | string;
 /** The payload of the jobs of a schedule, before `_cron` is added to it. */
 export type CronPayload<T> = T extends string ? Readonly<Record<string, unknown>> : PayloadOf<T>;
 
-/** What a job of a schedule finds as `_cron` in its payload. */
+/** The property `_cron` in the payload of a job of a schedule. */
 export interface CronTick {
-  /** The time that the schedule means, in ISO 8601 and UTC: `2026-01-01T04:00:00.000Z`. */
+  /** The time of the tick, in ISO 8601 and UTC: `2026-01-01T04:00:00.000Z`. */
   readonly ts: string;
   /** True when the tick was due before the worker that added it had started. */
   readonly backfilled: boolean;
 }
 
-/** What {@link cron} takes. */
+/** Options of {@link cron}. */
 export type CronOptions<T extends CronTask = CronTask> = {
-  /** What is remembered of it is remembered under this name, 1 to 128 characters. Default: the identifier of the task. */
+  /** The name of the entry in the database, 1 to 128 characters. Default: the identifier of the task. */
   readonly id?: string | undefined;
   readonly task: T;
   /** Five fields, or six with seconds first; `every` writes the usual ones. */
@@ -49,7 +60,7 @@ export type CronOptions<T extends CronTask = CronTask> = {
   ? { readonly payload?: CronPayload<T> | undefined }
   : { readonly payload: CronPayload<T> });
 
-/** A job that recurs: one line of a crontab, or what {@link cron} makes. */
+/** A recurring job: one line of a crontab, or the result of {@link cron}. */
 export interface CronEntry {
   readonly id: string;
   readonly task: CronTask;
@@ -62,19 +73,8 @@ export interface CronEntry {
 }
 
 /**
- * Declares a job that recurs, for the option `crons` of a worker. The payload
- * is that of the task; what the task's schema says about it is checked when the
- * worker is created. Throws `HOWDAH_CRON_INVALID` for a schedule or zone that
- * cannot be read, and `HOWDAH_OPTION_UNKNOWN`, `HOWDAH_OPTION_INVALID` or
- * `HOWDAH_JOB_INVALID` for the rest.
- */
-export function cron<T extends CronTask>(options: CronOptions<T>): CronEntry {
-  return readCronEntry({ owner: "cron", path: "" }, options);
-}
-
-/**
  * Reads an entry that was given at `place`. Throws as {@link cron} does. `more`
- * are options that stand beside it there, for messages.
+ * are further options that are allowed there, for messages.
  */
 export function readCronEntry(place: OptionPlace, given: unknown, more: OptionShape = {}): CronEntry {
   const { fillMs, ...read } = readObject({ ...place, hints: CRON_PEER_NAMES }, given, { ...more, ...ENTRY });
@@ -132,7 +132,10 @@ function readPayload(given: unknown): Readonly<Record<string, unknown>> {
 function checkCronSpec(given: unknown, subject: string): CronSpec {
   const { runAt, jobKeyMode } = (isOptionsObject(given) ? given : {}) as JobSpec;
   if (runAt !== undefined) {
-    throw new HowdahError("HOWDAH_JOB_INVALID", `\`runAt\` of ${subject} is set; the schedule itself says when.`);
+    throw new HowdahError(
+      "HOWDAH_JOB_INVALID",
+      `\`runAt\` of ${subject} is set; the schedule defines when its jobs run.`,
+    );
   }
   if (jobKeyMode === "unsafe_dedupe") {
     throw new HowdahError(

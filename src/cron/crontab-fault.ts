@@ -1,4 +1,7 @@
-/** A mistake in a line of a crontab, on its way to where the number of the line is known. Nobody outside sees it. */
+/**
+ * A mistake in a line of a crontab. It is caught where the number of the line
+ * is known and does not leave this folder.
+ */
 export class CrontabFault extends Error {
   /** Where in the line, from 0. */
   readonly offset: number;

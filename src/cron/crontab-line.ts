@@ -7,7 +7,7 @@ import { expand, FIELD_COUNTS, parseFields } from "./expression.ts";
 import { type Fail, looksLikeField, shown } from "./field.ts";
 import { splitWords, type Word } from "./words.ts";
 
-/** An entry and where a name that is taken can be blamed. */
+/** An entry, and the place to report when its id is already in use. */
 export interface CrontabLine {
   readonly entry: CronEntry;
   readonly idOffset: number;
@@ -50,7 +50,7 @@ function readEntry(given: object, offset: number): CronEntry {
   }
 }
 
-/** Six when the sixth word can be no task, or when it could be a day and a task follows. */
+/** Six when the sixth word cannot be a task, or when it could be a day and a task follows. */
 function countFields(words: readonly Word[]): number {
   const { withoutSeconds, withSeconds } = FIELD_COUNTS;
   const [sixth, seventh] = words.slice(withoutSeconds);

@@ -15,7 +15,7 @@ export function readCrontabPayload(line: string, offset: number, fail: Fail): ob
   return payload as object;
 }
 
-/** Whether JSON can hold what JSON5 has read. */
+/** Whether JSON can represent a value that JSON5 has read. */
 function isJson(value: unknown): boolean {
   if (typeof value === "number") return Number.isFinite(value);
   return typeof value !== "object" || value === null || Object.values(value).every(isJson);

@@ -4,7 +4,7 @@ import type { CronEntry } from "./cron.ts";
 import { parseCrontabLine } from "./crontab-line.ts";
 import { CrontabFault } from "./crontab-fault.ts";
 
-/** Something that is wrong with a crontab. */
+/** A mistake in a crontab. */
 export interface CrontabProblem {
   /** From 1. */
   readonly line: number;
@@ -21,9 +21,9 @@ export interface CrontabReading {
 }
 
 /**
- * Reads a crontab: one job a line, `minute hour day month weekday task ?options {payload}`.
- * `docs/reference/crontab.md` has all of it. Throws `HOWDAH_CRON_INVALID` with
- * the line, the column and what was expected there.
+ * Reads a crontab: one job a line, `minute hour day month weekday task ?options
+ * {payload}`. `docs/reference/crontab.md` describes the syntax. Throws
+ * `HOWDAH_CRON_INVALID` with the line, the column and what was expected there.
  */
 export function parseCrontab(text: string): CronEntry[] {
   if (typeof text !== "string") {

@@ -2,32 +2,10 @@ import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import { FIELD_KINDS, type FieldKind } from "./field.ts";
 
-/** A day of the week: its English name, or 0 to 7, where 0 and 7 are Sunday. */
-export type Weekday = "sunday" | "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | number;
-
-/** A month: its English name, or 1 to 12. */
-export type Month =
-  | "january"
-  | "february"
-  | "march"
-  | "april"
-  | "may"
-  | "june"
-  | "july"
-  | "august"
-  | "september"
-  | "october"
-  | "november"
-  | "december"
-  | number;
-
-/** A time of the day: `"8:30"`, or with seconds `"08:30:15"`. */
-export type TimeOfDay = `${number}:${number}` | `${number}:${number}:${number}`;
-
 /**
- * Writes the usual schedules as cron expressions: `every.day("8:30")` is
- * `"30 8 * * *"`. Throws `HOWDAH_CRON_INVALID` for what is out of range. A time
- * of the day is one of the schedule's time zone; left out, it is midnight.
+ * Writes the usual schedules as cron expressions: `every.day("8:30")` is `"30 8
+ * * * *"`. Throws `HOWDAH_CRON_INVALID` for values out of range. A time of the
+ * day is in the schedule's time zone; the default is midnight.
  */
 export const every = {
   /** Each `count` seconds, 1 to 59, counted from the full minute. */
@@ -59,6 +37,28 @@ export const every = {
     return `${clockFields(time)} ${valueOf(day, FIELD_KINDS.day)} ${valueOf(month, FIELD_KINDS.month)} *`;
   },
 } as const;
+
+/** A day of the week: its English name, or 0 to 7, where 0 and 7 are Sunday. */
+export type Weekday = "sunday" | "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | number;
+
+/** A month: its English name, or 1 to 12. */
+export type Month =
+  | "january"
+  | "february"
+  | "march"
+  | "april"
+  | "may"
+  | "june"
+  | "july"
+  | "august"
+  | "september"
+  | "october"
+  | "november"
+  | "december"
+  | number;
+
+/** A time of the day: `"8:30"`, or with seconds `"08:30:15"`. */
+export type TimeOfDay = `${number}:${number}` | `${number}:${number}:${number}`;
 
 /** Minutes and hours of an expression, with seconds before them when there are any. */
 function clockFields(time: unknown = "0:00"): string {

@@ -4,9 +4,9 @@ import { type CronField, type Fail, FIELD_KINDS, parseField } from "./field.ts";
 import { readNickname } from "./nicknames.ts";
 import { splitWords, type Word } from "./words.ts";
 
-/** A cron expression that was read. */
+/** A parsed cron expression. */
 export interface CronExpression {
-  /** The fields with one space between them, as they were written. */
+  /** The fields as they were written, separated by single spaces. */
   readonly text: string;
   /** Second 0 when it has five fields. */
   readonly second: CronField;

@@ -1,6 +1,6 @@
 import { didYouMean } from "../runtime/suggestion.ts";
 
-/** Reports what is wrong at an offset of the text that is being read, and does not return. */
+/** Reports a mistake at an offset of the text, and does not return. */
 export type Fail = (offset: number, message: string) => never;
 
 /** One field of a cron expression. */
@@ -13,7 +13,7 @@ export interface CronField {
   readonly isWild: boolean;
 }
 
-/** What a field may hold. */
+/** The values that a field may have. */
 export interface FieldKind {
   /** In the plural, for messages. */
   readonly name: string;

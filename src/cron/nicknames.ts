@@ -1,17 +1,6 @@
 import { didYouMean } from "../runtime/suggestion.ts";
 
-/** The nicknames that crontabs know, as expressions of five fields. */
-const NICKNAMES: Readonly<Record<string, string>> = {
-  "@yearly": "0 0 1 1 *",
-  "@annually": "0 0 1 1 *",
-  "@monthly": "0 0 1 * *",
-  "@weekly": "0 0 * * 0",
-  "@daily": "0 0 * * *",
-  "@midnight": "0 0 * * *",
-  "@hourly": "0 * * * *",
-};
-
-/** What a word that begins with `@` stands for, or why it stands for nothing; `undefined` for any other word. */
+/** The fields that a word that begins with `@` stands for, or what is wrong with it; `undefined` for any other word. */
 export function readNickname(word: string): { readonly fields: string } | { readonly problem: string } | undefined {
   if (!word.startsWith("@")) return undefined;
   const name = word.toLowerCase();
@@ -28,3 +17,14 @@ export function readNickname(word: string): { readonly fields: string } | { read
   ).replace(/[.]$/, "");
   return { problem: `unknown nickname \`${word.slice(0, 40)}\`${hint}` };
 }
+
+/** The nicknames of crontabs, as expressions of five fields. */
+const NICKNAMES: Readonly<Record<string, string>> = {
+  "@yearly": "0 0 1 1 *",
+  "@annually": "0 0 1 1 *",
+  "@monthly": "0 0 1 * *",
+  "@weekly": "0 0 * * 0",
+  "@daily": "0 0 * * *",
+  "@midnight": "0 0 * * *",
+  "@hourly": "0 * * * *",
+};

@@ -7,13 +7,7 @@ import type { CronEntry, CronTick } from "./cron.ts";
 import { parseExpression } from "./expression.ts";
 import { createTimetable, type Timetable } from "./timetable.ts";
 
-/**
- * Which ticks to add that were due while no worker ran and that `fill` reaches:
- * none of them, the last one, or every one.
- */
-export type MissedTicks = "skip" | "once" | "all";
-
-/** What recurs, ready to be added. */
+/** A recurring job that is ready to be added. */
 export interface RecurringJob {
   readonly id: string;
   /** Where it was declared: by a worker's options, or in the database. */
@@ -27,10 +21,16 @@ export interface RecurringJob {
 }
 
 /**
- * Checks an entry as the add of a job is checked, once and for all its ticks:
- * the defaults of its task fill it up, and the task's schema has to accept the
- * payload with `_cron` in it. `tasks` are those that may be added, as for a
- * job. Throws what `addJob` throws.
+ * Which ticks to add that were due while no worker ran and that `fill` reaches:
+ * none of them, the last one, or every one.
+ */
+export type MissedTicks = "skip" | "once" | "all";
+
+/**
+ * Checks an entry like the add of a job, once for all its ticks: the defaults
+ * of its task are applied, and the task's schema must accept the payload with
+ * `_cron` in it. `tasks` are those that may be added, as for a job. Throws the
+ * errors of `addJob`.
  */
 export async function prepareRecurringJob(entry: CronEntry, tasks?: KnownTasks): Promise<RecurringJob> {
   const timetable = createTimetable(parseExpression(entry.schedule), entry.timeZone);
@@ -46,12 +46,12 @@ export async function prepareRecurringJob(entry: CronEntry, tasks?: KnownTasks):
   };
 }
 
-/** How the jobs of an entry are stored. Throws what `addJob` throws. */
+/** How the jobs of an entry are stored. Throws the errors of `addJob`. */
 export async function prepareTickJob(entry: CronEntry, tasks?: KnownTasks): Promise<TickJob> {
   const { id, task, payload, spec } = entry;
-  // A Map, for one, would be an empty object once `_cron` is in it.
+  // A Map, for instance, would become an empty object when `_cron` is added.
   encodePayload(payload, `schedule ${JSON.stringify(id)}`);
-  // Any tick will do: schemas look at the shape.
+  // Any tick is suitable, because schemas check the shape.
   const sample: JobEntry = { task, payload: { ...payload, _cron: describeTick(0, false) }, spec };
   const prepared = await prepareJob(sample, { tasks, place: `schedule ${JSON.stringify(id)}, job` });
   const { identifier, queueName, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs } = prepared;

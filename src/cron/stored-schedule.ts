@@ -7,6 +7,15 @@ import type { CronSpec } from "./cron.ts";
 import type { MissedTicks, RecurringJob } from "./recurring-job.ts";
 import { createTimetable } from "./timetable.ts";
 
+/** A {@link Schedule} with properties that only workers need. */
+export interface StoredSchedule extends Omit<Schedule, "nextTick"> {
+  readonly sinceMs: number;
+  /** When its pause began; null when it is not paused. */
+  readonly pausedAt: Date | null;
+  readonly hasBeenSeen: boolean;
+  readonly version: string;
+}
+
 /** A schedule that is stored in the database, as it was when it was read. */
 export interface Schedule {
   readonly id: string;
@@ -24,28 +33,19 @@ export interface Schedule {
   readonly spec: CronSpec;
   /** Whether no ticks are added now. */
   readonly isPaused: boolean;
-  /** When the pause ends by itself; null when it does not, or there is none. */
+  /** The end of the pause; null when it has none, or the schedule is not paused. */
   readonly pausedUntil: Date | null;
   /** The last tick that was added. */
   readonly lastTick: Date | null;
   /** The next one by the clock of this machine; null when paused without an end. */
   readonly nextTick: Date | null;
-  /** False when no worker that runs has said within five minutes that it knows the task. */
+  /** False when no running worker has reported within five minutes that it knows the task. */
   readonly isTaskKnown: boolean;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
 
-/** A {@link Schedule} with what only workers need. */
-export interface StoredSchedule extends Omit<Schedule, "nextTick"> {
-  readonly sinceMs: number;
-  /** When its pause began; null when there is none, or was none since it was resumed. */
-  readonly pausedAt: Date | null;
-  readonly hasBeenSeen: boolean;
-  readonly version: string;
-}
-
-/** What workers and applications read of a stored schedule. */
+/** Converts a stored schedule for workers and applications. */
 export function toStoredSchedule(record: ScheduleRecord): StoredSchedule {
   return {
     id: record.id,
@@ -69,7 +69,7 @@ export function toStoredSchedule(record: ScheduleRecord): StoredSchedule {
   };
 }
 
-/** What is told of a schedule outside. `nextTick` is null also when the stored expression cannot be read. */
+/** The public form of a schedule. `nextTick` is null also when the stored expression is invalid. */
 export function toSchedule(stored: StoredSchedule, nowMs: number): Schedule {
   const { sinceMs: _since, pausedAt: _pausedAt, hasBeenSeen: _seen, version: _version, ...schedule } = stored;
   const [nextTick = null] = upcomingTicks(stored, nowMs, 1);
@@ -84,7 +84,7 @@ export function upcomingTicks(stored: StoredSchedule, nowMs: number, count: numb
   try {
     return ticksAfter(createTimetable(parseExpression(stored.schedule), stored.timeZone), fromMs, count);
   } catch {
-    // Somebody wrote it into the table by hand; workers report it.
+    // It was written into the table by hand; workers report it.
     return [];
   }
 }
@@ -98,7 +98,7 @@ export function ticksAfter(timetable: RecurringJob["timetable"], afterMs: number
   return ticks;
 }
 
-/** What is needed to add the ticks of a schedule. Throws `HOWDAH_CRON_INVALID` when it cannot be read. */
+/** The recurring job of a schedule. Throws `HOWDAH_CRON_INVALID` when the schedule is invalid. */
 export function toRecurringJob(stored: StoredSchedule): RecurringJob {
   const { id, task, fill: fillMs, missed, payload, spec } = stored;
   return {

@@ -7,18 +7,18 @@ import type { TickJob, TickToAdd } from "../postgres/queries/cron-ledger.ts";
 import { encodeTick, type RecurringJob } from "./recurring-job.ts";
 import type { DueTick } from "./track.ts";
 
-/** A tick that is ready to be stored. */
+/** A tick after its interceptors, ready to be stored. */
 export interface AskedTick {
   readonly due: DueTick;
   readonly tick: TickToAdd & { readonly version: string };
-  /** Its interceptors want to know how it went. */
+  /** Reports the result to its interceptors. */
   readonly call: AddCall | undefined;
 }
 
 /**
- * The tick as it is to be stored, after the interceptors of
- * `beforeJobSchedule`; without a payload when they skip it. Rejects with what
- * they throw, and with what `addJob` throws for what they have changed.
+ * The tick as it will be stored, after the interceptors of `beforeJobSchedule`;
+ * without a payload when they skip it. Rejects with their errors, and with
+ * those of `addJob` for invalid changes.
  */
 export async function askTick(due: DueTick, hooks: AddHooks, backfilled: boolean): Promise<AskedTick> {
   const { track, tickMs } = due;

@@ -2,7 +2,7 @@ import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import { didYouMean } from "../runtime/suggestion.ts";
 
-/** The zone that counts when none is given. */
+/** The default zone. */
 export const DEFAULT_TIME_ZONE = "UTC";
 
 /**
@@ -13,7 +13,7 @@ export const DEFAULT_TIME_ZONE = "UTC";
 export function checkTimeZone(given: unknown): string {
   if (typeof given === "string" && isTimeZone(given)) return given;
   const hint = typeof given === "string" ? didYouMean(given, Intl.supportedValuesOf("timeZone")) : ".";
-  // A list of some six hundred names would help nobody.
+  // A list of some six hundred names would not help.
   const advice = hint.startsWith(". ") ? "." : hint;
   throw new HowdahError(
     "HOWDAH_CRON_INVALID",
@@ -22,7 +22,7 @@ export function checkTimeZone(given: unknown): string {
 }
 
 function isTimeZone(name: string): boolean {
-  // Intl also takes offsets such as "+02:00", which know no summer.
+  // Intl also accepts offsets such as "+02:00", which have no daylight saving time.
   if (!/^[A-Za-z]/.test(name)) return false;
   try {
     Intl.DateTimeFormat("en", { timeZone: name });

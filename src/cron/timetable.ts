@@ -3,7 +3,7 @@ import { HowdahError } from "../errors.ts";
 import type { CronExpression } from "./expression.ts";
 import type { CronField } from "./field.ts";
 
-/** The instants that an expression means in a time zone. */
+/** The instants of an expression in a time zone. */
 export interface Timetable {
   /** The first instant after this one, in milliseconds since 1970; `undefined` when there is none. */
   next(afterMs: number): number | undefined;
@@ -12,10 +12,10 @@ export interface Timetable {
 }
 
 /**
- * Makes the timetable of an expression. When clocks are set forward, a
+ * Creates the timetable of an expression. When clocks are set forward, a
  * schedule with set times of the day runs at the end of the gap, once; one that
- * recurs through the day leaves out what does not exist. When clocks are set
- * back, set times run at their first occurrence only, and what recurs runs in
+ * recurs through the day skips times that do not exist. When clocks are set
+ * back, set times run at their first occurrence only, and recurring ones in
  * both hours. Throws `HOWDAH_CRON_INVALID` for a day that never comes, such as
  * the 31st of February.
  */
@@ -24,7 +24,7 @@ export function createTimetable(expression: CronExpression, timeZone: string): T
     timezone: timeZone,
     paused: true,
     mode: "6-part",
-    // Which lists are set times of the day was decided when the text was read: as values they all look alike.
+    // Whether a list has set times of the day was decided when the text was read: its values do not show it.
     fixedTimeRule: recursThroughDay(expression) ? "single-value" : "no-wildcard",
   });
   const timetable: Timetable = {
@@ -44,8 +44,8 @@ function recursThroughDay({ second, minute, hour }: CronExpression): boolean {
 }
 
 /**
- * The fields as plain lists. A full day of the month or of the week has to stay
- * a `*`, because only two restricted ones are alternatives to each other.
+ * The fields as plain lists. A full day of the month or of the week must stay a
+ * `*`, because the two are alternatives only if both are restricted.
  */
 function patternOf({ second, minute, hour, day, month, weekday }: CronExpression): string {
   return [second, minute, hour, day, month, weekday].map(listOf).join(" ");

@@ -1,37 +1,37 @@
 import type { MissedTicks, RecurringJob } from "./recurring-job.ts";
 import type { Timetable } from "./timetable.ts";
 
-/** How far one worker has come with one recurring job. */
+/** The progress of one worker with one recurring job. */
 export interface Track {
   readonly recurring: RecurringJob;
-  /** Of a stored schedule. */
+  /** The version of a stored schedule. */
   readonly version: string | undefined;
   /** All ticks up to here are decided, in milliseconds since 1970. */
   readonly cursorMs: number;
-  /** The first tick that is not; `undefined` when there will be none. */
+  /** The first tick that is not decided; `undefined` when there is none. */
   readonly nextMs: number | undefined;
 }
 
-/** A tick whose time has come. */
+/** A tick that is due. */
 export interface DueTick {
   readonly track: Track;
   readonly tickMs: number;
 }
 
-/** What decides which ticks a worker begins with. */
+/** The facts that decide with which ticks a worker begins. */
 export interface Beginning {
   readonly timetable: Timetable;
   readonly fillMs: number;
   readonly missed: MissedTicks;
-  /** Ticks up to here are none of its business: they were added, or the entry is younger. */
+  /** Ticks up to here are decided: they were added, or the entry is younger. */
   readonly decidedMs: number;
-  /** When the worker started. Whatever is due from then on is added, however late. */
+  /** When the worker started. All ticks that are due from then on are added, however late. */
   readonly startMs: number;
 }
 
-/** Up to where ticks count as decided when a worker starts. */
+/** The time up to which ticks count as decided when a worker starts. */
 export function beginningOf({ timetable, fillMs, missed, decidedMs, startMs }: Beginning): number {
-  // A tick of this very moment is not a missed one.
+  // A tick that is due at the start is not a missed one.
   const withoutMissedMs = Math.max(decidedMs, startMs - 1);
   const reachMs = Math.max(decidedMs, startMs - fillMs - 1);
   switch (missed) {
@@ -53,14 +53,13 @@ export function trackFrom(recurring: RecurringJob, cursorMs: number, version?: s
   return { recurring, version, cursorMs, nextMs: recurring.timetable.next(cursorMs) };
 }
 
-/** A track that has no ticks for the time being. */
+/** A track without ticks, for a paused schedule. */
 export function restingTrack(recurring: RecurringJob, cursorMs: number, version: string): Track {
   return { recurring, version, cursorMs, nextMs: undefined };
 }
 
 /**
- * The first ticks of all tracks whose time has come, at most `limit`, by time
- * and then in the order of the tracks.
+ * The first due ticks of all tracks, at most `limit`, by time and then in the order of the tracks.
  */
 export function dueTicks(tracks: Iterable<Track>, nowMs: number, limit: number): DueTick[] {
   const heads = Array.from(tracks, (track) => ({ track, tickMs: track.nextMs }));

@@ -1,42 +1,33 @@
 import { backoffMs } from "../runtime/backoff.ts";
 
-const BACKOFF = { firstMs: 1_000, maxMs: 60_000 };
-
-interface Trouble {
-  readonly reason: string;
-  readonly failures: number;
-  /** By the monotonic clock: left alone until then. */
-  readonly untilMs: number;
-}
-
 /**
- * Recurring jobs whose last tick was refused. They are tried by themselves, so
- * that they do not hold up those that are added together.
+ * Recurring jobs whose last tick was refused. They are tried separately, so
+ * that they do not delay those that are added together.
  *
  *   entry     is                                leaves when
  *   fine      added together with others        a tick of it is refused         -> resting
  *                                               a tick of it is dropped         -> apart
- *   resting   left alone                        its time is over                -> apart
- *   apart     added by itself                   refused: for twice as long      -> resting
+ *   resting   not tried                         its time is over                -> apart
+ *   apart     added separately                  refused: for twice as long      -> resting
  *                                               dropped                         -> apart
  *                                               added                           -> fine
- *                                               the server is away: for longer  -> resting
+ *                                               the server is gone: for longer  -> resting
  */
 export class Troubles {
   readonly #random: () => number;
   readonly #byKey = new Map<string, Trouble>();
 
-  /** @param random - gives 0 to 1, for the jitter. Default `Math.random`. */
+  /** @param random - returns 0 to 1, for the jitter. Default `Math.random`. */
   constructor(random?: () => number) {
     this.#random = random ?? Math.random;
   }
 
-  /** Whether it is not to be added together with others. */
+  /** Whether it must be added separately. */
   has(key: string): boolean {
     return this.#byKey.has(key);
   }
 
-  /** Whether it is left alone at this time. */
+  /** Whether it must not be tried at this time. */
   rests(key: string, nowMs: number): boolean {
     return (this.#byKey.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY) > nowMs;
   }
@@ -49,7 +40,7 @@ export class Troubles {
     return before?.reason !== reason;
   }
 
-  /** A tick could not be tried, for whatever it is not to blame. */
+  /** A tick could not be tried for a reason that is not its own. */
   postponed(key: string, nowMs: number): void {
     const before = this.#byKey.get(key);
     if (before) this.refused(key, before.reason, nowMs);
@@ -66,4 +57,13 @@ export class Troubles {
   added(key: string): void {
     this.#byKey.delete(key);
   }
+}
+
+const BACKOFF = { firstMs: 1_000, maxMs: 60_000 };
+
+interface Trouble {
+  readonly reason: string;
+  readonly failures: number;
+  /** By the monotonic clock: not tried before. */
+  readonly untilMs: number;
 }

@@ -5,7 +5,7 @@ export interface Word {
   readonly offset: number;
 }
 
-/** The words of a line, however much space is between them. */
+/** Splits a line into its words, at any white space. */
 export function splitWords(line: string): Word[] {
   return Array.from(line.matchAll(/\S+/g), ({ 0: text, index }) => ({ text, offset: index }));
 }

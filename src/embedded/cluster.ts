@@ -14,7 +14,7 @@ export interface ClusterFolder {
   readonly path: string;
   /** Removed when the server ends. */
   readonly temporary: boolean;
-  /** What PostgreSQL calls its data directory. */
+  /** The data directory of PostgreSQL. */
   readonly data: string;
   readonly passwordFile: string;
   /** Written anew by every start. */
@@ -24,19 +24,19 @@ export interface ClusterFolder {
   readonly user: SystemUser | undefined;
 }
 
-/** A cluster in the making. */
+/** A cluster that is being created. */
 export interface ClusterDraft {
   readonly path: string;
   readonly data: string;
   readonly passwordFile: string;
 }
 
-/** What may lie in a folder in which a new cluster is made, by this start or by another one at the same time. */
+/** The entries that may exist in a folder in which a new cluster is created, by this start or by a concurrent one. */
 const HARMLESS = /^(\..*|lost\+found|draft-.*|(settings\.conf|server\.log)(\.[0-9a-f]+)?)$/;
 
 /**
  * Opens `dataDir`, or makes a temporary folder, such that `user` can work in it
- * and nobody else can look in. Rejects with `HOWDAH_OPTION_INVALID` when the
+ * and other users cannot read it. Rejects with `HOWDAH_OPTION_INVALID` when the
  * folder cannot be used.
  */
 export async function openClusterFolder(
@@ -60,7 +60,7 @@ export async function openClusterFolder(
   };
 }
 
-/** The system's folder for temporary files, unless that is root's alone and the server runs as somebody else. */
+/** The system's folder for temporary files, unless only root can use it and the server runs as another user. */
 async function temporaryRoot(user: SystemUser | undefined): Promise<string> {
   for (const folder of [tmpdir(), "/tmp", "/var/tmp"]) {
     if (await canUse(user, folder)) return folder;
@@ -82,9 +82,9 @@ async function prepareDataDir(dataDir: string): Promise<void> {
 }
 
 /**
- * Makes the cluster if there is none: `initialise` fills a draft, which then
- * becomes the cluster in one step, so that an interrupted start leaves none by
- * halves, and of two starts at once one wins.
+ * Creates the cluster if there is none: `initialise` fills a draft, which then
+ * becomes the cluster in one step, so that an interrupted start leaves no
+ * incomplete cluster, and of two concurrent starts one wins.
  */
 export async function ensureCluster(
   folder: ClusterFolder,
@@ -106,9 +106,9 @@ export async function ensureCluster(
 }
 
 /**
- * Writes a file that only `user` (or we) can read. It is always a new one that
- * takes the place of the old: were we root and wrote to whatever lies there,
- * then `user` could lay a link to a file of root's.
+ * Writes a file that only `user` (or we) can read. It always replaces the old
+ * file by a new one: if root wrote to the existing file, `user` could replace
+ * that by a link to a file of root.
  */
 export async function writeOwnFile(path: string, text: string, user: SystemUser | undefined): Promise<void> {
   const draft = `${path}.${randomBytes(6).toString("hex")}`;

@@ -4,7 +4,7 @@ import { custom, integer, oneOf } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readOptions, type OptionPlace } from "../runtime/options.ts";
 import { POSTGRES_VERSIONS, type PostgresVersion } from "./binaries.ts";
 
-/** What a setting in `postgresql.conf` can be. */
+/** A value of a setting in `postgresql.conf`. */
 export type SettingValue = string | number | boolean;
 
 /** Options of {@link startPostgres}; all of them may be left out. */

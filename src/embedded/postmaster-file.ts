@@ -5,15 +5,7 @@ import { promisify } from "node:util";
 import { HowdahError } from "../errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 
-const run = promisify(execFile);
-
-/** How long a server whose owner was killed may take to notice before its folder counts as in use. */
-const NOTICE_MS = 3_000;
-
-/** How long to rest between two looks. */
-const REST_MS = 50;
-
-/** What the file `postmaster.pid` of a running server says. */
+/** The content of the file `postmaster.pid` of a running server. */
 export interface PostmasterFile {
   readonly pid: number;
   /** True when the server takes connections. */
@@ -21,6 +13,14 @@ export interface PostmasterFile {
   /** True when the server is shutting down. */
   readonly stopping: boolean;
 }
+
+const run = promisify(execFile);
+
+/** How long a server whose owner was killed may take to end before its folder counts as in use. */
+const NOTICE_MS = 3_000;
+
+/** How long to wait between two checks. */
+const REST_MS = 50;
 
 /** Reads the file; `undefined` when there is none, or not yet a whole one. */
 export async function readPostmasterFile(data: string): Promise<PostmasterFile | undefined> {
@@ -33,10 +33,11 @@ export async function readPostmasterFile(data: string): Promise<PostmasterFile |
 }
 
 /**
- * Waits for the end of a server that is being shut down, and takes away the
- * file of one that was killed. PostgreSQL itself would do the latter, unless a
- * process of the same user has got the process id since, as is common in
- * containers. Rejects with `HOWDAH_EMBEDDED_FAILED` when a server goes on running there.
+ * Waits for the end of a server that is being shut down, and removes the file
+ * of one that was killed. PostgreSQL itself would do the latter, unless another
+ * process of the same user has the process id now, which is common in
+ * containers. Rejects with `HOWDAH_EMBEDDED_FAILED` when a server goes on
+ * running there.
  */
 export async function awaitUnusedData(data: string, clock: Clock): Promise<void> {
   let deadline = clock.monotonic() + NOTICE_MS;
@@ -64,7 +65,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** True when process `pid` is a server that was started with this data folder, or when that cannot be found out. */
+/** True when process `pid` is a server that was started with this data folder, or when that is unknown. */
 async function isServerOf(data: string, pid: number): Promise<boolean> {
   try {
     const line =

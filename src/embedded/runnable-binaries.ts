@@ -13,9 +13,9 @@ const run = promisify(execFile);
 
 /**
  * The `native` folder of binaries that `user` can run: the package's own when
- * that works, otherwise a copy that is kept for the next time. A copy is
- * needed when the package was installed without its scripts, which make its
- * library links, or lies where `user` cannot enter.
+ * that works, otherwise a copy that is kept for the next time. A copy is needed
+ * when the package was installed without its scripts, which create its library
+ * links, or is in a folder that `user` cannot enter.
  */
 export async function runnableBinaries(found: BinaryPackage, user: SystemUser | undefined): Promise<string> {
   const inPlace = join(found.folder, "native");
@@ -59,7 +59,7 @@ function cacheFolders(): string[] {
   return [join(lasting, "howdah"), join(tmpdir(), `howdah-cache-${uid}`)];
 }
 
-/** Copies under a name of its own and renames, so that a copy with its final name is always whole. */
+/** Copies under a temporary name and renames, so that a copy with its final name is always complete. */
 async function cachedCopy(found: BinaryPackage, cache: string): Promise<string> {
   const copy = join(cache, found.label);
   await mkdir(cache, { recursive: true, mode: 0o755 });
@@ -75,13 +75,13 @@ async function cachedCopy(found: BinaryPackage, cache: string): Promise<string> 
     await rename(draft, copy);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
-    // Another process was faster: its copy is as good as ours.
+    // Another process was faster; its copy is the same.
     if (!existsSync(copy)) throw error;
   }
   return copy;
 }
 
-/** Programs are run from here, so nobody else may be able to put any in. */
+/** Programs are run from here, so other users must not be able to write to it. */
 async function refuseForeignFolder(folder: string): Promise<void> {
   const { uid, mode } = await stat(folder);
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {

@@ -9,7 +9,14 @@ import { readLog, startFailure } from "./server-log.ts";
 import { settingsFile } from "./settings-file.ts";
 import { startGuarded, type Guard } from "./watchdog.ts";
 
-/** What is needed to run a server. */
+/** A server that takes connections. */
+export interface Server {
+  readonly guard: Guard;
+  readonly port: number;
+  readonly password: string;
+}
+
+/** Options of {@link startServer}. */
 export interface ServerPlan {
   /** The folder that holds `bin`, `lib` and `share`. */
   readonly native: string;
@@ -18,25 +25,20 @@ export interface ServerPlan {
   readonly clock: Clock;
 }
 
-/** A server that takes connections. */
-export interface Server {
-  readonly guard: Guard;
-  readonly port: number;
-  readonly password: string;
-}
-
 /**
- * Failures that another attempt may get over: somebody took the free port in
- * between, or the last processes of a server that was killed have not ended yet.
+ * Failures that another attempt may avoid: another process took the free port
+ * in between, or the last processes of a killed server have not ended yet.
  */
 const PASSING_FAILURES = { port: "could not bind", memory: "pre-existing shared memory block" };
+
 const MAX_ATTEMPTS = 20;
+
 const ATTEMPT_REST_MS = 250;
 
-/** How long to rest between two looks whether the server is ready. */
+/** How long to wait between two checks whether the server is ready. */
 const READY_REST_MS = 10;
 
-/** Makes the cluster if there is none and runs a server on it. Rejects with `HOWDAH_EMBEDDED_FAILED`. */
+/** Creates the cluster if there is none and runs a server on it. Rejects with `HOWDAH_EMBEDDED_FAILED`. */
 export async function startServer(plan: ServerPlan): Promise<Server> {
   const { folder, options, clock } = plan;
   let initdb: Guard | undefined;
@@ -50,12 +52,12 @@ export async function startServer(plan: ServerPlan): Promise<Server> {
     const password = (await readFile(folder.passwordFile, "utf8")).trim();
     return { ...(await runUntilReady(plan)), password };
   } finally {
-    // Until here it watched over a temporary folder; now either the server's watchdog does, or nobody needs it.
+    // Until here it guarded a temporary folder; now the server's watchdog does, or there is no such folder.
     await initdb?.release({ keepFolder: true });
   }
 }
 
-/** Fills a draft. The guard stays, so that an owner who is killed before the server runs leaves no folder behind. */
+/** Fills a draft. The guard stays, so that no folder remains when the owner is killed before the server runs. */
 async function runInitdb({ native, folder }: ServerPlan, draft: ClusterDraft): Promise<Guard> {
   await writeOwnFile(folder.logFile, "", folder.user);
   const guard = await startGuarded({
@@ -107,7 +109,7 @@ async function runPostgres({ native, folder }: ServerPlan, port: number): Promis
   return startGuarded({
     command: join(native, "bin", "postgres"),
     args: ["-D", folder.data, ...settings.flatMap((setting) => ["-c", setting])],
-    // Data that stay deserve a checkpoint; data that go do not.
+    // Only data that are kept need a checkpoint.
     lastSignal: folder.temporary ? "QUIT" : "INT",
     folder: folder.temporary ? folder.path : undefined,
     logFile: folder.logFile,

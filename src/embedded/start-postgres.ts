@@ -8,32 +8,16 @@ import { startServer, type Server } from "./server.ts";
 import { findSystemUser } from "./system-user.ts";
 import { outliveReader } from "../runtime/outlive-reader.ts";
 
-/** A running PostgreSQL server. With `await using` it is stopped at the end of the block. */
-export interface EmbeddedPostgres extends AsyncDisposable {
-  /** The superuser `postgres` in the database `postgres`, with its password. */
-  readonly connectionString: string;
-  /**
-   * Ends the server and resolves when it has ended, and when its temporary
-   * folder is gone. `"fast"`, the default, cuts connections off and writes
-   * everything to disk first; `"immediate"` leaves that to the next start.
-   * Every further call waits for the first.
-   */
-  stop(mode?: "fast" | "immediate"): Promise<void>;
-}
-
-/** How long a fast stop may take before it becomes an immediate one. */
-const FAST_STOP_MS = 30_000;
-
 /**
  * Starts a PostgreSQL server from the binaries of an optional package,
  * reachable on 127.0.0.1 with a random password. Its text is UTF-8 with the
  * locale C, its time zone UTC, whatever the environment says.
  *
  * The server ends with this process, even when that is killed, and keeps
- * neither it alive nor its exit code from it; a temporary folder goes with it.
- * Ctrl-C reaches this process only, so whoever uses the server can finish and
- * then call `stop`. Root, as whom PostgreSQL refuses to run, starts it as an
- * unprivileged user and says so in one line on stderr.
+ * neither it alive nor its exit code from it; a temporary folder is removed
+ * with it. Ctrl-C only reaches this process, so it can finish its work and then
+ * call `stop`. PostgreSQL refuses to run as root, so root starts it as an
+ * unprivileged user, with one line on stderr that says so.
  *
  * Rejects with `HOWDAH_OPTION_UNKNOWN` or `HOWDAH_OPTION_INVALID` for the
  * options, `HOWDAH_EMBEDDED_MISSING` when the package is not installed, and
@@ -55,9 +39,25 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   return stoppable(server, clock);
 }
 
+/** A running PostgreSQL server. With `await using` it is stopped at the end of the block. */
+export interface EmbeddedPostgres extends AsyncDisposable {
+  /** The superuser `postgres` in the database `postgres`, with its password. */
+  readonly connectionString: string;
+  /**
+   * Ends the server and resolves when it has ended and its temporary folder is
+   * removed. `"fast"`, the default, cuts connections off and writes everything
+   * to disk first; `"immediate"` leaves that to the next start. Every further
+   * call waits for the first.
+   */
+  stop(mode?: "fast" | "immediate"): Promise<void>;
+}
+
+/** How long a fast stop may take before it becomes an immediate one. */
+const FAST_STOP_MS = 30_000;
+
 /**
- * What `DATABASE_URL` names, when it is set, and otherwise what
- * {@link startPostgres} starts. `stop` leaves a server that was given alone.
+ * The server of `DATABASE_URL`, when that is set, and otherwise one that {@link
+ * startPostgres} starts. `stop` does not stop a server of `DATABASE_URL`.
  */
 export async function startPostgresUnlessGiven(options: StartPostgresOptions = {}): Promise<EmbeddedPostgres> {
   const given = process.env["DATABASE_URL"];

@@ -12,14 +12,14 @@ export interface SystemUser {
   readonly gid: number;
 }
 
-/** Whom PostgreSQL may run as when we are root, which it refuses to be; the first that exists. */
+/** The users as whom PostgreSQL may run when this process is root; the first that exists is used. */
 const UNPRIVILEGED_USERS = ["postgres", "_postgres", "nobody", "daemon"];
 
 /**
- * The user that PostgreSQL has to run as: `undefined`, for "as we are", unless
- * this process is root; then the owner of `dataDir`, or if that is root too or
+ * The user as whom PostgreSQL must run: `undefined`, the user of this process,
+ * unless that is root; then the owner of `dataDir`, or if that is root too or
  * does not exist yet, an unprivileged user. Rejects with
- * `HOWDAH_EMBEDDED_FAILED` when root finds nobody.
+ * `HOWDAH_EMBEDDED_FAILED` when there is no such user.
  */
 export async function findSystemUser(dataDir?: string): Promise<SystemUser | undefined> {
   if (process.getuid?.() !== 0) return undefined;
@@ -40,7 +40,7 @@ export async function findSystemUser(dataDir?: string): Promise<SystemUser | und
   );
 }
 
-/** True when `user` can enter `folder` and write to it; always true for `undefined`, which is ourselves. */
+/** True when `user` can enter `folder` and write to it; always true for `undefined`, the user of this process. */
 export async function canUse(user: SystemUser | undefined, folder: string): Promise<boolean> {
   if (!user) return true;
   const options = { cwd: "/", uid: user.uid, gid: user.gid };
@@ -50,7 +50,7 @@ export async function canUse(user: SystemUser | undefined, folder: string): Prom
   );
 }
 
-/** Reads the users of an `/etc/passwd`; lines that are none are skipped. */
+/** Reads the users of an `/etc/passwd`; other lines are skipped. */
 export function parsePasswd(text: string): SystemUser[] {
   const users: SystemUser[] = [];
   for (const line of text.split("\n")) {

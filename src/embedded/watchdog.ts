@@ -17,16 +17,16 @@ export interface GuardedCommand {
   readonly lastSignal: SignalName;
   /** Removed when the command and its owner have ended, or by `release`. */
   readonly folder: string | undefined;
-  /** An existing file that gets what the command writes. */
+  /** An existing file for the output of the command. */
   readonly logFile: string;
   readonly user: SystemUser | undefined;
 }
 
-/** A command under the eyes of its watchdog. Until `unref` it keeps this process alive. */
+/** A command with its watchdog. Until `unref` it keeps this process alive. */
 export interface Guard {
   /** The process id of the command, not of the watchdog. */
   readonly pid: number;
-  /** The exit code of the command; -1 when the watchdog was killed, so that nobody knows. */
+  /** The exit code of the command; -1 when the watchdog was killed and it is unknown. */
   readonly ended: Promise<number>;
   /** True when the command has ended. */
   hasEnded(): boolean;
@@ -34,7 +34,7 @@ export interface Guard {
   signal(name: SignalName): void;
   /** Lets this process end, and the command with it. */
   unref(): void;
-  /** Takes `unref` back. */
+  /** Undoes `unref`. */
   ref(): void;
   /** Ends the watchdog, after the command has ended. Removes the folder unless `keepFolder` is true. */
   release(options?: { readonly keepFolder?: boolean }): Promise<void>;
@@ -43,11 +43,12 @@ export interface Guard {
 /**
  * The watchdog: a shell in a session of its own, which neither Ctrl-C nor the
  * end of a terminal reaches. Its standard input is a pipe from the owner: a
- * line is a signal to pass on, the end is the end of the owner, whatever
- * ended it. `$1` is the last signal, `$2` the folder or empty, then the command.
+ * line is a signal to pass on, and its end means that the owner has ended for
+ * any reason. `$1` is the last signal, `$2` the folder or empty, then the
+ * command.
  *
- * The reader is killed before the exit code is told, so that nobody can send a
- * signal to a process id that belongs to somebody else by then.
+ * The reader is killed before the exit code is reported, so that no signal is
+ * sent to a process id that may belong to another process by then.
  */
 const WATCHDOG = `
 last=$1 folder=$2
@@ -94,7 +95,7 @@ export async function startGuarded(guarded: GuardedCommand): Promise<Guard> {
 async function guardOf(watchdog: ChildProcess, folder: string): Promise<Guard> {
   const input = watchdog.stdin as Socket;
   const output = watchdog.stdout as Socket;
-  // Speaking to a watchdog that somebody killed is no reason to end the owner.
+  // Writing to a killed watchdog must not end the owner.
   input.on("error", () => {});
 
   let pid: number | undefined;
@@ -137,12 +138,12 @@ async function guardOf(watchdog: ChildProcess, folder: string): Promise<Guard> {
   };
 }
 
-/** The watchdog was killed, so its work is ours. */
+/** The watchdog was killed, so this process does its work. */
 function endOrphan(pid: number): void {
   try {
     process.kill(pid, "SIGQUIT");
   } catch {
-    // It has ended as well.
+    // The command has ended as well.
   }
 }
 

@@ -48,9 +48,9 @@ const FORMS: Readonly<Record<InterceptorName, Readonly<Record<string, Form>>>> =
 };
 
 /**
- * What an interceptor answered, if it is one of its decisions, with a message
- * that PostgreSQL can store. Throws `HOWDAH_HOOK_ANSWER_INVALID` for everything
- * else.
+ * The answer of an interceptor, if it is one of its decisions, with a message
+ * that PostgreSQL can store. Throws `HOWDAH_HOOK_ANSWER_INVALID` for any other
+ * answer.
  */
 export function checkDecision(name: InterceptorName, answer: unknown): CheckedDecision {
   const forms = FORMS[name];

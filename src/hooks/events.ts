@@ -1,25 +1,8 @@
 import type { Job } from "../job/job.ts";
 
-/** Why a worker ended. */
-export type ShutdownReason = "stopped" | "signal" | "error";
-
-/** Why a running job was taken from its handler. */
-export type InterruptionReason = "shutdown" | "lost" | "crashed";
-
-/** What a local queue is doing; see `docs/guides/local-queue.md`. */
-export type LocalQueueMode = "starting" | "polling" | "waiting" | "ttlExpired" | "released";
-
-/** What a cron event is about: an entry of the worker's own crontab, or a schedule that is stored. */
-export interface CronTarget {
-  readonly id: string;
-  readonly source: "crontab" | "schedule";
-  /** The identifier of the task. */
-  readonly task: string;
-}
-
 /**
- * Every event and what its handlers are given. Observers are told after the
- * fact; what they throw is logged and changes nothing.
+ * Every event with its properties. Observers are called after the fact; their
+ * errors are logged and change nothing.
  */
 export interface Events {
   /** The worker is built: connected, migrated, its tasks registered. */
@@ -28,13 +11,13 @@ export interface Events {
   workerStart: { workerId: string };
   /** The worker has released everything. */
   workerShutdown: { workerId: string; reason: ShutdownReason };
-  /** `previousWorkerId` is dead. So many of its jobs were given back at once; more may follow. */
+  /** `previousWorkerId` is dead, and `jobCount` of its jobs were returned; more may follow. */
   workerRecovered: { workerId: string; previousWorkerId: string; jobCount: number };
   /** A claim locked this job for this worker. */
   jobFetch: { workerId: string; job: Job };
   /** The handler is about to be called. */
   jobStart: { workerId: string; job: Job };
-  /** The job is done and its row is gone. */
+  /** The job is done and its row is deleted. */
   jobComplete: { workerId: string; job: Job; durationMs: number };
   /** An attempt failed and there will be another. */
   jobFail: { workerId: string; job: Job; error: unknown; durationMs: number; retryAt: Date };
@@ -46,15 +29,15 @@ export interface Events {
   cronTick: { workerId: string; timestamp: Date; crontabs: readonly CronTarget[] };
   /** This worker has added the job of a tick; `backfilled` when the tick was due before it started. */
   cronJobScheduled: { workerId: string; crontab: CronTarget; scheduledAt: Date; jobId: string; backfilled: boolean };
-  /** A local queue begins to work. */
+  /** A local queue starts. */
   localQueueInit: { workerId: string; queue: number };
   /** A local queue changed its mode. */
   localQueueSetMode: { workerId: string; queue: number; oldMode: LocalQueueMode; newMode: LocalQueueMode };
   /** A batch arrived in a local queue. */
   localQueueGetJobsComplete: { workerId: string; queue: number; count: number };
-  /** Jobs that nobody started go back to the database. */
+  /** Jobs that were not started are returned to the database. */
   localQueueReturnJobs: { workerId: string; queue: number; count: number };
-  /** A fetch brought little, and the next one waits. */
+  /** A fetch returned few jobs, and the next one waits. */
   localQueueRefetchDelayStart: {
     workerId: string;
     queue: number;
@@ -62,16 +45,36 @@ export interface Events {
     threshold: number;
     abortThreshold: number;
   };
-  /** So many jobs were announced that the next fetch does not wait any longer. */
+  /** Notifications of enough jobs have arrived, so the next fetch does not wait any longer. */
   localQueueRefetchDelayAbort: { workerId: string; queue: number; count: number; abortThreshold: number };
   /** The wait is over. */
   localQueueRefetchDelayExpired: { workerId: string; queue: number };
   /** The outcome of a job was refused: the job no longer belongs to this worker. */
   jobReleaseRefused: { workerId: string; job: Job };
-  /** The outcome of a job was sent and its answer lost, and others have had the job since: it counted, or it did not. */
+  /**
+   * The outcome of a job was sent, the answer was lost, and another worker has
+   * claimed the job since: the outcome may have been written or not.
+   */
   jobOutcomeUnknown: { workerId: string; job: Job };
-  /** Something in the background failed; the worker goes on. With `job` when it is about this job alone. */
+  /** Something in the background failed; the worker goes on. With `job` when it concerns only this job. */
   workerError: { workerId: string; error: unknown; activity: string; job?: Job | undefined };
+}
+
+/** Why a worker ended. */
+export type ShutdownReason = "stopped" | "signal" | "error";
+
+/** Why a running job was taken from its handler. */
+export type InterruptionReason = "shutdown" | "lost" | "crashed";
+
+/** The modes of a local queue; see `docs/guides/local-queue.md`. */
+export type LocalQueueMode = "starting" | "polling" | "waiting" | "ttlExpired" | "released";
+
+/** The subject of a cron event: an entry of the worker's own crontab, or a stored schedule. */
+export interface CronTarget {
+  readonly id: string;
+  readonly source: "crontab" | "schedule";
+  /** The identifier of the task. */
+  readonly task: string;
 }
 
 /** The name of an event. */
@@ -102,5 +105,5 @@ const NAMES: Readonly<Record<EventName, true>> = {
   workerError: true,
 };
 
-/** The names of all events; the compiler sees to it that none is missing. */
+/** The names of all events; the compiler checks that none is missing. */
 export const EVENT_NAMES = Object.keys(NAMES) as readonly EventName[];

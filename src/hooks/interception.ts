@@ -4,7 +4,7 @@ import { errorMessage } from "../runtime/error-message.ts";
 import { checkDecision, type CheckedDecision } from "./decision.ts";
 import type { InterceptorName } from "./interceptors.ts";
 
-/** What asking needs. */
+/** The handlers of one interceptor and their time limit. */
 export interface Interception {
   readonly name: InterceptorName;
   readonly handlers: readonly ((event: never) => unknown)[];
@@ -14,11 +14,11 @@ export interface Interception {
 }
 
 /**
- * Asks the handlers of an interceptor one after another, each with what those
- * before it have changed, until one of them decides. Resolves to the decision,
- * or to all that was changed. Rejects with `HOWDAH_HOOK_FAILED` when a handler
- * throws, `HOWDAH_HOOK_TIMEOUT` when it does not answer in time, and
- * `HOWDAH_HOOK_ANSWER_INVALID` when its answer is none.
+ * Calls the handlers of an interceptor one after another, each with the changes
+ * of those before it, until one of them decides. Resolves to the decision, or
+ * to all changes. Rejects with `HOWDAH_HOOK_FAILED` when a handler throws,
+ * `HOWDAH_HOOK_TIMEOUT` when it does not answer in time, and
+ * `HOWDAH_HOOK_ANSWER_INVALID` when its answer is not a decision.
  */
 export async function intercept(asked: Interception, event: object): Promise<CheckedDecision | undefined> {
   let seen = event;
@@ -40,7 +40,7 @@ async function ask(
 ): Promise<CheckedDecision | undefined> {
   try {
     const answer = handler(event as never);
-    // What answers at once needs no timer.
+    // A synchronous answer needs no timer.
     const given = isThenable(answer) ? await within(answer, { name, clock, timeoutMs }) : answer;
     return given === undefined ? undefined : checkDecision(name, given);
   } catch (error) {
@@ -56,7 +56,7 @@ function within(answer: PromiseLike<unknown>, { name, clock, timeoutMs }: Omit<I
         new HowdahError("HOWDAH_HOOK_TIMEOUT", `The interceptor \`${name}\` did not answer within ${timeoutMs} ms.`),
       ),
     );
-    // An answer that comes too late settles nothing any more.
+    // A late answer has no effect.
     Promise.resolve(answer)
       .then(resolve, reject)
       .finally(() => timer.cancel());
@@ -82,7 +82,7 @@ function nest(outer: Wrap | undefined, inner: Wrap | undefined): Wrap | undefine
   return (run) => outer(() => inner(run));
 }
 
-/** Without what is `undefined`, which changes nothing. */
+/** Without properties that are `undefined`, which change nothing. */
 function given(properties: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined));
 }

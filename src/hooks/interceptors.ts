@@ -1,23 +1,42 @@
 import type { Job, JobSpec } from "../job/job.ts";
 
+/**
+ * Every interceptor with its event and its decisions. Interceptors are called
+ * in the order of registration and awaited. The first answer that is not
+ * `continue` counts, and no further interceptor is called.
+ */
+export interface Interceptors {
+  /** Before the handler is called. */
+  beforeJobRun: { readonly event: JobRunEvent; readonly decision: JobRunDecision };
+  /** After the handler has returned or thrown, before its outcome is written. */
+  afterJobRun: { readonly event: JobRanEvent; readonly decision: JobRanDecision };
+  /** Before a job is stored that this process adds. */
+  beforeJobSchedule: { readonly event: JobScheduleEvent; readonly decision: JobScheduleDecision };
+  /** Before a job is returned whose worker is dead, or shuts down without waiting for it. */
+  jobRecovery: { readonly event: JobRecoveryEvent; readonly decision: JobRecoveryDecision };
+}
+
 /** A job is about to run. */
 export interface JobRunEvent {
   readonly workerId: string;
   readonly job: Job;
-  /** As it is stored, or as an interceptor before this one has left it; the items of a batch. */
+  /** As it is stored, or as an earlier interceptor has changed it; the items of a batch. */
   readonly payload: unknown;
 }
 
 /**
- * What happens to a job that is about to run. Nothing at all means that it
- * runs as it is.
+ * The decision about a job that is about to run. Without one it runs unchanged.
  */
 export type JobRunDecision =
   | {
       readonly action: "continue";
-      /** Given to the schema and then to the handler instead; `undefined` changes nothing. What is stored stays. A batch keeps its number of items. */
+      /**
+       * Replaces the payload for the schema and the handler; `undefined`
+       * changes nothing. The stored payload does not change. A batch keeps its
+       * number of items.
+       */
       readonly payload?: unknown;
-      /** Calls the handler from inside of this function, for an `AsyncLocalStorage` or a trace. It has to call `run` once. */
+      /** Calls the handler inside of this function, for an `AsyncLocalStorage` or a trace. It must call `run` once. */
       readonly within?: (<T>(run: () => T) => T) | undefined;
     }
   /** The handler is not called, and the job is completed. */
@@ -25,17 +44,17 @@ export type JobRunDecision =
   /** The handler is not called, and the attempt has failed. */
   | { readonly action: "fail"; readonly message: string };
 
-/** A handler has returned or thrown. An attempt that was told to stop is not asked about. */
+/** A handler has returned or thrown. Not emitted for an aborted attempt. */
 export interface JobRanEvent {
   readonly workerId: string;
   readonly job: Job;
   readonly outcome: "completed" | "failed" | "snoozed" | "cancelled";
-  /** What was thrown, if the attempt failed. */
+  /** The error, if the attempt failed. */
   readonly error: unknown;
   readonly durationMs: number;
 }
 
-/** What becomes of an attempt whose handler has ended. Nothing at all means that its outcome stays as it is. */
+/** The decision about an attempt whose handler has ended. Without one its outcome does not change. */
 export type JobRanDecision =
   /** The job is completed, whatever the handler did. */
   | { readonly action: "skip" }
@@ -53,7 +72,7 @@ export interface ScheduleCall {
   readonly method: "addJob" | "addJobs" | "addBatchJob" | "tick" | "trigger";
   /** How many jobs it adds. */
   readonly size: number;
-  /** Calls `listener` once when the call has ended. What it throws is ignored. */
+  /** Calls `listener` once when the call has ended. Its errors are ignored. */
   whenEnded(listener: (result: ScheduleResult) => void): void;
 }
 
@@ -61,14 +80,14 @@ export interface ScheduleCall {
 export interface JobScheduleEvent {
   /** The identifier of its task. */
   readonly task: string;
-  /** As it was given, or as an interceptor before this one has left it. */
+  /** As it was given, or as an earlier interceptor has changed it. */
   readonly payload: unknown;
   /** With the defaults of its task. */
   readonly spec: JobSpec;
   readonly call: ScheduleCall;
 }
 
-/** What becomes of a job that is about to be added. Nothing at all means that it is added as it is. */
+/** The decision about a job that is about to be added. Without one it is added unchanged. */
 export type JobScheduleDecision =
   | {
       readonly action: "continue";
@@ -77,9 +96,9 @@ export type JobScheduleDecision =
       /** Checked and stored instead of the whole spec. */
       readonly spec?: JobSpec | undefined;
       /**
-       * Properties that travel with the payload, past its schema: set on a
-       * payload that is an object, or on every object of one that is a list.
-       * Other payloads stay as they are.
+       * Properties that are stored with the payload and not checked by its
+       * schema: set on a payload that is an object, or on every object of a
+       * list. Other payloads do not change.
        */
       readonly attach?: Readonly<Record<string, unknown>> | undefined;
     }
@@ -99,36 +118,20 @@ export interface JobRecoveryEvent {
 }
 
 /**
- * What becomes of a job that was taken from its worker. Nothing at all means
- * that it runs again later and the attempt does not count.
+ * The decision about a job that was taken from its worker. Without one it runs
+ * again later and the attempt does not count.
  */
 export type JobRecoveryDecision =
   | {
       readonly action: "reschedule";
       readonly runAt: Date;
-      /** Default: as if the attempt had not been. */
+      /** Default: the attempt is refunded. */
       readonly attempts?: number | undefined;
     }
   /** The attempt has failed, with the usual delay. Default message: why the job was taken. */
   | { readonly action: "fail"; readonly message?: string | undefined }
   /** The job stays locked. */
   | { readonly action: "skip" };
-
-/**
- * Every interceptor: what it is asked, and what it may answer. Interceptors
- * are asked in the order of registration and waited for. The first answer that
- * is not `continue` counts, and ends the asking.
- */
-export interface Interceptors {
-  /** Before the handler is called. */
-  beforeJobRun: { readonly event: JobRunEvent; readonly decision: JobRunDecision };
-  /** After the handler has returned or thrown, before that is written down. */
-  afterJobRun: { readonly event: JobRanEvent; readonly decision: JobRanDecision };
-  /** Before a job is stored, whoever adds it from this process. */
-  beforeJobSchedule: { readonly event: JobScheduleEvent; readonly decision: JobScheduleDecision };
-  /** Before a job is given back whose worker is dead, or shuts down without waiting for it. */
-  jobRecovery: { readonly event: JobRecoveryEvent; readonly decision: JobRecoveryDecision };
-}
 
 /** The name of an interceptor. */
 export type InterceptorName = keyof Interceptors;
@@ -140,5 +143,5 @@ const NAMES: Readonly<Record<InterceptorName, true>> = {
   jobRecovery: true,
 };
 
-/** The names of all interceptors; the compiler sees to it that none is missing. */
+/** The names of all interceptors; the compiler checks that none is missing. */
 export const INTERCEPTOR_NAMES = Object.keys(NAMES) as readonly InterceptorName[];

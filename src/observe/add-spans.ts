@@ -3,13 +3,6 @@ import type { JobScheduleDecision, JobScheduleEvent, ScheduleCall, ScheduleResul
 import { quietly, setError, SYSTEM } from "./span.ts";
 import { toTraceProperty, TRACE_PROPERTY } from "./trace-property.ts";
 
-/** The producer span of one call, which all of its jobs share. */
-interface Add {
-  readonly span: Span;
-  /** That of all jobs so far, if they have one in common. */
-  task: string | undefined;
-}
-
 /** The producer spans of the adds of one worker or client. */
 export class AddSpans {
   readonly #tracer: Tracer;
@@ -19,7 +12,7 @@ export class AddSpans {
     this.#tracer = tracer;
   }
 
-  /** Begins the span of a call with its first job, and gives each of its jobs the span to carry. */
+  /** Begins the span of a call with its first job, and attaches the span to each of its jobs. */
   before(event: JobScheduleEvent): JobScheduleDecision | undefined {
     return quietly(() => this.#carry(event));
   }
@@ -51,8 +44,15 @@ export class AddSpans {
   }
 }
 
+/** The producer span of one call, which all of its jobs share. */
+interface Add {
+  readonly span: Span;
+  /** The task of all jobs so far, if they share one. */
+  task: string | undefined;
+}
+
 function endAdd({ span, task }: Add, { jobIds, error }: ScheduleResult): void {
-  // Only now it is known whether all jobs were of one task.
+  // Only at the end is it known whether all jobs had the same task.
   if (task === undefined) span.updateName("add");
   else span.setAttribute("messaging.destination.name", task);
   if (jobIds === undefined) setError(span, error);

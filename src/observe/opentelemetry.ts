@@ -5,22 +5,10 @@ import { readOptions } from "../runtime/options.ts";
 import { AddSpans } from "./add-spans.ts";
 import { RunSpans } from "./run-spans.ts";
 
-/** How jobs are traced. */
-export interface OpenTelemetryOptions {
-  /** Where spans go. Default: the global provider. */
-  readonly tracerProvider?: TracerProvider | undefined;
-  /**
-   * How the span of a run hangs together with the span of its add: `"link"`
-   * begins a trace of its own for each attempt, `"child"` continues the trace
-   * of the add. The items of a batch are always links. Default `"link"`.
-   */
-  readonly relation?: "link" | "child" | undefined;
-}
-
 /**
  * Traces jobs with OpenTelemetry: a producer span for each call that adds jobs,
  * a consumer span for each call of a handler, in which the handler runs. The
- * trace travels as `_trace` in the payload, which the handler does not see.
+ * trace is stored as `_trace` in the payload, which the handler does not see.
  * For workers and clients alike. Throws `HOWDAH_OPTION_UNKNOWN` or
  * `HOWDAH_OPTION_INVALID`.
  */
@@ -37,7 +25,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Plugin {
       const runs = new RunSpans(tracer, read.relation === "child");
       hooks.on("beforeJobSchedule", (event) => adds.before(event));
       hooks.on("beforeJobRun", (event) => runs.before(event));
-      // A handler that ignores its signal may never settle; its attempt ends all the same.
+      // A handler that ignores its signal may never settle, but its attempt ends.
       hooks.on("jobInterrupted", ({ job }) => runs.abandon(job));
       hooks.on("jobFail", ({ job }) => runs.abandon(job));
       hooks.on("jobPermanentlyFail", ({ job }) => runs.abandon(job));
@@ -45,4 +33,16 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Plugin {
       hooks.on("jobOutcomeUnknown", ({ job }) => runs.abandon(job));
     },
   };
+}
+
+/** Options of {@link openTelemetry}. */
+export interface OpenTelemetryOptions {
+  /** The provider of the spans. Default: the global one. */
+  readonly tracerProvider?: TracerProvider | undefined;
+  /**
+   * How the span of a run refers to the span of its add: `"link"` begins a
+   * trace of its own for each attempt, `"child"` continues the trace of the
+   * add. The items of a batch are always links. Default `"link"`.
+   */
+  readonly relation?: "link" | "child" | undefined;
 }

@@ -23,7 +23,7 @@ export class RunSpans {
     this.#continues = continues;
   }
 
-  /** Has the handler called within a span, without the trace in its payload. */
+  /** Lets the handler be called within a span, without the trace in its payload. */
   before({ job, payload }: JobRunEvent): JobRunDecision {
     // Begun only when the handler is about to be called: another interceptor may still skip the job.
     const within = <T>(run: () => T): T => {
@@ -78,7 +78,7 @@ export class RunSpans {
   }
 }
 
-/** What a handler that returned has made of its job. */
+/** The outcome of a handler that has returned. */
 function outcomeOf(value: unknown): string {
   const kind = typeof value === "object" && value !== null ? (value as { readonly kind?: unknown }).kind : undefined;
   if (kind === "snooze") return "snoozed";

@@ -1,10 +1,10 @@
 import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
 import { errorMessage } from "../runtime/error-message.ts";
 
-/** What all spans say. */
+/** The attributes of all spans. */
 export const SYSTEM: Attributes = { "messaging.system": "howdah", "db.system.name": "postgresql" };
 
-/** Does something about a span. What goes wrong there must not harm what is traced. */
+/** Runs an operation on a span. Its errors must not affect the traced code. */
 export function quietly<T>(work: () => T): T | undefined {
   try {
     return work();
@@ -13,7 +13,7 @@ export function quietly<T>(work: () => T): T | undefined {
   }
 }
 
-/** Makes a span one of something that failed. Takes whatever was thrown. */
+/** Marks a span as failed, with any thrown value. */
 export function setError(span: Span, error: unknown): void {
   const message = errorMessage(error);
   const name = textOf(error, "name") ?? "Error";

@@ -1,9 +1,9 @@
 import { isSpanContextValid, type Link, type SpanContext, TraceFlags } from "@opentelemetry/api";
 
-/** The property of a payload that says which span has added the job. Other implementations use the same. */
+/** The property of a payload that identifies the span of the add. Other implementations use the same. */
 export const TRACE_PROPERTY = "_trace";
 
-/** A span as a payload carries it: 32 and 16 lower-case hexadecimal digits, and the flags of W3C Trace Context. */
+/** A span as it is stored in a payload: 32 and 16 lower-case hexadecimal digits, and the flags of W3C Trace Context. */
 export interface TraceProperty {
   readonly flags: number;
   readonly trace_id: string;
@@ -13,13 +13,13 @@ export interface TraceProperty {
 /** The most links of one span that most backends keep. */
 const MAX_LINKS = 128;
 
-/** What a payload carries of a span; `undefined` for one that is none. */
+/** The stored form of a span; `undefined` for an invalid one. */
 export function toTraceProperty(span: SpanContext): TraceProperty | undefined {
   if (!isSpanContextValid(span)) return undefined;
   return { flags: span.traceFlags, trace_id: span.traceId, span_id: span.spanId };
 }
 
-/** The spans that a payload or the items of one carry, each once. What is no trace is passed over. */
+/** The spans in a payload or in its items, each once. Invalid ones are skipped. */
 export function readTraces(payload: unknown): Link[] {
   const links = new Map<string, Link>();
   for (const item of Array.isArray(payload) ? (payload as readonly unknown[]) : [payload]) {

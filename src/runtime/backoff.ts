@@ -1,16 +1,15 @@
-/** How fast the rests between failures grow. */
+/** How fast the delays between failures grow. */
 export interface BackoffLimits {
   readonly firstMs: number;
   readonly maxMs: number;
-  /** What each failure multiplies the rest by. Default 2. */
+  /** The factor by which each failure multiplies the delay. Default 2. */
   readonly factor?: number | undefined;
 }
 
 /**
- * How long to rest after so many `failures` in a row, the first being 1: doubled
+ * The delay after `failures` consecutive failures, the first being 1: doubled
  * each time and capped, then shortened at random to between half and all of it,
- * so that many workers do not come back at the same moment. `random` gives 0
- * to 1.
+ * so that many workers do not retry at the same time. `random` returns 0 to 1.
  */
 export function backoffMs(limits: BackoffLimits, failures: number, random: () => number = Math.random): number {
   const { firstMs, maxMs, factor = 2 } = limits;

@@ -1,15 +1,9 @@
-/** A timer that has not fired yet can be cancelled; afterwards `cancel` does nothing. */
-export interface Timer {
-  /** Keeps it from firing. */
-  cancel(): void;
-}
-
 /**
  * The only source of time and timers. Production code gets the machine's own time,
  * tests a manual one, so nothing ever has to wait for real time to pass.
  */
 export interface Clock {
-  /** Milliseconds since 1970, as the machine believes; may jump. */
+  /** Milliseconds since 1970 by the machine's clock; may jump. */
   now(): number;
   /** Milliseconds from an arbitrary start; never goes back. Use it to measure. */
   monotonic(): number;
@@ -17,6 +11,12 @@ export interface Clock {
   setTimer(ms: number, callback: () => void, background?: boolean): Timer;
   /** Resolves after `ms`, or at once when `signal` is or becomes aborted. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** A timer that has not fired yet can be cancelled; afterwards `cancel` does nothing. */
+export interface Timer {
+  /** Keeps it from firing. */
+  cancel(): void;
 }
 
 /** The longest delay a timer of Node.js can hold; longer ones would fire at once. */
@@ -36,7 +36,7 @@ export const systemClock: Clock = {
       return background ? armed.unref() : armed;
     }
 
-    // Node counts from the beginning of the turn: what is due then is not due yet, and whoever looks would look twice.
+    // Node counts from the beginning of the turn, so a timer may fire before its time by `performance.now()`.
     function fire(): void {
       const leftMs = dueAt - performance.now();
       if (leftMs > 0) timer = arm(leftMs);
@@ -48,7 +48,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** `sleep` in terms of `setTimer`, for every clock alike. */
+/** `sleep` in terms of `setTimer`, the same for every clock. */
 export function sleepOn(clock: Pick<Clock, "setTimer">, ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();
   return new Promise((resolve) => {

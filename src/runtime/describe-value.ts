@@ -1,9 +1,9 @@
 const LONGEST_SHOWN = 60;
 
 /**
- * Says in a few words what was found where something else was expected, for
- * error messages. Short texts and numbers are shown; a text that could be a
- * connection string, and whatever is inside of objects, is not.
+ * Describes an unexpected value in a few words, for error messages. Short texts
+ * and numbers are shown; a text that could be a connection string, and the
+ * content of objects are not.
  */
 export function describeValue(value: unknown): string {
   switch (typeof value) {

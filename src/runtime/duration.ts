@@ -8,12 +8,12 @@ export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d" | "w"}`
 /** The longest duration that is accepted, in milliseconds: a hundred years, so that now plus a duration is always a date. */
 export const MAX_DURATION_MS = 36_525 * 86_400_000;
 
-/** Narrower than `ms`, which also takes "5 Minutes", "-1s" and plain numbers without a unit. */
+/** Stricter than `ms`, which also accepts "5 Minutes", "-1s" and plain numbers without a unit. */
 const WITH_UNIT = /^\d{1,15}(?:\.\d{1,15})?(?:ms|s|m|h|d|w)$/;
 
 /**
- * Turns a {@link Duration} into milliseconds, which may have a fraction.
- * `name` is the thing it is for, such as "snooze delay". Throws
+ * Turns a {@link Duration} into milliseconds, which may have a fraction. `name`
+ * is its name in messages, such as "snooze delay". Throws
  * `HOWDAH_OPTION_INVALID` for everything else: other texts, negative numbers,
  * more than a hundred years.
  */

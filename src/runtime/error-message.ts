@@ -1,17 +1,10 @@
 import { inspect } from "node:util";
 
-/** The longest text that {@link errorMessage} gives, in UTF-16 units. */
-export const MAX_ERROR_MESSAGE_LENGTH = 10_000;
-
-const ELLIPSIS = "...";
-const MAX_CAUSES = 8;
-const MAX_AGGREGATED = 5;
-
 /**
  * A readable text for anything that was thrown: the message of an error with
  * those of its causes, and of the first few errors inside of an
- * `AggregateError`. Never throws, never runs longer than the text is worth,
- * and gives at most 10,000 characters that a PostgreSQL `text` can hold.
+ * `AggregateError`. Never throws, takes a bounded time, and returns at most
+ * 10,000 characters that a PostgreSQL `text` can hold.
  */
 export function errorMessage(thrown: unknown): string {
   const seen = new Set<unknown>();
@@ -28,15 +21,24 @@ export function errorMessage(thrown: unknown): string {
   return storableText(parts.join(" <- caused by: "));
 }
 
-/** As {@link errorMessage}, without the causes: for an error that keeps what was thrown as its own cause. */
+/** The longest text that {@link errorMessage} returns, in UTF-16 units. */
+export const MAX_ERROR_MESSAGE_LENGTH = 10_000;
+
+const ELLIPSIS = "...";
+
+const MAX_CAUSES = 8;
+
+const MAX_AGGREGATED = 5;
+
+/** As {@link errorMessage}, without the causes: for an error that has the thrown one as its own cause. */
 export function ownMessage(thrown: unknown): string {
   return storableText(describeOne(thrown));
 }
 
 /**
  * The text as PostgreSQL can store it: NUL and lone surrogates replaced, and
- * cut with an ellipsis when it is longer than `maxLength`. What is put in is
- * ASCII, because a database may have an encoding that holds little else.
+ * cut with an ellipsis when it is longer than `maxLength`. The replacements are
+ * ASCII, because the encoding of a database may support little else.
  */
 export function storableText(text: string, maxLength: number = MAX_ERROR_MESSAGE_LENGTH): string {
   const short =
@@ -114,7 +116,7 @@ function show(value: unknown): string {
   }
 }
 
-/** Joining and searching must not cost more than the result is worth. */
+/** Limits the cost of joining and searching. */
 function clip(text: string): string {
   return text.length > MAX_ERROR_MESSAGE_LENGTH ? text.slice(0, MAX_ERROR_MESSAGE_LENGTH + 1) : text;
 }

@@ -3,9 +3,9 @@ import { storableText } from "./error-message.ts";
 const MAX_CAUSES = 8;
 
 /**
- * Where an error comes from, and where its causes do, as Node.js writes it;
- * `undefined` for what has no stack. For logs: it names files. Never throws,
- * and gives at most 10,000 characters.
+ * The stack of an error and of its causes, as Node.js writes it; `undefined`
+ * without a stack. For logs: it names files. Never throws, and returns at most
+ * 10,000 characters.
  */
 export function errorStack(thrown: unknown): string | undefined {
   const seen = new Set<unknown>();

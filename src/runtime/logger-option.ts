@@ -5,8 +5,8 @@ import { invalidOption, isOptionsObject, optionLabel, type Option, type OptionPl
 const METHODS: readonly LogLevel[] = ["error", "warn", "info", "debug"];
 
 /**
- * The option `logger`, ready for use: whatever its own order of arguments, and
- * a line that it cannot write is left out and ends nothing. Default: `consoleLogger()`.
+ * The option `logger`, adapted: its order of arguments does not matter, and an
+ * error while it writes a line is ignored. Default: `consoleLogger()`.
  */
 export const LOGGER: Option<Logger> = {
   suffix: "",
@@ -46,7 +46,7 @@ function toLogger(foreign: ForeignLogger): Logger {
         else if (fieldsFirst) foreign[level](fields, message);
         else foreign[level](message, fields);
       } catch {
-        // There is no other place to report it to.
+        // There is no other place to report it.
       }
     };
   return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };

@@ -5,21 +5,15 @@ import { describeValue } from "./describe-value.ts";
 import { logLine } from "./log-line.ts";
 import { outliveReader } from "./outlive-reader.ts";
 
-/** How serious a log line is, most serious first. */
-export type LogLevel = "error" | "warn" | "info" | "debug";
-
-/** Details beside a message. Never holds payloads or credentials. */
-export type LogFields = Readonly<Record<string, unknown>>;
-
 /**
- * Where a worker or client says what it does. `console`, winston, pino and
- * Fastify's logger are such loggers as they are; for those that take the fields
- * first, as pino and bunyan do, the two arguments are swapped.
+ * Where a worker or client logs. `console`, winston, pino and Fastify's logger
+ * can be used directly; for loggers that take the fields first, such as pino
+ * and bunyan, the two arguments are swapped.
  */
 export interface Logger {
-  /** Something failed and somebody should look. */
+  /** A failure that needs attention. */
   error(message: string, fields?: LogFields): void;
-  /** Something is not as it should be, and goes on. */
+  /** An unexpected state; the worker goes on. */
   warn(message: string, fields?: LogFields): void;
   /** A worker starts or stops. */
   info(message: string, fields?: LogFields): void;
@@ -27,19 +21,25 @@ export interface Logger {
   debug(message: string, fields?: LogFields): void;
 }
 
-/** What a logger lets through: a level and everything more serious, or nothing. */
+/** How serious a log line is, most serious first. */
+export type LogLevel = "error" | "warn" | "info" | "debug";
+
+/** Details of a message. They never contain payloads or credentials. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** The least serious level that is logged, or `silent` for none. */
 export type LogThreshold = LogLevel | "silent";
 
-/** Where log lines go: `process.stderr`, or something like it. */
+/** The target of log lines, such as `process.stderr`. */
 export interface LogStream {
   /** Takes a line, with its line end. */
   write(text: string): unknown;
-  /** Given a listener, so that a stream that is closed ends nothing. */
+  /** Called with a listener, so that a closed stream does not end the process. */
   on?(event: "error", listener: (error: Error) => void): unknown;
   readonly isTTY?: boolean | undefined;
 }
 
-/** Where and how much {@link consoleLogger} writes. */
+/** Options of {@link consoleLogger}. */
 export interface ConsoleLoggerOptions {
   /** Default: the environment variable `HOWDAH_LOG`, or else `"info"`. */
   readonly level?: LogThreshold | undefined;
@@ -87,7 +87,7 @@ function readThreshold(given: LogThreshold | undefined): LogThreshold {
   );
 }
 
-/** Says nothing. */
+/** Logs nothing. */
 export const silentLogger: Logger = {
   error: () => undefined,
   warn: () => undefined,
@@ -95,7 +95,7 @@ export const silentLogger: Logger = {
   debug: () => undefined,
 };
 
-/** The same logger with `fields` on every line; those of a line win over them. */
+/** The same logger with `fields` on every line; the fields of a line take precedence. */
 export function scoped(logger: Logger, fields: LogFields): Logger {
   return {
     error: (message, more) => logger.error(message, { ...fields, ...more }),

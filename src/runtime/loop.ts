@@ -5,36 +5,36 @@ import type { Clock } from "./clock.ts";
 export interface Loop {
   readonly name: string;
   /**
-   * Ends the present rest; during a round, the next one starts at once after
+   * Ends the current rest; during a round, the next one starts at once after
    * it. The rest after a failed round is not shortened.
    */
   wake(): void;
   /**
-   * Aborts the signal given to the round, starts no other, and resolves when
-   * the one under way has ended. A round that awaits its own loop's end never
+   * Aborts the signal of the round, starts no other, and resolves when the one
+   * under way has ended. A round that awaits the end of its own loop never
    * ends.
    */
   stop(): Promise<void>;
 }
 
-/** How often in a row rounds have failed, and what happens now. */
+/** A failed round: how many have failed in a row, and when the loop tries again. */
 export interface LoopFailure {
-  /** 1 for the first one after a good round; tell people only then. */
+  /** 1 for the first one after a successful round; log only that one. */
   readonly failures: number;
   /** How long the loop rests before it tries again. */
   readonly restMs: number;
 }
 
-/** What a loop does and how it fails. */
+/** Options of {@link startLoop}. */
 export interface LoopOptions {
   readonly name: string;
   readonly clock: Clock;
   /**
-   * Does the work once and says how long to rest: 0 for not at all (such a
-   * round must have waited for something), `Infinity` for until woken.
+   * Does the work once and returns how long to rest: 0 for no rest (such a
+   * round must have waited for something), `Infinity` until `wake()`.
    */
   round(signal: AbortSignal): Promise<number>;
-  /** Told of every failed round. The loop goes on. */
+  /** Called for every failed round. The loop goes on. */
   onError(error: unknown, failure: LoopFailure): void;
   /** Default: 100 ms, doubling up to 10 s. */
   readonly backoff?: BackoffLimits;
@@ -78,14 +78,14 @@ export function startLoop(options: LoopOptions): Loop {
   }
 
   function afterFailure(error: unknown): number {
-    // What a round throws because it is being stopped is not a failure.
+    // An error of a round that is being stopped is not a failure.
     if (stopping.signal.aborted) return 0;
     failures += 1;
     const restMs = backoffMs(backoff, failures, random);
     try {
       options.onError(error, { failures, restMs });
     } catch {
-      // A reporter that fails has nobody left to tell, and must not end the loop.
+      // The failure of a reporter cannot be reported, and must not end the loop.
     }
     return restMs;
   }

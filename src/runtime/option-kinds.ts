@@ -46,7 +46,7 @@ export function string<D extends string | undefined = undefined>(
   const { maxLength = Infinity } = settings;
   return checked<string, D>(
     maxLength === Infinity ? "must be a text that is not empty" : `must be a text of 1 to ${maxLength} characters`,
-    // Characters as PostgreSQL counts them; the length in UTF-16 is never smaller, so it is asked first.
+    // Characters as PostgreSQL counts them; the length in UTF-16 is never smaller and cheaper, so it is checked first.
     (value): value is string =>
       typeof value === "string" && value !== "" && (value.length <= maxLength || Array.from(value).length <= maxLength),
     settings.default,

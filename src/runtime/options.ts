@@ -2,7 +2,7 @@ import { HowdahError } from "../errors.ts";
 import { describeValue } from "./describe-value.ts";
 import { didYouMean } from "./suggestion.ts";
 
-/** Where an option stands, for messages: `{ owner: "worker", path: "localQueue.size" }`. */
+/** The place of an option, for messages: `{ owner: "worker", path: "localQueue.size" }`. */
 export interface OptionPlace {
   readonly owner: string;
   readonly path: string;
@@ -11,7 +11,8 @@ export interface OptionPlace {
 }
 
 /**
- * How one option is read; the kinds are in `option-kinds.ts`. `Suffix` is appended to its name in the result, so
+ * How one option is read; the kinds are in `option-kinds.ts`. `Suffix` is
+ * appended to its name in the result, so
  * that a duration `ttl` comes out as `ttlMs`.
  */
 export interface Option<T, Suffix extends string = ""> {
@@ -22,13 +23,16 @@ export interface Option<T, Suffix extends string = ""> {
   readonly inner?: OptionShape;
 }
 
-/** The options that something takes. */
+/** A set of options. */
 export type OptionShape = Readonly<Record<string, Option<unknown, string>>>;
 
-/** What to say about names that are unknown here and that people bring along; each ends a sentence. */
+/** Hints for unknown names that are common in other libraries; each ends a sentence. */
 export type OptionHints = Readonly<Record<string, string>>;
 
-/** What {@link readOptions} makes of a shape: every option, defaults filled in, durations in milliseconds as `…Ms`. */
+/**
+ * The result of {@link readOptions} for a shape: every option, defaults filled
+ * in, durations in milliseconds as `…Ms`.
+ */
 export type OptionsOf<Shape extends OptionShape> = {
   readonly [Name in keyof Shape & string as `${Name}${Shape[Name]["suffix"]}`]: Shape[Name] extends Option<
     infer T,
@@ -41,7 +45,8 @@ export type OptionsOf<Shape extends OptionShape> = {
 /**
  * Reads the options of a `worker`, a `client` and so on, once and completely.
  * Throws `HOWDAH_OPTION_UNKNOWN` for a name that is not in `shape`, with the
- * name that was probably meant or what `hints` says, and `HOWDAH_OPTION_INVALID` for a value that is
+ * name that was probably meant or what `hints` says, and
+ * `HOWDAH_OPTION_INVALID` for a value that is
  * not allowed. An option that is `undefined` counts as left out.
  */
 export function readOptions<const Shape extends OptionShape>(

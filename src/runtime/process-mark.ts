@@ -3,15 +3,14 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
 /**
- * What a worker stores of the process that it runs in, so that another process
- * of the same machine can tell whether it is still there:
+ * What a worker stores about its process, so that another process of the same
+ * machine can check whether it still exists:
  *
  *   place   machine and boot, pid and time namespace, host name, as a digest
  *   pid     in that namespace
  *   start   when the process began, in the kernel's ticks since the boot
  *
- * Where the system does not tell these, a mark says nothing but which workers
- * share a process.
+ * Where the system does not provide these, a mark only says which workers share a process.
  */
 export interface ProcessMark {
   readonly place: string;
@@ -19,15 +18,15 @@ export interface ProcessMark {
   readonly start: string;
 }
 
-/** What is asked of the system; tests give their own. */
+/** The functions of the system that are needed; tests replace them. */
 export interface ProcessSource {
   readonly pid: number;
-  /** Reads a file of /proc. Throws when it is not there. */
+  /** Reads a file of /proc. Throws when it does not exist. */
   read(path: string): string;
-  /** Reads a link of /proc. Throws when it is not there. */
+  /** Reads a link of /proc. Throws when it does not exist. */
   link(path: string): string;
   host(): string;
-  /** Whether a process has this pid in the own namespace, whoever owns it. */
+  /** Whether a process of any user has this pid in the own namespace. */
   exists(pid: number): boolean;
 }
 
@@ -41,7 +40,7 @@ export const systemProcesses: ProcessSource = {
     try {
       return process.kill(pid, 0);
     } catch (error) {
-      // A process of somebody else is there as well: EPERM.
+      // EPERM means that the process exists and belongs to another user.
       return (error as { code?: string }).code !== "ESRCH";
     }
   },
@@ -54,7 +53,7 @@ export function readProcessMark(source: ProcessSource = systemProcesses): Proces
   const unplaced = { place: PLACELESS, pid: source.pid, start: "0" };
   try {
     const own = readStat(source, "self");
-    // Another /proc than that of the own namespace speaks of other processes.
+    // The /proc of another namespace lists other processes.
     if (!own || own.pid !== source.pid) return unplaced;
     const boot = source.read("/proc/sys/kernel/random/boot_id").trim();
     if (boot.length < 16) return unplaced;
@@ -66,15 +65,15 @@ export function readProcessMark(source: ProcessSource = systemProcesses): Proces
   }
 }
 
-/** As it is stored. */
+/** The mark as it is stored. */
 export function writeProcessMark({ place, pid, start }: ProcessMark): string {
   return `${place} ${pid} ${start}`;
 }
 
 /**
- * True when the process of a stored mark is certainly gone: it was one of the
- * same boot and namespace as the own, and there is none with its pid, or one
- * that began at another time, or what is left of one that has ended.
+ * True when the process of a stored mark is certainly gone: it belonged to the
+ * same boot and namespace, and now no process has its pid, or one that began at
+ * another time, or a zombie.
  */
 export function isProcessGone(stored: string, own: ProcessMark, source: ProcessSource = systemProcesses): boolean {
   const [place, pid, start] = stored.split(" ");
@@ -101,11 +100,11 @@ function timeNamespace(source: ProcessSource): string {
 interface Stat {
   readonly pid: number;
   readonly start: string;
-  /** It has ended, all of its threads, and nobody has collected what is left. */
+  /** It has ended with all its threads, and its parent has not reaped it. */
   readonly isOver: boolean;
 }
 
-/** The name in the second field may hold anything, so fields are counted from its end. */
+/** The name in the second field may contain anything, so fields are counted from its end. */
 function readStat(source: ProcessSource, name: string): Stat | undefined {
   const text = source.read(`/proc/${name}/stat`);
   const end = text.lastIndexOf(")");

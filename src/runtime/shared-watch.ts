@@ -1,16 +1,8 @@
-/** Watches a source and calls `tell` with what comes of it. Returns the end of that. */
-export type StartWatch<Source, Event> = (source: Source, tell: (event: Event) => void) => () => void;
-
-/** How a watch is shared. */
-export interface SharedWatchOptions {
-  /** True when all of those who wait are told of the first event, and of no other. */
-  readonly once: boolean;
-}
-
 /**
- * Shares one watch of a source among all who want to be told, however many they
- * are: it begins with the first of them and ends with the last. Those who came
- * first are told first. Returns how to join; that returns how to leave.
+ * Shares one watch of a source among any number of members: it begins with the
+ * first member and ends with the last. Members are called in the order in which
+ * they joined. Returns a function that joins, which returns a function that
+ * leaves.
  */
 export function sharedWatch<Source extends object, Event>(
   start: StartWatch<Source, Event>,
@@ -24,10 +16,19 @@ export function sharedWatch<Source extends object, Event>(
   };
 }
 
+/** Watches a source and calls `tell` with each event. Returns a function that ends the watch. */
+export type StartWatch<Source, Event> = (source: Source, tell: (event: Event) => void) => () => void;
+
+/** Options of {@link sharedWatch}. */
+export interface SharedWatchOptions {
+  /** True when all members receive the first event, and no other. */
+  readonly once: boolean;
+}
+
 class Watch<Event> {
   readonly #start: (tell: (event: Event) => void) => () => void;
   readonly #once: boolean;
-  /** Objects of our own, so that one function may join twice. */
+  /** Separate objects, so that one function may join twice. */
   readonly #members = new Set<{ readonly told: (event: Event) => void }>();
   #end: (() => void) | undefined;
 
@@ -45,7 +46,7 @@ class Watch<Event> {
 
   #tell(event: Event): void {
     const members = [...this.#members];
-    // Before any is told: what one of them does then meets the source as it was.
+    // Before any is called: a member may join again, or act on the source, which must be unwatched then.
     if (this.#once) for (const member of members) this.#leave(member);
     for (const { told } of members) told(event);
   }

@@ -19,7 +19,7 @@ export type LedgerLine = { readonly t: Micros } & (
   | { readonly e: "boot"; readonly place: number; readonly pid: number }
   /** A worker tells its id. */
   | { readonly e: "ready"; readonly w?: string }
-  /** A worker was taken for dead, and goes on under another id. */
+  /** A worker was declared dead, and goes on under another id. */
   | { readonly e: "fenced"; readonly was: string; readonly w: string }
   /** A worker has taken another one for dead. */
   | { readonly e: "recovered"; readonly was: string }

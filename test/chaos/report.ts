@@ -27,7 +27,7 @@ const COUNTS: Readonly<Record<string, string>> = {
   startedLate: "handlers called for a job that was done already, by workers that had stood still",
   startsNotFirst: "handlers called for a further attempt",
   overlapsFenced: "handlers that outlived their claim, and were fenced off",
-  takenForDead: "workers taken for dead that had stood still, or were cut off for too long",
+  takenForDead: "workers declared dead that had stood still, or were cut off for too long",
   ordersCompared: "starts compared with what waited in their queue",
   processes: "processes",
   mostSessions: "sessions at most",

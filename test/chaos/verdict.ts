@@ -26,7 +26,7 @@ export interface FinalTables {
   readonly lockedQueues: readonly { readonly name: string; readonly lockedBy: string }[];
   /** Every claim that was ended by whoever held it. */
   readonly ends: readonly EndedClaim[];
-  /** The ids of workers that were taken for dead, and when, in milliseconds since 1970. */
+  /** The ids of workers that were declared dead, and when, in milliseconds since 1970. */
   readonly declared: readonly { readonly worker: string; readonly atMs: number }[];
   /** The ids of workers that are still registered. */
   readonly workers: readonly string[];

@@ -5,10 +5,10 @@ import { formatCount } from "../amounts.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 
-/** `howdah cancel <ids…>`: cancels jobs by their ids or by what they have in common. */
+/** `howdah cancel <ids…>`: cancels jobs by their ids or by a filter. */
 export const cancelCommand: CliCommand = {
   usage: "cancel [ids...]",
-  summary: "cancel jobs: delete those that wait, stop those that run",
+  summary: "cancel jobs: delete waiting ones, abort running ones",
   examples: [
     "howdah cancel 42 43 --reason 'not needed any more'",
     "howdah cancel --task send_email --state scheduled",
@@ -19,13 +19,13 @@ export const cancelCommand: CliCommand = {
     new Option("--queue <name>", "all jobs of this queue"),
     new Option("--key <key>", "the job with this key"),
     new Option("--state <state>", "only jobs in this state").choices(["ready", "scheduled", "running"]),
-    new Option("--reason <text>", "what handlers are told, and what stays as the last error"),
+    new Option("--reason <text>", "the reason for handlers, which becomes the last error"),
   ],
   async run({ screen, globals, arguments: ids, options }) {
     const { reason, ...given } = options as CancelOptions;
     const filter = toFilter(given);
     if (ids.length > 0 === Object.keys(filter).length > 0) {
-      throw new HowdahError("HOWDAH_OPTION_INVALID", "Name either the ids of jobs, or what they have in common.");
+      throw new HowdahError("HOWDAH_OPTION_INVALID", "Specify either the ids of jobs, or options that select them.");
     }
     const result = await withClient(globals, (client) => client.cancelJobs(ids.length > 0 ? ids : filter, reason));
     if (globals.json) screen.printJson(result);

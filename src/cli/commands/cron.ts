@@ -16,7 +16,7 @@ import { describeWhen } from "../when.ts";
 
 const MOST = 1000;
 
-/** `howdah cron check FILE` and `howdah cron next FILE|EXPRESSION`: looks at crontabs without a database. */
+/** `howdah cron check FILE` and `howdah cron next FILE|EXPRESSION`: checks and previews crontabs without a database. */
 export const cronCommand: CliCommand = {
   usage: "cron <action> <source>",
   summary: "check a crontab, or show when it or an expression is due next",
@@ -131,7 +131,7 @@ function upcoming({ schedule, timeZone }: Described | CronEntry, nowMs: number, 
   return ticksAfter(createTimetable(parseExpression(schedule), timeZone), nowMs, count);
 }
 
-/** What clocks show there, with the name of the offset, so that both nights can be told. */
+/** The local time there, with the name of the offset, which distinguishes the two occurrences of a time. */
 function localTime(at: Date, timeZone: string): string {
   return at.toLocaleString("en-GB", {
     timeZone,

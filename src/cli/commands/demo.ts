@@ -19,16 +19,16 @@ import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 import { outliveReader } from "../../runtime/outlive-reader.ts";
 
-/** A job waits for the disk and for the database most of its time. */
+/** Jobs mostly wait for the disk and for the database. */
 const SLOTS_PER_CORE = 8;
 
-/** Not the schema of an application's queue, even in the database of an application. */
+/** Never the schema of an application's queue, even in the database of an application. */
 const SCHEMA = "howdah_demo";
 
-/** So many processes share the slots when they are to be killed. */
+/** The number of processes that share the slots with --crash. */
 const CRASH_WORKERS = 3;
 
-/** As a shell would say it: ended by SIGINT. */
+/** The exit code that shells use for SIGINT. */
 const INTERRUPTED = 130;
 const INCOMPLETE = 1;
 
@@ -82,7 +82,7 @@ export const demoCommand: CliCommand = {
       clock: systemClock,
       logger: process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "error" }),
       view: createView(screen, progress, quiet),
-      // A bar that is still drawn would keep the process alive.
+      // A progress bar would keep the process alive.
     }).finally(() => progress.stop());
     if (quiet) screen.printJson(toJson(result));
     else printResult(screen, result);
@@ -111,7 +111,7 @@ function readDirectory(given: string): string {
   throw new HowdahError("HOWDAH_OPTION_INVALID", `${JSON.stringify(given)} ${problem}.`);
 }
 
-/** Says so before an hour of work when the manifest could not be written. */
+/** Fails before the work begins when the manifest cannot be written. */
 async function readManifest(given: string): Promise<string> {
   const parent = dirname(resolve(given));
   try {
@@ -129,7 +129,7 @@ async function readManifest(given: string): Promise<string> {
 interface DemoDatabase extends AsyncDisposable {
   readonly connectionString: string;
   readonly isOwn: boolean;
-  /** `undefined` for a database that is not ours to break. */
+  /** `undefined` for a database of the user, which must not be crashed. */
   readonly crash: (() => Promise<void>) | undefined;
 }
 
@@ -188,7 +188,7 @@ function createView(screen: Screen, progress: Progress, quiet: boolean): DemoVie
   };
 }
 
-/** What `--json` prints: documented, and so not simply what the code happens to hold. */
+/** The output of `--json`. It is documented, so it is defined here and not derived from internal types. */
 function toJson(result: DemoResult) {
   const { directory, manifest, found, added, leftOut, completed, remaining, interrupted, vanished, problems, crashes } =
     result;

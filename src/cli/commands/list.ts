@@ -72,7 +72,7 @@ function printPage(screen: Screen, { jobs, next }: JobList): void {
     return;
   }
   screen.print(formatTable(screen, columnsFor(screen), jobs));
-  if (next !== undefined) screen.note(`There are more; the next page: --after ${next}`);
+  if (next !== undefined) screen.note(`There are more jobs; next page: --after ${next}`);
 }
 
 function columnsFor(screen: Screen): Column<Job>[] {
@@ -91,7 +91,7 @@ function columnsFor(screen: Screen): Column<Job>[] {
   ];
 }
 
-/** What one wants to know first: who runs it, or why it failed. */
+/** The worker that runs it, or why it failed. */
 function detailOf(job: Job): string {
   return printable(job.lockedBy === null ? (job.lastError ?? "") : `on ${job.lockedBy}`);
 }

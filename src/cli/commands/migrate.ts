@@ -12,12 +12,10 @@ import type { CliCommand } from "../command.ts";
 import { commandLogger, connectionOptions, ONE_COMMAND, sayingWhenSlow } from "../connect.ts";
 import { printable } from "../printable.ts";
 
-const FROM = new Option("--from <revision>", "with --sql: the revision that the schema has already").argParser(
-  (text) => {
-    if (/^\d{1,6}$/.test(text)) return Number(text);
-    throw new InvalidArgumentError("It has to be a revision, a whole number such as 8.");
-  },
-);
+const FROM = new Option("--from <revision>", "with --sql: the current revision of the schema").argParser((text) => {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It has to be a revision, a whole number such as 8.");
+});
 
 /** `howdah migrate`: creates the schema or brings it up to date. */
 export const migrateCommand: CliCommand = {

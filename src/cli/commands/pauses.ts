@@ -13,17 +13,7 @@ import { printable } from "../printable.ts";
 import { didYouMean, suggestName } from "../../runtime/suggestion.ts";
 import { formatTable } from "../table.ts";
 
-/** What can be paused, and how. */
-interface Pausable {
-  readonly summary: string;
-  list(client: Client, call: Call): Promise<void>;
-  /** Throws when there is none of this name yet, unless that cannot be known. */
-  check?(ground: OpenClient, name: string): Promise<void>;
-  pause(client: Client, name: string, options: { readonly until?: string }): Promise<Pause>;
-  resume(client: Client, name: string): Promise<boolean>;
-}
-
-/** `howdah queues list|pause|resume`: looks at named queues and pauses them. */
+/** `howdah queues list|pause|resume`: lists named queues and pauses them. */
 export const queuesCommand = pausesCommand("queues", "queue", {
   summary: "list, pause or resume named queues",
   async list(client, { screen, globals }) {
@@ -47,7 +37,7 @@ export const queuesCommand = pausesCommand("queues", "queue", {
     );
     screen.print(table);
   },
-  // Not with `listQueues()`, which reads the table of jobs: a pause is for when there are too many of them.
+  // Not with `listQueues()`, which reads the table of jobs: queues are paused when that is large.
   async check({ driver, schema }, name) {
     const names = await withHowdahErrors(schema, async () => {
       const { queues } = await listMissingNames(driver, schema, { tasks: [], queues: [name] });
@@ -58,12 +48,22 @@ export const queuesCommand = pausesCommand("queues", "queue", {
     const hint = suggestion === undefined ? "" : ` Did you mean ${JSON.stringify(suggestion)}?`;
     throw new HowdahError(
       "HOWDAH_OPTION_INVALID",
-      `There is no queue ${JSON.stringify(name)} yet.${hint} With --future it is paused all the same.`,
+      `There is no queue ${JSON.stringify(name)} yet.${hint} With --future it is paused anyway.`,
     );
   },
   pause: (client, name, options) => client.pauseQueue(name, options),
   resume: (client, name) => client.resumeQueue(name),
 });
+
+/** What can be paused, and how. */
+interface Pausable {
+  readonly summary: string;
+  list(client: Client, call: Call): Promise<void>;
+  /** Throws when there is none of this name yet, unless that cannot be known. */
+  check?(ground: OpenClient, name: string): Promise<void>;
+  pause(client: Client, name: string, options: { readonly until?: string }): Promise<Pause>;
+  resume(client: Client, name: string): Promise<boolean>;
+}
 
 /** `howdah tasks list|pause|resume`: pauses tasks, and lists those that are paused. */
 export const tasksCommand = pausesCommand("tasks", "task", {
@@ -98,8 +98,8 @@ function pausesCommand(plural: string, singular: string, pausable: Pausable): Cl
       `howdah ${plural} resume NAME`,
     ],
     options: [
-      new Option("--until <time>", "when the pause ends by itself, in ISO 8601 with its offset"),
-      ...(pausable.check ? [new Option("--future", `pause a ${singular} that does not exist yet, too`)] : []),
+      new Option("--until <time>", "the end of the pause, in ISO 8601 with its offset"),
+      ...(pausable.check ? [new Option("--future", `also pause a ${singular} that does not exist yet`)] : []),
     ],
     async run(call) {
       const { screen, globals, arguments: given, options } = call;

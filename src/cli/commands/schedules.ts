@@ -11,7 +11,7 @@ import { formatTable } from "../table.ts";
 import { describeWhen } from "../when.ts";
 import { didYouMean } from "../../runtime/suggestion.ts";
 
-/** `howdah schedules list|pause|resume|trigger`: looks after the schedules that are stored. */
+/** `howdah schedules list|pause|resume|trigger`: manages stored schedules. */
 export const schedulesCommand: CliCommand = {
   usage: "schedules <action> [id]",
   summary: "list, pause, resume or trigger stored schedules",
@@ -21,7 +21,7 @@ export const schedulesCommand: CliCommand = {
     "howdah schedules resume nightly",
     "howdah schedules trigger nightly",
   ],
-  options: [new Option("--until <time>", "when the pause ends by itself, in ISO 8601 with its offset")],
+  options: [new Option("--until <time>", "the end of the pause, in ISO 8601 with its offset")],
   async run(call) {
     const [action = "", id] = call.arguments;
     const work = ACTIONS[action];
@@ -92,7 +92,7 @@ function tableOf(screen: Screen, schedules: readonly Schedule[]): string {
   );
 }
 
-/** What is worth a second look. */
+/** States that need attention. */
 function stateOf({ isPaused, isTaskKnown }: Schedule): string {
   if (isPaused) return "paused";
   return isTaskKnown ? "" : "no worker knows the task";

@@ -21,7 +21,7 @@ export const showCommand: CliCommand = {
     if (!job) {
       throw new HowdahError(
         "HOWDAH_JOB_UNKNOWN",
-        `There is no job ${id}: it is done, was removed, or never was. See howdah list.`,
+        `There is no job ${id}: it is done, was removed, or never existed. See howdah list.`,
       );
     }
     if (globals.json) screen.printJson(job);

@@ -5,7 +5,7 @@ import { JOB_STATES, tintByState } from "../job-state.ts";
 import type { Screen } from "../screen.ts";
 import { formatTable } from "../table.ts";
 
-/** `howdah stats`: how many jobs there are in each state. */
+/** `howdah stats`: the number of jobs in each state. */
 export const statsCommand: CliCommand = {
   usage: "stats",
   summary: "count the jobs in each state",
@@ -34,5 +34,5 @@ function printStats(screen: Screen, stats: JobStats): void {
       rows,
     ),
   );
-  if (!stats.exact) screen.print(screen.paint.dim("These are estimates: there are too many jobs to count each time."));
+  if (!stats.exact) screen.print(screen.paint.dim("These are estimates, because there are too many jobs to count."));
 }

@@ -10,18 +10,18 @@ import type { Screen } from "../screen.ts";
 import { formatTable } from "../table.ts";
 import { describeWhen } from "../when.ts";
 
-/** `howdah workers`: who runs jobs, and who no longer does. */
+/** `howdah workers`: the registered workers, and those that are dead. */
 export const workersCommand: CliCommand = {
   usage: "workers",
-  summary: "list the workers that are registered, or recover what silent ones hold",
+  summary: "list registered workers, or recover the jobs of stale ones",
   examples: ["howdah workers", "howdah workers --sweep --dry-run", "howdah workers --sweep --threshold 10m"],
   options: [
-    new Option("--sweep", "return the jobs of workers that have been silent for long"),
-    new Option("--threshold <duration>", "which silence is long (default: 5m)"),
-    new Option("--dry-run", "with --sweep: change nothing and tell what would be"),
+    new Option("--sweep", "recover the jobs of workers that have sent no heartbeat for the threshold"),
+    new Option("--threshold <duration>", "treat workers as stale after this long without a heartbeat (default: 5m)"),
+    new Option("--dry-run", "with --sweep: change nothing and print the effect"),
   ],
   async run({ screen, globals, options }) {
-    // What it says is checked where every duration is.
+    // It is checked with all other durations.
     const threshold = options["threshold"] as Duration | undefined;
     const dryRun = options["dryRun"] === true;
     const given = threshold === undefined ? {} : { sweepThreshold: threshold };
@@ -41,7 +41,7 @@ export const workersCommand: CliCommand = {
       );
     }
     const count = `${swept.workerIds.length} dead, ${swept.jobCount} jobs returned.`;
-    screen.print(screen.paint.dim(dryRun ? `${swept.workerIds.length} would be taken for dead.` : count));
+    screen.print(screen.paint.dim(dryRun ? `${swept.workerIds.length} would be declared dead.` : count));
   },
 };
 

@@ -3,26 +3,26 @@ import picocolors from "picocolors";
 import type { Clock } from "../../runtime/clock.ts";
 import { formatCount, formatSeconds } from "../amounts.ts";
 
-/** Shows how far something is that takes its time. */
+/** Shows the progress of a long operation. */
 export interface Progress {
-  /** What goes on now, without knowing for how long. */
+  /** An activity of unknown duration. */
   busy(text: string): void;
-  /** So many files of so many. */
+  /** The number of files that are done, and of all files. */
   update(done: number, total: number): void;
-  /** What explains why it does not go on. */
+  /** Why there is no progress. */
   note(line: string): void;
-  /** Takes away what is drawn. */
+  /** Removes the progress bar. */
   stop(): void;
 }
 
 type ErrorStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** A bar on a terminal, and otherwise a line at every tenth, but not each second, or after ten seconds. */
+/** A bar on a terminal; otherwise a line for each tenth, but at most one a second, and one after ten seconds. */
 export function createProgress(stream: ErrorStream, clock: Clock): Progress {
   return stream.isTTY ? createBar(stream, clock) : createLines(stream, clock);
 }
 
-/** In a narrower terminal there is no room for the bar itself. */
+/** In a narrower terminal the bar is not drawn. */
 const ROOM_FOR_TEXT = 56;
 const NARROWEST_BAR = 8;
 const WIDEST_BAR = 40;

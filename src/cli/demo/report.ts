@@ -5,6 +5,11 @@ import type { LeftOut } from "./application/walk-files.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 
+/** Prints a line with its subject in front, as the demo does for each of its steps. */
+export function printStep(screen: Screen, subject: string, text: string): void {
+  screen.print(`${screen.paint.dim(subject.padEnd(11))}${text}`);
+}
+
 /** The most problems that are listed one by one. */
 const MOST_SHOWN = 10;
 
@@ -16,11 +21,6 @@ const REASONS: Readonly<Record<keyof LeftOut, string>> = {
   namesNotUtf8: "names that are not UTF-8",
   own: "written by this demo",
 };
-
-/** Prints a line with its subject in front, as the demo does for each of its steps. */
-export function printStep(screen: Screen, subject: string, text: string): void {
-  screen.print(`${screen.paint.dim(subject.padEnd(11))}${text}`);
-}
 
 /** Prints what a walk found. */
 export function printWalk(screen: Screen, { found, added, waiting, leftOut, seconds }: Walked): void {

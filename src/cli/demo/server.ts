@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { startPostgres, type StartPostgresOptions } from "../../embedded/index.ts";
 import { HowdahError } from "../../errors.ts";
 
-/** Where a demo keeps what belongs to one directory: the same place each time, another one for each directory. */
+/** The folder of a demo: the same each time for one directory, another one for each directory. */
 export function demoFolder(directory: string): string {
   const name =
     basename(directory)
@@ -19,7 +19,7 @@ export function demoFolder(directory: string): string {
 /** The demo's own server. */
 export interface DemoServer {
   readonly connectionString: string;
-  /** Ends it as a crash would, and starts it again at the same address. */
+  /** Ends it like a crash, and starts it again at the same address. */
   crash(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -29,7 +29,7 @@ export interface DemoServerOptions {
   readonly folder: string;
   /** On an empty folder. */
   readonly fresh: boolean;
-  /** It will crash, so nothing that was committed may be lost with it. */
+  /** It will crash, so every commit must be durable. */
   readonly willCrash: boolean;
 }
 
@@ -38,7 +38,7 @@ export async function startDemoServer({ folder, fresh, willCrash }: DemoServerOp
   if (fresh) await removeData(folder);
   const options: StartPostgresOptions = {
     dataDir: folder,
-    // All of it can be made again, and even so nothing is lost but the last moment before a power cut.
+    // All data can be recreated, and only a power failure loses the last commits.
     settings: { synchronous_commit: willCrash, shared_buffers: "64MB", max_wal_size: "256MB" },
   };
   let server = await startPostgres(options);

@@ -4,7 +4,7 @@ import { stoodStill } from "./queues-are-serial.ts";
 /**
  * A job whose completion was acknowledged never starts again. The one
  * exception: a worker that stood still wakes up with the job in its hands and
- * does not know yet that it was taken for dead.
+ * does not know yet that it was declared dead.
  */
 export const completedOnce: Rule = (evidence) => {
   const { history } = evidence;

@@ -22,7 +22,7 @@ const outage = (places: readonly number[], from = 8_000, until = 10_500): Ledger
   ]);
 
 describe("the living are left alone", () => {
-  it("is broken when a worker was taken for dead that wrote something afterwards", () => {
+  it("is broken when a worker was declared dead that wrote something afterwards", () => {
     expect(broken(workers(), declared())).toEqual([RULE]);
   });
 

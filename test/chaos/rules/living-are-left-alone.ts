@@ -2,14 +2,14 @@ import type { History, Outage, WorkerLife } from "../history.ts";
 import type { Micros } from "../ledger.ts";
 import type { Rule } from "../verdict.ts";
 
-/** Silence that ended longer ago is no reason any more to be taken for dead. */
+/** Silence that ended longer ago is no reason any more to be declared dead. */
 const REASON_LASTS: Micros = 3_000_000;
 
 /** So long after its start a worker is certainly watched by its session. */
 const SETTLED_AFTER: Micros = 2_000_000;
 
 /**
- * No worker is taken for dead that lives, which it shows by a line that it wrote
+ * No worker is declared dead that lives, which it shows by a line that it wrote
  * later. There are two excuses: it stood still, or its way to the server was
  * away, unless that was the way of most workers: then others have to wait.
  */
@@ -23,7 +23,7 @@ export const livingAreLeftAlone: Rule = ({ history, tables, wallOffset }) => {
   );
   const unexcused = wronged.filter(({ life, at }) => !isExcused(history, life, at));
   return {
-    violations: unexcused.map(({ id, at, life }) => `${id} of ${life.file} was taken for dead and lived, at ${at}`),
+    violations: unexcused.map(({ id, at, life }) => `${id} of ${life.file} was declared dead and lived, at ${at}`),
     counts: { takenForDead: wronged.length - unexcused.length },
   };
 };

@@ -144,7 +144,7 @@ describe("an add", () => {
     await client.addJob("t", { n: 1 });
     expect([asked, await payloads()]).toEqual([2, [{ of: "t" }, { n: 1 }]]);
     asked = 0;
-    await expect(client.addJob("endless")).rejects.toThrow(/adds a job each time it is asked about one/);
+    await expect(client.addJob("endless")).rejects.toThrow(/adds a job each time it is called/);
     expect(asked).toBeLessThan(50);
     await client.close();
   });

@@ -255,7 +255,7 @@ describe("list", () => {
     }
     const { jobs } = await client.listJobs({ task: "page" });
     expect(ids).toEqual(jobs.map(({ id }) => id));
-    expect((await howdah(list)).error).toMatch(/^There are more; the next page: --after \d+\n$/);
+    expect((await howdah(list)).error).toMatch(/^There are more jobs; next page: --after \d+\n$/);
   });
 
   it("prints a table in which nothing can colour the terminal", async () => {

@@ -101,7 +101,7 @@ describe("the jobs of a worker that was killed alone", () => {
 });
 
 describe("a worker whose process still runs", () => {
-  it("is not taken for dead by its process, although its session is lost and its heart stands still", async () => {
+  it("is not declared dead by its process, although its session is lost and its heart stands still", async () => {
     const id = "howdah_0123456789abcdef09";
     await using next = await createTestWorker(database, { tasks: [idle], recovery });
     const recovered = record(next.hooks, "workerRecovered");

@@ -47,7 +47,7 @@ async function setUp(proxy: Proxy) {
   await locked(database, watcher.id);
   return {
     worker,
-    /** All that it runs is still its own, and it completes that. Resolves to how often it was taken for dead. */
+    /** All that it runs is still its own, and it completes that. Resolves to how often it was declared dead. */
     async livesOn(): Promise<number> {
       expect(recovered.events).toEqual([]);
       expect(await registered(database, id)).toMatchObject({ _howdah_swept: 0 });
@@ -67,7 +67,7 @@ async function setUp(proxy: Proxy) {
 }
 
 describe("a living worker", () => {
-  it("is not taken for dead when all its connections are lost without a word, those that lie idle as well", async () => {
+  it("is not declared dead when all its connections are lost without a word, those that lie idle as well", async () => {
     await using proxy = await openProxy(database.connectionString);
     const { worker, livesOn } = await setUp(proxy);
     await locked(database, worker.id);
@@ -99,7 +99,7 @@ describe("workers behind a proxy that restarts", () => {
   const outage = { ...PATIENT_RECOVERY, heartbeatInterval: "400ms", sweepInterval: "400ms", watchTime: "8s" } as const;
   const awayMs = 4_000;
 
-  it("are not taken for dead by one on another way, nor by one that has just started", async () => {
+  it("are not declared dead by one on another way, nor by one that has just started", async () => {
     await using proxy = await openProxy(database.connectionString);
     const idle = defineTask({ identifier: "idle", run: () => undefined });
     // Without a claim under way when connections are cut: a worker goes on under another id after a lost one.

@@ -164,7 +164,7 @@ describe("a worker that runs", () => {
   });
 });
 
-describe("a worker that was taken for dead", () => {
+describe("a worker that was declared dead", () => {
   it("tells its handlers to stop, says so once, and goes on under another id", async () => {
     const { task, reasons } = createWaitingTask();
     const logger = createRecordingLogger();

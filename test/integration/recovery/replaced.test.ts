@@ -23,7 +23,7 @@ async function beats(workerId: string, count: number): Promise<void> {
   }
 }
 
-it("in a rolling deploy nobody is taken for dead: neither who finishes its jobs while others have started, nor who is new", async () => {
+it("in a rolling deploy nobody is declared dead: neither who finishes its jobs while others have started, nor who is new", async () => {
   const gate = createGate();
   const hold = defineTask({ identifier: "hold", run: () => gate.opened });
   const options = { tasks: [hold, idle], recovery: PATIENT_RECOVERY, concurrency: 2 } as const;

@@ -48,7 +48,7 @@ it("a worker that is cut off stops its queued handler before another one runs th
     deadlineMs: 20_000,
   });
   proxy.allow();
-  await until(() => cutOff.id !== oldId, { message: "the worker to learn that it was taken for dead" });
+  await until(() => cutOff.id !== oldId, { message: "the worker to learn that it was declared dead" });
   expect(told).toEqual([
     "cut off begins 0",
     "cut off ends 0: HOWDAH_ABORTED_LOST",

@@ -108,7 +108,7 @@ describe.each(sources)("a queue that is unlocked by force and claimed %s again",
   });
 });
 
-describe("a worker that was taken for dead while it lives", () => {
+describe("a worker that was declared dead while it lives", () => {
   it("gives nothing back a second time: what it had cached runs once, with no attempt counted", async () => {
     const { task, told } = createFirstHeld({ obeys: true });
     const logger = createRecordingLogger();

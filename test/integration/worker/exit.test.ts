@@ -19,14 +19,14 @@ const OPTIONS = {
 const troubles: [string, (proxy: Proxy, worker: WorkerProcess) => unknown][] = [
   ["is well", () => undefined],
   [
-    "was taken for dead",
+    "was declared dead",
     async (_proxy, worker) => {
       await database.sql("update howdah._private_workers set _howdah_swept = 1 where id = $1", [worker.workerId]);
       await worker.tells("aborted");
     },
   ],
   [
-    "is being taken for dead",
+    "is being declared dead",
     (_proxy, worker) =>
       database.sql(
         `with gone as (delete from howdah._private_workers where id = $1)

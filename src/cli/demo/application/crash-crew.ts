@@ -3,55 +3,57 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../../index.ts";
 
-/** What a worker that may be killed is told. */
+/** Workers that are killed and replaced. */
+export interface CrashCrew {
+  readonly kills: number;
+  readonly recovered: number;
+  /** Stops killing, tells all workers to stop, and resolves when they have ended. */
+  stop(): Promise<void>;
+}
+
+/** The instructions for a worker that may be killed. */
 export interface CrashWorkerOrder {
   readonly connectionString: string;
   readonly isDatabaseOwn: boolean;
   readonly schema: string;
-  /** What the demo walked. */
+  /** The directory of the demo. */
   readonly directory: string;
   readonly concurrency: number;
 }
 
-/** What it says: how many jobs it has begun, or that it gave back so many of a worker that had died. */
+/** Its messages: how many jobs it has started, or how many jobs of a dead worker it has returned. */
 export type CrashWorkerReport = { readonly started: number } | { readonly recovered: number };
 
-/** What was broken, and what came back. */
+/** The number of faults, and of recovered jobs. */
 export interface Crashes {
   /** Workers killed with SIGKILL. */
   readonly kills: number;
   /** Restarts of the database. */
   readonly restarts: number;
-  /** Jobs of killed workers that others gave back. */
+  /** Jobs of killed workers that others returned. */
   readonly recovered: number;
 }
 
-/** Workers that are killed and replaced. */
-export interface CrashCrew {
-  readonly kills: number;
-  readonly recovered: number;
-  /** Kills nobody any more, tells all to stop, and resolves when they have ended. */
-  stop(): Promise<void>;
-}
-
-/** What {@link startCrashCrew} needs. */
+/** Options of {@link startCrashCrew}. */
 export interface CrashCrewOptions {
   readonly order: CrashWorkerOrder;
   readonly workers: number;
-  /** How many jobs there are: some twenty times in all somebody is killed, less often when there are few. */
+  /** How many jobs there are: workers are killed some twenty times in total, less often when there are few jobs. */
   readonly jobs: number;
   readonly clock: Clock;
 }
 
 const KILLS = 20;
-/** However few jobs there are, a worker gets something done before it is killed. */
+
+/** The least number of jobs that a worker runs before it is killed. */
 const FEWEST_JOBS = 50;
-/** Who cannot start, because there is no database, does not try again at once. */
+
+/** The delay before a worker that could not start, because there is no database, tries again. */
 const REPLACE_MS = 200;
 
 /**
- * Starts worker processes and kills each of them, without warning, after a
- * random number of jobs. Another takes its place.
+ * Starts worker processes and kills each of them with SIGKILL after a random
+ * number of jobs. Another process replaces it.
  */
 export function startCrashCrew({ order, workers, jobs, clock }: CrashCrewOptions): CrashCrew {
   const stopping = new AbortController();

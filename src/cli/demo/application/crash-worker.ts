@@ -5,9 +5,9 @@ import { fingerprintFile } from "./fingerprint-task.ts";
 import { FilesTable } from "./files-table.ts";
 
 /**
- * The program of a worker that the demo may kill. It says how many jobs it has
- * begun, and what it gave back for others that had died; it ends when it is
- * told to, or when the demo has ended.
+ * The program of a worker that the demo may kill. It reports how many jobs it
+ * has started, and how many jobs of dead workers it has returned; it ends when
+ * it is told to, or when the demo has ended.
  */
 const { connectionString, isDatabaseOwn, schema, directory, concurrency } = JSON.parse(
   process.argv[2] ?? "",
@@ -35,7 +35,7 @@ const worker = await createWorker({
   tasks: [fingerprintFile],
   state: new FilesTable(driver, { schema, directory }),
   localQueue: { size: 100 },
-  // Nobody wants to watch for a minute how a worker is not declared dead.
+  // The defaults would make the viewer wait for up to a minute.
   recovery: {
     heartbeatInterval: "500ms",
     sweepInterval: "500ms",
@@ -54,7 +54,7 @@ const worker = await createWorker({
     workerRecovered: ({ jobCount }) => report({ recovered: jobCount }),
   },
 });
-// Ctrl-C reaches the whole group; the demo tells its workers in its own time.
+// Ctrl-C reaches the whole process group; the demo itself tells its workers when to stop.
 process.on("SIGINT", () => {});
 process.on("message", () => void worker.stop());
 process.on("disconnect", () => process.exit(1));

@@ -4,38 +4,6 @@ import type { HashedFile } from "./hash-file.ts";
 import { packageQueue } from "./package-queue.ts";
 import type { FoundFile } from "./walk-files.ts";
 
-/** One file: also the payload of its job. */
-export interface FileToHash {
-  readonly directory: string;
-  /** Below the directory. */
-  readonly path: string;
-}
-
-/** A hash and when it was made, in milliseconds since 1970. */
-export interface TimedHash extends HashedFile {
-  readonly startedAtMs: number;
-  readonly endedAtMs: number;
-}
-
-/** A row of a file that was hashed. */
-export interface HashedRow {
-  readonly id: string;
-  readonly path: string;
-  readonly stamp: string;
-  readonly sha256: string;
-}
-
-/** What the table says about the files of a directory. */
-export interface FilesSummary {
-  readonly files: number;
-  readonly bytes: number;
-  readonly queues: number;
-  /** The most jobs that ran at one moment, by the recorded times. */
-  readonly highestConcurrency: number;
-  /** The same, counted for each queue by itself. */
-  readonly highestQueueConcurrency: number;
-}
-
 /**
  * The demo's own table, beside the tables of the queue: one row a file, written
  * when its job is added and again when the job has run. Its statements name
@@ -53,7 +21,7 @@ export class FilesTable {
     this.#name = `"${schema.replaceAll('"', '""')}".demo_files`;
   }
 
-  /** Makes the table if it is not there. */
+  /** Creates the table if it does not exist. */
   async create(): Promise<void> {
     await this.#driver.query({
       text: `
@@ -72,7 +40,7 @@ export class FilesTable {
     });
   }
 
-  /** Forgets all files of the directory. */
+  /** Deletes the rows of all files of the directory. */
   async clear(): Promise<void> {
     await this.#driver.query({
       text: `delete from ${this.#name} where directory operator(pg_catalog.=) $1`,
@@ -80,7 +48,7 @@ export class FilesTable {
     });
   }
 
-  /** Notes files and returns the paths of those that have to be hashed: the new ones and those that changed since. */
+  /** Stores files and returns the paths of those that must be hashed: new ones and those that have changed. */
   async note(transaction: Executor, found: readonly FoundFile[]): Promise<string[]> {
     const files = found.map(({ path, stamp }) => ({ id: this.#id(path), path, stamp, queue: packageQueue(path) }));
     const { rows } = await transaction.query({
@@ -101,7 +69,7 @@ export class FilesTable {
     return rows.map(([path]) => path ?? "");
   }
 
-  /** Writes down what a job found. */
+  /** Stores the result of a job. */
   async writeHash(file: FileToHash, hash: TimedHash): Promise<void> {
     const { sha256, bytes, stamp, startedAtMs, endedAtMs } = hash;
     await this.#driver.query({
@@ -117,7 +85,7 @@ export class FilesTable {
     });
   }
 
-  /** Writes down why a file has no hash. */
+  /** Stores why a file has no hash. */
   async writeProblem(file: FileToHash, problem: string): Promise<void> {
     await this.#driver.query({
       text: `update ${this.#name} set problem = $2 where id operator(pg_catalog.=) $1`,
@@ -136,7 +104,10 @@ export class FilesTable {
     return { all: Number(rows[0]?.[0]), waiting: Number(rows[0]?.[1]) };
   }
 
-  /** Forgets the files without a hash, so that the next run tries them again, and says what was wrong with each. */
+  /**
+   * Deletes the rows of files without a hash, so that the next run tries them
+   * again, and returns the problem of each.
+   */
   async takeProblems(): Promise<{ path: string; problem: string }[]> {
     const { rows } = await this.#driver.query({
       text: `
@@ -147,7 +118,7 @@ export class FilesTable {
     return rows.map(([path, problem]) => ({ path: path ?? "", problem: problem ?? "" }));
   }
 
-  /** Forgets files by their ids. */
+  /** Deletes files by their ids. */
   async forget(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     await this.#driver.query({
@@ -158,7 +129,7 @@ export class FilesTable {
     });
   }
 
-  /** Gives the files with a hash by path, some thousand at a time, all as of one moment. */
+  /** Yields the files with a hash by path, some thousand at a time, all of one snapshot. */
   async eachBatch(work: (rows: readonly HashedRow[]) => Promise<void>): Promise<void> {
     await this.#driver.transaction(async (transaction) => {
       await transaction.query({
@@ -177,7 +148,7 @@ export class FilesTable {
     });
   }
 
-  /** Adds up, and looks at the recorded times how many jobs ran at once. */
+  /** Computes the summary, and from the recorded times how many jobs ran at once. */
   async summarize(): Promise<FilesSummary> {
     const { rows } = await this.#driver.query({
       text: `
@@ -208,6 +179,38 @@ export class FilesTable {
   #id(path: string): string {
     return fileId({ directory: this.#directory, path });
   }
+}
+
+/** One file: also the payload of its job. */
+export interface FileToHash {
+  readonly directory: string;
+  /** Below the directory. */
+  readonly path: string;
+}
+
+/** A hash and when it was made, in milliseconds since 1970. */
+export interface TimedHash extends HashedFile {
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+/** The row of a hashed file. */
+export interface HashedRow {
+  readonly id: string;
+  readonly path: string;
+  readonly stamp: string;
+  readonly sha256: string;
+}
+
+/** A summary of the files of a directory. */
+export interface FilesSummary {
+  readonly files: number;
+  readonly bytes: number;
+  readonly queues: number;
+  /** The most jobs that ran at one moment, by the recorded times. */
+  readonly highestConcurrency: number;
+  /** The same for each single queue. */
+  readonly highestQueueConcurrency: number;
 }
 
 /** A path may be longer than what an index of PostgreSQL can hold. */

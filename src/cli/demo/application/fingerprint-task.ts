@@ -5,9 +5,9 @@ import { hashFile } from "./hash-file.ts";
 import { isGone } from "./walk-files.ts";
 
 /**
- * The only task of the demo: hashes one file and writes what came out into the
- * demo's table. A file that has vanished will not come back, so its job is
- * cancelled; one that changes while it is read gets two more attempts.
+ * The only task of the demo: hashes one file and writes the result into the
+ * demo's table. The job of a file that has vanished is cancelled; one that
+ * changes while it is read gets two more attempts.
  */
 export const fingerprintFile = defineTask({
   identifier: "fingerprint_file",

@@ -3,26 +3,17 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { fileStamp } from "./file-stamp.ts";
 
-/** What a file holds, in short. */
-export interface HashedFile {
-  readonly sha256: string;
-  readonly bytes: number;
-  readonly stamp: string;
-}
-
-const CHUNK_BYTES = 256 * 1024;
-
 /**
  * Hashes a file without holding more than a chunk of it. Rejects when the file
  * changed while it was read, with the error of the system when it cannot be
  * read, and with the reason of `signal` when that is aborted.
  */
 export async function hashFile(path: string, signal: AbortSignal): Promise<HashedFile> {
-  // What was a file may have become a link, or a pipe that would never answer.
+  // The file may have been replaced by a link, or by a pipe that never answers.
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const before = await file.stat({ bigint: true });
-    if (!before.isFile()) throw new Error("It is no file any more");
+    if (!before.isFile()) throw new Error("It is not a file any more");
     const { sha256, bytes } = await hashContent(file, Number(before.size), signal);
     const stamp = fileStamp(before);
     if (fileStamp(await file.stat({ bigint: true })) !== stamp) throw new Error("It changed while it was read");
@@ -32,6 +23,15 @@ export async function hashFile(path: string, signal: AbortSignal): Promise<Hashe
   }
 }
 
+/** The hash of a file and its stamp. */
+export interface HashedFile {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly stamp: string;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
 async function hashContent(file: FileHandle, size: number, signal: AbortSignal) {
   const hash = createHash("sha256");
   const chunk = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES));
@@ -39,7 +39,7 @@ async function hashContent(file: FileHandle, size: number, signal: AbortSignal) 
   while (bytes < size) {
     signal.throwIfAborted();
     const { bytesRead } = await file.read(chunk);
-    // Shorter than it said it was: the stamp will tell.
+    // Shorter than its size said: the stamps will differ.
     if (bytesRead === 0) break;
     hash.update(chunk.subarray(0, bytesRead));
     bytes += bytesRead;

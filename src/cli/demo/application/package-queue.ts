@@ -1,12 +1,9 @@
 import { createHash } from "node:crypto";
 
-/** The longest name of a queue. */
-const MAX_LENGTH = 128;
-
 /**
- * The queue of a file, by its path in the walked directory: the package it
- * belongs to, `node_modules/x` or `node_modules/@s/x`, the innermost if they
- * are nested; otherwise its first two folders, or `.` when it lies in none.
+ * The queue of a file, by its path in the walked directory: the package that
+ * contains it, `node_modules/x` or `node_modules/@s/x`, the innermost if they
+ * are nested; otherwise its first two folders, or `.` without a folder.
  */
 export function packageQueue(path: string): string {
   const folders = path.split("/").slice(0, -1);
@@ -16,7 +13,10 @@ export function packageQueue(path: string): string {
   return shortened(folders.slice(0, depth).join("/") || ".");
 }
 
-/** Long names are told apart by a hash. */
+/** The longest name of a queue. */
+const MAX_LENGTH = 128;
+
+/** Long names are distinguished by a hash. */
 function shortened(name: string): string {
   const characters = Array.from(name);
   if (characters.length <= MAX_LENGTH) return name;

@@ -7,95 +7,10 @@ import { packageQueue } from "./package-queue.ts";
 import { noneLeftOut, walkFiles, type FoundFile, type LeftOut } from "./walk-files.ts";
 import { writeManifest } from "./write-manifest.ts";
 
-/** What to do and where. */
-export interface DemoOptions {
-  /** Absolute, without symbolic links. */
-  readonly directory: string;
-  readonly connectionString: string;
-  readonly schema: string;
-  /** The database is ours alone, so whatever is locked in it was left by a run that was killed. */
-  readonly isDatabaseOwn: boolean;
-  readonly concurrency: number;
-  /** Runs the jobs in processes that are killed now and then, and restarts the database once. */
-  readonly crash?: CrashOptions | undefined;
-  /** Where to write the manifest; absolute. */
-  readonly manifest: string;
-  /** Absolute paths of files and folders that the demo itself writes. */
-  readonly own: readonly string[];
-  /** Forget what earlier runs did. */
-  readonly fresh: boolean;
-  /** Ends the demo early; another run goes on from there. */
-  readonly signal: AbortSignal;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly view: DemoView;
-}
-
-/** What to break. */
-export interface CrashOptions {
-  /** How many processes work. */
-  readonly workers: number;
-  /** Takes the database down without warning, and up again; `undefined` when it is not ours. */
-  readonly restart: (() => Promise<void>) | undefined;
-}
-
-/** Who is told how it goes. */
-export interface DemoView {
-  /** So many files were found, so many jobs added so far. */
-  walking(found: number, added: number): void;
-  walked(walk: Walked): void;
-  /** So many of so many jobs are done. Called for each. */
-  running(done: number, total: number): void;
-  /** Jobs are left that cannot run now: their next attempt is due later, or somebody else runs them. */
-  waiting(): void;
-  ran(): void;
-}
-
-/** What a walk came to. */
-export interface Walked {
-  readonly found: number;
-  /** Jobs added by this run. */
-  readonly added: number;
-  /** Jobs to run: those that were added, and those that an earlier run left. */
-  readonly waiting: number;
-  readonly leftOut: Readonly<LeftOut>;
-  readonly seconds: number;
-}
-
-/** What a demo came to. */
-export interface DemoResult extends FilesSummary, Walked {
-  readonly directory: string;
-  /** Jobs completed by this run, and how long that took, in seconds. */
-  readonly completed: number;
-  readonly runSeconds: number;
-  /** What was broken meanwhile; `undefined` when nothing was meant to be. */
-  readonly crashes: Crashes | undefined;
-  /** Jobs that still wait: more than 0 only when the run was interrupted. */
-  readonly remaining: number;
-  readonly interrupted: boolean;
-  /** Files that are not in the manifest although they are there. */
-  readonly problems: readonly { readonly path: string; readonly problem: string }[];
-  /** Files that were found and are gone. */
-  readonly vanished: number;
-  /** `undefined` when the run was interrupted. */
-  readonly manifest: string | undefined;
-}
-
-const BATCH_SIZE = 2_000;
-
-/** A job that dies with its worker time and again uses attempts up, because it might be the reason. Here it is not. */
-const CRASH_ATTEMPTS = 25;
-
-/** How long to rest between two looks at what is done. */
-const LOOK_MS = 100;
-
-/** How long to rest until jobs may be due that were not before. */
-const REST_MS = 500;
-
 /**
  * Adds one job for each file of a directory, runs them all, and writes a
- * manifest of what they found. Interrupted, it stops in good order; the next
- * run adds only what is missing and finishes the rest.
+ * manifest of the results. When it is interrupted, it shuts down; the next run
+ * adds only missing jobs and finishes the others.
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const { directory, connectionString, isDatabaseOwn, schema, concurrency, signal, clock, logger } = options;
@@ -103,7 +18,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const driver = pgDriver({
     connectionString,
     maxConnections: Math.min(concurrency, 20) + 4,
-    // A database that was given may lie behind a transaction pooler.
+    // A database of the user may be behind a transaction pooler.
     preparedStatements: isDatabaseOwn,
   });
   try {
@@ -117,7 +32,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       clock,
       tasks: [fingerprintFile],
       state: files,
-      // Many small jobs of a few queues: hold some, so that those of one queue need no claim in between.
+      // Many small jobs in a few queues: cache some, so that the jobs of one queue need no claim in between.
       localQueue: { size: 500 },
       shutdown: {
         signal,
@@ -150,13 +65,101 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   }
 }
 
+/** Options of {@link runDemo}. */
+export interface DemoOptions {
+  /** Absolute, without symbolic links. */
+  readonly directory: string;
+  readonly connectionString: string;
+  readonly schema: string;
+  /** The database belongs to the demo alone, so all locks in it are of a run that was killed. */
+  readonly isDatabaseOwn: boolean;
+  readonly concurrency: number;
+  /** Runs the jobs in processes that are killed at random, and restarts the database once. */
+  readonly crash?: CrashOptions | undefined;
+  /** Where to write the manifest; absolute. */
+  readonly manifest: string;
+  /** Absolute paths of files and folders that the demo itself writes. */
+  readonly own: readonly string[];
+  /** Ignores the results of earlier runs. */
+  readonly fresh: boolean;
+  /** Ends the demo early; the next run continues from there. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly view: DemoView;
+}
+
+/** The faults to inject. */
+export interface CrashOptions {
+  /** How many processes work. */
+  readonly workers: number;
+  /** Crashes the database and starts it again; `undefined` when it belongs to the user. */
+  readonly restart: (() => Promise<void>) | undefined;
+}
+
+/** Receives the progress. */
+export interface DemoView {
+  /** The number of files found and of jobs added so far. */
+  walking(found: number, added: number): void;
+  walked(walk: Walked): void;
+  /** The number of jobs that are done, and of all jobs. Called for each job. */
+  running(done: number, total: number): void;
+  /** Jobs are left that cannot run now: their next attempt is due later, or another process runs them. */
+  waiting(): void;
+  ran(): void;
+}
+
+/** The result of a walk. */
+export interface Walked {
+  readonly found: number;
+  /** Jobs added by this run. */
+  readonly added: number;
+  /** Jobs to run: those that were added, and those that an earlier run left. */
+  readonly waiting: number;
+  readonly leftOut: Readonly<LeftOut>;
+  readonly seconds: number;
+}
+
+/** The result of a demo. */
+export interface DemoResult extends FilesSummary, Walked {
+  readonly directory: string;
+  /** Jobs completed by this run, and how long that took, in seconds. */
+  readonly completed: number;
+  readonly runSeconds: number;
+  /** The injected faults; `undefined` without `crash`. */
+  readonly crashes: Crashes | undefined;
+  /** Jobs that still wait: more than 0 only when the run was interrupted. */
+  readonly remaining: number;
+  readonly interrupted: boolean;
+  /** Existing files that are not in the manifest. */
+  readonly problems: readonly { readonly path: string; readonly problem: string }[];
+  /** Files that were found and do not exist any more. */
+  readonly vanished: number;
+  /** `undefined` when the run was interrupted. */
+  readonly manifest: string | undefined;
+}
+
+const BATCH_SIZE = 2_000;
+
+/**
+ * Jobs that die with their worker several times use up attempts, because they
+ * might be the reason. Here they are not.
+ */
+const CRASH_ATTEMPTS = 25;
+
+/** How long to wait between two checks of the progress. */
+const LOOK_MS = 100;
+
+/** How long to wait until further jobs may be due. */
+const REST_MS = 500;
+
 async function prepare(files: FilesTable, client: Client, { fresh, isDatabaseOwn }: DemoOptions): Promise<void> {
   await files.create();
   if (fresh) await files.clear();
   if (isDatabaseOwn) await unlockLeftovers(client);
 }
 
-/** Unlocks what a worker held that was killed. Only right where no other worker can be. */
+/** Unlocks the jobs of killed workers. Only allowed where no other worker can exist. */
 async function unlockLeftovers(client: Client): Promise<void> {
   const { jobs } = await client.listJobs({ state: "running", limit: 1000 });
   const holders = [...jobs, ...(await client.listQueues())].map(({ lockedBy }) => lockedBy);
@@ -186,7 +189,8 @@ async function addJobs(ground: Ground, { directory, own, signal, clock, view, cr
 
 /**
  * Adds the jobs of files that have none yet. The rows and the jobs are written
- * in one transaction: interrupted anywhere, either both are there or neither.
+ * in one transaction: whenever it is interrupted, either both are stored or
+ * neither.
  */
 async function addMissing(
   { driver, files, client }: Ground,
@@ -230,7 +234,7 @@ async function runJobs(worker: Worker, { signal, clock, view, total }: RunOption
   return { completed, runSeconds: (endedAt - startedAt) / 1000, crashes: undefined };
 }
 
-/** The same in processes that are killed; what is done stands in the table, whoever did it. */
+/** The same in processes that are killed; their results are in the table. */
 async function runJobsInCrashes(
   { files, client }: Omit<Ground, "driver">,
   options: RunOptions & { readonly crash: CrashOptions },
@@ -256,7 +260,7 @@ async function runJobsInCrashes(
   }
   const runSeconds = (clock.monotonic() - startedAt) / 1000;
   await crew.stop();
-  // The last ones may have ended between the count and the look for work.
+  // The last ones may have ended between the count and the search for work.
   waiting = (await files.count()).waiting;
   view.ran();
   const { kills, recovered } = crew;

@@ -3,46 +3,10 @@ import { constants } from "node:fs";
 import { access, lstat, opendir } from "node:fs/promises";
 import { fileStamp } from "./file-stamp.ts";
 
-/** A file that was found. */
-export interface FoundFile {
-  /** Below the walked directory, with `/` between the folders. */
-  readonly path: string;
-  readonly stamp: string;
-}
-
-/** What a walk leaves out, counted by reason; a folder that is left out counts once, whatever is in it. */
-export interface LeftOut {
-  git: number;
-  symbolicLinks: number;
-  /** Sockets, pipes and devices. */
-  specialFiles: number;
-  unreadable: number;
-  /** PostgreSQL holds text, and these names are none. */
-  namesNotUtf8: number;
-  /** Written by the demo itself. */
-  own: number;
-}
-
-/** What to walk. */
-export interface WalkOptions {
-  readonly directory: string;
-  /** Absolute paths to leave out as the demo's own. */
-  readonly own: ReadonlySet<string>;
-  /** Counts up while the walk goes on. */
-  readonly leftOut: LeftOut;
-  /** How many files to give at once. */
-  readonly batchSize: number;
-}
-
-/** Nothing left out yet. */
-export function noneLeftOut(): LeftOut {
-  return { git: 0, symbolicLinks: 0, specialFiles: 0, unreadable: 0, namesNotUtf8: 0, own: 0 };
-}
-
 /**
- * Finds all files below a directory, in batches, in the order in which the
- * file system lists them. It holds no more than one batch and the folders that
- * are still to be read. What cannot be read is counted, never thrown.
+ * Finds all files below a directory, in batches, in the order in which the file
+ * system lists them. It holds no more than one batch and the folders that are
+ * still to be read. Unreadable entries are counted and throw no error.
  */
 export async function* walkFiles(options: WalkOptions): AsyncGenerator<FoundFile[]> {
   const folders = [""];
@@ -59,6 +23,42 @@ export async function* walkFiles(options: WalkOptions): AsyncGenerator<FoundFile
   yield await inspectFiles(paths, options);
 }
 
+/** A file that was found. */
+export interface FoundFile {
+  /** Below the walked directory, with `/` between the folders. */
+  readonly path: string;
+  readonly stamp: string;
+}
+
+/** The entries that a walk leaves out, counted by reason; a folder counts once. */
+export interface LeftOut {
+  git: number;
+  symbolicLinks: number;
+  /** Sockets, pipes and devices. */
+  specialFiles: number;
+  unreadable: number;
+  /** Names that are not text, which PostgreSQL cannot store. */
+  namesNotUtf8: number;
+  /** Written by the demo itself. */
+  own: number;
+}
+
+/** What to walk. */
+export interface WalkOptions {
+  readonly directory: string;
+  /** Absolute paths to leave out as the demo's own. */
+  readonly own: ReadonlySet<string>;
+  /** Counts up while the walk goes on. */
+  readonly leftOut: LeftOut;
+  /** How many files to yield at once. */
+  readonly batchSize: number;
+}
+
+/** Nothing left out yet. */
+export function noneLeftOut(): LeftOut {
+  return { git: 0, symbolicLinks: 0, specialFiles: 0, unreadable: 0, namesNotUtf8: 0, own: 0 };
+}
+
 interface Entry {
   readonly path: string;
   readonly isFolder: boolean;
@@ -67,7 +67,7 @@ interface Entry {
 async function* readFolder(folder: string, { directory, own, leftOut }: WalkOptions): AsyncGenerator<Entry> {
   const root = directory === "/" ? "" : directory;
   const parent = folder === "" ? root : `${root}/${folder}`;
-  // Bytes, because a name that is no UTF-8 would come back as one that no file has. The types know of texts only.
+  // Bytes, because a name that is not UTF-8 would be converted to one that no file has. The types only allow texts.
   const entries = opendir(parent || "/", { encoding: "buffer" as BufferEncoding });
   try {
     for await (const entry of await entries) {
@@ -81,7 +81,7 @@ async function* readFolder(folder: string, { directory, own, leftOut }: WalkOpti
       else yield { path: folder === "" ? name : `${folder}/${name}`, isFolder: entry.isDirectory() };
     }
   } catch (error) {
-    // A folder that has gone since it was listed holds nothing to leave out.
+    // A folder that was deleted since it was listed has nothing to leave out.
     if (!isGone(error)) leftOut.unreadable += 1;
   }
 }
@@ -102,7 +102,7 @@ async function inspectFile(path: string, { directory, leftOut }: WalkOptions): P
   }
 }
 
-/** True when there is no such file any more. */
+/** True when the file does not exist any more. */
 export function isGone(error: unknown): boolean {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   return code === "ENOENT" || code === "ENOTDIR";

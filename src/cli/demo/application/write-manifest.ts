@@ -4,18 +4,10 @@ import { fileStamp } from "./file-stamp.ts";
 import type { FilesTable, HashedRow } from "./files-table.ts";
 import { isGone } from "./walk-files.ts";
 
-/** What did not make it into a manifest. */
-export interface ManifestGaps {
-  /** Files that are no longer there. */
-  readonly vanished: number;
-  /** Files that are no longer what was hashed. */
-  readonly changed: readonly string[];
-}
-
 /**
- * Writes a manifest for `sha256sum --check` of all files in the table that are
- * still what was hashed, and forgets the others. The file appears whole or not
- * at all, readable for its owner.
+ * Writes a manifest for `sha256sum --check` of all files in the table that have
+ * not changed since, and deletes the rows of the others. The file appears
+ * completely or not at all, readable for its owner.
  */
 export async function writeManifest(
   files: FilesTable,
@@ -42,6 +34,14 @@ export async function writeManifest(
   }
   await files.forget(stale);
   return { changed, vanished: stale.length - changed.length };
+}
+
+/** The files that are not in the manifest. */
+export interface ManifestGaps {
+  /** Files that do not exist any more. */
+  readonly vanished: number;
+  /** Files that have changed since they were hashed. */
+  readonly changed: readonly string[];
 }
 
 /** One line as `sha256sum` writes it: names that would break the line are escaped, and the line says so. */

@@ -211,7 +211,7 @@ export const BY_WORKER: readonly EndingCase[] = [
     }),
   },
   {
-    what: "the worker is taken for dead while it runs",
+    what: "the worker is declared dead while it runs",
     lastEvent: "jobInterrupted",
     task: obeys,
     options: { recovery: { heartbeatInterval: "50ms", contactTimeout: "10s" } },
