@@ -5,7 +5,7 @@
  * it runs in a network namespace whose link is taken away. With --restart the
  * worker is the only one, and is started again at once; the time counts from the
  * moment at which that process is ready to run. --lives 4 kills what was started
- * after so many seconds, again and again; --no-evidence hides which processes the
+ * after N seconds, again and again; --no-evidence hides which processes the
  * dead were, as if each had run in a container of its own.
  */
 import { execFileSync, spawn } from "node:child_process";
@@ -104,7 +104,7 @@ async function measureOnce(times) {
   if (network) {
     for (const task of tasks) killedAt.set(task, performance.now());
     network.cut();
-    // Somebody may be sending to the vanished at any time.
+    // Another process may be sending to the vanished one at any time.
     for (let count = 0; count < 20; count += 1) {
       await helper.client.addJob("noise");
       await pause(500);
@@ -173,7 +173,7 @@ async function measureRestart(schema, url, times) {
     next.kill("SIGKILL");
     await once(next, "exit");
     if (values["no-evidence"]) await hide();
-    // Queues of whoever keeps dying are another matter: they need half a minute.
+    // Queues of workers that keep dying are another matter: they need half a minute.
     if (values.lives && !wanted.has("withoutQueue")) break;
   }
   if (wanted.has("withoutQueue")) say(`${schema}: did not start within two minutes, in ${lives} lives`);
@@ -250,7 +250,7 @@ function createNetwork() {
     address: "10.213.7.1",
     range: "10.213.7.0/24",
     inside: (command) => ["ip", ["netns", "exec", name, ...command]],
-    // Packets get lost on the way, as on a host that has lost its power: nobody is told.
+    // Packets get lost on the way, as on a host that has lost its power: no side is notified.
     cut: () => ip("-n", name, "link", "set", "howdah-b", "down"),
     remove() {
       if (isThere) ip("netns", "del", name);

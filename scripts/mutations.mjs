@@ -513,11 +513,11 @@ export const mutations = [
   ),
   noticedBy(
     "sql/notifications",
-    recovery("nobody told of recovered jobs", "perform :\"schema\"._howdah_notify_freed_v1(freed, '{}');", ""),
+    recovery("no notification of recovered jobs", "perform :\"schema\"._howdah_notify_freed_v1(freed, '{}');", ""),
   ),
   noticedBy(
     "sql/notifications",
-    recovery("nobody told of freed queues", "perform :\"schema\"._howdah_notify_freed_v1('{}', freed);", ""),
+    recovery("no notification of freed queues", "perform :\"schema\"._howdah_notify_freed_v1('{}', freed);", ""),
   ),
   sweep("the newest lock of a stranger counts", "else holder.oldest <", "else holder.newest <"),
   sweep("the oldest lock of one of ours counts", "then holder.newest <", "then holder.oldest <"),

@@ -22,7 +22,7 @@ export function startChild({ node, nodeFlags = [], module, call, input, onMessag
     child.on("error", reject);
     child.on("exit", (code, signal) => reject(new Error(`A measured process ended with ${signal ?? code}.`)));
   });
-  // Whoever awaits `result` later still gets the rejection.
+  // A later await of `result` still gets the rejection.
   result.catch(() => {});
   child.send({ kind: "input", value: input });
   return {

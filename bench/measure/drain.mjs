@@ -31,7 +31,7 @@ export async function fillAndDrain(run, side, { total, queues = 0, prepare, ...o
 /**
  * Lets `processes` worker processes of a side run the jobs of a database. The time goes from the first call of a
  * handler, in whichever process, to the moment when no job is left in the table; or to the limit, when it comes first.
- * With `warmUp` it goes from the moment when each process has run so many jobs, which leaves out what a process costs
+ * With `warmUp` it goes from the moment when each process has run that number of jobs, which leaves out what a process costs
  * to start, and the jobs that were run by then (as told within the last 10 ms) do not count.
  */
 export async function drainFilled(

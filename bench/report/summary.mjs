@@ -3,7 +3,7 @@ import { table } from "./table.mjs";
 
 const BEGIN = "<!-- measured: written by bench/report.mjs -->";
 const END = "<!-- /measured -->";
-/** Howdah, and what it is measured against that nobody could use. */
+/** Howdah, and what it is measured against that is not a usable queue. */
 const NOBODY_ELSE = ["howdah", "bare-loop", "bare-statements"];
 
 /** A page with the summary of a report between its two marks. */

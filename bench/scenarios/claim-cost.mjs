@@ -15,7 +15,7 @@ export async function timeClaims({ connectionString, claims }) {
     const startedAt = monotonicMs();
     const claimed = await claim(JOBS_A_CLAIM);
     times.push(monotonicMs() - startedAt);
-    if (claimed.ids.length < JOBS_A_CLAIM) throw new Error("The backlog is too small for so many claims.");
+    if (claimed.ids.length < JOBS_A_CLAIM) throw new Error("The backlog is too small for that number of claims.");
     await release(claimed);
   }
   await close();

@@ -6,7 +6,7 @@ export const drainDefault = {
   title: "Drain a backlog with default settings",
   unit: "jobs/s",
   what: "50,000 jobs whose handler only counts, one worker process with 24 slots and otherwise default options: no local queue, no batching.",
-  fair: "24 slots is what graphile-worker's own performance test runs with; nobody is tuned beyond that number and a pool large enough for it.",
+  fair: "24 slots is what graphile-worker's own performance test runs with; no side is tuned beyond that number and a pool large enough for it.",
   columns: { cpuUs: "Node CPU, µs/job" },
   sides: [
     { peer: "howdah", settings: "default" },

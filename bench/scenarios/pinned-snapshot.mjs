@@ -1,7 +1,7 @@
 import pg from "pg";
 import { fillAndDrain } from "../measure/drain.mjs";
 
-/** Somebody's long transaction keeps every dead row alive. */
+/** A long transaction keeps every dead row alive. */
 export const pinnedSnapshot = {
   name: "pinned-snapshot",
   title: "Drain while a long transaction pins its snapshot",

@@ -168,7 +168,7 @@ export function smallWithOneImporter({ files, root }: Pick<Sources, "files" | "r
   );
 }
 
-/** Names that two files export: whoever looks for one finds the other. */
+/** Names that two files export, so that a search for one finds the other. */
 export function namesExportedTwice({ files, root }: Pick<Sources, "files" | "root">): string[] {
   const places = new Map<string, string[]>();
   for (const file of files) {

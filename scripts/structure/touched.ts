@@ -14,7 +14,7 @@ export interface Touched {
 
 /** Counts what runs. */
 export interface Counter {
-  /** Counts what runs until `work` is over, whoever calls it, each time that it is done: timers come and go. */
+  /** Counts what runs until `work` is over, also callbacks, each time that it is done: timers come and go. */
   during(work: () => Promise<unknown>): Promise<Touched>;
   close(): void;
 }

@@ -35,7 +35,7 @@ describe("where a worker begins", () => {
     expect(firstTick({ fillMs: 8_999_999 })).toBe("05:00");
   });
 
-  it("is the last missed tick with `once`, if the fill reaches it and nobody has added it", () => {
+  it("is the last missed tick with `once`, if the fill reaches it and it was not added", () => {
     expect(firstTick({ missed: "once", fillMs: 86_400_000 })).toBe("06:00");
     expect(firstTick({ missed: "once", fillMs: 1_800_000 })).toBe("06:00");
     expect(firstTick({ missed: "once", fillMs: 1_799_999 })).toBe("07:00");

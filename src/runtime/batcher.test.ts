@@ -56,7 +56,7 @@ describe("a batcher without a delay", () => {
     ]);
   });
 
-  it("writes at most so many at a time, in order", async () => {
+  it("writes at most N at a time, in order", async () => {
     const { clock, addAll, written } = setUp({ maxItems: 2 });
     addAll(1, 2, 3, 4, 5);
     await clock.advance(100);
@@ -154,7 +154,7 @@ describe("a write that fails", () => {
     expect(batcher.size).toBe(0);
   });
 
-  it("harms nobody when it throws at once and the reporter throws too", async () => {
+  it("harms no item when it throws at once and the reporter throws too", async () => {
     let calls = 0;
     const { addAll, batcher } = setUp({
       maxItems: 1,

@@ -34,7 +34,7 @@ function gate(): { opened: Promise<void>; open: () => void } {
 }
 
 describe("a loop", () => {
-  it("does not begin before its starter has the loop in hand", async () => {
+  it("does not begin before its starter has the loop", async () => {
     const { clock, loop, startedAt } = setUp({ round: async () => 100 });
     expect(startedAt).toEqual([]);
     await clock.advance(0);

@@ -11,7 +11,7 @@ export interface ManualClock extends Clock {
    * with what a timer throws.
    */
   advance(ms: number): Promise<void>;
-  /** Sets `now()` forward, or back with a negative `ms`, as somebody sets a machine's clock. Timers and `monotonic()` do not notice. */
+  /** Sets `now()` forward, or back with a negative `ms`, as when a machine's clock is set. Timers and `monotonic()` do not notice. */
   jump(ms: number): void;
 }
 

@@ -59,7 +59,7 @@ const CONFIGURATIONS: readonly Configuration[] = [
   },
 ];
 
-/** The configurations of so many workers: each of the list in turn. */
+/** The configurations of N workers: each of the list in turn. */
 export function configurationsOf(workers: number): Configuration[] {
   return Array.from({ length: workers }, (_, place) => {
     const configuration = CONFIGURATIONS[place % CONFIGURATIONS.length] as Configuration;

@@ -16,9 +16,9 @@ export interface Place {
 
 /** The processes of a run. */
 export interface Crew {
-  /** Begins to fill all places, and fills them again whenever somebody has ended. */
+  /** Begins to fill all places, and fills them again whenever a process has ended. */
   start(): void;
-  /** kill -9. Returns false when nobody is there. */
+  /** kill -9. Returns false when there is no process. */
   kill(place: number): boolean;
   /** SIGTERM, unless it was told before. */
   shutDown(place: number): boolean;
@@ -26,7 +26,7 @@ export interface Crew {
   freeze(place: number, forMs: number): Promise<boolean>;
   /** Resolves when no place has anything left to do. */
   finished(): Promise<void>;
-  /** Tells all to end and resolves when they have; whoever takes too long is killed. Returns how many that were. */
+  /** Tells all to end and resolves when they have; those that take too long are killed. Returns how many that were. */
   end(limitMs: number): Promise<number>;
 }
 
@@ -45,13 +45,13 @@ interface Member {
   leaving: boolean;
 }
 
-/** Whoever cannot even start, because there is no database, does not try again at once. */
+/** A process that cannot start, because there is no database, does not try again at once. */
 const RESPAWN_MS = 250;
 
 /** So often in a row is no longer the work of faults. */
 const MOST_FAILURES = 30;
 
-/** Creates a crew, of which nobody works yet. */
+/** Creates a crew that does not work yet. */
 export function createCrew(options: CrewOptions): Crew {
   const { folder, places, tell } = options;
   const members: (Member | undefined)[] = places.map(() => undefined);
@@ -81,7 +81,7 @@ export function createCrew(options: CrewOptions): Crew {
       process.execPath,
       [fileURLToPath(new URL(`fixtures/${script}.mjs`, import.meta.url)), argument],
       {
-        // Its end is the end of whoever reads the pipe: nobody outlives this process.
+        // Its end is the end of the processes that read the pipe: none outlives this process.
         stdio: ["pipe", "ignore", "inherit"],
       },
     );
@@ -126,7 +126,7 @@ export function createCrew(options: CrewOptions): Crew {
     await Promise.all(
       members.map(async (member, place) => {
         if (!member) return;
-        // Whoever was frozen is being woken by the same signal.
+        // Frozen processes are woken by the same signal.
         await systemClock.sleep(0);
         leave(member);
         const late = systemClock.setTimer(limitMs, () => {

@@ -60,7 +60,7 @@ export interface History {
   readonly standstills: ReadonlyMap<string, readonly Standstill[]>;
   readonly workers: readonly WorkerLife[];
   readonly outages: readonly Outage[];
-  /** Processes that ended although nobody told them to. */
+  /** Processes that ended without being told to. */
   readonly unexpectedExits: readonly string[];
   readonly highest: { readonly connections: number; readonly rssBytes: number; readonly lagMs: number };
   readonly processes: number;

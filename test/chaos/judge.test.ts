@@ -92,7 +92,7 @@ describe("nothing is invented", () => {
     expect(broken([producer, ran("id-a")])).toEqual(["nothing is invented"]);
   });
 
-  it("is broken by a run of what nobody added, and of one job under two ids", () => {
+  it("is broken by a run of a job that was not added, and of one job under two ids", () => {
     expect(broken([ran("id-a")])).toEqual(["nothing is invented"]);
     expect(broken([added("a"), ran("id-other")])).toEqual(["nothing is invented"]);
   });
@@ -145,7 +145,7 @@ describe("completed once", () => {
     expect(broken([added("a"), first, cutOff(20)])).toEqual(["completed once"]);
   });
 
-  it("holds when a job succeeds again because nobody was told of the first time, which is counted", () => {
+  it("holds when a job succeeds again because the first time was not acknowledged, which is counted", () => {
     const unheard = ledger("one", [
       [10, start(1, "a")],
       [11, ok(1)],

@@ -34,7 +34,7 @@ export type LedgerLine = { readonly t: Micros } & (
   | { readonly e: "added"; readonly c: number; readonly ids: readonly string[] }
   | { readonly e: "rolledBack"; readonly c: number; readonly message: string }
   | { readonly e: "unsure"; readonly c: number; readonly message: string }
-  /** Written by whoever injects faults about the process whose ledger is `of`. */
+  /** Written by the injector of faults about the process whose ledger is `of`. */
   | { readonly e: "killed"; readonly of: string }
   | { readonly e: "exit"; readonly of: string; readonly code: number | null; readonly signal: string | null }
   | { readonly e: "frozen"; readonly of: string }

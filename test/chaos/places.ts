@@ -24,7 +24,7 @@ interface ProducerGround {
   readonly connectionString: string;
 }
 
-/** Places for producers: each adds its share of the jobs, and whoever takes over adds what is missing. */
+/** Places for producers: each adds its share of the jobs, and its successor adds what is missing. */
 export function producerPlaces({ settings, folder, connectionString }: ProducerGround): Place[] {
   const { seed, jobs, producers, failing, durationMs } = settings;
   const share = Math.ceil(jobs / producers);

@@ -52,7 +52,7 @@ describe("a plan", () => {
     );
   });
 
-  it("lies in its time, in order, and names nobody who is not there", () => {
+  it("lies in its time, in order, and names no process that does not exist", () => {
     fc.assert(
       fc.property(SEED, SHAPE, (seed, shape) => {
         let before = 0;

@@ -122,7 +122,7 @@ function someOf(places: readonly number[], random: Random): number[] {
   return places.filter((place) => random.next() < 0.5 || place === one);
 }
 
-/** A short run shall see every one of a few sorts. */
+/** A short run must see every one of a few sorts. */
 function turn<T>(sorts: readonly T[], index: number): T {
   return sorts[index % sorts.length] as T;
 }

@@ -20,16 +20,16 @@ import { noneStruck, openProxies, strike, type Ground, type Struck } from "./str
 export interface RunResult extends Verdict {
   readonly struck: Struck;
   readonly seconds: number;
-  /** How often workers reported which error in the background, for whoever looks into a failure. */
+  /** How often workers reported which error in the background, for the analysis of a failure. */
   readonly errors: Readonly<Record<string, number>>;
-  /** Where the ledgers are; `undefined` when nobody needs them. */
+  /** Where the ledgers are; `undefined` when they are not needed. */
   readonly ledgers: string | undefined;
 }
 
 /** More memory than this in one process would be growth: an idle worker has some 80 MB. */
 const MOST_RSS_BYTES = 400 * 1024 * 1024;
 
-/** Sessions of ours: whoever counts, sweeps, or pins a snapshot. */
+/** Sessions of the suite, which count, sweep, or pin a snapshot. */
 const SPARE_SESSIONS = 20;
 const SESSIONS_OF_PRODUCER = 5;
 /** One to listen, and one that the server has not yet noticed to be gone, for each of its connections. */
@@ -101,7 +101,7 @@ interface SweepUp {
   readonly say: (line: string) => void;
 }
 
-/** Whoever died last had nobody to notice: the next worker that starts does. */
+/** The last worker that died was not noticed: the next worker that starts does. */
 async function sweepUp({ folder, tell, server, say }: SweepUp): Promise<boolean> {
   const [configuration] = configurationsOf(1);
   if (!configuration) return false;

@@ -26,7 +26,7 @@ const SETTINGS = {
   checkpoint_timeout: "30s",
 };
 
-/** Starts a server of its own, whatever DATABASE_URL says: nobody else's may be taken down. */
+/** Starts a server of its own, whatever DATABASE_URL says: no other server may be taken down. */
 export async function startChaosServer(): Promise<ChaosServer> {
   const folder = await mkdtemp(join(tmpdir(), "howdah-chaos-"));
   const version = (process.env["HOWDAH_TEST_POSTGRES"] || "18") as PostgresVersion;
@@ -56,7 +56,7 @@ export async function startChaosServer(): Promise<ChaosServer> {
   };
 }
 
-/** Whoever connects in vain may hold the port for a moment. */
+/** A failed connection may hold the port for a moment. */
 function startAgain(
   dataDir: string,
   { port, version }: { readonly port: number; readonly version: PostgresVersion },

@@ -48,7 +48,7 @@ export function sessionNameOf(place: number): string {
 
 /**
  * Carries out a fault and resolves when it is over: true when it has happened,
- * false when there was nobody to strike, or no server to do it with.
+ * false when there was no target, or no server to do it with.
  */
 export async function strike(fault: Fault, ground: Ground): Promise<boolean> {
   const { workers, producers, server } = ground;
@@ -147,7 +147,7 @@ async function breakLink(
   }
 }
 
-/** As one proxy for all of them would do it: what it carries is reset, then nobody listens, then it is back. */
+/** As one proxy for all of them would do it: what it carries is reset, then it does not listen, then it is back. */
 async function restartProxies(downMs: number, { proxies, tell }: Ground): Promise<boolean> {
   const places = [...proxies.keys()];
   tell({ e: "away", places });

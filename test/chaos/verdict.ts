@@ -24,7 +24,7 @@ export interface FinalTables {
   readonly jobs: readonly LeftJob[];
   /** Queues that are locked, by name, and by whom. */
   readonly lockedQueues: readonly { readonly name: string; readonly lockedBy: string }[];
-  /** Every claim that was ended by whoever held it. */
+  /** Every claim that was ended by its holder. */
   readonly ends: readonly EndedClaim[];
   /** The ids of workers that were declared dead, and when, in milliseconds since 1970. */
   readonly declared: readonly { readonly worker: string; readonly atMs: number }[];

@@ -159,7 +159,7 @@ export function describeSource(name: string, source: Pick<WorkerOptions, "localQ
       second.openAll();
       await stopped;
       await holding;
-      // Nobody announces that another worker has freed a queue; a new job of it does.
+      // That another worker has freed a queue is not notified; a new job of it is.
       await worker.client.addJob(second.task, "c", { queueName: "shared" });
       await until(() => second.started.length === 3);
       await until(isDrained);
@@ -198,7 +198,7 @@ export function describeSource(name: string, source: Pick<WorkerOptions, "localQ
       for (const { job, workerId } of fetches.events) expect([job.lockedBy, workerId]).toEqual([worker.id, worker.id]);
     });
 
-    it("gives back at the end what it has claimed and nobody started", async () => {
+    it("gives back at the end what it has claimed and was not started", async () => {
       const held = createHeldTask("work");
       await using worker = await createWorker({ tasks: [held.task], concurrency: 1 });
       await worker.client.addJobs(["a", "b", "c"].map((payload) => ({ task: held.task, payload })));

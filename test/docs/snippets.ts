@@ -44,7 +44,7 @@ export interface ModuleOptions {
 
 /**
  * The blocks of a document as one module, line by line where they are in the document. Each block sees what the ones
- * before it declared and may declare it again, as somebody reads it.
+ * before it declared and may declare it again, as a reader expects.
  */
 export function moduleOf(markdown: string, options: ModuleOptions = {}): string {
   const { prelude = "", only = () => true, before = () => "" } = options;

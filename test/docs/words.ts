@@ -28,6 +28,8 @@ export interface Word {
 export const EXCEPTIONS: readonly Exception[] = [
   { path: "test/docs/words.ts", reason: "is the list" },
   { path: "test/docs/words.test.ts", reason: "tests the test with them" },
+  { path: "src/embedded/system-user.ts", reason: "names the unprivileged user of macOS" },
+  { path: "src/embedded/system-user.test.ts", reason: "names the unprivileged user of macOS" },
 ];
 
 export interface Exception {
@@ -36,4 +38,13 @@ export interface Exception {
 }
 
 /** Files and folders whose turn has not come yet. */
-export const PENDING: readonly string[] = ["src", "test", "docs/internals", "bench", "scripts", "CHANGELOG.md"];
+export const PENDING: readonly string[] = [
+  "CHANGELOG.md",
+  "docs/internals",
+  "src/client",
+  "src/job",
+  "src/postgres",
+  "src/runtime",
+  "src/worker",
+  "test/concurrency.md",
+];

@@ -15,6 +15,6 @@ export async function blockedBy(database: TestDatabase, session: pg.Client): Pro
 async function someRow(database: TestDatabase, condition: string, session: pg.Client): Promise<void> {
   const { processID } = session as pg.Client & { readonly processID: number };
   await until(async () => (await database.sql(`select from pg_stat_activity ${condition}`, [processID])).length > 0, {
-    message: `somebody to wait for a lock (${condition}, ${processID})`,
+    message: `a session to wait for a lock (${condition}, ${processID})`,
   });
 }

@@ -76,7 +76,7 @@ export async function jobsById(database: TestDatabase): Promise<Record<string, R
 
 /** Removes all jobs and queues and begins with the ids at 1 again. */
 export async function empty(database: TestDatabase): Promise<void> {
-  // A test that failed may have left a transaction open: the next one shall fail, not wait.
+  // A test that failed may have left a transaction open: the next one must fail, not wait.
   await database.sql(
     "set lock_timeout = '5s'; truncate howdah._private_jobs, howdah._private_job_queues restart identity; reset lock_timeout",
   );
@@ -120,7 +120,7 @@ export async function stopAtRow(
       await gate.query("select pg_advisory_unlock(42)");
     },
     async remove() {
-      // Released here as well, in case that nobody passed.
+      // Released here as well, in case that none passed.
       await gate.query("set lock_timeout = '5s'; select pg_advisory_unlock_all()");
       await session.end();
       await gate.query(`

@@ -65,7 +65,7 @@ export async function runCronWorker(
 
   async function stop(): Promise<void> {
     const stopping = worker.stop();
-    // Its last timers stand still unless somebody moves them.
+    // Its last timers stand still unless the test moves them.
     while (!(await Promise.race([stopping.then(() => true), clock.advance(1_000).then(() => false)])));
     await running;
   }

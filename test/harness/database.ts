@@ -25,11 +25,11 @@ export interface TestDatabase extends AsyncDisposable {
   sql(text: string, values?: unknown[]): Promise<pg.QueryResultRow[]>;
   /** A session of its own; `drop` ends it at the latest. */
   connect(): Promise<pg.Client>;
-  /** Closes everything and removes the database, whoever is still connected. */
+  /** Closes everything and removes the database, also while sessions are connected. */
   drop(): Promise<void>;
 }
 
-/** Makes a database. Whoever makes it drops it, in `afterAll` or with `await using`. */
+/** Makes a database. The caller drops it, in `afterAll` or with `await using`. */
 export async function createDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const schema = createSchema(options.schema ?? TEMPLATE_SCHEMA);
   const withSchema = options.migrate ?? true;
@@ -40,7 +40,7 @@ export async function createDatabase(options: TestDatabaseOptions = {}): Promise
 
   const pool = new pg.Pool({ connectionString, max: 4 });
   const clients: pg.Client[] = [];
-  // Tests cut sessions off on purpose; whoever uses one is told by its query.
+  // Tests cut sessions off on purpose; the user of one learns it from its query.
   pool.on("error", () => {});
 
   async function drop(): Promise<void> {

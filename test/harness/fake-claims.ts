@@ -14,7 +14,7 @@ export interface FakeClaims {
   readonly requests: readonly ClaimRequest[];
   /** The ids that were claimed and did not come back, in the order of claims. */
   readonly claimed: ReadonlySet<string>;
-  /** How many jobs may be claimed now, whoever holds their queues. */
+  /** How many jobs may be claimed now, whether or not their queues are held. */
   readonly waiting: number;
   /** The claims that were sent and are not answered. */
   readonly unanswered: readonly ClaimRequest[];
@@ -28,7 +28,7 @@ export interface FakeClaims {
   hold(): void;
   /** Lets all claims that wait be answered, with what is there by then, and no other wait. */
   answer(): void;
-  /** Lets the next claims fail, so many; default all until 0 is given. */
+  /** Lets the next N claims fail; default all until 0 is given. */
   fail(count?: number): void;
 }
 

@@ -10,7 +10,7 @@ export interface FakeLocks extends HeldLocks {
   time: bigint;
   /** When the server was started. */
   serverStart: string;
-  /** Lets so many calls fail, from the next one on. */
+  /** Lets N calls fail, from the next one on. */
   fail(count: number): void;
   /** This job is no longer held. */
   take(jobId: string): void;

@@ -8,7 +8,7 @@ export type Fault =
   | "on its way"
   /** The statement never arrives. */
   | "never sent"
-  /** Somebody holds a lock that the statement needs, on a table or a queue. */
+  /** Another session holds a lock that the statement needs, on a table or a queue. */
   | "locked";
 
 /** An error as a driver throws it. */
@@ -17,7 +17,7 @@ export function sqlError(code: string): Error {
 }
 
 /**
- * Job rows and queue locks in memory, for unit tests of whoever releases them:
+ * Job rows and queue locks in memory, for unit tests of the classes that release them:
  * `release` does what `_howdah_release_v1` does, for one worker id.
  */
 export class JobTable {
@@ -25,9 +25,9 @@ export class JobTable {
   readonly held = new Set<string>();
   /** Queues that the worker has locked. */
   readonly lockedQueues = new Set<number>();
-  /** Jobs whose rows somebody's transaction holds. */
+  /** Jobs whose rows another transaction holds. */
   readonly busy = new Set<string>();
-  /** Rows that exist and belong to somebody else. */
+  /** Rows that exist and belong to another worker. */
   readonly foreign = new Set<string>();
   /** Of these the newest claim that a release has ended, in microseconds. */
   readonly releasedAts = new Map<string, string>();

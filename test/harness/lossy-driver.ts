@@ -11,7 +11,7 @@ export type Loss =
   | "after"
   /** Its sender is told that the connection is lost; it is carried out some time later. */
   | "later"
-  /** It is carried out, and what comes back is an error that nobody has heard of. */
+  /** It is carried out, and what comes back is an unknown error. */
   | "garbled"
   /** It is carried out; the answer takes its time. */
   | "slow"
@@ -23,7 +23,7 @@ const REFUSALS = ["57014", "40001", "53300", "25006", "57P03"];
 
 /** A driver that loses statements. */
 export interface LossyDriver extends Driver {
-  /** One statement in so many is lost from now on; 0 for none. */
+  /** One statement in N is lost from now on; 0 for none. */
   loseOneIn(count: number): void;
   /** What was lost, as often as it was. */
   readonly lost: Readonly<Record<Loss, number>>;

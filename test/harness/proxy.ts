@@ -54,7 +54,7 @@ export interface Proxy extends AsyncDisposable {
    * the server's side ends, the client's hears nothing any more. New ones work.
    */
   strand(): void;
-  /** Ends every connection, those to come too, once so many further bytes have gone one way over it. `allow` ends that. */
+  /** Ends every connection, those to come too, once N further bytes have gone one way over it. `allow` ends that. */
   cutAfter(direction: Direction, bytes: number): void;
   /** Ends all connections, and every new one at once, until `allow`. */
   refuse(): void;

@@ -15,7 +15,7 @@ export const FAST_RECOVERY: RecoveryOptions = {
   recoveryDelay: 0,
 };
 
-/** For workers that run queued jobs and shall live, however slow the machine is. */
+/** For workers that run queued jobs and must live, however slow the machine is. */
 export const PATIENT_RECOVERY: RecoveryOptions = { ...FAST_RECOVERY, contactTimeout: "1m", queueDelay: "1m" };
 
 /** What a worker of `fixtures/recovery-worker.mjs` said. */
@@ -77,7 +77,7 @@ export async function locked(database: TestDatabase, workerId: string): Promise<
   });
 }
 
-/** Adds a job that this id holds, with its queue. Nobody will release it. */
+/** Adds a job that this id holds, with its queue. It is not released. */
 export async function addDeadJob(
   database: TestDatabase,
   workerId: string,

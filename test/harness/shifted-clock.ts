@@ -4,7 +4,7 @@ import { type Clock, sleepOn, systemClock, type Timer } from "../../src/runtime/
 export interface ShiftedClock extends Clock {
   /** Puts `monotonic()` forward and fires the timers that have come due by that. */
   skip(ms: number): void;
-  /** Sets `now()` forward or back, as somebody sets a machine's clock. Nothing else notices. */
+  /** Sets `now()` forward or back, as when a machine's clock is set. Nothing else notices. */
   jump(ms: number): void;
 }
 

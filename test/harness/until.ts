@@ -1,6 +1,6 @@
 import { systemClock } from "../../src/runtime/clock.ts";
 
-/** How long {@link until} tries and what it says when that was in vain. */
+/** How long {@link until} tries and what it says when that failed. */
 export interface UntilOptions {
   /** Default 10 seconds: far more than any promise, so that a slow machine does not fail a test. */
   readonly deadlineMs?: number | undefined;

@@ -22,14 +22,14 @@ export async function createTestWorker<State>(database: TestDatabase, options: W
     ...rest,
     shutdown: { osSignals: false, ...shutdown },
   };
-  // Whether there has to be a state is known only to whoever names the tasks.
+  // Whether there has to be a state is known only where the tasks are named.
   return createWorker(all as unknown as WorkerOptions);
 }
 
 /** The events of one name, as they come. */
 export interface Recorded<Name extends EventName> {
   readonly events: readonly Events[Name][];
-  /** Waits until there have been so many; default 1. Resolves with the last of these. */
+  /** Waits until there have been N; default 1. Resolves with the last of these. */
   reach(count?: number): Promise<Events[Name]>;
 }
 

@@ -173,7 +173,7 @@ describe("DirectSource", () => {
     expect([counts.distrusted, wanted.length]).toEqual([1, 2]);
   });
 
-  it("waits for the claim under way when it is stopped, gives back what nobody took, and gives nothing more", async () => {
+  it("waits for the claim under way when it is stopped, gives back what was not taken, and gives nothing more", async () => {
     const { source, clock, wanted, hold } = setUp([{ ids: [1, 2] }]);
     const open = hold();
     source.start();

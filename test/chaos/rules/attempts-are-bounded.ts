@@ -28,6 +28,6 @@ export const attemptsAreBounded: Rule = ({ history, tables, failing }) => {
 
 function mayCount({ how, told }: Run): boolean {
   if (told?.how === "interrupted" || told?.how === "completed") return false;
-  // A snooze is refunded; that it was, nobody tells.
+  // A snooze is refunded; that it was is not recorded.
   return how !== "snoozed" || told?.how === "refused" || told?.how === "unknown";
 }

@@ -37,7 +37,7 @@ function isExcused(history: History, life: WorkerLife, at: Micros): boolean {
   );
 }
 
-/** Whether certainly more than half of all workers went at once, seen by whoever was not among them. */
+/** Whether certainly more than half of all workers went at once, seen by a worker that was not among them. */
 function isOfMost({ workers, standstills }: History, { places, from, until }: Outage): boolean {
   const all = new Set(workers.map(({ place }) => place));
   const gone = workers.filter(

@@ -9,7 +9,7 @@ export const nothingInvented: Rule = ({ history }) => {
     const job = jobs.get(name);
     const first = ids.get(name) ?? job?.id ?? id;
     ids.set(name, first);
-    if (!job) violations.push(`${name} (${id}) ran although nobody added it`);
+    if (!job) violations.push(`${name} (${id}) ran although it was not added`);
     else if (job.answer === "rolledBack") violations.push(`${name} (${id}) ran although it was rolled back`);
     else if (first !== id) violations.push(`${name} ran as ${first} and as ${id}`);
     else if (job.queue !== q || job.priority !== p)

@@ -19,7 +19,7 @@ export const nothingLost: Rule = ({ history, tables }) => {
     if (wanted && !done.has(name)) violations.push(`${name} (${id ?? "id unknown"}, ${answer}) never completed`);
   }
   for (const { name, id } of tables.jobs) {
-    if (!known.has(name)) violations.push(`${name} (${id}) is there although nobody added it`);
+    if (!known.has(name)) violations.push(`${name} (${id}) is there although it was not added`);
   }
   const of = (wanted: string): number => history.jobs.filter(({ answer }) => answer === wanted).length;
   const counts = { added: of("added"), rolledBack: of("rolledBack"), unsure: of("unsure"), completed: done.size };

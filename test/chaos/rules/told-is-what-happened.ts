@@ -3,7 +3,7 @@ import type { Rule } from "../verdict.ts";
 /**
  * What a worker told of a job is what its row says: completed when this worker's
  * claim has ended with the row, failed when it has ended and the row was kept,
- * refused when it was not this worker that ended it. Where nobody can know, it
+ * refused when it was not this worker that ended it. Where that cannot be known, it
  * told that, which is counted.
  */
 export const toldIsWhatHappened: Rule = ({ history, tables }) => {

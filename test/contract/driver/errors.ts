@@ -113,7 +113,7 @@ export function testErrors(context: DriverContext): void {
     const { port } = server.address() as { port: number };
     server.close();
     await once(server, "close");
-    const driver = context.createDriver(`postgresql://nobody@127.0.0.1:${port}/nowhere`);
+    const driver = context.createDriver(`postgresql://stranger@127.0.0.1:${port}/nowhere`);
     const error = await driver.query({ text: "select 1" }).catch((reason: unknown) => reason);
     expect(isHowdahError(error, "HOWDAH_DATABASE_UNREACHABLE")).toBe(true);
     expect(isTransient(error)).toBe(true);

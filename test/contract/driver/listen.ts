@@ -99,7 +99,7 @@ export function testListen(context: DriverContext): void {
     await ear.listening.close();
   });
 
-  it("calls nobody after close, not even for the end of its session", async () => {
+  it("calls no listener after close, not even for the end of its session", async () => {
     const ear = await hear(context.driver, ["closed"]);
     const other = await hear(context.driver, ["closed"]);
     const pid = await backendOf(ear.sessions[0]);

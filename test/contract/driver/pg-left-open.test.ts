@@ -121,7 +121,7 @@ describe("a client of the application's pool", () => {
     const query = client.query.bind(client) as (statement: unknown) => Promise<unknown>;
     Object.assign(client, {
       query(statement: { text: string }) {
-        // Nobody can see that it is on its way.
+        // It cannot be seen that it is on its way.
         if (statement.text.startsWith("savepoint")) void query("commit");
         return query(statement);
       },

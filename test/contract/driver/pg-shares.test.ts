@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** Holds so many transactions of a share open. */
+/** Holds N transactions of a share open. */
 async function hold(share: Pick<Driver, "transaction">, count: number): Promise<{ release(): Promise<void> }> {
   const gate = new AbortController();
   let begun = 0;
@@ -60,7 +60,7 @@ describe.each(["connections of its own", "a pool of the application"])("shares o
   const openIt = (options: PgDriverOptions = {}): ReturnType<typeof open> =>
     open(kind === "connections of its own" ? options : { pool: openPool({ max: 11 }), ...options });
 
-  it("have so many connections each, and all of them together no more than there are", () => {
+  it("have their number of connections each, and all of them together no more than there are", () => {
     const driver = openIt();
     expect([driver.share("handlers").connections, driver.share("waiting").connections]).toEqual([2, 3]);
   });
@@ -177,7 +177,7 @@ describe.each(["own", "pool"])("a handler's statement (%s connections)", (kind) 
   });
 });
 
-/** What somebody does to a session, and how it shows. */
+/** Changes to a session, and how they show. */
 const SESSION_STATE: readonly (readonly [string, string, string])[] = [
   ["set role pg_monitor", "select current_user = session_user", "t"],
   ["select set_config('role', 'pg_monitor', false)", "select current_user = session_user", "t"],
@@ -199,7 +199,7 @@ const SESSION_STATE: readonly (readonly [string, string, string])[] = [
 ];
 
 describe.each([10, 2, 1])("the session of a handler, of %i connections", (maxConnections) => {
-  it.each(SESSION_STATE)("is as new for whoever comes next: %s", async (done, look, expected) => {
+  it.each(SESSION_STATE)("is as new for the next user: %s", async (done, look, expected) => {
     const driver = open({ maxConnections });
     const share = driver.share("handlers");
     for (let round = 0; round < share.connections; round++) {

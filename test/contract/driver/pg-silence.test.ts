@@ -141,7 +141,7 @@ it("tries again with growing rests, and tells of the loss once", async () => {
   for (const socket of sockets) socket.destroy();
   await closed;
   await until(() => ear.losses.length === 1);
-  // A minute of attempts in vain.
+  // A minute of failed attempts.
   for (let second = 0; second < 60; second++) await clock.advance(1_000);
   expect(ear.losses).toHaveLength(1);
   expect(ear.sessions).toHaveLength(1);

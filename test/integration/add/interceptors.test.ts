@@ -117,7 +117,7 @@ describe("an add", () => {
     expect(job).toMatchObject({ queueName: null, priority: 0, jobKey: null, flags: ["checked"], maxAttempts: 3 });
   });
 
-  it("is checked again after its interceptors, who cannot store what nobody else could", async () => {
+  it("is checked again after its interceptors, which cannot store what no caller could", async () => {
     const task = defineTask({ identifier: "mail", payload: z.object({ to: z.string() }), run() {} });
     const refusals: [JobScheduleDecision, string][] = [
       [{ action: "continue", payload: { to: 5 } }, "HOWDAH_PAYLOAD_INVALID"],
@@ -256,7 +256,7 @@ describe("the end of a call", () => {
     const one = await client.addJob("t");
     const many = await client.addJobs([{ identifier: "t" }, { identifier: "t" }]);
     await client.addJobs([{ identifier: "t" }, { identifier: "bad" }]).catch(() => undefined);
-    // Nobody is asked about a job that could not be stored anyway.
+    // No interceptor is called for a job that could not be stored anyway.
     await expect(client.addJob("t", {}, { priority: 0.5 })).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
     expect(ends).toEqual([
       { jobIds: [one.id] },

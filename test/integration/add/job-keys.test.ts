@@ -256,12 +256,12 @@ describe("removeJob", () => {
   });
 
   it("returns undefined for a key that no job has", async () => {
-    expect(await client.removeJob("nobody")).toBeUndefined();
+    expect(await client.removeJob("missing")).toBeUndefined();
   });
 });
 
 const claim =
-  "update howdah._private_jobs set attempts = attempts + 1, locked_by = 'somebody', locked_at = now() where id = $1";
+  "update howdah._private_jobs set attempts = attempts + 1, locked_by = 'another', locked_at = now() where id = $1";
 
 async function lock(id: string): Promise<void> {
   await database.sql(claim, [id]);

@@ -275,8 +275,8 @@ describe("an add that PostgreSQL refuses", () => {
   });
 });
 
-describe("an add that has to wait for somebody", () => {
-  it("because its queue is just being added holds up nobody else", async () => {
+describe("an add that has to wait for another transaction", () => {
+  it("because its queue is just being added holds up no others", async () => {
     const session = await database.connect();
     await session.query("begin; select howdah.add_job('other', queue_name => 'new')");
     const waiting = addAtOnce(
@@ -290,7 +290,7 @@ describe("an add that has to wait for somebody", () => {
     expect(new Set((await stored()).map(({ id }) => id)).size).toBe(46);
   });
 
-  it("because its queue was cleaned up and is just being added anew holds up nobody else", async () => {
+  it("because its queue was cleaned up and is just being added anew holds up no others", async () => {
     await introduce(client, "gone");
     await database.sql("delete from howdah._private_job_queues");
     const session = await database.connect();
@@ -307,7 +307,7 @@ describe("an add that has to wait for somebody", () => {
     expect(await waiting).toMatchObject({ queueName: "gone" });
   });
 
-  it("in a trigger of somebody holds up nobody else", async () => {
+  it("in a trigger of the application holds up no others", async () => {
     await withTrigger("if new.payload->>'n' in ('1', '7') then perform pg_advisory_xact_lock(7); end if;");
     const session = await database.connect();
     await session.query("select pg_advisory_lock(7)");
@@ -367,7 +367,7 @@ it("adds whose statements are lost in every way are stored once at most, once if
   };
   await Promise.all(Array.from({ length: 12 }, (_, producer) => produce(producer)));
   lossy.loseOneIn(0);
-  // Some arrive when nobody waits for them any more.
+  // Some arrive when they are not awaited any more.
   await until(() => carriedOut === sent - lossy.lost.before - lossy.lost.refused);
   const counts = new Map<number, number>();
   for (const { n } of await stored()) counts.set(n, (counts.get(n) ?? 0) + 1);
@@ -385,7 +385,7 @@ describe.each<[words: string, at: CatchPoint, how: "cut" | "cutClient", storedCo
   ["and it arrives later", "before", "cutClient", 10],
   ["after the commit", "after", "cut", 10],
 ])("adds whose statement loses its connection, %s,", (_, at, how, storedCount) => {
-  it("are told that nobody knows, each of them, and are not repeated", async () => {
+  it("are told that the result is unknown, each of them, and are not repeated", async () => {
     await using proxy = await openProxy(database.connectionString);
     await using cut = await openClient({ driver: undefined as never, connectionString: proxy.connectionString });
     const breaking = proxy.next("_howdah_add_jobs_without_keys_v1", at).then((caught) => caught[how]());

@@ -47,7 +47,7 @@ const outcome = (call: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => (isHowdahError(error) ? error.code : error),
   );
 
-/** A client of which nobody knows in what state it is. */
+/** A client that does not report its state. */
 const silent = (inner: pg.Client): ApplicationTransaction => ({
   query: (statement: pg.QueryConfig) => inner.query(statement),
 });

@@ -254,7 +254,7 @@ describe("calls that wait", () => {
     expect(jobs).toMatchObject([{ payload: { n: MANY - 1 }, revision: MANY }]);
   });
 
-  it("keep their order within a key when nobody makes them wait", async () => {
+  it("keep their order within a key when no transaction makes them wait", async () => {
     const calls = Array.from({ length: MANY }, (_, n) => client.addJob("known", { n }, key));
     await Promise.all(calls);
     const { jobs } = await client.listJobs({ jobKey: "k" });

@@ -12,7 +12,7 @@ beforeEach(() => database.sql("truncate howdah._private_jobs, howdah._private_jo
 
 const KIB = 1024;
 
-/** Adds jobs with payloads of so many bytes, in queues or not. */
+/** Adds jobs with payloads of N bytes, in queues or not. */
 async function add(count: number, bytes: number, queue = "null"): Promise<void> {
   await database.sql(
     `select howdah.add_job('work', to_json(n || repeat('x', ${bytes})), queue_name => ${queue})

@@ -14,7 +14,7 @@ afterAll(() => database.drop());
 const { claim, release } = await createClaims(database);
 beforeEach(() => empty(database));
 
-/** Adds jobs of task t that were due so many seconds ago. */
+/** Adds jobs of task t that were due N seconds ago. */
 async function add(seconds: readonly number[], rest = "priority => 0"): Promise<void> {
   for (const ago of seconds) {
     await database.sql(`select from howdah.add_job('t', run_at => now() - interval '${ago} seconds', ${rest})`);
@@ -120,7 +120,7 @@ describe("floors", () => {
     expect(seen).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
   });
 
-  it("are the last due entry seen when the claim came back short, whoever it belongs to", async () => {
+  it("are the last due entry seen when the claim came back short, of any task", async () => {
     await add([9, 8]);
     await database.sql("select howdah.add_job('unknown', run_at => now() - interval '5 s')");
     await add([-60]);
@@ -179,7 +179,7 @@ describe("floors", () => {
     expect(idsOf(await found())).toEqual([2]);
   });
 
-  it("fall for a late commit that was announced, and only the head scan finds one that was not", async () => {
+  it("fall for a late commit that was announced, and only the full scan finds one that was not", async () => {
     await add([1]);
     const { take, claimer, clock } = createClaimer();
     expect(await take()).toEqual([1]);
@@ -194,7 +194,7 @@ describe("floors", () => {
     expect(await take()).toEqual([2]);
   });
 
-  it("leave a queued job behind them that nobody announced to the next look through all queues", async () => {
+  it("leave a queued job behind them without a notification to the next look through all queues", async () => {
     await add([1], "queue_name => 'q'");
     const { take, clock } = createClaimer();
     expect(await take()).toEqual([1]);
@@ -210,7 +210,7 @@ describe("floors", () => {
     }
   });
 
-  it("let one head scan after another be found everything behind it, however little each claim takes", async () => {
+  it("let full scans find everything behind it, however little each claim takes", async () => {
     await add([1]);
     const { take, clock } = createClaimer();
     await take();

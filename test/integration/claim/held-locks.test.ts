@@ -37,7 +37,7 @@ describe("marking a job", () => {
     expect(await recoveries()).toEqual([-2, 2]);
   });
 
-  it("waits for nobody's transaction for long", async () => {
+  it("waits for no other transaction for long", async () => {
     await add(1);
     const { claimedAt } = await worker.claim();
     const user = await database.connect();

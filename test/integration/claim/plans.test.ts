@@ -146,7 +146,7 @@ describe("a claim of a job that has attempts left", () => {
   ])("stays on its page and leaves the indexes alone (%s)", async (_, maxAttempts) => {
     await empty(database);
     await database.sql(
-      'insert into howdah._private_jobs (task_id, max_attempts, payload) select 1, $1, \'{"to":"somebody@example.com"}\' from generate_series(1, 5000)',
+      'insert into howdah._private_jobs (task_id, max_attempts, payload) select 1, $1, \'{"to":"ada@example.com"}\' from generate_series(1, 5000)',
       [maxAttempts],
     );
     const session = await database.connect();

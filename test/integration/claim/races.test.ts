@@ -22,7 +22,7 @@ async function add(count: number, queue: string | null = null): Promise<void> {
 
 interface Race {
   readonly table: "_private_jobs" | "_private_job_queues";
-  /** Where the claim stops: at the so-manieth row of the table that it looks at. */
+  /** Where the claim stops: at the nth row of the table that it looks at. */
   readonly nth: number;
   /** What others do meanwhile. */
   readonly meanwhile: () => Promise<unknown>;
@@ -125,7 +125,7 @@ describe("a claim of ten jobs, when the fifth is changed before it is locked", (
     expect(idsOf(answer)).toEqual([1, 2, 3, 4, 6, 7, 8, 9, 10, 5]);
   });
 
-  it("takes the nine others, and the fifth next time, while somebody holds its row and then rolls back", async () => {
+  it("takes the nine others, and the fifth next time, while another session holds its row and then rolls back", async () => {
     await add(10);
     const session = await database.connect();
     const answer = await claimBeside({
@@ -147,34 +147,37 @@ describe("a claim beside another one, of the first five of ten jobs", () => {
   it.each([
     ["from a floor on, when the other begins and ends before it comes to them", { levels, nth: 1, begunBefore: false }],
     ["from the head on, when the other is under way as it begins", { levels: [], nth: 2, begunBefore: true }],
-  ])("takes the others, and keeps nobody from releasing the five, %s", async (_, { begunBefore, nth, ...wanted }) => {
-    await add(10);
-    const [session, elsewhere] = [await database.connect(), await database.connect()];
-    const claims = await createClaims(database, "w", session);
-    const others = await createClaims(database, "other", elsewhere);
-    const claimElsewhere = async () => {
-      await elsewhere.query("begin");
-      return others.claim({ quantity: 5 });
-    };
-    await session.query("begin");
-    const stop = await stopAtRow(database, session, "_private_jobs", nth);
-    try {
-      const before = begunBefore ? await claimElsewhere() : undefined;
-      // A snapshot lists those that are under way up to the last one that is over.
-      await database.sql("select pg_current_xact_id()");
-      const claiming = claims.claim({ windowAfter: null, ...wanted });
-      await blockedBy(database, stop.session);
-      const { claimedAt } = before ?? (await claimElsewhere());
-      await elsewhere.query("commit");
-      await stop.pass();
-      expect(idsOf(await claiming)).toEqual([6, 7, 8, 9, 10]);
-      const ended = { claimTimes: [claimedAt], completed: ["1", "2", "3", "4", "5"], patient: false };
-      expect((await others.release(ended)).unreleased).toEqual(new Map());
-    } finally {
-      await session.query("rollback");
-      await stop.remove();
-    }
-  });
+  ])(
+    "takes the others, and keeps no worker from releasing the five, %s",
+    async (_, { begunBefore, nth, ...wanted }) => {
+      await add(10);
+      const [session, elsewhere] = [await database.connect(), await database.connect()];
+      const claims = await createClaims(database, "w", session);
+      const others = await createClaims(database, "other", elsewhere);
+      const claimElsewhere = async () => {
+        await elsewhere.query("begin");
+        return others.claim({ quantity: 5 });
+      };
+      await session.query("begin");
+      const stop = await stopAtRow(database, session, "_private_jobs", nth);
+      try {
+        const before = begunBefore ? await claimElsewhere() : undefined;
+        // A snapshot lists those that are under way up to the last one that is over.
+        await database.sql("select pg_current_xact_id()");
+        const claiming = claims.claim({ windowAfter: null, ...wanted });
+        await blockedBy(database, stop.session);
+        const { claimedAt } = before ?? (await claimElsewhere());
+        await elsewhere.query("commit");
+        await stop.pass();
+        expect(idsOf(await claiming)).toEqual([6, 7, 8, 9, 10]);
+        const ended = { claimTimes: [claimedAt], completed: ["1", "2", "3", "4", "5"], patient: false };
+        expect((await others.release(ended)).unreleased).toEqual(new Map());
+      } finally {
+        await session.query("rollback");
+        await stop.remove();
+      }
+    },
+  );
 
   it("leaves one that was given back meanwhile to the next scan of the head", async () => {
     await add(10);
@@ -209,7 +212,7 @@ describe("a claim of a queue that was free when it looked", () => {
     expect(await queue()).toEqual({ locked_by: null });
   });
 
-  it("leaves the queue to whoever locked it meanwhile, and says that there may be more", async () => {
+  it("leaves the queue to the worker that locked it meanwhile, and says that there may be more", async () => {
     await add(2, "q");
     const answer = await claimBeside({ ...QUEUE, meanwhile: () => other.claim() });
     expect([answer.jobs, answer.more]).toEqual([[], true]);
@@ -230,7 +233,7 @@ describe("a claim of a queue that was free when it looked", () => {
     expect(await queue()).toEqual({ locked_by: "w" });
   });
 
-  it("waits for nobody: neither for a queue row nor for a job row that a user's transaction holds", async () => {
+  it("does not wait: neither for a queue row nor for a job row that a user's transaction holds", async () => {
     await add(1, "q");
     await add(1, "r");
     await add(2, "s");

@@ -39,12 +39,15 @@ describe("jobs with a forbidden flag", () => {
     ["a function", () => ["c"]],
     ["an asynchronous function", async () => ["c", "x"]],
   ];
-  it.each(forms)("are left alone, told by %s, and hold up nobody (behaviours 109)", async (_form, forbiddenFlags) => {
-    expect(await leftWith(forbiddenFlags)).toEqual([
-      { attempts: 0, flags: { c: true, d: true } },
-      { attempts: 0, flags: { c: true } },
-    ]);
-  });
+  it.each(forms)(
+    "are left alone, told by %s, and hold up no others (behaviours 109)",
+    async (_form, forbiddenFlags) => {
+      expect(await leftWith(forbiddenFlags)).toEqual([
+        { attempts: 0, flags: { c: true, d: true } },
+        { attempts: 0, flags: { c: true } },
+      ]);
+    },
+  );
 
   it("do not stand for their queues: a claim that takes few jobs takes those of other queues", async () => {
     const seen: unknown[] = [];

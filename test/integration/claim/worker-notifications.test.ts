@@ -70,7 +70,7 @@ describe("a worker that listens", () => {
     await worker.client.addJob(task);
     await completed.reach();
 
-    // One statement ends the listener and adds a job that nobody announces.
+    // One statement ends the listener and adds a job without a notification.
     await database.sql(
       `with ended as (select pg_terminate_backend($1))
        insert into howdah._private_jobs (task_id, payload)

@@ -95,7 +95,7 @@ describe("migrate --sql", () => {
   });
 });
 
-describe("a schema of somebody else", () => {
+describe("a schema of another application", () => {
   it.each(["stats", "list", "show 1", "cancel 1", "workers", "queues list", "tasks list", "schedules list", "migrate"])(
     "is called that by howdah %s, not one to migrate",
     async (command) => {
@@ -268,10 +268,10 @@ describe("list", () => {
   });
 
   it("says that there are no such jobs", async () => {
-    expect(await howdah(["list", "--task", "nobody"])).toMatchObject({ code: 0, out: "No such jobs.\n" });
+    expect(await howdah(["list", "--task", "missing"])).toMatchObject({ code: 0, out: "No such jobs.\n" });
   });
 
-  it("ends quietly when whoever reads it has seen enough", async () => {
+  it("ends quietly when its reader has seen enough", async () => {
     await client.addJobs(Array.from({ length: 1000 }, () => ({ identifier: "long", payload: "x".repeat(2_000) })));
     const env = { ...process.env, DATABASE_URL: database.connectionString };
     const child = spawn(process.execPath, [MAIN, "list", "--json", "--task", "long", "--limit", "1000"], { env });

@@ -164,7 +164,7 @@ describe("howdah demo", () => {
     await fill(folder, { "open.js": "1", "closed.js": "2", "closed/file.js": "3" });
     await chmod(join(folder, "closed.js"), 0o000);
     await chmod(join(folder, "closed"), 0o000);
-    // Root may read everything, so it asks somebody else, who may not be able to read this project.
+    // Root may read everything, so it asks another user, who may not be able to read this project.
     const user = await findSystemUser();
     const isUsable = await run(process.execPath, [MAIN, "--version"], { ...user }).then(
       () => true,
@@ -250,7 +250,7 @@ describe("howdah demo", () => {
     expect(await checkManifest(folder, summary.manifest)).toBe(240);
   }, 120_000);
 
-  it("kills workers only when the database is somebody else's", async () => {
+  it("kills workers only when the database is the user's", async () => {
     await using database = await createDatabase({ migrate: false });
     const folder = await temporaryFolder();
     await fill(folder, manyFiles(30, 30));

@@ -205,7 +205,7 @@ describe("every command says what it found and what to do", () => {
     ).toEqual([]);
   });
 
-  it("when the schema is somebody else's", async () => {
+  it("when the schema is another application's", async () => {
     await using other = await createDatabase({ migrate: false });
     await other.sql("create schema howdah; create table howdah.jobs (id bigint)");
     expect(

@@ -28,7 +28,7 @@ const tasks = async (): Promise<unknown[]> =>
 const queues = async (): Promise<unknown[]> => (await client.listQueues()).map(({ name }) => name);
 
 describe("cleanup", () => {
-  it("removes failed jobs that nobody runs, however many, and says how many", async () => {
+  it("removes failed jobs that no worker runs, however many, and says how many", async () => {
     await client.addJobs(Array.from({ length: 2_500 }, () => ({ identifier: "t", spec: { maxAttempts: 1 } })));
     await database.sql("update howdah._private_jobs set attempts = 1");
     await database.sql(`update howdah._private_jobs set locked_by = 'w', locked_at = now()

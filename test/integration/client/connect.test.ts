@@ -122,14 +122,14 @@ describe("createClient", () => {
     expect(inspectDeep(refused)).not.toMatch(/hunter2|hunt#er2/);
   });
 
-  it("says that the schema is missing when it may not migrate, and works when somebody else has", async () => {
+  it("says that the schema is missing when it may not migrate, and works when another role has", async () => {
     const missing = createClient({ driver: empty.driver, migrate: false, schema: "nowhere" });
     await expect(missing).rejects.toMatchObject({ code: "HOWDAH_SCHEMA_MISSING", message: /nowhere/ });
     const client = await open({ driver: migrated.driver, migrate: false });
     expect(await client.addJob("task")).toMatchObject({ task: "task" });
   });
 
-  it("gives up after connectTimeout when nobody listens, without telling the password", async () => {
+  it("gives up after connectTimeout when no server listens, without telling the password", async () => {
     const port = await listen(() => {});
     servers.splice(0).forEach((server) => server.close());
     const error: unknown = await createClient({
@@ -141,7 +141,7 @@ describe("createClient", () => {
     expect(inspectDeep(error)).not.toContain("hunter2");
   });
 
-  it("gives up after connectTimeout when somebody listens and never answers", async () => {
+  it("gives up after connectTimeout when a server listens and never answers", async () => {
     const port = await listen(() => {});
     const connecting = createClient({ connectionString: `postgres://me@127.0.0.1:${port}/db`, connectTimeout: 600 });
     await expect(connecting).rejects.toMatchObject({ code: "HOWDAH_DATABASE_UNREACHABLE" });

@@ -282,7 +282,7 @@ describe("a cancelled job does not run again", () => {
     expect(await client.getJob(id)).toMatchObject({ state: "failed", lastError: "enough", lockedAt: null });
   });
 
-  it("until somebody reschedules it", async () => {
+  it("until it is rescheduled", async () => {
     const held = createHeldTask("held");
     await running({ tasks: [held.task], concurrency: 1 }, async (worker) => {
       const failed = record(worker.hooks, "jobPermanentlyFail");

@@ -147,7 +147,7 @@ describe.each(SOURCES)("a worker %s, and whose claim is answered late", (_, opti
       ["first"],
       async (_ids, { worker }) => {
         await client.forceUnlockWorkers([worker.id]);
-        // Somebody else is at work on it.
+        // Another worker runs it.
         await database.sql("update howdah._private_jobs set locked_by = 'other', locked_at = now()");
         await database.sql("update howdah._private_job_queues set locked_by = 'other', locked_at = now()");
       },

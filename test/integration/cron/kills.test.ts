@@ -7,13 +7,13 @@ import { until } from "../../harness/until.ts";
 const TICKS = 10_000;
 const MINUTE = 60_000;
 const FROM = Date.parse("2026-02-01T00:00:00Z");
-/** So many ticks in some 25 seconds. */
+/** The ticks of some 25 seconds. */
 const SPEED = (TICKS * MINUTE) / 25_000;
 
 const database = await createDatabase();
 afterAll(() => database.drop());
 
-/** Where a transaction can be stopped. Whoever holds one of these locks lets no transaction past that point. */
+/** Where a transaction can be stopped. The holder of one of these locks lets no transaction past that point. */
 const STAGES = { "tick due": 1, "ledger row": 2, "job added": 3 } as const;
 /** What happens to the one that was stopped. */
 const FATES = ["its process dies", "its process and its connection die", "its connection dies"] as const;

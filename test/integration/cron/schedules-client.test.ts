@@ -238,7 +238,7 @@ describe("schedules", () => {
     await listener.query('listen "howdah:schedules"');
     await schedules.upsert({ id: "a", task: "x", schedule: "* * * * *" });
     await schedules.remove("a");
-    // What a tick writes is nobody's news.
+    // What a tick writes is not notified.
     await schedules.upsert({ id: "b", task: "x", schedule: "* * * * *" });
     await database.sql("update howdah._howdah_schedules set last_tick = now(), task_seen_at = now()");
     await until(() => heard.length >= 3);

@@ -79,7 +79,7 @@ describe("a running worker", () => {
     expect(new Set(ticks).size).toBe(ticks.length);
   });
 
-  it("sees it within two seconds also when nobody tells it", async () => {
+  it("sees it within two seconds also without a notification", async () => {
     await using run = await runCronWorker(database, "2021-01-01T03:59:58Z", { useNotificationDelivery: false });
     await run.settled();
     await store({ missed: "skip" });
@@ -157,7 +157,7 @@ describe("a running worker", () => {
     expect(await ticksOf(database, "do_it")).toEqual([]);
   });
 
-  it("sees what somebody changes with SQL", async () => {
+  it("sees what is changed with SQL", async () => {
     await store({ missed: "skip" });
     await using run = await runCronWorker(database, "2021-01-01T03:30:00Z", {});
     await run.settled();
@@ -249,7 +249,7 @@ describe("ticks that were due while no worker ran", () => {
   });
 });
 
-it("refuses a tick of before the schedule began, whoever sends it", async () => {
+it("refuses a tick of before the schedule began, from any worker", async () => {
   await store();
   await database.sql("update howdah._howdah_schedules set since = '2020-12-01T00:00:00Z'");
   const [{ version }] = (await database.sql("select version from howdah._howdah_schedules")) as [{ version: string }];
@@ -263,7 +263,7 @@ it("refuses a tick of before the schedule began, whoever sends it", async () => 
   ]);
 });
 
-it("refuses a tick of a pause, and takes those of its end and after it, whoever sends them", async () => {
+it("refuses a tick of a pause, and takes those of its end and after it, from any worker", async () => {
   await store();
   await schedules.pause("s", { until: "2200-01-01T00:00:00Z" });
   const [{ version }] = (await database.sql("select version from howdah._howdah_schedules")) as [{ version: string }];

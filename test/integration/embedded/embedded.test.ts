@@ -25,7 +25,7 @@ afterEach(async () => {
 /** A folder that is gone after the test. */
 async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "howdah-embedded-test-"));
-  // Whoever runs the server has to get through; what is inside is protected by itself.
+  // The user of the server has to get through; what is inside is protected by itself.
   await chmod(folder, 0o755);
   cleanUps.push(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
   return folder;
@@ -287,7 +287,7 @@ describe("a server with a data folder", () => {
     expect(await ask(second.connectionString, "select answer from kept")).toBe(42);
   });
 
-  it("is not stopped by the process id of a killed server that belongs to somebody else now", async () => {
+  it("is not stopped by the process id of a killed server that belongs to another process now", async () => {
     const dataDir = await temporaryFolder();
     await (await startPostgres({ dataDir })).stop();
     const user = await findSystemUser(dataDir);
@@ -379,7 +379,7 @@ async function startPrivateOwner(folder: string, options: ProcessOptions = {}): 
 const IS_ROOT = process.getuid?.() === 0;
 
 describe("a project in a folder that only its owner can enter", () => {
-  it.skipIf(!IS_ROOT)("runs as root, who starts the server as somebody else from a copy (needs root)", async () => {
+  it.skipIf(!IS_ROOT)("runs as root, who starts the server as another user from a copy (needs root)", async () => {
     const { folder, version } = await createPrivateProject();
     const cached = join("/var/cache/howdah", `${platformPackageName().split("/")[1]}-${version}`);
     cleanUps.push(() => rm(cached, { recursive: true, force: true }));
@@ -394,7 +394,7 @@ describe("a project in a folder that only its owner can enter", () => {
 
   it.skipIf(!IS_ROOT)("runs as an ordinary user (needs root, to become one)", async () => {
     const user = await findSystemUser();
-    if (!user) throw new Error("Root runs servers as somebody else");
+    if (!user) throw new Error("Root runs servers as another user");
     const { folder } = await createPrivateProject(user);
     const home = await temporaryFolder();
     await chown(home, user.uid, user.gid);

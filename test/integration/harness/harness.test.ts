@@ -21,14 +21,14 @@ it("migrates a schema of another name, and none when told so", async () => {
   expect((await empty.driver.query({ text: "select 1" })).rows).toEqual([["1"]]);
 });
 
-it("drops a database that somebody is still connected to", async () => {
+it("drops a database with connected sessions", async () => {
   const database = await createDatabase({ migrate: false });
   await database.connect();
   await database.drop();
   await expect(database.connect()).rejects.toMatchObject({ code: "3D000" });
 });
 
-it("says what it waited for in vain, and why", async () => {
+it("says what it waited for, and why that did not happen", async () => {
   const reason = new Error("not yet");
   const waiting = until(() => Promise.reject(reason), { deadlineMs: 1, message: "the impossible" });
   await expect(waiting).rejects.toMatchObject({

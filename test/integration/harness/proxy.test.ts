@@ -69,7 +69,7 @@ it("what is held goes nowhere, and arrives when it is allowed again", async () =
   await client.end();
 });
 
-it("connections end after so many bytes, and new ones are refused", async () => {
+it("connections end after N bytes, and new ones are refused", async () => {
   await using proxy = await openProxy(database.connectionString);
   const { client } = await connect(proxy);
   proxy.cutAfter("down", 1_000);

@@ -136,7 +136,7 @@ describe("a chain", () => {
     await running;
   });
 
-  it("gives back what nobody started when that has waited too long, and keeps its queue", async () => {
+  it("gives back what was not started when that has waited too long, and keeps its queue", async () => {
     const { held, worker, running, returns } = await startChain({ localQueue: { size: 10, ttl: 50 } });
     await returns.reach();
     expect(returns.events[0]).toEqual({ workerId: worker.id, queue: 0, count: 3 });
@@ -167,7 +167,7 @@ describe("a chain", () => {
     expect(await queueLockedBy()).toBe(null);
   });
 
-  it("gives back what nobody started when the worker stops, and frees its queue with the job that runs", async () => {
+  it("gives back what was not started when the worker stops, and frees its queue with the job that runs", async () => {
     const { held, worker, running } = await startChain({ shutdown: { gracePeriod: "20s" } });
     const stopping = worker.stop();
     await until(async () => (await unlocked()).length === 3);

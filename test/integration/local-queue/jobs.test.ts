@@ -315,7 +315,7 @@ describe("options that make no sense", () => {
     ],
   ])("are refused before anything is connected: %o", async (options, message) => {
     const task = defineTask({ identifier: "work", run: () => undefined });
-    const given = { tasks: [task], connectionString: "postgres://nobody@127.0.0.1:1/nothing", ...options };
+    const given = { tasks: [task], connectionString: "postgres://stranger@127.0.0.1:1/nothing", ...options };
     await expect(createTestWorker(database, given as WorkerOptions)).rejects.toThrow(message);
   });
 });

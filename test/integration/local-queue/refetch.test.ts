@@ -63,7 +63,7 @@ describe("a job that is added while a local queue rests", () => {
     await end();
   });
 
-  it("runs at the next poll when nobody listens", async () => {
+  it("runs at the next poll without a listener", async () => {
     const { worker, task, done, end } = await startIdleWorker({ useNotificationDelivery: false, pollInterval: 50 });
     await worker.client.addJob(task, "unannounced");
     await until(() => done.length === 1);

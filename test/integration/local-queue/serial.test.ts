@@ -62,7 +62,7 @@ function createRandom(seed: number): () => number {
   };
 }
 
-/** Adds `perQueue` jobs to each of so many queues, taking turns. */
+/** Adds `perQueue` jobs to each of N queues, taking turns. */
 async function addJobs(queueCount: number, perQueue: number): Promise<string[]> {
   const random = createRandom(42);
   await using client = await createClient({ connectionString: database.connectionString, migrate: false });
@@ -187,7 +187,7 @@ describe("an operator who unlocks a living worker", () => {
     expect(await other.runOnce()).toMatchObject({ completed: 5, ended: "drained" });
     expect(quick.started.filter((name) => name !== "cached")).toEqual(names);
 
-    // Nobody tells this worker that the rest is no longer its own. After so long it gives it back, or asks.
+    // This worker is not notified that the rest is no longer its own. After so long it gives it back, or asks.
     clock.skip(1_000);
     slow.openAll();
     await refusals.reach(4);

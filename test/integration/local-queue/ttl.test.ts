@@ -91,7 +91,7 @@ describe("jobs that wait too long for a slot", () => {
     await end();
   });
 
-  it("go back as soon as possible when somebody's transaction holds one of them", async () => {
+  it("go back as soon as possible when another transaction holds one of them", async () => {
     const { clock, returns, end } = await startSlowWorker(5_000);
     const session = await database.connect();
     await session.query("begin");

@@ -74,7 +74,7 @@ describe("a ledger of migrations that was lost", () => {
     expect(lines).toHaveLength(1);
   });
 
-  it("is filled again once, whoever finds it first", async () => {
+  it("is filled again once, by the first that finds it", async () => {
     await run("truncate S._howdah_migrations, S.migrations");
     const drivers = Array.from({ length: 20 }, () =>
       pgDriver({ connectionString: database.connectionString, maxConnections: 1 }),

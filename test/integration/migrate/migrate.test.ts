@@ -156,7 +156,7 @@ describe("many at once", () => {
     );
   });
 
-  it("waits for nobody who migrates another schema", async () => {
+  it("does not wait for a migration of another schema", async () => {
     const busy = await database.connect();
     await busy.query("begin");
     await busy.query("select pg_advisory_xact_lock(hashtextextended($1, 0))", ["howdah migrate somebody_else"]);
@@ -186,7 +186,7 @@ describe("a table that is in use", () => {
       lockTimeoutMs: 50,
       attempts: 1_000,
     });
-    // Whoever adds queues up behind the migration; only its lock_timeout lets them pass.
+    // Adds queue up behind the migration; only its lock_timeout lets them pass.
     for (const _ of [1, 2, 3]) {
       await until(async () => {
         const waiting = await database.sql(
@@ -202,7 +202,7 @@ describe("a table that is in use", () => {
     expect(await database.sql(`select later from ${schema.of("_private_jobs")}`)).toHaveLength(3);
   });
 
-  it("is given up after so many turns, with nothing changed", async () => {
+  it("is given up after N turns, with nothing changed", async () => {
     const { schema, release } = await inUse();
     const migrating = applyMigrations({
       driver,
@@ -238,7 +238,7 @@ describe("a migration that fails", () => {
     expect(await applyMigrations({ driver, schema, migrations: mended })).toMatchObject({ applied: [LATEST + 1] });
   });
 
-  it("is tried again when somebody else created the same object meanwhile (behaviours 284)", async () => {
+  it("is tried again when another process created the same object meanwhile (behaviours 284)", async () => {
     const schema = newSchema();
     const rival = await database.connect();
     await rival.query("begin");

@@ -34,7 +34,7 @@ describe("a schema that does not fit", () => {
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(tooNew);
   });
 
-  it("is refused when it is missing, empty or behind and nobody may migrate", async () => {
+  it("is refused when it is missing, empty or behind and must not be migrated", async () => {
     const schema = newSchema();
     const missing = { code: "HOWDAH_SCHEMA_MISSING", message: expect.stringContaining("howdah migrate") };
     await expect(readSchemaRevision({ driver, schema })).rejects.toMatchObject(missing);
@@ -206,7 +206,7 @@ describe("a role without rights", () => {
     });
   });
 
-  it("is told when it may not look at somebody else's schema (behaviours 285)", async () => {
+  it("is told when it may not look at the schema of another role (behaviours 285)", async () => {
     await asRole(async (limited) => {
       const schema = newSchema();
       await applyMigrations({ driver, schema });
@@ -220,7 +220,7 @@ describe("a role without rights", () => {
     });
   });
 
-  it("needs to see the ledgers, and no more, when somebody else migrates", async () => {
+  it("needs to see the ledgers, and no more, when another role migrates", async () => {
     await asRole(async (limited, role) => {
       const schema = newSchema();
       await applyMigrations({ driver, schema });

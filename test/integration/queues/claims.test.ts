@@ -23,7 +23,7 @@ async function add(queues: readonly (string | null)[], rest = "priority => 0"): 
   }
 }
 
-/** So many jobs in each of so many queues q1, q2, … with the ids 1, 2, …; the first jobs of all queues come first. */
+/** N jobs in each of M queues q1, q2, … with the ids 1, 2, …; the first jobs of all queues come first. */
 async function fill(queues: number, jobs = 1): Promise<void> {
   await database.sql(
     "insert into howdah._private_job_queues (queue_name) select 'q' || n from generate_series(1, $1) as n",
@@ -126,7 +126,7 @@ describe("a named queue", () => {
     expect(idsOf(await claim({ chainLength: 5, forbiddenFlags: ["red"] }))).toEqual([1, 4]);
   });
 
-  it("is left alone when a job before its head is locked, because somebody may still run it", async () => {
+  it("is left alone when a job before its head is locked, because another worker may still run it", async () => {
     await add(["a", "a", "b"]);
     await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'foreign' where id = 1");
     expect(idsOf(await claim({ chainLength: 5 }))).toEqual([3]);

@@ -11,7 +11,7 @@ const database = await createDatabase();
 afterAll(() => database.drop());
 beforeEach(() => database.sql("truncate howdah._private_jobs, howdah._private_job_queues, howdah._private_workers"));
 
-/** Whoever has to watch for that long declares nobody dead in a test, and frees no queue. */
+/** A worker that has to watch for that long declares no other dead in a test, and frees no queue. */
 const recovery: RecoveryOptions = {
   heartbeatInterval: "400ms",
   heartbeatTimeout: "1s",
@@ -72,7 +72,7 @@ describe("the jobs of a worker that was killed alone", () => {
     await hideProcess(victim);
     const next = await startWorkerProcess(database, { taskNames: ["hold"], recovery });
     await next.tells("job", { id: loose });
-    // Given back, and held up by its queue, of which nobody knows yet that no handler is at it.
+    // Given back, and held up by its queue, of which it is not known yet that no handler is at it.
     const [job] = await database.sql("select locked_by from howdah.jobs where id = $1", [queued]);
     expect(job).toEqual({ locked_by: null });
     const [queue] = await database.sql("select locked_by from howdah._private_job_queues");

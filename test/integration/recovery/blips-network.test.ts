@@ -111,7 +111,7 @@ describe("a server that goes silent", () => {
     proxy.allow();
     // In small steps: a slow machine, too, has to answer before the timeouts above are over.
     await drained(clock, 250);
-    // It listens again: nobody polls for an hour.
+    // It listens again: no worker polls for an hour.
     await until(() => {
       clock.skip(250);
       return proxy.statements.filter((text) => text.startsWith("listen")).length > 1;

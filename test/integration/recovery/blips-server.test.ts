@@ -137,7 +137,7 @@ describe("a database that can only be read", () => {
   });
 });
 
-describe("a table that somebody locks for longer than a statement may take", () => {
+describe("a table that is locked for longer than a statement may take", () => {
   it("stops the worker for that long; it says so once of each activity and loses nothing", async () => {
     const { task, runs } = createLedger();
     const blocker = await database.connect();
@@ -163,7 +163,7 @@ describe("a table that somebody locks for longer than a statement may take", () 
   });
 });
 
-describe("a trigger of somebody that refuses one job's end", () => {
+describe("a trigger that refuses one job's end", () => {
   it("holds up that job and its queue alone, until it is mended", async () => {
     const { task, runs } = createLedger();
     await using worker = await createTestWorker(database, { tasks: [task], concurrency: 5 });
@@ -229,7 +229,7 @@ describe.skipIf(small === undefined)("a disk that is full", () => {
   });
 });
 
-/** A file system of a few megabytes for the server of the tests; `undefined` where nobody may mount one. */
+/** A file system of a few megabytes for the server of the tests; `undefined` where mounting is not allowed. */
 async function mountSmallDisk(): Promise<{ readonly path: string; unmount(): Promise<void> } | undefined> {
   try {
     const [row] = await database.sql("select current_setting('data_directory') as data");

@@ -13,7 +13,7 @@ beforeEach(() => database.sql("truncate howdah._private_jobs, howdah._private_jo
 const idle = defineTask({ identifier: "idle", run: () => undefined });
 const other = defineTask({ identifier: "other", run: () => undefined });
 
-/** Waits for so many more heartbeats of a worker. */
+/** Waits for N more heartbeats of a worker. */
 async function beats(workerId: string, count: number): Promise<void> {
   const beat = async (): Promise<string> =>
     String((await registered(database, workerId))?.["last_heartbeat_at"]?.getTime());
@@ -23,7 +23,7 @@ async function beats(workerId: string, count: number): Promise<void> {
   }
 }
 
-it("in a rolling deploy nobody is declared dead: neither who finishes its jobs while others have started, nor who is new", async () => {
+it("in a rolling deploy no worker is declared dead: neither one that finishes its jobs while others have started, nor a new one", async () => {
   const gate = createGate();
   const hold = defineTask({ identifier: "hold", run: () => gate.opened });
   const options = { tasks: [hold, idle], recovery: PATIENT_RECOVERY, concurrency: 2 } as const;

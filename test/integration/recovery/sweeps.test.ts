@@ -24,7 +24,7 @@ afterAll(async () => {
 
 const DEAD = "howdah_0123456789abcdef01";
 
-/** Nobody who lives is watched here, and nothing queued is run. */
+/** No living worker is watched here, and nothing queued is run. */
 const HASTY: RecoveryOptions = {
   ...FAST_RECOVERY,
   heartbeatInterval: "100ms",
@@ -110,7 +110,7 @@ describe("what a dead worker held", () => {
     await running;
   });
 
-  it("is tried again later when somebody has a row locked, and its registration stays until then", async () => {
+  it("is tried again later when another session has a row locked, and its registration stays until then", async () => {
     await registerDead(database, DEAD);
     const busy = await addDeadJob(database, DEAD);
     const free = await addDeadJob(database, DEAD);

@@ -45,7 +45,7 @@ async function connectReader() {
 const isWaiting = async (pid: number | undefined): Promise<boolean> =>
   (await database.sql("select from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'", [pid])).length > 0;
 
-/** Which rows of workers somebody has locked, seen by one who does not wait. */
+/** Which rows of workers are locked, seen by a session that does not wait. */
 async function lockedRows(): Promise<string[]> {
   const free = await database.sql("select id from howdah._private_workers for update skip locked");
   return ["a", "b", "c"].filter((id) => !free.some((row) => row["id"] === id));

@@ -51,7 +51,7 @@ async function pay(payment: number, { client, complete }: JobContext): Promise<v
     failure = error as Error;
     throw error;
   } finally {
-    // A session that was cut off, or is within a failed transaction, serves nobody any more.
+    // A session that was cut off, or is within a failed transaction, serves no call any more.
     session.release(failure);
   }
 }

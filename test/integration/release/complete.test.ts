@@ -213,7 +213,7 @@ describe("complete", () => {
     expect(takenBack).toMatchObject({ completed: 0, errors: ["HOWDAH_COMPLETION_ROLLED_BACK"] });
   });
 
-  it("is refused after such a rollback when the job belongs to somebody else by then", async () => {
+  it("is refused after such a rollback when the job belongs to another worker by then", async () => {
     const codes: unknown[] = [];
     const remains = await run(async ({ withTransaction, complete }) => {
       await withTransaction(async (transaction) => {
@@ -257,7 +257,7 @@ describe("complete", () => {
     expect(remains).toMatchObject({ ...DONE, notes: ["first"] });
   });
 
-  it("lets no transaction commit for a job that belongs to somebody else", async () => {
+  it("lets no transaction commit for a job that belongs to another worker", async () => {
     const codes: unknown[] = [];
     const remains = await run(async ({ withTransaction, complete }) => {
       await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'other'");

@@ -43,7 +43,7 @@ it("a job whose handler completed it in a transaction that a failover has lost: 
 });
 
 describe.each(endings)("a %s", (name, end) => {
-  it("ends the claim once: sent again it changes nothing, whoever has the job and its queue then", async () => {
+  it("ends the claim once: sent again it changes nothing, whichever worker has the job and its queue then", async () => {
     await add(3, "q");
     const { claimedAt } = await worker.claim();
     const ending = { claimTimes: [claimedAt], ...end(1), chainEnds: [{ queueId: 1, lastJobId: "1", claimedAt }] };
@@ -202,7 +202,7 @@ describe("a chain", () => {
     expect(await queues()).toEqual({ 1: null });
   });
 
-  it("ends although its last member was taken from the worker, because nobody else would unlock the queue", async () => {
+  it("ends although its last member was taken from the worker, because no other statement would unlock the queue", async () => {
     const { claimTimes, end } = await claimChain();
     await database.sql("update howdah._private_jobs set locked_by = 'thief' where id = 3");
     const answer = await worker.release({ claimTimes, completed: ["1", "2", "3"], chainEnds: [end(3)] });
@@ -210,7 +210,7 @@ describe("a chain", () => {
     expect(await queues()).toEqual({ 1: null });
   });
 
-  it("does not unlock a queue that somebody else has locked since", async () => {
+  it("does not unlock a queue that another worker has locked since", async () => {
     const { claimTimes, end } = await claimChain();
     await database.sql("select howdah.force_unlock_workers('{w}')");
     expect(idsOf(await other.claim())).toEqual([1]);

@@ -13,7 +13,7 @@ afterAll(() => database.drop());
 const worker = await createClaims(database);
 beforeEach(() => empty(database));
 
-/** So many jobs without a queue and with a key: 1, 2, … */
+/** N jobs without a queue and with a key: 1, 2, … */
 async function add(count: number): Promise<void> {
   await database.sql("select howdah.add_job('t', job_key => n::text) from generate_series(1, $1) as n", [count]);
 }
@@ -169,7 +169,7 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
       durationMs: 1,
       endsChain: false,
     });
-    // The handler settles while somebody still holds the row.
+    // The handler settles while another session still holds the row.
     releaser.endChain(job);
     await until(async () => {
       const [row] = await database.sql(

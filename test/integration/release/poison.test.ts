@@ -9,7 +9,7 @@ const database = await createDatabase();
 afterAll(() => database.drop());
 beforeEach(() => database.sql("truncate howdah._private_jobs, howdah._private_job_queues"));
 
-/** So many jobs are cached beside the one that kills. */
+/** How many jobs are cached beside the one that kills. */
 const INNOCENT = 500;
 
 const LATER = new Date("2100-01-01");
@@ -44,7 +44,7 @@ describe("a job that kills its worker", () => {
       return worker;
     };
 
-    // Twice nobody knows who is to blame; then it pays with its only attempt.
+    // Twice it is not known which is to blame; then it pays with its only attempt.
     for (let deaths = 1; deaths <= 3; deaths++) {
       const victim = await start();
       await victim.ended;

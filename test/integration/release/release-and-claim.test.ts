@@ -65,7 +65,7 @@ describe("a release and a claim in one statement", async () => {
     expect(claimed.more).toBe(true);
   });
 
-  it("does neither while somebody's transaction holds a completed job", async () => {
+  it("does neither while another transaction holds a completed job", async () => {
     await add(2);
     const { claimedAt } = await worker.claim({ quantity: 1 });
     const session = await database.connect();

@@ -36,7 +36,7 @@ describe("what a clean-up removes", () => {
     expect(await tasks()).toEqual(["a", "job3"]);
   });
 
-  it("removes queues that no job uses and nobody holds, also when there are jobs without a queue", async () => {
+  it("removes queues that no job uses and no worker holds, also when there are jobs without a queue", async () => {
     await database.sql(
       "select howdah.add_job('t', queue_name => name, job_key => name) from unnest('{waiting,failed,empty,held}'::text[]) as name",
     );
@@ -77,7 +77,7 @@ describe("what a clean-up removes", () => {
     }
   });
 
-  it("leaves alone what somebody works with", async () => {
+  it("leaves alone what is in use", async () => {
     await database.sql("select howdah.add_job('t', max_attempts => 1) from generate_series(1, 2)");
     await database.sql("update howdah._private_jobs set attempts = 1");
     await first.query("begin; select from howdah._private_jobs order by id limit 1 for update");
@@ -125,7 +125,7 @@ describe("a clean-up and an add at the same time", () => {
     expect(await danglingJobs()).toEqual([]);
   });
 
-  it("refuses a plain job whose task somebody deletes while the add waits, and stores nothing", async () => {
+  it("refuses a plain job whose task is deleted while the add waits, and stores nothing", async () => {
     await first.query("begin; lock table howdah._private_jobs in share mode");
     const adding = second.query(plainAdd).catch((error: unknown) => error);
     await blocked(database, second);

@@ -4,7 +4,7 @@ import { blocked } from "../../harness/blocked.ts";
 import { changeOf, createClaims, empty, idsOf, jobsById } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 
-// What cancelling and pausing do beside whoever else is at the same rows.
+// What cancelling and pausing do concurrently with other sessions at the same rows.
 const database = await createDatabase();
 afterAll(() => database.drop());
 const { claim, release } = await createClaims(database);

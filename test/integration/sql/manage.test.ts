@@ -4,7 +4,7 @@ import { createDatabase } from "../../harness/database.ts";
 const database = await createDatabase();
 afterAll(() => database.drop());
 
-/** Jobs that are waiting, failed for good, running, and locked by somebody long gone. */
+/** Jobs that are waiting, failed for good, running, and locked by a worker that is long gone. */
 let ids: { waiting: string; failed: string; running: string; stale: string };
 
 beforeEach(async () => {
@@ -41,7 +41,7 @@ async function call(text: string, values: unknown[]) {
 }
 
 describe("complete_jobs", () => {
-  it("deletes what nobody runs and returns it, by id", async () => {
+  it("deletes what no worker runs and returns it, by id", async () => {
     expect(await call("howdah.complete_jobs($1)", [every().toReversed()])).toEqual([
       ids.waiting,
       ids.failed,
@@ -67,7 +67,7 @@ describe("complete_jobs", () => {
 });
 
 describe("permanently_fail_jobs", () => {
-  it("uses up the attempts of what nobody runs and keeps keys, times and locks", async () => {
+  it("uses up the attempts of what no worker runs and keeps keys, times and locks", async () => {
     expect(await call("howdah.permanently_fail_jobs($1)", [every()])).toEqual([ids.waiting, ids.failed, ids.stale]);
     const after = await jobs();
     const failed = { last_error: "Manually marked as failed", attempts: 25, untouched: false };

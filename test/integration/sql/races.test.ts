@@ -121,7 +121,7 @@ describe("keyed adds against each other", () => {
     expect((await adding).rows).toMatchObject([{ revision: 0, json: "2" }]);
   });
 
-  it("shuts out single keyed adds while very many keys are added, and nobody without a key", async () => {
+  it("shuts out single keyed adds while very many keys are added, and none without a key", async () => {
     await first.query("begin");
     await first.query(`
       select howdah.add_jobs(array_agg(row('t', null, null, null, null, 'many ' || number, null, null)::howdah.job_spec))

@@ -40,7 +40,7 @@ const suffix = randomBytes(4).toString("hex");
 
 afterAll(() => ADMIN.drop());
 
-/** A database that nobody has migrated, and the way to it of a role with settings. */
+/** A database that is not migrated, and the way to it of a role with settings. */
 async function createRole(index: number, settings: readonly string[]) {
   const role = `howdah_setting_${suffix}_${index}`;
   await ADMIN.sql(`create role ${role} superuser login password 'secret'`);

@@ -87,7 +87,7 @@ function methodsOf(client: Pick<Client, keyof ReturnType<Client["inTransaction"]
     rescheduleJobs: () => client.rescheduleJobs(["1"], { priority: 1 }),
     permanentlyFailJobs: () => client.permanentlyFailJobs(["1"]),
     completeJobs: () => client.completeJobs(["1"]),
-    forceUnlockWorkers: () => client.forceUnlockWorkers(["nobody"]),
+    forceUnlockWorkers: () => client.forceUnlockWorkers(["missing"]),
   };
 }
 

@@ -21,7 +21,7 @@ async function beat(id: string): Promise<string> {
   return row?.["beat"] as string;
 }
 
-/** Locks one more job under this id, so many minutes ago. */
+/** Locks one more job under this id, N minutes ago. */
 const hold = (id: string, minutes: number) =>
   database.sql(
     `insert into howdah._private_jobs (task_id, attempts, locked_by, locked_at)
@@ -89,7 +89,7 @@ describe("a recovery of jobs", () => {
   const RECOVER = "select kind from howdah._howdah_recover_v1(array[$1], 0, null, $2)";
   const recover = async (quantity: number) => (await database.sql(RECOVER, [OURS, quantity])).map((row) => row["kind"]);
 
-  it("says what is left: what it did not take, and what somebody has locked", async () => {
+  it("says what is left: what it did not take, and what another session has locked", async () => {
     for (let jobs = 0; jobs < 3; jobs += 1) await hold(OURS, 0);
     expect(await recover(2)).toEqual(["recovered", "recovered", "left"]);
     const user = await database.connect();
@@ -131,7 +131,7 @@ describe("holders that are not registered", () => {
     expect(await orphans()).toEqual(["howdah_0123456789abcdef02"]);
   });
 
-  it("are looked for once in the interval, whoever asks, and again when a clock was set back", async () => {
+  it("are looked for once in the interval, by any worker, and again when a clock was set back", async () => {
     await hold("pool-1", 90);
     expect(await orphans(MINUTE)).toEqual(["pool-1"]);
     expect(await orphans(MINUTE)).toEqual([]);

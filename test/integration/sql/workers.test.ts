@@ -53,7 +53,7 @@ describe("presence", () => {
 });
 
 describe("holders that never registered", () => {
-  it("lists whoever holds a job or a queue for longer than the threshold, each once", async () => {
+  it("lists the holders of a job or a queue for longer than the threshold, each once", async () => {
     await database.sql("select howdah.worker_heartbeat('registered')");
     await database.sql("insert into howdah._private_tasks (identifier) values ('t') on conflict do nothing");
     await database.sql(`
@@ -127,7 +127,7 @@ describe("recovery", () => {
     expect(await jobs()).toMatchObject([{ attempts, _howdah_recoveries: recoveries, locked_by: null }]);
   });
 
-  it("waits for nobody: a row in use stays for the next call, and so does the worker's registration", async () => {
+  it("does not wait: a row in use stays for the next call, and so does the worker's registration", async () => {
     await hold();
     await database.sql("select howdah.worker_heartbeat('dead')");
     const user = await database.connect();

@@ -18,7 +18,7 @@ describe("a worker whose stderr is a pipe that was closed", () => {
     const lines: string[] = [];
     createInterface({ input: child.stdout }).on("line", (line) => lines.push(line));
     try {
-      // Whoever read the log goes away once the worker runs.
+      // The reader of the log goes away once the worker runs.
       await new Promise<void>((resolve) => {
         child.stderr.once("data", () => resolve());
       });

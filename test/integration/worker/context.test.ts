@@ -182,7 +182,7 @@ describe("state, logger and signal", () => {
     });
   });
 
-  it("the signal is not aborted while nobody wants the handler to stop, and is the same each time", async () => {
+  it("the signal is not aborted while the handler need not stop, and is the same each time", async () => {
     await inHandler((context) => {
       expect(context.signal.aborted).toBe(false);
       expect(context.signal).toBe(context.signal);

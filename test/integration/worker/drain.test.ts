@@ -24,7 +24,7 @@ it("three workers with default options drain 10,000 jobs, each once, without wai
       times.set(id, (times.get(id) ?? 0) + 1);
     },
   });
-  // Whoever waits for a poll even once is late for the deadline below.
+  // A worker that waits for a poll even once is late for the deadline below.
   const options = { tasks: [task], pollInterval: "60s" } as const;
   const workers = await Promise.all([1, 2, 3].map(() => createTestWorker(database, options)));
   await database.sql(

@@ -107,7 +107,7 @@ describe("the log", () => {
     const ended = [record(worker.hooks, "jobComplete"), record(worker.hooks, "jobFail")];
     await worker.client.addJob(works, { card: "4111-1111" });
     await worker.client.addJob(fails, { card: "4111-1111" });
-    await worker.client.addJob("nobody knows", { card: "4111-1111" });
+    await worker.client.addJob("unknown task", { card: "4111-1111" });
     const running = worker.run();
     for (const name of ended) await name.reach();
     await worker.stop();

@@ -130,7 +130,7 @@ describe("after the abort period", () => {
     gate.open();
   });
 
-  it("a queued one is given back too, but its queue stays locked, so that nobody runs beside it", async () => {
+  it("a queued one is given back too, but its queue stays locked, so that no job runs beside it", async () => {
     const gate = createGate();
     const task = defineTask({ identifier: "ignores", run: () => gate.opened });
     const next = defineTask({ identifier: "next", run: () => undefined });

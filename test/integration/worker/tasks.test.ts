@@ -47,7 +47,7 @@ describe("the tasks of a worker", () => {
 });
 
 describe("a clean-up of tasks while the worker runs", () => {
-  it("by somebody else is noticed: the task is stored again under a new id and its jobs run", async () => {
+  it("by another role is noticed: the task is stored again under a new id and its jobs run", async () => {
     await using worker = await createTestWorker(database, { tasks: [task], pollInterval: "50ms" });
     const completed = record(worker.hooks, "jobComplete");
     await worker.client.addJob(task);
@@ -83,7 +83,7 @@ describe("a clean-up of tasks while the worker runs", () => {
 });
 
 describe("jobs of tasks that no worker knows", () => {
-  it("stay, hold up nobody, and are warned of at the start and once a minute", async () => {
+  it("stay, hold up no others, and are warned of at the start and once a minute", async () => {
     const clock = createManualClock();
     const logger = createRecordingLogger();
     // No timer but that of the warning is due in the test.

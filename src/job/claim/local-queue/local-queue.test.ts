@@ -161,7 +161,7 @@ describe("a chain at work", () => {
 });
 
 describe("the ttl", () => {
-  it("gives back what nobody took, in order, frees its queues, and says so once", async () => {
+  it("gives back what was not taken, in order, frees its queues, and says so once", async () => {
     const { queue, clock, claims, take, returned, eventsOf, modes } = setUp({ ttlMs: 1_000 });
     const ids = [...claims.add(2), ...claims.add(3, 7), ...claims.add(1)];
     queue.start();

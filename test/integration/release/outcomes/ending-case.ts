@@ -54,7 +54,7 @@ export interface EndingCase {
   readonly lingers?: boolean;
   /** Told last of all; default: whatever is told when the row is written. */
   readonly lastEvent?: EventName;
-  /** The only slot is at work for somebody else, so that the job is not started. */
+  /** The only slot runs another job, so that the job is not started. */
   readonly waits?: boolean;
   /** Nothing is behind it in its queue. */
   readonly isLast?: boolean;
