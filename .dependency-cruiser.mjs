@@ -86,7 +86,7 @@ export default {
     closed("worker", "Only the entries wire a worker.", ["^src/index\\.ts$", "^src/(cli|testing)/"]),
     closed("embedded", "An application that brings its own PostgreSQL never loads it.", ["^src/cli/"]),
     closed("testing", "Production code has no knobs for tests."),
-    closed("cli", "The command line is nobody's library."),
+    closed("cli", "No other folder imports the command line."),
     {
       name: "pg-in-its-driver",
       comment: "The client library sits behind the driver contract.",

@@ -27,7 +27,7 @@ describe("Announcer", () => {
     expect(sent.map(({ values }) => values)).toEqual([["2", "100", "{7}"]]);
   });
 
-  it("lets an add tell by itself that has nobody beside it, nobody shortly before it, and no telling under way", async () => {
+  it("lets an add tell by itself that has no other beside it, none shortly before it, and no telling under way", async () => {
     const { executor, sent } = heldExecutor();
     const clock = createManualClock();
     const announcer = new Announcer({ executor, schema, clock });

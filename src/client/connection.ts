@@ -63,7 +63,10 @@ export interface ConnectionOrder extends ReadConnectionOptions {
   readonly logger?: Logger | undefined;
 }
 
-/** How to reach the database. Without the first three, `DATABASE_URL` or the `PG…` variables of the environment count. */
+/**
+ * How to reach the database. Without the first three, `DATABASE_URL` or the
+ * `PG…` variables of the environment count.
+ */
 export interface ConnectionOptions {
   /** `postgresql://user:password@host:5432/database` */
   readonly connectionString?: string | undefined;

@@ -111,7 +111,7 @@ describe.each(ERRORS)("when the driver fails with %s", (_name, thrown) => {
   const schema = createSchema("howdah");
   const driver = failing(thrown);
   const client = clientOver({ driver, schema, logger: silentLogger });
-  // What waits for whoever holds what it needs gives up after seconds, which is another test.
+  // What waits for a transaction that holds what it needs gives up after seconds, which is another test.
   const isLocked = ["40001", "40P01", "55P03"].includes(codeOf(thrown));
 
   it("every method of a client rejects with a HowdahError, with the failure as its cause", async () => {

@@ -56,7 +56,10 @@ export interface SweepResult {
   readonly workerIds: string[];
   /** How many jobs were given back. */
   readonly jobCount: number;
-  /** What triggers, constraints or policies of yours keep from being given back. It is found again by the next sweep. */
+  /**
+   * What triggers, constraints or policies of yours keep from being given back.
+   * It is found again by the next sweep.
+   */
   readonly refused: readonly RefusedRow[];
 }
 
@@ -69,7 +72,8 @@ export interface WorkerRegister {
    * other all the time and watch before they decide; this call goes by the
    * times that are stored, and is for schemas in which no worker runs for long.
    * A worker whose session the database still has may be silent for six times
-   * as long, one that holds resilient jobs for three times; locks of other implementations' workers that never registered are
+   * as long, one that holds resilient jobs for three times; locks of other
+   * implementations' workers that never registered are
    * left alone for four hours. Nothing happens while another sweep is under way.
    */
   sweepStaleWorkers(options?: SweepOptions): Promise<SweepResult>;

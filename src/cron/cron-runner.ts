@@ -13,9 +13,9 @@ import { Troubles } from "./troubles.ts";
 
 /**
  * Adds a job at every tick of a crontab and of the stored schedules, as long as
- * it runs. Any number of workers may do the same: the database decides who adds
- * a tick. Whatever came due since the start is added, however late; a clock that
- * goes back adds nothing twice.
+ * it runs. Any number of workers may do the same: the database decides which
+ * one adds a tick. All ticks since the start are added, however late; a clock
+ * that is set back adds nothing twice.
  */
 export class CronRunner {
   readonly #context: CronContext;
@@ -26,16 +26,16 @@ export class CronRunner {
   readonly #schedules: ScheduleTracks;
   #loop: Loop | undefined;
   readonly #troubles = new Troubles();
-  /** Those of them that are being tried beside the rounds. */
+  /** The entries in trouble that are being tried concurrently with the rounds. */
   readonly #aside = new Set<string>();
   #beside = Promise.resolve();
-  /** What was refused since it was last told, and is news. */
+  /** Refusals with a new reason that have not been reported. */
   readonly #news: { readonly recurring: RecurringJob; readonly error: unknown }[] = [];
   #entries: Map<string, Track> | undefined;
-  /** How many rounds in a row have failed because the server could not be reached, or said so. */
+  /** How many consecutive rounds have failed because the server could not be reached, or ended them. */
   #cutOffs = 0;
   #isLate = false;
-  /** Whether the present round has decided a tick. */
+  /** Whether the current round has decided a tick. */
   #hasDecided = false;
 
   constructor(context: CronContext, recurring: readonly RecurringJob[], store: CronStore) {
@@ -59,13 +59,13 @@ export class CronRunner {
     });
   }
 
-  /** Somebody changed the stored schedules. */
+  /** The stored schedules were changed. */
   schedulesChanged(): void {
     this.#schedules.invalidate();
     this.#loop?.wake();
   }
 
-  /** Whether changes are announced now; otherwise they are looked for. */
+  /** Whether notifications of changes arrive; otherwise the schedules are polled. */
   listening(isUp: boolean): void {
     this.#schedules.listening(isUp);
     this.#loop?.wake();
@@ -126,7 +126,7 @@ export class CronRunner {
     return new Map(
       entries.map((entry) => {
         const { lastExecutionMs, knownSinceMs = startMs } = known.get(entry.id) ?? {};
-        // A worker whose clock is ahead may have made it known, in what is the future here.
+        // A worker whose clock is ahead may have registered it at a time that is in the future here.
         const decidedMs = lastExecutionMs ?? Math.min(knownSinceMs, startMs) - 1;
         return [entry.id, trackFrom(entry, beginningOf({ ...entry, decidedMs, startMs }))];
       }),
@@ -152,7 +152,7 @@ export class CronRunner {
     return Math.max(1, Math.min(nextMs - nowMs, LONGEST_REST_MS, this.#schedules.restMs()));
   }
 
-  /** Adds ticks of one source; those of a job that is refused stay behind and are tried again later. */
+  /** Adds ticks of one source; those of a refused job are tried again later. */
   async #add(due: readonly DueTick[]): Promise<void> {
     const asked: AskedTick[] = [];
     for (const tick of due) {
@@ -169,7 +169,10 @@ export class CronRunner {
     for (const tick of together) await this.#addAlone(tick);
   }
 
-  /** Adds ticks of jobs in trouble by themselves, beside the rounds: a trigger that takes long holds up no others. */
+  /**
+   * Adds ticks of jobs in trouble separately and concurrently with the rounds,
+   * so that a slow trigger does not delay others.
+   */
   #addAside(ticks: readonly AskedTick[]): void {
     if (ticks.length === 0) return;
     const keys = ticks.map(({ due }) => keyOf(due.track.recurring));
@@ -182,12 +185,12 @@ export class CronRunner {
     });
   }
 
-  /** The server is away, which the rounds find out as well. */
+  /** The server cannot be reached, which the rounds detect as well. */
   #postpone({ due }: AskedTick): void {
     this.#troubles.postponed(keyOf(due.track.recurring), this.#context.clock.monotonic());
   }
 
-  /** Returns false when the server refuses one of them, whatever for: then nothing of it was stored. */
+  /** Returns false when the server refuses one of them for any reason: then nothing was stored. */
   async #addTogether(asked: readonly AskedTick[]): Promise<boolean> {
     try {
       this.#decided(await this.#storeTicks(asked), asked);
@@ -216,11 +219,11 @@ export class CronRunner {
     }
   }
 
-  /** A trigger keeps the job from being stored, and would do so again: the tick is marked without it. */
+  /** A trigger prevents the job from being stored, and would do so again: the tick is marked as done without it. */
   async #dropped(tick: AskedTick, cause: Error): Promise<void> {
     const { recurring } = tick.due.track;
     const at = new Date(tick.due.tickMs).toISOString();
-    const reason = "A trigger on the jobs table has kept the job of a tick from being stored.";
+    const reason = "A trigger on the jobs table prevented the job of a tick from being stored.";
     const error = jobDropped(`${reason} The tick of ${at} counts as done.`, cause);
     tick.call?.ended({ error });
     const marked = { ...tick, tick: { ...tick.tick, payload: null }, call: undefined };
@@ -234,9 +237,7 @@ export class CronRunner {
   }
 
   /**
-   * Whether the server could not be reached: then it is not for a tick that
-   * adding it has failed. When the server itself says so, and goes on to, but
-   * answers other questions, it is what a trigger raises.
+   * Whether the server could not be reached: then the tick is not the cause of the failure. When the server itself reports that repeatedly, but answers other statements, a trigger raises the error.
    */
   async #isAway(error: unknown, track?: Track): Promise<boolean> {
     if (!isTransient(error) || isRefused(error)) return false;
@@ -275,7 +276,7 @@ export class CronRunner {
     }
   }
 
-  /** The ids of the jobs, in order: null when another worker was first, `undefined` when nothing was decided. */
+  /** The ids of the jobs, in order: null when another worker was first, `undefined` when the tick was not decided. */
   async #storeTicks(asked: readonly AskedTick[]): Promise<(string | null | undefined)[]> {
     const ticks = asked.map(({ tick }) => tick);
     if (asked[0]?.due.track.recurring.source === "crontab") return this.#store.addTicks(ticks);
@@ -333,13 +334,13 @@ export class CronRunner {
 
 type CronContext = Pick<WorkerContext, "clock" | "hooks" | "logger" | "identity" | "reporter" | "tasks">;
 
-/** How many ticks are added at once; what is behind takes several statements. */
+/** How many ticks are added at once; a larger backlog takes several statements. */
 const MOST_TICKS = 200;
-/** Someone may set the clock while nothing is due, which no timer notices. */
+/** The clock may be set while nothing is due, which no timer notices. */
 const LONGEST_REST_MS = 1_000;
-/** So many rounds in a row that the server ends are taken for its own trouble. */
+/** Up to this number of consecutive rounds that the server ends, the cause is assumed to be the server. */
 const MOST_CUT_OFFS = 2;
-/** From when on it is worth a line in the log. */
+/** Later ticks than this are logged. */
 const LATE_MS = 60_000;
 
 function keyOf({ source, id }: RecurringJob): string {

@@ -3,7 +3,7 @@ import type { CronStore } from "./cron-store.ts";
 import { type StoredSchedule, toRecurringJob } from "./stored-schedule.ts";
 import { beginningOf, restingTrack, type Track, trackFrom } from "./track.ts";
 
-/** The stored schedules as one worker follows them. */
+/** The stored schedules and their ticks, as one worker follows them. */
 export class ScheduleTracks {
   readonly #context: TracksContext;
   readonly #store: TracksStore;
@@ -15,7 +15,7 @@ export class ScheduleTracks {
   #seenAt = Number.NEGATIVE_INFINITY;
   #isAnnounced = false;
   #isFailing = false;
-  /** Since when nobody has known the task of a schedule, and whether that was said. */
+  /** Since when no worker has known the task of a schedule, and whether that was logged. */
   readonly #unknown = new Map<string, { readonly sinceMs: number; wasSaid: boolean }>();
   /** The versions of schedules that cannot be read. */
   readonly #unreadable = new Set<string>();
@@ -42,7 +42,7 @@ export class ScheduleTracks {
     this.#refreshAt = 0;
   }
 
-  /** Whether changes are announced from now on. What changed before may have been missed. */
+  /** Whether notifications arrive from now on. Earlier changes may have been missed. */
   listening(isUp: boolean): void {
     this.#isAnnounced = isUp;
     this.invalidate();
@@ -57,7 +57,7 @@ export class ScheduleTracks {
   async refresh(): Promise<void> {
     const { clock } = this.#context;
     if (clock.monotonic() < this.#refreshAt) return;
-    // Before it is read: what changes meanwhile is announced and asks for another look.
+    // Set before the read: a change during it is notified and causes another read.
     this.#refreshAt = clock.monotonic() + (this.#isAnnounced ? REFRESH_MS : POLL_MS);
     try {
       const schedules = await this.#store.listSchedules();
@@ -83,7 +83,7 @@ export class ScheduleTracks {
     }
   }
 
-  /** A schedule that changed goes on where it was; of a new one the missed ticks are looked for. */
+  /** A changed schedule continues from its last tick; a new one starts with its missed ticks. */
   #toTrack(schedule: StoredSchedule, before: Track | undefined): Track | undefined {
     const { sinceMs, lastTick, version } = schedule;
     try {
@@ -104,7 +104,7 @@ export class ScheduleTracks {
     }
   }
 
-  /** Says which tasks are known here, and warns of those that are known nowhere. */
+  /** Reports the tasks that are known here, and warns of those that no worker knows. */
   async #lookAfterTasks(schedules: readonly StoredSchedule[]): Promise<void> {
     const { clock, tasks } = this.#context;
     const nowMs = clock.monotonic();
@@ -133,13 +133,13 @@ export class ScheduleTracks {
 type TracksContext = Pick<WorkerContext, "clock" | "logger" | "reporter" | "tasks">;
 type TracksStore = Pick<CronStore, "listSchedules" | "seeTasks">;
 
-/** Changes are announced; this is for an announcement that got lost. */
+/** How often to read the schedules although changes are notified, in case a notification is lost. */
 const REFRESH_MS = 60_000;
-/** Nobody announces anything, and changes are to be seen within two seconds. */
+/** How often to read them without notifications, to see changes within two seconds. */
 const POLL_MS = 1_500;
-/** When the schedules cannot be read, the crontab goes on. */
+/** When to try again after a failed read; the crontab goes on meanwhile. */
 const RETRY_MS = 10_000;
-/** How often a worker says that it knows the task of a schedule. */
+/** How often a worker reports that it knows the task of a schedule. */
 const SEEN_MS = 60_000;
-/** How long a worker that knows the task may take to start, before another one misses it. */
+/** How long a task may be unknown to all workers before that is logged. */
 const UNKNOWN_MS = 60_000;

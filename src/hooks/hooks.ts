@@ -12,24 +12,24 @@ import { intercept } from "./interception.ts";
 import { INTERCEPTOR_NAMES, type InterceptorName, type Interceptors } from "./interceptors.ts";
 import { withinDepth } from "./nesting.ts";
 
-/** Where to be told of what a worker does, and to have a say in it. */
+/** Registers observers and interceptors of a worker or client. */
 export interface Hooks {
   /**
    * Calls `handler` at each event of that name, in the order of registration,
-   * until the function that is returned is called. What an observer throws is
-   * logged the first time and changes nothing; what an interceptor throws fails
-   * what it was asked about. Throws `HOWDAH_OPTION_UNKNOWN` for a name that
-   * does not exist.
+   * until the returned function is called. An error of an observer is logged
+   * the first time and changes nothing; an error of an interceptor fails the
+   * add or the attempt. Throws `HOWDAH_OPTION_UNKNOWN` for a name that does not
+   * exist.
    */
   on<Name extends EventName>(name: Name, handler: Observer<Name>): () => void;
-  // One by one: of a type parameter, the compiler would take `{ action: "skip" }` as any action.
-  /** Asks `handler` before a job runs. */
+  // One overload each: with a type parameter the compiler would accept `{ action: "skip" }` as any action.
+  /** Calls `handler` before a job runs. */
   on(name: "beforeJobRun", handler: Interceptor<"beforeJobRun">): () => void;
-  /** Asks `handler` when the handler of a job has ended, before that is written down. */
+  /** Calls `handler` when the handler of a job has ended, before its outcome is written. */
   on(name: "afterJobRun", handler: Interceptor<"afterJobRun">): () => void;
-  /** Asks `handler` before a job is stored. */
+  /** Calls `handler` before a job is stored. */
   on(name: "beforeJobSchedule", handler: Interceptor<"beforeJobSchedule">): () => void;
-  /** Asks `handler` before a job comes back that was taken from its worker. */
+  /** Calls `handler` before a job is returned that was taken from its worker. */
   on(name: "jobRecovery", handler: Interceptor<"jobRecovery">): () => void;
   /**
    * The client of the worker, or the client, that these hooks belong to. It is
@@ -58,7 +58,7 @@ export interface Metered {
   metrics(): WorkerMetrics;
 }
 
-/** What hooks are made with. */
+/** Options of {@link createHooks}. */
 export interface HooksOptions {
   readonly logger: Logger;
   /** Default: the machine's. */
@@ -70,7 +70,7 @@ export interface HooksOptions {
 interface Registration {
   readonly name: HookName;
   readonly handler: (event: never) => unknown;
-  /** Its failure has been logged; the next thousand would say the same. */
+  /** Whether its failure has been logged: only the first one is. */
   reported: boolean;
 }
 
@@ -83,7 +83,7 @@ class RegisteredHooks implements InnerHooks {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #interceptorTimeoutMs: number;
-  /** The lists are replaced, never changed, so that a handler may come or go while they are read. */
+  /** The lists are replaced, never changed, so that handlers may be added and removed while they are read. */
   readonly #registered = new Map<HookName, readonly Registration[]>();
   readonly #running = new Set<Promise<void>>();
   #client: Client | undefined;
@@ -195,7 +195,7 @@ class RegisteredHooks implements InnerHooks {
 
   #warnOfSlow(limitMs: number): void {
     try {
-      this.#logger.warn("Hook handlers are still running and are left alone", {
+      this.#logger.warn("Hook handlers are still running; the worker does not wait for them any longer", {
         handlers: this.#running.size,
         limitMs,
       });

@@ -9,9 +9,10 @@ export interface Plugin {
   /** Names the plugin in messages. */
   readonly name: string;
   /**
-   * Called once and waited for, before anything connects. When it throws,
-   * `createWorker` or `createClient` rejects with `HOWDAH_PLUGIN_FAILED`.
-   * Handlers may use `hooks.client` and `hooks.metrics()`, from `workerInit` on.
+   * Called once and awaited, before the worker or client connects. When it
+   * throws, `createWorker` or `createClient` rejects with
+   * `HOWDAH_PLUGIN_FAILED`. Handlers may use `hooks.client` and
+   * `hooks.metrics()`, from `workerInit` on.
    */
   register(hooks: Hooks): void | Promise<void>;
 }
@@ -29,7 +30,7 @@ export interface HookOptions {
  */
 export async function registerHooks(hooks: Hooks, { hooks: handlers = {}, plugins }: HookOptions): Promise<void> {
   for (const [name, handler] of Object.entries(handlers)) {
-    // Whatever its name is, `on` looks at both.
+    // `on` checks both the name and the handler.
     if (handler !== undefined) hooks.on(name as "workerInit", handler as HookHandler<"workerInit">);
   }
   for (const plugin of plugins) await register(plugin, hooks);

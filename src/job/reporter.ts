@@ -32,7 +32,7 @@ export class Reporter {
     return { completed: this.#completed, failed: this.#failed, snoozed: this.#snoozed };
   }
 
-  /** How many jobs were taken from their handlers, which is counted apart: they are not the worse for it. */
+  /** How many jobs were taken from their handlers, which is counted apart: the interruption is not their fault. */
   get interrupted(): number {
     return this.#interruptions;
   }
@@ -101,7 +101,7 @@ export class Reporter {
   refused(ending: Ending): void {
     const { job, lost = false } = ending;
     const outcome = ending.outcome.kind === "undecided" ? ending.outcome.otherwise : ending.outcome;
-    // Nothing was to be changed but the lock, and somebody else has taken that.
+    // Nothing was to be changed but the lock, and another worker has taken that.
     if (lost && outcome.kind === "returned") return;
     if (lost && outcome.kind === "interrupted") return this.#interrupted(job, outcome.reason);
     this.#logger.warn("The outcome of a job was refused: it no longer belongs to this worker", {
@@ -111,7 +111,7 @@ export class Reporter {
     this.#hooks.emit("jobReleaseRefused", { workerId: job.lockedBy, job });
   }
 
-  /** Nobody knows whether an outcome was written: its answer was lost, and others have had the job since. */
+  /** It is unknown whether an outcome was written: its answer was lost, and others have had the job since. */
   unknown({ job, outcome: { kind } }: Ending): void {
     // Nothing was to be changed but the lock, and that is no longer ours.
     if (kind === "returned") return;

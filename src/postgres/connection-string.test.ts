@@ -39,7 +39,7 @@ const secret = fc
 /** A port that nothing listens on, so that what is not refused fails at once. */
 const HOST = "127.0.0.1:1";
 
-/** A URL, or what somebody took for one, with the password at one of the places where it may be. */
+/** A URL, or what was taken for one, with the password at one of the places where it may be. */
 const url = fc
   .tuple(secret, fc.constantFrom("postgres", "postgresql", "mysql", "jdbc:postgresql", "http"), fc.boolean())
   .chain(([raw, scheme, encoded]) => {

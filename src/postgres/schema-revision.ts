@@ -166,7 +166,10 @@ select
   };
 }
 
-/** What migrations of this release may not find there already, and the ledger. Read when it is asked for, not when the module is. */
+/**
+ * What migrations of this release may not find there already, and the ledger.
+ * Read when it is asked for, not when the module is.
+ */
 function takenNames(): string[] {
   return [LEDGER, ...relationNames(objectsOf(released))];
 }

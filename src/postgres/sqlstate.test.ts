@@ -65,7 +65,7 @@ describe("what was refused", () => {
 });
 
 describe("what may have been carried out", () => {
-  it("is everything that nobody here has heard of: a statement is certain to have failed only when somebody says so", () => {
+  it("is every unknown error: a statement is certain to have failed only when the error says so", () => {
     for (const thrown of [
       new TypeError("x is not a function"),
       "text",
@@ -181,7 +181,7 @@ describe("which errors of connections may be tried again, which may have been ca
   });
 });
 
-it("says that somebody else is in the way for lock timeouts, deadlocks and serialization failures only", () => {
+it("says that another session is in the way for lock timeouts, deadlocks and serialization failures only", () => {
   const locked = ["55P03", "40P01", "40001"];
   expect(locked.filter((code) => isLocked(state(code)))).toEqual(locked);
   expect(["40003", "57014", "55006", "40000"].filter((code) => isLocked(state(code)))).toEqual([]);

@@ -93,7 +93,10 @@ interface Verdict {
   readonly locked?: true;
   /** The connection may be at fault, by its role or by what was left open on it. */
   readonly connection?: true;
-  /** The session may have planned the statement for objects that have changed since; with a name, if this routine of the server says so. */
+  /**
+   * The session may have planned the statement for objects that have changed
+   * since; with a name, if this routine of the server says so.
+   */
   readonly stale?: true | string;
 }
 

@@ -15,7 +15,7 @@ describe("lanes in order", () => {
     expect(table.isIdle).toBe(true);
   });
 
-  it("keep those behind one that rests, and nobody else", () => {
+  it("keep those behind one that rests, and no others", () => {
     const table = new LaneTable(3);
     const first = table.enter({ inOrder: ["k"] }, FOREVER);
     const behind = table.enter({ inOrder: ["k", "l"] }, FOREVER);
@@ -39,7 +39,7 @@ describe("lanes in order", () => {
 });
 
 describe("rests", () => {
-  it("end when they are over, at most so many at once, the longest due first", () => {
+  it("end when they are over, at most N at once, the longest due first", () => {
     const table = new LaneTable(2);
     const [a, b, c] = [30, 10, 20].map((dueAt) => {
       const waiting = table.enter({}, FOREVER);
@@ -93,7 +93,7 @@ const step = fc.oneof(
 );
 
 describe("whatever happens", () => {
-  it("order is kept, at most so many try again, no lane holds up another, and everybody gets a turn", () => {
+  it("order is kept, at most N try again, no lane holds up another, and everybody gets a turn", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const AT_ONCE = 2;
@@ -125,7 +125,7 @@ describe("whatever happens", () => {
           if (chosen && given.kind === "leave") leave(chosen, given.opens);
           check();
         }
-        // From now on nobody is held any more: all get through.
+        // From now on no call is held any more: all get through.
         for (let rounds = 0; open.length > 0; rounds++) {
           expect(rounds).toBeLessThan(1_000);
           now += 50;

@@ -12,12 +12,12 @@ export class LaneTable {
   readonly #resting = new Set<Entry>();
   #tryingAgain = 0;
 
-  /** At most `atOnce` calls that were tried in vain are tried again at the same time. */
+  /** At most `atOnce` calls whose try failed are tried again at the same time. */
   constructor(atOnce: number) {
     this.#atOnce = atOnce;
   }
 
-  /** How many have tried in vain and not left. */
+  /** How many have failed tries and have not left. */
   get held(): number {
     return this.#resting.size + this.#tryingAgain;
   }
@@ -42,7 +42,7 @@ export class LaneTable {
     return entry;
   }
 
-  /** A try was in vain: the next one is due at `dueAt`. Enters further gates. */
+  /** A try failed: the next one is due at `dueAt`. Enters further gates. */
   rest(waiting: Waiting, dueAt: number, gates: readonly string[] = []): void {
     const entry = waiting as Entry;
     if (entry.failures > 0) this.#tryingAgain -= 1;
@@ -157,7 +157,7 @@ export interface Waiting {
   /** When it gives up. */
   readonly deadline: number;
   readonly state: WaitingState;
-  /** How often it tried in vain. */
+  /** How many tries have failed. */
   readonly failures: number;
 }
 
@@ -167,7 +167,7 @@ export interface Waiting {
  *             it in one of its lanes
  *   trying    its statement is under way              it got through, or was refused       -> over
  *                                                     another held what it needs           -> resting
- *   resting   tried in vain                           its rest is over, it is the first
+ *   resting   its try failed                          its rest is over, it is the first
  *                                                     in all of its lanes, and fewer than
  *                                                     `atOnce` others try again            -> trying
  *   over      has left

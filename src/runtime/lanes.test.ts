@@ -36,7 +36,7 @@ function setUp({ timeoutMs = 30_000 } = {}) {
 
 const times = <T>(count: number, make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n));
 
-describe("a call that nobody holds up", () => {
+describe("a call that is not held up", () => {
   it("is tried once, at once, and leaves no timer", async () => {
     const { run, tries, results, clock } = setUp();
     run("a", "x", { lanes: { inOrder: ["x"] } });

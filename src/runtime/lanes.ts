@@ -62,7 +62,7 @@ export class Lanes {
     }
   }
 
-  /** Goes on with a call whose first try was in vain. */
+  /** Goes on with a call whose first try failed. */
   async runAgain<T>(call: LaneCall<T>, error: unknown): Promise<T> {
     const waiting = this.#table.enter({}, this.#deadline());
     try {
@@ -200,7 +200,7 @@ export interface LanesOptions {
 export interface Try {
   /** How long it may wait for a transaction that holds what it needs. */
   readonly patienceMs: number;
-  /** True for one that was tried in vain before. */
+  /** True for one whose earlier try failed. */
   readonly isRepeated: boolean;
 }
 
@@ -224,6 +224,6 @@ const REST = { firstMs: 50, maxMs: 1_000 };
 interface Turn {
   resolve(): void;
   reject(error: HowdahError): void;
-  /** Why the last try was in vain. */
+  /** Why the last try failed. */
   readonly failure: unknown;
 }

@@ -42,18 +42,18 @@ export interface LoopDelayListener {
   blocked(blockedMs: number, tasks: readonly string[]): void;
 }
 
-/** How often to look: whatever blocks for longer than a second is late here by at least a second less this. */
+/** How often to check: a timer is late by at least a second less this when the event loop was blocked for a second. */
 const LOOK_MS = 250;
-/** The event loop was blocked for longer than a second, as far as looks can tell. */
+/** A check that is later than this means that the event loop was blocked for longer than a second. */
 const BLOCKED_MS = 1_000 - LOOK_MS;
 
-/** What those who watch say at one look. */
+/** What the watchers report at one check. */
 interface Look {
   readonly busy: Set<string>;
   listener?: LoopDelayListener;
 }
 
-/** One timer, however many watch: they share the event loop. */
+/** One timer for all watchers, because they share the event loop. */
 const watch = sharedWatch<Clock, Look>(
   (clock, tell) => {
     let timer: Timer;

@@ -18,7 +18,7 @@ describe("a notification on the control channel", () => {
     expect(readControlNotification(payload, "howdah")).toBeNull();
   });
 
-  it("of somebody else's making loses what would fail a statement", () => {
+  it("of another application loses what would fail a statement", () => {
     const payload = JSON.stringify({
       schema: "howdah",
       worker: 5,

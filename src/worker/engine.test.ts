@@ -87,7 +87,7 @@ describe("an engine whose outcomes are not written", () => {
   it.each<[string, ReleaseStatus | undefined]>([
     ["written", undefined],
     ["refused", "lost"],
-  ])("starts nothing more after so many, and goes on when they were %s", async (_, status) => {
+  ])("starts nothing more after N, and goes on when they were %s", async (_, status) => {
     let startedCount = 0;
     const slow = createGate();
     const release: Release = async ({ completed }) => {
@@ -103,7 +103,7 @@ describe("an engine whose outcomes are not written", () => {
     engine.start();
     await clock.advance(0);
     await clock.advance(0);
-    // Those that were at work when it was so many had started before.
+    // Those that were at work when the number was reached had started before.
     expect(startedCount).toBeGreaterThanOrEqual(10_000);
     expect(startedCount).toBeLessThan(10_000 + 4);
     slow.open();

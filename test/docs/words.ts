@@ -36,15 +36,3 @@ export interface Exception {
   readonly path: string;
   readonly reason: string;
 }
-
-/** Files and folders whose turn has not come yet. */
-export const PENDING: readonly string[] = [
-  "CHANGELOG.md",
-  "docs/internals",
-  "src/client",
-  "src/job",
-  "src/postgres",
-  "src/runtime",
-  "src/worker",
-  "test/concurrency.md",
-];

@@ -74,7 +74,7 @@ describe.each(releaseNames())("%s, while its schema is migrated under load", (na
     expect(story.rejections).toEqual([]);
   });
 
-  it("meets no error but locks that it waited for in vain and tries again", () => {
+  it("meets no error but locks that it could not get and tries again", () => {
     expect(story.reported.filter(({ code }) => code !== LOCK_NOT_AVAILABLE)).toEqual([]);
   });
 
@@ -115,7 +115,8 @@ describe("a client and a worker that may not migrate", () => {
 });
 
 /**
- * Lets workers and producers of a release, and then of this tree beside them, go on while the schema is migrated:
+ * Lets workers and producers of a release, and then of this tree beside them,
+ * go on while the schema is migrated:
  * first as far as this tree does, then further, behind a transaction of the application that is in the way.
  */
 async function upgrade(name: string): Promise<Story> {
@@ -154,7 +155,7 @@ async function upgrade(name: string): Promise<Story> {
   };
 }
 
-/** Migrates further than this tree does. The first tries wait in vain for a table that a transaction uses. */
+/** Migrates further than this tree does. The first tries wait for a table that a transaction uses, and give up. */
 async function migrateBehindTransaction({ driver, schema, sql, connect }: TestDatabase): Promise<void> {
   const waiting = async (): Promise<boolean> => (await sql(WAITING)).length > 0;
   const session = await connect();

@@ -129,7 +129,7 @@ describe("adds of names that are known", () => {
     expect(payloads()).toEqual([[1, 2], [3], [4, 5]]);
   });
 
-  it("are sent in the surroundings of their caller when it is alone, and of nobody when they had to wait", async () => {
+  it("are sent in the surroundings of their caller when it is alone, and of no caller when they had to wait", async () => {
     const surroundings = new AsyncLocalStorage<string>();
     const { introduce, add, sent, end } = setUp(() => surroundings.getStore());
     await introduce({});
@@ -140,7 +140,7 @@ describe("adds of names that are known", () => {
     expect(sent.map(({ seen }) => seen)).toEqual(["first caller", "second caller", undefined]);
   });
 
-  it("are sent in nobody's surroundings when they overtake a statement that takes its time", async () => {
+  it("are sent in the surroundings of no caller when they overtake a statement that takes its time", async () => {
     const surroundings = new AsyncLocalStorage<string>();
     const { introduce, add, sent, clock } = setUp(() => surroundings.getStore());
     await introduce({});
@@ -169,7 +169,7 @@ describe("an add that may take its time", () => {
     ["a task that is new", { identifier: "new" }],
     ["a queue that is new", { queueName: "new" }],
     ["a large payload", { payload: `"${"x".repeat(65_536)}"` }],
-  ])("for %s goes alone, and nobody waits for it", async (_, more) => {
+  ])("for %s goes alone, and no other waits for it", async (_, more) => {
     const { introduce, add, sent, payloads } = setUp();
     await introduce({});
     await add([1, 2, 3], more);
@@ -242,7 +242,7 @@ describe("a statement that fails", () => {
     ["is cut off", new HowdahError("HOWDAH_CONNECTION_LOST", "cut off")],
     ["is cut off by the server", refusal("57P01")],
     ["gets no answer in time", new HowdahError("HOWDAH_QUERY_TIMEOUT", "no answer")],
-    ["ends with an error that nobody has heard of", new TypeError("x is not a function")],
+    ["ends with an unknown error", new TypeError("x is not a function")],
     ["cannot be sent", new HowdahError("HOWDAH_DATABASE_UNREACHABLE", "no connection")],
   ])("because it %s is not repeated: each of its adds is told so", async (_, error) => {
     const { payloads, results } = await sendJoined(error);

@@ -6,7 +6,7 @@ import { prepareJob, prepareNow } from "./prepare-job.ts";
 const entry = { payload: undefined, spec: undefined };
 
 describe("prepareJob", () => {
-  it("leaves to the database what nobody decided", async () => {
+  it("leaves to the database what was not decided", async () => {
     expect(await prepareJob({ ...entry, task: "t" })).toEqual({
       identifier: "t",
       payload: "{}",

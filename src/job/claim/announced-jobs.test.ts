@@ -3,7 +3,7 @@ import { AnnouncedJobs } from "./announced-jobs.ts";
 
 const INTERVAL_MS = 1_000;
 
-/** Jobs announced to somebody who has just looked everywhere and found nothing more. */
+/** Jobs announced to a worker that has just looked everywhere and found nothing more. */
 function atRest() {
   const jobs = new AnnouncedJobs(INTERVAL_MS);
   jobs.take(10, 0);

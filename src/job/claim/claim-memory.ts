@@ -262,10 +262,10 @@ export interface ClaimMemorySettings {
   readonly claimsById: boolean;
 }
 
-/** So many times the queues that are needed are offered to a claim: some will be locked, and each costs a look. */
+/** How many times the queues that are needed are offered to a claim: some will be locked, and each costs a look. */
 const SPARE_CANDIDATES = 1.25;
 
-/** After this many claims in vain the next ones rest: what is there is locked by others, and asking again does not free it. */
+/** After this number of failed claims the next ones rest: what is there is locked by others, and asking again does not free it. */
 const FREE_VAIN = 3;
 const VAIN_REST_MS = 10;
 

@@ -135,7 +135,7 @@ describe("Claimer", () => {
     expect(requests[1]?.due).toEqual(at("500"));
   });
 
-  it("spends at most a twentieth of the time on head scans, priorities that a full one did not reach included", async () => {
+  it("spends at most a twentieth of the time on full scans, priorities that a full one did not reach included", async () => {
     const slow = (ms: number, answer: Partial<ClaimAnswer>) => async () => {
       await clock.advance(ms);
       return { ...answer, tookMs: ms };
@@ -242,7 +242,7 @@ describe("Claimer", () => {
     expect([asked.length, requests.length]).toEqual([0, 2]);
   });
 
-  it("searches from the announced time on after a claim by ids failed, and distrusts its id when nobody knows how", async () => {
+  it("searches from the announced time on after a claim by ids failed, and distrusts its id when the result is unknown", async () => {
     const lost = new HowdahError("HOWDAH_CONNECTION_LOST", "cut off");
     const { claimer, requests, uncertain } = setUpNamed(() => Promise.reject(lost), [{ levels: [seen(0, "500")] }]);
     await claimer.claim(LOOK);
@@ -278,7 +278,7 @@ describe("Claimer", () => {
     expect(requests[3]).toEqual(requests[1]);
   });
 
-  it("keeps a head scan due when it failed", async () => {
+  it("keeps a full scan due when it failed", async () => {
     const { claimer, requests } = setUp([new Error("down"), { levels: [seen(0, "500")] }]);
     await expect(claimer.claim(LOOK)).rejects.toThrow("down");
     await claimer.claim(LOOK);

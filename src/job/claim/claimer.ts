@@ -202,7 +202,10 @@ type TaskIdentifiers = ReadonlyMap<number, string>;
 
 const NO_QUEUES: readonly number[] = [];
 
-/** How far a search for jobs that cannot be locked looks: one further than they are left alone, and no further for a large claim. */
+/**
+ * How far a search for jobs that cannot be locked looks: one further than they
+ * are left alone, and no further for a large claim.
+ */
 const MOST_SEARCHED = MOST_SKIPPED + 1;
 
 /** The jobs of an answer, in the order of claims. */

@@ -239,7 +239,7 @@ describe("whatever order jobs commit in, claims overlap, answer and fail", () =>
     );
   });
 
-  it("finds every job nobody announced once it has forgotten what it saw", () => {
+  it("finds every job without a notification once it has forgotten what it saw", () => {
     fc.assert(
       fc.property(history, (steps) => {
         const model = play(steps, () => {});

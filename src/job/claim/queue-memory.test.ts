@@ -126,7 +126,7 @@ describe("the floor of a queue", () => {
     expect(queues.held([], 100)).toEqual([]);
   });
 
-  it("goes along for the queues that were taken from last although nobody names them, and for no older ones", () => {
+  it("goes along for the queues that were taken from last although they are not named, and for no older ones", () => {
     const queues = new QueueMemory(LIFE_MS);
     for (const queueId of [1, 2, ...Array.from({ length: 15 }, (_, index) => index + 3), 1]) {
       queues.took(queueId, last(String(queueId)), looked);

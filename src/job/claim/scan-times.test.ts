@@ -8,7 +8,7 @@ function went(windowStart: number, windowAfter: number, rest: Partial<WindowResu
   return { windowStart, windowAfter, windowWrapped: false, windowMs: 5, ...rest };
 }
 
-/** A claim looks where it shall, and this is how it went. */
+/** A claim looks where it must, and this is how it went. */
 function ended(window: QueueWindow, result: WindowResult, found: boolean, nowMs: number): void {
   expect(window.next(nowMs)).not.toBeNull();
   window.settle(result, found, nowMs);
@@ -122,7 +122,7 @@ describe("QueueWindow", () => {
   });
 });
 
-/** What the claim does: from `after` on until so many queues were met, over the end at most once. */
+/** What the claim does: from `after` on until N queues were met, over the end at most once. */
 function look(queues: readonly number[], after: number, size: number): WindowResult & { found: readonly number[] } {
   const start = Math.max(after, 0);
   const sorted = queues.toSorted((a, b) => a - b);

@@ -19,7 +19,10 @@ export interface Source {
   pulse(announcement: Announcement): void;
   /** Announcements may have been missed: look everywhere. */
   distrust(): void;
-  /** Takes the jobs that match out of those at hand: claimed, and not taken. They are still locked: the caller gives them back. */
+  /**
+   * Takes the jobs that match out of those at hand: claimed, and not taken.
+   * They are still locked: the caller gives them back.
+   */
   remove(matches: (job: ClaimedJob) => boolean): readonly Removal[];
   /** True when nothing is at hand, nothing is under way, and the last look found nothing more. */
   readonly isIdle: boolean;

@@ -146,7 +146,7 @@ describe("an attempt whose handler asked to complete the job in a transaction", 
     expect(await complete(undefined, "40001").outcome).toMatchObject(otherwise("40001"));
   });
 
-  it("is undecided when nobody knows what became of the call, and failed when it was refused and the handler does not mind", async () => {
+  it("is undecided when it is unknown what became of the call, and failed when it was refused and the handler does not mind", async () => {
     expect(await complete(undefined, "57P01").outcome).toMatchObject({
       kind: "undecided",
       otherwise: { kind: "failed" },

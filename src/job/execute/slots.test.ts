@@ -84,7 +84,7 @@ function setUp(
     return clock.advance(0);
   };
   const ids = () => [held.jobs("running"), held.jobs("cached")].map((jobs) => jobs.map(({ id }) => id));
-  /** Tells the handlers of these jobs why they shall stop. */
+  /** Tells the handlers of these jobs why they must stop. */
   const lose = (matches: (job: ClaimedJob) => boolean): void => {
     for (const job of held.jobs("running").filter(matches)) slots.lose(job, LOST);
   };
@@ -160,7 +160,7 @@ describe("slots", () => {
     expect(told).toEqual(["start 1", "start 4", "completed 1 0 ends chain", "completed 4 0 ends chain", "idle"]);
   });
 
-  it("pass on why handlers shall stop, and count those that do as interrupted", async () => {
+  it("pass on why handlers must stop, and count those that do as interrupted", async () => {
     const { slots, clock, told, add } = setUp({ obeys: true });
     add(1, "1");
     slots.resume();
@@ -380,7 +380,7 @@ describe("slots whose jobs are lost", () => {
   });
 });
 
-describe("slots of a worker that may have been taken for dead", () => {
+describe("slots of a worker that may have been declared dead", () => {
   it("start nothing until it is known that it was not, and then go on", async () => {
     const { slots, clock, told, add, end, trust } = setUp({ concurrency: 1 });
     add(null, "1");
@@ -438,7 +438,7 @@ describe("slots with a job that keeps killing its workers", () => {
     expect(told).toEqual(["start 1"]);
   });
 
-  it("do not call it when it is somebody else's by then, nor any other of its chain", async () => {
+  it("do not call it when it is another worker's by then, nor any other of its chain", async () => {
     const { slots, clock, told, waiting, taken } = setUp();
     waiting.push(suspect("1", 7));
     taken.add("1");

@@ -233,7 +233,7 @@ describe("a sweeper", () => {
     await test.loop.stop();
   });
 
-  it("looks itself when nobody brings it a look in time", async () => {
+  it("looks itself when no look is brought in time", async () => {
     const { clock, take, loop } = await setUpFleet({ heartbeatInterval: 20_000 });
     take();
     await clock.advance(4_999);
@@ -277,7 +277,7 @@ describe("a sweeper", () => {
   });
 
   it.each(["is repeated over another way", "fails"])(
-    "does not count a time that nobody has seen when a heartbeat that was to bring a look %s",
+    "does not count a time that was not seen when a heartbeat that was to bring a look %s",
     async (how) => {
       const test = await setUpFleet();
       await pass(test, 8);

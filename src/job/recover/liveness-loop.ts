@@ -148,7 +148,7 @@ export class LivenessLoop {
     if (dead.size === 0) return;
     const reason = new HowdahError(
       "HOWDAH_ABORTED_LOST",
-      `Worker ${[...dead].join(", ")} was taken for dead, and its jobs were given to others. It goes on under another id.`,
+      `Worker ${[...dead].join(", ")} was declared dead, and its jobs were given to others. It goes on under another id.`,
     );
     this.#parts.watcher.lose(dead, { queuedOnly: false }, reason);
     identity.forget(dead);

@@ -76,7 +76,7 @@ describe("a lock watch", () => {
     expect(counted).toEqual([4, 4]);
   });
 
-  it("counts all times when nobody knows whether a renewal was carried out, and renews again", async () => {
+  it("counts all times when it is unknown whether a renewal was carried out, and renews again", async () => {
     const job = claimedJob({ id: "1" });
     const { locks, failures, clock, pass } = setUp([job]);
     for (let round = 0; round < 5; round++) await pass(HOUR_MS / 6);

@@ -67,7 +67,7 @@ describe("the lock of a session", () => {
     await stop();
   });
 
-  it("does not count when the server shows it under nobody, or another process", async () => {
+  it("does not count when the server shows it under no process, or another process", async () => {
     const { clock, keeper, log, createSession, stop } = setUp({ isShown: false });
     keeper.up(createSession());
     await clock.advance(0);

@@ -79,7 +79,7 @@ describe("a worker", () => {
     },
   );
 
-  it("is dead at once when somebody has declared it dead", () => {
+  it("is dead at once when another worker has declared it dead", () => {
     expect(left([{ at: 0, declared: true }])).toBe(0);
   });
 
@@ -257,7 +257,7 @@ describe("whatever is seen", () => {
     lock: fc.constantFrom<LockSighting>("held", "lost", "none"),
   });
 
-  it("nobody is dead whose heart was seen to beat within the shortest limit", () => {
+  it("no worker is dead whose heart was seen to beat within the shortest limit", () => {
     fc.assert(
       fc.property(fc.array(state, { minLength: 1, maxLength: 60 }), (states) => {
         let watch: Watch | undefined;

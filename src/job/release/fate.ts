@@ -3,7 +3,10 @@ import type { ReleaseAnswer } from "../../postgres/queries/ending/release.ts";
 import type { Ending } from "../outcome.ts";
 import { asCommitted, toChange, type Attempt } from "./part.ts";
 
-/** What became of an ending: written, not ours to write, not known, to be written later, or in vain. */
+/**
+ * What became of an ending: written, not ours to write, not known, to be
+ * written later, or not to be written at all.
+ */
 export type Fate =
   { readonly kind: "released"; readonly ending: Ending } | { readonly kind: "refused" | "unknown" | "busy" | "kept" };
 

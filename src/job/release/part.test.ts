@@ -31,7 +31,7 @@ describe("toChange", () => {
       { kind: "interrupted", reason: "shutdown", delayMs: 9 },
       { refund: true, interrupted: true, delayMs: 9 },
     ],
-    ["undoes a claim that nobody started", { kind: "returned" }, { refund: true }],
+    ["undoes a claim that was not started", { kind: "returned" }, { refund: true }],
   ])("%s", (_, outcome, change) => {
     expect(toChange(ending(outcome))).toEqual({ ...kept, ...change });
   });

@@ -69,7 +69,7 @@ describe("ReleaseWriter", () => {
     table.committed.add("101");
     table.foreign.add("3");
     await writer.write(endings);
-    // Rolled back, and then somebody else has done the fourth.
+    // Rolled back, and then another worker has done the fourth.
     expect(told).toEqual(["released 1", "released 2 at 1", "refused 3", "refused 4", "freed 1,2,3,4"]);
     expect(table.written).toEqual(["2"]);
   });
@@ -98,7 +98,7 @@ describe("ReleaseWriter", () => {
     expect(told).toEqual(["released 1", "released 2 at 1", "released 3 at 1", "released 4", "freed 7,8"]);
   });
 
-  it("refuses what belongs to somebody else and what is gone", async () => {
+  it("refuses what belongs to another worker and what is gone", async () => {
     const endings = [ending(1), ending(2), ending(3, failedWith("no"))];
     const { table, told, writer } = setUp(endings);
     table.held.clear();
@@ -139,7 +139,7 @@ describe("ReleaseWriter", () => {
     expect(told).toEqual(["failed", "released 1", "released 2 at 1", "released 3", "freed 7"]);
   });
 
-  it("still refuses a completion that somebody else has the job of", async () => {
+  it("still refuses a completion whose job another worker has", async () => {
     const endings = [ending(1)];
     const { table, told, writer, finish } = setUp(endings);
     table.held.clear();
@@ -158,7 +158,7 @@ describe("ReleaseWriter", () => {
     expect(told).toEqual(["failed", "refused 1"]);
   });
 
-  it("goes around a row that somebody holds, and writes it when it is free", async () => {
+  it("goes around a row that another session holds, and writes it when it is free", async () => {
     const endings = [ending(1), ending(2), ending(3, failedWith("no"))];
     const { table, clock, told, writer, finish } = setUp(endings);
     table.busy.add("2");
@@ -252,7 +252,7 @@ describe("ReleaseWriter", () => {
     expect(table.lockedQueues.size).toBe(0);
   });
 
-  it("tries on aside with an ending that the database refuses whatever its texts are: somebody may mend the trigger", async () => {
+  it("tries on aside with an ending that the database refuses whatever its texts are: an operator may fix the trigger", async () => {
     const endings = [ending(1), ending(2, failedWith("no"), 7), ending(3)];
     const { table, clock, told, writer, finish } = setUp(endings);
     table.forbidden.add("2");
@@ -501,7 +501,7 @@ describe("ReleaseWriter", () => {
       busy: fc.boolean(),
       kept: fc.boolean(),
       poison: option(states),
-      // After so many statements another worker takes the job, and may have ended it.
+      // After N statements another worker takes the job, and may have ended it.
       taken: option(fc.record({ after: fc.nat(8), by: fc.constantFrom("runs", "completed", "failed") })),
     });
     const fault = fc.option(fc.constantFrom<Fault>("answer lost", "on its way", "never sent", "locked"), {

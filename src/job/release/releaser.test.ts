@@ -60,7 +60,7 @@ describe("Releaser", () => {
     expect(told).toEqual(expect.arrayContaining(["released 1", "released 3", "released 2", "released 4", "freed 7,8"]));
   });
 
-  it("lets any number of endings wait for rows that somebody holds, without a warning of Node about listeners", async () => {
+  it("lets any number of endings wait for rows that another session holds, without a warning of Node about listeners", async () => {
     const { releaser, table, clock, told, add } = setUp();
     const warnings: Error[] = [];
     const note = (warning: Error) => warnings.push(warning);
@@ -210,7 +210,7 @@ describe("Releaser", () => {
     expect(table.requests).toEqual([]);
   });
 
-  it("waits with flush for rows that somebody holds", async () => {
+  it("waits with flush for rows that another session holds", async () => {
     const { releaser, table, clock, told, add } = setUp();
     table.busy.add("1");
     add(1);

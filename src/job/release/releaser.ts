@@ -30,7 +30,7 @@ import { ReleaseWriter, type ReleaseWriterParts } from "./release-writer.ts";
  *   stuck          alone at fault                    its turn comes               -> written
  *                                                    there are too many of them   -> given up
  *
- * Written, refused, unknown and given up are the ends, and each is told once. When
+ * Written, refused, unknown and given up are the ends, and each is reported once. When
  * the worker abandons its releases, all that is left is given up.
  */
 export class Releaser {

@@ -11,7 +11,7 @@ export interface Deadline {
   readonly waiter: Waiter;
 }
 
-/** What waits, and knows the error of a wait that was in vain. */
+/** What waits, and knows the error of a wait that failed. */
 export interface Waiter {
   /** Makes that error; called only when time is up, or the wait is ended. */
   overdue(deadline: Pick<Deadline, "timeoutMs" | "lost">): HowdahError;

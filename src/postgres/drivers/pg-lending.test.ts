@@ -53,8 +53,8 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => (error as HowdahError).code,
   );
 
-describe("a pool that lends nothing but what somebody has left", () => {
-  it.each(["T", "E"])("inside of a transaction (%s) is given up after so many, which are closed", async (state) => {
+describe("a pool that lends nothing but what other code has left", () => {
+  it.each(["T", "E"])("inside of a transaction (%s) is given up after N, which are closed", async (state) => {
     const { lending, released, found } = setUp({ state });
     for (const lent of [lending.hold(() => Promise.resolve()), lending.take()])
       expect(await codeOf(lent)).toBe("HOWDAH_TRANSACTION_LEFT_OPEN");

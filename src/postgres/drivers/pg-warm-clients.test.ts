@@ -37,7 +37,7 @@ describe("warm clients", () => {
     expect(take()).toEqual([]);
   });
 
-  it("go back to the pool when nobody has used them for a while, so that an idle process may end", async () => {
+  it("go back to the pool when they were not used for a while, so that an idle process may end", async () => {
     const { clock, warm, lend, take } = setUp();
     warm.keep(lend("one"));
     warm.keep(lend("other"));

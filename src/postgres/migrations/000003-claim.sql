@@ -285,7 +285,7 @@ $$;
 --             (the cost of all)
 --
 -- Beside another claim: locks nothing that is locked (skip locked), waits for
--- nobody, and does not try what it sees another one take. Queue rows are locked
+-- no other, and does not try what it sees another one take. Queue rows are locked
 -- before their jobs are looked at again, so no two claims hold one queue. A queue
 -- is marked only for jobs really updated.
 -- Beside a pause: what it has read of a queue or task before the pause was

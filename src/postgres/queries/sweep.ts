@@ -51,7 +51,10 @@ export function readSightings(rows: readonly Row[]): WorkerSightings {
   return { server: rows[0]?.[4] ?? "", workers };
 }
 
-/** Notes that workers are absent. Returns for how long each has been, in milliseconds, in looks of several processes. */
+/**
+ * Notes that workers are absent. Returns for how long each has been, in
+ * milliseconds, in looks of several processes.
+ */
 export async function noteAbsences(
   { executor, schema }: SweepTarget,
   seen: readonly Pick<WorkerSighting, "workerId" | "beat">[],

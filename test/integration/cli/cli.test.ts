@@ -143,7 +143,7 @@ describe("queues and tasks", () => {
     expect((await howdah(["queues", "pause", "slow"])).code).toBe(0);
   });
 
-  it("are told from those that do not exist without a look at the jobs", async () => {
+  it("are told from those that do not exist without reading the jobs", async () => {
     await client.pauseQueue("crowded");
     const holder = await database.connect();
     await holder.query("begin; lock table howdah._private_jobs in access exclusive mode");

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ChainPace } from "./chain-pace.ts";
 
-/** The length after so many handlers that took so long. */
+/** The length after N handlers that took this long. */
 function lengthAfter(count: number, durationMs: number, pace = new ChainPace()): number {
   for (let done = 0; done < count; done++) pace.note(durationMs);
   return pace.length;

@@ -146,7 +146,7 @@ describe("a chain at work", () => {
     expect(claims.requests.length).toBeGreaterThan(10);
   });
 
-  it("is left to whoever runs it when the queue stops", async () => {
+  it("is left to the slot that runs it when the queue stops", async () => {
     const { queue, clock, claims, start, returned } = setUp({ ttlMs: 1_000 });
     claims.add(3, 7);
     queue.start();
@@ -472,7 +472,7 @@ describe("whatever happens", () => {
           stopped ??= queue.stop();
           await stopped;
           const running = chains.reduce((sum, chain) => sum + chain.waiting, 0);
-          expect(claims.claimed.size, "held by nobody").toBe(started.length + running);
+          expect(claims.claimed.size, "not held").toBe(started.length + running);
           expect(claims.waiting + claims.claimed.size).toBe(added);
           expect(clock.pending).toBe(0);
         },

@@ -116,7 +116,7 @@ describe("an announcement", () => {
     expect(claims.requests).toHaveLength(4);
   });
 
-  it("is not needed for jobs that nobody announced: one local queue polls for all, and wakes others when it finds more", async () => {
+  it("is not needed for jobs without a notification: one local queue polls for all, and wakes others when it finds more", async () => {
     const { queues, clock, claims } = setUp({ queueCount: 3, size: 1 });
     queues.start();
     await clock.advance(0);

@@ -72,7 +72,7 @@ describe("a fetch under way", () => {
     expect(after(...polling, { type: "pulsed" }, arrived(0))[1]).toEqual(["fetch"]);
   });
 
-  it("is not followed by another when it brought some, and nobody looks twice for the same announcement", () => {
+  it("is not followed by another when it brought some, and it does not look twice for the same announcement", () => {
     const [state, effects] = after(...polling, { type: "pulsed" }, arrived(1), { type: "drained" }, arrived(0));
     expect(effects).toEqual(["pollLater"]);
     expect(state.missed).toBe(false);

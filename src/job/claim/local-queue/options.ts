@@ -9,7 +9,7 @@ export interface RefetchDelayOptions {
   readonly duration?: Duration | undefined;
   /** A fetch that brings no more jobs than this, and fewer than it asked for, is followed by a wait. Default 0. */
   readonly threshold?: number | undefined;
-  /** So many announced jobs end the wait at the latest; each wait ends at a random number up to it. Default 5 × size. */
+  /** The most announced jobs that end the wait; each wait ends at a random number up to it. Default 5 × size. */
   readonly maxAbortThreshold?: number | undefined;
 }
 

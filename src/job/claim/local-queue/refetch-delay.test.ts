@@ -32,7 +32,7 @@ function setUp({ size = 10, random = () => 0.5, ...settings }: SetUp = {}) {
     index: 0,
     owner: { delayOver: () => void (counts.over += 1) },
   });
-  /** A fetch that brought so many of so many, beginning now. */
+  /** A fetch that brought N of M, beginning now. */
   const fetch = (count: number, asked = size): boolean => {
     delay.fetching();
     return delay.fetched(count, asked);
@@ -74,7 +74,7 @@ describe("a refetch delay", () => {
     ["the maximum that was given", 0.999, { size: 10, maxAbortThreshold: 3 }, 2],
     ["at least one", 0, { size: 10 }, 1],
     ["a share of it", 0.5, { size: 10, maxAbortThreshold: 500 }, 250],
-  ])("is over after so many announced jobs: %s", (_, random, options, abortThreshold) => {
+  ])("is over after N announced jobs: %s", (_, random, options, abortThreshold) => {
     const { told, delay, fetch } = setUp({ ...options, random: () => random });
     fetch(0);
     expect(told).toEqual([{ started: { durationMs: expect.any(Number), threshold: 3, abortThreshold } }]);
