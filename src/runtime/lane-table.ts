@@ -141,7 +141,7 @@ export class LaneTable {
     this.#gates.delete(name);
     for (const entry of entries) {
       entry.gates.delete(name);
-      // One that was tried in vain before need not rest any longer.
+      // One whose earlier try failed need not rest any longer.
       entry.dueAt = Number.NEGATIVE_INFINITY;
     }
     return entries;

@@ -215,7 +215,7 @@ export interface LaneCall<T> {
 
 /** How long a first try waits, as long as few others wait. */
 export const PATIENCE_MS = 100;
-/** With more calls than this under way or in vain, patience is divided among them. */
+/** With more calls than this under way or waiting, patience is divided among them. */
 const FEW = 3;
 /** Less would be too short for a transaction that just commits. */
 const SHORTEST_MS = 10;

@@ -305,7 +305,7 @@ type Kind = "refused" | "transient" | "unanswered";
 /** How often in a row a statement fails in each way before its rows are suspected. */
 type Patience = Readonly<Record<Kind, number>>;
 
-/** Once more on another connection when it was refused; in vain three times when that may pass. */
+/** Once more on another connection when it was refused; up to three times when that may pass. */
 const WHOLE: Patience = { refused: 2, transient: 3, unanswered: 3 };
 
 /** A part of what failed as a whole. Only a connection may be lost for reasons of its own. */

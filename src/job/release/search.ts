@@ -14,7 +14,7 @@ import { halvesOf, plainOf, type Failure, type Part } from "./part.ts";
  *   plain    one ending without its texts      written, or suspect the whole ending
  *
  * Once the search is over, all that is left is suspected without being sent. It is
- * over when it has taken too long or found enough, and when it is in vain: two
+ * over when it has taken too long or found enough, and when it cannot succeed: two
  * single endings and the part after them have failed alike, and nothing was
  * written. Then the fault lies elsewhere, and to go on would accuse none but the
  * innocent.
