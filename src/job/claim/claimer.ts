@@ -1,10 +1,11 @@
 import type { Claim, ClaimAnswer } from "../../postgres/queries/claim.ts";
 import { isRefused, isUnknownOutcome } from "../../postgres/sqlstate.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain, type Removal } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
 import type { WorkerContext, WorkerSettings } from "../worker-context.ts";
 import { ClaimMemory } from "./claim-memory.ts";
-import type { ByIdPlan, Claimant, ClaimPlan, SearchPlan, Wanted } from "./claim-plan.ts";
+import type { ByIdPlan, ClaimPlan, SearchPlan, Wanted } from "./claim-plan.ts";
 import type { Announcement } from "./notification.ts";
 import { MOST_SKIPPED } from "./skipped-jobs.ts";
 import type { UnstartedJobs } from "./source.ts";
@@ -15,17 +16,19 @@ import type { UnstartedJobs } from "./source.ts";
  */
 export class Claimer {
   readonly #context: ClaimerContext;
+  readonly #clock: Clock;
   readonly #parts: ClaimerParts;
   readonly #memory: ClaimMemory;
   #forbiddenFlags: readonly string[] = [];
 
   constructor(context: ClaimerContext, parts: ClaimerParts) {
     this.#context = context;
+    this.#clock = context.clock;
     this.#parts = parts;
     const { pollIntervalMs, maxClaimBytes, forbiddenFlags } = context.settings;
     if (typeof forbiddenFlags !== "function") this.#forbiddenFlags = forbiddenFlags;
     const claimsById = context.statements.claimNamed !== undefined;
-    this.#memory = new ClaimMemory({ pollIntervalMs, maxClaimBytes, claimsById }, this.#now);
+    this.#memory = new ClaimMemory({ pollIntervalMs, maxClaimBytes, claimsById }, this.#clock.monotonic());
   }
 
   /** True when queues are known that a claim should look at. */
@@ -35,17 +38,17 @@ export class Claimer {
 
   /** When a claim is due again although nothing was announced. */
   get restMs(): number {
-    return this.#memory.restMs(this.#now);
+    return this.#memory.restMs(this.#clock.monotonic());
   }
 
   /** How long ago the head was scanned: the oldest a job can be that was added unannounced and not seen. */
   get headScanAgeMs(): number {
-    return this.#now - this.#memory.headScanAt;
+    return this.#clock.monotonic() - this.#memory.headScanAt;
   }
 
   /** Work was announced: makes sure that the next claim sees it. */
   announce(announcement: Announcement): void {
-    this.#memory.announce(announcement, this.#now);
+    this.#memory.announce(announcement, this.#clock.monotonic());
   }
 
   /** These queues were free again when the claim in the same statement looked at them. */
@@ -55,17 +58,17 @@ export class Claimer {
 
   /** A job has gone back, perhaps before others that have been seen. */
   wentBack(job: ClaimedJob): void {
-    this.#memory.wentBack(job, this.#now);
+    this.#memory.wentBack(job, this.#clock.monotonic());
   }
 
   /** Other tasks than before are claimed now: nothing that was seen counts any more. */
   forget(): void {
-    this.#memory.forget(this.#now);
+    this.#memory.forget(this.#clock.monotonic());
   }
 
   /** Announcements may have been missed: the next claim scans from the head and may look through all queues. */
   distrust(): void {
-    this.#memory.distrust(this.#now);
+    this.#memory.distrust(this.#clock.monotonic());
   }
 
   /**
@@ -73,17 +76,23 @@ export class Claimer {
    * next claim sees again what this one was to see.
    */
   async claim(wanted: Wanted): Promise<Claimed> {
-    const startedAt = this.#now;
+    const startedAt = this.#clock.monotonic();
     await this.#askForbiddenFlags();
     // The ids may be others when the answer comes.
     const identifiers = this.#context.storedTasks.identifiersById;
-    const plan = this.#memory.plan(wanted, this.#claimant(identifiers), this.#now);
+    const claimant = {
+      workerId: this.#context.identity.current,
+      taskIds: [...identifiers.keys()],
+      forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
+      freeing: this.#parts.coupler?.queuesFreed ?? NO_QUEUES,
+    };
+    const plan = this.#memory.plan(wanted, claimant, this.#clock.monotonic());
     const { chains, more, excess } = await this.#send(plan, identifiers);
     if (chains.length === 0) return { chains, more };
     const { unstarted } = this.#parts;
     for (const removal of excess) unstarted.giveBack(removal);
     const left = excess.length === 0 ? chains : chains.filter(({ waiting }) => waiting > 0);
-    return { chains: unstarted.keep(left, this.#now - startedAt), more: more || excess.length > 0 };
+    return { chains: unstarted.keep(left, this.#clock.monotonic() - startedAt), more: more || excess.length > 0 };
   }
 
   async #send(plan: ClaimPlan, identifiers: TaskIdentifiers): Promise<Locked> {
@@ -108,16 +117,16 @@ export class Claimer {
   }
 
   async #search(plan: SearchPlan, identifiers: TaskIdentifiers): Promise<Locked> {
-    const { clock, statements, storedTasks } = this.#context;
+    const { statements, storedTasks } = this.#context;
     const { coupler } = this.#parts;
     const answer = await (coupler ? coupler.claim(plan.request) : statements.claim(plan.request));
     const jobs = toJobs(answer, plan, identifiers);
     const chains = toChains(jobs);
-    const excess = this.#memory.learnSearch(plan, { answer, chains }, this.#now);
+    const excess = this.#memory.learnSearch(plan, { answer, chains }, this.#clock.monotonic());
     this.#register(jobs);
     if (answer.tasksGone) storedTasks.refresh();
     const restMs = this.#memory.vainRestMs;
-    if (restMs > 0) await clock.sleep(restMs);
+    if (restMs > 0) await this.#clock.sleep(restMs);
     // Others may be named than fitted into this claim.
     return { chains, more: answer.more || this.hasCandidates, excess };
   }
@@ -126,7 +135,7 @@ export class Claimer {
   #register(jobs: readonly ClaimedJob[]): void {
     if (jobs.length === 0) return;
     const { held, reporter } = this.#context;
-    held.claimed(jobs, this.#now);
+    held.claimed(jobs, this.#clock.monotonic());
     reporter.fetched(jobs);
   }
 
@@ -138,7 +147,7 @@ export class Claimer {
     if (!findUnclaimable || !isSuspect) return;
     // When it fails as well, it was not for the jobs.
     const found = await findUnclaimable({ ...request, quantity: MOST_SEARCHED }).catch(() => []);
-    const now = this.#now;
+    const now = this.#clock.monotonic();
     for (const job of found) if (this.#memory.skip(job.id, now)) reporter.unclaimable(job);
   }
 
@@ -149,19 +158,6 @@ export class Claimer {
     const flags = [...((await forbiddenFlags()) ?? [])].sort();
     if (JSON.stringify(flags) !== JSON.stringify(this.#forbiddenFlags)) this.forget();
     this.#forbiddenFlags = flags;
-  }
-
-  #claimant(identifiers: TaskIdentifiers): Claimant {
-    return {
-      workerId: this.#context.identity.current,
-      taskIds: [...identifiers.keys()],
-      forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
-      freeing: this.#parts.coupler?.queuesFreed ?? NO_QUEUES,
-    };
-  }
-
-  get #now(): number {
-    return this.#context.clock.monotonic();
   }
 }
 

@@ -81,7 +81,8 @@ export class DirectSource implements Source {
 
   async #round(): Promise<number> {
     const { claimer, host } = this.#parts;
-    const quantity = this.#room;
+    // Slots may refuse to start for a while: what is at hand already waits for them.
+    const quantity = host.room - this.#ready.length;
     // A slot that becomes free wakes the loop, and then a look is overdue.
     this.#wanted = true;
     if (quantity <= 0) return this.#context.settings.pollIntervalMs;
@@ -99,18 +100,8 @@ export class DirectSource implements Source {
     }
     if (this.#ready.length > 0) host.available();
     if (this.isIdle) host.drained();
-    return this.#restMs();
-  }
-
-  #restMs(): number {
-    const { claimer } = this.#parts;
-    const isMoreWanted = this.#wanted || claimer.hasCandidates;
-    return isMoreWanted && this.#room > 0 ? 0 : Math.min(this.#context.settings.pollIntervalMs, claimer.restMs);
-  }
-
-  /** Slots may refuse to start for a while: what is at hand already waits for them. */
-  get #room(): number {
-    return this.#parts.host.room - this.#ready.length;
+    const isMoreWanted = (this.#wanted || claimer.hasCandidates) && host.room > this.#ready.length;
+    return isMoreWanted ? 0 : Math.min(this.#context.settings.pollIntervalMs, claimer.restMs);
   }
 }
 

@@ -23,7 +23,11 @@ export async function executeJob(
   let outcome: Decided;
   try {
     // The only wait of a plain job: each further one would cost every job as much again.
-    const result: unknown = await callWithin(registered, execution);
+    const { within } = execution;
+    const call = within
+      ? enter(within, async () => callHandler(registered, execution))
+      : callHandler(registered, execution);
+    const result: unknown = await call;
     outcome = toDecided(result, execution, { registered, interruptedRetryMs });
   } catch (error) {
     outcome = execution.abortedWith
@@ -47,17 +51,18 @@ function toDecided(
   execution: Execution,
   { registered, interruptedRetryMs }: { readonly registered: RegisteredTask; readonly interruptedRetryMs: number },
 ): Decided {
-  if (isTimedOut(execution)) return toFailure(execution.abortedWith, registered, execution.job);
+  const { abortedWith } = execution;
+  if (abortedWith?.code === "HOWDAH_ABORTED_TIMEOUT") return toFailure(abortedWith, registered, execution.job);
   if (!isDirective(result)) return COMPLETED;
   // Later is never, once the job was cancelled.
-  const isCancelled = isHowdahError(execution.abortedWith, "HOWDAH_ABORTED_CANCELLED");
+  const isCancelled = isHowdahError(abortedWith, "HOWDAH_ABORTED_CANCELLED");
   if (isCancelled && result.kind === "snooze") return abortedOutcome(execution, registered, interruptedRetryMs);
   return fromDirective(result);
 }
 
 function abortedOutcome(execution: Execution, registered: RegisteredTask, interruptedRetryMs: number): Decided {
-  if (isTimedOut(execution)) return toFailure(execution.abortedWith, registered, execution.job);
   const { abortedWith } = execution;
+  if (abortedWith?.code === "HOWDAH_ABORTED_TIMEOUT") return toFailure(abortedWith, registered, execution.job);
   if (isHowdahError(abortedWith, "HOWDAH_ABORTED_CANCELLED")) return { kind: "cancelled", reason: abortedWith.message };
   if (abortedWith && isUsedUp(execution.job))
     return toFailure(interruptedTooOften(abortedWith), registered, execution.job);
@@ -93,12 +98,6 @@ function rolledBack(): HowdahError {
   );
 }
 
-/** Calls the handler, from inside of what an interceptor has put around it. */
-function callWithin(registered: RegisteredTask, execution: Execution): unknown {
-  const { within } = execution;
-  return within ? enter(within, async () => callHandler(registered, execution)) : callHandler(registered, execution);
-}
-
 /** Calls the handler: at once, unless there is a schema. Gives back what it returns, or a promise of that. */
 function callHandler({ task, schema }: RegisteredTask, execution: Execution): unknown {
   if (task.kind === "batch") return runBatch(task, schema, execution);
@@ -130,10 +129,6 @@ function isHopeless(error: unknown, { invalidPayload }: RegisteredTask): boolean
 function describe(error: unknown): string {
   const message = errorMessage(error);
   return InvalidPayload.is(error) ? `${error.code}: ${message}` : message;
-}
-
-function isTimedOut(execution: Execution): boolean {
-  return isHowdahError(execution.abortedWith, "HOWDAH_ABORTED_TIMEOUT");
 }
 
 /** How an attempt ended as far as its handler goes. */

@@ -124,8 +124,10 @@ export class Slot {
         return this.#detach();
       case "endAttempt":
         return outcome && this.#end(outcome);
-      case "next":
-        return this.#startNext();
+      case "next": {
+        const next = this.chain.next();
+        return next ? this.#startNext(next) : slots.vacated();
+      }
       case "settleLate":
         return this.#settleLate();
       case "vacate":
@@ -183,9 +185,7 @@ export class Slot {
     engine.ended({ job, outcome, durationMs: now - this.#startedAt, endsChain, lost: this.#state.isLost });
   }
 
-  #startNext(): void {
-    const job = this.chain.next();
-    if (!job) return this.#parts.slots.vacated();
+  #startNext(job: ClaimedJob): void {
     const { context } = this.#parts;
     this.#execution = new Execution(job, context);
     this.#registered = context.tasks.get(job.task);

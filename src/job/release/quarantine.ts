@@ -24,7 +24,8 @@ import {
 export class Quarantine {
   readonly #context: Pick<WorkerContext, "clock">;
   readonly #parts: QuarantineParts;
-  readonly #entries = new QuarantineEntries();
+  /** What waits here. */
+  readonly entries = new QuarantineEntries();
   readonly #waiting = new Set<() => void>();
   #isRunning = false;
   /** How many statements the last turn has sent. */
@@ -36,31 +37,21 @@ export class Quarantine {
     parts.giveUp.addEventListener("abort", this.#wake, { once: true });
   }
 
-  /** How many endings are not written, those given up included. */
-  get size(): number {
-    return this.#entries.size;
-  }
-
-  /** How many of them are known to be at fault. */
-  get stuck(): number {
-    return this.#entries.stuck;
-  }
-
   /** Takes endings that were not sent: nothing can be written at the moment. */
   arrive(part: Part): void {
-    this.#entries.arrive(part, this.#parts.writer.successes);
+    this.entries.arrive(part, this.#parts.writer.successes);
     this.#start();
   }
 
   /** Takes endings that could not be written `since` there were that many successes; one of them `isPlain`, without its texts either. */
   suspect(failure: Failure, since: number, isPlain: boolean): void {
-    this.#report(this.#entries.suspect(failure, since, isPlain));
+    this.#report(this.entries.suspect(failure, since, isPlain));
     this.#start();
   }
 
   /** Resolves when it holds nothing but endings at fault, or when all is given up. */
   async settled(): Promise<void> {
-    while (!this.#entries.isSettled && !this.#parts.giveUp.aborted) {
+    while (!this.entries.isSettled && !this.#parts.giveUp.aborted) {
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
     }
   }
@@ -74,7 +65,7 @@ export class Quarantine {
     const { clock } = this.#context;
     const { giveUp } = this.#parts;
     this.#isRunning = true;
-    while (this.#entries.open > 0 && !giveUp.aborted) {
+    while (this.entries.open > 0 && !giveUp.aborted) {
       await clock.sleep(TURN_MS * Math.max(1, this.#sent), giveUp);
       this.#sent = 0;
       if (!giveUp.aborted) await this.#turn();
@@ -84,11 +75,11 @@ export class Quarantine {
   }
 
   async #turn(): Promise<void> {
-    const next = this.#entries.next();
+    const next = this.entries.next();
     if (!(await this.#try(next))) return;
     // What could not be written a moment ago may be written now: with as few statements as can be.
-    const hasWrittenAll = await this.#tryAll(this.#entries.notAtFault());
-    if (next.some(hasFailedAlone)) await this.#tryAll(this.#entries.atFault());
+    const hasWrittenAll = await this.#tryAll(this.entries.notAtFault());
+    if (next.some(hasFailedAlone)) await this.#tryAll(this.entries.atFault());
     if (!hasWrittenAll) await this.#search();
   }
 
@@ -102,20 +93,20 @@ export class Quarantine {
 
   /** Something was written, and something was not: rows are to blame, so they can be found. */
   async #search(): Promise<void> {
-    for (const entry of this.#entries.toSearch()) {
-      this.#entries.take([entry]);
+    for (const entry of this.entries.toSearch()) {
+      this.entries.take([entry]);
       // What the search suspects comes back as an entry of its own.
       await this.#parts.writer.search(entry.part);
-      this.#entries.settle([entry], []);
+      this.entries.settle([entry], []);
     }
   }
 
   /** Returns whether any of them was written. */
   async #try(entries: readonly Entry[]): Promise<boolean> {
-    this.#entries.take(entries);
+    this.entries.take(entries);
     const failure = await this.#attempt(partOf(entries));
     const left = failure ? await this.#leftOf(entries, failure) : [];
-    this.#report(this.#entries.settle(entries, left));
+    this.#report(this.entries.settle(entries, left));
     return countOf(left) < countOf(entries);
   }
 
@@ -126,7 +117,7 @@ export class Quarantine {
     const plain = plainToTry(only, failure);
     const again = plain && (await this.#attempt(plain));
     if (plain && !again) return [];
-    return judge(only, failure, { again, successes: this.#parts.writer.successes, open: this.#entries.open });
+    return judge(only, failure, { again, successes: this.#parts.writer.successes, open: this.entries.open });
   }
 
   async #attempt(part: Part): Promise<Failure | undefined> {

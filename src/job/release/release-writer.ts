@@ -58,12 +58,12 @@ export class ReleaseWriter implements BatchWriter<Ending>, QuarantineWriter {
 
   /** How many endings are aside or in the quarantine. */
   get size(): number {
-    return this.#endingsAside + this.#quarantine.size;
+    return this.#endingsAside + this.#quarantine.entries.size;
   }
 
   /** How many endings cannot be written, although others can. */
   get stuck(): number {
-    return this.#quarantine.stuck;
+    return this.#quarantine.entries.stuck;
   }
 
   /** Writes endings. Resolves when they do not hold up others any longer; never rejects. */
