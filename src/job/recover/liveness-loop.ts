@@ -105,6 +105,7 @@ export class LivenessLoop {
     try {
       await this.#register(ids.filter((id) => !this.#registered.has(id)));
       const { alive, look } = await this.#parts.contact.reach((attempt) => this.#beat(attempt, ids, looks));
+      // In this order: the sweep with this look must not recover an id of this worker whose handlers are only told now.
       this.#answered(sentAt, look);
       this.#noticeDead(ids, alive);
     } catch (error) {
@@ -217,12 +218,10 @@ export class LivenessLoop {
   #sweep(look?: LookAnswer): void {
     const { signal } = this.#stopping;
     if (signal.aborted) return;
-    this.#sweeping = Promise.resolve()
-      .then(() => this.#parts.sweeper.sweep(signal, look))
-      .then(
-        (lookInMs) => this.#swept(lookInMs),
-        (error: unknown) => this.#sweepFailed(error),
-      );
+    this.#sweeping = this.#parts.sweeper.sweep(signal, look).then(
+      (lookInMs) => this.#swept(lookInMs),
+      (error: unknown) => this.#sweepFailed(error),
+    );
   }
 
   #swept(lookInMs: number): void {

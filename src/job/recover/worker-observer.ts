@@ -33,12 +33,13 @@ export class WorkerObserver {
   async look(brought?: LookAnswer): Promise<Observation> {
     const before = this.#watch;
     const look = brought ?? (await this.#lookItself());
-    const counted = await this.#countAbsences(this.#add(look));
+    // Before anything is waited for: the ids of the worker as the look has found them.
+    const own = new Set(this.#context.identity.all);
+    const counted = await this.#countAbsences(this.#add(look, own));
     const isFirstSession = this.#isFirstSession(counted);
     // Those that are one of many stay so when the others come back before them.
     const watch = withCompany(counted, { sweepIntervalMs: this.#parts.settings.sweepIntervalMs, isFirstSession });
     this.#watch = watch;
-    const own = new Set(this.#context.identity.all);
     const stages = new Map(look.sightings.workers.map(({ workerId, swept }) => [workerId, swept]));
     const others = [...watch.workers.values()].filter(({ workerId }) => !own.has(workerId));
     return {
@@ -71,11 +72,10 @@ export class WorkerObserver {
     return this.#parts.sessionLock.session ?? this.#context.driver;
   }
 
-  #add({ executor, sentAt, answeredAt, sightings }: LookAnswer): Watch {
+  #add({ executor, sentAt, answeredAt, sightings }: LookAnswer, own: ReadonlySet<string>): Watch {
     if (executor !== this.#executor || sightings.server !== this.#server) this.#watch = undefined;
     this.#executor = executor;
     this.#server = sightings.server;
-    const own = new Set(this.#context.identity.all);
     const workers = sightings.workers.map(({ process, ...worker }) => ({
       ...worker,
       declared: worker.swept !== SWEPT.no,
