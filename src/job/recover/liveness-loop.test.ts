@@ -316,7 +316,7 @@ describe("a sweeper", () => {
     await clock.advance(5_000);
     expect(take().filter((name) => name !== "beat")[0]).toBe("workers");
     await clock.advance(10_000);
-    expect(take().at(-1)).toBe("beat_and_look");
+    expect(new Set(take())).toEqual(new Set(["beat", "beat_and_look"]));
     await loop.stop();
   });
 
