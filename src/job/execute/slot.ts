@@ -10,7 +10,7 @@ import { toAborted } from "./execute-job.ts";
 import { Execution, type ExecutionContext } from "./execution.ts";
 import { keyOf, type RunKey } from "./parked-chains.ts";
 import { runJob, type RunContext } from "./run-job.ts";
-import { initialSlot, type SlotEffect, type SlotEvent, stepSlot } from "./slot-machine.ts";
+import { initialSlot, type SlotEvent, stepSlot } from "./slot-machine.ts";
 
 /**
  * A slot at work: runs the jobs of one chain one after another, and tells their
@@ -99,41 +99,48 @@ export class Slot {
   }
 
   #apply(event: SlotEvent, reason?: HowdahError, outcome?: Outcome): void {
+    const { context, slots } = this.#parts;
+    const { clock, reporter } = context;
     const [state, effects] = stepSlot(this.#state, event);
     this.#state = state;
-    for (const effect of effects) this.#carryOut(effect, reason, outcome);
-  }
-
-  #carryOut(effect: SlotEffect, reason: HowdahError | undefined, outcome: Outcome | undefined): void {
-    const { context, slots } = this.#parts;
-    const { job } = this.#execution;
-    switch (effect) {
-      case "tell":
-        return reason && this.#execution.abort(reason);
-      case "startAbortPeriod":
-        return this.#startAbortPeriod();
-      case "reportLost":
-        return reason && context.reporter.lost(job, reason);
-      case "reportDetached": {
-        const durationMs = context.clock.monotonic() - this.#startedAt;
-        return context.reporter.leftBehind(job, this.#execution.abortedWith, durationMs);
+    for (const effect of effects) {
+      switch (effect) {
+        case "tell":
+          if (reason) this.#execution.abort(reason);
+          break;
+        case "startAbortPeriod":
+          this.#startAbortPeriod();
+          break;
+        case "reportLost":
+          if (reason) reporter.lost(this.#execution.job, reason);
+          break;
+        case "reportDetached":
+          reporter.leftBehind(this.#execution.job, this.#execution.abortedWith, clock.monotonic() - this.#startedAt);
+          break;
+        case "returnRest":
+          this.#returnRest();
+          break;
+        case "detach":
+          this.#detach();
+          break;
+        case "endAttempt":
+          if (outcome) this.#end(outcome);
+          break;
+        case "next": {
+          const next = this.chain.next();
+          if (next) this.#startNext(next);
+          else slots.vacated();
+          break;
+        }
+        case "settleLate":
+          this.#settleLate();
+          break;
+        case "vacate":
+          slots.vacated();
+          break;
+        default:
+          effect satisfies never;
       }
-      case "returnRest":
-        return this.#returnRest();
-      case "detach":
-        return this.#detach();
-      case "endAttempt":
-        return outcome && this.#end(outcome);
-      case "next": {
-        const next = this.chain.next();
-        return next ? this.#startNext(next) : slots.vacated();
-      }
-      case "settleLate":
-        return this.#settleLate();
-      case "vacate":
-        return slots.vacated();
-      default:
-        return effect satisfies never;
     }
   }
 
