@@ -1,4 +1,4 @@
-import { CronExpressionParser } from "cron-parser";
+import { type CronExpression, CronExpressionParser } from "cron-parser";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseExpression } from "./expression.ts";
@@ -160,9 +160,10 @@ describe("beside another library", () => {
         const other: number[] = [];
         for (let n = 0, from: number | undefined = at; n < 8; n++) {
           from = ours.next(from);
-          if (from === undefined) break;
+          const next = from && nextOf(theirs);
+          if (from === undefined || next === undefined) break;
           mine.push(from);
-          other.push(theirs.next().getTime());
+          other.push(next);
         }
         const horizon = Math.min(mine.at(-1) ?? at, other.at(-1) ?? at);
         const ordinary = (tick: number): boolean => tick <= horizon && !isNearChange(tick, zone);
@@ -295,3 +296,13 @@ describe("the two nights on which clocks change", () => {
     }
   });
 });
+
+/** The next time of the other library; `undefined` where it gives up, because that is too many steps away. */
+function nextOf(theirs: CronExpression): number | undefined {
+  try {
+    return theirs.next().getTime();
+  } catch (error) {
+    if (error instanceof Error && error.message.includes("loop limit exceeded")) return undefined;
+    throw error;
+  }
+}
