@@ -383,7 +383,7 @@ describe("every command gives a code to what the server says to any of its state
         // Before the work has begun it is tried again.
         if (output.code === 0) continue;
         failed += 1;
-        const said = /terminating connection\. It is unknown whether the command took effect: look before/;
+        const said = /terminating connection\. It is unknown whether the command took effect: check before/;
         expect(faultsOf(output, { code: "HOWDAH_CONNECTION_LOST", said }, call)).toEqual([]);
       }
       expect(failed).toBeGreaterThan(0);

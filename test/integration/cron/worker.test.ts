@@ -363,7 +363,7 @@ describe("a worker with a crontab", () => {
     );
     await expect(
       create({ crons: [{ task: "a", schedule: "* * * * *", spec: { runAt: new Date() } }] }),
-    ).rejects.toThrow("the schedule itself says when");
+    ).rejects.toThrow("the schedule defines when its jobs run");
     const batch = defineBatchTask({ identifier: "batch", runBatch() {} });
     await expect(create({ crons: [{ task: batch, schedule: "* * * * *" }] })).rejects.toThrow("a batch task");
   });

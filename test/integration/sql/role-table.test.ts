@@ -156,7 +156,7 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
       "last_error",
       "_howdah_detached",
     ].map((column) => () => sql(`update howdah._private_jobs set ${column} = ${column} where id = 1`)),
-  "insert a job with a key in SQL, past all functions": ({ sql }) => [
+  "insert a job with a key in SQL, without a function": ({ sql }) => [
     () => sql("insert into howdah._private_jobs (task_id, key) values (1, 'past')"),
     () => sql("insert into howdah._private_jobs (task_id, locked_by) values (1, 'w')"),
   ],
