@@ -129,7 +129,10 @@ export class Slot {
         case "next": {
           const next = this.chain.next();
           if (next) this.#startNext(next);
-          else slots.vacated();
+          else {
+            slots.ended(this);
+            slots.vacated();
+          }
           break;
         }
         case "settleLate":

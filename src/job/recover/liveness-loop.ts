@@ -102,14 +102,16 @@ export class LivenessLoop {
     const { clock, identity } = this.#context;
     const ids = identity.all;
     const sentAt = clock.monotonic();
+    let wasSent = false;
     try {
       await this.#register(ids.filter((id) => !this.#registered.has(id)));
+      wasSent = true;
       const { alive, look } = await this.#parts.contact.reach((attempt) => this.#beat(attempt, ids, looks));
       // In this order: the sweep with this look must not recover an id of this worker whose handlers are only told now.
       this.#answered(sentAt, look);
       this.#noticeDead(ids, alive);
     } catch (error) {
-      this.#step({ type: "beatFailed", now: clock.monotonic() });
+      this.#step({ type: "beatFailed", now: clock.monotonic(), wasSent });
       throw error;
     }
     // Another id may have taken the place of one that was declared dead.
@@ -169,6 +171,7 @@ export class LivenessLoop {
     const { clock } = this.#context;
     const limits = this.#parts.settings;
     this.#alarm?.cancel();
+    if (this.#stopping.signal.aborted) return;
     const ring = (): void => {
       this.#handle({ type: "alarmRang", now: clock.monotonic(), limits });
       this.#setAlarm();

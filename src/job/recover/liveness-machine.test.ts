@@ -58,10 +58,10 @@ class Model {
     return this.handle({ type: "beatAnswered", now, restMs: INTERVAL_MS, sentAt, hasLook });
   }
 
-  fail(): readonly LivenessEffect[] {
+  fail(wasSent = true): readonly LivenessEffect[] {
     if (this.sentAt === undefined) return [];
     this.sentAt = undefined;
-    return this.handle({ type: "beatFailed", now: this.now });
+    return this.handle({ type: "beatFailed", now: this.now, wasSent });
   }
 
   end(type: "sweepDone" | "sweepFailed"): void {
@@ -103,6 +103,13 @@ describe("when a worker sends heartbeats and looks", () => {
       model.turn();
       expect(end(model)).toEqual(["sweepAnew"]);
     }
+  });
+
+  it("looks by itself, and goes on watching, when an id could not be registered", () => {
+    const model = new Model().started();
+    model.now = INTERVAL_MS;
+    model.turn();
+    expect(model.fail(false)).toEqual(["sweep"]);
   });
 
   it("looks by itself over another session, and takes no look that was under way", () => {

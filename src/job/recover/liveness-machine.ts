@@ -14,6 +14,7 @@
  *               there is another session                               -> working, looks
  *   joined      the heartbeat is answered with the look                -> working, with that
  *               it is answered without, by another way, or fails       -> working, watches anew
+ *               an id cannot be registered, so that it is not sent     -> working, looks
  *               there is another session                               -> working, looks
  *   working     it is done                                             -> resting
  *               it has failed                                          -> backingOff
@@ -51,7 +52,8 @@ export type LivenessEvent =
       readonly sentAt: number;
       readonly hasLook: boolean;
     }
-  | { readonly type: "beatFailed"; readonly now: number }
+  /** `wasSent`: false when an id could not be registered, so that no heartbeat followed. */
+  | { readonly type: "beatFailed"; readonly now: number; readonly wasSent: boolean }
   | { readonly type: "sessionOpened" }
   | { readonly type: "sweepDone"; readonly now: number; readonly restMs: number }
   | { readonly type: "sweepFailed"; readonly now: number; readonly restMs: number }
@@ -95,8 +97,10 @@ export function livenessStep(state: LivenessState, event: LivenessEvent): Livene
       return [{ ...state, beatAt: Number.NEGATIVE_INFINITY }, []];
     case "beatAnswered":
       return answered(state, event);
-    case "beatFailed":
-      return afterHeartbeat({ ...state, beatAt: Math.min(state.beatAt, event.now) }, false);
+    case "beatFailed": {
+      const due = { ...state, beatAt: Math.min(state.beatAt, event.now) };
+      return due.sweep === "joined" && !event.wasSent ? sweep(due, "sweep") : afterHeartbeat(due, false);
+    }
     case "sessionOpened":
       return state.sweep === "resting" || state.sweep === "joined" ? sweep(state, "sweep") : [state, []];
     case "sweepDone":

@@ -116,11 +116,15 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
     const { clean } = identity;
     const silentMs = clock.monotonic() - this.#loop.contactAt;
     if (clean.length === 0 || silentMs > 2 * this.#parts.settings.heartbeatIntervalMs) return;
-    try {
-      await this.#contact.reach(({ target }) => deregisterWorkers(target, clean));
-    } catch (error) {
-      logger.debug("The worker could not be taken off the register", { error: errorMessage(error) });
-    }
+    const answered = new AbortController();
+    void this.#contact
+      .reach(({ target }) => deregisterWorkers(target, clean))
+      .catch((error: unknown) =>
+        logger.debug("The worker could not be taken off the register", { error: errorMessage(error) }),
+      )
+      .finally(() => answered.abort());
+    // The usual way, and another one; a driver that has only one would wait for that much longer.
+    await clock.sleep(3 * this.#parts.settings.heartbeatTimeoutMs, answered.signal);
   }
 }
 

@@ -41,6 +41,8 @@ export class LostClaims {
     const { clock, held, identity, logger, settings } = this.#context;
     const errors: unknown[] = [];
     for (const [workerId, retiredAt] of identity.retired) {
+      // It may have been declared dead, and forgotten, while another one was recovered.
+      if (!identity.all.includes(workerId)) continue;
       if (held.hasRows(workerId) || clock.monotonic() - retiredAt < settings.settledMs) continue;
       // One that fails holds up no others.
       const jobs = await this.#recover(workerId).catch((error: unknown) => void errors.push(error));
