@@ -13,6 +13,8 @@ const ENDING_PARTS = "src/postgres/migrations/fragments/endings.sql";
 const RELEASE_PARTS = "src/postgres/migrations/fragments/release.sql";
 const SCHEDULES = "src/postgres/migrations/000004-schedules.sql";
 const RECOVERY = "src/postgres/migrations/000005-recovery.sql";
+const SLOT = "src/job/execute/slot.ts";
+const SLOT_MACHINE = "src/job/execute/slot-machine.ts";
 const SLOTS = "src/job/execute/slots.ts";
 const BATCH = "src/job/execute/execute-batch.ts";
 const STORABLE = "src/job/payload.ts";
@@ -65,6 +67,8 @@ const recovery = within(RECOVERY, RECOVERIES);
 const recoveredJob = within(ENDING_PARTS, RECOVERIES);
 const cron = within(SCHEDULES, CRON);
 const slots = within(SLOTS, SLOT_TESTS);
+const slot = within(SLOT, SLOT_TESTS);
+const slotMachine = within(SLOT_MACHINE, ["src/job/execute/slot-machine.test.ts", ...SLOT_TESTS]);
 const batch = within(BATCH, ["src/job/execute/execute-batch.test.ts"]);
 const unclaimable = within(CLAIM, test("claim/worker-unclaimable"));
 const sweep = within(RECOVERY, test("sql/sweeps"));
@@ -582,54 +586,70 @@ export const mutations = [
 
   slots(
     "a handler that is gone is not waited for",
-    "else if (this.#leftBehind.size === 0 || !this.#isHeld(key)) return false;",
-    "else return false;",
+    "if (this.holds(key, chain.queueId)) return",
+    "if (this.#busy.has(key)) return",
   ),
-  slots(
-    "a timed out handler keeps its slot",
-    'run.execution.abort(new HowdahError("HOWDAH_ABORTED_TIMEOUT", message));\n      this.#abandonLater(run);',
-    'run.execution.abort(new HowdahError("HOWDAH_ABORTED_TIMEOUT", message));',
-  ),
-  slots(
-    "the timeout of the task only",
-    "const timeoutMs = job.timeoutMs ?? registered.timeoutMs;",
-    "const timeoutMs = registered.timeoutMs;",
-  ),
-  slots(
-    "a lost job goes on with its chain",
-    "this.#options.lost(run.execution.job, reason);\n    this.#cut(run);",
-    "this.#options.lost(run.execution.job, reason);",
-  ),
-  slots(
-    "an abandoned chain ends",
-    "toAborted(execution, registered, this.#options.interruptedRetryMs), false);\n    this.#cut(run);",
-    "toAborted(execution, registered, this.#options.interruptedRetryMs), true);\n    this.#cut(run);",
-  ),
-  slots("cancelled twice", "if (!run || run.execution.abortedWith) return;", "if (!run) return;"),
   slots(
     "a job that was claimed again runs twice",
-    "if (earlier) this.#lose(earlier, claimedAgain(earlier.execution.job));",
-    "if (earlier) return false;",
+    "this.#busy.get(key)?.loseToLaterClaim();\n    if (this.holds(key, chain.queueId)) return",
+    "if (!this.#busy.has(key) && this.holds(key, chain.queueId)) return",
   ),
-  slots("chains are begun too late", "if (now > startUntil()) break;", ""),
-  slots(
+  slots("chains are begun too late", "if (now > this.#engine.startUntil) break;", ""),
+  slot(
+    "the timeout of the task only",
+    "const timeoutMs = job.timeoutMs ?? this.#registered.timeoutMs;",
+    "const { timeoutMs } = this.#registered;",
+  ),
+  slot(
     "chains go on too late",
-    "if (now > this.#options.startUntil() || now > chain.freshUntil)",
-    "if (now > chain.freshUntil)",
+    "const { context, engine } = this.#parts;\n    const now = context.clock.monotonic();\n    return now > engine.startUntil ||",
+    "const { context } = this.#parts;\n    const now = context.clock.monotonic();\n    return",
   ),
-  slots(
+  slot(
     "stale chains go on",
-    "if (now > this.#options.startUntil() || now > chain.freshUntil)",
-    "if (now > this.#options.startUntil())",
+    "return now > engine.startUntil || now > this.chain.freshUntil;",
+    "return now > engine.startUntil;",
   ),
-  slots(
-    "a handler that ends late frees nothing",
-    "this.#options.settledLate(run.execution.job);\n      this.#unpark",
-    "this.#unpark",
+  slot("an abandoned chain ends", "this.#tellEnded(outcome, false);", "this.#tellEnded(outcome, true);"),
+  slot("a handler that ends late frees nothing", "engine.settledLate(job);", "if (false) engine.settledLate(job);"),
+  slot("parked chains stay", "engine.settledLate(job);\n    slots.left(this);", "engine.settledLate(job);"),
+  slot("timers of jobs that ended", "this.#timer?.cancel();\n    this.#timer = undefined;", "this.#timer = undefined;"),
+  slotMachine(
+    "a timed out handler keeps its slot",
+    '["startAbortPeriod"]];\n      return phase === "running" ? STOPPED : [state, []];',
+    '["startAbortPeriod"]];\n      return phase === "running" ? [{ phase: "stopping", isLost }, ["tell"]] : [state, []];',
   ),
-  slots("parked chains stay", "this.#unpark(run.key);\n      return this.#vacated();", "return this.#vacated();"),
-  slots("slots stay empty after a late handler", "this.#abandon(run);\n      this.#vacated();", "this.#abandon(run);"),
-  slots("timers of jobs that ended", "run.timer?.cancel();\n    this.#runs.delete", "this.#runs.delete"),
+  slotMachine(
+    "a shutdown takes the timeout away",
+    'if (phase === "shuttingDown") return [{ phase: "stopping", isLost }, ["startAbortPeriod"]];',
+    "",
+  ),
+  slotMachine(
+    "cancelled twice",
+    'case "cancelled":\n      return phase === "running" ? STOPPED : [state, []];',
+    'case "cancelled":\n      return hasSlot ? [{ phase: "stopping", isLost }, ["tell", "startAbortPeriod"]] : [state, []];',
+  ),
+  slotMachine(
+    "a lost job goes on with its chain",
+    '["reportLost", "returnRest", "tell", "startAbortPeriod"]',
+    '["reportLost", "tell", "startAbortPeriod"]',
+  ),
+  slotMachine(
+    "a job that is lost while it stops goes on with its chain",
+    '[{ phase, isLost: true }, ["reportLost", "returnRest"]]',
+    '[{ phase, isLost: true }, ["reportLost"]]',
+  ),
+  slotMachine(
+    "a job that is lost before it runs goes on with its chain",
+    '[state, []] : [{ phase: "stopping", isLost: true }, ["reportLost", "returnRest"]]',
+    '[state, []] : [{ phase: "stopping", isLost: true }, ["reportLost"]]',
+  ),
+  slotMachine(
+    "slots stay empty after a late handler",
+    '["reportDetached", "detach", "returnRest", "vacate"]',
+    '["reportDetached", "detach", "returnRest"]',
+  ),
+  slotMachine("what waits for a late handler is not started", '["settleLate", "vacate"]', '["settleLate"]'),
 
   batch("settled entries count as done", "if (isSettled(value)) return failureOf(value, index);", ""),
   batch("a directive for an item counts as done", "if (isDirective(value))\n", "if (false)\n"),
