@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../test/harness/claimed-job.ts";
 import { createRecordingLogger } from "../../test/harness/worker.ts";
+import { HowdahError } from "../errors.ts";
 import { EVENT_NAMES } from "../hooks/events.ts";
 import { createHooks } from "../hooks/hooks.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
@@ -71,5 +72,19 @@ describe("a reporter", () => {
     expect(logger.entries.map(({ level }) => level)).toEqual(["warn", "error"]);
     expect(logger.messages("error")).toEqual(["The worker could not claim jobs; it goes on"]);
     expect(reporter.tally).toEqual({ completed: 0, failed: 0, snoozed: 0 });
+  });
+
+  it.each([
+    ["the session first", ["session", "statements", "statements", "session"], ["error", "error", "debug", "debug"]],
+    [
+      "statements first, whose message names both",
+      ["statements", "session", "statements"],
+      ["error", "debug", "debug"],
+    ],
+  ])("names each remedy for a transaction pooler once: %s", (_, failures, levels) => {
+    const { logger, reporter } = setUp();
+    const pooler = (cause?: Error) => new HowdahError("HOWDAH_TRANSACTION_POOLER", "a pooler", cause);
+    for (const kind of failures) reporter.failure("claim jobs", kind === "session" ? pooler() : pooler(error));
+    expect(logger.entries.map(({ level }) => level)).toEqual(levels);
   });
 });

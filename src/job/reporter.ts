@@ -20,7 +20,8 @@ export class Reporter {
   #failed = 0;
   #snoozed = 0;
   #interruptions = 0;
-  #isPoolerNamed = false;
+  /** What about a transaction pooler was logged: each of both has a remedy of its own. */
+  readonly #poolerNamed = new Set<"session" | "statements">();
 
   constructor(hooks: HookEmitter, logger: Logger, identity: Identity) {
     this.#hooks = hooks;
@@ -171,14 +172,22 @@ export class Reporter {
   /** Something in the background failed. */
   failure(activity: string, error: unknown): void {
     const isPooler = isHowdahError(error, "HOWDAH_TRANSACTION_POOLER");
-    // A pooler shows in whatever the worker does, and has one remedy: it is named once.
-    const level = isPooler && this.#isPoolerNamed ? "debug" : "error";
-    this.#isPoolerNamed ||= isPooler;
+    // A pooler shows in whatever the worker does: what to do about it is logged once.
+    const level = isPooler && this.#isPoolerNamed(error) ? "debug" : "error";
     this.#logger[level](`The worker could not ${activity}; it goes on`, {
       worker: this.#identity.current,
       error: errorMessage(error),
     });
     this.#backgroundError(activity, error);
+  }
+
+  /** Whether the log names this remedy already. The error of a prepared statement, which has a cause, names both. */
+  #isPoolerNamed({ cause }: HowdahError): boolean {
+    const named = this.#poolerNamed;
+    const isNamed = named.has(cause === undefined ? "session" : "statements");
+    named.add("session");
+    if (cause !== undefined) named.add("statements");
+    return isNamed;
   }
 
   #backgroundError(activity: string, error: unknown): void {
