@@ -32,7 +32,7 @@ function writeTests(...bodies: readonly string[]): void {
 function runCheck(...steps: readonly string[]) {
   // What vitest tells the processes it starts would make this vitest take itself for one of them.
   const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST"));
-  const { status, stdout } = spawnSync(
+  const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ["scripts/check.mjs", ...steps.flatMap((step) => ["--only", step])],
     {
@@ -41,7 +41,7 @@ function runCheck(...steps: readonly string[]) {
       encoding: "utf8",
     },
   );
-  return { status, stdout, lastLine: stdout.trimEnd().split("\n").at(-1) };
+  return { status, stdout, stderr, lastLine: stdout.trimEnd().split("\n").at(-1) };
 }
 
 describe("the check", () => {
@@ -71,6 +71,16 @@ describe("the check", () => {
   it("names what failed in its last line when no test ran", () => {
     writeFileSync(join(project, "unformatted.js"), "let  a");
     expect(runCheck("format")).toMatchObject({ status: 1, lastLine: "No test ran; failed: format" });
+  });
+
+  it("says in its last line that no test ran although every step passed", () => {
+    expect(runCheck("generated")).toMatchObject({ status: 0, lastLine: "No test ran; every step passed" });
+  });
+
+  it("refuses a step that it does not have, and names those that it has", () => {
+    const { status, stderr, stdout } = runCheck("lnt");
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(/^Unknown step 'lnt'\nSteps: generated, format, lint, [^\n]+\n$/);
   });
 
   it("leaves out what needs a build that failed, and says so", () => {
