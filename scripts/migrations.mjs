@@ -10,6 +10,7 @@ const FOLDER = new URL("../src/postgres/migrations/", import.meta.url);
  * @property {string} name
  * @property {string} file
  * @property {string} sql
+ * @property {number} breaksBefore As the line "-- Breaks releases before revision N." says; 0 without one.
  * @property {boolean} isNumbered False for `new-name.sql`, whose number is still open.
  */
 
@@ -32,8 +33,20 @@ export async function readMigrations() {
     }
     const sql = texts[index]?.trim() ?? "";
     if (sql === "") throw new Error(`${file}: a migration is not empty`);
-    return { id: index + 1, name, file, sql, isNumbered };
+    return { id: index + 1, name, file, sql, breaksBefore: breaksBeforeOf(sql, file, index + 1), isNumbered };
   });
+}
+
+/**
+ * Releases that do not know this revision cannot use the schema after this migration.
+ *
+ * @type {(sql: string, file: string, id: number) => number}
+ */
+export function breaksBeforeOf(sql, file, id) {
+  const breaksBefore = Number(/^-- Breaks releases before revision (\d+)\.$/m.exec(sql)?.[1] ?? 0);
+  if (breaksBefore > id)
+    throw new Error(`${file}: breaks releases before revision ${breaksBefore}, which is later than its own`);
+  return breaksBefore;
 }
 
 /** @param {URL} folder */

@@ -39,7 +39,7 @@ export const ERROR_CODES = {
   HOWDAH_TRANSACTION_ENDED: "A statement was sent to a transaction that had ended.",
   HOWDAH_TRANSACTION_LEFT_OPEN: "A transaction was left open on a shared connection.",
   HOWDAH_SCHEMA_MISSING: "The schema is not migrated, and migrating is switched off.",
-  HOWDAH_SCHEMA_TOO_NEW: "A newer release has migrated the schema.",
+  HOWDAH_SCHEMA_TOO_NEW: "A newer release has migrated the schema, and this one is too old for it.",
   HOWDAH_SCHEMA_FOREIGN: "The schema contains objects of another application with names that Howdah needs.",
   HOWDAH_SCHEMA_DAMAGED: "Tables, columns, indexes or functions of the schema are missing or have been changed.",
   HOWDAH_WORKER_RUNNING: "The worker is already running.",

@@ -7,12 +7,13 @@ import { ledgerColumns, lockName, type Migration, renderSql } from "./migration.
 import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
 import { type Damage, findDamage, repairOf } from "./schema-damage.ts";
-import { checkState, LEDGER, readSchemaState } from "./schema-revision.ts";
+import { checkState, LEDGER, readSchemaState, type SchemaState } from "./schema-revision.ts";
 import { forbiddenFor } from "./schema-rights.ts";
 import { isLocked, sqlStateOf } from "./sqlstate.ts";
 
 /**
- * Brings the schema to the revision of this release, creating it if needed.
+ * Brings the schema to the revision of this release, creating it if needed. One
+ * that a newer release has migrated stays as it is, if this release can use it.
  * Any number of processes may do this at once, and doing it again is harmless.
  * Throws `HOWDAH_DATABASE_UNSUPPORTED`, `HOWDAH_DATABASE_FORBIDDEN`,
  * `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`, `HOWDAH_SCHEMA_DAMAGED`.
@@ -23,7 +24,7 @@ export async function applyMigrations(options: ApplyOptions): Promise<MigrateRes
   const latest = migrations.at(-1)?.id ?? 0;
   checkState(before, schema, latest);
   let { revision } = before;
-  if (before.isOurs && (await findDamage(driver, schema, { state: before, migrations }))) {
+  if (isComparable(before, latest) && (await findDamage(driver, schema, { state: before, migrations }))) {
     // Under the lock no other process migrates, so what is found wrong then is wrong.
     const mended = await underLock(options, (transaction) => mend(transaction, options));
     if (mended) logger?.warn(`Mended schema ${schema.quoted}: ${describeRepair(mended)}`, { schema: schema.name });
@@ -41,7 +42,7 @@ export async function applyMigrations(options: ApplyOptions): Promise<MigrateRes
       revision: latest,
     });
   }
-  return { revision: latest, applied };
+  return { revision: Math.max(revision, latest), applied };
 }
 
 /**
@@ -56,14 +57,16 @@ export async function applyMigrationsWithin(options: ApplyWithinOptions): Promis
   await setPath(transaction, "pg_catalog, pg_temp");
   try {
     await transaction.query({ text: LOCK, values: [lockName(schema)] });
-    checkState(await readSchemaState(transaction, schema), schema, migrations.at(-1)?.id ?? 0);
+    const latest = migrations.at(-1)?.id ?? 0;
+    const before = await readSchemaState(transaction, schema);
+    checkState(before, schema, latest);
     const mended = await mend(transaction, { schema, migrations });
     if (mended) logger?.warn(`Mended schema ${schema.quoted}: ${describeRepair(mended)}`, { schema: schema.name });
     const applied: number[] = [];
     for (const migration of migrations) {
       if (await apply(transaction, migration, { schema, migrations })) applied.push(migration.id);
     }
-    return { revision: migrations.at(-1)?.id ?? 0, applied };
+    return { revision: Math.max(before.revision, latest), applied };
   } catch (error) {
     throw await explain(error, { driver: transaction, schema });
   } finally {
@@ -96,7 +99,7 @@ export interface ApplyWithinOptions extends Pick<ApplyOptions, "schema" | "logge
 
 /** What a migration came to. */
 export interface MigrateResult {
-  /** The revision of the schema now. */
+  /** The revision of the schema now: a later one than this release knows when a newer one has migrated it. */
   readonly revision: number;
   /** Ids of the migrations that were applied by this call. */
   readonly applied: readonly number[];
@@ -169,6 +172,7 @@ async function mend(
 ): Promise<Damage | undefined> {
   const { schema, migrations = released } = options;
   const state = await readSchemaState(transaction, schema);
+  if (!isComparable(state, migrations.at(-1)?.id ?? 0)) return undefined;
   const damage = await findDamage(transaction, schema, { state, migrations });
   if (!damage) return undefined;
   if (damage.beyondRepair.length > 0) throw damaged(schema, damage);
@@ -176,6 +180,11 @@ async function mend(
   if (!state.hasLedger) await transaction.query({ text: createLedger(schema) });
   for (const migration of damage.unnoted) await note(transaction, migration, schema);
   return damage;
+}
+
+/** Whether the migrations say what has to be there. A newer release may have replaced what they made. */
+function isComparable({ isOurs, revision }: SchemaState, latest: number): boolean {
+  return isOurs && revision <= latest;
 }
 
 function damaged(schema: Schema, { revision, beyondRepair }: Damage): HowdahError {
@@ -219,9 +228,9 @@ async function apply(
   return true;
 }
 
-async function note(transaction: Executor, { id, name }: Migration, schema: Schema): Promise<void> {
-  const text = `insert into ${schema.of(LEDGER)} (id, name) values ($1, $2)`;
-  await transaction.query({ text, values: [String(id), name] });
+async function note(transaction: Executor, { id, name, breaksBefore = 0 }: Migration, schema: Schema): Promise<void> {
+  const text = `insert into ${schema.of(LEDGER)} (id, name, breaks_before) values ($1, $2, $3)`;
+  await transaction.query({ text, values: [String(id), name, String(breaksBefore)] });
 }
 
 function settings(lockTimeoutMs: number, timeoutMs: number): string {

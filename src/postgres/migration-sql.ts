@@ -35,7 +35,7 @@ begin
     create table ${schema.of(LEDGER)} (${ledgerColumns});
   end if;
   select coalesce(max(id), 0) into found_revision from ${schema.of(LEDGER)};
-  if found_revision > ${latest} then
+  if exists (select from ${schema.of(LEDGER)} where breaks_before > ${latest}) then
     raise exception 'The schema is at revision %, these migrations end at ${latest}.', found_revision;
   end if;
   if found_revision < ${from} then
@@ -61,7 +61,7 @@ export interface WriteMigrationSqlOptions {
   readonly migrations?: readonly Migration[];
 }
 
-function writeStep({ id, name, sql }: Migration, schema: Schema): string {
+function writeStep({ id, name, sql, breaksBefore = 0 }: Migration, schema: Schema): string {
   const text = renderSql(sql, schema);
   const quote = quoteFor("migration", text);
   const ledger = schema.of(LEDGER);
@@ -71,7 +71,7 @@ function writeStep({ id, name, sql }: Migration, schema: Schema): string {
     execute ${quote}
 ${text}
 ${quote};
-    insert into ${ledger} (id, name) values (${id}, ${quoteLiteral(name)});
+    insert into ${ledger} (id, name, breaks_before) values (${id}, ${quoteLiteral(name)}, ${breaksBefore});
   end if;
 `;
 }

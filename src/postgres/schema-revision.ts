@@ -8,17 +8,17 @@ import { forbiddenToLook } from "./schema-rights.ts";
 import { sqlStateOf } from "./sqlstate.ts";
 
 /**
- * The revision of a schema that another process migrates. Throws
- * `HOWDAH_SCHEMA_MISSING` when it is not there or behind this release,
- * `HOWDAH_SCHEMA_TOO_NEW` when it is ahead, `HOWDAH_SCHEMA_FOREIGN` when it is
- * another application's, and `HOWDAH_DATABASE_FORBIDDEN` when the role may not look.
+ * The revision of a schema that another process migrates, which may be a later
+ * one than this release knows. Throws `HOWDAH_SCHEMA_MISSING` when it is not there
+ * or behind this release, `HOWDAH_SCHEMA_TOO_NEW` when a migration of a newer
+ * release was marked as breaking this one, `HOWDAH_SCHEMA_FOREIGN` when it is another application's, and `HOWDAH_DATABASE_FORBIDDEN` when the role may not look.
  */
 export async function readSchemaRevision(options: { driver: Executor; schema: Schema }): Promise<number> {
   const { schema } = options;
   const state = await readSchemaState(options.driver, schema);
   checkState(state, schema, LATEST_REVISION);
   const { revision, isOurs } = state;
-  if (revision === LATEST_REVISION) return revision;
+  if (revision >= LATEST_REVISION) return revision;
   throw new HowdahError(
     "HOWDAH_SCHEMA_MISSING",
     revision === 0 && isOurs
@@ -35,17 +35,18 @@ export async function readSchemaRevision(options: { driver: Executor; schema: Sc
  * `HOWDAH_DATABASE_UNSUPPORTED`, `HOWDAH_SCHEMA_FOREIGN`, `HOWDAH_SCHEMA_TOO_NEW`.
  */
 export function checkState(state: SchemaState, schema: Schema, latest: number): void {
-  const { server, revision, breaking, taken } = state;
+  const { server, revision, breaksBefore, breaking, taken } = state;
   if (server < OLDEST_SERVER) {
     throw new HowdahError(
       "HOWDAH_DATABASE_UNSUPPORTED",
       `PostgreSQL ${OLDEST_SERVER / 10_000} or newer is needed, this server is ${Math.floor(server / 10_000)} (${server}).`,
     );
   }
-  if (revision > latest) {
+  if (breaksBefore > latest) {
     throw new HowdahError(
       "HOWDAH_SCHEMA_TOO_NEW",
-      `Schema ${schema.quoted} is at revision ${revision}, this release knows revisions up to ${latest}. ` +
+      `Schema ${schema.quoted} is at revision ${revision}, this release knows revisions up to ${latest}, ` +
+        `and the schema needs a release that knows revision ${breaksBefore}. ` +
         "A newer release migrated it: upgrade this one.",
     );
   }
@@ -98,6 +99,8 @@ export interface SchemaState {
   readonly applied: readonly number[];
   /** The last of them; 0 before the first. */
   readonly revision: number;
+  /** A release needs to know this revision to use the schema; 0 when none needs to. */
+  readonly breaksBefore: number;
   /** How many of the migrations that the others look for are noted in the table that is shared with them. */
   readonly shared: number;
   /** A migration of theirs that is not known here and without which the schema must not be used. */
@@ -139,9 +142,9 @@ function unstorable(schema: Schema, error: unknown): HowdahError {
   );
 }
 
-type Ledgers = Pick<SchemaState, "applied" | "shared" | "breaking">;
+type Ledgers = Pick<SchemaState, "applied" | "breaksBefore" | "shared" | "breaking">;
 
-const NO_LEDGERS: Ledgers = { applied: [], shared: 0, breaking: undefined };
+const NO_LEDGERS: Ledgers = { applied: [], breaksBefore: 0, shared: 0, breaking: undefined };
 
 async function readLedgers(
   executor: Executor,
@@ -153,14 +156,16 @@ async function readLedgers(
   const text = `
 select
   ${hasLedger ? `(select pg_catalog.array_agg(id order by id) from ${schema.of(LEDGER)})` : "null"},
+  ${hasLedger ? `(select pg_catalog.max(breaks_before) from ${schema.of(LEDGER)})` : "null"},
   ${hasShared ? `(select pg_catalog.count(*) from ${shared} where id operator(pg_catalog.<=) ${latest})` : "0"},
   ${hasShared ? `(select pg_catalog.max(id) from ${shared} where breaking and id operator(pg_catalog.>) ${latest})` : "null"}`;
   const { rows } = await executor.query({ text }).catch(async (error: unknown) => {
     throw await forbiddenToLook(executor, schema, error);
   });
-  const [applied, count, breaking] = rows[0] ?? [];
+  const [applied, breaksBefore, count, breaking] = rows[0] ?? [];
   return {
     applied: readNumbers(applied).map(Number),
+    breaksBefore: Number(breaksBefore ?? 0),
     shared: Number(count),
     breaking: breaking == null ? undefined : Number(breaking),
   };

@@ -28,11 +28,13 @@ interface Story {
   readonly added: readonly string[];
   /** The commands of the release that ran meanwhile. */
   readonly commands: readonly Command[];
+  /** Those that started after the last migration. */
+  readonly lateCommands: readonly Command[];
   /** What adds rejected with. */
   readonly rejections: readonly Fault[];
   /** What workers reported. */
   readonly reported: readonly Fault[];
-  /** What the release's worker, client and command line are refused with when they start afterwards. */
+  /** What the release's worker, client and command line are refused with once a migration has broken the release. */
   readonly refusals: readonly string[];
 }
 
@@ -43,6 +45,10 @@ select from pg_locks join pg_database on pg_database.oid = pg_locks.database
 where datname = current_database() and mode = 'AccessExclusiveLock' and not granted`;
 
 const LATER = [...migrations, ...laterMigrations()];
+const REVISION = LATER.length;
+
+/** A migration that no release before it can live with. */
+const BREAKING = { id: REVISION + 1, name: "breaking", sql: "select 1", breaksBefore: REVISION + 1 };
 
 describe.each(releaseNames())("%s, while its schema is migrated under load", (name) => {
   let story: Story;
@@ -60,7 +66,7 @@ describe.each(releaseNames())("%s, while its schema is migrated under load", (na
 
   it("runs the jobs of a queue in their order, one at a time", () => {
     const queues = new Set(runsOf(story).flatMap(({ queue }) => queue ?? []));
-    expect(queues.size).toBe(8);
+    expect(queues.size).toBe(12);
     for (const queue of queues) {
       const runs = runsOf(story).filter((run) => run.queue === queue);
       const inOrder = runs.toSorted((a, b) => a.start - b.start);
@@ -84,7 +90,17 @@ describe.each(releaseNames())("%s, while its schema is migrated under load", (na
     expect(failures.filter(({ error }) => !/^howdah: HOWDAH_\w+: /m.test(error))).toEqual([]);
   });
 
-  it("refuses to start on the schema of a later release, with a code", () => {
+  it("starts on the schema of a later release, and runs jobs there", () => {
+    const [late] = story.workers.slice(-1);
+    expect(late && eventsOf(late, "refused")).toEqual([]);
+    expect(late && eventsOf(late, "completed").length).toBeGreaterThan(20);
+    expect(story.added.some((name) => name.startsWith("late"))).toBe(true);
+    expect(story.lateCommands).toEqual(
+      LATE_COMMANDS.map((command) => ({ command, code: 0, error: expect.not.stringContaining("HOWDAH_") as string })),
+    );
+  });
+
+  it("refuses to start on the schema of a later release that breaks it, with a code", () => {
     expect(story.refusals).toHaveLength(3);
     for (const refusal of story.refusals) {
       expect(refusal).toMatch(
@@ -114,10 +130,14 @@ describe("a client and a worker that may not migrate", () => {
   });
 });
 
+/** What the release's command line is asked on the schema of a later one. */
+const LATE_COMMANDS = ["migrate", "stats", "list --limit 5", "workers"];
+
 /**
  * Lets workers and producers of a release, and then of this tree beside them,
  * go on while the schema is migrated:
  * first as far as this tree does, then further, behind a transaction of the application that is in the way.
+ * Then more of the release start on the schema that is newer than they know.
  */
 async function upgrade(name: string): Promise<Story> {
   await using release = await unpackRelease(name);
@@ -138,6 +158,11 @@ async function upgrade(name: string): Promise<Story> {
   await runOn(workers);
   await migrateBehindTransaction(database);
   await runOn(workers);
+  workers.push(await startWorker(release, { ...options, concurrency: 4 }));
+  producers.push(await startProducer(release, { ...options, place: "late" }));
+  const lateCommands: Command[] = [];
+  for (const command of LATE_COMMANDS) lateCommands.push(await runCommand(release, command, connectionString));
+  await runOn(workers);
   const answers = await Promise.all(producers.map(stopProducer));
   await until(async () => (await database.sql("select from howdah.jobs limit 1")).length === 0, {
     message: "all jobs to end",
@@ -145,10 +170,12 @@ async function upgrade(name: string): Promise<Story> {
   });
   for (const worker of workers) worker.kill("SIGTERM");
   await Promise.all(workers.map(({ ended }) => ended));
+  await applyMigrations({ driver, schema, migrations: [...LATER, BREAKING] });
   return {
     workers,
     added: answers.flatMap(({ added }) => added),
     commands: await commands.stop(),
+    lateCommands,
     rejections: answers.flatMap(({ errors }) => errors),
     reported: workers.flatMap((worker) => eventsOf(worker, "error")),
     refusals: await refusalsOf(release, connectionString),
@@ -170,7 +197,7 @@ async function migrateBehindTransaction({ driver, schema, sql, connect }: TestDa
 
 async function refusalsOf(release: Release, connectionString: string): Promise<string[]> {
   const options = { connectionString, migrate: false };
-  const processes = [await startWorker(release, options), await startProducer(release, { ...options, place: "late" })];
+  const processes = [await startWorker(release, options), await startProducer(release, { ...options, place: "last" })];
   const refused = processes.flatMap((process) => eventsOf(process, "refused"));
   const { error } = await runCommand(release, "stats", connectionString);
   return [...refused.map(({ code, message }) => `${code}: ${message}`), error];

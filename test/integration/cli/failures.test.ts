@@ -216,13 +216,13 @@ describe("every command says what it found and what to do", () => {
     ).toEqual([]);
   });
 
-  it("when the schema was migrated by a newer release", async () => {
+  it("when the schema was migrated by a newer release that breaks this one", async () => {
     await using other = await createDatabase();
-    await other.sql("insert into howdah._howdah_migrations (id, name) values (999, 'later')");
+    await other.sql("insert into howdah._howdah_migrations (id, name, breaks_before) values (999, 'later', 998)");
     expect(
       await faultsOfAll(CALLS, urlAs(other, { password: passwordOf(other) }), {
         code: "HOWDAH_SCHEMA_TOO_NEW",
-        said: /at revision 999, this release knows revisions up to \d+\. .*upgrade this one\.\n$/,
+        said: /at revision 999, .* up to \d+, .* needs a release that knows revision 998\. .*upgrade this one\.\n$/,
       }),
     ).toEqual([]);
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient, migrate, migrationSql, silentLogger } from "../../../src/index.ts";
 import { migrations } from "../../../src/postgres/migrations.generated.ts";
 import { applyMigrations as migrateSchema } from "../../../src/postgres/apply-migrations.ts";
+import { writeMigrationSql } from "../../../src/postgres/migration-sql.ts";
 import { createSchema } from "../../../src/postgres/schema.ts";
 import { createDatabase } from "../../harness/database.ts";
 
@@ -161,12 +162,15 @@ describe("migrationSql()", () => {
     await client.query(migrationSql({ schema, from: LATEST }));
   });
 
-  it("changes nothing when the schema is not as far as it begins, or further than it ends", async () => {
+  it("changes nothing when the schema is not as far as it begins, or a newer release has broken this one", async () => {
     await expect(client.query(migrationSql({ schema, from: 3 }))).rejects.toThrow("at revision 0");
     expect(await exists()).toBe(false);
     const later = [...migrations, { id: LATEST + 1, name: "later", sql: "select 1" }];
     await migrateSchema({ driver, schema: createSchema(schema), migrations: later });
-    await expect(client.query(migrationSql({ schema }))).rejects.toThrow(`at revision ${LATEST + 1}`);
+    await client.query(migrationSql({ schema }));
+    const breaking = [...later, { id: LATEST + 2, name: "breaking", sql: "select 1", breaksBefore: LATEST + 1 }];
+    await client.query(writeMigrationSql({ schema: createSchema(schema), from: LATEST + 1, migrations: breaking }));
+    await expect(client.query(migrationSql({ schema }))).rejects.toThrow(`at revision ${LATEST + 2}`);
   });
 
   it.each([

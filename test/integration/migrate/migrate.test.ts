@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { pgDriver } from "../../../src/postgres/drivers/pg.ts";
-import { applyMigrations } from "../../../src/postgres/apply-migrations.ts";
+import { applyMigrations, applyMigrationsWithin } from "../../../src/postgres/apply-migrations.ts";
 import type { Migration } from "../../../src/postgres/migration.ts";
 import { migrations } from "../../../src/postgres/migrations.generated.ts";
 import { objectsOf } from "../../../src/postgres/schema-objects.ts";
@@ -96,6 +96,32 @@ describe("a fresh database", () => {
     const schema = newSchema();
     expect(await applyMigrations({ driver: strange, schema })).toMatchObject({ applied: ALL });
     await strange.close();
+  });
+});
+
+describe("the schema of a newer release", () => {
+  it("is used as it is, and its functions are not taken for damage", async () => {
+    const schema = newSchema();
+    const [key = ""] = [...objectsOf(migrations).functions.keys()].filter((each) => each.includes("_howdah_mark_v1"));
+    const later = laterRelease(`alter table :"schema"._private_jobs add column later text; ${replacementOf(key)}`);
+    await applyMigrations({ driver, schema, migrations: later });
+    const revision = LATEST + 1;
+    const logger = collectingLogger();
+    expect(await applyMigrations({ driver, schema, logger })).toEqual({ revision, applied: [] });
+    expect(await driver.transaction((transaction) => applyMigrationsWithin({ transaction, schema }))).toEqual({
+      revision,
+      applied: [],
+    });
+    expect(await readSchemaRevision({ driver, schema })).toBe(revision);
+    expect(logger.lines).toEqual([]);
+    expect(await applyMigrations({ driver, schema, migrations: later })).toEqual({ revision, applied: [] });
+  });
+
+  it("is used when it breaks only releases before this one", async () => {
+    const schema = newSchema();
+    const breaking = { id: LATEST + 1, name: "breaking", sql: "select 1", breaksBefore: LATEST };
+    await applyMigrations({ driver, schema, migrations: [...migrations, breaking] });
+    expect(await readSchemaRevision({ driver, schema })).toBe(LATEST + 1);
   });
 });
 

@@ -22,12 +22,12 @@ function newSchema(): ReturnType<typeof createSchema> {
 }
 
 describe("a schema that does not fit", () => {
-  it("is refused when a newer release migrated it, by migrate and without", async () => {
+  it("is refused when a newer release migrated it in a way that breaks this one, by migrate and without", async () => {
     const schema = newSchema();
     await applyMigrations({
       driver,
       schema,
-      migrations: [...migrations, { id: LATEST + 1, name: "later", sql: "select 1" }],
+      migrations: [...migrations, { id: LATEST + 1, name: "later", sql: "select 1", breaksBefore: LATEST + 1 }],
     });
     const tooNew = { code: "HOWDAH_SCHEMA_TOO_NEW", message: expect.stringMatching(/revision \d+.*upgrade/s) };
     await expect(applyMigrations({ driver, schema })).rejects.toMatchObject(tooNew);
