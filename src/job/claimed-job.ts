@@ -1,5 +1,6 @@
 import { compareIntegers } from "../postgres/position.ts";
 import type { ClaimedRow } from "../postgres/queries/claimed-row.ts";
+import type { Holding } from "./held-jobs.ts";
 import type { Job } from "./job.ts";
 import { toDate } from "./row.ts";
 
@@ -12,12 +13,20 @@ export class ClaimedJob implements Job {
   readonly #tag: ClaimTag;
   #payload: unknown = UNREAD;
   #claimTimes: readonly string[] | undefined;
-  #freshUntil: number;
+  #askedAt: number | undefined;
+  #holding: Holding | undefined;
 
   constructor(row: ClaimedRow, tag: ClaimTag) {
     this.#row = row;
     this.#tag = tag;
-    this.#freshUntil = tag.sentAt + CLAIM_FRESH_MS;
+  }
+
+  /** Its place in the register of its worker, which alone sets it; `undefined` when it is not held. */
+  get holding(): Holding | undefined {
+    return this.#holding;
+  }
+  set holding(holding: Holding | undefined) {
+    this.#holding = holding;
   }
 
   get id(): string {
@@ -126,12 +135,13 @@ export class ClaimedJob implements Job {
    * been cancelled, paused or given to others, and the database is asked first.
    */
   get freshUntil(): number {
-    return this.#freshUntil;
+    const byClaim = this.#tag.sentAt + CLAIM_FRESH_MS;
+    return this.#askedAt === undefined ? byClaim : Math.max(byClaim, this.#askedAt + ANSWER_FRESH_MS);
   }
 
   /** The database was asked at this time, and it may be started. */
   confirm(askedAt: number): void {
-    this.#freshUntil = Math.max(this.#freshUntil, askedAt + ANSWER_FRESH_MS);
+    this.#askedAt = Math.max(this.#askedAt ?? askedAt, askedAt);
   }
 
   /** Negative when this job comes before `other` in the order of claims: priority, run_at, id. */

@@ -5,21 +5,18 @@ import type { ClaimedJob } from "./claimed-job.ts";
 import { HeldJobs, type HeldPhase } from "./held-jobs.ts";
 
 const shown = (held: HeldJobs): string[] =>
-  Array.from(
-    held,
-    ({ job, phase, since, isLocked }) => `${job.id} ${phase}${isLocked ? "" : ", row free"} since ${since}`,
-  );
+  Array.from(held, ({ job, phase, isLocked }) => `${job.id} ${phase}${isLocked ? "" : ", row free"}`);
 
 describe("a held job", () => {
   it("is cached, runs, ends and is gone", () => {
     const held = new HeldJobs();
     const job = claimedJob({ id: "1" });
-    held.claimed([job], 5);
-    expect(shown(held)).toEqual(["1 cached since 5"]);
-    held.started(job, 6);
-    expect(shown(held)).toEqual(["1 running since 6"]);
-    held.ended(job, 7);
-    expect(shown(held)).toEqual(["1 ending since 7"]);
+    held.claimed([job]);
+    expect(shown(held)).toEqual(["1 cached"]);
+    held.started(job);
+    expect(shown(held)).toEqual(["1 running"]);
+    held.ended(job);
+    expect(shown(held)).toEqual(["1 ending"]);
     held.released(job);
     expect(shown(held)).toEqual([]);
   });
@@ -27,15 +24,15 @@ describe("a held job", () => {
   it("that loses its slot is held until its outcome is written and its handler has ended, in either order", () => {
     const held = new HeldJobs();
     const jobs = [claimedJob({ id: "1" }), claimedJob({ id: "2" })] as const;
-    held.claimed(jobs, 0);
+    held.claimed(jobs);
     for (const job of jobs) {
-      held.started(job, 1);
-      held.detached(job, 2);
+      held.started(job);
+      held.detached(job);
     }
     held.released(jobs[0]);
-    held.settled(jobs[1], 3);
-    expect(shown(held)).toEqual(["1 detached, row free since 2", "2 ending since 3"]);
-    held.settled(jobs[0], 4);
+    held.settled(jobs[1]);
+    expect(shown(held)).toEqual(["1 detached, row free", "2 ending"]);
+    held.settled(jobs[0]);
     held.released(jobs[1]);
     expect(shown(held)).toEqual([]);
   });
@@ -43,29 +40,29 @@ describe("a held job", () => {
   it("is held a second time by a later claim, while its old handler goes on", () => {
     const held = new HeldJobs();
     const job = claimedJob({ id: "1" });
-    held.claimed([job], 0);
-    held.started(job, 0);
-    held.detached(job, 1);
+    held.claimed([job]);
+    held.started(job);
+    held.detached(job);
     held.released(job);
     const again = claimedJob({ id: "1" }, { claimedAt: "1767225600000009" });
-    held.claimed([again], 2);
-    expect(shown(held)).toEqual(["1 detached, row free since 1", "1 cached since 2"]);
-    held.settled(job, 3);
-    expect(shown(held)).toEqual(["1 cached since 2"]);
+    held.claimed([again]);
+    expect(shown(held)).toEqual(["1 detached, row free", "1 cached"]);
+    held.settled(job);
+    expect(shown(held)).toEqual(["1 cached"]);
   });
 
   it("whose outcome is given up is gone, but for a handler that goes on", () => {
     const held = new HeldJobs();
     const jobs = ["1", "2", "3"].map((id) => claimedJob({ id }));
     const [, ending, detached] = jobs as [ClaimedJob, ClaimedJob, ClaimedJob];
-    held.claimed(jobs, 0);
-    held.ended(ending, 1);
-    held.started(detached, 1);
-    held.detached(detached, 2);
+    held.claimed(jobs);
+    held.ended(ending);
+    held.started(detached);
+    held.detached(detached);
     held.abandon();
-    expect(shown(held)).toEqual(["3 detached, row free since 2"]);
+    expect(shown(held)).toEqual(["3 detached, row free"]);
     held.released(ending);
-    held.ended(ending, 4);
+    held.ended(ending);
     expect(shown(held)).toHaveLength(1);
   });
 });
@@ -90,20 +87,20 @@ class Claim {
 const MOVES = ["start", "end", "detach", "settle", "write"] as const;
 
 /** Moves a claim on where that is possible, and tells the register. */
-function move(claim: Claim, what: (typeof MOVES)[number], held: HeldJobs, now: number): void {
+function move(claim: Claim, what: (typeof MOVES)[number], held: HeldJobs): void {
   const { job, handler, isLocked } = claim;
   if (what === "start" && handler === "uncalled") {
     claim.handler = "attached";
-    held.started(job, now);
+    held.started(job);
   } else if (what === "end" && (handler === "uncalled" || handler === "attached")) {
     claim.handler = "over";
-    held.ended(job, now);
+    held.ended(job);
   } else if (what === "detach" && handler === "attached") {
     claim.handler = "detached";
-    held.detached(job, now);
+    held.detached(job);
   } else if (what === "settle" && handler === "detached") {
     claim.handler = "over";
-    held.settled(job, now);
+    held.settled(job);
   } else if (what === "write" && isLocked && (handler === "detached" || handler === "over")) {
     claim.isLocked = false;
     held.released(job);
@@ -120,8 +117,6 @@ describe("the register", () => {
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const held = new HeldJobs();
         const claims: Claim[] = [];
-        const since = new Map<ClaimedJob, number>();
-        const before = new Map<ClaimedJob, HeldPhase | undefined>();
         for (const [now, { what, which }] of steps.entries()) {
           if (what === "claim") {
             // A row is claimed once at a time.
@@ -129,16 +124,14 @@ describe("the register", () => {
             if (claims.some((claim) => claim.isLocked && claim.job.id === id)) continue;
             const claim = new Claim(claimedJob({ id }, { claimedAt: String(now) }));
             claims.push(claim);
-            held.claimed([claim.job], now);
+            held.claimed([claim.job]);
           } else {
             const claim = claims[which % Math.max(1, claims.length)];
-            if (claim) move(claim, what, held, now);
+            if (claim) move(claim, what, held);
           }
-          for (const { job, phase } of claims) if (before.get(job) !== phase) since.set(job, now);
-          for (const { job, phase } of claims) before.set(job, phase);
           const expected = claims.filter(({ phase }) => phase !== undefined);
-          expect([...held]).toEqual(
-            expected.map(({ job, phase, isLocked }) => ({ job, phase, since: since.get(job), isLocked })),
+          expect(Array.from(held, ({ job, phase, isLocked }) => ({ job, phase, isLocked }))).toEqual(
+            expected.map(({ job, phase, isLocked }) => ({ job, phase, isLocked })),
           );
         }
       }),

@@ -22,84 +22,101 @@ import type { ClaimedJob } from "./claimed-job.ts";
  * are told of it; what is said of a job that is not held changes nothing.
  */
 export class HeldJobs implements Iterable<HeldJob> {
-  /** By claim: each gives a job an object of its own. */
-  readonly #holdings = new Map<ClaimedJob, Holding>();
+  // A list, from the job that was claimed first to the last one: a map would cost each job as much as a slot does.
+  #first: Holding | undefined;
+  #last: Holding | undefined;
 
   /** A claim has brought these jobs. */
-  claimed(jobs: readonly ClaimedJob[], now: number): void {
-    for (const job of jobs) this.#holdings.set(job, { job, phase: "cached", since: now, isLocked: true });
+  claimed(jobs: readonly ClaimedJob[]): void {
+    for (const job of jobs) this.#append(new Holding(job));
   }
 
   /** A slot is about to call its handler. */
-  started(job: ClaimedJob, now: number): void {
-    this.#enter(job, "running", now);
+  started(job: ClaimedJob): void {
+    enter(job, "running");
   }
 
   /** Its attempt has ended, or it goes back unstarted: its outcome is on the way. */
-  ended(job: ClaimedJob, now: number): void {
-    this.#enter(job, "ending", now);
+  ended(job: ClaimedJob): void {
+    enter(job, "ending");
   }
 
   /** Its attempt has ended without its handler, which goes on. */
-  detached(job: ClaimedJob, now: number): void {
-    this.#enter(job, "detached", now);
+  detached(job: ClaimedJob): void {
+    enter(job, "detached");
   }
 
   /** A detached handler has ended. */
-  settled(job: ClaimedJob, now: number): void {
-    if (this.#holdings.get(job)?.isLocked) this.#enter(job, "ending", now);
-    else this.#holdings.delete(job);
+  settled(job: ClaimedJob): void {
+    const { holding } = job;
+    if (holding?.isLocked) enter(job, "ending");
+    else if (holding) this.#remove(holding);
   }
 
   /** The claim on its row has ended: its outcome is written, or was refused. */
-  released(job: ClaimedJob): void {
-    const holding = this.#holdings.get(job);
-    if (holding?.phase === "detached") holding.isLocked = false;
-    else this.#holdings.delete(job);
+  released({ holding }: ClaimedJob): void {
+    if (!holding) return;
+    if (holding.phase === "detached") holding.isLocked = false;
+    else this.#remove(holding);
   }
 
   /** The outcomes of all jobs are given up: what is still locked is left to recovery. */
   abandon(): void {
-    for (const job of this.#holdings.keys()) this.released(job);
+    for (const { job } of [...this]) this.released(job);
   }
 
   /** The jobs in one of these phases, in the order in which they were claimed. */
   jobs(...phases: readonly HeldPhase[]): ClaimedJob[] {
     const jobs: ClaimedJob[] = [];
-    for (const { job, phase } of this.#holdings.values()) if (phases.includes(phase)) jobs.push(job);
+    for (const { job, phase } of this) if (phases.includes(phase)) jobs.push(job);
     return jobs;
   }
 
   /** How many jobs are in a phase. */
   count(wanted: HeldPhase): number {
     let count = 0;
-    for (const { phase } of this.#holdings.values()) if (phase === wanted) count += 1;
+    for (const { phase } of this) if (phase === wanted) count += 1;
     return count;
   }
 
   /** Whether a row is locked under this id. */
   hasRows(workerId: string): boolean {
-    for (const { job, isLocked } of this.#holdings.values()) if (isLocked && job.lockedBy === workerId) return true;
+    for (const { job, isLocked } of this) if (isLocked && job.lockedBy === workerId) return true;
     return false;
   }
 
   /** Whether a row or a queue is locked under this id. */
   hasLocks(workerId: string): boolean {
-    for (const { job, isLocked } of this.#holdings.values()) {
+    for (const { job, isLocked } of this) {
       if ((isLocked || job.queueId !== null) && job.lockedBy === workerId) return true;
     }
     return false;
   }
 
-  [Symbol.iterator](): Iterator<HeldJob> {
-    return this.#holdings.values();
+  /** In the order in which they were claimed. No job may move on meanwhile. */
+  *[Symbol.iterator](): Iterator<HeldJob> {
+    for (let holding = this.#first; holding; holding = holding.next) yield holding;
   }
 
-  #enter(job: ClaimedJob, phase: HeldPhase, now: number): void {
-    const holding = this.#holdings.get(job);
-    if (!holding) return;
-    holding.phase = phase;
-    holding.since = now;
+  #append(holding: Holding): void {
+    const last = this.#last;
+    holding.previous = last;
+    if (last) last.next = holding;
+    else this.#first = holding;
+    this.#last = holding;
+    holding.job.holding = holding;
+  }
+
+  #remove(holding: Holding): void {
+    const { previous, next } = holding;
+    if (previous) previous.next = next;
+    else this.#first = next;
+    if (next) next.previous = previous;
+    else this.#last = previous;
+    holding.job.holding = undefined;
+    // What is not held any more keeps nothing else in memory.
+    holding.previous = undefined;
+    holding.next = undefined;
   }
 }
 
@@ -107,8 +124,6 @@ export class HeldJobs implements Iterable<HeldJob> {
 export interface HeldJob {
   readonly job: ClaimedJob;
   readonly phase: HeldPhase;
-  /** When the phase began, by the monotonic clock. */
-  readonly since: number;
   /** Whether its row is locked by the claim. */
   readonly isLocked: boolean;
 }
@@ -116,4 +131,19 @@ export interface HeldJob {
 /** Where a held job stands; see {@link HeldJobs}. */
 export type HeldPhase = "cached" | "running" | "detached" | "ending";
 
-type Holding = { -readonly [Property in keyof HeldJob]: HeldJob[Property] };
+/** The place of a claim in the register of its worker. */
+export class Holding implements HeldJob {
+  readonly job: ClaimedJob;
+  phase: HeldPhase = "cached";
+  isLocked = true;
+  previous: Holding | undefined = undefined;
+  next: Holding | undefined = undefined;
+
+  constructor(job: ClaimedJob) {
+    this.job = job;
+  }
+}
+
+function enter({ holding }: ClaimedJob, phase: HeldPhase): void {
+  if (holding) holding.phase = phase;
+}

@@ -23,18 +23,18 @@ describe("an identity", () => {
   });
 
   it("is clean while nothing is held under it and no claim under it was lost", () => {
-    const { clock, identity, held } = setUp();
+    const { identity, held } = setUp();
     const first = identity.current;
     expect(identity.clean).toEqual([first]);
     const job: ClaimedJob = claimedJob({ id: "1", queueId: "1" }, { workerId: first });
-    held.claimed([job], clock.monotonic());
-    held.started(job, 0);
+    held.claimed([job]);
+    held.started(job);
     expect(identity.clean).toEqual([]);
-    held.detached(job, 0);
+    held.detached(job);
     held.released(job);
     // Its queue is locked as long as its handler goes on.
     expect(identity.clean).toEqual([]);
-    held.settled(job, 0);
+    held.settled(job);
     expect(identity.clean).toEqual([first]);
     identity.distrust(first);
     expect(identity.clean).toEqual([identity.current]);

@@ -29,10 +29,10 @@ function setUp({ held = [], answers = [], asksFirst = false }: SetUp = {}) {
   /** Claims jobs, which wait in memory. */
   const cache = (...ids: string[]): ClaimedJob[] => {
     const jobs = ids.map((id) => claimedJob({ id }));
-    register.claimed(jobs, 0);
+    register.claimed(jobs);
     return jobs;
   };
-  for (const job of cache(...held)) register.started(job, 0);
+  for (const job of cache(...held)) register.started(job);
   const timing = { answersAfterMs: 0 };
   const interventions = new Interventions();
   const context = workerContext({

@@ -98,10 +98,9 @@ export class Withdrawals implements UnstartedJobs {
 
   /** Ends the claims of jobs that were not started. What may be lost is released only as far as it is not. */
   giveBack({ jobs, endsChain }: Removal, lost = false): void {
-    const { clock, held } = this.#context;
-    const now = clock.monotonic();
+    const { held } = this.#context;
     for (const job of jobs) {
-      held.ended(job, now);
+      held.ended(job);
       const isLast = job === jobs.at(-1);
       const outcome = this.#unstarted(job);
       this.#parts.releaser.add({ job, outcome, durationMs: 0, endsChain: endsChain && isLast, lost });

@@ -135,7 +135,7 @@ export class Claimer {
   #register(jobs: readonly ClaimedJob[]): void {
     if (jobs.length === 0) return;
     const { held, reporter } = this.#context;
-    held.claimed(jobs, this.#clock.monotonic());
+    held.claimed(jobs);
     reporter.fetched(jobs);
   }
 

@@ -43,7 +43,7 @@ export class Slot {
     const { job } = execution;
     const { context, origin } = this.#parts;
     this.#startedAt = now;
-    context.held.started(job, now);
+    context.held.started(job);
     const timeoutMs = job.timeoutMs ?? this.#registered.timeoutMs;
     if (timeoutMs !== undefined) this.#startTimeout(timeoutMs);
     const ended = origin.run(runJob, this.#registered, execution, context);
@@ -99,12 +99,17 @@ export class Slot {
   }
 
   #apply(event: SlotEvent, reason?: HowdahError, outcome?: Outcome): void {
-    const { context, slots } = this.#parts;
-    const { clock, reporter } = context;
     const [state, effects] = stepSlot(this.#state, event);
     this.#state = state;
     for (const effect of effects) {
       switch (effect) {
+        // First what happens to each job.
+        case "endAttempt":
+          if (outcome) this.#end(outcome);
+          break;
+        case "next":
+          this.#next();
+          break;
         case "tell":
           if (reason) this.#execution.abort(reason);
           break;
@@ -112,10 +117,10 @@ export class Slot {
           this.#startAbortPeriod();
           break;
         case "reportLost":
-          if (reason) reporter.lost(this.#execution.job, reason);
+          if (reason) this.#parts.context.reporter.lost(this.#execution.job, reason);
           break;
         case "reportDetached":
-          reporter.leftBehind(this.#execution.job, this.#execution.abortedWith, clock.monotonic() - this.#startedAt);
+          this.#reportDetached();
           break;
         case "returnRest":
           this.#returnRest();
@@ -123,28 +128,28 @@ export class Slot {
         case "detach":
           this.#detach();
           break;
-        case "endAttempt":
-          if (outcome) this.#end(outcome);
-          break;
-        case "next": {
-          const next = this.chain.next();
-          if (next) this.#startNext(next);
-          else {
-            slots.ended(this);
-            slots.vacated();
-          }
-          break;
-        }
         case "settleLate":
           this.#settleLate();
           break;
         case "vacate":
-          slots.vacated();
+          this.#parts.slots.vacated();
           break;
         default:
           effect satisfies never;
       }
     }
+  }
+
+  #next(): void {
+    const next = this.chain.next();
+    if (next) this.#startNext(next);
+    else this.#parts.slots.vacated();
+  }
+
+  #reportDetached(): void {
+    const { clock, reporter } = this.#parts.context;
+    const { job, abortedWith } = this.#execution;
+    reporter.leftBehind(job, abortedWith, clock.monotonic() - this.#startedAt);
   }
 
   #startTimeout(timeoutMs: number): void {
@@ -177,10 +182,13 @@ export class Slot {
 
   #end(outcome: Outcome): void {
     const { slots } = this.#parts;
-    const endsChain = this.chain.waiting === 0;
+    const { chain } = this;
+    const endsChain = chain.waiting === 0;
     if (endsChain) slots.ended(this);
     this.#tellEnded(outcome, endsChain);
     if (endsChain) slots.left(this);
+    // Its end has had the rest of its chain returned.
+    else if (chain.waiting === 0) slots.ended(this);
   }
 
   #tellEnded(outcome: Outcome, endsChain: boolean): void {
@@ -190,8 +198,8 @@ export class Slot {
     this.#timer = undefined;
     const now = context.clock.monotonic();
     this.#endedAt = now;
-    if (this.#state.phase === "detached") context.held.detached(job, now);
-    else context.held.ended(job, now);
+    if (this.#state.phase === "detached") context.held.detached(job);
+    else context.held.ended(job);
     engine.ended({ job, outcome, durationMs: now - this.#startedAt, endsChain, lost: this.#state.isLost });
   }
 
@@ -207,7 +215,7 @@ export class Slot {
     const { context, engine, slots } = this.#parts;
     const { job } = this.#execution;
     slots.settledLate(this);
-    context.held.settled(job, context.clock.monotonic());
+    context.held.settled(job);
     engine.settledLate(job);
     slots.left(this);
   }
@@ -272,6 +280,6 @@ const RETURNED: Outcome = { kind: "returned" };
 
 /** Returns a job that was not started; its queue stays locked. */
 export function returnUnstarted(job: ClaimedJob, lost: boolean, { context, engine }: SlotParts): void {
-  context.held.ended(job, context.clock.monotonic());
+  context.held.ended(job);
   engine.ended({ job, outcome: RETURNED, durationMs: 0, endsChain: false, lost });
 }

@@ -75,7 +75,7 @@ function setUp(
   const add = (queueId: number | null, ...ids: string[]): void => {
     const cells = queueId === null ? {} : { queueId: String(queueId) };
     const jobs = ids.map((id) => claimedJob({ id, ...cells }));
-    held.claimed(jobs, clock.monotonic());
+    held.claimed(jobs);
     waiting.push(new Chain(queueId, jobs));
   };
   /** Opens a gate and lets everything settle. */

@@ -111,10 +111,7 @@ export class Slots {
 
   /** Whether a handler runs here that a chain has to wait for: one of the same queue, or of the very same job. */
   holds(key: RunKey, queueId: number | null): boolean {
-    if (this.#busy.has(key)) return true;
-    if (queueId === null || this.#detached.size === 0) return false;
-    // A job without a queue was released when its handler lost its slot, and may be tried again.
-    return [...this.#detached].some(({ chain }) => chain.queueId === queueId);
+    return this.#busy.has(key) || this.#holdsDetached(queueId);
   }
 
   ended(slot: Slot): void {
@@ -150,12 +147,20 @@ export class Slots {
     const { first } = chain;
     if (!first) return;
     const key = keyOf(first);
-    this.#busy.get(key)?.loseToLaterClaim();
-    if (this.holds(key, chain.queueId)) return this.#park(key, chain);
+    const earlier = this.#busy.get(key);
+    earlier?.loseToLaterClaim();
+    if (earlier || this.#holdsDetached(chain.queueId)) return this.#park(key, chain);
     chain.next();
     const slot = new Slot(chain, first, this.#parts);
-    this.#busy.set(slot.key, slot);
+    this.#busy.set(key, slot);
     slot.run(now);
+  }
+
+  /** Whether the handler of a job of this queue goes on without its slot. */
+  #holdsDetached(queueId: number | null): boolean {
+    if (queueId === null || this.#detached.size === 0) return false;
+    // A job without a queue was released when its handler lost its slot, and may be tried again.
+    return [...this.#detached].some(({ chain }) => chain.queueId === queueId);
   }
 
   /** Sets a chain aside until the handler that it waits for has settled. */

@@ -21,19 +21,22 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
   readonly #sessionLock: SessionLockKeeper;
   readonly #contact: Contact;
   readonly #loop: LivenessLoop;
+  /** For so long after a contact no other worker takes what this one has cached. */
+  readonly #trustMs: number;
   #isStopped = false;
 
   constructor(context: LivenessContext, parts: LivenessParts) {
     this.#context = context;
     this.#parts = parts;
     const { settings, listens, sessions = processSessions, watcher } = parts;
-    const { contactTimeoutMs, heartbeatTimeoutMs } = settings;
+    const { contactTimeoutMs, heartbeatTimeoutMs, lockLossTimeoutMs } = settings;
     const mark = readProcessMark();
     const timeoutMs = Math.max(1_000, contactTimeoutMs / 4);
     const sessionLock = new SessionLockKeeper(context, { timeoutMs, listens, sessions, watcher: this });
     const contact = new Contact(context, { timeoutMs: heartbeatTimeoutMs, patienceMs: contactTimeoutMs, sessionLock });
     const sweeper = new Sweeper(context, { settings, sessionLock, mark });
     const registration = registrationOf(context, mark);
+    this.#trustMs = Math.min(lockLossTimeoutMs, contactTimeoutMs);
     this.#sessionLock = sessionLock;
     this.#contact = contact;
     this.#loop = new LivenessLoop(context, { settings, registration, contact, sessionLock, sweeper, watcher });
@@ -46,8 +49,7 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
 
   /** Until when no other worker can have taken what this one has cached, by the monotonic clock. */
   get startUntil(): number {
-    const { lockLossTimeoutMs, contactTimeoutMs } = this.#parts.settings;
-    return this.#loop.contactAt + Math.min(lockLossTimeoutMs, contactTimeoutMs);
+    return this.#loop.contactAt + this.#trustMs;
   }
 
   /** Begins. Resolves when the worker is registered, or that has failed once. */

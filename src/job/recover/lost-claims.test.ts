@@ -38,7 +38,7 @@ function setUp(recover: (workerId: string) => Promise<number> = () => Promise.re
   /** Claims jobs under an id. */
   const claim = (workerId: string, ...ids: string[]): ClaimedJob[] => {
     const jobs = ids.map((id) => claimedJob({ id, queueId: id }, { workerId }));
-    held.claimed(jobs, clock.monotonic());
+    held.claimed(jobs);
     return jobs;
   };
   return { clock, held, claim, identity, asked, recovered, logger };
