@@ -1,9 +1,6 @@
 import type { JobState } from "../job/job.ts";
 import type { Screen } from "./screen.ts";
 
-/** The states of a job in the order of its life. */
-export const JOB_STATES: readonly JobState[] = ["ready", "scheduled", "running", "failed"];
-
 /** Colours a text by the state that it is about. */
 export function tintByState(screen: Screen, state: JobState, text: string): string {
   const { green, blue, cyan, red } = screen.paint;

@@ -1,5 +1,5 @@
 import { MAX_LENGTH } from "../job/add/job-spec.ts";
-import type { Job, JobState } from "../job/job.ts";
+import { JOB_STATES, type Job, type JobState } from "../job/job.ts";
 import { toDate, toJob, toNullableDate } from "../job/row.ts";
 import { countJobs, countSampledJobs, type JobCounts } from "../postgres/queries/count-jobs.ts";
 import { getJob, listJobs } from "../postgres/queries/list-jobs.ts";
@@ -115,7 +115,7 @@ export function createInspection(session: Session): JobInspection {
 
 function readListOptions(options: unknown) {
   return readOptions("listJobs", options, {
-    state: oneOf(["ready", "scheduled", "running", "failed"]),
+    state: oneOf(JOB_STATES),
     task: string({ maxLength: MAX_LENGTH.identifier }),
     queueName: string({ maxLength: MAX_LENGTH.queueName }),
     jobKey: string({ maxLength: MAX_LENGTH.jobKey }),

@@ -32,6 +32,9 @@ export interface Job<P = unknown> {
  */
 export type JobState = "ready" | "scheduled" | "running" | "failed";
 
+/** All of them, in the order of a job's life. */
+export const JOB_STATES: readonly JobState[] = ["ready", "scheduled", "running", "failed"];
+
 /** How and when a job runs. Everything is optional. */
 export interface JobSpec {
   /** Jobs of one queue run one after another, never two at once. At most 128 characters. */

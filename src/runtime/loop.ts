@@ -1,5 +1,14 @@
 import { backoffMs, type BackoffLimits } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
+
+/**
+ * Starts a loop; its first round begins after the present turn. Every
+ * background activity is one of these, so that waking, stopping and failing
+ * are decided here and nowhere else.
+ */
+export function startLoop(options: LoopOptions): Loop {
+  return new RunningLoop(options);
+}
 
 /** A background activity that runs until it is stopped. */
 export interface Loop {
@@ -44,78 +53,91 @@ export interface LoopOptions {
 
 const DEFAULT_BACKOFF: BackoffLimits = { firstMs: 100, maxMs: 10_000 };
 
-/**
- * Starts a loop; its first round begins after the present turn. Every
- * background activity is one of these, so that waking, stopping and failing
- * are decided here and nowhere else.
- */
-export function startLoop(options: LoopOptions): Loop {
-  const { name, clock, backoff = DEFAULT_BACKOFF, random } = options;
-  const stopping = new AbortController();
-  let woken = false;
-  let failures = 0;
-  let endRest: () => void = nothing;
-  const done = Promise.resolve().then(run);
+class RunningLoop implements Loop {
+  readonly #options: LoopOptions;
+  readonly #stopping = new AbortController();
+  readonly #done: Promise<void>;
+  #woken = false;
+  #failures = 0;
+  #rest: Rest | undefined;
 
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      woken = false;
-      const restMs = await runRound();
-      const wakeable = failures === 0;
-      if (stopping.signal.aborted || (wakeable && woken) || restMs <= 0) continue;
-      await rest(restMs, wakeable);
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#done = Promise.resolve().then(() => this.#run());
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  wake(): void {
+    this.#woken = true;
+    if (this.#rest?.isWakeable || this.#isStopping) this.#rest?.end();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.wake();
+    await this.#done;
+  }
+
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      this.#woken = false;
+      const restMs = await this.#runRound();
+      const isWakeable = this.#failures === 0;
+      if (this.#isStopping || (isWakeable && this.#woken) || restMs <= 0) continue;
+      this.#rest = new Rest(this.#options.clock, restMs, isWakeable);
+      await this.#rest.ended;
+      this.#rest = undefined;
     }
   }
 
-  async function runRound(): Promise<number> {
+  async #runRound(): Promise<number> {
     try {
-      const restMs = await options.round(stopping.signal);
-      failures = 0;
+      const restMs = await this.#options.round(this.#stopping.signal);
+      this.#failures = 0;
       return restMs;
     } catch (error) {
-      return afterFailure(error);
+      return this.#afterFailure(error);
     }
   }
 
-  function afterFailure(error: unknown): number {
+  #afterFailure(error: unknown): number {
     // An error of a round that is being stopped is not a failure.
-    if (stopping.signal.aborted) return 0;
-    failures += 1;
-    const restMs = backoffMs(backoff, failures, random);
+    if (this.#isStopping) return 0;
+    const { backoff = DEFAULT_BACKOFF, random } = this.#options;
+    this.#failures += 1;
+    const restMs = backoffMs(backoff, this.#failures, random);
     try {
-      options.onError(error, { failures, restMs });
+      this.#options.onError(error, { failures: this.#failures, restMs });
     } catch {
       // The failure of a reporter cannot be reported, and must not end the loop.
     }
     return restMs;
   }
-
-  function rest(ms: number, wakeable: boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = clock.setTimer(ms, end);
-      endRest = (): void => {
-        if (wakeable || stopping.signal.aborted) end();
-      };
-      function end(): void {
-        timer.cancel();
-        endRest = nothing;
-        resolve();
-      }
-    });
-  }
-
-  function wake(): void {
-    woken = true;
-    endRest();
-  }
-
-  async function stop(): Promise<void> {
-    stopping.abort();
-    wake();
-    await done;
-  }
-
-  return { name, wake, stop };
 }
 
-function nothing(): void {}
+/** The time between two rounds. */
+class Rest {
+  /** Not after a failed round. */
+  readonly isWakeable: boolean;
+  readonly ended: Promise<void>;
+  readonly #timer: Timer;
+  #resolve: (() => void) | undefined;
+
+  constructor(clock: Clock, ms: number, isWakeable: boolean) {
+    this.isWakeable = isWakeable;
+    this.ended = new Promise((resolve) => (this.#resolve = resolve));
+    this.#timer = clock.setTimer(ms, () => this.end());
+  }
+
+  end(): void {
+    this.#timer.cancel();
+    this.#resolve?.();
+  }
+}

@@ -1,7 +1,7 @@
 import { Option } from "commander";
 import type { CancelFilter, CancelResult } from "../../client/control.ts";
+import { formatCount } from "../../client/views/amounts.ts";
 import { HowdahError } from "../../errors.ts";
-import { formatCount } from "../amounts.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 

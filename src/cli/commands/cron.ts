@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { InvalidArgumentError, Option } from "commander";
+import { describeWhen } from "../../client/views/when.ts";
 import { type CronEntry, identifierOf } from "../../cron/cron.ts";
 import { readCrontab } from "../../cron/crontab.ts";
 import { parseExpression } from "../../cron/expression.ts";
@@ -12,7 +13,6 @@ import { systemClock } from "../../runtime/clock.ts";
 import type { Call, CliCommand } from "../command.ts";
 import { printable } from "../printable.ts";
 import { formatTable } from "../table.ts";
-import { describeWhen } from "../when.ts";
 
 const MOST = 1000;
 

@@ -1,14 +1,15 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { JobList, JobListOptions } from "../../client/inspect.ts";
+import { describeWhen } from "../../client/views/when.ts";
+import { JOB_STATES } from "../../job/job.ts";
 import type { Job } from "../../job/job.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
-import { JOB_STATES, tintByState } from "../job-state.ts";
+import { tintByState } from "../job-state.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 import { formatTable, type Column } from "../table.ts";
-import { describeWhen } from "../when.ts";
 
 const MOST = 1000;
 

@@ -1,5 +1,6 @@
 import { Option } from "commander";
 import type { Client } from "../../client/client.ts";
+import { describeWhen } from "../../client/views/when.ts";
 import type { Schedule } from "../../cron/stored-schedule.ts";
 import { HowdahError } from "../../errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -8,7 +9,6 @@ import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 import { formatTable } from "../table.ts";
-import { describeWhen } from "../when.ts";
 import { didYouMean } from "../../runtime/suggestion.ts";
 
 /** `howdah schedules list|pause|resume|trigger`: manages stored schedules. */

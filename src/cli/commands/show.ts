@@ -1,13 +1,13 @@
+import { formatSeconds } from "../../client/views/amounts.ts";
+import { describeWhen } from "../../client/views/when.ts";
 import { HowdahError } from "../../errors.ts";
 import type { Job } from "../../job/job.ts";
 import { systemClock } from "../../runtime/clock.ts";
-import { formatSeconds } from "../amounts.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { tintByState } from "../job-state.ts";
 import { printable, printableLines } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { describeWhen } from "../when.ts";
 import { parseJobId } from "./list.ts";
 
 /** `howdah show <id>`: everything about one job. */

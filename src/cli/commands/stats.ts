@@ -1,7 +1,8 @@
 import type { JobStats } from "../../client/inspect.ts";
+import { JOB_STATES } from "../../job/job.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
-import { JOB_STATES, tintByState } from "../job-state.ts";
+import { tintByState } from "../job-state.ts";
 import type { Screen } from "../screen.ts";
 import { formatTable } from "../table.ts";
 

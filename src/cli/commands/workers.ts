@@ -1,4 +1,5 @@
 import { Option } from "commander";
+import { describeWhen } from "../../client/views/when.ts";
 import type { WorkerInfo } from "../../client/workers.ts";
 import { HowdahError } from "../../errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -8,7 +9,6 @@ import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 import { formatTable } from "../table.ts";
-import { describeWhen } from "../when.ts";
 
 /** `howdah workers`: the registered workers, and those that are dead. */
 export const workersCommand: CliCommand = {

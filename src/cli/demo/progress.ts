@@ -1,7 +1,7 @@
 import { Presets, SingleBar } from "cli-progress";
 import picocolors from "picocolors";
+import { formatCount, formatSeconds } from "../../client/views/amounts.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { formatCount, formatSeconds } from "../amounts.ts";
 
 /** Shows the progress of a long operation. */
 export interface Progress {

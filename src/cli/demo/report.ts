@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatSeconds } from "../amounts.ts";
+import { formatBytes, formatCount, formatSeconds } from "../../client/views/amounts.ts";
 import type { Crashes } from "./application/crash-crew.ts";
 import type { DemoResult, Walked } from "./application/run-demo.ts";
 import type { LeftOut } from "./application/walk-files.ts";
