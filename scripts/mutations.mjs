@@ -586,13 +586,13 @@ export const mutations = [
 
   slots(
     "a handler that is gone is not waited for",
-    "if (this.holds(key, chain.queueId)) return",
-    "if (this.#busy.has(key)) return",
+    "if (earlier || (this.#detached.size > 0 && this.holds(key, chain.queueId))) return",
+    "if (earlier) return",
   ),
   slots(
     "a job that was claimed again runs twice",
-    "this.#busy.get(key)?.loseToLaterClaim();\n    if (this.holds(key, chain.queueId)) return",
-    "if (!this.#busy.has(key) && this.holds(key, chain.queueId)) return",
+    "earlier?.loseToLaterClaim();\n    if (earlier || (this.#detached.size",
+    "if (!earlier && (this.#detached.size",
   ),
   slots("chains are begun too late", "if (now > this.#engine.startUntil) break;", ""),
   slot(

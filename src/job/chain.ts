@@ -8,12 +8,13 @@ export class Chain {
   /** `null` for a job without a queue. */
   readonly queueId: number | null;
   readonly #jobs: ClaimedJob[];
-  #started = 0;
+  #started: number;
 
   /** @param jobs - at least one, in the order in which they run */
   constructor(queueId: number | null, jobs: ClaimedJob[]) {
     this.queueId = queueId;
     this.#jobs = jobs;
+    this.#started = 0;
   }
 
   /** How many of its jobs have not been started. */

@@ -1,6 +1,5 @@
 import { compareIntegers } from "../postgres/position.ts";
 import type { ClaimedRow } from "../postgres/queries/claimed-row.ts";
-import type { Holding } from "./held-jobs.ts";
 import type { Job } from "./job.ts";
 import { toDate } from "./row.ts";
 
@@ -195,6 +194,19 @@ export interface ClaimTag {
   /** The identifiers of the worker's tasks by their id. */
   readonly taskIdentifiers: ReadonlyMap<number, string>;
 }
+
+/** The place of a claim in the register of its worker, `held-jobs.ts`. */
+export interface Holding {
+  readonly job: ClaimedJob;
+  phase: HeldPhase;
+  /** Whether its row is locked by the claim. */
+  isLocked: boolean;
+  previous: Holding | undefined;
+  next: Holding | undefined;
+}
+
+/** Where a held job stands; the table is in `held-jobs.ts`. */
+export type HeldPhase = "cached" | "running" | "detached" | "ending";
 
 /** From this number of recoveries on a job is suspected of killing its workers. */
 const SUSPECT_RECOVERIES = 2;

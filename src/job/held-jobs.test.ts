@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../test/harness/claimed-job.ts";
-import type { ClaimedJob } from "./claimed-job.ts";
-import { HeldJobs, type HeldPhase } from "./held-jobs.ts";
+import type { ClaimedJob, HeldPhase } from "./claimed-job.ts";
+import { HeldJobs } from "./held-jobs.ts";
 
 const shown = (held: HeldJobs): string[] =>
   Array.from(held, ({ job, phase, isLocked }) => `${job.id} ${phase}${isLocked ? "" : ", row free"}`);

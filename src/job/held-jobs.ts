@@ -1,4 +1,4 @@
-import type { ClaimedJob } from "./claimed-job.ts";
+import type { ClaimedJob, HeldPhase, Holding } from "./claimed-job.ts";
 
 /**
  * The jobs that one worker holds, from the answer of a claim until nothing is
@@ -28,7 +28,14 @@ export class HeldJobs implements Iterable<HeldJob> {
 
   /** A claim has brought these jobs. */
   claimed(jobs: readonly ClaimedJob[]): void {
-    for (const job of jobs) this.#append(new Holding(job));
+    for (const job of jobs) {
+      const last = this.#last;
+      const holding: Holding = { job, phase: "cached", isLocked: true, previous: last, next: undefined };
+      if (last) last.next = holding;
+      else this.#first = holding;
+      this.#last = holding;
+      job.holding = holding;
+    }
   }
 
   /** A slot is about to call its handler. */
@@ -62,7 +69,11 @@ export class HeldJobs implements Iterable<HeldJob> {
 
   /** The outcomes of all jobs are given up: what is still locked is left to recovery. */
   abandon(): void {
-    for (const { job } of [...this]) this.released(job);
+    for (let holding = this.#first; holding;) {
+      const { job, next } = holding;
+      this.released(job);
+      holding = next;
+    }
   }
 
   /** The jobs in one of these phases, in the order in which they were claimed. */
@@ -98,15 +109,6 @@ export class HeldJobs implements Iterable<HeldJob> {
     for (let holding = this.#first; holding; holding = holding.next) yield holding;
   }
 
-  #append(holding: Holding): void {
-    const last = this.#last;
-    holding.previous = last;
-    if (last) last.next = holding;
-    else this.#first = holding;
-    this.#last = holding;
-    holding.job.holding = holding;
-  }
-
   #remove(holding: Holding): void {
     const { previous, next } = holding;
     if (previous) previous.next = next;
@@ -126,22 +128,6 @@ export interface HeldJob {
   readonly phase: HeldPhase;
   /** Whether its row is locked by the claim. */
   readonly isLocked: boolean;
-}
-
-/** Where a held job stands; see {@link HeldJobs}. */
-export type HeldPhase = "cached" | "running" | "detached" | "ending";
-
-/** The place of a claim in the register of its worker. */
-export class Holding implements HeldJob {
-  readonly job: ClaimedJob;
-  phase: HeldPhase = "cached";
-  isLocked = true;
-  previous: Holding | undefined = undefined;
-  next: Holding | undefined = undefined;
-
-  constructor(job: ClaimedJob) {
-    this.job = job;
-  }
 }
 
 function enter({ holding }: ClaimedJob, phase: HeldPhase): void {

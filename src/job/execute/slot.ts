@@ -107,9 +107,12 @@ export class Slot {
         case "endAttempt":
           if (outcome) this.#end(outcome);
           break;
-        case "next":
-          this.#next();
+        case "next": {
+          const next = this.chain.next();
+          if (next) this.#startNext(next);
+          else this.#parts.slots.vacated();
           break;
+        }
         case "tell":
           if (reason) this.#execution.abort(reason);
           break;
@@ -138,12 +141,6 @@ export class Slot {
           effect satisfies never;
       }
     }
-  }
-
-  #next(): void {
-    const next = this.chain.next();
-    if (next) this.#startNext(next);
-    else this.#parts.slots.vacated();
   }
 
   #reportDetached(): void {

@@ -111,7 +111,10 @@ export class Slots {
 
   /** Whether a handler runs here that a chain has to wait for: one of the same queue, or of the very same job. */
   holds(key: RunKey, queueId: number | null): boolean {
-    return this.#busy.has(key) || this.#holdsDetached(queueId);
+    if (this.#busy.has(key)) return true;
+    if (queueId === null || this.#detached.size === 0) return false;
+    // A job without a queue was released when its handler lost its slot, and may be tried again.
+    return [...this.#detached].some(({ chain }) => chain.queueId === queueId);
   }
 
   ended(slot: Slot): void {
@@ -149,18 +152,11 @@ export class Slots {
     const key = keyOf(first);
     const earlier = this.#busy.get(key);
     earlier?.loseToLaterClaim();
-    if (earlier || this.#holdsDetached(chain.queueId)) return this.#park(key, chain);
+    if (earlier || (this.#detached.size > 0 && this.holds(key, chain.queueId))) return this.#park(key, chain);
     chain.next();
     const slot = new Slot(chain, first, this.#parts);
     this.#busy.set(key, slot);
     slot.run(now);
-  }
-
-  /** Whether the handler of a job of this queue goes on without its slot. */
-  #holdsDetached(queueId: number | null): boolean {
-    if (queueId === null || this.#detached.size === 0) return false;
-    // A job without a queue was released when its handler lost its slot, and may be tried again.
-    return [...this.#detached].some(({ chain }) => chain.queueId === queueId);
   }
 
   /** Sets a chain aside until the handler that it waits for has settled. */

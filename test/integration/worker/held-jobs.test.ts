@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { HeldJobs, type HeldJob, type HeldPhase } from "../../../src/job/held-jobs.ts";
+import type { HeldPhase } from "../../../src/job/claimed-job.ts";
+import { HeldJobs, type HeldJob } from "../../../src/job/held-jobs.ts";
 import { defineBatchTask, defineTask } from "../../../src/job/task.ts";
 import { Engine } from "../../../src/worker/engine.ts";
 import type { WorkerOptions } from "../../../src/worker/options.ts";
