@@ -32,7 +32,7 @@ export const OF_SOURCES: readonly Measure<Sources>[] = [
   {
     what: "longest function, TypeScript",
     unit: "lines",
-    most: 68,
+    most: 60,
     value: (sources) => longest(functionLengths(sources)),
     list: (sources) => listed(functionLengths(sources)),
   },
@@ -90,7 +90,7 @@ export const OF_RUNS: readonly Measure<Runs>[] = [
   { what: "files that one whole job runs", most: 80, value: ({ job }) => job.files, list: ({ job }) => job.names },
   {
     what: "functions that one whole job runs",
-    most: 306,
+    most: 312,
     value: ({ job }) => job.functions,
     list: ({ job }) => job.names,
   },

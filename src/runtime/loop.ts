@@ -1,15 +1,6 @@
 import { backoffMs, type BackoffLimits } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
 
-/**
- * Starts a loop; its first round begins after the present turn. Every
- * background activity is one of these, so that waking, stopping and failing
- * are decided here and nowhere else.
- */
-export function startLoop(options: LoopOptions): Loop {
-  return new RunningLoop(options);
-}
-
 /** A background activity that runs until it is stopped. */
 export interface Loop {
   readonly name: string;
@@ -24,6 +15,15 @@ export interface Loop {
    * ends.
    */
   stop(): Promise<void>;
+}
+
+/**
+ * Starts a loop; its first round begins after the present turn. Every
+ * background activity is one of these, so that waking, stopping and failing
+ * are decided here and nowhere else.
+ */
+export function startLoop(options: LoopOptions): Loop {
+  return new RunningLoop(options);
 }
 
 /** A failed round: how many have failed in a row, and when the loop tries again. */
