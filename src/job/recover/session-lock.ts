@@ -127,7 +127,7 @@ export class SessionLockKeeper {
     let isHeard = false;
     try {
       lock = await lockSession(session, { key, channel, timeoutMs });
-      isHeard = await this.#echo(channel, stopping);
+      isHeard = await this.#hears(channel, stopping);
       await session.query({ text: `unlisten ${channel}`, timeoutMs });
       counts = lock !== undefined && isHeard && (await isSessionLocked(this.#context.driver, lock, timeoutMs));
     } catch (error) {
@@ -142,7 +142,17 @@ export class SessionLockKeeper {
     watcher.lockChanged();
   }
 
-  /** Whether a notification that is sent over another connection arrives on the session. */
+  /**
+   * Whether all notifications that are sent over another connection arrive on the session. Behind a transaction
+   * pooler a single one may, if a statement of the session is under way at that moment.
+   */
+  async #hears(channel: string, stopping: AbortSignal): Promise<boolean> {
+    for (let heard = 0; heard < ECHOES; heard += 1) {
+      if (!(await this.#echo(channel, stopping))) return false;
+    }
+    return true;
+  }
+
   async #echo(channel: string, stopping: AbortSignal): Promise<boolean> {
     const { clock, driver } = this.#context;
     const arrival = new AbortController();
@@ -208,6 +218,9 @@ const STARTING_MS = 10_000;
 
 /** Channels of liveness begin like this. */
 const PRESENCE_CHANNEL = "howdah_presence_";
+
+/** How many notifications to oneself have to arrive. */
+const ECHOES = 3;
 
 /** How long a notification to oneself may take. */
 const ECHO_MS = 10_000;
