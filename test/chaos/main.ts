@@ -39,4 +39,6 @@ function without(args: readonly string[]): string[] {
   return at < 0 ? [...args] : args.toSpliced(at, 2);
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+// Not left to Node: it may wait for ever for the handles of children that were killed. What was written comes first.
+process.stdout.write("", () => process.exit(exitCode));
