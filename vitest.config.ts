@@ -1,10 +1,21 @@
 import "./scripts/generate-migrations.mjs";
-import { configDefaults, defineConfig } from "vitest/config";
+import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
 const database = {
   globalSetup: ["test/harness/global-setup.ts"],
   testTimeout: 30_000,
   hookTimeout: 60_000,
+};
+
+/** 300 MB to install, so only where it is asked for. */
+const prisma: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: "prisma",
+    include: ["test/transactions/prisma/*.test.ts"],
+    ...database,
+    globalSetup: ["test/transactions/prisma/global-setup.ts", ...database.globalSetup],
+  },
 };
 
 export default defineConfig({
@@ -21,6 +32,16 @@ export default defineConfig({
         extends: true,
         test: { name: "integration", include: ["test/{integration,contract,upgrade}/**/*.test.ts"], ...database },
       },
+      {
+        extends: true,
+        test: {
+          name: "transactions",
+          include: ["test/transactions/*.test.ts"],
+          ...database,
+          globalSetup: ["test/transactions/global-setup.ts", ...database.globalSetup],
+        },
+      },
+      ...(process.env["HOWDAH_TEST_PRISMA"] === "1" ? [prisma] : []),
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,

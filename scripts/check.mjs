@@ -91,6 +91,15 @@ const STEPS = [
     why: "what depends on the version of PostgreSQL, on an older one",
   },
   {
+    name: "test-prisma",
+    command: "vitest run --project prisma",
+    needs: "build",
+    environment: { HOWDAH_TEST_PRISMA: "1" },
+    tests: true,
+    full: true,
+    why: "transactions of Prisma, which is 300 MB large",
+  },
+  {
     name: "test-postgres-15",
     command: "vitest run --project integration",
     needs: "build",

@@ -55,6 +55,15 @@ export type { RecoveryOptions } from "./job/recover/options.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
 export type { WorkerMetrics } from "./job/worker-metrics.ts";
 export type { ApplicationTransaction } from "./postgres/caller-transaction.ts";
+export type { DrizzleTransaction } from "./postgres/transactions/drizzle.ts";
+export { executor, type RunStatement } from "./postgres/transactions/executor.ts";
+export type { KnexTransaction } from "./postgres/transactions/knex.ts";
+export type { KyselyTransaction } from "./postgres/transactions/kysely.ts";
+export type { MikroOrmTransaction } from "./postgres/transactions/mikro-orm.ts";
+export type { PGliteTransaction } from "./postgres/transactions/pglite.ts";
+export type { PostgresJsTransaction } from "./postgres/transactions/postgres-js.ts";
+export type { PrismaTransaction } from "./postgres/transactions/prisma.ts";
+export type { TypeOrmTransaction } from "./postgres/transactions/typeorm.ts";
 export type {
   CallerTransaction,
   Cell,

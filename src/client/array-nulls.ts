@@ -15,10 +15,10 @@ export function withArrayNulls(executor: Executor, transaction: object): Executo
       areOnOf.set(transaction, areOn);
     }
     if (areOn) return executor.query(query);
-    await executor.query({ text: "set local array_nulls = on" });
+    await executor.query({ text: "select pg_catalog.set_config('array_nulls', 'on', true)" });
     const answer = await executor.query(query);
     // A statement that fails ends the transaction, and the setting with it.
-    await executor.query({ text: "set local array_nulls = off" });
+    await executor.query({ text: "select pg_catalog.set_config('array_nulls', 'off', true)" });
     return answer;
   }
   // Calls that overlap: what ends the one would arrive between the two statements of the other.

@@ -1,7 +1,9 @@
 import { HowdahError } from "../errors.ts";
 import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
-import { type ApplicationTransaction, callerTransaction } from "../postgres/caller-transaction.ts";
 import { applyMigrations, applyMigrationsWithin, type MigrateResult } from "../postgres/apply-migrations.ts";
+import type { Executor } from "../postgres/driver.ts";
+import type { PgQueryable } from "../postgres/drivers/pg-client.ts";
+import { executorOf } from "../postgres/drivers/pg-executor.ts";
 import { writeMigrationSql } from "../postgres/migration-sql.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema } from "../postgres/schema.ts";
@@ -18,12 +20,11 @@ export interface MigrateOptions extends Omit<ConnectionOptions, "migrate"> {
   /** Default: `consoleLogger()`, which writes to stderr. */
   readonly logger?: Logger | undefined;
   /**
-   * A client of `pg` that has begun a transaction, or anything else that
-   * `client.inTransaction` takes: migrates as part of it, leaves its settings as
+   * A client of `pg` that has begun a transaction, or an {@link Executor}: migrates as part of it, leaves its settings as
    * they were, and neither commits nor connects. Instead of the other ways to
    * the database.
    */
-  readonly transaction?: ApplicationTransaction | undefined;
+  readonly transaction?: PgQueryable | Executor | undefined;
 }
 
 /** What {@link migrationSql} can be told. */
@@ -45,13 +46,13 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   const read = readOptions({ owner: "migrate", hints: CONNECTION_PEER_NAMES }, options, {
     ...connection,
     logger: LOGGER,
-    transaction: object<ApplicationTransaction>(["query"]),
+    transaction: object<PgQueryable | Executor>(["query"]),
   });
   const schema = createSchema(schemaNameOf(read));
   if (read.transaction) {
     const other = (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);
     if (other === undefined) {
-      const transaction = callerTransaction(read.transaction, "Option `transaction`");
+      const transaction = executorOf(read.transaction, { preparedStatements: false });
       return applyMigrationsWithin({ transaction, schema, logger: read.logger });
     }
     throw new HowdahError("HOWDAH_OPTION_INVALID", `Specify only one of \`transaction\` and \`${other}\`.`);

@@ -16,6 +16,9 @@ export const WORDS: Readonly<Record<string, string>> = {
   external: "only compiled, because it needs a service or a machine that the tests do not have",
 };
 
+/** It imports libraries that the package does not have; they are installed for `test/transactions`, where it is compiled. */
+export const ORM_GUIDE = "docs/guides/with-your-orm.md";
+
 /** The blocks of a document in a language, in order. */
 export function snippetsOf(markdown: string, wanted = "ts"): Snippet[] {
   const snippets: Snippet[] = [];

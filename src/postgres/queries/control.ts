@@ -83,7 +83,7 @@ export async function readControl(
   jobIds: readonly string[],
 ): Promise<ControlAnswer> {
   // $1 job ids
-  const text = `select kind, id, name, at, worker from ${schema.of("_howdah_control_v1")}($1)`;
+  const text = `select kind, id, name, at, worker from ${schema.of("_howdah_control_v1")}($1::pg_catalog.int8[])`;
   const { rows } = await executor.query({ name: "howdah_control_1", text, values: [numberArray(jobIds)] });
   const queues: PausedQueue[] = [];
   const tasks: PausedTask[] = [];
@@ -102,7 +102,7 @@ export async function readControl(
 }
 
 async function pause({ executor, schema }: ControlTarget, name: string, values: readonly Cell[]): Promise<string> {
-  const text = `select ${schema.of("_howdah_us")}(${schema.of(name)}($1::pg_catalog.text, $2))`;
+  const text = `select ${schema.of("_howdah_us")}(${schema.of(name)}($1::pg_catalog.text, $2::pg_catalog.timestamptz))`;
   return String((await executor.query({ text, values })).rows[0]?.[0]);
 }
 

@@ -20,7 +20,7 @@ export function patiently(query: Query, patienceMs: number): Query {
   return {
     ...query,
     ...(name === undefined ? {} : { name: `${name}_patiently` }),
-    text: wrapFirstValue(text, (argument) => limited(argument, `$${values.length + 1}`)),
+    text: wrapFirstValue(text, (argument) => limited(argument, `$${values.length + 1}::pg_catalog.text`)),
     values: [...values, String(patienceMs)],
   };
 }

@@ -48,7 +48,9 @@ export async function upsertSchedule(
   // $1 id        $2 task         $3 expression     $4 zone      $5 fill ms        $6 missed     $7 payload
   // $8 queue     $9 max attempts $10 job key       $11 key mode $12 priority      $13 flag set  $14 timeout
   const text = `select ${columns(schema)} from ${schema.of("_howdah_upsert_schedule_v1")}(
-  $1::pg_catalog.text, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+  $1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.text, $4::pg_catalog.text, $5::pg_catalog.int8,
+  $6::pg_catalog.text, $7::pg_catalog.json, $8::pg_catalog.text, $9::pg_catalog.int4, $10::pg_catalog.text,
+  $11::pg_catalog.text, $12::pg_catalog.int4, $13::pg_catalog.jsonb, $14::pg_catalog.int4
 ) as stored`;
   const values = [
     wanted.id,
@@ -88,7 +90,7 @@ export function pauseSchedule(
   id: string,
   until: string | null,
 ): Promise<ScheduleRecord | undefined> {
-  return changed(target, "_howdah_pause_schedule_v1($1::pg_catalog.text, $2)", [id, until]);
+  return changed(target, "_howdah_pause_schedule_v1($1::pg_catalog.text, $2::pg_catalog.timestamptz)", [id, until]);
 }
 
 /** Ends the pause of a schedule. `undefined` when it does not exist. */

@@ -18,7 +18,7 @@ export async function readTransactionId(executor: Executor): Promise<string> {
  */
 export function within(query: Query, schema: Schema, transactionId: string): Query {
   const { text, values = [] } = query;
-  const guard = `${schema.of("_howdah_within_v1")}($${values.length + 1})`;
+  const guard = `${schema.of("_howdah_within_v1")}($${values.length + 1}::pg_catalog.xid8)`;
   return {
     ...query,
     text: wrapFirstValue(text, (argument) => `case when ${guard} then ${argument} end`),
@@ -28,5 +28,8 @@ export function within(query: Query, schema: Schema, transactionId: string): Que
 
 /** Rejects with 25P01 unless the executor is in this transaction. */
 export async function checkWithin(executor: Executor, schema: Schema, transactionId: string): Promise<void> {
-  await executor.query({ text: `select ${schema.of("_howdah_within_v1")}($1)`, values: [transactionId] });
+  await executor.query({
+    text: `select ${schema.of("_howdah_within_v1")}($1::pg_catalog.xid8)`,
+    values: [transactionId],
+  });
 }

@@ -22,7 +22,10 @@ export function permanentlyFailJobs(
   reason: string | null,
 ): Promise<readonly JobRecord[]> {
   // $1 job ids   $2 error message, or null for the default
-  return changed(target, "permanently_fail_jobs($1::pg_catalog.int8[], $2)", [numberArray(ids), reason]);
+  return changed(target, "permanently_fail_jobs($1::pg_catalog.int8[], $2::pg_catalog.text)", [
+    numberArray(ids),
+    reason,
+  ]);
 }
 
 /**
@@ -42,7 +45,7 @@ export async function cancelJobs(
   reason: string,
 ): Promise<CancelAnswer> {
   // $1 job ids   $2 reason
-  const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1::pg_catalog.int8[], $2)`;
+  const text = `select id, signalled from ${schema.of("_howdah_cancel_jobs_v1")}($1::pg_catalog.int8[], $2::pg_catalog.text)`;
   const { rows } = await executor.query({ name: "cancel_jobs", text, values: [numberArray(ids), reason] });
   const removed: string[] = [];
   const signalled: string[] = [];
@@ -65,7 +68,9 @@ export function rescheduleJobs(
   const { runAt, priority, attempts, maxAttempts } = to;
   // $1 job ids   $2 run at   $3 priority   $4 attempts   $5 max attempts
   const values = [numberArray(ids), runAt, integerCell(priority), integerCell(attempts), integerCell(maxAttempts)];
-  return changed(target, "reschedule_jobs($1::pg_catalog.int8[], $2, $3, $4, $5)", values);
+  const call = `reschedule_jobs($1::pg_catalog.int8[], $2::pg_catalog.timestamptz, $3::pg_catalog.int4,
+  $4::pg_catalog.int4, $5::pg_catalog.int4)`;
+  return changed(target, call, values);
 }
 
 /** What `reschedule_jobs` changes; null leaves a column as it is. */

@@ -11,7 +11,8 @@ import { readTransactionId } from "../within-transaction.ts";
 export async function completeJob(executor: Executor, schema: Schema, claim: CompletedClaim): Promise<string> {
   const transactionId = await readTransactionId(executor);
   await executor.query({
-    text: `select ${schema.of("_howdah_complete_v1")}($1, $2, $3, $4, $5)`,
+    text: `select ${schema.of("_howdah_complete_v1")}($1::pg_catalog.int8, $2::pg_catalog.text, $3::pg_catalog.int8[],
+  $4::pg_catalog.xid8, $5::pg_catalog.xid8)`,
     values: [claim.jobId, claim.workerId, numberArray(claim.claimTimes), transactionId, claim.earlier ?? null],
   });
   return transactionId;

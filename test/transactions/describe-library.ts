@@ -1,0 +1,223 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { createClient, createWorker, defineTask, isHowdahError, silentLogger, type Client } from "../../src/index.ts";
+import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { until } from "../harness/until.ts";
+import type { Library, LibraryHandle, OpenLibrary } from "./library.ts";
+
+/** What some libraries round, cut, decode or encode twice. */
+const HOSTILE = {
+  number: 9007199254740991,
+  text: 'quotes " and \\ backslashes, (parentheses), commas, $1 and ? and :name',
+  nothing: null,
+  empty: "",
+  list: [null, "null", true, 1.5],
+  lines: "one\ntwo\r\n\ttabs",
+  beyond: "ünïcode 🐫",
+};
+
+const fault = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => "done",
+    (error: unknown) => (isHowdahError(error) ? error.code : error),
+  );
+
+/** Tests everything that a transaction of a library promises. */
+export function describeLibrary(library: Library): void {
+  describe(`a transaction of ${library.name}`, () => {
+    let database: TestDatabase;
+    let client: Client;
+    let open: OpenLibrary;
+    beforeAll(async () => {
+      database = await createDatabase();
+      await database.sql("create table orders (id integer primary key)");
+      const { connectionString } = database;
+      client = await createClient({ connectionString, migrate: false, logger: silentLogger });
+      open = await library.open(connectionString);
+    });
+    afterEach(async () => {
+      await database.sql("truncate orders, howdah._private_jobs, howdah._howdah_schedules");
+    });
+    afterAll(async () => {
+      await open.close();
+      await client.close();
+      await database.drop();
+    });
+
+    const ordersAndJobs = async (): Promise<unknown> =>
+      (
+        await database.sql(
+          "select (select coalesce(json_agg(id order by id), '[]') from orders) as orders, (select count(*)::int from howdah._private_jobs) as jobs",
+        )
+      )[0];
+
+    const inside = <T>(
+      work: (jobs: ReturnType<Client["inTransaction"]>, handle: LibraryHandle) => Promise<T>,
+    ): Promise<T> => open.transaction((handle) => work(client.inTransaction(handle.given), handle));
+
+    it("stores jobs with its own rows when it commits, and each value as it was given", async () => {
+      const runAt = new Date("2030-01-02T03:04:05.678Z");
+      const spec = { queueName: "a queue", jobKey: "key", priority: -3, maxAttempts: 4, flags: ["a", "b,c"], runAt };
+      const told = await inside(async (jobs, handle) => {
+        await handle.insert(1);
+        return jobs.addJob("task", HOSTILE, spec);
+      });
+      expect(await ordersAndJobs()).toEqual({ orders: [1], jobs: 1 });
+      expect(told).toMatchObject({ task: "task", payload: HOSTILE, ...spec, flags: ["a", "b,c"] });
+      expect(await client.getJob(told.id)).toEqual(told);
+    });
+
+    it("stores nothing when it rolls back", async () => {
+      const rolledBack = inside(async (jobs, handle) => {
+        await handle.insert(1);
+        await jobs.addJob("task", HOSTILE);
+        await jobs.addJobs([
+          { task: "task", payload: {} },
+          { task: "task", payload: {}, spec: { jobKey: "k" } },
+        ]);
+        throw new Error("roll back");
+      });
+      await expect(rolledBack).rejects.toThrow("roll back");
+      expect(await ordersAndJobs()).toEqual({ orders: [], jobs: 0 });
+    });
+
+    it("keeps what was added before a savepoint that is rolled back to, and nothing of what came after it", async () => {
+      await inside(async (jobs, handle) => {
+        await jobs.addJob("kept", {});
+        const undone = handle.savepoint(async (nested) => {
+          await client.inTransaction(nested.given).addJob("undone", {});
+          throw new Error("undo");
+        });
+        await expect(undone).rejects.toThrow("undo");
+      });
+      expect((await client.listJobs()).jobs.map(({ task }) => task)).toEqual(["kept"]);
+    });
+
+    it("stores bulk and keyed adds in their order, with what some of them leave out", async () => {
+      const told = await inside(async (jobs) => [
+        ...(await jobs.addJobs([
+          { task: "a", payload: HOSTILE },
+          { task: "b", payload: [1, null], spec: { queueName: "q", flags: ["f"], maxAttempts: 2 } },
+          { task: "c", payload: {} },
+        ])),
+        ...(await jobs.addJobs([
+          { task: "d", payload: { n: 1 }, spec: { jobKey: "one" } },
+          { task: "e", payload: HOSTILE, spec: { jobKey: "two", jobKeyMode: "preserve_run_at" } },
+        ])),
+        await jobs.addJob("d", { n: 2 }, { jobKey: "one" }),
+      ]);
+      const found = (await client.listJobs()).jobs;
+      expect(found.map(({ task }) => task)).toEqual(["a", "b", "c", "d", "e"]);
+      expect(found[3]?.payload).toEqual({ n: 2 });
+      expect(found.filter(({ task }) => task !== "d")).toEqual(told.filter(({ task }) => task !== "d"));
+    });
+
+    it("reads and changes jobs, queues, tasks and schedules with everything else in it", async () => {
+      const { id } = await client.addJob("old", HOSTILE, { queueName: "q" });
+      await inside(async (jobs) => {
+        const [mine] = await jobs.addJobs([{ task: "new", payload: HOSTILE }]);
+        expect((await jobs.listJobs()).jobs.map(({ task }) => task)).toEqual(["old", "new"]);
+        expect(await jobs.getJob(mine?.id ?? "")).toEqual(mine);
+        const until2030 = new Date("2030-01-01T00:00:00.123Z");
+        await jobs.rescheduleJobs([id], { runAt: until2030, priority: 7 });
+        expect(await jobs.getJob(id)).toMatchObject({ priority: 7, runAt: until2030, payload: HOSTILE });
+        await jobs.pauseQueue("q");
+        await jobs.pauseTask("old");
+        await jobs.schedules.upsert({ id: "nightly", task: "new", schedule: "0 3 * * *", payload: HOSTILE });
+        expect((await jobs.schedules.list()).map((schedule) => schedule.id)).toEqual(["nightly"]);
+        await jobs.schedules.remove("nightly");
+        await jobs.resumeQueue("q");
+        await jobs.resumeTask("old");
+        await jobs.cancelJobs([id]);
+        expect((await jobs.listJobs()).jobs.map(({ task }) => task)).toEqual(["new"]);
+      });
+      expect(await ordersAndJobs()).toEqual({ orders: [], jobs: 1 });
+    });
+
+    it("goes on after an add that is refused before anything is sent", async () => {
+      await inside(async (jobs, handle) => {
+        await expect(jobs.addJob("task", {}, { maxAttempts: 0 })).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
+        await expect(jobs.addJob("task", { big: 1n })).rejects.toMatchObject({ code: "HOWDAH_PAYLOAD_INVALID" });
+        await handle.insert(1);
+        await jobs.addJob("task", {});
+      });
+      expect(await ordersAndJobs()).toEqual({ orders: [1], jobs: 1 });
+    });
+
+    it("stores nothing once it has ended, and says so", async () => {
+      const kept: { jobs?: ReturnType<Client["inTransaction"]> } = {};
+      await inside(async (jobs) => {
+        kept.jobs = jobs;
+        await jobs.addJob("task", {});
+      });
+      const late = await fault(kept.jobs?.addJob("late", {}) ?? Promise.resolve());
+      expect(late).toBe("HOWDAH_TRANSACTION_ENDED");
+      expect(await ordersAndJobs()).toEqual({ orders: [], jobs: 1 });
+    });
+
+    it("either stores a call that is not awaited before the commit, or refuses it", async () => {
+      let call: Promise<unknown> = Promise.resolve();
+      await inside(async (jobs) => {
+        call = fault(jobs.addJob("task", {}));
+      });
+      const outcome = await call;
+      // Where nothing tells that it was a transaction, that it has ended is not known either.
+      const refused = expect.stringMatching(/^HOWDAH_(?:TRANSACTION_ENDED|OPTION_INVALID)$/) as unknown;
+      expect(outcome).toEqual(library.unawaited === "stored" ? "done" : refused);
+      expect(await ordersAndJobs()).toEqual({ orders: [], jobs: outcome === "done" ? 1 : 0 });
+    });
+
+    it("is not mistaken for what is none", async () => {
+      for (const given of open.noTransactions) {
+        const call = (async () => client.inTransaction(given as never).addJob("task", {}))();
+        expect(await fault(call)).toBe("HOWDAH_OPTION_INVALID");
+      }
+      expect(await ordersAndJobs()).toEqual({ orders: [], jobs: 0 });
+    });
+
+    it.skipIf(library.diesOfLostConnection)(
+      "stores nothing when its connection is lost before the commit",
+      async () => {
+        const lost = inside(async (jobs, handle) => {
+          await handle.insert(1);
+          await jobs.addJob("task", {});
+          const pid = await handle.pid();
+          await database.sql("select pg_terminate_backend($1)", [pid]);
+          await until(
+            async () => (await database.sql("select from pg_stat_activity where pid = $1", [pid])).length === 0,
+          );
+          await jobs.addJob("task", {});
+        });
+        await expect(lost).rejects.toThrow(/terminat|connection|closed|ended|failed query/i);
+        expect(await ordersAndJobs()).toEqual({ orders: [], jobs: 0 });
+      },
+    );
+
+    it("completes the job of a handler with its own rows, or not at all", async () => {
+      let attempt = 0;
+      const task = defineTask({
+        identifier: "order",
+        retry: { type: "fixed", delay: "1ms" },
+        async run(_payload, { complete, client: jobs }) {
+          attempt += 1;
+          await open.transaction(async (handle) => {
+            await handle.insert(attempt);
+            await jobs.inTransaction(handle.given).addJob("follows", {});
+            await complete(handle.given);
+            if (attempt === 1) throw new Error("the first time");
+          });
+        },
+      });
+      await client.addJob(task, {});
+      const worker = await createWorker({
+        connectionString: database.connectionString,
+        tasks: [task],
+        logger: silentLogger,
+      });
+      const running = worker.run();
+      await until(async () => (await client.listJobs()).jobs.every((job) => job.task === "follows") && attempt === 2);
+      await worker.stop();
+      await running;
+      expect(await ordersAndJobs()).toEqual({ orders: [2], jobs: 1 });
+    });
+  });
+}

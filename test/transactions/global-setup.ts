@@ -1,0 +1,4 @@
+import { install } from "./install.ts";
+
+/** Installs the libraries. */
+export const setup = (): Promise<void> => install(import.meta.dirname);
