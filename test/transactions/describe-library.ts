@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { createClient, createWorker, defineTask, isHowdahError, silentLogger, type Client } from "../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
 import { until } from "../harness/until.ts";
@@ -191,6 +192,23 @@ export function describeLibrary(library: Library): void {
         expect(await ordersAndJobs()).toEqual({ orders: [], jobs: 0 });
       },
     );
+
+    it("asks schemas and interceptors that answer later, and stores what they made of the payload", async () => {
+      const { connectionString } = database;
+      const payload = z.object({ n: z.number() }).refine(async () => true);
+      const task = defineTask({ identifier: "checked", payload, run() {} });
+      const beforeJobSchedule = async ({ payload: given }: { readonly payload: unknown }) =>
+        ({ action: "continue", payload: { ...(given as object), n: 2 } }) as const;
+      const options = { connectionString, migrate: false, logger: silentLogger, hooks: { beforeJobSchedule } } as const;
+      await using asking = await createClient(options);
+      await open.transaction(async (handle) => {
+        await asking.inTransaction(handle.given).addJob(task, { n: 1 });
+        await expect(asking.inTransaction(handle.given).addJob(task, { n: "1" } as never)).rejects.toMatchObject({
+          code: "HOWDAH_PAYLOAD_INVALID",
+        });
+      });
+      expect((await client.listJobs()).jobs.map((job) => job.payload)).toEqual([{ n: 2 }]);
+    });
 
     it("completes the job of a handler with its own rows, or not at all", async () => {
       let attempt = 0;
