@@ -10,7 +10,8 @@ function createSession() {
   const begun = new Map<string, () => void>();
   function carryOut({ text }: Query): QueryResult {
     begun.get(text)?.();
-    if (text.startsWith("set local")) areOn = text.endsWith("on");
+    const change = /set_config\('array_nulls', '(on|off)', true\)/.exec(text);
+    if (change) areOn = change[1] === "on";
     else if (text.startsWith("insert")) read.push(`${text} ${areOn ? "null" : "'null'"}`);
     return { rows: [["off"]], count: 1 };
   }

@@ -3,6 +3,7 @@ import { callerTransaction } from "../postgres/caller-transaction.ts";
 import type { CallerTransaction, Driver, Executor, Query, QueryResult } from "../postgres/driver.ts";
 import {
   checkWithin,
+  findTransactionId,
   NO_TRANSACTION_STATE,
   readTransactionId,
   within,
@@ -22,7 +23,8 @@ import { needsArrayNulls, withArrayNulls } from "./array-nulls.ts";
  *     sent in a later turn                turn of the call: see `pin`
  *   tells that none has begun, or       sent with the id that a statement before it has
  *     tells nothing                       read: two statements have the same one only
- *                                         inside of a transaction
+ *                                         inside of a transaction. What tells nothing is
+ *                                         asked again before each further change
  *
  * A statement whose id is another one does nothing.
  */
@@ -76,18 +78,33 @@ export class TransactionGuard {
   #askId(): Promise<string> {
     // What tells may go on to another transaction, which is then the one that is meant.
     if (this.#transaction.isOpen !== undefined) return readTransactionId(this.#executor);
-    this.#id ??= readTransactionId(this.#executor);
-    return this.#id;
+    if (this.#id) return this.#id;
+    const id = readTransactionId(this.#executor);
+    this.#id = id;
+    // A savepoint may have failed, and the transaction goes on.
+    id.catch(() => (this.#id = undefined));
+    return id;
   }
 
   async #sendWithin(id: Promise<string>, query: Query): Promise<QueryResult> {
+    const expected = await id;
+    await this.#checkAgain(expected);
     try {
-      const answer = await this.#executor.query(within(query, this.#schema, await id));
+      const answer = await this.#executor.query(within(query, this.#schema, expected));
       this.#hasBegun = true;
       return answer;
     } catch (error) {
       return this.#explain(error);
     }
+  }
+
+  /**
+   * Of what tells nothing and has been used before: a statement that is refused would make the transaction fail that
+   * its connection is in by now.
+   */
+  async #checkAgain(id: string): Promise<void> {
+    if (this.#transaction.isOpen !== undefined || !this.#hasBegun) return;
+    if ((await findTransactionId(this.#executor)) !== id) throw ended();
   }
 
   get #isOpen(): boolean {
@@ -98,12 +115,7 @@ export class TransactionGuard {
 
   #explain(error: unknown): never {
     if (sqlStateOf(error) !== NO_TRANSACTION_STATE) throw error;
-    if (this.#hasBegun)
-      throw new HowdahError(
-        "HOWDAH_TRANSACTION_ENDED",
-        "The transaction ended before the statement was sent, so nothing was done: await each call inside of it.",
-        error,
-      );
+    if (this.#hasBegun) throw ended(error);
     throw new HowdahError(
       "HOWDAH_OPTION_INVALID",
       "inTransaction() takes a client on which a transaction has begun; over a pool, or a client without BEGIN, " +
@@ -111,6 +123,14 @@ export class TransactionGuard {
       error,
     );
   }
+}
+
+function ended(cause?: unknown): HowdahError {
+  return new HowdahError(
+    "HOWDAH_TRANSACTION_ENDED",
+    "The transaction ended before the statement was sent, so nothing was done: await each call inside of it.",
+    cause,
+  );
 }
 
 /** What a guard stands on. */

@@ -176,7 +176,8 @@ function serverError(error: unknown): ServerError | undefined {
     // System errors have codes too, and some (EPIPE) look like a SQLSTATE.
     const isSystemError = "syscall" in link || typeof (link as { errno?: unknown }).errno === "number";
     const { code, severity, routine } = link as { code?: unknown; severity?: unknown; routine?: unknown };
-    if (isSystemError || typeof code !== "string" || !/^[0-9A-Z]{5}$/.test(code)) continue;
+    // Those of Prisma, P2010 for instance, look like one as well; the server has P0001 to P0004.
+    if (isSystemError || typeof code !== "string" || !/^(?!P[1-9])[0-9A-Z]{5}$/.test(code)) continue;
     return { code, severity: textOf(severity), routine: textOf(routine) };
   }
   return undefined;

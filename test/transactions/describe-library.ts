@@ -30,13 +30,20 @@ export function describeLibrary(library: Library): void {
     let open: OpenLibrary;
     beforeAll(async () => {
       database = await createDatabase();
-      await database.sql("create table orders (id integer primary key)");
+      await database.sql("create table orders (id integer primary key check (id < 100 or id > 199))");
+      // Refused by the commit.
+      await database.sql("create table lines (id integer references orders deferrable initially deferred)");
+      await database.sql(`create function refuse() returns trigger language plpgsql as $$
+        begin insert into lines values (new.id + 1000); return new; end $$`);
+      await database.sql(
+        "create trigger refuse after insert on orders for each row when (new.id > 199) execute function refuse()",
+      );
       const { connectionString } = database;
       client = await createClient({ connectionString, migrate: false, logger: silentLogger });
       open = await library.open(connectionString);
     });
     afterEach(async () => {
-      await database.sql("truncate orders, howdah._private_jobs, howdah._howdah_schedules");
+      await database.sql("truncate orders, lines, howdah._private_jobs, howdah._howdah_schedules");
     });
     afterAll(async () => {
       await open.close();
@@ -188,10 +195,64 @@ export function describeLibrary(library: Library): void {
           );
           await jobs.addJob("task", {});
         });
-        await expect(lost).rejects.toThrow(/terminat|connection|closed|ended|failed query/i);
+        await expect(lost).rejects.toThrow(/terminat|connection|closed|ended|failed query|ECONNRESET/i);
         expect(await ordersAndJobs()).toEqual({ orders: [], jobs: 0 });
       },
     );
+
+    it("stores nothing after a commit that has failed", async () => {
+      const kept: { jobs?: ReturnType<Client["inTransaction"]>; handle?: LibraryHandle } = {};
+      const failed = inside(async (jobs, handle) => {
+        Object.assign(kept, { jobs, handle });
+        await jobs.addJob("task", {});
+        await handle.insert(200);
+      });
+      await expect(failed).rejects.toThrow(/foreign ?key|failed query: commit/i);
+      expect(await fault(kept.jobs?.addJob("late", {}) ?? Promise.resolve())).not.toBe("done");
+      const again = (async () => client.inTransaction(kept.handle?.given as never).addJob("late", {}))();
+      expect(await fault(again)).not.toBe("done");
+      expect(await ordersAndJobs()).toEqual({ orders: [], jobs: 0 });
+    });
+
+    it.skipIf(library.isReusedUnseen)("does no harm, late, to the next transaction on its connection", async () => {
+      const kept: { jobs?: ReturnType<Client["inTransaction"]> } = {};
+      await inside(async (jobs) => {
+        kept.jobs = jobs;
+        await jobs.addJob("task", {});
+      });
+      await open.transaction(async (next) => {
+        await next.insert(1);
+        expect(await fault(kept.jobs?.addJob("late", {}) ?? Promise.resolve())).toBe("HOWDAH_TRANSACTION_ENDED");
+      });
+      expect(await ordersAndJobs()).toEqual({ orders: [1], jobs: 1 });
+    });
+
+    it.skipIf(library.rejectsCaughtErrors)(
+      "goes on in the transaction after a savepoint in which everything failed",
+      async () => {
+        await inside(async (jobs, handle) => {
+          const undone = handle.savepoint(async (nested) => {
+            await nested.insert(100).then(undefined, () => undefined);
+            await jobs.addJob("undone", {}).catch(() => undefined);
+            throw new Error("undo");
+          });
+          await expect(undone).rejects.toThrow("undo");
+          await jobs.addJob("kept", {});
+        });
+        expect((await client.listJobs()).jobs.map(({ task }) => task)).toEqual(["kept"]);
+      },
+    );
+
+    it("passes on what the server says, and no payload", async () => {
+      await database.sql(`create function fail() returns trigger language plpgsql as $$
+        begin raise exception 'told by a trigger' using errcode = '40001'; end $$;
+        create trigger fail before insert on howdah._private_jobs for each row execute function fail()`);
+      const failed = inside(async (jobs) => jobs.addJob("task", { secret: "S3CRET" }));
+      const error: unknown = await failed.catch((caught: unknown) => caught);
+      await database.sql("drop function fail cascade");
+      expect(isHowdahError(error) && error.message).toMatch(/told by a trigger.*40001|40001.*told by a trigger/s);
+      expect(isHowdahError(error) && error.message).not.toContain("S3CRET");
+    });
 
     it("asks schemas and interceptors that answer later, and stores what they made of the payload", async () => {
       const { connectionString } = database;

@@ -57,7 +57,7 @@ describe("what a framed statement answers", () => {
   it("is what PostgreSQL was given, whatever is in it", async () => {
     const run = async (text: string, values: (string | null)[]): Promise<unknown> =>
       (await connection.query(text, values)).rows;
-    const framed = new FramedTransaction({ name: "pg", isOpen: undefined, run });
+    const framed = new FramedTransaction({ name: "pg", run });
     // PostgreSQL stores no NUL, and half a surrogate pair is no character.
     const text = fc.string({ unit: "grapheme" }).filter((given) => !given.includes("\0") && given.isWellFormed());
     const cell = fc.option(fc.oneof(text, fc.stringMatching(/^["\\(), \t\n{}']{0,8}$/)), { nil: null });

@@ -18,6 +18,7 @@ const rowPid = (rows: unknown): number => Number((rows as { pid: unknown }[])[0]
 const nodePostgres: Library = {
   name: "pg",
   unawaited: "stored",
+  isReusedUnseen: true,
   async open(connectionString) {
     const pool = poolOf(connectionString);
     return {
@@ -103,7 +104,7 @@ const own: Library = {
 
 const kysely: Library = {
   name: "Kysely",
-  unawaited: "stored",
+  unawaited: "refused",
   async open(connectionString) {
     const pool = poolOf(connectionString);
     const db = new Kysely<Record<string, never>>({ dialect: new PostgresDialect({ pool }) });
@@ -131,7 +132,7 @@ const kysely: Library = {
 
 const kyselyControlled: Library = {
   name: "Kysely, controlled",
-  unawaited: "stored",
+  unawaited: "refused",
   async open(connectionString) {
     const db = new Kysely<Record<string, never>>({ dialect: new PostgresDialect({ pool: poolOf(connectionString) }) });
     return {
@@ -203,6 +204,7 @@ const drizzleNode: Library = {
 const drizzlePostgres: Library = {
   name: "Drizzle over postgres.js",
   diesOfLostConnection: true,
+  rejectsCaughtErrors: true,
   unawaited: "refused",
   async open(connectionString) {
     const sql = postgres(connectionString, { max: 2, onnotice: () => {} });
@@ -218,6 +220,7 @@ const drizzlePostgres: Library = {
 const postgresJs: Library = {
   name: "postgres.js",
   diesOfLostConnection: true,
+  rejectsCaughtErrors: true,
   unawaited: "refused",
   async open(connectionString) {
     const sql = postgres(connectionString, { max: 2, onnotice: () => {} });
@@ -269,7 +272,7 @@ const knex: Library = {
 
 const mikroOrm: Library = {
   name: "MikroORM",
-  unawaited: "stored",
+  unawaited: "refused",
   async open(connectionString) {
     const orm = await MikroORM.init({
       clientUrl: connectionString,
@@ -295,7 +298,7 @@ const mikroOrm: Library = {
 
 const typeOrm: Library = {
   name: "TypeORM",
-  unawaited: "stored",
+  unawaited: "refused",
   async open(connectionString) {
     const source = new DataSource({
       type: "postgres",

@@ -7,6 +7,10 @@ export interface Library {
   open(connectionString: string): Promise<OpenLibrary>;
   /** What becomes of a call that is not awaited when the transaction is committed in the same turn. */
   readonly unawaited: "stored" | "refused";
+  /** What it gives for one transaction is the same object for the next one on that connection. */
+  readonly isReusedUnseen?: boolean;
+  /** It rejects the whole transaction when one of its statements has failed, although the error was caught. */
+  readonly rejectsCaughtErrors?: boolean;
   /** When a connection is lost inside of a transaction, it ends the process: see `lost-connection.test.ts`. */
   readonly diesOfLostConnection?: boolean;
 }

@@ -11,6 +11,12 @@ export async function readTransactionId(executor: Executor): Promise<string> {
   return String(rows[0]?.[0]);
 }
 
+/** The same, without giving it one: `undefined` when it has none, as outside of a transaction. */
+export async function findTransactionId(executor: Executor): Promise<string | undefined> {
+  const { rows } = await executor.query({ text: "select pg_catalog.pg_current_xact_id_if_assigned()" });
+  return rows[0]?.[0] ?? undefined;
+}
+
 /**
  * The same statement, which does nothing unless it is part of this transaction:
  * 25P01. Its text has to write its first value with its type, as an argument of

@@ -26,8 +26,6 @@ interface Drizzle {
 
 class InDrizzle implements LibraryTransaction {
   readonly name = "Drizzle";
-  /** A transaction that has ended runs statements all the same. */
-  readonly isOpen = undefined;
   readonly #transaction: Drizzle;
 
   constructor(transaction: Drizzle) {
@@ -36,7 +34,10 @@ class InDrizzle implements LibraryTransaction {
 
   async run(sql: string, params: Cell[]): Promise<unknown> {
     const expression = { toQuery: () => ({ sql, params }), shouldInlineParams: false };
-    const answer = await this.#transaction.execute({ getSQL: () => expression });
+    const answer = await this.#transaction.execute({ getSQL: () => expression }).catch((error: unknown) => {
+      // The message of Drizzle has the statement and all of its values in it.
+      throw error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    });
     // Over postgres.js it is the rows themselves, in a class of their own.
     return Array.isArray(answer)
       ? [...(answer as unknown[])]

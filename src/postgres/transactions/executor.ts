@@ -27,7 +27,6 @@ export type RunStatement = (text: string, values: Cell[]) => PromiseLike<readonl
 
 class InOwnLibrary implements LibraryTransaction {
   readonly name = "The function of executor()";
-  readonly isOpen = undefined;
   readonly #run: RunStatement;
 
   constructor(run: RunStatement) {

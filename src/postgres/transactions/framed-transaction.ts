@@ -1,6 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import type { CallerTransaction, Cell, Query, QueryResult } from "../driver.ts";
+import { sqlStateOf } from "../sqlstate.ts";
 import { frame, readFrame } from "./frame.ts";
 
 /** A transaction of a client library that does not pass text through as it is; see {@link frame}. */
@@ -11,9 +12,11 @@ export class FramedTransaction implements CallerTransaction {
     this.#library = library;
   }
 
-  get isOpen(): boolean | undefined {
-    return this.#library.isOpen;
-  }
+  /**
+   * Not even a library that refuses statements of a transaction that has ended knows for certain: after a commit that
+   * has failed, or while one is under way, it still takes the transaction for open.
+   */
+  readonly isOpen = undefined;
 
   async query(query: Query): Promise<QueryResult> {
     const { text, values } = frame(query);
@@ -21,7 +24,8 @@ export class FramedTransaction implements CallerTransaction {
     try {
       rows = await this.#library.run(text, [...values]);
     } catch (error) {
-      throw this.#library.isEnd?.(error) === true ? ended(this.#library.name, error) : error;
+      const isEnd = sqlStateOf(error) === undefined && this.#library.isEnd?.(error) === true;
+      throw isEnd ? ended(this.#library.name, error) : error;
     }
     const answer = readFrame(rows);
     if (answer) return answer;
@@ -37,11 +41,9 @@ export class FramedTransaction implements CallerTransaction {
 export interface LibraryTransaction {
   /** What messages call it. */
   readonly name: string;
-  /** As {@link CallerTransaction.isOpen}. */
-  readonly isOpen: boolean | undefined;
   /** Sends a statement with values for `$1`, `$2`, … and resolves to its rows as objects. */
   run(text: string, values: Cell[]): Promise<unknown>;
-  /** Whether an error says that the transaction had ended, so that nothing was sent. */
+  /** Whether an error that is not the server's says that the transaction had ended, so that nothing was sent. */
   isEnd?(error: unknown): boolean;
 }
 

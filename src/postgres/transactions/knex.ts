@@ -2,13 +2,13 @@ import type { CallerTransaction, Cell } from "../driver.ts";
 import { FramedTransaction, type LibraryTransaction, noTransaction } from "./framed-transaction.ts";
 
 /** The transaction of Knex; `undefined` for what is not of Knex. */
-export function knexTransaction(given: unknown): CallerTransaction | undefined {
+export function knexTransaction(given: unknown, name = "Knex"): CallerTransaction | undefined {
   const { raw, isCompleted, isTransaction, client } = given as Partial<Knex>;
   if (typeof raw !== "function" || typeof client !== "object") return undefined;
   if (isTransaction !== true || typeof isCompleted !== "function") {
     throw noTransaction("Knex", "The instance", "the `trx` of `knex.transaction((trx) => ...)`");
   }
-  return new FramedTransaction(new InKnex(given as Knex));
+  return new FramedTransaction(new InKnex(given as Knex, name));
 }
 
 /** A transaction of Knex. */
@@ -23,20 +23,16 @@ interface Knex {
   readonly client: unknown;
   readonly isTransaction?: boolean;
   isCompleted(): boolean;
-  raw(sql: string, bindings: Readonly<Record<string, Cell>>): Promise<{ readonly rows?: unknown }>;
+  raw(sql: string, bindings: Readonly<Record<string, Cell>>): Promise<unknown>;
 }
 
 class InKnex implements LibraryTransaction {
-  readonly name = "Knex";
+  readonly name: string;
   readonly #transaction: Knex;
 
-  constructor(transaction: Knex) {
+  constructor(transaction: Knex, name: string) {
     this.#transaction = transaction;
-  }
-
-  /** Knex refuses statements of a transaction that has ended. */
-  get isOpen(): boolean {
-    return !this.#transaction.isCompleted();
+    this.name = name;
   }
 
   async run(text: string, values: Cell[]): Promise<unknown> {
@@ -46,11 +42,12 @@ class InKnex implements LibraryTransaction {
       .replaceAll("?", "\\?")
       .replaceAll(/\$(\d+)(?=::)/g, ":howdah_$1");
     const bindings = Object.fromEntries(values.map((value, index) => [`howdah_${index + 1}`, value]));
-    const { rows } = await this.#transaction.raw(sql, bindings);
-    return rows;
+    const answer = await this.#transaction.raw(sql, bindings);
+    // What `postProcessResponse` of an application makes of an answer is often its rows.
+    return Array.isArray(answer) ? answer : (answer as { readonly rows?: unknown } | undefined)?.rows;
   }
 
-  isEnd(): boolean {
-    return this.#transaction.isCompleted();
+  isEnd(error: unknown): boolean {
+    return error instanceof Error && /transaction query already complete/i.test(error.message);
   }
 }

@@ -25,8 +25,6 @@ interface Kysely {
 
 class InKysely implements LibraryTransaction {
   readonly name = "Kysely";
-  /** Kysely refuses statements of a transaction that has ended. */
-  readonly isOpen = true;
   readonly #transaction: Kysely;
 
   constructor(transaction: Kysely) {

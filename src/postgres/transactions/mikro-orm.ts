@@ -14,7 +14,7 @@ export function mikroOrmTransaction(given: unknown): CallerTransaction | undefin
       "the `em` of `em.transactional((em) => ...)`",
     );
   }
-  return knexTransaction(transaction);
+  return knexTransaction(transaction, "MikroORM");
 }
 
 /** An entity manager of MikroORM that has begun a transaction. */

@@ -35,16 +35,11 @@ class InPGlite implements LibraryTransaction {
     this.#transaction = transaction;
   }
 
-  /** PGlite refuses statements of a transaction that has ended. */
-  get isOpen(): boolean {
-    return !this.#transaction.closed;
-  }
-
   async run(text: string, values: Cell[]): Promise<unknown> {
     return (await this.#transaction.query(text, values)).rows;
   }
 
-  isEnd(): boolean {
-    return this.#transaction.closed;
+  isEnd(error: unknown): boolean {
+    return error instanceof Error && /transaction is closed/i.test(error.message);
   }
 }

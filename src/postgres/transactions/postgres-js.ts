@@ -25,8 +25,6 @@ interface PostgresJs {
 
 class InPostgresJs implements LibraryTransaction {
   readonly name = "postgres.js";
-  /** A transaction that has ended runs statements all the same. */
-  readonly isOpen = undefined;
   readonly #transaction: PostgresJs;
 
   constructor(transaction: PostgresJs) {

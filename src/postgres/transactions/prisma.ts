@@ -24,8 +24,6 @@ interface Prisma {
 
 class InPrisma implements LibraryTransaction {
   readonly name = "Prisma";
-  /** Prisma refuses statements of a transaction that has ended. */
-  readonly isOpen = true;
   readonly #transaction: Prisma;
 
   constructor(transaction: Prisma) {
@@ -33,10 +31,25 @@ class InPrisma implements LibraryTransaction {
   }
 
   async run(text: string, values: Cell[]): Promise<unknown> {
-    return this.#transaction.$queryRawUnsafe(text, ...values);
+    return this.#transaction.$queryRawUnsafe(text, ...values).catch((error: unknown) => {
+      throw asServerError(error);
+    });
   }
 
   isEnd(error: unknown): boolean {
     return (error as { readonly code?: unknown } | null)?.code === "P2028";
   }
+}
+
+/** What the server has said, which Prisma keeps in its metadata; any other error as it is. */
+function asServerError(error: unknown): unknown {
+  const { meta } = (error ?? {}) as { readonly meta?: { readonly driverAdapterError?: { readonly cause?: Said } } };
+  const { originalCode: code, originalMessage } = meta?.driverAdapterError?.cause ?? {};
+  if (code === undefined) return error;
+  return Object.assign(new Error(originalMessage ?? `SQLSTATE ${code}`, { cause: error }), { code, severity: "ERROR" });
+}
+
+interface Said {
+  readonly originalCode?: string;
+  readonly originalMessage?: string;
 }

@@ -56,16 +56,11 @@ class InTypeOrm implements LibraryTransaction {
     this.#runner = runner;
   }
 
-  /** TypeORM refuses statements of a runner that was released; one that goes on is outside of the transaction. */
-  get isOpen(): boolean {
-    return this.#runner.isTransactionActive && !this.#runner.isReleased;
-  }
-
   run(text: string, values: Cell[]): Promise<unknown> {
     return this.#runner.query(text, values);
   }
 
-  isEnd(): boolean {
-    return this.#runner.isReleased;
+  isEnd(error: unknown): boolean {
+    return error instanceof Error && /AlreadyReleased/.test(error.name);
   }
 }
