@@ -254,6 +254,14 @@ export function describeLibrary(library: Library): void {
       expect(isHowdahError(error) && error.message).not.toContain("S3CRET");
     });
 
+    it("uses a schema whatever it is called", async () => {
+      const schema = 'a "schema" \\ with ?, :howdah_1 and $1';
+      const { connectionString } = database;
+      await using other = await createClient({ connectionString, schema, logger: silentLogger });
+      const stored = await open.transaction((handle) => other.inTransaction(handle.given).addJob("task", HOSTILE));
+      expect(await other.getJob(stored.id)).toMatchObject({ task: "task", payload: HOSTILE });
+    });
+
     it("asks schemas and interceptors that answer later, and stores what they made of the payload", async () => {
       const { connectionString } = database;
       const payload = z.object({ n: z.number() }).refine(async () => true);

@@ -8,7 +8,7 @@ import pg from "pg";
 import postgres from "postgres";
 import { DataSource, type EntityManager } from "typeorm";
 import { executor } from "../../src/index.ts";
-import type { Library, LibraryHandle } from "./library.ts";
+import type { Library, LibraryHandle, OpenLibrary } from "./library.ts";
 
 const INSERT = "insert into orders (id) values";
 const PID = "select pg_backend_pid() as pid";
@@ -19,29 +19,41 @@ const nodePostgres: Library = {
   name: "pg",
   unawaited: "stored",
   isReusedUnseen: true,
-  async open(connectionString) {
-    const pool = poolOf(connectionString);
-    return {
-      noTransactions: [pool],
-      async transaction(work) {
-        const client = await pool.connect();
-        client.on("error", () => {});
-        try {
-          await client.query("begin");
-          const result = await work(ofPg(client));
-          await client.query("commit");
-          return result;
-        } catch (error) {
-          await client.query("rollback").catch(() => undefined);
-          throw error;
-        } finally {
-          client.release();
-        }
-      },
-      close: () => pool.end(),
-    };
-  },
+  open: (connectionString) => openPg(connectionString, (client) => client),
 };
+
+const own: Library = {
+  name: "executor() over pg",
+  unawaited: "refused",
+  open: (connectionString) =>
+    openPg(connectionString, (client) => executor(async (text, values) => (await client.query(text, values)).rows)),
+};
+
+/** `pg`, with a transaction that is given as `give` makes it of a client; a pool in its place is none. */
+async function openPg(
+  connectionString: string,
+  give: (client: pg.Pool | pg.PoolClient) => LibraryHandle["given"],
+): Promise<OpenLibrary> {
+  const pool = poolOf(connectionString);
+  return {
+    noTransactions: [give(pool)],
+    async transaction(work) {
+      const client = await pool.connect();
+      try {
+        await client.query("begin");
+        const result = await work(ofPg(client, give(client)));
+        await client.query("commit");
+        return result;
+      } catch (error) {
+        await client.query("rollback").catch(() => undefined);
+        throw error;
+      } finally {
+        client.release();
+      }
+    },
+    close: () => pool.end(),
+  };
+}
 
 function poolOf(connectionString: string): pg.Pool {
   const pool = new pg.Pool({ connectionString, max: 2 });
@@ -51,7 +63,7 @@ function poolOf(connectionString: string): pg.Pool {
   return pool;
 }
 
-function ofPg(client: pg.PoolClient, given: LibraryHandle["given"] = client): LibraryHandle {
+function ofPg(client: pg.PoolClient, given: LibraryHandle["given"]): LibraryHandle {
   return {
     given,
     insert: (id) => client.query(`${INSERT} ($1)`, [id]),
@@ -69,38 +81,6 @@ function ofPg(client: pg.PoolClient, given: LibraryHandle["given"] = client): Li
     pid: async () => rowPid((await client.query(PID)).rows),
   };
 }
-
-const own: Library = {
-  name: "executor() over pg with its own type parsers",
-  unawaited: "refused",
-  async open(connectionString) {
-    const pool = poolOf(connectionString);
-    return {
-      noTransactions: [executor(async (text, values) => (await pool.query(text, values)).rows)],
-      async transaction(work) {
-        const client = await pool.connect();
-        client.on("error", () => {});
-        try {
-          await client.query("begin");
-          const result = await work(
-            ofPg(
-              client,
-              executor(async (text, values) => (await client.query(text, values)).rows),
-            ),
-          );
-          await client.query("commit");
-          return result;
-        } catch (error) {
-          await client.query("rollback").catch(() => undefined);
-          throw error;
-        } finally {
-          client.release();
-        }
-      },
-      close: () => pool.end(),
-    };
-  },
-};
 
 const kysely: Library = {
   name: "Kysely",

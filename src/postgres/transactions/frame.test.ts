@@ -23,6 +23,11 @@ describe("a framed statement", () => {
     );
   });
 
+  it("leaves names and texts alone that look like values", () => {
+    const text = `select "a ""$1"" ?"."f $2"($1::int8, 'it''s $3', E'\\\\ $4')`;
+    expect(frame({ text }).text).toContain(text.replace("$1::int8", "$1::pg_catalog.text::int8"));
+  });
+
   it.each(["select $1", "select $1, $2::text", "select f($12)"])(
     "has to write its values with their types: %s",
     (text) => {

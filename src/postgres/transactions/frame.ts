@@ -19,9 +19,10 @@ export function frame({ text, values = [] }: Query): FramedStatement {
         "To migrate with another library, run the SQL of `migrationSql()`.",
     );
   }
-  const untyped = /\$\d+(?!\d|::)/.exec(text);
-  if (untyped) throw new TypeError(`The value ${untyped[0]} has no type: ${text}`);
-  const typed = text.replaceAll(/\$\d+(?=::)/g, "$&::pg_catalog.text");
+  const typed = replaceValues(text, (value, isTyped) => {
+    if (!isTyped) throw new TypeError(`The value ${value} has no type: ${text}`);
+    return `${value}::pg_catalog.text`;
+  });
   return {
     text: `with howdah_answer as materialized (\n${typed}\n)\nselect howdah_answer::pg_catalog.text as howdah from howdah_answer`,
     values,
@@ -33,6 +34,15 @@ export interface FramedStatement {
   readonly text: string;
   readonly values: readonly Cell[];
 }
+
+/** Replaces what stands for values (`$1`) in a statement, and nothing that looks like it in a quoted name or text. */
+export function replaceValues(text: string, replace: (value: string, isTyped: boolean) => string): string {
+  return text.replaceAll(QUOTED_OR_VALUE, (found, value: string | undefined, type: string | undefined) =>
+    value === undefined ? found : `${replace(value, type !== undefined)}${type ?? ""}`,
+  );
+}
+
+const QUOTED_OR_VALUE = /"(?:[^"]|"")*"|'(?:[^']|'')*'|(\$\d+)(::)?/g;
 
 /** Reads the rows of a framed statement; `undefined` for what is no answer to one. */
 export function readFrame(rows: unknown): QueryResult | undefined {

@@ -7,16 +7,15 @@ import { frame, readFrame } from "./frame.ts";
 /** A transaction of a client library that does not pass text through as it is; see {@link frame}. */
 export class FramedTransaction implements CallerTransaction {
   readonly #library: LibraryTransaction;
-
-  constructor(library: LibraryTransaction) {
-    this.#library = library;
-  }
-
   /**
    * Not even a library that refuses statements of a transaction that has ended knows for certain: after a commit that
    * has failed, or while one is under way, it still takes the transaction for open.
    */
   readonly isOpen = undefined;
+
+  constructor(library: LibraryTransaction) {
+    this.#library = library;
+  }
 
   async query(query: Query): Promise<QueryResult> {
     const { text, values } = frame(query);

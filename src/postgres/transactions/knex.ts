@@ -1,4 +1,5 @@
 import type { CallerTransaction, Cell } from "../driver.ts";
+import { replaceValues } from "./frame.ts";
 import { FramedTransaction, type LibraryTransaction, noTransaction } from "./framed-transaction.ts";
 
 /** The transaction of Knex; `undefined` for what is not of Knex. */
@@ -23,7 +24,7 @@ interface Knex {
   readonly client: unknown;
   readonly isTransaction?: boolean;
   isCompleted(): boolean;
-  raw(sql: string, bindings: Readonly<Record<string, Cell>>): Promise<unknown>;
+  raw(sql: string, bindings: readonly Cell[]): Promise<unknown>;
 }
 
 class InKnex implements LibraryTransaction {
@@ -36,12 +37,12 @@ class InKnex implements LibraryTransaction {
   }
 
   async run(text: string, values: Cell[]): Promise<unknown> {
-    // Knex has placeholders of its own, and takes each question mark for one.
-    const sql = text
-      .replaceAll("\\", "\\\\")
-      .replaceAll("?", "\\?")
-      .replaceAll(/\$(\d+)(?=::)/g, ":howdah_$1");
-    const bindings = Object.fromEntries(values.map((value, index) => [`howdah_${index + 1}`, value]));
+    // Knex takes each question mark for a value, in the order in which they stand.
+    const bindings: Cell[] = [];
+    const sql = replaceValues(text.replaceAll("?", "\\?"), (value) => {
+      bindings.push(values[Number(value.slice(1)) - 1] ?? null);
+      return "?";
+    });
     const answer = await this.#transaction.raw(sql, bindings);
     // What `postProcessResponse` of an application makes of an answer is often its rows.
     return Array.isArray(answer) ? answer : (answer as { readonly rows?: unknown } | undefined)?.rows;
