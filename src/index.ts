@@ -82,7 +82,15 @@ export type { MigrateResult } from "./postgres/apply-migrations.ts";
 export type { Clock, Timer } from "./runtime/clock.ts";
 export type { Duration } from "./runtime/duration.ts";
 export { consoleLogger, silentLogger } from "./runtime/logger.ts";
-export type { ConsoleLoggerOptions, LogFields, Logger, LogLevel, LogStream, LogThreshold } from "./runtime/logger.ts";
+export type {
+  ConsoleLoggerOptions,
+  LogFields,
+  LogFormat,
+  Logger,
+  LogLevel,
+  LogStream,
+  LogThreshold,
+} from "./runtime/logger.ts";
 export { createWorker } from "./worker/create-worker.ts";
 export type { ShutdownOptions, StateOption, WorkerOptions } from "./worker/options.ts";
 export type { RunOnceOptions, RunOnceResult, Worker } from "./worker/worker.ts";

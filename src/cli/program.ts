@@ -7,10 +7,11 @@ import type { Screen } from "./screen.ts";
 
 const ENVIRONMENT = `
 Environment:
-  DATABASE_URL   the database, when --database-url is not given
-  HOWDAH_SCHEMA  the schema, when --schema is not given
-  HOWDAH_LOG     silent, error, warn, info or debug; with debug, errors come with a stack trace
-  NO_COLOR       no colours`;
+  DATABASE_URL       the database, when --database-url is not given
+  HOWDAH_SCHEMA      the schema, when --schema is not given
+  HOWDAH_LOG         silent, error, warn, info or debug; with debug, errors come with a stack trace
+  HOWDAH_LOG_FORMAT  text or json: how the lines of the log on stderr are written
+  NO_COLOR           no colours`;
 
 /** The command line as a program, which rejects with a `CommanderError` for invalid input. */
 export function createProgram(screen: Screen): Command {

@@ -1,7 +1,5 @@
 import { errorMessage } from "./error-message.ts";
 
-const LONGEST_VALUE = 2_000;
-
 /** A message and its fields as one line of printable text, whatever they contain: `Job failed task=send_email id=17`. */
 export function logLine(message: string, fields: Readonly<Record<string, unknown>> | undefined): string {
   let line = printable(message);
@@ -11,10 +9,17 @@ export function logLine(message: string, fields: Readonly<Record<string, unknown
   return line;
 }
 
-function fieldText(value: unknown): string {
+const LONGEST_VALUE = 2_000;
+
+/** The value of a field as text: errors by their message, lists and objects shortly, at most 2,000 characters. */
+export function asLogged(value: unknown): string {
   const text = plainText(value);
-  const short = text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}...` : text;
-  return /^[\w.:@/+-]+$/.test(short) ? short : JSON.stringify(short);
+  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}...` : text;
+}
+
+function fieldText(value: unknown): string {
+  const text = asLogged(value);
+  return /^[\w.:@/+-]+$/.test(text) ? text : JSON.stringify(text);
 }
 
 function plainText(value: unknown): string {

@@ -65,6 +65,68 @@ describe("consoleLogger", () => {
   });
 });
 
+describe("consoleLogger with JSON", () => {
+  it("writes one object a line with time, level, name, message and fields", () => {
+    const { lines, logger } = setUp({ format: "json" });
+    logger.warn("Job failed", {
+      task: "send_email",
+      attempt: 3,
+      left: false,
+      none: null,
+      at: new Date(0),
+      key: undefined,
+    });
+    expect(lines).toEqual([
+      '{"time":"1970-01-01T00:00:00.000Z","level":"warn","msg":"Job failed","name":"howdah",' +
+        '"task":"send_email","attempt":3,"left":false,"none":null,"at":"1970-01-01T00:00:00.000Z"}\n',
+    ]);
+  });
+
+  it("shows an error with its causes and stack, and a field with a name of its own beside the line's", () => {
+    const { lines, logger } = setUp({ format: "json" });
+    logger.error("m", { level: "info", e: new Error("boom", { cause: "why" }), ["__proto__"]: 2 });
+    const line = JSON.parse(lines[0] ?? "") as Record<string, unknown>;
+    expect(line).toMatchObject({ level: "error", "field.level": "info", e: { message: "boom <- caused by: why" } });
+    expect((line["e"] as Error).stack).toContain("logger.test.ts");
+    expect(Object.keys(line)).toContain("__proto__");
+  });
+
+  it("takes the format from HOWDAH_LOG_FORMAT, after its parameter, and writes no colours", () => {
+    vi.stubEnv("HOWDAH_LOG_FORMAT", "json");
+    vi.stubEnv("FORCE_COLOR", "1");
+    const { lines, logger } = setUp({ isTTY: true });
+    logger.error("x");
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ msg: "x" });
+    const text = setUp({ format: "text" });
+    text.logger.error("x");
+    expect(text.lines).toEqual(["1970-01-01T00:00:00.000Z howdah error x\n"]);
+  });
+
+  it("refuses a format that does not exist", () => {
+    vi.stubEnv("HOWDAH_LOG_FORMAT", "xml");
+    expect(() => consoleLogger()).toThrow(
+      expect.objectContaining({
+        code: "HOWDAH_OPTION_INVALID",
+        message: 'The environment variable HOWDAH_LOG_FORMAT must be one of text, json, found "xml".',
+      }),
+    );
+  });
+
+  it("writes one line that a parser reads, whatever is logged", () => {
+    const anything = fc.anything({ withBigInt: true, withDate: true, withNullPrototype: true, withMap: true });
+    const name = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("time", "level", "msg", "name", "__proto__"));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), fc.dictionary(name, anything), (message, fields) => {
+        const { lines, logger } = setUp({ format: "json" });
+        logger.info(message, fields);
+        expect(lines).toHaveLength(1);
+        expect(lines[0]?.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+        expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: "info", name: "howdah" });
+      }),
+    );
+  });
+});
+
 describe("a log line", () => {
   it("cannot be forged by what is logged", () => {
     const forged = "ok\n1970-01-01 howdah error all is lost\u001b[2J\r\u202e\u2028";

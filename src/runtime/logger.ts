@@ -2,6 +2,7 @@ import colors from "picocolors";
 import { HowdahError } from "../errors.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { describeValue } from "./describe-value.ts";
+import { jsonLine } from "./json-line.ts";
 import { logLine } from "./log-line.ts";
 import { outliveReader } from "./outlive-reader.ts";
 
@@ -39,10 +40,15 @@ export interface LogStream {
   readonly isTTY?: boolean | undefined;
 }
 
+/** How a line is written: `text` for people, `json` for what collects the logs of containers. */
+export type LogFormat = "text" | "json";
+
 /** Options of {@link consoleLogger}. */
 export interface ConsoleLoggerOptions {
   /** Default: the environment variable `HOWDAH_LOG`, or else `"info"`. */
   readonly level?: LogThreshold | undefined;
+  /** Default: the environment variable `HOWDAH_LOG_FORMAT`, or else `"text"`. */
+  readonly format?: LogFormat | undefined;
   /** Default: stderr. Coloured when it is a terminal and `NO_COLOR` is not set. */
   readonly stream?: LogStream | undefined;
   readonly clock?: Pick<Clock, "now"> | undefined;
@@ -50,21 +56,34 @@ export interface ConsoleLoggerOptions {
 
 const THRESHOLDS: readonly LogThreshold[] = ["silent", "error", "warn", "info", "debug"];
 
+const FORMATS: readonly LogFormat[] = ["text", "json"];
+
 /**
- * The default logger: one line each, with the time and the fields as
- * `key=value`. Throws `HOWDAH_OPTION_INVALID` for an unknown level, also when
- * it comes from `HOWDAH_LOG`.
+ * The default logger, with one line for each message. As text it has the time
+ * and the fields as `key=value`; as JSON it is an object with `time` (ISO
+ * 8601), `level`, `name`, `msg` and the fields. Throws `HOWDAH_OPTION_INVALID`
+ * for an unknown level or format, also when it comes from `HOWDAH_LOG` or
+ * `HOWDAH_LOG_FORMAT`.
  */
 export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
   const { clock = systemClock } = options;
   const stream: LogStream = outliveReader(options.stream ?? process.stderr);
   const paint = colors.createColors(stream.isTTY === true && colors.isColorSupported);
-  const allowed = THRESHOLDS.indexOf(readThreshold(options.level));
+  const level = readChoice(options.level, { name: "level", variable: "HOWDAH_LOG", allowed: THRESHOLDS }) ?? "info";
+  const format =
+    readChoice(options.format, { name: "format", variable: "HOWDAH_LOG_FORMAT", allowed: FORMATS }) ?? "text";
+  const last = THRESHOLDS.indexOf(level);
 
   function at(level: LogLevel, tint: (text: string) => string): Logger[LogLevel] {
-    if (THRESHOLDS.indexOf(level) > allowed) return () => undefined;
+    if (THRESHOLDS.indexOf(level) > last) return () => undefined;
+    const time = () => new Date(clock.now()).toISOString();
+    if (format === "json") {
+      return (msg, fields) => {
+        stream.write(`${jsonLine({ time: time(), level, msg, fields })}\n`);
+      };
+    }
     return (message, fields) => {
-      stream.write(`${new Date(clock.now()).toISOString()} howdah ${tint(level)} ${logLine(message, fields)}\n`);
+      stream.write(`${time()} howdah ${tint(level)} ${logLine(message, fields)}\n`);
     };
   }
 
@@ -76,14 +95,22 @@ export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
   };
 }
 
-function readThreshold(given: LogThreshold | undefined): LogThreshold {
-  const found = given ?? (process.env["HOWDAH_LOG"] || "info");
-  const threshold = THRESHOLDS.find((known) => known === found);
-  if (threshold !== undefined) return threshold;
-  const source = given === undefined ? "The environment variable HOWDAH_LOG" : "The level of a logger";
+/** An option of the logger that the environment can give, too. */
+interface Choice<T extends string> {
+  readonly name: string;
+  readonly variable: string;
+  readonly allowed: readonly T[];
+}
+
+/** `undefined` when it is given neither by the option nor by the environment. */
+function readChoice<T extends string>(given: T | undefined, { name, variable, allowed }: Choice<T>): T | undefined {
+  const found = given ?? (process.env[variable] || undefined);
+  const choice = allowed.find((known) => known === found);
+  if (choice !== undefined || found === undefined) return choice;
+  const source = given === undefined ? `The environment variable ${variable}` : `The ${name} of a logger`;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
-    `${source} must be one of ${THRESHOLDS.join(", ")}, found ${describeValue(found)}.`,
+    `${source} must be one of ${allowed.join(", ")}, found ${describeValue(found)}.`,
   );
 }
 
