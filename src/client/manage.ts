@@ -3,7 +3,9 @@ import type { Job } from "../job/job.ts";
 import { checkName, MAX_LENGTH } from "../job/add/job-spec.ts";
 import { toJob } from "../job/row.ts";
 import * as queries from "../postgres/queries/ending/change-jobs.ts";
-import { custom, integer, list, required, string } from "../runtime/option-kinds.ts";
+import { delayCell } from "../postgres/queries/run-times.ts";
+import type { Duration } from "../runtime/duration.ts";
+import { custom, duration, integer, list, required, string } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { checkJobIds, inOrderOf } from "./job-ids.ts";
 import { readReason, readTime } from "./option-readers.ts";
@@ -38,6 +40,8 @@ export interface JobManagement {
 export interface RescheduleOptions {
   /** Not before this time. */
   readonly runAt?: Date | string | undefined;
+  /** Not before this time has passed, by the database's clock. Not together with `runAt`. */
+  readonly runIn?: Duration | undefined;
   /** -32768 to 32767. */
   readonly priority?: number | undefined;
   /** How often the job counts as started, 0 to 32767; below `maxAttempts` it revives a failed job. */
@@ -86,19 +90,25 @@ export function createManagement(session: Session): JobManagement {
 const WORKER_IDS = list(required(string()));
 
 function readReschedule(to: unknown): queries.Reschedule {
-  const { runAt, priority, attempts, maxAttempts } = readOptions("rescheduleJobs", to, {
+  const { runAt, runInMs, priority, attempts, maxAttempts } = readOptions("rescheduleJobs", to, {
     runAt: custom(readTime),
+    runIn: duration(),
     priority: integer({ min: -32_768, max: 32_767 }),
     attempts: integer({ min: 0, max: 32_767 }),
     maxAttempts: integer({ min: 1, max: 32_767 }),
   });
-  if ([runAt, priority, attempts, maxAttempts].every((change) => change === undefined))
+  if ([runAt, runInMs, priority, attempts, maxAttempts].every((change) => change === undefined))
     throw new HowdahError(
       "HOWDAH_OPTION_INVALID",
-      "rescheduleJobs() has nothing to change: give `runAt`, `priority`, `attempts` or `maxAttempts`.",
+      "rescheduleJobs() has nothing to change: give `runAt`, `runIn`, `priority`, `attempts` or `maxAttempts`.",
+    );
+  if (runAt !== undefined && runInMs !== undefined)
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      "rescheduleJobs() is given both `runAt` and `runIn`; one of them says when the jobs run.",
     );
   return {
-    runAt: runAt ?? null,
+    runAt: runInMs === undefined ? (runAt ?? null) : delayCell(runInMs),
     priority: priority ?? null,
     attempts: attempts ?? null,
     maxAttempts: maxAttempts ?? null,

@@ -24,7 +24,7 @@ export function cron<T extends CronTask>(options: CronOptions<T>): CronEntry {
 }
 
 /** How the jobs of a schedule run; the schedule itself defines when. */
-export interface CronSpec extends Omit<JobSpec, "runAt" | "jobKeyMode"> {
+export interface CronSpec extends Omit<JobSpec, "runAt" | "runIn" | "jobKeyMode"> {
   /** What a tick does to the waiting job of an earlier one with the same key. Default `"replace"`. */
   readonly jobKeyMode?: "replace" | "preserve_run_at" | undefined;
 }
@@ -130,11 +130,11 @@ function readPayload(given: unknown): Readonly<Record<string, unknown>> {
 }
 
 function checkCronSpec(given: unknown, subject: string): CronSpec {
-  const { runAt, jobKeyMode } = (isOptionsObject(given) ? given : {}) as JobSpec;
-  if (runAt !== undefined) {
+  const { runAt, runIn, jobKeyMode } = (isOptionsObject(given) ? given : {}) as JobSpec;
+  if (runAt !== undefined || runIn !== undefined) {
     throw new HowdahError(
       "HOWDAH_JOB_INVALID",
-      `\`runAt\` of ${subject} is set; the schedule defines when its jobs run.`,
+      `\`${runAt === undefined ? "runIn" : "runAt"}\` of ${subject} is set; the schedule defines when its jobs run.`,
     );
   }
   if (jobKeyMode === "unsafe_dedupe") {

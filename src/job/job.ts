@@ -41,6 +41,11 @@ export interface JobSpec {
   readonly queueName?: string | undefined;
   /** Not before this time; a string in ISO 8601. Default: now, by the database's clock. */
   readonly runAt?: Date | string | undefined;
+  /**
+   * Not before this time has passed since the job was added, by the database's
+   * clock: since the transaction that adds it began. Not together with `runAt`.
+   */
+  readonly runIn?: Duration | undefined;
   /** How often the job is started at most, 1 to 32767. Default 25. */
   readonly maxAttempts?: number | undefined;
   /** At most one waiting job has this key. 1 to 512 characters. */

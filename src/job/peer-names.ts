@@ -8,7 +8,7 @@ import type { OptionHints } from "../runtime/options.ts";
 
 const theirs = (peer: string, ours: string): string => `what ${peer} calls so is ${ours}.`;
 
-const LATER = "`runAt`, a Date or a time in ISO 8601: `new Date(Date.now() + 60_000)` is in a minute";
+const LATER = '`runIn` for a delay such as "5m", `runAt` for a time';
 const ATTEMPTS = "`maxAttempts`, which counts the first attempt too";
 const POLICY = "the option `retry` of the task";
 const RECUR = "`cron()`, for the option `crons` of a worker, or `client.schedules`";
@@ -148,6 +148,7 @@ export const ENTRY_PEER_NAMES: OptionHints = {
   opts: theirs("BullMQ", "`spec`"),
   options: "options of the job are called `spec`.",
   runAt: "it belongs in `spec`.",
+  runIn: "it belongs in `spec`.",
   queueName: "it belongs in `spec`.",
   maxAttempts: "it belongs in `spec`.",
   priority: "it belongs in `spec`.",

@@ -119,6 +119,19 @@ export function describeLibrary(library: Library): void {
       expect(found.filter(({ task }) => task !== "d")).toEqual(told.filter(({ task }) => task !== "d"));
     });
 
+    it("counts delays by the clock of the database", async () => {
+      await inside(async (jobs) => {
+        const job = await jobs.addJob("later", {}, { runIn: "1h" });
+        const [one, two] = await jobs.addJobs([
+          { task: "later", spec: { runIn: "2h" } },
+          { task: "later", spec: { runIn: "3h", jobKey: "k" } },
+        ]);
+        const delays = [job, one, two].map((added) => Number(added?.runAt) - Number(added?.createdAt));
+        expect(delays).toEqual([3_600_000, 7_200_000, 10_800_000]);
+        expect(await jobs.rescheduleJobs([job.id], { runIn: 0 })).toMatchObject([{ id: job.id, runAt: job.createdAt }]);
+      });
+    });
+
     it("reads and changes jobs, queues, tasks and schedules with everything else in it", async () => {
       const { id } = await client.addJob("old", HOSTILE, { queueName: "q" });
       await inside(async (jobs) => {

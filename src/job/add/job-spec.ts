@@ -1,4 +1,5 @@
 import { HowdahError } from "../../errors.ts";
+import { delayCell } from "../../postgres/queries/run-times.ts";
 import { parseDuration } from "../../runtime/duration.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import { unknownNameHint } from "../../runtime/options.ts";
@@ -9,7 +10,7 @@ import { toTimestamp } from "./run-at.ts";
 /** A checked {@link JobSpec}; null leaves the choice to the database. */
 export interface CheckedSpec {
   readonly queueName: string | null;
-  /** As PostgreSQL reads it. */
+  /** A time as PostgreSQL reads it, or a delay, see `run-times.ts`. */
   readonly runAt: string | null;
   readonly maxAttempts: number | null;
   readonly jobKey: string | null;
@@ -23,6 +24,7 @@ export interface CheckedSpec {
 const SPEC_KEYS: readonly string[] = [
   "queueName",
   "runAt",
+  "runIn",
   "maxAttempts",
   "jobKey",
   "jobKeyMode",
@@ -62,7 +64,7 @@ const LONGEST_TIMEOUT_MS = 2_147_483_647;
 export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
   if (spec === undefined) return NO_SPEC;
   if (checkShape(spec, subject) === 0) return NO_SPEC;
-  const { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeout } = spec as Record<
+  const { queueName, runAt, runIn, maxAttempts, jobKey, jobKeyMode, priority, flags, timeout } = spec as Record<
     keyof JobSpec,
     unknown
   >;
@@ -80,9 +82,6 @@ export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
   const name = (key: "queueName" | "jobKey", value: unknown): string | null =>
     value === undefined ? null : checkName(value, { name: key, subject, max: MAX_LENGTH[key] });
 
-  const timestamp = runAt === undefined ? null : toTimestamp(runAt);
-  if (timestamp === undefined)
-    throw invalid("runAt", runAt, "a valid Date or a time in ISO 8601 with its offset, such as 2030-01-31T08:00:00Z");
   if (jobKeyMode !== undefined && !JOB_KEY_MODES.includes(jobKeyMode))
     throw invalid("jobKeyMode", jobKeyMode, `one of ${JOB_KEY_MODES.map(describeValue).join(", ")}`);
   if (jobKeyMode !== undefined && jobKey === undefined)
@@ -90,7 +89,7 @@ export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
 
   return {
     queueName: name("queueName", queueName),
-    runAt: timestamp,
+    runAt: runIn === undefined ? checkRunAt(runAt, subject) : checkRunIn({ runAt, runIn }, subject),
     maxAttempts: smallint("maxAttempts", maxAttempts, 1),
     jobKey: name("jobKey", jobKey),
     jobKeyMode: (jobKeyMode as JobKeyMode | undefined) ?? "replace",
@@ -148,6 +147,44 @@ function unknownKey(key: string, subject: string): HowdahError {
     "HOWDAH_OPTION_UNKNOWN",
     `Unknown job option \`${key}\` of ${subject}${unknownNameHint(key, { known: SPEC_KEYS, hints: JOB_PEER_NAMES })}`,
   );
+}
+
+function checkRunAt(runAt: unknown, subject: string): string | null {
+  const time = runAt === undefined ? null : toTimestamp(runAt);
+  if (time !== undefined) return time;
+  const allowed = "a valid Date or a time in ISO 8601 with its offset, such as 2030-01-31T08:00:00Z";
+  throw new HowdahError(
+    "HOWDAH_JOB_INVALID",
+    `\`runAt\` of ${subject} is ${describeValue(runAt)}; it has to be ${allowed}${delayHint(runAt)}.`,
+  );
+}
+
+/** For those who write a delay where a time belongs. */
+function delayHint(runAt: unknown): string {
+  return toDelayMs(runAt) === undefined ? "" : "; a delay is called `runIn`";
+}
+
+function checkRunIn({ runAt, runIn }: { readonly runAt: unknown; readonly runIn: unknown }, subject: string): string {
+  const ms = toDelayMs(runIn);
+  if (ms === undefined)
+    throw new HowdahError(
+      "HOWDAH_JOB_INVALID",
+      `\`runIn\` of ${subject} is ${describeValue(runIn)}; it has to be a duration such as "5m", of at most 100 years.`,
+    );
+  if (runAt !== undefined)
+    throw new HowdahError(
+      "HOWDAH_JOB_INVALID",
+      `\`runAt\` and \`runIn\` of ${subject} are both given; one of them says when it runs.`,
+    );
+  return delayCell(ms);
+}
+
+function toDelayMs(delay: unknown): number | undefined {
+  try {
+    return parseDuration(delay, "delay");
+  } catch {
+    return undefined;
+  }
 }
 
 function checkTimeout(timeout: unknown, subject: string): number | null {

@@ -27,6 +27,16 @@ describe("prepareJob", () => {
     expect(await prepareJob({ ...entry, task, spec })).toMatchObject({ queueName: "q", priority: 0, flags: null });
   });
 
+  it.each([
+    [{ runIn: "5m" }, { runAt: "2030-01-01" }, "2030-01-01 00:00:00Z"],
+    [{ runAt: "2030-01-01" }, { runIn: "5m" }, "+300000 milliseconds"],
+    [{ runIn: "5m" }, {}, "+300000 milliseconds"],
+    [{ runIn: "5m" }, { runIn: "1m" }, "+60000 milliseconds"],
+  ] as const)("of the defaults %j and the spec %j runs at %s", async (defaults, spec, runAt) => {
+    const task = defineTask({ identifier: "t", defaults, run() {} });
+    expect(await prepareJob({ ...entry, task, spec })).toMatchObject({ runAt });
+  });
+
   it("takes the schema and the defaults of a registered task for its identifier", async () => {
     const task = defineTask({ identifier: "t", defaults: ({ n }: { n: number }) => ({ priority: n }), run() {} });
     const registry = createTaskRegistry([task]);

@@ -130,6 +130,9 @@ function withDefaults(
   const defaults = defaultsOf(task, payload, subject);
   const given = Object.entries(spec ?? {}).filter(([, value]) => value !== undefined);
   const { jobKeyMode, ...merged }: Record<string, unknown> = { ...defaults, ...Object.fromEntries(given) };
+  // When this add says when it runs, a default does not, whichever way each is written.
+  if (spec?.runAt !== undefined && spec.runIn === undefined) delete merged["runIn"];
+  if (spec?.runIn !== undefined && spec.runAt === undefined) delete merged["runAt"];
   // A default mode is for the adds that have a key; a mode of this very add without one is a mistake.
   const modeIsMeant = merged["jobKey"] !== undefined || spec?.jobKeyMode !== undefined;
   return modeIsMeant ? { ...merged, jobKeyMode } : merged;

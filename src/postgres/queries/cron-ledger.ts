@@ -1,6 +1,7 @@
 import type { Cell, Executor } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { isDelay, runTimes, type RunTimeExpression } from "./run-times.ts";
 import { flagSet } from "./store-jobs.ts";
 
 /** What is remembered of an entry of a crontab, in milliseconds since 1970. */
@@ -78,13 +79,16 @@ export async function addCronTicks(
   ticks: readonly TickToAdd[],
 ): Promise<(string | null)[]> {
   // $1 identifiers   $2 ticks   $3 to $12 as tickJobColumns has them
-  const text = `select job_id from ${schema.of("_howdah_add_cron_ticks_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+  const runs = tickTimes("$12", "howdah_cron_ticks_1", ticks);
+  const text = `select job_id from ${schema.of("_howdah_add_cron_ticks_v1")}(
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ${runs.expression}
+)`;
   const values = [
     textArray(ticks.map(({ id }) => id)),
     numberArray(ticks.map(({ tickMs }) => microseconds(tickMs))),
     ...tickJobColumns(ticks),
   ];
-  const { rows } = await executor.query({ name: "howdah_cron_ticks_1", text, values });
+  const { rows } = await executor.query({ name: runs.name, text, values });
   return rows.map(([jobId]) => jobId ?? null);
 }
 
@@ -106,6 +110,11 @@ export function tickJobColumns(ticks: readonly TickToAdd[]): string[] {
     numberArray(jobs.map(({ timeoutMs }) => timeoutMs ?? "null")),
     textArray(ticks.map(({ runAt }) => runAt)),
   ];
+}
+
+/** The statement for the last of {@link tickJobColumns}: interceptors may give a tick a delay. */
+export function tickTimes(parameter: string, name: string, ticks: readonly TickToAdd[]): RunTimeExpression {
+  return runTimes(parameter, { delayed: ticks.some(({ runAt }) => isDelay(runAt)), name });
 }
 
 /** A whole number of milliseconds, as the database takes it: microseconds. */

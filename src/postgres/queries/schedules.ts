@@ -1,7 +1,7 @@
 import type { Cell, Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { microseconds, type TickJob, tickJobColumns, type TickToAdd } from "./cron-ledger.ts";
+import { microseconds, type TickJob, tickJobColumns, tickTimes, type TickToAdd } from "./cron-ledger.ts";
 import { flagSet } from "./store-jobs.ts";
 
 /** The channel on which a change of the schedules is announced, with the name of the schema. */
@@ -116,8 +116,9 @@ export async function addScheduleTicks(
   ticks: readonly ScheduleTick[],
 ): Promise<ScheduleTickResult[]> {
   // $1 ids   $2 versions   $3 ticks   $4 to $13 as tickJobColumns has them
+  const runs = tickTimes("$13", "howdah_schedule_ticks_1", ticks);
   const text = `select job_id, changed from ${schema.of("_howdah_add_schedule_ticks_v1")}(
-  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, ${runs.expression}
 )`;
   const values = [
     textArray(ticks.map(({ id }) => id)),
@@ -125,7 +126,7 @@ export async function addScheduleTicks(
     numberArray(ticks.map(({ tickMs }) => microseconds(tickMs))),
     ...tickJobColumns(ticks),
   ];
-  const { rows } = await executor.query({ name: "howdah_schedule_ticks_1", text, values });
+  const { rows } = await executor.query({ name: runs.name, text, values });
   return rows.map(([jobId, hasChanged]) => ({ jobId: jobId ?? null, hasChanged: hasChanged === "t" }));
 }
 

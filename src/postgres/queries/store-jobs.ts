@@ -2,6 +2,7 @@ import type { Cell, Executor, Query, Row } from "../driver.ts";
 import { integerCell, jsonArray, numberArray, readNumbers, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { limited, patiently } from "./patience.ts";
+import { isDelay, runTime, runTimes } from "./run-times.ts";
 import { newJob, NOTHING_STORED, readWholeJobs, type StoredJobs } from "./stored-jobs.ts";
 
 /**
@@ -31,6 +32,7 @@ export interface JobToStore {
   /** JSON. */
   readonly payload: string;
   readonly queueName: string | null;
+  /** A time or a delay, see `run-times.ts`. */
   readonly runAt: string | null;
   readonly maxAttempts: number | null;
   readonly jobKey: string | null;
@@ -76,9 +78,13 @@ async function storePlainJob(job: JobToStore, how: HowToStore): Promise<StoredJo
   if (patienceMs !== undefined) values.push(String(patienceMs));
   const first =
     patienceMs === undefined ? "$1::pg_catalog.text" : limited("$1::pg_catalog.text", "$8::pg_catalog.text");
-  const { rows } = await executor.query({
+  const runs = runTime("$3", {
+    delayed: isDelay(runAt),
     name: patienceMs === undefined ? "add_plain_job" : "add_plain_job_patiently",
-    text: `select ${schema.of("_howdah_add_plain_job_v1")}(${first}, $2::pg_catalog.json, $3::pg_catalog.timestamptz,
+  });
+  const { rows } = await executor.query({
+    name: runs.name,
+    text: `select ${schema.of("_howdah_add_plain_job_v1")}(${first}, $2::pg_catalog.json, ${runs.expression},
   $4::pg_catalog.int4, $5::pg_catalog.int4, $6::pg_catalog.int4, $7::pg_catalog.bool)`,
     values,
   });
@@ -107,16 +113,17 @@ async function storeSingleJob(job: JobToStore, how: HowToStore): Promise<StoredJ
   ];
   // As the function decides itself whether to notify.
   const isDueNow = `job.run_at operator(pg_catalog.<=) (pg_catalog.now() operator(pg_catalog.+) interval '2 seconds')`;
+  const runs = runTime("$4", { delayed: isDelay(job.runAt), name: "add_job" });
   // $1 identifier     $2 payload   $3 queue name   $4 run at   $5 max attempts
   // $6 key            $7 priority  $8 flags        $9 key mode $10 timeout   $11 notifies
   const text = `select job.id, ${us}(job.run_at), ${us}(job.created_at), job.flags, job.job_queue_id, ${isDueNow},
   case when job.is_changed then ${schema.of("_howdah_stored_jobs_v1")}(array[job.id], array[$2::pg_catalog.json]) end
 from ${schema.of("_howdah_add_job_v1")}(
-  $1::pg_catalog.text, $2::pg_catalog.json, $3::pg_catalog.text, $4::pg_catalog.timestamptz, $5::pg_catalog.int4,
+  $1::pg_catalog.text, $2::pg_catalog.json, $3::pg_catalog.text, ${runs.expression}, $5::pg_catalog.int4,
   $6::pg_catalog.text, $7::pg_catalog.int4, $8::pg_catalog.text[], $9::pg_catalog.text, $11::pg_catalog.bool,
   $10::pg_catalog.int4
 ) as job`;
-  const { rows } = await executor.query(limitedTo(how, { name: "add_job", text, values }));
+  const { rows } = await executor.query(limitedTo(how, { name: runs.name, text, values }));
   const [id, runAt, createdAt, flags, queueId, isDue, json] = rows[0] ?? [];
   const whole = readWholeJobs(json);
   if (!whole) return newJob({ id, runAt, createdAt, flags, queueId, isDue: isDue === "t" });
@@ -140,14 +147,18 @@ async function storeKeyedJobs(jobs: readonly JobToStore[], how: HowToStore): Pro
     textArray(jobs.map((job) => (job.jobKey === null ? null : job.jobKeyMode))),
     numberArray(jobs.map((job) => job.timeoutMs ?? "null")),
   ];
+  const runs = runTimes("$4", {
+    delayed: jobs.some(({ runAt }) => isDelay(runAt)),
+    name: `add_jobs${notifies ? "" : "_silently"}`,
+  });
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
   // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
   const text = `select ${schema.of("_howdah_stored_jobs_v1")}(${schema.of("_howdah_add_job_ids_v1")}(
-  $1::pg_catalog.text[], $2::pg_catalog.json[], $3::pg_catalog.text[], $4::pg_catalog.timestamptz[],
+  $1::pg_catalog.text[], $2::pg_catalog.json[], $3::pg_catalog.text[], ${runs.expression},
   $5::pg_catalog.int4[], $6::pg_catalog.text[], $7::pg_catalog.int4[], $8::pg_catalog.jsonb[], $9::pg_catalog.text[],
   ${notifies}, $10::pg_catalog.int4[]
 ), $2::pg_catalog.json[])`;
-  const query = { name: `add_jobs${notifies ? "" : "_silently"}`, text, values };
+  const query = { name: runs.name, text, values };
   const { rows } = await executor.query(limitedTo(how, query));
   return readWholeJobs(rows[0]?.[0]) ?? NOTHING_STORED;
 }
@@ -169,15 +180,16 @@ async function storeNewJobs(jobs: readonly JobToStore[], how: HowToStore): Promi
     String(notifies),
     isJoined && patienceMs !== undefined ? String(patienceMs) : null,
   ];
+  const runs = runTimes("$4", { delayed: jobs.some(({ runAt }) => isDelay(runAt)), name: "add_new_jobs" });
   // $1 identifiers   $2 payloads     $3 queue names   $4 run ats    $5 max attempts
   // $6 priorities    $7 flag sets    $8 timeouts      $9 notifies   $10 patience
   const add = schema.of("_howdah_add_jobs_without_keys_v1");
   const text = `select * from ${add}(
-  $1::pg_catalog.text[], $2::pg_catalog.json[], $3::pg_catalog.text[], $4::pg_catalog.timestamptz[],
+  $1::pg_catalog.text[], $2::pg_catalog.json[], $3::pg_catalog.text[], ${runs.expression},
   $5::pg_catalog.int4[], $6::pg_catalog.int4[], $7::pg_catalog.jsonb[], $8::pg_catalog.int4[], $9::pg_catalog.bool,
   $10::pg_catalog.int4, true
 )`;
-  const query = { name: "add_new_jobs", text, values };
+  const query = { name: runs.name, text, values };
   const { rows } = await executor.query(isJoined ? query : limitedTo(how, query));
   return readNewJobs(rows[0] ?? []);
 }

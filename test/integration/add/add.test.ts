@@ -58,6 +58,45 @@ describe("a single add", () => {
     expect(await stored()).toEqual([expect.objectContaining({ task_identifier: "assert_jobs_work" })]);
   });
 
+  it.each([
+    ["a plain job", {}],
+    ["a job of a queue", { queueName: "q" }],
+    ["a job with a key", { jobKey: "k" }],
+    ["a job that replaces another", { jobKey: "found" }],
+  ])("counts the delay of %s by the clock of the database", async (_, spec) => {
+    await client.addJob("t", {}, { jobKey: "found" });
+    const job = await client.addJob("t", { n: 1 }, { ...spec, runIn: "90m" });
+    expect(job).toMatchObject({ state: "scheduled", payload: { n: 1 } });
+    expect(await delays()).toContain("01:30:00");
+    expect(await client.getJob(job.id)).toEqual(job);
+  });
+
+  it("counts each delay of a bulk add, beside times and jobs that have neither", async () => {
+    const runAt = new Date("2200-01-01T00:00:00Z");
+    const specs = [{ runIn: "1h" }, {}, { runAt }, { runIn: 0 }, { runIn: "36500d" }] as const;
+    for (const key of [undefined, "k"]) {
+      const jobs = await client.addJobs(
+        specs.map((spec, n) => ({ identifier: "t", payload: { n }, spec: { ...spec, jobKey: key && `${key}${n}` } })),
+      );
+      expect(jobs.map(({ state }) => state)).toEqual(["scheduled", "ready", "scheduled", "ready", "scheduled"]);
+      expect(jobs[2]?.runAt).toEqual(runAt);
+      const sinceAdded = jobs.map((job) => job.runAt.getTime() - job.createdAt.getTime());
+      expect([sinceAdded[0], sinceAdded[1], sinceAdded[3], sinceAdded[4]]).toEqual([
+        3_600_000,
+        0,
+        0,
+        36_500 * 86_400_000,
+      ]);
+      expect(await client.listJobs()).toHaveLength(5);
+      await database.sql("truncate howdah._private_jobs");
+    }
+  });
+
+  it("counts delays of adds that are made together from their own statement's clock", async () => {
+    const jobs = await Promise.all([..."abcdefgh"].map((n) => client.addJob("t", { n }, { runIn: "1s" })));
+    expect(jobs.map((job) => job.runAt.getTime() - job.createdAt.getTime())).toEqual(Array(8).fill(1_000));
+  });
+
   it("returns the same job as reading it back does (behaviours 13)", async () => {
     const job = await client.addJob("round_trip", [1, "two"], {
       queueName: "q",
@@ -214,6 +253,12 @@ describe("an add to a task", () => {
     await expect(refused).rejects.toMatchObject({ code: "HOWDAH_PAYLOAD_INVALID", message: /item 1/ });
   });
 });
+
+/** How long after they were added, or replaced, jobs run. */
+async function delays(): Promise<unknown[]> {
+  const rows = await database.sql("select (run_at - updated_at)::text as delay from howdah._private_jobs");
+  return rows.map(({ delay }) => delay);
+}
 
 async function stored(): Promise<unknown[]> {
   return database.sql("select * from howdah.jobs order by id");

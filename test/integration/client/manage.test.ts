@@ -88,6 +88,24 @@ describe("rescheduleJobs", () => {
     expect(await client.rescheduleJobs([other.id], { attempts: 0 })).toMatchObject([{ runAt, priority: 3 }]);
   });
 
+  it("counts a delay by the clock of the database", async () => {
+    const { failed, regular } = await fourJobs();
+    const changed = await client.rescheduleJobs([regular.id, failed.id], { runIn: "1h", attempts: 0 });
+    expect(changed).toMatchObject([{ state: "scheduled" }, { state: "scheduled" }]);
+    const rows = await database.sql(
+      `select extract(epoch from run_at - updated_at)::float8 as delay from howdah._private_jobs where run_at > now()`,
+    );
+    expect(rows).toEqual([{ delay: 3_600 }, { delay: 3_600 }]);
+    expect(await client.rescheduleJobs([regular.id], { runIn: 0 })).toMatchObject([{ state: "ready" }]);
+    await expect(client.rescheduleJobs([regular.id], { runIn: "1h", runAt: new Date() })).rejects.toMatchObject({
+      code: "HOWDAH_OPTION_INVALID",
+      message: "rescheduleJobs() is given both `runAt` and `runIn`; one of them says when the jobs run.",
+    });
+    await expect(client.rescheduleJobs([regular.id], { runIn: "soon" as never })).rejects.toMatchObject({
+      code: "HOWDAH_OPTION_INVALID",
+    });
+  });
+
   it("takes zero as zero (behaviours S18), so a failed job can be revived", async () => {
     const { failed } = await fourJobs();
     await client.rescheduleJobs([failed.id], { priority: 5 });

@@ -89,6 +89,20 @@ describe.each(SOURCES)("a tick of a %s", (source, prepare) => {
     expect(asked).toBe(2);
   });
 
+  it("can be given a delay, by the clock of the database", async () => {
+    await using run = await runWith(({ spec }) => ({
+      action: "continue",
+      spec: { ...spec, runAt: undefined, runIn: "1h" },
+    }));
+    await run.settled();
+    await run.advanceTo("2021-01-01T04:00:01Z");
+    const { jobId } = await run.scheduled.reach();
+    const rows = await database.sql(
+      `select (run_at - created_at)::text as delay from howdah._private_jobs where id = ${jobId}`,
+    );
+    expect(rows).toEqual([{ delay: "01:00:00" }]);
+  });
+
   it("is stored as its interceptors have left it", async () => {
     await using run = await runWith(({ spec, payload }) => ({
       action: "continue",

@@ -1,6 +1,7 @@
 import type { Cell, Executor } from "../../driver.ts";
 import { integerCell, numberArray, textArray } from "../../literal.ts";
 import type { Schema } from "../../schema.ts";
+import { isDelay, runTime } from "../run-times.ts";
 import { jobColumns, jobNames, type JobRecord, toJobRecord } from "../job-columns.ts";
 
 /** Deletes the jobs with these ids that no worker runs. Returns them, in any order. */
@@ -66,16 +67,17 @@ export function rescheduleJobs(
   to: Reschedule,
 ): Promise<readonly JobRecord[]> {
   const { runAt, priority, attempts, maxAttempts } = to;
+  const { expression } = runTime("$2", { delayed: isDelay(runAt), name: "" });
   // $1 job ids   $2 run at   $3 priority   $4 attempts   $5 max attempts
   const values = [numberArray(ids), runAt, integerCell(priority), integerCell(attempts), integerCell(maxAttempts)];
-  const call = `reschedule_jobs($1::pg_catalog.int8[], $2::pg_catalog.timestamptz, $3::pg_catalog.int4,
+  const call = `reschedule_jobs($1::pg_catalog.int8[], ${expression}, $3::pg_catalog.int4,
   $4::pg_catalog.int4, $5::pg_catalog.int4)`;
   return changed(target, call, values);
 }
 
 /** What `reschedule_jobs` changes; null leaves a column as it is. */
 export interface Reschedule {
-  /** As PostgreSQL reads it. */
+  /** A time or a delay, see `run-times.ts`. */
   readonly runAt: string | null;
   readonly priority: number | null;
   readonly attempts: number | null;
