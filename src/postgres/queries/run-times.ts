@@ -1,29 +1,8 @@
 /**
- * When jobs run, as values of a statement: a time as PostgreSQL reads it, or a
- * delay, `+` and an interval, which the database counts from the start of the
- * transaction that stores the job, as it does for a job without a time.
+ * The expression for a parameter with an array of run times. One is a time as
+ * PostgreSQL reads it, or a delay, see {@link delayCell}. Delays need another
+ * statement, so that what has none costs nothing: `name` is that of the statement.
  */
-
-/** A delay as such a value. */
-export function delayCell(ms: number): string {
-  return `+${Math.round(ms)} milliseconds`;
-}
-
-/** Whether it is a delay. No time begins with `+`. */
-export function isDelay(time: string | null): boolean {
-  return time !== null && time.startsWith("+");
-}
-
-/**
- * The expression for a parameter with one time. Delays need another statement,
- * so that what has none costs nothing: `name` is that of the statement.
- */
-export function runTime(parameter: string, { delayed, name }: RunTimeStatement): RunTimeExpression {
-  if (!delayed) return { name, expression: `${parameter}::pg_catalog.timestamptz` };
-  return { name: `${name}_delayed`, expression: fromText(`${parameter}::pg_catalog.text`) };
-}
-
-/** As {@link runTime}, for a parameter with an array of times and delays. */
 export function runTimes(parameter: string, { delayed, name }: RunTimeStatement): RunTimeExpression {
   if (!delayed) return { name, expression: `${parameter}::pg_catalog.timestamptz[]` };
   const each = `pg_catalog.unnest(${parameter}::pg_catalog.text[]) with ordinality as given(time, place)`;
@@ -31,6 +10,12 @@ export function runTimes(parameter: string, { delayed, name }: RunTimeStatement)
     name: `${name}_delayed`,
     expression: `(select pg_catalog.array_agg(${fromText("given.time")} order by given.place) from ${each})`,
   };
+}
+
+/** As {@link runTimes}, for a parameter with one time. */
+export function runTime(parameter: string, { delayed, name }: RunTimeStatement): RunTimeExpression {
+  if (!delayed) return { name, expression: `${parameter}::pg_catalog.timestamptz` };
+  return { name: `${name}_delayed`, expression: fromText(`${parameter}::pg_catalog.text`) };
 }
 
 /** The statement that the times are for. */
@@ -44,6 +29,20 @@ export interface RunTimeStatement {
 export interface RunTimeExpression {
   readonly name: string;
   readonly expression: string;
+}
+
+/**
+ * A delay as a run time: `+` and an interval, which the database counts from
+ * the start of the transaction that stores the job, as it does for a job
+ * without a time.
+ */
+export function delayCell(ms: number): string {
+  return `+${Math.round(ms)} milliseconds`;
+}
+
+/** Whether a run time is a delay. No time begins with `+`. */
+export function isDelay(time: string | null): boolean {
+  return time !== null && time.startsWith("+");
 }
 
 function fromText(text: string): string {
