@@ -18,6 +18,17 @@ const prisma: TestProjectInlineConfiguration = {
   },
 };
 
+/** Frameworks and bundlers, in `check:full` only. */
+const stack: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: "stack",
+    include: ["test/stack/*.test.ts"],
+    ...database,
+    globalSetup: ["test/stack/global-setup.ts", ...database.globalSetup],
+  },
+};
+
 export default defineConfig({
   test: {
     exclude: [...configDefaults.exclude, "**/fixtures/**"],
@@ -42,6 +53,7 @@ export default defineConfig({
         },
       },
       ...(process.env["HOWDAH_TEST_PRISMA"] === "1" ? [prisma] : []),
+      ...(process.env["HOWDAH_TEST_STACK"] === "1" ? [stack] : []),
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,

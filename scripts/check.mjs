@@ -100,6 +100,22 @@ const STEPS = [
     why: "transactions of Prisma, which is 300 MB large",
   },
   {
+    name: "test-stack",
+    command: "vitest run --project stack",
+    needs: "build",
+    environment: { HOWDAH_TEST_STACK: "1" },
+    tests: true,
+    full: true,
+    why: "the page on frameworks and bundlers, with the real ones",
+  },
+  {
+    name: "site",
+    command: "npm run docs --silent -- --look",
+    needs: "generated",
+    full: true,
+    why: "the documentation as a site: no dead links, readable on a telephone, a search that finds",
+  },
+  {
     name: "test-postgres-15",
     command: "vitest run --project integration",
     needs: "build",

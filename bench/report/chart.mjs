@@ -11,19 +11,36 @@ const OTHER = "#64748b";
 const BARS = WIDTH - LABELS - 210;
 
 /** A bar for each side, on a linear scale from zero. */
-export function toChart({ title, unit, isLessBetter, rows }) {
-  const longest = Math.max(...rows.map(({ value }) => value ?? 0)) || 1;
-  const height = TOP + rows.length * STEP + 12;
-  const bars = rows.map((row, index) => barOf(row, { y: TOP + index * STEP, longest }));
+export function toChart(result) {
+  return toPanels(result.title, [result]);
+}
+
+/** Several charts below each other in one picture, each with a scale of its own. */
+export function toPanels(title, results) {
+  const heights = results.map(({ rows }) => TOP + rows.length * STEP + 12);
+  const height = heights.reduce((sum, one) => sum + one, 0);
+  const panels = results.flatMap((result, index) =>
+    panelOf(
+      result,
+      heights.slice(0, index).reduce((sum, one) => sum + one, 0),
+    ),
+  );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" font-family="sans-serif" font-size="13">`,
     `<title>${escape(title)}</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
-    `<text x="12" y="22" font-size="16" font-weight="bold" fill="#0f172a">${escape(title)}</text>`,
-    `<text x="12" y="40" fill="#475569">${escape(unit)}, ${isLessBetter ? "less" : "more"} is better</text>`,
-    ...bars,
+    ...panels,
     "</svg>\n",
   ].join("\n");
+}
+
+function panelOf({ title, unit, isLessBetter, rows }, y) {
+  const longest = Math.max(...rows.map(({ value }) => value ?? 0)) || 1;
+  return [
+    `<text x="12" y="${y + 22}" font-size="16" font-weight="bold" fill="#0f172a">${escape(title)}</text>`,
+    `<text x="12" y="${y + 40}" fill="#475569">${escape(unit)}, ${isLessBetter ? "less" : "more"} is better</text>`,
+    ...rows.map((row, index) => barOf(row, { y: y + TOP + index * STEP, longest })),
+  ];
 }
 
 function barOf(row, { y, longest }) {

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { toChart } from "./chart.mjs";
+import { toChart, toPanels } from "./chart.mjs";
 import { toMarkdown } from "./markdown.mjs";
+import { picked } from "./overview.mjs";
 
 /** The report in a folder as it was written last, or an empty one. */
 export function readReport(folder) {
@@ -26,7 +27,7 @@ export function mergeReports(report, { peers, results, scenarioNames }) {
   };
 }
 
-/** Writes the report into a folder: README.md for readers, results.json for programs, one chart a scenario. */
+/** Writes the report into a folder: README.md for readers, results.json for programs, a chart for each scenario and one of a few. */
 export async function writeReport(folder, report) {
   await mkdir(join(folder, "charts"), { recursive: true });
   for (const [path, text] of filesOf(report)) await writeFile(join(folder, path), text);
@@ -38,5 +39,6 @@ export function filesOf(report) {
     ["results.json", `${JSON.stringify(report, undefined, 2)}\n`],
     ["README.md", `${toMarkdown(report)}\n`],
     ...report.results.map((result) => [join("charts", `${result.name}.svg`), toChart(result)]),
+    [join("charts", "overview.svg"), toPanels("Howdah and other queues on PostgreSQL", picked(report))],
   ];
 }

@@ -1,20 +1,11 @@
 import { formatFigure, formatTarget } from "./format.mjs";
 import { table } from "./table.mjs";
 
-const BEGIN = "<!-- measured: written by bench/report.mjs -->";
-const END = "<!-- /measured -->";
 /** Howdah, and what it is measured against that is not a usable queue. */
 const NOBODY_ELSE = ["howdah", "bare-loop", "bare-statements"];
 
-/** A page with the summary of a report between its two marks. */
-export function withSummary(page, report) {
-  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (from < 0 || to < from) throw new Error(`The page has no ${BEGIN} … ${END}.`);
-  return `${page.slice(0, from + BEGIN.length)}\n\n${toSummary(report)}\n\n${page.slice(to)}`;
-}
-
 /** One row a scenario: Howdah's figure, the best of the others, and the targets that were reached or missed. */
-function toSummary({ results }) {
+export function toSummary({ results }) {
   if (results.length === 0) return "No results are stored yet: `npm run bench` writes them.";
   const rows = results.map((result) => {
     const own = result.rows.find(({ peer }) => peer === "howdah");

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compile } from "./compile.ts";
 import { projectFiles, readProjectFile } from "./project-tree.ts";
-import { moduleOf, ORM_GUIDE, snippetsOf, WORDS } from "./snippets.ts";
+import { COMPILED_ELSEWHERE, moduleOf, needsLibraries, type Snippet, snippetsOf, WORDS } from "./snippets.ts";
 
 /** What a block of a guide may use without saying where it comes from. */
 const PRELUDE = [
@@ -11,9 +11,12 @@ const PRELUDE = [
 ].join(" ");
 
 const documents = ["README.md", ...projectFiles("docs")].filter(
-  (file) => file.endsWith(".md") && file !== ORM_GUIDE && snippetsOf(readProjectFile(file)).length > 0,
+  (file) => file.endsWith(".md") && !(file in COMPILED_ELSEWHERE) && snippetsOf(readProjectFile(file)).length > 0,
 );
-const modules = new Map(documents.map((file) => [`${file}.ts`, moduleOf(readProjectFile(file), { prelude: PRELUDE })]));
+const only = (snippet: Snippet): boolean => !needsLibraries(snippet);
+const modules = new Map(
+  documents.map((file) => [`${file}.ts`, moduleOf(readProjectFile(file), { prelude: PRELUDE, only })]),
+);
 
 describe("every block of TypeScript in the documentation compiles", () => {
   const complaints = compile(modules);

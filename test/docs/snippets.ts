@@ -14,10 +14,17 @@ export const WORDS: Readonly<Record<string, string>> = {
   run: "a whole program, run in a process of its own",
   fragment: "only compiled, because it is a part of something that the page does not show",
   external: "only compiled, because it needs a service or a machine that the tests do not have",
+  libraries: "only compiled, by test/transactions, because it imports libraries that are installed there",
 };
 
-/** It imports libraries that the package does not have; they are installed for `test/transactions`, where it is compiled. */
-export const ORM_GUIDE = "docs/guides/with-your-orm.md";
+/** Pages that import libraries which the package does not have, with the folder where those are installed: it compiles them. */
+export const COMPILED_ELSEWHERE: Readonly<Record<string, string>> = {
+  "docs/guides/with-your-orm.md": "test/transactions",
+  "docs/guides/using-it-with.md": "test/stack",
+};
+
+/** Whether a block is compiled where its libraries are. */
+export const needsLibraries = ({ words }: Snippet): boolean => words.includes("libraries");
 
 /** The blocks of a document in a language, in order. */
 export function snippetsOf(markdown: string, wanted = "ts"): Snippet[] {

@@ -1,11 +1,28 @@
 import { expect, it } from "vitest";
 import { compile } from "../docs/compile.ts";
-import { readProjectFile } from "../docs/project-tree.ts";
-import { moduleOf, ORM_GUIDE } from "../docs/snippets.ts";
+import { projectFiles, readProjectFile } from "../docs/project-tree.ts";
+import { COMPILED_ELSEWHERE, moduleOf, needsLibraries, snippetsOf } from "../docs/snippets.ts";
 
-it("every block of TypeScript in the guide on ORMs compiles against the real libraries", () => {
-  // Beside the libraries, so that it finds them.
-  const path = "test/transactions/guide.md.ts";
-  const complaints = compile(new Map([[path, moduleOf(readProjectFile(ORM_GUIDE))]])).get(path) ?? [];
-  expect(complaints.map(({ line, message }) => `${ORM_GUIDE}:${line} ${message}`)).toEqual([]);
-}, 60_000);
+const FOLDER = "test/transactions";
+
+const pages = ["README.md", ...projectFiles("docs")].filter(
+  (page) =>
+    page.endsWith(".md") &&
+    (COMPILED_ELSEWHERE[page] === FOLDER ||
+      snippetsOf(readProjectFile(page)).some((snippet) => needsLibraries(snippet))),
+);
+
+it("finds the guide and the front page", () => {
+  expect(pages).toEqual(expect.arrayContaining(["README.md", "docs/guides/with-your-orm.md"]));
+});
+
+it.each(pages)(
+  "every block of TypeScript in %s compiles against the real libraries",
+  (page) => {
+    // Beside the libraries, so that it finds them.
+    const path = `${FOLDER}/${page.replaceAll("/", "-")}.ts`;
+    const complaints = compile(new Map([[path, moduleOf(readProjectFile(page))]])).get(path) ?? [];
+    expect(complaints.map(({ line, message }) => `${page}:${line} ${message}`)).toEqual([]);
+  },
+  60_000,
+);

@@ -31,6 +31,16 @@ const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
     "pay: SIGKILL, ran again: true, ada has 80",
     "pay_once: SIGKILL, ran again: false, bob has 90",
   ],
+  "07-retries.mjs": [
+    "call_partner: answered in attempt 3",
+    "deliver: failed, there is no address",
+    "deliver: scheduled, 0 attempts counted",
+  ],
+  "08-cron.mjs": ["every 24 hours, at 10:30 UTC", "a report for camels, asked for at a time: true"],
+  "09-shutdown.mjs": ["attempt 1 begins", "interrupted: shutdown", "attempt 1 begins", "attempt 1 ends"],
+  "10-hooks.mjs": ["hello eve", "completed 2, failed 0"],
+  "11-tracing.mjs": ["add resize belongs to the request: true", "run resize is linked to it: true"],
+  "12-testing.mjs": ["a new customer is greeted", "a customer of 2099 is greeted in 2099"],
 };
 
 const examples = readdirSync(join(ROOT, "examples")).filter((file) => file.endsWith(".mjs"));

@@ -1,0 +1,76 @@
+import { formatFigure } from "./format.mjs";
+import { table } from "./table.mjs";
+
+/** The questions of a newcomer, in the order of the overview. */
+const PICKED = ["drain-tuned", "many-queues", "latency"];
+
+/** Those, and where the others are better more often. */
+const COMPARED = ["drain-tuned", "serial-queue", "many-queues", "latency", "bulk-add", "idle", "memory"];
+
+const SIDES = {
+  howdah: "Howdah",
+  "graphile-worker": "graphile-worker",
+  "pg-boss": "pg-boss",
+  bullmq: "BullMQ on PostgreSQL",
+};
+
+/** A few results for one picture: all usable queues, with the settings that their documentation names. */
+export function picked({ results }) {
+  return PICKED.flatMap((name) => results.find((result) => result.name === name) ?? []).map((result) => ({
+    ...result,
+    rows: result.rows.filter(({ peer, label }) => isQueue(peer) && !label.includes("large batches")),
+  }));
+}
+
+/** One sentence about the picture. */
+export function toCaption(report) {
+  const [newest] = picked(report).toSorted((a, b) => b.conditions.at.localeCompare(a.conditions.at));
+  if (newest === undefined) return "No results are stored yet: `npm run bench` writes them.";
+  const { at, machine, server } = newest.conditions;
+  return (
+    `Measured on ${at.slice(0, 10)} on ${machine.cores} cores, with PostgreSQL ${server.version.split(" ")[0]} that ` +
+    "waits for its disk at each commit, one process a side. [How, and all figures](docs/benchmarks.md), also the " +
+    "targets that Howdah missed."
+  );
+}
+
+/** A row for each compared scenario: the best figure of each side, the best of all in bold. */
+export function toPeers({ results }) {
+  const rows = COMPARED.flatMap((name) => results.find((result) => result.name === name) ?? []).map((result) => {
+    const bests = Object.keys(SIDES).map((side) => bestOf(result, side));
+    const best = pick(result, bests);
+    return [
+      `${result.title}: ${result.unit}${result.isLessBetter ? ", less is better" : ""}`,
+      ...bests.map((value) =>
+        value === best && value !== undefined ? `**${formatFigure(value)}**` : formatFigure(value),
+      ),
+    ];
+  });
+  return table(["", ...Object.values(SIDES)], rows);
+}
+
+/** A page with a text between two marks, `<!-- name: … -->` and `<!-- /name -->`. */
+export function withBlock(page, name, text) {
+  const begin = `<!-- ${name}: written by bench/report.mjs -->`;
+  const [from, to] = [page.indexOf(begin), page.indexOf(`<!-- /${name} -->`)];
+  if (from < 0 || to < from) throw new Error(`The page has no ${begin} … <!-- /${name} -->.`);
+  return `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`;
+}
+
+function bestOf(result, side) {
+  const own = result.rows.filter(({ peer, value }) => peer.startsWith(side) && Number.isFinite(value));
+  return pick(
+    result,
+    own.map(({ value }) => value),
+  );
+}
+
+function pick({ isLessBetter }, values) {
+  const finite = values.filter((value) => value !== undefined);
+  if (finite.length === 0) return undefined;
+  return isLessBetter ? Math.min(...finite) : Math.max(...finite);
+}
+
+function isQueue(peer) {
+  return Object.keys(SIDES).some((side) => peer.startsWith(side));
+}
