@@ -10,7 +10,8 @@
  *   node bench/pairs.mjs --base ../before --pairs N              how many pairs (20)
  *   node bench/pairs.mjs --quick                                 this tree against itself, to see that it runs
  *
- * An interval that contains 1 shows no difference; one that is wide shows nothing.
+ * Each further figure of a scenario has a line of its own, such as the processor time of the server for a job. An
+ * interval that contains 1 shows no difference; one that is wide shows nothing.
  */
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -75,22 +76,28 @@ function variantsOf(name) {
 }
 
 async function measurePairs(name, variant) {
-  const ratios = [];
-  const values = { here: [], base: [] };
+  const cells = { here: [], base: [] };
   for (let pair = 0; pair < pairs; pair += 1) {
-    const measured = {};
     for (const tree of pair % 2 === 0 ? ["here", "base"] : ["base", "here"]) {
       const scenario = trees[tree].get(name);
       const side = scenario.sides.find((candidate) => candidate.peer === "howdah" && candidate.variant === variant);
-      measured[tree] = (await scenario.run(run, side)).value;
-      values[tree].push(measured[tree]);
+      cells[tree].push(await scenario.run(run, side));
     }
-    ratios.push(measured.here / measured.base);
   }
-  const { unit } = trees.here.get(name);
+  const { unit, columns = {} } = trees.here.get(name);
+  const label = [name, variant].filter(Boolean).join(", ");
+  for (const [key, heading] of [["value", unit], ...Object.entries(columns)])
+    printRatio(cells, { label, key, heading });
+}
+
+/** Prints what one figure of all pairs says; nothing when one of the trees does not measure it. */
+function printRatio(cells, { label, key, heading }) {
+  const [here, base] = [cells.here, cells.base].map((list) => list.map((cell) => cell[key]));
+  const ratios = here.map((value, pair) => value / base[pair]).filter(Number.isFinite);
+  if (ratios.length === 0) return;
   const [from, to] = medianInterval(ratios).map((ratio) => ratio.toFixed(3));
   console.log(
-    `${[name, variant].filter(Boolean).join(", ")}: here ${formatFigure(median(values.here))}, base ${formatFigure(median(values.base))} ${unit}; ` +
+    `${label}: here ${formatFigure(median(here))}, base ${formatFigure(median(base))} ${heading}; ` +
       `here / base ${median(ratios).toFixed(3)}, 95% interval ${from} to ${to} (${ratios.length} pairs)`,
   );
 }

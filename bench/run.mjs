@@ -1,7 +1,8 @@
 /**
  * Measures Howdah beside other job queues on PostgreSQL, all in one run against one server.
  *
- *   node bench/run.mjs                    everything; writes bench/results/
+ *   node bench/run.mjs                    everything; writes bench/results/ and what pages show of them
+ *   node bench/run.mjs --with rust,go     also the sides in these languages, built from bench/peers/
  *   node bench/run.mjs --quick            tiny numbers, to see that it runs; writes nothing
  *   node bench/run.mjs --only NAME,…      some scenarios (--list shows them); the results of the others stay
  *   node bench/run.mjs --resume           only what this commit has no results of yet, after a run was interrupted
@@ -11,21 +12,25 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { describeMachine, loadAverage } from "./measure/machine.mjs";
 import { openPostgres, SERVER_SETTINGS } from "./measure/postgres.mjs";
-import { labelOf, PEER_NAMES, reasonToSkip, settingsOf, versionOf } from "./peers/peers.mjs";
+import { labelOf, languageOf, PEER_NAMES, reasonToSkip, settingsOf, versionOf } from "./peers/peers.mjs";
+import { buildProgram, LANGUAGE_NAMES } from "./peers/programs.mjs";
 import { resultOf } from "./report/result.mjs";
 import { printScenario } from "./report/console.mjs";
 import { formatFigure } from "./report/format.mjs";
+import { writePages } from "./report/pages.mjs";
 import { mergeReports, readReport, writeReport } from "./report/store.mjs";
 import { SCENARIOS } from "./scenarios/scenarios.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CELL_LIMIT_MS = 30_000;
 const QUICK_LIMIT_MS = 1_000;
-const QUICK_PEERS = ["howdah", "bare-loop", "bare-statements", "graphile-worker-0.17"];
+const QUICK_PEERS = ["howdah", "bare-loop", "bare-sql", "bare-queue", "bare-statements", "graphile-worker-0.17"];
+const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 const OPTIONS = /** @type {const} */ ({
   quick: { type: "boolean", default: false },
@@ -33,8 +38,9 @@ const OPTIONS = /** @type {const} */ ({
   only: { type: "string" },
   resume: { type: "boolean", default: false },
   peers: { type: "string" },
+  with: { type: "string", default: "" },
   repeats: { type: "string", default: "3" },
-  out: { type: "string", default: fileURLToPath(new URL("results", import.meta.url)) },
+  out: { type: "string", default: RESULTS },
 });
 const flags = readFlags();
 
@@ -59,7 +65,7 @@ async function main() {
   const startedAt = performance.now();
   const commit = describeCommit();
   const node = findNode();
-  const peers = installedPeers(chosen("side", flags.peers, flags.quick ? QUICK_PEERS : PEER_NAMES), node.major);
+  const peers = installedPeers(chosenPeers(), node.major);
   const repeats = flags.quick ? 1 : Number(flags.repeats);
   const wanted = chosenScenarios({ commit, repeats });
   const load = loadAverage();
@@ -80,7 +86,9 @@ async function main() {
       // After each, so that a run that is interrupted loses only the one under way.
       const scenarioNames = SCENARIOS.map(({ name }) => name);
       const measured = { peers: await describePeers(peers), results, scenarioNames };
-      await writeReport(flags.out, mergeReports(readReport(flags.out), measured));
+      const report = mergeReports(readReport(flags.out), measured);
+      await writeReport(flags.out, report);
+      if (resolve(flags.out) === RESULTS) writePages(report);
     }
   } finally {
     await postgres.stop();
@@ -166,20 +174,35 @@ function seconds(startedAt) {
 
 function chosen(what, list, known) {
   if (list === undefined) return known;
-  const names = list.split(",");
-  const all = what === "side" ? PEER_NAMES : known;
-  const unknown = names.find((name) => !all.includes(name));
-  if (unknown !== undefined) throw new Error(`Unknown ${what} ${unknown}; there are: ${all.join(", ")}`);
+  const names = list.split(",").filter((name) => name !== "");
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`Unknown ${what} ${unknown}; there are: ${known.join(", ")}`);
   return names;
+}
+
+/** The sides that were asked for; a quick run has only some of those on Node, and those in the languages asked for. */
+function chosenPeers() {
+  if (flags.peers !== undefined || !flags.quick) return chosen("side", flags.peers, PEER_NAMES);
+  return PEER_NAMES.filter((name) => QUICK_PEERS.includes(name) || chosenLanguages().includes(languageOf(name)));
+}
+
+function chosenLanguages() {
+  return chosen("language", flags.with, LANGUAGE_NAMES);
 }
 
 /** The sides that can run here; says of each other one why not. */
 function installedPeers(names, nodeMajor) {
   return names.filter((name) => {
-    const reason = reasonToSkip(name, nodeMajor);
+    const language = languageOf(name);
+    const reason = language ? reasonNotBuilt(language) : reasonToSkip(name, nodeMajor);
     if (reason) console.log(`Skipping ${labelOf(name)}: ${reason}.`);
     return reason === undefined;
   });
+}
+
+/** Builds a side in another language when it was asked for, and says why it is not there, or `undefined`. */
+function reasonNotBuilt(language) {
+  return chosenLanguages().includes(language) ? buildProgram(language) : `in ${language}; --with ${language} builds it`;
 }
 
 /** All sides run on one Node: the newest that bench/ has installed, or else the one that runs this. */

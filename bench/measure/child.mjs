@@ -1,13 +1,17 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { callsItself } from "../peers/peers.mjs";
+import { startProgram } from "./program.mjs";
 
 const MAIN = fileURLToPath(new URL("child-main.mjs", import.meta.url));
 
 /**
- * Calls an exported function of a module in a Node process of its own, started with `nodeFlags`. `result` is what the function returned; `send`
- * puts a message into its inbox, and `onMessage` gets what it sends.
+ * Calls an exported function of a module in a Node process of its own, started with `nodeFlags`. `result` is what the
+ * function returned; `send` puts a message into its inbox, and `onMessage` gets what it sends. A side that is a program
+ * of its own is called instead of the module, where it knows the call.
  */
 export function startChild({ node, nodeFlags = [], module, call, input, onMessage = () => {} }) {
+  if (callsItself(input.peer, call)) return startProgram({ call, input, onMessage });
   const child = fork(MAIN, [module.href ?? module, call], {
     execPath: node,
     execArgv: nodeFlags,

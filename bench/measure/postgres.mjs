@@ -1,5 +1,6 @@
 import pg from "pg";
 import { startPostgresUnlessGiven } from "../../dist/embedded/index.js";
+import { createServerClock } from "./server-cpu.mjs";
 
 /**
  * Settings of the server that all sides share. Durable: fsync and synchronous commits stay on. Checkpoints are made by
@@ -21,12 +22,14 @@ export async function openPostgres() {
   const admin = new pg.Pool({ connectionString: server.connectionString, max: 1 });
   // Its idle connection is ended together with the server.
   admin.on("error", () => {});
-  const { rows } = await admin.query("select current_setting('server_version') as version");
+  const { rows } = await admin.query("select current_setting('server_version') as version, pg_backend_pid() as pid");
   let created = 0;
 
   return {
     version: rows[0].version,
     isGiven: Boolean(process.env.DATABASE_URL),
+    /** Processor time of the whole server so far, in microseconds, where it can be read. */
+    cpuUs: createServerClock(rows[0].pid),
 
     async createDatabase() {
       created += 1;

@@ -5,6 +5,7 @@ import { open as openHowdah } from "./howdah.mjs";
 export const SETTINGS = {
   tuned: { options: { batch: 500 }, source: "as many jobs a claim as one of the local queues holds" },
   large: { options: { batch: 2_000 }, source: "the same" },
+  "batch-24": { options: { batch: 24 }, source: "as many jobs a claim as a worker has slots" },
 };
 
 /** Claims and deletes with Howdah's own two statements and nothing around them: the most that they can give. */
@@ -13,16 +14,7 @@ export async function open(connectionString) {
   return {
     ...howdah,
     async startWorker(settings, run) {
-      const loop = await openLoop(connectionString);
-      let isStopping = false;
-      const running = runLoop({ ...loop, ...SETTINGS[settings].options, run }, () => isStopping);
-      return {
-        async stop() {
-          isStopping = true;
-          await running;
-          await loop.close();
-        },
-      };
+      return runLoop({ ...(await openLoop(connectionString)), ...SETTINGS[settings].options, run });
     },
   };
 }
@@ -59,19 +51,30 @@ export async function openLoop(connectionString) {
   return { claim, release, close: () => pool.end() };
 }
 
-/** Claims the next batch while the one before it is released. */
-async function runLoop({ claim, release, batch, run }, isStopping) {
-  let releasing = Promise.resolve();
-  while (!isStopping()) {
-    const claimed = await claim(batch);
-    await releasing;
-    if (claimed.ids.length === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      continue;
+/** Claims the next batch while the one before it is released, until it is stopped. */
+export function runLoop({ claim, release, close, batch, run }) {
+  let isStopping = false;
+  async function loop() {
+    let releasing = Promise.resolve();
+    while (!isStopping) {
+      const claimed = await claim(batch);
+      await releasing;
+      if (claimed.ids.length === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        continue;
+      }
+      releasing = release(claimed).then(() => claimed.ids.forEach(run));
     }
-    releasing = release(claimed).then(() => claimed.ids.forEach(run));
+    await releasing;
   }
-  await releasing;
+  const running = loop();
+  return {
+    async stop() {
+      isStopping = true;
+      await running;
+      await close();
+    },
+  };
 }
 
 const BEFORE_ALL = "-9223372036854775808";

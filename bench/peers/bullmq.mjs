@@ -9,9 +9,9 @@ export const SETTINGS = {
   },
 };
 
-export async function open(connectionString, { package: name }) {
+export async function open(connectionString, { package: name }, { connections = 32 } = {}) {
   const { createPostgresBackend, Queue, Worker } = await import(name);
-  const connection = { connectionString, migrate: true, max: 32 };
+  const connection = { connectionString, migrate: true, max: connections };
   const queue = new Queue("noop", { connection, defaultJobOptions: { removeOnComplete: true } }, createPostgresBackend);
   return {
     install: () => queue.waitUntilReady(),

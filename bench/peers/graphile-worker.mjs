@@ -1,5 +1,3 @@
-import pg from "pg";
-
 const PERFORMANCE = "graphile-worker's documentation, “Performance”";
 
 /** What the scenarios run graphile-worker with. */
@@ -28,17 +26,25 @@ export const SETTINGS = {
     },
     source: "as above with a larger local queue, because it is faster here",
   },
+  mixed: {
+    options: {
+      concurrentJobs: 200,
+      maxPoolSize: 50,
+      localQueue: { size: 500 },
+      completeJobBatchDelay: 0,
+      failJobBatchDelay: 0,
+    },
+    source: `${PERFORMANCE}, “Quick stats”, with 200 slots for handlers that wait`,
+  },
 };
 
-export async function open(connectionString, { package: name }) {
+export async function open(connectionString, { package: name }, { connections = 10 } = {}) {
   const { Logger, makeWorkerUtils, run: runWorker } = await import(name);
   const logger = new Logger(() => () => {});
-  const utils = await makeWorkerUtils({ connectionString, logger });
-  const observer = new pg.Pool({ connectionString, max: 1 });
+  const utils = await makeWorkerUtils({ connectionString, logger, maxPoolSize: connections });
   return {
     install: () => utils.migrate(),
-    addBulk: (jobs) =>
-      utils.addJobs(jobs.map(({ payload, queue }) => ({ identifier: "noop", payload, queueName: queue }))),
+    addBulk: (jobs) => utils.addJobs(jobs.map(specOf)),
     addOne: (payload) => utils.addJob("noop", payload),
 
     async startWorker(settings, run) {
@@ -50,17 +56,10 @@ export async function open(connectionString, { package: name }) {
       return { stop: () => runner.stop() };
     },
 
-    async countLeft(total) {
-      const { rows } = await observer.query(
-        "select count(*)::integer from graphile_worker._private_jobs where id <= $1",
-        [total],
-      );
-      return rows[0].count;
-    },
-
-    async close() {
-      await utils.release();
-      await observer.end();
-    },
+    close: () => utils.release(),
   };
+}
+
+function specOf({ payload, queue, priority, runAt }) {
+  return { identifier: "noop", payload, queueName: queue, priority, runAt: runAt && new Date(runAt) };
 }

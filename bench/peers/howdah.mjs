@@ -1,4 +1,3 @@
-import pg from "pg";
 import { createClient, createWorker, defineTask, silentLogger } from "../../dist/index.js";
 
 /** What the scenarios run Howdah with. */
@@ -13,16 +12,23 @@ export const SETTINGS = {
     options: { concurrency: 24, localQueue: { size: 2_000, queueCount: 2 } },
     source: "for comparison with other large batches: 4,000 jobs held at most",
   },
+  mixed: {
+    options: { concurrency: 200, localQueue: { size: 500, queueCount: 2 } },
+    source: "as above, with 200 slots for handlers that wait",
+  },
+  "mixed-direct": { options: { concurrency: 200 }, source: "the defaults, with 200 slots for handlers that wait" },
 };
 
-export async function open(connectionString) {
+export async function open(connectionString, _peer, { connections } = {}) {
   const task = defineTask({ identifier: "noop", run: () => {} });
-  const client = await createClient({ connectionString, logger: silentLogger });
-  const observer = new pg.Pool({ connectionString, max: 1 });
+  const client = await createClient({
+    connectionString,
+    logger: silentLogger,
+    ...(connections && { maxConnections: connections }),
+  });
   return {
     install: () => client.migrate(),
-    addBulk: (jobs) =>
-      client.addJobs(jobs.map(({ payload, queue }) => ({ task, payload, spec: queue ? { queueName: queue } : {} }))),
+    addBulk: (jobs) => client.addJobs(jobs.map(({ payload, ...more }) => ({ task, payload, spec: specOf(more) }))),
     addOne: (payload) => client.addJob(task, payload),
 
     async startWorker(settings, run) {
@@ -36,16 +42,14 @@ export async function open(connectionString) {
       return { stop: () => Promise.all([worker.stop(), running]) };
     },
 
-    async countLeft(total) {
-      const { rows } = await observer.query("select count(*)::integer from howdah._private_jobs where id <= $1", [
-        total,
-      ]);
-      return rows[0].count;
-    },
+    close: () => client.close(),
+  };
+}
 
-    async close() {
-      await client.close();
-      await observer.end();
-    },
+function specOf({ queue, priority, runAt }) {
+  return {
+    ...(queue !== undefined && { queueName: queue }),
+    ...(priority !== undefined && { priority }),
+    ...(runAt !== undefined && { runAt: new Date(runAt) }),
   };
 }

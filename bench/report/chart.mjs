@@ -1,12 +1,11 @@
-import { formatFigure, formatRemark } from "./format.mjs";
+import { formatFigure, formatRemark, isBare } from "./format.mjs";
 
 const WIDTH = 920;
 const LABELS = 390;
 const BAR = 20;
 const STEP = 28;
 const TOP = 52;
-const COLORS = { howdah: "#c2410c", "bare-loop": "#fdba74", "bare-statements": "#fdba74" };
-const OTHER = "#64748b";
+const COLORS = { howdah: "#c2410c", bare: "#fdba74", others: "#64748b" };
 /** Leaves room behind the longest bar for its figure and remark. */
 const BARS = WIDTH - LABELS - 210;
 
@@ -49,10 +48,15 @@ function barOf(row, { y, longest }) {
   const remark = formatRemark(row);
   return [
     `<text x="${LABELS - 8}" y="${middle}" text-anchor="end" fill="#0f172a">${escape(row.label)}</text>`,
-    `<rect x="${LABELS}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" fill="${COLORS[row.peer] ?? OTHER}"/>`,
+    `<rect x="${LABELS}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" fill="${colorOf(row.peer)}"/>`,
     `<text x="${(LABELS + width + 6).toFixed(1)}" y="${middle}" fill="#0f172a">${formatFigure(row.value)}` +
       `${remark ? `<tspan fill="#475569" font-size="11"> ${escape(remark)}</tspan>` : ""}</text>`,
   ].join("\n");
+}
+
+function colorOf(peer) {
+  if (isBare(peer)) return COLORS.bare;
+  return COLORS[peer] ?? COLORS.others;
 }
 
 function escape(text) {

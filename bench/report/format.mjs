@@ -15,8 +15,16 @@ export function formatRemark({ cut, note, error }) {
 }
 
 /** A target as a sentence: what it asks for and what was measured. */
-export function formatTarget({ of, against, figure, least, most, measured, isReached }) {
+export function formatTarget({ of, against, among, figure, least, most, measured, isReached }) {
   const bound = least === undefined ? `≤ ${formatFigure(most)}` : `≥ ${formatFigure(least)}`;
-  const asked = against === undefined ? `${bound} ${figure}` : `${bound} × ${against} (${figure})`;
+  const asked =
+    against === undefined
+      ? `${bound} ${figure}`
+      : `${bound} × ${against}${among ? `, the best of ${among}` : ""} (${figure})`;
   return `${isReached ? "✓" : "✗"} ${of}: ${asked}; measured ${formatFigure(measured)}${against === undefined ? "" : " ×"}`;
+}
+
+/** Whether a side is no usable queue, but what Howdah and others are measured against. */
+export function isBare(peer) {
+  return peer.startsWith("bare-");
 }

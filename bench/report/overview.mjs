@@ -7,9 +7,12 @@ const PICKED = ["drain-tuned", "many-queues", "latency"];
 /** Those, and where the others are better more often. */
 const COMPARED = ["drain-tuned", "serial-queue", "many-queues", "latency", "bulk-add", "idle", "memory"];
 
+/** By what the names of their releases begin with. */
 const SIDES = {
   howdah: "Howdah",
-  "graphile-worker": "graphile-worker",
+  "graphile-worker-0": "graphile-worker",
+  "graphile-worker-rs": "graphile_worker_rs",
+  river: "River",
   "pg-boss": "pg-boss",
   bullmq: "BullMQ on PostgreSQL",
 };
@@ -36,8 +39,11 @@ export function toCaption(report) {
 
 /** A row for each compared scenario: the best figure of each side, the best of all in bold. */
 export function toPeers({ results }) {
-  const rows = COMPARED.flatMap((name) => results.find((result) => result.name === name) ?? []).map((result) => {
-    const bests = Object.keys(SIDES).map((side) => bestOf(result, side));
+  const compared = COMPARED.flatMap((name) => results.find((result) => result.name === name) ?? []);
+  // A run may leave out those in other languages.
+  const sides = Object.keys(SIDES).filter((side) => compared.some((result) => bestOf(result, side) !== undefined));
+  const rows = compared.map((result) => {
+    const bests = sides.map((side) => bestOf(result, side));
     const best = pick(result, bests);
     return [
       `${result.title}: ${result.unit}${result.isLessBetter ? ", less is better" : ""}`,
@@ -46,7 +52,7 @@ export function toPeers({ results }) {
       ),
     ];
   });
-  return table(["", ...Object.values(SIDES)], rows);
+  return table(["", ...sides.map((side) => SIDES[side])], rows);
 }
 
 /** A page with a text between two marks, `<!-- name: … -->` and `<!-- /name -->`. */

@@ -34,19 +34,29 @@ function middleOf(runs, key) {
 /** `undefined` when a side was not measured. A ratio is taken in each repeat, and the median of the ratios counts. */
 function judge({ of, against, measure = "value", least, most }, cells, { unit, columns }) {
   const own = runsOf(cells, of);
-  const other = against === undefined ? undefined : runsOf(cells, against);
-  if (own.length === 0 || other?.length === 0) return undefined;
+  const rivals =
+    against === undefined ? undefined : bestFirst(cells, [against].flat(), { measure, isMost: most !== undefined });
+  if (own.length === 0 || rivals?.length === 0) return undefined;
+  const other = rivals && runsOf(cells, rivals[0]);
   const measured = median(other ? ratios(own, other, measure) : own.map((run) => run[measure]));
   if (!Number.isFinite(measured)) return undefined;
   return {
     of,
-    against,
+    against: rivals?.[0],
+    among: Array.isArray(against) ? rivals.length : undefined,
     figure: measure === "value" ? unit : columns[measure],
     least,
     most,
     measured,
     isReached: least === undefined ? measured <= most : measured >= least,
   };
+}
+
+/** Those of the labels that were measured, the best median first: the lowest where `isMost`, else the highest. */
+function bestFirst(cells, labels, { measure, isMost }) {
+  const middle = (label) => median(runsOf(cells, label).map((run) => run[measure]));
+  const measured = labels.filter((label) => Number.isFinite(middle(label)));
+  return measured.toSorted((a, b) => (isMost ? middle(a) - middle(b) : middle(b) - middle(a)));
 }
 
 function runsOf(cells, label) {

@@ -1,8 +1,5 @@
-import { formatFigure, formatTarget } from "./format.mjs";
+import { formatFigure, formatTarget, isBare } from "./format.mjs";
 import { table } from "./table.mjs";
-
-/** Howdah, and what it is measured against that is not a usable queue. */
-const NOBODY_ELSE = ["howdah", "bare-loop", "bare-statements"];
 
 /** One row a scenario: Howdah's figure, the best of the others, and the targets that were reached or missed. */
 export function toSummary({ results }) {
@@ -23,7 +20,7 @@ export function toSummary({ results }) {
 }
 
 function bestOther({ rows, isLessBetter }) {
-  const others = rows.filter(({ peer, value }) => !NOBODY_ELSE.includes(peer) && Number.isFinite(value));
+  const others = rows.filter(({ peer, value }) => peer !== "howdah" && !isBare(peer) && Number.isFinite(value));
   const sorted = others.toSorted((a, b) => (isLessBetter ? a.value - b.value : b.value - a.value));
   return sorted[0];
 }

@@ -57,7 +57,7 @@ export const behindInQueue = {
   run: (run, side) =>
     fillAndDrain(run, side, {
       total: run.quick ? 200 : 5_000,
-      queues: 1,
+      load: { queues: 1 },
       prepare: prepare(run, side, side.load === "stuck" ? undefined : "queue-0"),
     }),
 };

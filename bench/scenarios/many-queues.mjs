@@ -7,13 +7,19 @@ export const manyQueues = {
   unit: "jobs/s",
   what: "100,000 jobs spread evenly over 10,000 serial queues, one worker process with 24 slots. The handler gives way to the event loop once and notes how many jobs of one queue run at the same time.",
   fair: "The same jobs for everyone. With its local queue graphile-worker 0.17 does not keep queues serial, as the last column shows: it is there as a speed to reach, not as an alternative.",
-  columns: { mostAtOnce: "most at once in a queue" },
+  columns: {
+    mostAtOnce: "most at once in a queue",
+    cpuUs: "worker CPU, µs/job",
+    serverUs: "server CPU, µs/job",
+  },
   sides: [
     { peer: "howdah", settings: "default", variant: "direct" },
     { peer: "howdah", settings: "tuned", variant: "local queue" },
     { peer: "graphile-worker-0.17", settings: "default", variant: "direct" },
     { peer: "graphile-worker-0.17", settings: "tuned", variant: "local queue" },
     { peer: "graphile-worker-0.18", settings: "tuned", variant: "local queue" },
+    { peer: "graphile-worker-rs", settings: "queued", variant: "direct" },
+    { peer: "graphile-worker-rs", settings: "tuned", variant: "local queue" },
   ],
   targets: [
     { of: "howdah, direct", against: "graphile-worker 0.17, direct", least: 50 },
@@ -23,6 +29,6 @@ export const manyQueues = {
   ],
   run(run, side) {
     const queues = run.quick ? 50 : 10_000;
-    return fillAndDrain(run, side, { total: 10 * queues, queues, watchQueues: true });
+    return fillAndDrain(run, side, { total: 10 * queues, load: { queues }, handler: "watched" });
   },
 };

@@ -14,11 +14,12 @@ export const memory = {
   isLessBetter: true,
   repeats: 1,
   what: "The tuned drain of a backlog of 1,000,000 jobs; the resident memory of the worker's process at each tenth of what it ran, and the most it had.",
-  fair: "The figure includes Node itself and the counting handler. Nothing is collected by hand. Most of it is what V8 takes for objects that live for a moment; the flag keeps that small, for both sides alike.",
+  fair: "The figure includes Node itself and the counting handler. Nothing is collected by hand. Most of it is what V8 takes for objects that live for a moment; the flag keeps that small, for all sides on Node alike.",
   columns: { afterFirst: "after the first tenth, MB", afterLast: "at the end, MB", lastToFirst: "end ÷ first tenth" },
   sides: [
     { peer: "howdah", settings: "tuned" },
     { peer: "graphile-worker-0.17", settings: "tuned" },
+    { peer: "graphile-worker-rs", settings: "tuned" },
     { peer: "howdah", settings: "tuned", variant: SMALL.join(" "), nodeFlags: SMALL },
     { peer: "graphile-worker-0.17", settings: "tuned", variant: SMALL.join(" "), nodeFlags: SMALL },
   ],

@@ -12,6 +12,7 @@ export const pinnedSnapshot = {
   sides: [
     { peer: "howdah", settings: "tuned" },
     { peer: "graphile-worker-0.17", settings: "tuned" },
+    { peer: "graphile-worker-rs", settings: "tuned" },
   ],
   targets: [{ of: "howdah", measure: "lastToFirst", least: 0.8 }],
   async run(run, side) {

@@ -4,11 +4,15 @@ import { claimCost } from "./claim-cost.mjs";
 import { drainDefault } from "./drain-default.mjs";
 import { drainTuned } from "./drain-tuned.mjs";
 import { idle } from "./idle.mjs";
+import { latencyApart } from "./latency-apart.mjs";
 import { latency } from "./latency.mjs";
 import { manyQueues } from "./many-queues.mjs";
 import { memory } from "./memory.mjs";
+import { mixedLoad } from "./mixed-load.mjs";
+import { payloadDrain } from "./payload-drain.mjs";
 import { pinnedSnapshot } from "./pinned-snapshot.mjs";
 import { processes } from "./processes.mjs";
+import { rawLimit } from "./raw-limit.mjs";
 import { serialQueue } from "./serial-queue.mjs";
 import { singleAdds } from "./single-adds.mjs";
 
@@ -19,7 +23,8 @@ import { singleAdds } from "./single-adds.mjs";
  *   what, fair           a sentence on what is measured, and why it can be compared
  *   sides                { peer, settings, variant }: the label is the peer's and the variant's
  *   columns              further figures of a cell, by key, with their heading
- *   targets              { of, against, measure, least, most }: labels; with `against` the ratio of the two counts
+ *   targets              { of, against, measure, least, most }: labels; with `against` the ratio of the two counts, and
+ *                        of several the best of those that were measured
  *   repeats              how often, when that differs from the rest
  *   isConcurrent         measured for all sides at the same time
  *   run(run, side)       measures one cell and resolves with { value, … }
@@ -27,6 +32,9 @@ import { singleAdds } from "./single-adds.mjs";
 export const SCENARIOS = [
   drainTuned,
   drainDefault,
+  rawLimit,
+  payloadDrain,
+  mixedLoad,
   processes,
   serialQueue,
   manyQueues,
@@ -35,6 +43,7 @@ export const SCENARIOS = [
   claimCost,
   pinnedSnapshot,
   latency,
+  latencyApart,
   singleAdds,
   bulkAdd,
   idle,
