@@ -31,6 +31,8 @@ export const bulkAdd = {
     { peer: "howdah" },
     { peer: "graphile-worker-0.17" },
     { peer: "graphile-worker-0.18" },
+    { peer: "graphile-worker-rs" },
+    { peer: "river" },
     { peer: "pg-boss" },
     { peer: "bullmq" },
   ],
