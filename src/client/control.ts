@@ -4,7 +4,8 @@ import type { JobState } from "../job/job.ts";
 import { toDate } from "../job/row.ts";
 import * as queries from "../postgres/queries/control.ts";
 import { cancelJobs } from "../postgres/queries/ending/change-jobs.ts";
-import { listOpenJobIds } from "../postgres/queries/list-jobs.ts";
+import { waysById } from "../postgres/queries/job-pages.ts";
+import { listJobIds } from "../postgres/queries/list-jobs.ts";
 import { custom, oneOf, string } from "../runtime/option-kinds.ts";
 import { isOptionsObject, readOptions } from "../runtime/options.ts";
 import { checkJobIds } from "./job-ids.ts";
@@ -88,12 +89,14 @@ export function createControl(session: Session): JobControl {
     const executor = session.guard?.later() ?? target.executor;
     const removed: string[] = [];
     const signalled: string[] = [];
+    const [way = "id"] = waysById({ ...filter, isOpen: true });
     for (let after: string | undefined = "0"; after !== undefined;) {
-      const ids: string[] = await listOpenJobIds(reading, { ...filter, after }, BATCH_SIZE);
+      const page = { way, after: { priority: 0, runAt: "0", id: after }, isBackward: false, limit: BATCH_SIZE };
+      const { ids, nextAfter } = await listJobIds(reading, { ...filter, isOpen: true }, page);
       const done = ids.length > 0 ? await cancelJobs({ ...target, executor }, ids, reason) : undefined;
       removed.push(...(done?.removed ?? []));
       signalled.push(...(done?.signalled ?? []));
-      after = ids.length === BATCH_SIZE ? ids.at(-1) : undefined;
+      after = nextAfter;
     }
     return { removed, signalled };
   }

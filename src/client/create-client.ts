@@ -24,12 +24,20 @@ import { createAdds } from "./adds.ts";
 import { Announcer } from "./announcer.ts";
 import { createCleanUp } from "./clean-up.ts";
 import type { Client } from "./client.ts";
-import { CONNECTION_OPTIONS, type ConnectionOptions, openConnection, schemaNameOf } from "./connection.ts";
+import {
+  CONNECTION_OPTIONS,
+  type ConnectionOptions,
+  openConnection,
+  type ReadConnectionOptions,
+  schemaNameOf,
+} from "./connection.ts";
+import { CONNECTION_STRING } from "../postgres/connection-string.ts";
 import { createControl } from "./control.ts";
 import { createInspection } from "./inspect.ts";
 import { createManagement } from "./manage.ts";
 import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
+import { OperatorReads } from "./operator-reads.ts";
 import { createSchedules } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { TransactionGuard } from "./transaction-guard.ts";
@@ -61,6 +69,12 @@ export interface ClientOptions extends ConnectionOptions {
   readonly plugins?: readonly Plugin[] | undefined;
   /** How long an interceptor may take to answer. Default 5s. */
   readonly interceptorTimeout?: Duration | undefined;
+  /**
+   * A replica of the same database, from which `listJobs`, `listQueues`,
+   * `listErrors` and `stats` read outside of a transaction. What was changed a
+   * moment ago may not be there yet. Default: they read from the database itself.
+   */
+  readonly readConnectionString?: string | undefined;
 }
 
 /** Does what {@link createClient} does, and returns what the client stands on, too. */
@@ -72,6 +86,7 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
     hooks: nested({ beforeJobSchedule: func<Interceptor<"beforeJobSchedule">>() }),
     plugins: list(required(object<Plugin>(["register"]))),
     interceptorTimeout: duration({ min: 1, default: "5s" }),
+    readConnectionString: CONNECTION_STRING,
   });
   const schema = createSchema(schemaNameOf(read));
   const tasks = options.tasks === undefined ? undefined : createTaskRegistry(read.tasks);
@@ -99,6 +114,7 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
     clock,
     statementTimeoutMs: read.statementTimeoutMs,
     ownsDriver: owned,
+    readDriver: openReadDriver(read, clock),
   });
   hooks.attach(client);
   return { client, driver, schema };
@@ -111,13 +127,35 @@ export interface OpenClient {
   readonly schema: Schema;
 }
 
+/** One connection to the replica, made when it is first needed; `undefined` without one. */
+function openReadDriver(
+  read: ReadConnectionOptions & { readonly readConnectionString: string | undefined },
+  clock: Clock,
+) {
+  const { readConnectionString: connectionString } = read;
+  if (connectionString === undefined) return undefined;
+  const order = { ...read, connectionString, pool: undefined, driver: undefined };
+  return openConnection({ ...order, maxConnections: 1, handlerConnections: 0 }, clock).driver;
+}
+
 /** A client over a driver that is connected to a migrated schema. */
 export function clientOver(ground: ClientGround): Client {
-  const { driver, schema, logger, tasks, hooks, keepTasks = [], clock = systemClock, ownsDriver } = ground;
+  const {
+    driver,
+    schema,
+    logger,
+    tasks,
+    hooks,
+    keepTasks = [],
+    clock = systemClock,
+    ownsDriver,
+    readDriver = driver,
+  } = ground;
   const calls = new OpenCalls(schema);
   const announcer = new Announcer({ executor: driver, schema, clock });
   const waits = createWaits(ground);
-  const session = new Session({ executor: driver, schema, tasks, announcer, hooks, waits });
+  const reads = new OperatorReads(readDriver);
+  const session = new Session({ executor: driver, schema, tasks, announcer, hooks, waits, reads });
   const joined = new JoinedAdds(new JoinableStore({ executor: session, schema, announcer, waits }), clock);
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
@@ -126,6 +164,7 @@ export function clientOver(ground: ClientGround): Client {
     closing ??= calls.close().then(() =>
       withHowdahErrors(schema, async () => {
         await announcer.flush();
+        if (readDriver !== driver) await readDriver.close();
         if (ownsDriver) await driver.close();
       }),
     );
@@ -183,6 +222,8 @@ function createWaits({ driver, statementTimeoutMs = 30_000 }: ClientGround): Add
 /** What {@link clientOver} stands on. */
 export interface ClientGround {
   readonly driver: Driver;
+  /** Where lists and counts are read, closed with the client. Default: `driver`. */
+  readonly readDriver?: Driver | undefined;
   /** Whether the driver is closed with the client. Default false: that is left to the caller. */
   readonly ownsDriver?: boolean | undefined;
   readonly schema: Schema;

@@ -1,49 +1,111 @@
 import { MAX_LENGTH } from "../job/add/job-spec.ts";
-import { JOB_STATES, type Job, type JobState } from "../job/job.ts";
-import { toDate, toJob, toNullableDate } from "../job/row.ts";
-import { countJobs, countSampledJobs, type JobCounts } from "../postgres/queries/count-jobs.ts";
-import { getJob, listJobs } from "../postgres/queries/list-jobs.ts";
-import { listQueues } from "../postgres/queries/list-queues.ts";
-import { custom, integer, oneOf, string } from "../runtime/option-kinds.ts";
-import { optionLabel, readOptions } from "../runtime/options.ts";
+import type { Job } from "../job/job.ts";
+import { toJob, toNullableDate } from "../job/row.ts";
+import { getJob } from "../postgres/queries/list-jobs.ts";
+import type { CountTarget } from "../postgres/queries/count-jobs.ts";
+import { COUNTED, listQueues, type QueueFilter, type QueuePageRequest } from "../postgres/queries/list-queues.ts";
+import { boolean, custom, integer, oneOf, string } from "../runtime/option-kinds.ts";
+import { readOptions } from "../runtime/options.ts";
 import { toPauseEnd } from "./control.ts";
+import { type Count, countUpTo, type GroupStats, type JobStats, readGroupStats, readStats } from "./counts.ts";
+import { type ErrorList, readErrors } from "./errors-by-line.ts";
+import { readCursor } from "./job-cursor.ts";
+import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
 import { checkJobId } from "./job-ids.ts";
+import { type JobList, readJobList } from "./job-list.ts";
 import type { Session } from "./session.ts";
 
+/**
+ * Reads what is stored, without changing anything. Outside of a transaction of
+ * the application lists and counts are read one at a time, and each statement
+ * ends after two seconds with `HOWDAH_QUERY_TIMEOUT`.
+ */
+export interface JobInspection {
+  /** The job with this id, or `undefined`: jobs that are done are gone. */
+  getJob(id: string): Promise<Job | undefined>;
+  /**
+   * One page of jobs, in the order of the index that serves the filter:
+   *
+   *   `state: "ready"` or `"scheduled"`, nothing else   by due time
+   *   `queueName`       those that may still run as they will, by priority and
+   *                     due time; then those that failed, by id
+   *   everything else   by id
+   *
+   * No page costs more than that, however far into the table it is. Where no
+   * index serves the filter, a page looks at 50,000 jobs at most and says which:
+   * `next` is there even when none was found.
+   */
+  listJobs(options?: JobListOptions): Promise<JobList>;
+  /**
+   * Counts the jobs by state: exactly up to 100,000 jobs in a table of less than
+   * 128 MB. Beyond that, states with at most 10,000 jobs are counted exactly and
+   * others estimated by the sizes of indexes. Jobs that run are counted where
+   * claims take them, never in a sample.
+   */
+  stats(): Promise<JobStats>;
+  /**
+   * Counts the jobs by state of each task, queue or error, for the hundred
+   * largest. In a table of more than 128 MB on 2,000 of its pages, chosen at
+   * random, and scaled up: a group with few jobs may be missing there. Errors
+   * are those of {@link listErrors}.
+   */
+  stats(options: { readonly by: "task" | "queue" | "error" }): Promise<GroupStats>;
+  /** The errors of the newest 20,000 jobs that failed for good, by their first line, the most frequent first. */
+  listErrors(options?: ErrorListOptions): Promise<ErrorList>;
+  /**
+   * One page of the named queues by name, in the order of the database. A page
+   * with a filter looks at 50,000 queues at most; `next` is there even when none
+   * was found.
+   */
+  listQueues(options?: QueueListOptions): Promise<QueueList>;
+}
+
 /** Which jobs {@link JobInspection.listJobs} returns. */
-export interface JobListOptions {
-  readonly state?: JobState | undefined;
-  readonly task?: string | undefined;
-  readonly queueName?: string | undefined;
-  readonly jobKey?: string | undefined;
-  /** Only jobs with a larger id: the `next` of the page before. */
+export interface JobListOptions extends JobFilter {
+  /** The last first, in the order of the list. Default false. */
+  readonly backward?: boolean | undefined;
+  /** The `next` of the page before. */
   readonly after?: string | undefined;
   /** 1 to 1000. Default 100. */
   readonly limit?: number | undefined;
 }
 
-/** One page of jobs. */
-export interface JobList {
-  /** By id, the oldest first. */
-  readonly jobs: Job[];
-  /** What to give as `after` for the next page; `undefined` when this was the last. */
-  readonly next: string | undefined;
+/** Which errors {@link JobInspection.listErrors} returns. */
+export interface ErrorListOptions {
+  readonly task?: string | undefined;
+  readonly queueName?: string | undefined;
+  /** 1 to 1000. Default 100. */
+  readonly limit?: number | undefined;
 }
 
-/** How many jobs there are in each state. */
-export interface JobStats extends JobCounts {
-  /** False when there are too many to count; then the numbers are estimates. */
-  readonly exact: boolean;
-  /** When they were counted, by the database's clock. */
-  readonly asOf: Date;
+/** Which queues {@link JobInspection.listQueues} returns. */
+export interface QueueListOptions {
+  /** A part of the name. */
+  readonly search?: string | undefined;
+  readonly isPaused?: boolean | undefined;
+  readonly isLocked?: boolean | undefined;
+  /** Whether it has jobs that may still run. */
+  readonly hasJobs?: boolean | undefined;
+  /** The `next` of the page before. */
+  readonly after?: string | undefined;
+  /** 1 to 1000. Default 100. */
+  readonly limit?: number | undefined;
+}
+
+/** One page of queues. */
+export interface QueueList {
+  readonly queues: QueueInfo[];
+  /** What to give as `after` for the next page; `undefined` when this was the last. */
+  readonly next: string | undefined;
 }
 
 /** A named queue, as it was when it was read. */
 export interface QueueInfo {
   readonly name: string;
-  readonly jobCount: number;
-  /** How many of its jobs are in the state `ready`. */
-  readonly readyCount: number;
+  /** Its jobs that run or wait, without those that failed for good. Not exact above 1,000: then there are more. */
+  readonly jobCount: Count;
+  /** How many of these are in the state `ready`. Not exact where `jobCount` is not. */
+  readonly readyCount: Count;
   readonly lockedAt: Date | null;
   readonly lockedBy: string | null;
   /** True while none of its jobs is claimed, because it is paused. */
@@ -52,31 +114,10 @@ export interface QueueInfo {
   readonly pausedUntil: Date | null;
 }
 
-/** Reads what is stored, without changing anything. */
-export interface JobInspection {
-  /** The job with this id, or `undefined`: jobs that are done are gone. */
-  getJob(id: string): Promise<Job | undefined>;
-  /** One page of jobs by id. A page costs what its rows cost, however far into the table it is. */
-  listJobs(options?: JobListOptions): Promise<JobList>;
-  /**
-   * Counts the jobs by state. Above 100,000 jobs it counts on some 2,000 pages
-   * of the table, chosen at random, and scales up: good to a few percent for
-   * states with many jobs, while a state with a handful may be reported as 0.
-   */
-  stats(): Promise<JobStats>;
-  /** Every named queue, by name. Reads the whole table of jobs. */
-  listQueues(): Promise<QueueInfo[]>;
-}
-
-/** The most jobs that are counted one by one. */
-const MAX_COUNTED = 100_000;
-
-/** How many pages are looked at for an estimate: 16 MB, so that it costs the same however large the table is. */
-const SAMPLED_PAGES = 2_000;
-
 /** The inspecting methods on one session. */
 export function createInspection(session: Session): JobInspection {
   const { schema } = session;
+  const target = { executor: session.reads, schema };
   return {
     async getJob(id) {
       const found = await getJob(session, schema, checkJobId(id));
@@ -84,51 +125,56 @@ export function createInspection(session: Session): JobInspection {
     },
 
     async listJobs(options) {
-      const { limit, ...filter } = readListOptions(options);
-      // One more than asked for tells whether there is a next page.
-      const found = await listJobs({ executor: session, schema }, filter, limit + 1);
-      const jobs = found.slice(0, limit).map((record) => toJob(record));
-      return { jobs, next: found.length > limit ? jobs.at(-1)?.id : undefined };
+      const { backward, after, limit, ...filter } = readOptions("listJobs", options, LIST_OPTIONS);
+      return readJobList(target, toFilter(filter), { isBackward: backward, after, limit });
     },
 
-    async stats() {
-      const first = await countJobs(session, schema, MAX_COUNTED + 1);
-      const { ready, scheduled, running, failed } = first.counts;
-      if (ready + scheduled + running + failed <= MAX_COUNTED)
-        return { ...first.counts, exact: true, asOf: toDate(first.asOf) };
-      const share = Math.min(1, SAMPLED_PAGES / Math.max(first.pages, 1));
-      const { counts, asOf } = await countSampledJobs(session, schema, share * 100);
-      return { ...scaled(counts, 1 / share), exact: false, asOf: toDate(asOf) };
+    stats: (async (options?: unknown) => {
+      const { by } = readOptions("stats", options, { by: oneOf(["task", "queue", "error"]) });
+      return by === undefined ? readStats(target) : readGroupStats(target, by);
+    }) as JobInspection["stats"],
+
+    async listErrors(options) {
+      const { limit, ...filter } = readOptions("listErrors", options, {
+        task: FILTER_OPTIONS.task,
+        queueName: FILTER_OPTIONS.queueName,
+        limit: LIMIT,
+      });
+      return readErrors(target, filter, limit);
     },
 
-    async listQueues() {
-      const queues = await listQueues(session, schema);
-      return queues.map(({ pausedUntil, lockedAt, ...queue }) => ({
-        ...queue,
-        lockedAt: toNullableDate(lockedAt),
-        isPaused: pausedUntil !== null,
-        pausedUntil: pausedUntil === null ? null : toPauseEnd(pausedUntil),
-      }));
+    async listQueues(options) {
+      const { limit, after, ...filter } = readOptions("listQueues", options, {
+        search: string({ maxLength: MAX_LENGTH.queueName }),
+        isPaused: boolean(),
+        isLocked: boolean(),
+        hasJobs: boolean(),
+        after: string({ maxLength: MAX_LENGTH.queueName }),
+        limit: LIMIT,
+      });
+      return readQueueList(target, filter, { after, limit });
     },
   };
 }
 
-function readListOptions(options: unknown) {
-  return readOptions("listJobs", options, {
-    state: oneOf(JOB_STATES),
-    task: string({ maxLength: MAX_LENGTH.identifier }),
-    queueName: string({ maxLength: MAX_LENGTH.queueName }),
-    jobKey: string({ maxLength: MAX_LENGTH.jobKey }),
-    after: custom((given, place) => checkJobId(given, optionLabel(place))),
-    limit: integer({ min: 1, max: 1000, default: 100 }),
-  });
-}
+const LIMIT = integer({ min: 1, max: 1000, default: 100 });
 
-function scaled(counts: JobCounts, factor: number): JobCounts {
-  return {
-    ready: Math.round(counts.ready * factor),
-    scheduled: Math.round(counts.scheduled * factor),
-    running: Math.round(counts.running * factor),
-    failed: Math.round(counts.failed * factor),
-  };
+const LIST_OPTIONS = {
+  ...FILTER_OPTIONS,
+  backward: boolean({ default: false }),
+  after: custom(readCursor),
+  limit: LIMIT,
+};
+
+async function readQueueList(target: CountTarget, filter: QueueFilter, request: QueuePageRequest): Promise<QueueList> {
+  const { queues: records, hasMore, searchedTo, asOf } = await listQueues(target, filter, request);
+  const queues = records.map(({ jobs, ready, lockedAt, pausedUntil, ...queue }) => ({
+    ...queue,
+    jobCount: countUpTo(COUNTED, jobs, jobs, asOf),
+    readyCount: countUpTo(COUNTED, jobs, ready, asOf),
+    lockedAt: toNullableDate(lockedAt),
+    isPaused: pausedUntil !== null,
+    pausedUntil: pausedUntil === null ? null : toPauseEnd(pausedUntil),
+  }));
+  return { queues, next: hasMore ? queues.at(-1)?.name : searchedTo };
 }

@@ -58,6 +58,7 @@ const INSIDE: Calls<Omit<TransactionClient, "schedules">> = {
   getJob: (client) => client.getJob("1"),
   listJobs: (client) => client.listJobs(),
   stats: (client) => client.stats(),
+  listErrors: (client) => client.listErrors(),
   listQueues: (client) => client.listQueues(),
 };
 

@@ -19,9 +19,11 @@ export class Session implements Executor {
   readonly waits: AddTarget["waits"];
   /** Inside of a transaction of a caller. */
   readonly guard: TransactionGuard | undefined;
+  /** Runs lists and counts: by its own rules outside of a transaction of a caller, and like all else inside. */
+  readonly reads: Executor;
   readonly #executor: Executor;
 
-  constructor({ executor, schema, tasks, hooks, announcer, waits, guard }: SessionParts) {
+  constructor({ executor, schema, tasks, hooks, announcer, waits, guard, reads }: SessionParts) {
     this.#executor = executor;
     this.schema = schema;
     this.tasks = tasks;
@@ -29,6 +31,7 @@ export class Session implements Executor {
     this.announcer = announcer;
     this.waits = waits;
     this.guard = guard;
+    this.reads = reads ?? this;
   }
 
   /** Runs what only reads, and what changes something and waits for no transaction of others. */
@@ -44,7 +47,9 @@ export class Session implements Executor {
 
 /** What a {@link Session} is made of. */
 export interface SessionParts
-  extends Pick<Session, "schema" | "tasks" | "hooks">, Partial<Pick<Session, "announcer" | "waits" | "guard">> {
+  extends
+    Pick<Session, "schema" | "tasks" | "hooks">,
+    Partial<Pick<Session, "announcer" | "waits" | "guard" | "reads">> {
   /** Runs what only reads; outside of a transaction of a caller also what changes something. */
   readonly executor: Executor;
 }

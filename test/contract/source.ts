@@ -132,7 +132,7 @@ export function describeSource(name: string, source: Pick<WorkerOptions, "localQ
       for (const payload of names) {
         await until(() => held.running.has(payload));
         expect([...held.running]).toEqual([payload]);
-        const [queue] = await worker.client.listQueues();
+        const [queue] = (await worker.client.listQueues()).queues;
         expect(queue?.lockedBy).toBe(worker.id);
         held.open(payload);
       }

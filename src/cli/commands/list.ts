@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
-import type { JobList, JobListOptions } from "../../client/inspect.ts";
+import type { JobListOptions } from "../../client/inspect.ts";
+import type { JobList } from "../../client/job-list.ts";
 import { describeWhen } from "../../client/views/when.ts";
 import { JOB_STATES } from "../../job/job.ts";
 import type { Job } from "../../job/job.ts";
@@ -16,10 +17,12 @@ const MOST = 1000;
 /** `howdah list`: one page of jobs. */
 export const listCommand: CliCommand = {
   usage: "list",
-  summary: "list jobs, the oldest first",
+  summary: "list jobs",
   examples: [
     "howdah list --state failed",
-    "howdah list --task send_email --limit 20",
+    "howdah list --task send_email --limit 20 --backward",
+    "howdah list --state failed --error ECONNREFUSED --since 2030-01-31T08:00:00Z",
+    `howdah list --payload '{"account":17}'`,
     "howdah list --queue mail --json | jq '.jobs[].id'",
   ],
   options: [
@@ -27,14 +30,20 @@ export const listCommand: CliCommand = {
     new Option("--queue <name>", "only jobs of this queue"),
     new Option("--state <state>", "only jobs in this state").choices(JOB_STATES),
     new Option("--key <key>", "only the job with this key"),
+    new Option("--priority <number>", "only jobs of this priority").argParser(parsePriority),
+    new Option("--error <text>", "only jobs whose last error contains this"),
+    new Option("--payload <json>", "only jobs whose payload contains this JSON").argParser(parseJson),
+    new Option("--since <time>", "only jobs that were not added before this time, in ISO 8601 with its offset"),
+    new Option("--until <time>", "only jobs that were added before this time"),
+    new Option("--backward", "the last first"),
     new Option("--limit <number>", `how many at most, 1 to ${MOST}`).default(50).argParser(parseLimit),
-    new Option("--after <id>", "only jobs with a larger id: the next page").argParser(parseJobId),
+    new Option("--after <next>", "the next page: what the page before printed"),
   ],
   async run({ screen, globals, options }) {
     const filter = toFilter(options as unknown as ListOptions);
     const page = await withClient(globals, (client) => client.listJobs(filter));
-    if (globals.json) screen.printJson({ jobs: page.jobs, next: page.next ?? null });
-    else printPage(screen, page);
+    if (globals.json) screen.printJson({ jobs: page.jobs, next: page.next ?? null, searched: page.searched ?? null });
+    else printPage(screen, page, filter.limit);
   },
 };
 
@@ -49,6 +58,12 @@ interface ListOptions {
   readonly queue?: string;
   readonly state?: Job["state"];
   readonly key?: string;
+  readonly priority?: number | undefined;
+  readonly error?: string | undefined;
+  readonly payload?: unknown;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly backward?: boolean | undefined;
   readonly limit: number;
   readonly after?: string | undefined;
 }
@@ -61,19 +76,37 @@ function toFilter({ queue, key, ...rest }: ListOptions): JobListOptions {
   };
 }
 
-function parseLimit(text: string): number {
+/** Checks the limit of a list as commander wants it. */
+export function parseLimit(text: string): number {
   const limit = Number(text);
   if (/^\d+$/.test(text) && limit >= 1 && limit <= MOST) return limit;
   throw new InvalidArgumentError(`It has to be a whole number from 1 to ${MOST}.`);
 }
 
-function printPage(screen: Screen, { jobs, next }: JobList): void {
-  if (jobs.length === 0) {
-    screen.print(screen.paint.dim("No such jobs."));
-    return;
+function parsePriority(text: string): number {
+  const priority = Number(text);
+  if (/^-?\d+$/.test(text) && Math.abs(priority) <= 32_768) return priority;
+  throw new InvalidArgumentError("It has to be a whole number from -32768 to 32767.");
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new InvalidArgumentError(`It has to be JSON, such as '{"account":17}'.`);
   }
-  screen.print(formatTable(screen, columnsFor(screen), jobs));
-  if (next !== undefined) screen.note(`There are more jobs; next page: --after ${next}`);
+}
+
+function printPage(screen: Screen, { jobs, next, searched }: JobList, limit = MOST): void {
+  if (jobs.length > 0) screen.print(formatTable(screen, columnsFor(screen), jobs));
+  else screen.print(screen.paint.dim(next === undefined ? "No such jobs." : "No such jobs so far."));
+  if (next === undefined) return;
+  const isCut = searched !== undefined && jobs.length < limit;
+  screen.note(
+    isCut
+      ? `Searched up to job ${searched.to}; to search on: --after ${next}`
+      : `There are more jobs; next page: --after ${next}`,
+  );
 }
 
 function columnsFor(screen: Screen): Column<Job>[] {

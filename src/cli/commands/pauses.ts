@@ -1,6 +1,9 @@
 import { Option } from "commander";
 import type { Client } from "../../client/client.ts";
 import type { Pause } from "../../client/control.ts";
+import type { Count } from "../../client/counts.ts";
+import type { QueueListOptions } from "../../client/inspect.ts";
+import { formatCount } from "../../client/views/amounts.ts";
 import type { OpenClient } from "../../client/create-client.ts";
 import { withHowdahErrors } from "../../postgres/database-error.ts";
 import { HowdahError } from "../../errors.ts";
@@ -10,22 +13,32 @@ import { systemClock } from "../../runtime/clock.ts";
 import type { Call, CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
+import { parseLimit } from "./list.ts";
 import { didYouMean, suggestName } from "../../runtime/suggestion.ts";
 import { formatTable } from "../table.ts";
 
 /** `howdah queues list|pause|resume`: lists named queues and pauses them. */
 export const queuesCommand = pausesCommand("queues", "queue", {
   summary: "list, pause or resume named queues",
-  async list(client, { screen, globals }) {
-    const queues = await client.listQueues();
-    if (globals.json) return screen.printJson(queues);
+  listOptions: [
+    new Option("--search <text>", "list only queues with this in their name"),
+    new Option("--paused", "list only queues that are paused"),
+    new Option("--locked", "list only queues that a worker holds"),
+    new Option("--with-jobs", "list only queues with jobs that may still run"),
+    new Option("--limit <number>", "how many at most, 1 to 1000").argParser(parseLimit),
+    new Option("--after <next>", "the next page: what the page before printed"),
+  ],
+  async list(client, { screen, globals, options }) {
+    const { queues, next } = await client.listQueues(toQueueOptions(options));
+    if (globals.json) return screen.printJson({ queues, next: next ?? null });
+    if (next !== undefined) screen.note(`There are more queues; next page: --after ${JSON.stringify(next)}`);
     if (queues.length === 0) return screen.print(screen.paint.dim("No queues."));
     const table = formatTable(
       screen,
       [
         { title: "QUEUE", flexible: true, text: ({ name }) => printable(name) },
-        { title: "JOBS", align: "right", text: ({ jobCount }) => String(jobCount) },
-        { title: "READY", align: "right", text: ({ readyCount }) => String(readyCount) },
+        { title: "JOBS", align: "right", text: ({ jobCount }) => describeCapped(jobCount) },
+        { title: "READY", align: "right", text: ({ readyCount }) => describeCapped(readyCount) },
         { title: "HELD BY", flexible: true, dispensable: 1, text: ({ lockedBy }) => printable(lockedBy ?? "") },
         {
           title: "PAUSED",
@@ -58,6 +71,8 @@ export const queuesCommand = pausesCommand("queues", "queue", {
 /** What can be paused, and how. */
 interface Pausable {
   readonly summary: string;
+  /** Options of `list`. */
+  readonly listOptions?: readonly Option[];
   list(client: Client, call: Call): Promise<void>;
   /** Throws when there is none of this name yet, unless that cannot be known. */
   check?(ground: OpenClient, name: string): Promise<void>;
@@ -99,6 +114,7 @@ function pausesCommand(plural: string, singular: string, pausable: Pausable): Cl
     ],
     options: [
       new Option("--until <time>", "the end of the pause, in ISO 8601 with its offset"),
+      ...(pausable.listOptions ?? []),
       ...(pausable.check ? [new Option("--future", `also pause a ${singular} that does not exist yet`)] : []),
     ],
     async run(call) {
@@ -106,6 +122,7 @@ function pausesCommand(plural: string, singular: string, pausable: Pausable): Cl
       const [action = "", name] = given;
       const until = options["until"] as string | undefined;
       check({ plural, singular, action, name, until });
+      if (action !== "list") checkNoneOf(pausable.listOptions ?? [], options, plural);
       await withClient(globals, async (client, ground) => {
         if (action === "list") return pausable.list(client, call);
         if (action === "pause") {
@@ -136,6 +153,21 @@ function check({ plural, singular, action, name, until }: Asked): void {
   if (!ACTIONS.includes(action)) refuse(`Unknown action ${JSON.stringify(action)}${didYouMean(action, ACTIONS)}`);
   if (action !== "list" && name === undefined) refuse(`Name the ${singular}: \`howdah ${plural} ${action} NAME\`.`);
   if (action !== "pause" && until !== undefined) refuse(`Option --until goes with \`howdah ${plural} pause\` only.`);
+}
+
+function toQueueOptions({ search, paused, locked, withJobs, limit, after }: Call["options"]): QueueListOptions {
+  return { search, isPaused: paused, isLocked: locked, hasJobs: withJobs, limit, after } as QueueListOptions;
+}
+
+/** Counts that are not exact are those that were not counted to the end. */
+function describeCapped({ value, exact }: Count): string {
+  return `${formatCount(value)}${exact ? "" : "+"}`;
+}
+
+function checkNoneOf(listOptions: readonly Option[], given: Call["options"], plural: string): void {
+  const stray = listOptions.find((option) => given[option.attributeName()] !== undefined);
+  if (stray)
+    throw new HowdahError("HOWDAH_OPTION_INVALID", `Option ${stray.long} goes with \`howdah ${plural} list\` only.`);
 }
 
 function describePause(singular: string, { name, until }: Pause): string {

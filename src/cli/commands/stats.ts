@@ -1,25 +1,46 @@
-import type { JobStats } from "../../client/inspect.ts";
+import { Option } from "commander";
+import type { Count, GroupStats, JobGroup, JobStats } from "../../client/counts.ts";
+import { formatCount } from "../../client/views/amounts.ts";
 import { JOB_STATES } from "../../job/job.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { tintByState } from "../job-state.ts";
+import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { formatTable } from "../table.ts";
+import { formatTable, type Column } from "../table.ts";
 
-/** `howdah stats`: the number of jobs in each state. */
+/** `howdah stats`: the number of jobs in each state, in all or by task, queue or error. */
 export const statsCommand: CliCommand = {
   usage: "stats",
   summary: "count the jobs in each state",
-  examples: ["howdah stats", "howdah stats --json | jq .failed"],
-  async run({ screen, globals }) {
-    const stats = await withClient(globals, (client) => client.stats());
+  examples: ["howdah stats", "howdah stats --by task", "howdah stats --json | jq .failed.value"],
+  options: [new Option("--by <what>", "count by task, queue or error").choices(["task", "queue", "error"])],
+  async run({ screen, globals, options }) {
+    const by = options["by"] as GroupStats["by"] | undefined;
+    if (by === undefined) {
+      const stats = await withClient(globals, (client) => client.stats());
+      if (globals.json) screen.printJson(stats);
+      else printStats(screen, stats);
+      return;
+    }
+    const stats = await withClient(globals, (client) => client.stats({ by }));
     if (globals.json) screen.printJson(stats);
-    else printStats(screen, stats);
+    else printGroups(screen, stats);
   },
 };
 
+/** A count for people; an estimate begins with "~". */
+export function describeCount({ value, exact }: Count): string {
+  return `${exact ? "" : "~"}${formatCount(value)}`;
+}
+
 function printStats(screen: Screen, stats: JobStats): void {
-  const total = JOB_STATES.reduce((sum, state) => sum + stats[state], 0);
+  const counts = JOB_STATES.map((state) => stats[state]);
+  const total: Count = {
+    value: counts.reduce((sum, { value }) => sum + value, 0),
+    exact: counts.every(({ exact }) => exact),
+    asOf: stats.ready.asOf,
+  };
   const rows = [...JOB_STATES.map((state) => ({ state, count: stats[state] })), { state: undefined, count: total }];
   screen.print(
     formatTable(
@@ -30,10 +51,34 @@ function printStats(screen: Screen, stats: JobStats): void {
           text: ({ state }) => state ?? "total",
           tint: (text, { state }) => (state ? tintByState(screen, state, text) : screen.paint.bold(text)),
         },
-        { title: "JOBS", align: "right", text: ({ count }) => count.toLocaleString("en") },
+        { title: "JOBS", align: "right", text: ({ count }) => describeCount(count) },
       ],
       rows,
     ),
   );
-  if (!stats.exact) screen.print(screen.paint.dim("These are estimates, because there are too many jobs to count."));
+  noteEstimates(screen, [total]);
+}
+
+function printGroups(screen: Screen, { by, groups }: GroupStats): void {
+  if (groups.length === 0) return screen.print(screen.paint.dim("No such jobs."));
+  const states = by === "error" ? (["failed"] as const) : JOB_STATES;
+  const columns: Column<JobGroup>[] = [
+    { title: by.toUpperCase(), flexible: true, text: ({ name }) => printable(name) },
+    ...states.map((state): Column<JobGroup> => ({
+      title: state.toUpperCase(),
+      align: "right",
+      text: (group) => describeCount(group[state]),
+      tint: (text) => tintByState(screen, state, text),
+    })),
+  ];
+  screen.print(formatTable(screen, columns, groups));
+  noteEstimates(
+    screen,
+    groups.flatMap((group) => states.map((state) => group[state])),
+  );
+}
+
+function noteEstimates(screen: Screen, counts: readonly Count[]): void {
+  if (counts.every(({ exact }) => exact)) return;
+  screen.print(screen.paint.dim("Numbers with ~ are estimates, because there are too many jobs to count."));
 }

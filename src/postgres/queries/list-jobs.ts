@@ -1,82 +1,80 @@
-import type { Cell, Executor } from "../driver.ts";
+import type { Cell, Executor, Row } from "../driver.ts";
 import type { Schema } from "../schema.ts";
-import {
-  jobColumns,
-  jobNames,
-  type JobRecord,
-  type JobStateName,
-  stateConditions,
-  toJobRecord,
-} from "./job-columns.ts";
+import { jobColumns, jobNames, type JobRecord, toJobRecord, WHOLE_JOB_COLUMNS } from "./job-columns.ts";
+import type { JobFilter } from "./job-filter.ts";
+import { type PageRequest, type Position, writePage } from "./job-pages.ts";
 
-/** Returns at most `limit` jobs that pass the filter, by id. */
+/**
+ * Returns one page of the jobs that pass a filter, in the order of its way. With
+ * a filter that the index of the way knows nothing of, a page looks at a limited
+ * number of rows, whatever it finds.
+ */
 export async function listJobs(
-  { executor, schema }: { executor: Executor; schema: Schema },
+  { executor, schema }: ListTarget,
   filter: JobFilter,
-  limit: number,
-): Promise<readonly JobRecord[]> {
-  const { where, values } = filtered(schema, filter, limit);
-  const text = `${selectJobs(schema)}${where}`;
-  return (await executor.query({ text, values })).rows.map(toJobRecord);
+  page: PageRequest,
+): Promise<JobPage> {
+  const whole = { columns: jobColumns(schema), joins: jobNames(schema), width: WHOLE_JOB_COLUMNS };
+  const { text, values, isSearch } = writePage(schema, filter, page, whole);
+  const { found, searchedTo } = toPage((await executor.query({ text, values })).rows, whole.width);
+  return {
+    records: found.slice(0, page.limit).map(toJobRecord),
+    hasMore: found.length > page.limit,
+    searchedTo,
+    isSearch,
+  };
+}
+
+/** Where jobs are listed. */
+export interface ListTarget {
+  readonly executor: Executor;
+  readonly schema: Schema;
+}
+
+/** One page of a list. */
+export interface JobPage {
+  readonly records: readonly JobRecord[];
+  readonly hasMore: boolean;
+  /** Where the search ended for now; `undefined` when it found a full page, or came to the end. */
+  readonly searchedTo: Position | undefined;
+  /** Whether jobs had to be looked at that do not pass the filter. */
+  readonly isSearch: boolean;
+}
+
+/** Returns the ids of one page of the jobs that pass a filter, and where the next page begins. */
+export async function listJobIds(
+  { executor, schema }: ListTarget,
+  filter: JobFilter,
+  page: PageRequest,
+): Promise<JobIdPage> {
+  const { text, values } = writePage(schema, filter, page, { columns: "job.id", joins: "", width: 1 });
+  const { found, searchedTo } = toPage((await executor.query({ text, values })).rows, 1);
+  const ids = found.slice(0, page.limit).map(([id]) => id ?? "");
+  return { ids, nextAfter: found.length > page.limit ? ids.at(-1) : searchedTo?.id };
+}
+
+/** One page of ids, of a way that goes by id. */
+export interface JobIdPage {
+  readonly ids: readonly string[];
+  /** What the next page begins behind; `undefined` when there is none. */
+  readonly nextAfter: string | undefined;
 }
 
 /** Returns the job with this id, or `undefined`. */
 export async function getJob(executor: Executor, schema: Schema, id: string): Promise<JobRecord | undefined> {
   // $1 job id
-  const text = `${selectJobs(schema)}\nwhere job.id operator(pg_catalog.=) $1::bigint`;
+  const text = `select ${jobColumns(schema)}\nfrom ${schema.of("_private_jobs")} as job${jobNames(schema)}
+where job.id operator(pg_catalog.=) $1::bigint`;
   const [row] = (await executor.query({ name: "get_job", text, values: [id] })).rows;
   return row && toJobRecord(row);
 }
 
-/** Returns the ids of at most `limit` jobs that pass the filter and have not failed for good, in order. */
-export async function listOpenJobIds(
-  { executor, schema }: { executor: Executor; schema: Schema },
-  filter: JobFilter,
-  limit: number,
-): Promise<string[]> {
-  const { where, values } = filtered(schema, { ...filter, isOpen: true }, limit);
-  const text = `select job.id from ${schema.of("_private_jobs")} as job${where}`;
-  return (await executor.query({ text, values })).rows.map(([id]) => String(id));
+/** The row without a place says where the search ended. */
+function toPage(rows: readonly Row[], width: number) {
+  const edge = rows.find((row) => row[width] === null);
+  return { found: rows.filter((row) => row !== edge), searchedTo: edge && toPosition(edge.slice(width + 1)) };
 }
 
-/** Which jobs to list; what is left out does not matter. */
-export interface JobFilter {
-  readonly state?: JobStateName | undefined;
-  readonly task?: string | undefined;
-  readonly queueName?: string | undefined;
-  readonly jobKey?: string | undefined;
-  /** Only jobs with a larger id. */
-  readonly after?: string | undefined;
-}
-
-/** The end of a statement that selects jobs. */
-function filtered(schema: Schema, filter: JobFilter & { readonly isOpen?: true }, limit: number) {
-  const values: Cell[] = [String(limit)];
-  const conditions = filter.isOpen ? [`not (${stateConditions.failed})`] : [];
-  if (filter.state !== undefined) conditions.push(stateConditions[filter.state]);
-  const filterBy = (value: string | undefined, condition: (parameter: string) => string): void => {
-    if (value !== undefined) conditions.push(condition(`$${values.push(value)}`));
-  };
-  // Ids instead of names, so that the indexes of the jobs can be used.
-  const tasks = schema.of("_private_tasks");
-  const queues = schema.of("_private_job_queues");
-  filterBy(
-    filter.task,
-    (name) =>
-      `job.task_id operator(pg_catalog.=) (select id from ${tasks} where identifier operator(pg_catalog.=) ${name}::pg_catalog.text)`,
-  );
-  filterBy(
-    filter.queueName,
-    (name) =>
-      `job.job_queue_id operator(pg_catalog.=) (select id from ${queues} where queue_name operator(pg_catalog.=) ${name}::pg_catalog.text)`,
-  );
-  filterBy(filter.jobKey, (key) => `job.key operator(pg_catalog.=) ${key}::pg_catalog.text`);
-  filterBy(filter.after, (id) => `job.id operator(pg_catalog.>) ${id}::bigint`);
-  const where = conditions.length === 0 ? "" : `\nwhere ${conditions.join("\n  and ")}`;
-  // $1 limit   $2… the filters
-  return { where: `${where}\norder by job.id\nlimit $1::integer`, values };
-}
-
-function selectJobs(schema: Schema): string {
-  return `select ${jobColumns(schema)}\nfrom ${schema.of("_private_jobs")} as job${jobNames(schema)}`;
+function toPosition([priority, runAt, id]: readonly Cell[]): Position {
+  return { priority: Number(priority), runAt: runAt ?? "0", id: id ?? "0" };
 }

@@ -1,47 +1,139 @@
 import type { Executor } from "../driver.ts";
 import type { Schema } from "../schema.ts";
+import { Values } from "./job-filter.ts";
 import { stateConditions } from "./job-columns.ts";
 
-/** Returns every named queue by name. */
-export async function listQueues(executor: Executor, schema: Schema): Promise<readonly QueueRecord[]> {
+/**
+ * Returns one page of the named queues by name, in the order that the database
+ * gives texts. At most {@link QUEUE_WINDOW} queues are looked at.
+ */
+export async function listQueues(
+  { executor, schema }: { readonly executor: Executor; readonly schema: Schema },
+  filter: QueueFilter,
+  { after, limit }: QueuePageRequest,
+): Promise<QueuePage> {
+  const values = new Values();
+  const conditions = queueConditions(schema, filter, values);
+  const where =
+    after === undefined ? "" : `where queue.queue_name operator(pg_catalog.>) ${values.add(after)}::pg_catalog.text`;
+  const window = (columns: string): string =>
+    `select ${columns} from ${schema.of("_private_job_queues")} as queue ${where} order by queue.queue_name`;
+  const us = schema.of("_howdah_us");
+  const edge = `
+union all
+select null, edge.queue_name, null, null, null, null, null, ${us}(pg_catalog.now())
+from (select * from (${window("queue.queue_name")}) as queue offset ${QUEUE_WINDOW - 1} limit 1) as edge
+where (select pg_catalog.count(*) from page) operator(pg_catalog.<=) ${limit}`;
   const text = `
-select queue.queue_name, coalesce(held.jobs, 0), coalesce(held.ready, 0),
-  ${schema.of("_howdah_us")}(queue.locked_at), queue.locked_by,
-  case when queue._howdah_paused_until operator(pg_catalog.>) pg_catalog.now()
-    then ${schema.of("_howdah_us")}(queue._howdah_paused_until) end
-from ${schema.of("_private_job_queues")} as queue
-left join (
-  select job.job_queue_id, pg_catalog.count(*) as jobs,
-    pg_catalog.count(*) filter (where ${stateConditions.ready}) as ready
-  from ${schema.of("_private_jobs")} as job
-  where job.job_queue_id is not null
-  group by job.job_queue_id
-) as held on held.job_queue_id operator(pg_catalog.=) queue.id
-order by queue.queue_name collate pg_catalog."C"`;
-  const { rows } = await executor.query({ name: "list_queues", text });
-  return rows.map(([name, jobCount, readyCount, lockedAt = null, lockedBy = null, pausedUntil = null]) => ({
-    name: name ?? "",
-    jobCount: Number(jobCount),
-    readyCount: Number(readyCount),
-    lockedAt,
-    lockedBy,
-    pausedUntil,
-  }));
+with page as materialized (
+  select queue.*, pg_catalog.row_number() over () as place from (
+    select queue.* from (${window("queue.*")} limit ${QUEUE_WINDOW}) as queue
+    ${conditions.length === 0 ? "" : `where ${conditions.join(" and ")}`}
+    order by queue.queue_name limit ${limit + 1}
+  ) as queue
+)
+select queue.place, queue.queue_name, held.jobs, held.ready, ${us}(queue.locked_at), queue.locked_by,
+  case when queue._howdah_paused_until operator(pg_catalog.>) pg_catalog.now() then ${us}(queue._howdah_paused_until) end,
+  ${us}(pg_catalog.now())
+from page as queue cross join lateral (
+  select pg_catalog.count(*) as jobs, pg_catalog.count(*) filter (where ${stateConditions.ready}) as ready
+  from (
+    select * from ${schema.of("_private_jobs")} as job
+    where job.job_queue_id operator(pg_catalog.=) queue.id and not job._howdah_exhausted
+    order by job.priority, job.run_at, job.id limit ${COUNTED + 1}
+  ) as job
+) as held${conditions.length === 0 ? "" : edge}
+order by 1`;
+  const { rows } = await executor.query({ text, values: values.cells });
+  const found = rows.filter(([place]) => place !== null);
+  const last = rows.find(([place]) => place === null);
+  return {
+    queues: found
+      .slice(0, limit)
+      .map(([, name, jobs, ready, lockedAt = null, lockedBy = null, pausedUntil = null]) => ({
+        name: name ?? "",
+        jobs: Number(jobs),
+        ready: Number(ready),
+        lockedAt,
+        lockedBy,
+        pausedUntil,
+      })),
+    hasMore: found.length > limit,
+    searchedTo: last?.[1] ?? undefined,
+    asOf: rows[0]?.[7] ?? "0",
+  };
+}
+
+/** Which queues to list; what is left out does not matter. */
+export interface QueueFilter {
+  /** A part of the name. */
+  readonly search?: string | undefined;
+  readonly isPaused?: boolean | undefined;
+  readonly isLocked?: boolean | undefined;
+  /** Whether it has jobs that may still run. */
+  readonly hasJobs?: boolean | undefined;
+}
+
+/** Which page of the queues. */
+export interface QueuePageRequest {
+  /** The name that the page before ended with. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
+/** One page of the queues. */
+export interface QueuePage {
+  readonly queues: readonly QueueRecord[];
+  readonly hasMore: boolean;
+  /** Where the search ended for now; `undefined` when it found a full page, or came to the end. */
+  readonly searchedTo: string | undefined;
+  /** Microseconds since 1970. */
+  readonly asOf: string;
 }
 
 /** A named queue. Times are microseconds since 1970. */
 export interface QueueRecord {
   readonly name: string;
-  readonly jobCount: number;
-  readonly readyCount: number;
+  /** Of the first {@link COUNTED} and one more. */
+  readonly jobs: number;
+  readonly ready: number;
   readonly lockedAt: string | null;
   readonly lockedBy: string | null;
   /** Null for a queue that is not paused. */
   readonly pausedUntil: string | null;
 }
 
+/** The jobs of one queue that are counted, at most. */
+export const COUNTED = 1_000;
+
+/** The queues that one page looks at, at most. */
+export const QUEUE_WINDOW = 50_000;
+
 /** The names of all queues, without a look at their jobs. */
 export async function listQueueNames(executor: Executor, schema: Schema): Promise<string[]> {
   const text = `select queue.queue_name from ${schema.of("_private_job_queues")} as queue`;
   return (await executor.query({ text })).rows.map(([name]) => name ?? "");
+}
+
+function queueConditions(schema: Schema, filter: QueueFilter, values: Values): string[] {
+  const { search, isPaused, isLocked, hasJobs } = filter;
+  const written = (condition: string, isTrue: boolean): string => (isTrue ? condition : `(${condition}) is not true`);
+  const conditions = [
+    search === undefined
+      ? undefined
+      : `pg_catalog.strpos(queue.queue_name, ${values.add(search)}::pg_catalog.text) operator(pg_catalog.>) 0`,
+    isPaused === undefined
+      ? undefined
+      : written("queue._howdah_paused_until operator(pg_catalog.>) pg_catalog.now()", isPaused),
+    isLocked === undefined ? undefined : written("queue.locked_at is not null", isLocked),
+    hasJobs === undefined
+      ? undefined
+      : written(
+          // Not "exists", of which the planner could make a join with all jobs.
+          `(select true from ${schema.of("_private_jobs")} as job
+      where job.job_queue_id operator(pg_catalog.=) queue.id and not job._howdah_exhausted limit 1)`,
+          hasJobs,
+        ),
+  ];
+  return conditions.filter((condition) => condition !== undefined);
 }

@@ -32,8 +32,8 @@ describe("a single add", () => {
     expect(job).toMatchObject({ task: "job3", payload: { a: 1 }, queueName: "myqueue", state: "ready", revision: 0 });
     expect(job.runAt.getTime()).toBeGreaterThanOrEqual(before);
     expect(job.runAt.getTime()).toBeLessThanOrEqual(after);
-    expect(await client.listQueues()).toMatchObject([
-      { name: "myqueue", jobCount: 1, readyCount: 1, lockedAt: null, lockedBy: null },
+    expect((await client.listQueues()).queues).toMatchObject([
+      { name: "myqueue", jobCount: { value: 1 }, readyCount: { value: 1 }, lockedAt: null, lockedBy: null },
     ]);
   });
 

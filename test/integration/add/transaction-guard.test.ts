@@ -77,6 +77,7 @@ const METHODS: Readonly<Record<string, (inside: TransactionClient, id: string) =
   listJobs: (inside) => inside.listJobs(),
   stats: (inside) => inside.stats(),
   listQueues: (inside) => inside.listQueues(),
+  listErrors: (inside) => inside.listErrors(),
   "schedules.upsert": (inside) => inside.schedules.upsert({ id: "new", task: "t", schedule: "0 0 1 1 *" }),
   "schedules.pause": (inside) => inside.schedules.pause("s"),
   "schedules.resume": (inside) => inside.schedules.resume("s"),

@@ -58,7 +58,7 @@ describe("inTransaction", () => {
     expect(await inside.removeJob("before")).toMatchObject({ id: before.id });
     await inside.addJobs(Array.from({ length: 10_000 }, () => ({ identifier: "many" })));
     await inside.forceUnlockWorkers([]);
-    expect(await inside.stats()).toMatchObject({ ready: 10_001, failed: 1 });
+    expect(await inside.stats()).toMatchObject({ ready: { value: 10_001 }, failed: { value: 1 } });
     await session.query("rollback");
 
     expect((await client.listJobs()).jobs).toEqual([before]);

@@ -72,7 +72,7 @@ describe.each([{}, { queueName: "q" }])("a worker whose job (%j) was unlocked an
     expect(outcomes.map(({ events }) => events.length)).toEqual([0, 0]);
     const held = await database.sql("select locked_by, attempts, last_error from howdah.jobs");
     expect(held).toEqual([{ locked_by: second.id, attempts: 2, last_error: null }]);
-    const queues = await second.client.listQueues();
+    const queues = (await second.client.listQueues()).queues;
     expect(queues.map(({ lockedBy }) => lockedBy)).toEqual("queueName" in spec ? [second.id] : []);
 
     open(1);

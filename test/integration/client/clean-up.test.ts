@@ -25,7 +25,7 @@ afterAll(async () => {
 
 const tasks = async (): Promise<unknown[]> =>
   (await database.sql("select identifier from howdah._private_tasks order by 1")).map(({ identifier }) => identifier);
-const queues = async (): Promise<unknown[]> => (await client.listQueues()).map(({ name }) => name);
+const queues = async (): Promise<unknown[]> => (await client.listQueues()).queues.map(({ name }) => name);
 
 describe("cleanup", () => {
   it("removes failed jobs that no worker runs, however many, and says how many", async () => {
@@ -155,6 +155,6 @@ describe("cleanup", () => {
       where not exists (select from howdah._private_tasks as task where task.id = job.task_id)
         or not exists (select from howdah._private_job_queues as queue where queue.id = job.job_queue_id)`);
     expect(dangling).toEqual([]);
-    expect(await client.stats()).toMatchObject({ ready: 60 });
+    expect(await client.stats()).toMatchObject({ ready: { value: 60 } });
   });
 });

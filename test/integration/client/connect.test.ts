@@ -238,6 +238,7 @@ describe("close", () => {
       listJobs: () => client.listJobs(),
       stats: () => client.stats(),
       listQueues: () => client.listQueues(),
+      listErrors: () => client.listErrors(),
       cleanup: () => client.cleanup([]),
       migrate: () => client.migrate(),
     };

@@ -143,7 +143,7 @@ describe("forceUnlockWorkers", () => {
     expect(after.map(({ lockedBy }) => lockedBy)).toEqual(
       jobs.map((_, index) => (index < 9 && index % 3 === 0 ? "pool-1" : null)),
     );
-    const queues = await client.listQueues();
+    const queues = (await client.listQueues()).queues;
     expect(queues.map(({ name, lockedBy }) => [name, lockedBy])).toEqual([
       ["test", "pool-1"],
       ["test2", null],

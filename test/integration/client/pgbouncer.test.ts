@@ -99,12 +99,12 @@ async function live(connectionString: string, options: Partial<WorkerOptions>): 
   await until(() => ran.includes("holds"));
   expect(await client.cancelJobs([id])).toEqual({ removed: [], signalled: [id] });
   await until(async () => (await client.getJob(id))?.state === "failed");
-  await until(async () => (await client.stats()).running === 0);
+  await until(async () => (await client.stats()).running.value === 0);
   await worker.stop();
   await running;
   const { ready, scheduled } = await client.stats();
   await database.sql(`drop schema ${schema} cascade`);
-  return { ran, errors: errors.events, left: ready + scheduled };
+  return { ran, errors: errors.events, left: ready.value + scheduled.value };
 }
 
 async function addInTransaction(client: Client, connectionString: string, kind: string, end: string): Promise<void> {

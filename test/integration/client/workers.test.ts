@@ -81,7 +81,7 @@ describe("sweepStaleWorkers", () => {
       refused: [],
     });
     expect(await lockedBy()).toEqual([null, null, null, null, ...spared]);
-    expect(await client.listQueues()).toMatchObject([{ name: "a", lockedBy: null }]);
+    expect((await client.listQueues()).queues).toMatchObject([{ name: "a", lockedBy: null }]);
     const left = await database.sql("select id from howdah._private_workers");
     expect(left).toEqual([{ id: "alive" }]);
     const later = await database.sql(

@@ -83,7 +83,7 @@ describe("cancelling jobs that wait", () => {
     expect((await client.cancelJobs({ queueName: "few", task: "odd" })).removed).toHaveLength(5);
     expect((await client.cancelJobs({ task: "even" })).removed).toHaveLength(1_100);
     expect((await client.cancelJobs({ state: "scheduled" })).removed).toEqual([]);
-    expect(await client.stats()).toMatchObject({ ready: 1_095, failed: 0 });
+    expect(await client.stats()).toMatchObject({ ready: { value: 1_095 }, failed: { value: 0 } });
     expect(await client.cancelJobs([])).toEqual({ removed: [], signalled: [] });
     for (const nothing of [{}, undefined, { task: undefined }]) {
       await expect(client.cancelJobs(nothing as never)).rejects.toMatchObject({ code: "HOWDAH_OPTION_INVALID" });

@@ -127,8 +127,8 @@ describe.each([
       await completed.reach(2);
       expect(held.started).toEqual(["first", "alone"]);
       // Nothing runs in the queue, so its lock has gone with the chain.
-      await until(async () => (await client.listQueues())[0]?.lockedAt === null);
-      expect(await client.listQueues()).toMatchObject([{ name: "q", jobCount: 2, isPaused: true, pausedUntil: null }]);
+      await until(async () => (await client.listQueues()).queues[0]?.lockedAt === null);
+      expect((await client.listQueues()).queues).toMatchObject([{ name: "q", jobCount: { value: 2 }, isPaused: true, pausedUntil: null }]);
 
       await client.resumeQueue("q");
       await completed.reach(4);
@@ -218,7 +218,7 @@ describe("a pause", () => {
       for (const { job } of started.events) expect(job.lockedAt?.getTime()).toBeGreaterThanOrEqual(soon.getTime());
     });
     expect(await client.listPauses()).toEqual({ queues: [], tasks: [] });
-    expect(await client.listQueues()).toMatchObject([{ isPaused: false, pausedUntil: null }]);
+    expect((await client.listQueues()).queues).toMatchObject([{ isPaused: false, pausedUntil: null }]);
     expect(await client.resumeQueue("q")).toBe(false);
     expect(await client.resumeTask("other")).toBe(false);
   });

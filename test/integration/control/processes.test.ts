@@ -52,7 +52,7 @@ describe.each([
     expect([removed, signalled]).toEqual([[second], [first]]);
     await worker.line("stopped first HOWDAH_ABORTED_CANCELLED enough");
     await worker.line("ended first failed");
-    await until(async () => (await client.listQueues())[0]?.lockedAt === null);
+    await until(async () => (await client.listQueues()).queues[0]?.lockedAt === null);
     expect(await client.getJob(third)).toMatchObject({ state: "ready", attempts: 0 });
 
     await client.resumeQueue("q");

@@ -127,7 +127,7 @@ describe("the timeout of a job", () => {
     // The last one went back: its queue is not free although the slot is.
     await until(async () => (await client.getJob(last?.id ?? ""))?.lockedAt === null);
     expect(await client.getJob(last?.id ?? "")).toMatchObject({ state: "ready", attempts: 0 });
-    expect(await client.listQueues()).toMatchObject([{ lockedBy: worker.id }]);
+    expect((await client.listQueues()).queues).toMatchObject([{ lockedBy: worker.id }]);
     expect(ran).toEqual(["fine", "obeys", "ignores"]);
 
     gate.open();

@@ -226,8 +226,8 @@ describe("an operator who unlocks a living worker", () => {
     await refusals.reach(2);
     await living.stop();
     await running;
-    const queues = await other.client.listQueues();
-    expect(queues).toMatchObject([{ name: "shared", jobCount: 2, lockedBy: other.id }]);
+    const queues = (await other.client.listQueues()).queues;
+    expect(queues).toMatchObject([{ name: "shared", jobCount: { value: 2 }, lockedBy: other.id }]);
     expect([...later.running]).toContain("a");
     expect(later.started).not.toContain("b");
     later.openAll();

@@ -61,10 +61,10 @@ describe("different queues", () => {
     const running = worker.run();
 
     await until(() => held.running.size === 5);
-    const locked = await worker.client.listQueues();
+    const locked = (await worker.client.listQueues()).queues;
     expect(locked).toHaveLength(5);
     for (const queue of locked) {
-      expect(queue).toMatchObject({ jobCount: 1, lockedBy: worker.id });
+      expect(queue).toMatchObject({ jobCount: { value: 1 }, lockedBy: worker.id });
       expect(queue.lockedAt).toBeInstanceOf(Date);
     }
 
@@ -114,8 +114,8 @@ describe("one queue", () => {
     const run = worker.runOnce();
 
     await until(() => held.running.has("first"));
-    const [queue] = await worker.client.listQueues();
-    expect(queue).toMatchObject({ name: "exports", jobCount: 2, lockedBy: worker.id });
+    const [queue] = (await worker.client.listQueues()).queues;
+    expect(queue).toMatchObject({ name: "exports", jobCount: { value: 2 }, lockedBy: worker.id });
     expect(queue?.lockedAt?.getTime()).toBeGreaterThanOrEqual(before);
     expect(queue?.lockedAt?.getTime()).toBeLessThanOrEqual(await databaseTime(database));
     const [job] = await database.sql("select attempts, locked_by from howdah.jobs where locked_at is not null");
@@ -124,8 +124,8 @@ describe("one queue", () => {
     held.open("first");
     held.open("second");
     expect(await run).toMatchObject({ completed: 2, ended: "drained" });
-    expect(await worker.client.listQueues()).toMatchObject([
-      { name: "exports", jobCount: 0, readyCount: 0, lockedAt: null, lockedBy: null },
+    expect((await worker.client.listQueues()).queues).toMatchObject([
+      { name: "exports", jobCount: { value: 0 }, readyCount: { value: 0 }, lockedAt: null, lockedBy: null },
     ]);
   });
 

@@ -97,7 +97,7 @@ describe("a job of a dead worker whose recovery is refused", () => {
     const others = await addDeadJob(database, OTHER, { queueName: "r" });
     const { worker, logger, errors } = await startWatcher();
     await freed(loose, queued, others);
-    await until(async () => (await worker.client.listQueues()).every(({ lockedBy }) => lockedBy === null));
+    await until(async () => (await worker.client.listQueues()).queues.every(({ lockedBy }) => lockedBy === null));
     await buried(OTHER);
     expect(await job(poisoned)).toMatchObject({ locked_by: DEAD, attempts: 7, last_error: null });
     expect(worker.metrics().unrecovered).toBe(1);
@@ -153,10 +153,10 @@ describe("a job of a dead worker whose recovery is refused", () => {
     });
     await freed(free);
     await until(async () => {
-      const queues = await worker.client.listQueues();
+      const queues = (await worker.client.listQueues()).queues;
       return queues.find(({ name }) => name === "r")?.lockedBy === null;
     });
-    expect((await worker.client.listQueues()).find(({ name }) => name === "q")?.lockedBy).toBe(DEAD);
+    expect((await worker.client.listQueues()).queues.find(({ name }) => name === "q")?.lockedBy).toBe(DEAD);
     expect(interrupted.events.map((event) => event.job.id)).toEqual([free]);
     expect(jobErrors(errors)).toHaveLength(1);
     await mend();
@@ -243,7 +243,7 @@ describe("other rows of the dead that are refused", () => {
     for (const queueName of ["bad", "good"]) await freed(await given(queueName));
     const { worker, errors } = await startWatcher();
     const lockedBy = async (name: string) =>
-      (await worker.client.listQueues()).find((queue) => queue.name === name)?.lockedBy;
+      (await worker.client.listQueues()).queues.find((queue) => queue.name === name)?.lockedBy;
     await until(async () => (await lockedBy("good")) === null, { deadlineMs: 30_000 });
     expect(await lockedBy("bad")).toBe(DEAD);
     await until(() => errors.events.length > 0);
@@ -311,7 +311,7 @@ describe("a sweep at the word of an operator", () => {
     });
     await freed(loose, others);
     expect(await registered(database, OTHER)).toBeUndefined();
-    expect((await client.listQueues()).map(({ name, lockedBy }) => [name, lockedBy])).toEqual([
+    expect((await client.listQueues()).queues.map(({ name, lockedBy }) => [name, lockedBy])).toEqual([
       ["q", DEAD],
       ["r", null],
     ]);

@@ -67,7 +67,7 @@ describe("what a dead worker held", () => {
     expect(await job(removed)).toMatchObject({ attempts: 25, locked_by: null });
     expect(await job(later)).toMatchObject({ ...usual, run_at: new Date("2200-01-01") });
     await buried();
-    expect(await watcher.client.listQueues()).toMatchObject([{ lockedBy: null }]);
+    expect((await watcher.client.listQueues()).queues).toMatchObject([{ lockedBy: null }]);
     expect(logger.entries.filter(({ fields }) => fields["worker"] === DEAD).map(({ message }) => message)).toEqual([
       "A worker is dead; its jobs were returned",
       "The queues of a dead worker are free",
@@ -156,7 +156,7 @@ describe("a claim of a dead worker that commits late", () => {
     const running = watcher.run();
     await buried();
     expect(await job(id)).toMatchObject({ attempts: 0, locked_by: null });
-    expect(await watcher.client.listQueues()).toMatchObject([{ lockedBy: null }]);
+    expect((await watcher.client.listQueues()).queues).toMatchObject([{ lockedBy: null }]);
     expect(recovered.events).toMatchObject([{ previousWorkerId: DEAD, jobCount: 1 }]);
     await watcher.stop();
     await running;
@@ -209,7 +209,7 @@ describe("the interceptor jobRecovery", () => {
     // What was skipped stays, and so does its queue.
     await until(async () => (await registered(database, DEAD))?.["_howdah_swept"] === 3);
     expect(await job(ids.left)).toMatchObject({ locked_by: DEAD, attempts: 1 });
-    expect(await watcher.client.listQueues()).toMatchObject([{ lockedBy: DEAD }]);
+    expect((await watcher.client.listQueues()).queues).toMatchObject([{ lockedBy: DEAD }]);
     await watcher.stop();
     await running;
   });
@@ -273,7 +273,7 @@ describe("locks of workers that are not registered", () => {
     await unlocked(pool);
     expect(await job(pool)).toMatchObject({ attempts: 1, _howdah_recoveries: 1 });
     expect(await job(ours)).toMatchObject({ locked_by: null, attempts: 0 });
-    expect(await watcher.client.listQueues()).toMatchObject([{ lockedBy: null }]);
+    expect((await watcher.client.listQueues()).queues).toMatchObject([{ lockedBy: null }]);
     for (const id of [young, busyPool, withoutRecovery]) expect((await job(id))?.["locked_by"]).not.toBeNull();
     await watcher.stop();
     await running;

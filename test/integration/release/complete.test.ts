@@ -163,7 +163,7 @@ describe.each<[string, JobSpec]>([
     }
     expect(failed.events).toMatchObject([{ error: { code: "HOWDAH_COMPLETION_ROLLED_BACK" } }]);
     expect(completed.events.map(({ job }) => job.task)).toEqual(["others", "others", "slow commit"]);
-    await until(async () => (await worker.client.listQueues()).every(({ lockedBy }) => lockedBy === null));
+    await until(async () => (await worker.client.listQueues()).queues.every(({ lockedBy }) => lockedBy === null));
     await worker.stop();
   });
 });

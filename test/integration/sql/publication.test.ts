@@ -149,7 +149,7 @@ it("with a publication for all tables, everything a client, a worker and a recov
   await until(async () => (await client.getJob(silent)) === undefined);
   await client.forceUnlockWorkers([SILENT]);
 
-  await until(async () => (await client.stats()).running === 0);
+  await until(async () => (await client.stats()).running.value === 0);
   const cleaned = await client.cleanup(["permanentlyFailedJobs", "unusedTasks", "unusedQueues"], {
     keepTasks: ["quick"],
   });

@@ -142,7 +142,7 @@ async function live(
     "select job.locked_at, queue.queue_name, job.key from howdah._private_jobs as job left join howdah._private_job_queues as queue on queue.id = job.job_queue_id",
   );
   for (const { locked_at: lockedAt } of rows) expect(lockedAt).toBe(null);
-  const queues = (await client.listQueues()).map(({ name }) => name);
+  const queues = (await client.listQueues()).queues.map(({ name }) => name);
   await client.close();
   return queues.filter((name) => !["q", "a\\b"].includes(name));
 }

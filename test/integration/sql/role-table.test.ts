@@ -75,6 +75,8 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => client.getJob("1"),
     () => client.stats(),
     () => client.listQueues(),
+    () => client.listErrors(),
+    () => client.stats({ by: "task" }),
     () => sql("select payload from howdah._private_jobs"),
     () => sql("select * from howdah.jobs"),
   ],

@@ -93,7 +93,7 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await client.addJobs([{ identifier: "one" }, { identifier: "two", spec: { queueName: "q" } }]);
     await client.addJobs([{ identifier: "one", spec: { jobKey: "k" } }, { identifier: "three" }]);
     await client.addBatchJob("batch", [1, 2]);
-    expect(await client.stats()).toMatchObject({ ready: 27, scheduled: 1 });
+    expect(await client.stats()).toMatchObject({ ready: { value: 27 }, scheduled: { value: 1 } });
   });
 
   it("gets no call from adding and managing inside of a transaction of the application", async () => {
@@ -104,13 +104,13 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     const keyed = await inside.addJob("keyed", {}, { jobKey: "k", queueName: "q" });
     await inside.addJobs([{ identifier: "one" }, { identifier: "two", spec: { jobKey: "j" } }]);
     await inside.rescheduleJobs([keyed.id], { runAt: new Date(), priority: 1, attempts: 0, maxAttempts: 4 });
-    await inside.listJobs({ task: "keyed", queueName: "q", jobKey: "k", state: "ready", after: "0" });
+    await inside.listJobs({ task: "keyed", queueName: "q", jobKey: "k", state: "ready", limit: 1 });
     await inside.removeJob("k");
     await inside.pauseQueue("q");
     await inside.resumeQueue("q");
     await connection.query("commit");
     await connection.end();
-    expect(await client.stats()).toMatchObject({ ready: 3 });
+    expect(await client.stats()).toMatchObject({ ready: { value: 3 } });
   });
 
   it("gets no call from managing", async () => {
@@ -130,10 +130,25 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await client.listPauses();
     await client.resumeTask("t");
     await client.resumeQueue("q");
-    for (const state of ["ready", "scheduled", "running", "failed"] as const) await client.listJobs({ state });
+    for (const state of [undefined, "ready", "scheduled", "running", "failed"] as const) {
+      for (const queueName of [undefined, "q"]) {
+        const { next: after } = await client.listJobs({ state, queueName, limit: 1 });
+        await client.listJobs({ state, queueName, after, limit: 1, backward: true });
+      }
+      await client.listJobs({
+        state,
+        error: "no",
+        payload: {},
+        since: "2020-01-01T00:00:00Z",
+        until: new Date(),
+        priority: 1,
+      });
+    }
+    await client.listErrors({ task: "t", queueName: "q" });
+    await client.listQueues({ search: "q", isPaused: false, isLocked: false, hasJobs: true, after: "a", limit: 1 });
     await client.getJob(ids[1] ?? "");
     await client.stats();
-    await client.listQueues();
+    (await client.listQueues()).queues;
     await client.listActiveWorkers();
     await client.sweepStaleWorkers({ dryRun: true });
     await client.sweepStaleWorkers();
@@ -147,7 +162,8 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
       select howdah._howdah_add_jobs_without_keys_v1(
         '{t}', array_fill('{}'::json, array[100001]), null, null, null, null, null, null, false, null
       )`);
-    expect(await client.stats()).toMatchObject({ exact: false });
+    expect(await client.stats()).toMatchObject({ ready: { exact: false } });
+    for (const by of ["task", "queue", "error"] as const) await client.stats({ by });
   });
 
   it("gets no call from schedules", async () => {
@@ -223,7 +239,7 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await worker.client.schedules.upsert({ id: "s", task: "tick", schedule: "* * * * * *" });
     await until(async () => {
       const { ready, running: atWork, scheduled } = await client.stats();
-      return ready + atWork + scheduled === 1;
+      return ready.value + atWork.value + scheduled.value === 1;
     });
     await until(() => ran.includes("tick") && ran.includes("cron tick"));
     await worker.client.schedules.remove("s");

@@ -98,6 +98,8 @@ function otherMethodsOf(client: Client) {
     listJobs: () => client.listJobs({ state: "scheduled" }),
     stats: () => client.stats(),
     listQueues: () => client.listQueues(),
+    listErrors: () => client.listErrors(),
+    statsByTask: () => client.stats({ by: "task" }),
     cancelJobs: () => client.cancelJobs(["1"]),
     pauseQueue: () => client.pauseQueue("paused"),
     pauseTask: () => client.pauseTask("paused"),

@@ -49,7 +49,7 @@ describe.each(["SIGTERM", "SIGINT"] as const)("%s", (signal) => {
     expect(await database.sql("select attempts, locked_by from howdah.jobs")).toEqual(
       Array.from({ length: 4 }, () => ({ attempts: 0, locked_by: null })),
     );
-    expect(await client.listQueues()).toMatchObject([{ lockedBy: null, jobCount: 2 }]);
+    expect((await client.listQueues()).queues).toMatchObject([{ lockedBy: null, jobCount: { value: 2 } }]);
   });
 
   it("a second time ends the process at once", async () => {

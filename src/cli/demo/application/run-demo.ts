@@ -162,7 +162,8 @@ async function prepare(files: FilesTable, client: Client, { fresh, isDatabaseOwn
 /** Unlocks the jobs of killed workers. Only allowed where no other worker can exist. */
 async function unlockLeftovers(client: Client): Promise<void> {
   const { jobs } = await client.listJobs({ state: "running", limit: 1000 });
-  const holders = [...jobs, ...(await client.listQueues())].map(({ lockedBy }) => lockedBy);
+  const { queues } = await client.listQueues({ isLocked: true, limit: 1000 });
+  const holders = [...jobs, ...queues].map(({ lockedBy }) => lockedBy);
   await client.forceUnlockWorkers([...new Set(holders.filter((holder) => holder !== null))]);
 }
 

@@ -1,0 +1,120 @@
+import { JOB_STATES, type JobState } from "../job/job.ts";
+import { toDate } from "../job/row.ts";
+import {
+  CAP,
+  countAllJobs,
+  countGroups,
+  countIndexedJobs,
+  type CountTarget,
+  type GroupName,
+  type IndexedCounts,
+  type PartCounts,
+  type SampledParts,
+  samplePartsOfJobs,
+  type StateCounts,
+} from "../postgres/queries/count-jobs.ts";
+import { readErrors } from "./errors-by-line.ts";
+
+/** A number, and how good it is. */
+export interface Count {
+  readonly value: number;
+  /** False for an estimate. */
+  readonly exact: boolean;
+  /** When it was counted, by the database's clock. */
+  readonly asOf: Date;
+}
+
+/** How many jobs there are in each state. */
+export type JobStats = { readonly [State in JobState]: Count };
+
+/** How many jobs there are of each task, queue or error. */
+export interface GroupStats {
+  readonly by: "task" | "queue" | "error";
+  /** A hundred at most, those with the most jobs first. */
+  readonly groups: readonly JobGroup[];
+}
+
+/** The jobs of one task, queue or error. */
+export interface JobGroup extends JobStats {
+  /** The identifier of the task, the name of the queue, or the first line of the error. */
+  readonly name: string;
+}
+
+/** Counts all jobs by state. */
+export async function readStats(target: CountTarget): Promise<JobStats> {
+  const all = await countAllJobs(target);
+  if (all !== undefined) return toStats(all, true);
+  const counted = await countIndexedJobs(target);
+  return combine(counted, needsSample(counted) ? await samplePartsOfJobs(target) : undefined);
+}
+
+/** Counts the jobs of each group by state. */
+export async function readGroupStats(target: CountTarget, by: GroupStats["by"]): Promise<GroupStats> {
+  if (by === "error") return { by, groups: await errorGroups(target) };
+  const { groups, isExact } = await countGroups(target, by satisfies GroupName);
+  return { by, groups: groups.map(({ name, counts }) => ({ name, ...toStats(counts, isExact) })) };
+}
+
+/** Of rows of which at most `limit` were looked at: `looked` says how many there were, `found` how many of them count. */
+export function countUpTo(limit: number, looked: number, found: number, asOf: string): Count {
+  return { value: Math.min(found, limit), exact: looked <= limit, asOf: toDate(asOf) };
+}
+
+/** Whether there are numbers of which the indexes say too little. */
+export function needsSample({ plain, queued, failed }: IndexedCounts): boolean {
+  return (
+    [plain, queued].some((part) => isCut(part) && (part.estimate === null || (part.due > CAP && part.later > CAP))) ||
+    (failed.counted > CAP && failed.estimate === null)
+  );
+}
+
+/**
+ * What the indexes say, as states; what they say too little of is in `sample`.
+ * Jobs that run are in the same indexes as those that wait, so they are taken
+ * away from these.
+ */
+export function combine({ plain, queued, failed, held, asOf }: IndexedCounts, sample?: SampledParts): JobStats {
+  const parts = [partOf(plain, sample?.plain), partOf(queued, sample?.queued)];
+  const sum = (name: "due" | "later"): number => parts.reduce((total, part) => total + part[name], 0);
+  const isCounted = (name: "due" | "later"): boolean => plain[name] <= CAP && queued[name] <= CAP && held.isComplete;
+  const count = (value: number, exact: boolean): Count => ({
+    value: Math.max(0, Math.round(value)),
+    exact,
+    asOf: toDate(asOf),
+  });
+  const manyFailed = Math.max(failed.counted, failed.estimate ?? sample?.failed ?? 0);
+  return {
+    ready: count(sum("due") - held.all + held.later, isCounted("due")),
+    scheduled: count(sum("later") - held.later, isCounted("later")),
+    running: count(held.all, held.isComplete),
+    failed: count(failed.counted > CAP ? manyFailed : failed.counted, failed.counted <= CAP),
+  };
+}
+
+function isCut({ due, later }: PartCounts): boolean {
+  return due > CAP || later > CAP;
+}
+
+/** What was counted to the end stands; the rest is what the index has besides, or as the sample has it. */
+function partOf(part: PartCounts, sampled: SampledParts["plain"] = part): Pick<PartCounts, "due" | "later"> {
+  const { due, later } = part;
+  if (!isCut(part)) return { due, later };
+  const total = part.estimate ?? sampled.due + sampled.later;
+  if (later <= CAP) return { due: Math.max(due, total - later), later };
+  if (due <= CAP) return { due, later: Math.max(later, total - due) };
+  const share = sampled.due / Math.max(1, sampled.due + sampled.later);
+  return { due: Math.max(due, total * share), later: Math.max(later, total * (1 - share)) };
+}
+
+function toStats({ asOf, ...counts }: StateCounts, exact: boolean): JobStats {
+  const stats = JOB_STATES.map((state) => [state, { value: counts[state], exact, asOf: toDate(asOf) }]);
+  return Object.fromEntries(stats) as JobStats;
+}
+
+async function errorGroups(target: CountTarget): Promise<JobGroup[]> {
+  const { errors } = await readErrors(target, {}, 100);
+  return errors.map(({ message, jobCount: failed }) => {
+    const none: Count = { ...failed, value: 0, exact: true };
+    return { name: message, ready: none, scheduled: none, running: none, failed };
+  });
+}

@@ -1,0 +1,68 @@
+import { MAX_LENGTH } from "../job/add/job-spec.ts";
+import { JOB_STATES, type JobState } from "../job/job.ts";
+import type * as queries from "../postgres/queries/job-filter.ts";
+import { custom, integer, oneOf, string } from "../runtime/option-kinds.ts";
+import { invalidOption, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
+import { readTime } from "./option-readers.ts";
+
+/** Which jobs are meant: those that pass all of it. What is left out does not matter. */
+export interface JobFilter {
+  readonly state?: JobState | undefined;
+  readonly task?: string | undefined;
+  readonly queueName?: string | undefined;
+  readonly jobKey?: string | undefined;
+  /** -32768 to 32767. */
+  readonly priority?: number | undefined;
+  /** A part of the last error, in its case. */
+  readonly error?: string | undefined;
+  /**
+   * What the payload contains, as `@>` of PostgreSQL has it: `{ account: 17 }`
+   * finds `{ "account": 17, "to": "Ada" }`. Payloads that `jsonb` cannot hold are not found.
+   */
+  readonly payload?: unknown;
+  /** Not created before this time. */
+  readonly since?: Date | string | undefined;
+  /** Created before this time. */
+  readonly until?: Date | string | undefined;
+}
+
+/** How a {@link JobFilter} is read. */
+export const FILTER_OPTIONS = {
+  state: oneOf(JOB_STATES),
+  task: string({ maxLength: MAX_LENGTH.identifier }),
+  queueName: string({ maxLength: MAX_LENGTH.queueName }),
+  jobKey: string({ maxLength: MAX_LENGTH.jobKey }),
+  priority: integer({ min: -32_768, max: 32_767 }),
+  error: custom(readText),
+  payload: custom(readJson),
+  since: custom(readTime),
+  until: custom(readTime),
+};
+
+/** A filter as statements take it. */
+export function toFilter(read: OptionsOf<typeof FILTER_OPTIONS>): queries.JobFilter {
+  return Object.fromEntries(Object.entries(read).filter(([, value]) => value !== undefined));
+}
+
+function readText(given: unknown, place: OptionPlace): string {
+  if (typeof given === "string" && given !== "" && !UNSTORED.test(given)) return given;
+  throw invalidOption(place, "must be a text that is not empty and that PostgreSQL can store", given);
+}
+
+function readJson(given: unknown, place: OptionPlace): string {
+  const text = stringify(given);
+  if (text !== undefined && !/\\u(0000|d[89a-f])/.test(text)) return text;
+  throw invalidOption(place, "must be a value that JSON can hold, with texts that PostgreSQL can store", given);
+}
+
+/** Undefined for what JSON has no form for. */
+function stringify(given: unknown): string | undefined {
+  try {
+    return JSON.stringify(given);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Characters that PostgreSQL cannot store: then no job has them. */
+const UNSTORED = /[\0\p{Surrogate}]/u;

@@ -1,0 +1,70 @@
+import type { Cell } from "../driver.ts";
+import type { Schema } from "../schema.ts";
+import { type JobStateName, stateConditions } from "./job-columns.ts";
+
+/** Which jobs a statement is about: those that pass all of it. What is left out does not matter. */
+export interface JobFilter {
+  readonly state?: JobStateName | undefined;
+  readonly task?: string | undefined;
+  readonly queueName?: string | undefined;
+  readonly jobKey?: string | undefined;
+  readonly priority?: number | undefined;
+  /** A part of the last error. */
+  readonly error?: string | undefined;
+  /** JSON that the payload contains. */
+  readonly payload?: string | undefined;
+  /** Not created before this time, as PostgreSQL reads it. */
+  readonly since?: string | undefined;
+  /** Created before this time, as PostgreSQL reads it. */
+  readonly until?: string | undefined;
+  /** Only jobs that have not failed for good. */
+  readonly isOpen?: true | undefined;
+}
+
+/** The values of a statement, each with the place that stands for it in the text. */
+export class Values {
+  readonly cells: Cell[] = [];
+
+  /** The place of another value, `$3`. */
+  add(value: Cell): string {
+    return `$${this.cells.push(value)}`;
+  }
+}
+
+/** The conditions of each part of a filter on a row called `job`. */
+export type FilterConditions = { readonly [Name in keyof JobFilter]?: string };
+
+/** Writes a filter as conditions. Names stand as the ids of their rows, so that indexes can be used. */
+export function filterConditions(schema: Schema, filter: JobFilter, values: Values): FilterConditions {
+  const { state, priority, isOpen, ...texts } = filter;
+  const written = Object.entries(texts)
+    .filter((entry): entry is [TextFilter, string] => entry[1] !== undefined)
+    .map(([name, value]) => [name, TEXT_CONDITIONS[name](values.add(value), schema)] as const);
+  return {
+    ...Object.fromEntries(written),
+    ...(state === undefined ? {} : { state: stateConditions[state] }),
+    ...(isOpen === true ? { isOpen: "not job._howdah_exhausted" } : {}),
+    ...(priority === undefined
+      ? {}
+      : { priority: `job.priority operator(pg_catalog.=) ${values.add(String(priority))}::pg_catalog.int2` }),
+  };
+}
+
+type TextFilter = Exclude<keyof JobFilter, "state" | "priority" | "isOpen">;
+
+const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schema) => string>> = {
+  task: (name, schema) =>
+    `job.task_id operator(pg_catalog.=) (select id from ${schema.of("_private_tasks")} where identifier operator(pg_catalog.=) ${name}::pg_catalog.text)`,
+  queueName: (name, schema) =>
+    `job.job_queue_id operator(pg_catalog.=) (select id from ${schema.of("_private_job_queues")} where queue_name operator(pg_catalog.=) ${name}::pg_catalog.text)`,
+  jobKey: (key) => `job.key operator(pg_catalog.=) ${key}::pg_catalog.text`,
+  error: (part) => `pg_catalog.strpos(job.last_error, ${part}::pg_catalog.text) operator(pg_catalog.>) 0`,
+  // What is JSON need not be jsonb: some escapes and numbers would be errors.
+  payload: (json) => `case when job.payload::pg_catalog.text operator(pg_catalog.~) '${NO_JSONB}' then false
+    else job.payload::pg_catalog.jsonb operator(pg_catalog.@>) ${json}::pg_catalog.jsonb end`,
+  since: (at) => `job.created_at operator(pg_catalog.>=) ${at}::pg_catalog.timestamptz`,
+  until: (at) => `job.created_at operator(pg_catalog.<) ${at}::pg_catalog.timestamptz`,
+};
+
+/** A NUL, half of a surrogate pair, or a number with a long exponent. */
+const NO_JSONB = "[\\\\]u(0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}";
