@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   HOWDAH_BATCH_ITEMS_FAILED: "Some items of a batch failed.",
   HOWDAH_CRON_INVALID: "A crontab, a schedule or a time zone is invalid.",
   HOWDAH_JOB_UNKNOWN: "There is no job with this id.",
+  HOWDAH_OPERATION_UNKNOWN: "There is no operation with this id.",
   HOWDAH_SCHEDULE_UNKNOWN: "There is no schedule with this id.",
   HOWDAH_DATABASE_UNREACHABLE: "The database could not be reached in time.",
   HOWDAH_CONNECTIONS_EXHAUSTED: "Timed out waiting for a free connection.",

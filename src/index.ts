@@ -1,3 +1,5 @@
+export type { BulkChanges, BulkFilter, BulkOperation, BulkOptions, DryRun } from "./client/bulk.ts";
+export type { BulkPreview } from "./client/bulk-preview.ts";
 export type { CleanUpOptions, CleanUpResult, CleanUpTask } from "./client/clean-up.ts";
 export type { Client, TransactionClient } from "./client/client.ts";
 export { createClient } from "./client/create-client.ts";
@@ -10,6 +12,7 @@ export type { ErrorListOptions, JobListOptions, QueueInfo, QueueList, QueueListO
 export type { JobFilter } from "./client/job-filter.ts";
 export type { JobList, SearchedJobs } from "./client/job-list.ts";
 export type { RescheduleOptions } from "./client/manage.ts";
+export type { Operations } from "./client/operations.ts";
 export type { Preview, ScheduleOptions, Schedules } from "./client/schedules.ts";
 export type { RefusedRow, SweepOptions, SweepResult, WorkerInfo, WorkerListOptions } from "./client/workers.ts";
 export { cron } from "./cron/cron.ts";

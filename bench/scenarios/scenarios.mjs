@@ -13,6 +13,7 @@ import { payloadDrain } from "./payload-drain.mjs";
 import { pinnedSnapshot } from "./pinned-snapshot.mjs";
 import { processes } from "./processes.mjs";
 import { rawLimit } from "./raw-limit.mjs";
+import { reads } from "./reads.mjs";
 import { serialQueue } from "./serial-queue.mjs";
 import { singleAdds } from "./single-adds.mjs";
 
@@ -48,4 +49,5 @@ export const SCENARIOS = [
   bulkAdd,
   idle,
   memory,
+  reads,
 ];

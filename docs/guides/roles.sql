@@ -44,6 +44,9 @@ grant select, insert, update on howdah._private_known_crontabs to howdah_worker;
 -- Workers read the pauses of tasks, and may pause and resume tasks and queues.
 grant select, insert, update, delete on howdah._howdah_paused_tasks to howdah_worker;
 
+-- Bulk changes of jobs by a filter are stored with how far they came.
+grant select, insert, update, delete on howdah._howdah_operations to howdah_worker;
+
 -- Workers add the jobs of stored schedules, and may change them. Producers that manage schedules need the same
 -- right.
 grant select, insert, update, delete on howdah._howdah_schedules to howdah_worker;

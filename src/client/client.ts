@@ -1,17 +1,29 @@
 import type { ApplicationTransaction } from "../postgres/caller-transaction.ts";
 import type { JobAdds } from "./adds.ts";
+import type { BulkChanges } from "./bulk.ts";
 import type { CleanUp } from "./clean-up.ts";
 import type { JobControl } from "./control.ts";
 import type { JobInspection } from "./inspect.ts";
 import type { JobManagement } from "./manage.ts";
+import type { Operations } from "./operations.ts";
 import type { Schedules } from "./schedules.ts";
 import type { WorkerRegister } from "./workers.ts";
 
 /** Adds and manages jobs without running them. */
 export interface Client
-  extends JobAdds, JobManagement, JobControl, JobInspection, WorkerRegister, CleanUp, AsyncDisposable {
+  extends
+    JobAdds,
+    Omit<JobManagement, keyof BulkChanges>,
+    Omit<JobControl, keyof BulkChanges>,
+    BulkChanges,
+    JobInspection,
+    WorkerRegister,
+    CleanUp,
+    AsyncDisposable {
   /** Jobs that recur. */
   readonly schedules: Schedules;
+  /** Changes of many jobs by a filter that were begun. */
+  readonly operations: Operations;
   /** Brings the schema up to date; harmless when it is. */
   migrate(): Promise<void>;
   /**

@@ -22,6 +22,8 @@ import { duration, func, list, nested, object, required } from "../runtime/optio
 import { readOptions } from "../runtime/options.ts";
 import { createAdds } from "./adds.ts";
 import { Announcer } from "./announcer.ts";
+import { createBulkChanges } from "./bulk.ts";
+import { BulkRunner } from "./bulk-runner.ts";
 import { createCleanUp } from "./clean-up.ts";
 import type { Client } from "./client.ts";
 import {
@@ -38,6 +40,7 @@ import { createManagement } from "./manage.ts";
 import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { OperatorReads } from "./operator-reads.ts";
+import { createOperations } from "./operations.ts";
 import { createSchedules } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { TransactionGuard } from "./transaction-guard.ts";
@@ -157,6 +160,8 @@ export function clientOver(ground: ClientGround): Client {
   const reads = new OperatorReads(readDriver);
   const session = new Session({ executor: driver, schema, tasks, announcer, hooks, waits, reads });
   const joined = new JoinedAdds(new JoinableStore({ executor: session, schema, announcer, waits }), clock);
+  const runner = new BulkRunner({ driver, schema, clock });
+  const byId = { ...createManagement(session), ...createControl(session) };
   const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
 
@@ -174,8 +179,8 @@ export function clientOver(ground: ClientGround): Client {
   return {
     ...calls.awaited({
       ...createAdds(session, joined),
-      ...createManagement(session),
-      ...createControl(session),
+      ...byId,
+      ...createBulkChanges(session, { runner, byId }),
       ...createInspection(session),
       ...createWorkerRegister(session),
       ...createCleanUp(session, { clock, keepTasks: spared }),
@@ -184,6 +189,7 @@ export function clientOver(ground: ClientGround): Client {
       },
     }),
     schedules: calls.awaited(createSchedules(session, clock)),
+    operations: calls.awaited(createOperations(session, runner)),
 
     inTransaction(transaction) {
       calls.check();

@@ -89,7 +89,8 @@ export function createManagement(session: Session): JobManagement {
 
 const WORKER_IDS = list(required(string()));
 
-function readReschedule(to: unknown): queries.Reschedule {
+/** Reads what to change. Throws `HOWDAH_OPTION_INVALID` when that is nothing. */
+export function readReschedule(to: unknown): queries.Reschedule {
   const { runAt, runInMs, priority, attempts, maxAttempts } = readOptions("rescheduleJobs", to, {
     runAt: custom(readTime),
     runIn: duration(),

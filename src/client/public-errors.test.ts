@@ -66,6 +66,8 @@ const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction">> = {
   listActiveWorkers: (client) => client.listActiveWorkers(),
   sweepStaleWorkers: (client) => client.sweepStaleWorkers(),
   cleanup: (client) => client.cleanup(["unusedQueues"]),
+  retryJobs: (client) => client.retryJobs({ task: "t" }),
+  removeJobs: (client) => client.removeJobs({ task: "t" }),
   migrate: (client) => client.migrate(),
   close: () => Promise.resolve(),
 };

@@ -97,7 +97,7 @@ export const stateConditions: Readonly<Record<JobStateName, string>> = {
 };
 
 /** The state of the row called `job`. */
-const jobState = `case ${Object.entries(stateConditions)
+export const jobState = `case ${Object.entries(stateConditions)
   .map(([state, condition]) => `when ${condition} then '${state}'`)
   .join(" ")} end`;
 

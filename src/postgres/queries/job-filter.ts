@@ -19,6 +19,8 @@ export interface JobFilter {
   readonly until?: string | undefined;
   /** Only jobs that have not failed for good. */
   readonly isOpen?: true | undefined;
+  /** Only jobs that no worker runs. */
+  readonly isIdle?: true | undefined;
 }
 
 /** The values of a statement, each with the place that stands for it in the text. */
@@ -36,13 +38,14 @@ export type FilterConditions = { readonly [Name in keyof JobFilter]?: string };
 
 /** Writes a filter as conditions. Names stand as the ids of their rows, so that indexes can be used. */
 export function filterConditions(schema: Schema, filter: JobFilter, values: Values): FilterConditions {
-  const { state, priority, isOpen, ...texts } = filter;
+  const { state, priority, isOpen, isIdle, ...texts } = filter;
   const written = Object.entries(texts)
     .filter((entry): entry is [TextFilter, string] => entry[1] !== undefined)
     .map(([name, value]) => [name, TEXT_CONDITIONS[name](values.add(value), schema)] as const);
   return {
     ...Object.fromEntries(written),
     ...(state === undefined ? {} : { state: stateConditions[state] }),
+    ...(isIdle === true ? { isIdle: "job.locked_at is null" } : {}),
     ...(isOpen === true ? { isOpen: "not job._howdah_exhausted" } : {}),
     ...(priority === undefined
       ? {}
@@ -50,7 +53,7 @@ export function filterConditions(schema: Schema, filter: JobFilter, values: Valu
   };
 }
 
-type TextFilter = Exclude<keyof JobFilter, "state" | "priority" | "isOpen">;
+type TextFilter = Exclude<keyof JobFilter, "state" | "priority" | "isOpen" | "isIdle">;
 
 const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schema) => string>> = {
   task: (name, schema) =>

@@ -1,6 +1,14 @@
 import type { Cell, Executor, Row } from "../driver.ts";
 import type { Schema } from "../schema.ts";
-import { jobColumns, jobNames, type JobRecord, toJobRecord, WHOLE_JOB_COLUMNS } from "./job-columns.ts";
+import {
+  jobColumns,
+  jobNames,
+  type JobRecord,
+  jobState,
+  type JobStateName,
+  toJobRecord,
+  WHOLE_JOB_COLUMNS,
+} from "./job-columns.ts";
 import type { JobFilter } from "./job-filter.ts";
 import { type PageRequest, type Position, writePage } from "./job-pages.ts";
 
@@ -58,6 +66,16 @@ export interface JobIdPage {
   readonly ids: readonly string[];
   /** What the next page begins behind; `undefined` when there is none. */
   readonly nextAfter: string | undefined;
+}
+
+/** Returns the tasks and states of one page of the jobs that pass a filter, and where the next page begins. */
+export async function listJobKinds({ executor, schema }: ListTarget, filter: JobFilter, page: PageRequest) {
+  const columns = `job.id, coalesce(task.identifier, ''), ${jobState}`;
+  const { text, values } = writePage(schema, filter, page, { columns, joins: jobNames(schema), width: 3 });
+  const { found, searchedTo } = toPage((await executor.query({ text, values })).rows, 3);
+  const shown = found.slice(0, page.limit);
+  const kinds = shown.map(([, task, state]) => ({ task: task ?? "", state: state as JobStateName }));
+  return { kinds, nextAfter: found.length > page.limit ? (shown.at(-1)?.[0] ?? undefined) : searchedTo?.id };
 }
 
 /** Returns the job with this id, or `undefined`. */

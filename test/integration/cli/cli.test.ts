@@ -118,15 +118,23 @@ describe("cancel", () => {
     ]);
     expect((await howdah(["show", three?.id ?? ""])).out).toContain("1 min 30 s");
     expect(await howdahJson(["cancel", one?.id ?? "", "999999"])).toEqual({ removed: [one?.id], signalled: [] });
+    const preview = await howdah(["cancel", "--queue", "cancel queue", "--dry-run"]);
+    expect(preview.out).toBe("1 job would be cancelled.\n  cancel_two 1\n");
     expect((await howdah(["cancel", "--queue", "cancel queue"])).out).toBe("Removed 1 job, told 0 jobs to stop.\n");
     await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'w' where id = $1", [three?.id]);
     const answer = await howdahJson(["cancel", "--task", "cancel_one", "--reason", "enough"]);
-    expect(answer).toEqual({ removed: [], signalled: [three?.id] });
+    expect(answer).toMatchObject({ action: "cancel", state: "done", matched: 1, changed: 0, signalled: 1 });
     expect((await howdah(["cancel", two?.id ?? ""])).out).toMatch(/^Nothing to cancel/);
   });
 
   it("refuses to guess", async () => {
-    for (const args of [["cancel"], ["cancel", "1", "--task", "t"], ["cancel", "--state", "failed"], ["cancel", "x"]]) {
+    for (const args of [
+      ["cancel"],
+      ["cancel", "1", "--task", "t"],
+      ["cancel", "--state", "failed"],
+      ["cancel", "1", "--dry-run"],
+      ["cancel", "x"],
+    ]) {
       expect(await howdah(args)).toMatchObject({ code: 2, out: "" });
     }
   });

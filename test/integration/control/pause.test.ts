@@ -268,7 +268,7 @@ describe("a pause", () => {
     const replaced = await client.addJob("note", { n: 2 }, { queueName: "q", jobKey: "k" });
     expect(replaced).toMatchObject({ payload: { n: 2 }, revision: 1, state: "ready" });
     expect(await client.rescheduleJobs([replaced.id], { priority: 3 })).toMatchObject([{ priority: 3 }]);
-    expect(await client.cancelJobs({ queueName: "q" })).toEqual({ removed: [replaced.id], signalled: [] });
+    expect(await client.cancelJobs({ queueName: "q" })).toMatchObject({ changed: 1, signalled: 0 });
   });
 
   it("is told once in the log of each worker, and so is its end", async () => {

@@ -55,7 +55,8 @@ afterAll(async () => {
 /** A waiting job without a key, one with the key `k`, one that runs and one that failed, by these ids. */
 beforeEach(async () => {
   await database.sql(`
-    truncate howdah._private_jobs, howdah._private_tasks, howdah._private_job_queues, howdah._howdah_schedules restart identity;
+    truncate howdah._private_jobs, howdah._private_tasks, howdah._private_job_queues, howdah._howdah_schedules, howdah._howdah_operations restart identity;
+    insert into howdah._howdah_operations (action, filter, change, newest_id) values ('remove', '{"task":"none"}', '{}', 0);
     select howdah.add_job('waiting', queue_name => 'q'), howdah.add_job('keyed', job_key => 'k'),
       howdah.add_job('running', job_key => 'r'), howdah.add_job('failed', max_attempts => 1);
     insert into howdah._private_tasks (identifier) values ('unused');
@@ -126,6 +127,16 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => sql("select howdah.reschedule_jobs('{2}', attempts => 0)"),
   ],
   "`cancelJobs`": ({ client }) => [() => client.cancelJobs(["1"]), () => client.cancelJobs(["3"])],
+  "`retryJobs`, `removeJobs`, and `rescheduleJobs` and `cancelJobs` by a filter": ({ client }) => [
+    () => client.retryJobs({ task: "failed" }),
+    () => client.removeJobs({ task: "waiting" }),
+    () => client.rescheduleJobs({ task: "keyed" }, { priority: 1 }),
+    () => client.cancelJobs({ task: "running" }),
+  ],
+  "`operations.list`, `get`, `pause`, `resume` and `stop`": ({ client }) => [
+    () => client.operations.list(),
+    ...(["get", "pause", "resume", "stop"] as const).map((method) => () => client.operations[method]("1")),
+  ],
   "`forceUnlockWorkers`": ({ client, sql }) => [
     () => client.forceUnlockWorkers(["w"]),
     () => sql("select howdah.force_unlock_workers('{w}')"),

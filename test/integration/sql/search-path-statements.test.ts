@@ -121,6 +121,14 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await client.permanentlyFailJobs(ids.slice(1, 2), "no");
     await client.cancelJobs(ids.slice(2, 3));
     await client.cancelJobs({ task: "t", queueName: "q", state: "ready" });
+    for (const filter of [{ queueName: "q" }, { jobKey: "none" }, { task: "t", payload: { none: 1 } }] as const) {
+      await client.retryJobs(filter, { dryRun: true });
+      await client.rescheduleJobs(filter, { priority: 2 });
+      await client.retryJobs(filter);
+      const { id } = await client.removeJobs(filter);
+      for (const method of ["get", "pause", "resume", "stop"] as const) await client.operations[method](id);
+    }
+    await client.operations.list();
     await client.addJob("t", {}, { jobKey: "k" });
     await client.removeJob("k");
     await client.removeJob("none");

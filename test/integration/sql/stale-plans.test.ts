@@ -71,7 +71,7 @@ const changes: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Every method of a client that a transaction has, too. */
-function methodsOf(client: Pick<Client, keyof ReturnType<Client["inTransaction"]>>) {
+function methodsOf(client: Client | ReturnType<Client["inTransaction"]>) {
   const later = { runAt: "2200-01-01" };
   return {
     addPlain: () => client.addJob("note", 1),
@@ -101,6 +101,9 @@ function otherMethodsOf(client: Client) {
     listErrors: () => client.listErrors(),
     statsByTask: () => client.stats({ by: "task" }),
     cancelJobs: () => client.cancelJobs(["1"]),
+    cancelJobsByFilter: () => client.cancelJobs({ task: "none" }),
+    previewJobs: () => client.retryJobs({ task: "other" }, { dryRun: true }),
+    listOperations: () => client.operations.list(),
     pauseQueue: () => client.pauseQueue("paused"),
     pauseTask: () => client.pauseTask("paused"),
     listPauses: () => client.listPauses(),

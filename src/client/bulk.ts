@@ -1,0 +1,162 @@
+import { toDate } from "../job/row.ts";
+import type { JobState } from "../job/job.ts";
+import type { CountTarget } from "../postgres/queries/count-jobs.ts";
+import {
+  type OperationAction,
+  type OperationChange,
+  type OperationRecord,
+  type OperationState,
+  startOperation,
+} from "../postgres/queries/operations.ts";
+import type * as queries from "../postgres/queries/job-filter.ts";
+import { boolean, custom, func, oneOf } from "../runtime/option-kinds.ts";
+import { isOptionsObject, readOptions } from "../runtime/options.ts";
+import { previewOperation, type BulkPreview } from "./bulk-preview.ts";
+import type { BulkRunner } from "./bulk-runner.ts";
+import type { CancelResult, JobControl } from "./control.ts";
+import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
+import { type JobManagement, readReschedule, type RescheduleOptions } from "./manage.ts";
+import { readReason } from "./option-readers.ts";
+import type { Session } from "./session.ts";
+import type { Job } from "../job/job.ts";
+import { HowdahError } from "../errors.ts";
+
+/**
+ * Changes all jobs that pass a filter, in batches of 500, each in a transaction
+ * of its own. Jobs that are added after the call are left alone. What is to be
+ * done and how far it came is stored, so that it can be followed, paused and
+ * stopped from any process, and goes on with `operations.resume` after the one
+ * that began has ended. Each method resolves when the operation has ended, or
+ * was paused or stopped.
+ */
+export interface BulkChanges {
+  /** Lets jobs that failed for good run again, at once and with all their attempts. */
+  retryJobs(filter: BulkFilter<"failed">, options?: BulkOptions): Promise<BulkOperation>;
+  retryJobs(filter: BulkFilter<"failed">, options: DryRun): Promise<BulkPreview>;
+  /** Deletes jobs that no worker runs, failed ones too. */
+  removeJobs(filter: BulkFilter<IdleState>, options?: BulkOptions): Promise<BulkOperation>;
+  removeJobs(filter: BulkFilter<IdleState>, options: DryRun): Promise<BulkPreview>;
+  /** Changes when and how often jobs run, and returns them: see {@link JobManagement.rescheduleJobs}. */
+  rescheduleJobs(ids: readonly string[], to: RescheduleOptions): Promise<Job[]>;
+  /** The same for all that pass a filter and that no worker runs. */
+  rescheduleJobs(filter: BulkFilter<IdleState>, to: RescheduleOptions, options?: BulkOptions): Promise<BulkOperation>;
+  rescheduleJobs(filter: BulkFilter<IdleState>, to: RescheduleOptions, options: DryRun): Promise<BulkPreview>;
+  /** Cancels jobs by their ids: see {@link JobControl.cancelJobs}. */
+  cancelJobs(ids: readonly string[], reason?: string): Promise<CancelResult>;
+  /** The same for all that pass a filter. A job that starts meanwhile is told to stop. */
+  cancelJobs(filter: BulkFilter<OpenState>, reason?: string, options?: BulkOptions): Promise<BulkOperation>;
+  cancelJobs(filter: BulkFilter<OpenState>, reason: string | undefined, options: DryRun): Promise<BulkPreview>;
+}
+
+/** Which jobs to change. At least one condition has to be given. */
+export interface BulkFilter<State extends JobState> extends Omit<JobFilter, "state"> {
+  readonly state?: State | undefined;
+}
+
+/** How to carry out a bulk change. */
+export interface BulkOptions {
+  readonly dryRun?: false | undefined;
+  /** Called after each batch with how far it came. What it throws is not caught. */
+  readonly onProgress?: ((operation: BulkOperation) => void) | undefined;
+}
+
+/** Changes nothing, and tells which jobs would be changed. */
+export interface DryRun {
+  readonly dryRun: true;
+}
+
+/** A change of all jobs that pass a filter. */
+export interface BulkOperation {
+  readonly id: string;
+  readonly action: OperationAction;
+  /** `running` does not tell whether a process is at work: `updatedAt` does. */
+  readonly state: OperationState;
+  /** How many jobs passed the filter so far. */
+  readonly matched: number;
+  /** How many of them were changed, or deleted. The others were gone or had begun to run, or a transaction held them. */
+  readonly changed: number;
+  /** How many of them ran, and were told to stop. */
+  readonly signalled: number;
+  readonly createdAt: Date;
+  /** When the last batch was done. */
+  readonly updatedAt: Date;
+}
+
+type IdleState = "ready" | "scheduled" | "failed";
+type OpenState = "ready" | "scheduled" | "running";
+
+/** The bulk methods of a client; calls with ids go to `byId`. */
+export function createBulkChanges(session: Session, { runner, byId }: BulkParts): BulkChanges {
+  const { schema } = session;
+  const reading: CountTarget = { executor: session.reads, schema };
+
+  async function start(order: BulkOrder, options: unknown): Promise<BulkOperation | BulkPreview> {
+    const { dryRun, onProgress } = readOptions(`${order.action}Jobs`, options, BULK_OPTIONS);
+    if (dryRun) return previewOperation(reading, order);
+    const { id } = await startOperation({ executor: session, schema }, order);
+    return toBulkOperation(await runner.run(id, (operation) => onProgress?.(toBulkOperation(operation))));
+  }
+
+  const order = (action: OperationAction, filter: unknown, change: OperationChange = {}): BulkOrder => ({
+    action,
+    filter: readFilter(action, filter),
+    change,
+  });
+
+  return {
+    retryJobs: async (filter: unknown, options?: unknown) => start(order("retry", filter), options),
+    removeJobs: async (filter: unknown, options?: unknown) => start(order("remove", filter), options),
+
+    rescheduleJobs: async (jobs: unknown, to: RescheduleOptions, options?: unknown) =>
+      isOptionsObject(jobs)
+        ? start(order("reschedule", jobs, { reschedule: readReschedule(to) }), options)
+        : byId.rescheduleJobs(jobs as readonly string[], to),
+
+    cancelJobs: async (jobs: unknown, reason?: string, options?: unknown) => {
+      if (!isOptionsObject(jobs)) return byId.cancelJobs(jobs as readonly string[], reason);
+      const read = readOptions("cancelJobs", { reason }, { reason: custom(readReason) });
+      return start(order("cancel", jobs, read), options);
+    },
+  } as BulkChanges;
+}
+
+/** What the bulk methods stand on. */
+export interface BulkParts {
+  readonly runner: BulkRunner;
+  readonly byId: Pick<JobManagement, "rescheduleJobs"> & Pick<JobControl, "cancelJobs">;
+}
+
+/** A bulk change before it begins. */
+export interface BulkOrder {
+  readonly action: OperationAction;
+  readonly filter: queries.JobFilter;
+  readonly change: OperationChange;
+}
+
+/** A stored operation as applications see it. */
+export function toBulkOperation(record: OperationRecord): BulkOperation {
+  const { id, action, state, matched, changed, signalled, createdAt, updatedAt } = record;
+  return { id, action, state, matched, changed, signalled, createdAt: toDate(createdAt), updatedAt: toDate(updatedAt) };
+}
+
+/** How {@link BulkOptions.onProgress} is read. */
+export const ON_PROGRESS = func<(operation: BulkOperation) => void>();
+
+const BULK_OPTIONS = { dryRun: boolean({ default: false }), onProgress: ON_PROGRESS };
+
+const STATES: Readonly<Record<OperationAction, readonly JobState[]>> = {
+  retry: ["failed"],
+  reschedule: ["ready", "scheduled", "failed"],
+  remove: ["ready", "scheduled", "failed"],
+  cancel: ["ready", "scheduled", "running"],
+};
+
+function readFilter(action: OperationAction, given: unknown): queries.JobFilter {
+  const shape = { ...FILTER_OPTIONS, state: oneOf(STATES[action]) };
+  const filter = toFilter(readOptions(`${action}Jobs`, given, shape));
+  if (Object.keys(filter).length > 0) return filter;
+  throw new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `${action}Jobs() takes a filter that says which jobs, such as \`{ task: "send_email" }\`: without one it would be all.`,
+  );
+}

@@ -1,0 +1,32 @@
+-- Changes of many jobs by a filter, which go on from where they stand when the
+-- process that carries them out has ended.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- A row is locked by whoever carries out the next batch, until that batch and
+-- the progress in it commit together: any number of processes can carry out
+-- the same operation, one batch after another.
+create table :"schema"._howdah_operations (
+  id bigint generated always as identity,
+  action text not null,
+  -- Which jobs, as the client's statements take it.
+  filter json not null,
+  -- What becomes of them, as far as the action leaves that open.
+  change json not null,
+  -- Jobs with a larger id were added later and are left alone.
+  newest_id bigint not null,
+  state text not null default 'running',
+  -- How far it came: which of the ways that the filter takes, and the last id on it.
+  way smallint not null default 0,
+  after_id bigint not null default 0,
+  matched bigint not null default 0,
+  changed bigint not null default 0,
+  signalled bigint not null default 0,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint _howdah_operations_pkey primary key (id),
+  constraint _howdah_operations_action_check check (action in ('retry', 'reschedule', 'cancel', 'remove')),
+  constraint _howdah_operations_state_check check (state in ('running', 'paused', 'stopped', 'done'))
+);
+
+alter table :"schema"._howdah_operations set (fillfactor = 50);

@@ -1,0 +1,263 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { BulkOperation } from "../../../src/client/bulk.ts";
+import type { Client } from "../../../src/client/client.ts";
+import { clientOver } from "../../../src/client/create-client.ts";
+import { defineTask } from "../../../src/job/task.ts";
+import { silentLogger } from "../../../src/runtime/logger.ts";
+import { createDatabase, type TestDatabase } from "../../harness/database.ts";
+import { startNode } from "../../harness/process.ts";
+import { until } from "../../harness/until.ts";
+import { createTestWorker } from "../../harness/worker.ts";
+
+let database: TestDatabase;
+let client: Client;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  client = clientOver({ ...database, logger: silentLogger });
+});
+
+beforeEach(async () => {
+  await database.sql("truncate howdah._private_jobs, howdah._private_job_queues, howdah._howdah_operations");
+});
+
+afterAll(() => database.drop());
+
+/** Jobs of the task "many", in three queues and without one, of which every other has failed for good. */
+async function fill(quantity: number): Promise<void> {
+  await database.sql(
+    "insert into howdah._private_tasks (identifier) values ('many'), ('other') on conflict do nothing",
+  );
+  await database.sql(
+    "insert into howdah._private_job_queues (queue_name) select 'q' || n from generate_series(1, 3) as n",
+  );
+  await database.sql(
+    `insert into howdah._private_jobs (task_id, job_queue_id, run_at, attempts, last_error, priority)
+     select (select id from howdah._private_tasks where identifier = case when n % 10 = 9 then 'other' else 'many' end),
+       (select id from howdah._private_job_queues where queue_name = 'q' || n % 5), now() - n * interval '1 s',
+       case when n % 2 = 0 then 25 else 0 end, case when n % 2 = 0 then 'no' end, n % 3
+     from generate_series(1, $1::int) as n`,
+    [quantity],
+  );
+}
+
+const states = async (where = "true"): Promise<unknown> =>
+  (
+    await database.sql(
+      `select count(*) filter (where _howdah_exhausted)::int as failed, count(*) filter (where not _howdah_exhausted)::int as waiting
+       from howdah._private_jobs where ${where}`,
+    )
+  )[0];
+
+describe("a change by a filter", () => {
+  it("retries what has failed, and nothing else", async () => {
+    await fill(3_000);
+    await database.sql(
+      "update howdah._private_jobs set attempts = 3, run_at = '2200-01-01' where id in (select id from howdah._private_jobs where not _howdah_exhausted limit 5)",
+    );
+    const told: BulkOperation[] = [];
+    const ended = await client.retryJobs({ task: "many" }, { onProgress: (operation) => told.push(operation) });
+    // Every other one is even; those that end with 9 are of the other task.
+    expect(ended).toMatchObject({ action: "retry", state: "done", matched: 1_500, changed: 1_500, signalled: 0 });
+    expect(told.map(({ matched }) => matched)).toEqual([500, 1_000, 1_500]);
+    expect(await states()).toEqual({ failed: 0, waiting: 3_000 });
+    const [untouched] = await database.sql(
+      "select count(*)::int as jobs from howdah._private_jobs where attempts = 3 and run_at = '2200-01-01'",
+    );
+    expect(untouched).toEqual({ jobs: 5 });
+    expect(await client.operations.list()).toEqual([ended]);
+  });
+
+  it("reschedules each job once, in queues and without, although that moves it in its list", async () => {
+    await fill(2_000);
+    for (const filter of [{ queueName: "q1" }, { priority: 1, state: "ready" }] as const) {
+      await database.sql("update howdah._private_jobs set revision = 0, max_attempts = 25");
+      const { matched, changed } = await client.rescheduleJobs(filter, {
+        runAt: "2100-01-01T00:00:00Z",
+        maxAttempts: 30,
+      });
+      const [{ jobs }] = (await database.sql(
+        "select count(*)::int as jobs from howdah._private_jobs where max_attempts = 30",
+      )) as [{ jobs: number }];
+      expect([matched, changed]).toEqual([jobs, jobs]);
+      expect(jobs).toBeGreaterThan(200);
+    }
+    const [{ wrong }] = (await database.sql(
+      "select count(*)::int as wrong from howdah._private_jobs where run_at < now() and priority = 1 and not _howdah_exhausted",
+    )) as [{ wrong: number }];
+    expect(wrong).toBe(0);
+  });
+
+  it("removes what no worker runs, the failed ones of a queue too", async () => {
+    await fill(1_000);
+    await database.sql(
+      "update howdah._private_jobs set locked_at = now(), locked_by = 'w' where id = (select min(id) from howdah._private_jobs where job_queue_id is not null and not _howdah_exhausted)",
+    );
+    const before = (
+      await database.sql(
+        "select count(*)::int as jobs from howdah._private_jobs join howdah._private_job_queues as queue on queue.id = job_queue_id where queue_name = 'q1'",
+      )
+    )[0];
+    const { changed } = await client.removeJobs({ queueName: "q1" });
+    expect(changed).toBe((before?.jobs as number) - 1);
+    expect(
+      await database.sql(
+        "select locked_by from howdah._private_jobs join howdah._private_job_queues as queue on queue.id = job_queue_id where queue_name = 'q1'",
+      ),
+    ).toEqual([{ locked_by: "w" }]);
+  });
+
+  it("tells beforehand how many there are, by state and task, and changes nothing", async () => {
+    await fill(1_000);
+    const preview = await client.removeJobs({ queueName: "q4" }, { dryRun: true });
+    expect(preview).toEqual({
+      matched: 0,
+      exact: true,
+      byState: { ready: 0, scheduled: 0, running: 0, failed: 0 },
+      byTask: [],
+    });
+    expect(await client.removeJobs({ priority: 1 }, { dryRun: true })).toEqual({
+      matched: 334,
+      exact: true,
+      byState: { ready: 167, scheduled: 0, running: 0, failed: 167 },
+      byTask: [
+        { task: "many", count: 301 },
+        { task: "other", count: 33 },
+      ],
+    });
+    expect(await client.retryJobs({ queueName: "q1" }, { dryRun: true })).toMatchObject({
+      matched: 100,
+      byState: { failed: 100 },
+    });
+    expect(await states()).toEqual({ failed: 500, waiting: 500 });
+    expect(await client.operations.list()).toEqual([]);
+  });
+
+  it("leaves jobs alone that are added meanwhile", async () => {
+    await fill(1_200);
+    const added: string[] = [];
+    const ended = await client.removeJobs(
+      { since: "2000-01-01T00:00:00Z" },
+      { onProgress: () => void client.addJob("many").then(({ id }) => added.push(id)) },
+    );
+    expect(ended).toMatchObject({ matched: 1_200, changed: 1_200 });
+    await until(() => added.length === 3);
+    expect(await states()).toEqual({ failed: 0, waiting: 3 });
+  });
+
+  it("does not take what says nothing, or states that it cannot change", async () => {
+    const invalid = { code: "HOWDAH_OPTION_INVALID" };
+    await expect(client.retryJobs({})).rejects.toMatchObject(invalid);
+    await expect(client.removeJobs(undefined as never)).rejects.toMatchObject(invalid);
+    await expect(client.removeJobs({ state: "running" as never })).rejects.toMatchObject(invalid);
+    await expect(client.rescheduleJobs({ task: "t" }, {})).rejects.toMatchObject(invalid);
+    await expect(client.cancelJobs({ state: "failed" as never })).rejects.toMatchObject(invalid);
+    await expect(client.retryJobs({ tsk: "t" } as never)).rejects.toMatchObject({ code: "HOWDAH_OPTION_UNKNOWN" });
+    await expect(client.operations.resume("7")).rejects.toMatchObject({ code: "HOWDAH_OPERATION_UNKNOWN" });
+    expect(await client.operations.list()).toEqual([]);
+  });
+});
+
+describe("beside others", () => {
+  it("waits for a transaction that holds a job, and steps over what it still holds after two seconds", async () => {
+    await fill(100);
+    const holder = await database.connect();
+    await holder.query(
+      "begin; select from howdah._private_jobs where id = (select min(id) from howdah._private_jobs) for update",
+    );
+    const ended = await client.removeJobs({ since: "2000-01-01T00:00:00Z" });
+    expect(ended).toMatchObject({ state: "done", matched: 100, changed: 99 });
+    await holder.query("rollback");
+  });
+
+  it("cancels and retries while workers run the jobs, each job once", async () => {
+    const runs = new Map<number, number>();
+    const task = defineTask({
+      identifier: "beside",
+      run: (n: number) => void runs.set(n, (runs.get(n) ?? 0) + 1),
+    });
+    await client.addJobs(
+      Array.from({ length: 4_000 }, (_, n) => ({
+        identifier: "beside",
+        payload: n,
+        spec: n % 4 === 0 ? { queueName: `q${n % 20}` } : {},
+      })),
+    );
+    await using worker = await createTestWorker(database, { tasks: [task], concurrency: 10 });
+    const running = worker.run();
+    await until(() => runs.size > 200);
+    const { changed, signalled } = await client.cancelJobs({ task: "beside" });
+    await until(
+      async () => (await database.sql("select from howdah._private_jobs where not _howdah_exhausted")).length === 0,
+    );
+    expect(changed).toBeGreaterThan(0);
+    expect([...runs.values()].every((times) => times === 1)).toBe(true);
+    // Those that were told to stop had run, or had been claimed and not started.
+    expect(runs.size + changed + signalled).toBeGreaterThanOrEqual(4_000);
+    expect(runs.size + changed).toBeLessThanOrEqual(4_000);
+    await worker.stop();
+    await running;
+  });
+
+  it("is paused, resumed and stopped from elsewhere", async () => {
+    await fill(5_000);
+    const other = clientOver({ ...database, logger: silentLogger });
+    const first = client.retryJobs({ task: "many" }, { onProgress: pauseOnce(other) });
+    const paused = await first;
+    expect(paused).toMatchObject({ state: "paused" });
+    expect(paused.matched).toBeLessThan(2_500);
+    expect((await states()) as { failed: number }).toEqual({
+      failed: 2_500 - paused.changed,
+      waiting: 2_500 + paused.changed,
+    });
+    const resumed = await other.operations.resume(paused.id);
+    expect(resumed).toMatchObject({ id: paused.id, state: "done", matched: 2_500, changed: 2_500 });
+
+    const again = await client.removeJobs({ task: "many" }, { onProgress: ({ id }) => void other.operations.stop(id) });
+    expect(again.state).toBe("stopped");
+    expect(await client.operations.resume(again.id)).toEqual(again);
+    expect((await client.operations.list()).map(({ state }) => state)).toEqual(["stopped", "done"]);
+  });
+
+  function pauseOnce(other: Client): (operation: BulkOperation) => void {
+    let isFirst = true;
+    return ({ id }) => {
+      if (isFirst) void other.operations.pause(id);
+      isFirst = false;
+    };
+  }
+});
+
+describe("killed in the middle", () => {
+  it("goes on in other processes, two of them at once, and changes each job once", async () => {
+    await fill(30_000);
+    // Counts every change of a row, so that a second one of the same job would be seen.
+    await database.sql(`create function howdah.note_change() returns trigger language plpgsql as
+      'begin new.revision = old.revision + 1; return new; end';
+      create trigger note_change before update on howdah._private_jobs for each row execute function howdah.note_change()`);
+    const script = new URL("../fixtures/bulk-operation.mjs", import.meta.url);
+    await using first = await startNode(script, { args: [database.connectionString] });
+    const { id } = JSON.parse(await first.line('"matched":2000')) as BulkOperation;
+    first.kill();
+    await first.ended;
+
+    const left = await client.operations.get(id);
+    expect(left).toMatchObject({ state: "running", signalled: 0 });
+    expect(left.matched).toBe(left.changed);
+    expect(await states()).toEqual({ failed: 15_000 - left.changed, waiting: 15_000 + left.changed });
+
+    await using second = await startNode(script, { args: [database.connectionString, id] });
+    await using third = await startNode(script, { args: [database.connectionString, id] });
+    const ends = await Promise.all([second, third].map((process) => process.line("ended", 60_000)));
+    for (const end of ends)
+      expect(JSON.parse(end.slice("ended ".length))).toMatchObject({ state: "done", matched: 15_000, changed: 15_000 });
+    expect(Math.min(second.lines.length, third.lines.length)).toBeGreaterThan(2);
+    expect(await states()).toEqual({ failed: 0, waiting: 30_000 });
+    expect(
+      await database.sql("select revision, count(*)::int as jobs from howdah._private_jobs group by 1 order by 1"),
+    ).toEqual([
+      { revision: 0, jobs: 15_000 },
+      { revision: 1, jobs: 15_000 },
+    ]);
+  }, 120_000);
+});
