@@ -3,7 +3,7 @@ import type { CountTarget } from "../postgres/queries/count-jobs.ts";
 import { waysById } from "../postgres/queries/job-pages.ts";
 import { listJobKinds } from "../postgres/queries/list-jobs.ts";
 import type { OperationAction } from "../postgres/queries/operations.ts";
-import type { JobFilter } from "../postgres/queries/job-filter.ts";
+import type { JobSelection } from "../postgres/queries/job-selection.ts";
 import { filterOf } from "./bulk-runner.ts";
 
 /** Which jobs a bulk change would be about. */
@@ -20,7 +20,7 @@ export interface BulkPreview {
 /** Counts the jobs that an operation would find, page by page. */
 export async function previewOperation(
   target: CountTarget,
-  order: { readonly action: OperationAction; readonly filter: JobFilter },
+  order: { readonly action: OperationAction; readonly filter: JobSelection },
 ): Promise<BulkPreview> {
   const filter = filterOf(order);
   const states = new Map<JobState, number>();

@@ -10,7 +10,7 @@ import {
   type OperationRecord,
   type OperationStep,
 } from "../postgres/queries/operations.ts";
-import type { JobFilter } from "../postgres/queries/job-filter.ts";
+import type { JobSelection } from "../postgres/queries/job-selection.ts";
 import type { Schema } from "../postgres/schema.ts";
 import { isLocked, isTransient } from "../postgres/sqlstate.ts";
 import { backoffMs } from "../runtime/backoff.ts";
@@ -27,7 +27,7 @@ import type { Clock } from "../runtime/clock.ts";
  *     connection lost before the       one begins at the same place
  *     commit
  *   the answer of the commit is lost the row says how far it came
- *   a worker claims or releases      whoever locks the job's row first; jobs are
+ *   a worker claims or releases      the first to lock the job's row; jobs are
  *     a job at the same moment         asked again whether they pass the filter
  *   a transaction holds a job        it is waited for, 2 s; then this batch steps
  *     for long                         over the jobs that are held
@@ -100,7 +100,7 @@ export interface BulkGround {
 }
 
 /** The filter with what the action adds to it: a job that runs cannot be changed, only cancelled. */
-export function filterOf({ action, filter }: Pick<OperationRecord, "action" | "filter">): JobFilter {
+export function filterOf({ action, filter }: Pick<OperationRecord, "action" | "filter">): JobSelection {
   if (action === "retry") return { ...filter, state: "failed" };
   if (action === "cancel") return { ...filter, isOpen: true };
   return { ...filter, isIdle: true };

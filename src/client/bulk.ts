@@ -8,7 +8,7 @@ import {
   type OperationState,
   startOperation,
 } from "../postgres/queries/operations.ts";
-import type * as queries from "../postgres/queries/job-filter.ts";
+import type * as queries from "../postgres/queries/job-selection.ts";
 import { boolean, custom, func, oneOf } from "../runtime/option-kinds.ts";
 import { isOptionsObject, readOptions } from "../runtime/options.ts";
 import { previewOperation, type BulkPreview } from "./bulk-preview.ts";
@@ -129,7 +129,7 @@ export interface BulkParts {
 /** A bulk change before it begins. */
 export interface BulkOrder {
   readonly action: OperationAction;
-  readonly filter: queries.JobFilter;
+  readonly filter: queries.JobSelection;
   readonly change: OperationChange;
 }
 
@@ -151,7 +151,7 @@ const STATES: Readonly<Record<OperationAction, readonly JobState[]>> = {
   cancel: ["ready", "scheduled", "running"],
 };
 
-function readFilter(action: OperationAction, given: unknown): queries.JobFilter {
+function readFilter(action: OperationAction, given: unknown): queries.JobSelection {
   const shape = { ...FILTER_OPTIONS, state: oneOf(STATES[action]) };
   const filter = toFilter(readOptions(`${action}Jobs`, given, shape));
   if (Object.keys(filter).length > 0) return filter;

@@ -75,7 +75,10 @@ it.each<[string, Partial<IndexedCounts>, Parameters<typeof combine>[1], unknown[
 });
 
 it("counts up to a limit, and says when there were more", () => {
-  expect([countUpTo(10, 10, 3, "0"), countUpTo(10, 11, 11, "0")]).toMatchObject([
+  expect([
+    countUpTo(10, { looked: 10, found: 3, asOf: "0" }),
+    countUpTo(10, { looked: 11, found: 11, asOf: "0" }),
+  ]).toMatchObject([
     { value: 3, exact: true },
     { value: 10, exact: false },
   ]);

@@ -3,17 +3,14 @@ import { toDate } from "../job/row.ts";
 import {
   CAP,
   countAllJobs,
-  countGroups,
   countIndexedJobs,
   type CountTarget,
-  type GroupName,
   type IndexedCounts,
   type PartCounts,
   type SampledParts,
   samplePartsOfJobs,
   type StateCounts,
 } from "../postgres/queries/count-jobs.ts";
-import { readErrors } from "./errors-by-line.ts";
 
 /** A number, and how good it is. */
 export interface Count {
@@ -27,19 +24,6 @@ export interface Count {
 /** How many jobs there are in each state. */
 export type JobStats = { readonly [State in JobState]: Count };
 
-/** How many jobs there are of each task, queue or error. */
-export interface GroupStats {
-  readonly by: "task" | "queue" | "error";
-  /** A hundred at most, those with the most jobs first. */
-  readonly groups: readonly JobGroup[];
-}
-
-/** The jobs of one task, queue or error. */
-export interface JobGroup extends JobStats {
-  /** The identifier of the task, the name of the queue, or the first line of the error. */
-  readonly name: string;
-}
-
 /** Counts all jobs by state. */
 export async function readStats(target: CountTarget): Promise<JobStats> {
   const all = await countAllJobs(target);
@@ -48,15 +32,11 @@ export async function readStats(target: CountTarget): Promise<JobStats> {
   return combine(counted, needsSample(counted) ? await samplePartsOfJobs(target) : undefined);
 }
 
-/** Counts the jobs of each group by state. */
-export async function readGroupStats(target: CountTarget, by: GroupStats["by"]): Promise<GroupStats> {
-  if (by === "error") return { by, groups: await errorGroups(target) };
-  const { groups, isExact } = await countGroups(target, by satisfies GroupName);
-  return { by, groups: groups.map(({ name, counts }) => ({ name, ...toStats(counts, isExact) })) };
-}
-
 /** Of rows of which at most `limit` were looked at: `looked` says how many there were, `found` how many of them count. */
-export function countUpTo(limit: number, looked: number, found: number, asOf: string): Count {
+export function countUpTo(
+  limit: number,
+  { looked, found, asOf }: { readonly looked: number; readonly found: number; readonly asOf: string },
+): Count {
   return { value: Math.min(found, limit), exact: looked <= limit, asOf: toDate(asOf) };
 }
 
@@ -106,15 +86,8 @@ function partOf(part: PartCounts, sampled: SampledParts["plain"] = part): Pick<P
   return { due: Math.max(due, total * share), later: Math.max(later, total * (1 - share)) };
 }
 
-function toStats({ asOf, ...counts }: StateCounts, exact: boolean): JobStats {
+/** Counts of one moment, as states. */
+export function toStats({ asOf, ...counts }: StateCounts, exact: boolean): JobStats {
   const stats = JOB_STATES.map((state) => [state, { value: counts[state], exact, asOf: toDate(asOf) }]);
   return Object.fromEntries(stats) as JobStats;
-}
-
-async function errorGroups(target: CountTarget): Promise<JobGroup[]> {
-  const { errors } = await readErrors(target, {}, 100);
-  return errors.map(({ message, jobCount: failed }) => {
-    const none: Count = { ...failed, value: 0, exact: true };
-    return { name: message, ready: none, scheduled: none, running: none, failed };
-  });
 }

@@ -25,7 +25,7 @@ import { Announcer } from "./announcer.ts";
 import { createBulkChanges } from "./bulk.ts";
 import { BulkRunner } from "./bulk-runner.ts";
 import { createCleanUp } from "./clean-up.ts";
-import type { Client } from "./client.ts";
+import type { Client, TransactionClient } from "./client.ts";
 import {
   CONNECTION_OPTIONS,
   type ConnectionOptions,
@@ -194,21 +194,24 @@ export function clientOver(ground: ClientGround): Client {
     inTransaction(transaction) {
       calls.check();
       const guard = new TransactionGuard(transaction, ground);
-      const inside = new Session({ executor: guard.reading, guard, schema, tasks, hooks });
-      // Not waited for: such a call may last as long as the application's transaction.
-      return {
-        ...calls.checked({
-          ...createAdds(inside),
-          ...createManagement(inside),
-          ...createControl(inside),
-          ...createInspection(inside),
-        }),
-        schedules: calls.checked(createSchedules(inside, clock)),
-      };
+      return clientInside(new Session({ executor: guard.reading, guard, schema, tasks, hooks }), calls, clock);
     },
 
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The methods inside of a transaction. They are not waited for: such a call may last as long as the transaction. */
+function clientInside(inside: Session, calls: OpenCalls, clock: Clock): TransactionClient {
+  return {
+    ...calls.checked({
+      ...createAdds(inside),
+      ...createManagement(inside),
+      ...createControl(inside),
+      ...createInspection(inside),
+    }),
+    schedules: calls.checked(createSchedules(inside, clock)),
   };
 }
 

@@ -7,12 +7,13 @@ import { COUNTED, listQueues, type QueueFilter, type QueuePageRequest } from "..
 import { boolean, custom, integer, oneOf, string } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { toPauseEnd } from "./control.ts";
-import { type Count, countUpTo, type GroupStats, type JobStats, readGroupStats, readStats } from "./counts.ts";
+import { type Count, countUpTo, type JobStats, readStats } from "./counts.ts";
+import { type GroupStats, readGroupStats } from "./read-group-stats.ts";
 import { type ErrorList, readErrors } from "./errors-by-line.ts";
 import { readCursor } from "./job-cursor.ts";
 import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
 import { checkJobId } from "./job-ids.ts";
-import { type JobList, readJobList } from "./job-list.ts";
+import { type JobList, readJobList } from "./read-job-list.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -170,8 +171,8 @@ async function readQueueList(target: CountTarget, filter: QueueFilter, request: 
   const { queues: records, hasMore, searchedTo, asOf } = await listQueues(target, filter, request);
   const queues = records.map(({ jobs, ready, lockedAt, pausedUntil, ...queue }) => ({
     ...queue,
-    jobCount: countUpTo(COUNTED, jobs, jobs, asOf),
-    readyCount: countUpTo(COUNTED, jobs, ready, asOf),
+    jobCount: countUpTo(COUNTED, { looked: jobs, found: jobs, asOf }),
+    readyCount: countUpTo(COUNTED, { looked: jobs, found: ready, asOf }),
     lockedAt: toNullableDate(lockedAt),
     isPaused: pausedUntil !== null,
     pausedUntil: pausedUntil === null ? null : toPauseEnd(pausedUntil),

@@ -1,10 +1,10 @@
-import type { Position, Way } from "../postgres/queries/job-pages.ts";
+import type { JobPlace, Way } from "../postgres/queries/job-pages.ts";
 import { invalidOption, type OptionPlace } from "../runtime/options.ts";
 
 /** Where a page of jobs begins: behind a position of one way, or with its first job. */
 export interface JobCursor {
   readonly way: Way;
-  readonly after: Position | undefined;
+  readonly after: JobPlace | undefined;
 }
 
 /** Writes a cursor as the text that a caller gives back. */

@@ -1,6 +1,6 @@
 import { MAX_LENGTH } from "../job/add/job-spec.ts";
 import { JOB_STATES, type JobState } from "../job/job.ts";
-import type * as queries from "../postgres/queries/job-filter.ts";
+import type * as queries from "../postgres/queries/job-selection.ts";
 import { custom, integer, oneOf, string } from "../runtime/option-kinds.ts";
 import { invalidOption, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
 import { readTime } from "./option-readers.ts";
@@ -40,7 +40,7 @@ export const FILTER_OPTIONS = {
 };
 
 /** A filter as statements take it. */
-export function toFilter(read: OptionsOf<typeof FILTER_OPTIONS>): queries.JobFilter {
+export function toFilter(read: OptionsOf<typeof FILTER_OPTIONS>): queries.JobSelection {
   return Object.fromEntries(Object.entries(read).filter(([, value]) => value !== undefined));
 }
 

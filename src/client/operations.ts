@@ -12,7 +12,7 @@ export interface Operations {
   list(options?: { readonly limit?: number | undefined }): Promise<BulkOperation[]>;
   /** Rejects with `HOWDAH_OPERATION_UNKNOWN`, as all that follow. */
   get(id: string): Promise<BulkOperation>;
-  /** Lets whoever carries it out end with its present batch. Harmless when it has ended. */
+  /** Lets the processes that carry it out end with their present batch. Harmless when it has ended. */
   pause(id: string): Promise<BulkOperation>;
   /** As `pause`, for good. What was done stays done. */
   stop(id: string): Promise<BulkOperation>;

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { JobListOptions } from "../../client/inspect.ts";
-import type { JobList } from "../../client/job-list.ts";
+import type { JobList } from "../../client/read-job-list.ts";
 import { describeWhen } from "../../client/views/when.ts";
 import { JOB_STATES } from "../../job/job.ts";
 import type { Job } from "../../job/job.ts";

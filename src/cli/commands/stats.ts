@@ -1,5 +1,6 @@
 import { Option } from "commander";
-import type { Count, GroupStats, JobGroup, JobStats } from "../../client/counts.ts";
+import type { Count, JobStats } from "../../client/counts.ts";
+import type { GroupStats, JobGroup } from "../../client/read-group-stats.ts";
 import { formatCount } from "../../client/views/amounts.ts";
 import { JOB_STATES } from "../../job/job.ts";
 import type { CliCommand } from "../command.ts";
@@ -30,7 +31,7 @@ export const statsCommand: CliCommand = {
 };
 
 /** A count for people; an estimate begins with "~". */
-export function describeCount({ value, exact }: Count): string {
+function describeCount({ value, exact }: Count): string {
   return `${exact ? "" : "~"}${formatCount(value)}`;
 }
 

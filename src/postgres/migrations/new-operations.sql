@@ -3,7 +3,7 @@
 
 set local search_path = pg_catalog, pg_temp;
 
--- A row is locked by whoever carries out the next batch, until that batch and
+-- A row is locked by the process that carries out the next batch, until that batch and
 -- the progress in it commit together: any number of processes can carry out
 -- the same operation, one batch after another.
 create table :"schema"._howdah_operations (

@@ -198,7 +198,7 @@ function sampled(schema: Schema, percentage: string): string {
   return `${schema.of("_private_jobs")} as job tablesample pg_catalog.system (${percentage})`;
 }
 
-/** The part of the table that so many pages are, in percent. */
+/** The part of the table that this number of pages is, in percent. */
 function shareOf(schema: Schema, pages: number): string {
   return `least(100, ${pages * 100}::pg_catalog.float8 operator(pg_catalog./) greatest(1, ${pagesOf(schema)}))`;
 }

@@ -1,5 +1,5 @@
 import type { Schema } from "../schema.ts";
-import { filterConditions, type FilterConditions, type JobFilter, Values } from "./job-filter.ts";
+import { filterConditions, type FilterConditions, type JobSelection, Values } from "./job-selection.ts";
 import { heldJobs, levels, PLAIN, QUEUED } from "./running-jobs.ts";
 
 /**
@@ -7,7 +7,7 @@ import { heldJobs, levels, PLAIN, QUEUED } from "./running-jobs.ts";
  * the order of the way, one more than asked for when there are more, each with a
  * place; then, without a place, where a search ended that found too few.
  */
-export function writePage(schema: Schema, filter: JobFilter, page: PageRequest, what: Selected): WrittenPage {
+export function writePage(schema: Schema, filter: JobSelection, { page, what }: PageOrder): WrittenPage {
   const { way, isBackward, limit } = page;
   const { keys, serves } = SCANS[way];
   const values = new Values();
@@ -38,11 +38,17 @@ order by ${what.width + 1}`;
   return { text, values: values.cells, isSearch };
 }
 
+/** Which page, and what to select of its jobs. */
+interface PageOrder {
+  readonly page: PageRequest;
+  readonly what: Selected;
+}
+
 /** Which page of a list. */
 export interface PageRequest {
   readonly way: Way;
   /** Where the page before ended; `undefined` for the first. */
-  readonly after?: Position | undefined;
+  readonly after?: JobPlace | undefined;
   /** The largest id that counts. */
   readonly newestId?: string | undefined;
   readonly isBackward: boolean;
@@ -64,14 +70,14 @@ export interface PageRequest {
 export type Way = "id" | "key" | "failed" | "queue" | "members" | "ready" | "scheduled" | "running";
 
 /** Where a job stands in the order of a way. Times are microseconds since 1970. */
-export interface Position {
+export interface JobPlace {
   readonly priority: number;
   readonly runAt: string;
   readonly id: string;
 }
 
 /** What to select of each job. */
-export interface Selected {
+interface Selected {
   readonly columns: string;
   readonly joins: string;
   /** How many columns these are. */
@@ -87,7 +93,7 @@ export interface WrittenPage {
 }
 
 /** The ways that a list of the jobs that pass this filter takes, one after another. */
-export function waysOf(filter: JobFilter): readonly Way[] {
+export function waysOf(filter: JobSelection): readonly Way[] {
   const { state, queueName, jobKey, ...others } = filter;
   if (jobKey !== undefined) return ["key"];
   if (state === "running" || state === "failed") return [state];
@@ -97,7 +103,7 @@ export function waysOf(filter: JobFilter): readonly Way[] {
 }
 
 /** The ways through the same jobs in orders that no change of a job alters: by id. */
-export function waysById(filter: JobFilter): readonly Way[] {
+export function waysById(filter: JobSelection): readonly Way[] {
   const { state, queueName, jobKey } = filter;
   if (jobKey !== undefined) return ["key"];
   if (state === "failed") return ["failed"];
@@ -117,7 +123,9 @@ const KEYS = {
 type Key = keyof typeof KEYS;
 
 /** The order of each way, and the parts of a filter that its index serves. */
-const SCANS: Readonly<Record<Way, { readonly keys: readonly Key[]; readonly serves: readonly (keyof JobFilter)[] }>> = {
+const SCANS: Readonly<
+  Record<Way, { readonly keys: readonly Key[]; readonly serves: readonly (keyof JobSelection)[] }>
+> = {
   id: { keys: ["id"], serves: [] },
   key: { keys: ["id"], serves: ["jobKey"] },
   failed: { keys: ["id"], serves: ["state"] },

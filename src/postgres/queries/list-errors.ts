@@ -1,11 +1,11 @@
 import type { Executor } from "../driver.ts";
 import type { Schema } from "../schema.ts";
-import { filterConditions, type JobFilter, Values } from "./job-filter.ts";
+import { filterConditions, type JobSelection, Values } from "./job-selection.ts";
 
 /** Groups the newest jobs that failed for good by the first line of their error, the largest groups first. */
 export async function listErrors(
   { executor, schema }: { readonly executor: Executor; readonly schema: Schema },
-  filter: Pick<JobFilter, "task" | "queueName">,
+  filter: Pick<JobSelection, "task" | "queueName">,
   limit: number,
 ): Promise<ErrorGroups> {
   const values = new Values();

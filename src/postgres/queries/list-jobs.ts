@@ -9,8 +9,8 @@ import {
   toJobRecord,
   WHOLE_JOB_COLUMNS,
 } from "./job-columns.ts";
-import type { JobFilter } from "./job-filter.ts";
-import { type PageRequest, type Position, writePage } from "./job-pages.ts";
+import type { JobSelection } from "./job-selection.ts";
+import { type PageRequest, type JobPlace, writePage } from "./job-pages.ts";
 
 /**
  * Returns one page of the jobs that pass a filter, in the order of its way. With
@@ -19,11 +19,11 @@ import { type PageRequest, type Position, writePage } from "./job-pages.ts";
  */
 export async function listJobs(
   { executor, schema }: ListTarget,
-  filter: JobFilter,
+  filter: JobSelection,
   page: PageRequest,
 ): Promise<JobPage> {
   const whole = { columns: jobColumns(schema), joins: jobNames(schema), width: WHOLE_JOB_COLUMNS };
-  const { text, values, isSearch } = writePage(schema, filter, page, whole);
+  const { text, values, isSearch } = writePage(schema, filter, { page, what: whole });
   const { found, searchedTo } = toPage((await executor.query({ text, values })).rows, whole.width);
   return {
     records: found.slice(0, page.limit).map(toJobRecord),
@@ -44,7 +44,7 @@ export interface JobPage {
   readonly records: readonly JobRecord[];
   readonly hasMore: boolean;
   /** Where the search ended for now; `undefined` when it found a full page, or came to the end. */
-  readonly searchedTo: Position | undefined;
+  readonly searchedTo: JobPlace | undefined;
   /** Whether jobs had to be looked at that do not pass the filter. */
   readonly isSearch: boolean;
 }
@@ -52,10 +52,10 @@ export interface JobPage {
 /** Returns the ids of one page of the jobs that pass a filter, and where the next page begins. */
 export async function listJobIds(
   { executor, schema }: ListTarget,
-  filter: JobFilter,
+  filter: JobSelection,
   page: PageRequest,
 ): Promise<JobIdPage> {
-  const { text, values } = writePage(schema, filter, page, { columns: "job.id", joins: "", width: 1 });
+  const { text, values } = writePage(schema, filter, { page, what: { columns: "job.id", joins: "", width: 1 } });
   const { found, searchedTo } = toPage((await executor.query({ text, values })).rows, 1);
   const ids = found.slice(0, page.limit).map(([id]) => id ?? "");
   return { ids, nextAfter: found.length > page.limit ? ids.at(-1) : searchedTo?.id };
@@ -69,9 +69,9 @@ export interface JobIdPage {
 }
 
 /** Returns the tasks and states of one page of the jobs that pass a filter, and where the next page begins. */
-export async function listJobKinds({ executor, schema }: ListTarget, filter: JobFilter, page: PageRequest) {
+export async function listJobKinds({ executor, schema }: ListTarget, filter: JobSelection, page: PageRequest) {
   const columns = `job.id, coalesce(task.identifier, ''), ${jobState}`;
-  const { text, values } = writePage(schema, filter, page, { columns, joins: jobNames(schema), width: 3 });
+  const { text, values } = writePage(schema, filter, { page, what: { columns, joins: jobNames(schema), width: 3 } });
   const { found, searchedTo } = toPage((await executor.query({ text, values })).rows, 3);
   const shown = found.slice(0, page.limit);
   const kinds = shown.map(([, task, state]) => ({ task: task ?? "", state: state as JobStateName }));
@@ -93,6 +93,6 @@ function toPage(rows: readonly Row[], width: number) {
   return { found: rows.filter((row) => row !== edge), searchedTo: edge && toPosition(edge.slice(width + 1)) };
 }
 
-function toPosition([priority, runAt, id]: readonly Cell[]): Position {
+function toPosition([priority, runAt, id]: readonly Cell[]): JobPlace {
   return { priority: Number(priority), runAt: runAt ?? "0", id: id ?? "0" };
 }

@@ -1,6 +1,6 @@
 import type { Executor } from "../driver.ts";
 import type { Schema } from "../schema.ts";
-import { Values } from "./job-filter.ts";
+import { Values } from "./job-selection.ts";
 import { stateConditions } from "./job-columns.ts";
 
 /**
@@ -107,7 +107,7 @@ export interface QueueRecord {
 export const COUNTED = 1_000;
 
 /** The queues that one page looks at, at most. */
-export const QUEUE_WINDOW = 50_000;
+const QUEUE_WINDOW = 50_000;
 
 /** The names of all queues, without a look at their jobs. */
 export async function listQueueNames(executor: Executor, schema: Schema): Promise<string[]> {

@@ -2,7 +2,7 @@ import type { Cell, Executor, Row } from "../driver.ts";
 import { numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { cancelJobs, type ChangeTarget, type Reschedule } from "./ending/change-jobs.ts";
-import { filterConditions, type JobFilter, Values } from "./job-filter.ts";
+import { filterConditions, type JobSelection, Values } from "./job-selection.ts";
 
 /** Stores an operation on the jobs that there are now, and forgets those that ended a month ago. */
 export async function startOperation(
@@ -30,7 +30,7 @@ select ${columnsOf(schema)} from operation`;
 /** What an operation is about. */
 export interface OperationOrder {
   readonly action: OperationAction;
-  readonly filter: JobFilter;
+  readonly filter: JobSelection;
   readonly change: OperationChange;
 }
 
@@ -130,7 +130,7 @@ export interface OperationStep {
 export async function lockMatching(
   { executor, schema }: ChangeTarget,
   ids: readonly string[],
-  { filter, stepOver }: { readonly filter: JobFilter; readonly stepOver: boolean },
+  { filter, stepOver }: { readonly filter: JobSelection; readonly stepOver: boolean },
 ): Promise<string[]> {
   const values = new Values();
   const conditions = [
@@ -182,7 +182,7 @@ function toOperation(row: Row): OperationRecord {
   return {
     id: id ?? "",
     action: action as OperationAction,
-    filter: JSON.parse(filter ?? "{}") as JobFilter,
+    filter: JSON.parse(filter ?? "{}") as JobSelection,
     change: JSON.parse(change ?? "{}") as OperationChange,
     newestId: newestId ?? "0",
     state: state as OperationState,

@@ -163,7 +163,7 @@ describe("any filter", () => {
 
   it("finds exactly the jobs that pass, once each, page by page, forward and backward", async () => {
     const all = await fill();
-    const ago = (hours: number): Date => new Date(Date.now() - hours * 3_600_000);
+    const ago = (hours: number): Date => new Date(new Date().getTime() - hours * 3_600_000);
     const others: JobListOptions[] = [
       {},
       { task: "task 1" },
@@ -268,7 +268,7 @@ describe("what an operator reads", () => {
   it("ends after two seconds, and is read one at a time by a transaction that can only read", async () => {
     const holder = await database.connect();
     await holder.query("begin; lock table howdah._private_jobs in access exclusive mode");
-    const began = Date.now();
+    const began = performance.now();
     const answers = Promise.allSettled([client.listJobs(), client.listJobs({ state: "failed" })]);
     const waiting = await until(async () => {
       const sessions = await database.sql(
@@ -282,7 +282,7 @@ describe("what an operator reads", () => {
       { status: "rejected", reason: { code: "HOWDAH_QUERY_TIMEOUT" } },
       { status: "rejected", reason: { code: "HOWDAH_QUERY_TIMEOUT" } },
     ]);
-    expect(Date.now() - began).toBeGreaterThanOrEqual(4_000);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(4_000);
     await holder.query("rollback");
     expect((await client.listJobs()).jobs).toEqual([]);
   });
@@ -494,7 +494,7 @@ describe("listQueues", () => {
       return found;
     };
     expect(await names({})).toEqual(Array.from({ length: 100 }, (_, n) => `q${n + 100}`));
-    expect(await names({ search: "11" })).toEqual([..."0123456789"].map((n) => `q11${n}`));
+    expect(await names({ search: "11" })).toEqual(Array.from({ length: 10 }, (_, n) => `q11${n}`));
     expect(await names({ isPaused: true })).toEqual(["q150"]);
     expect(await names({ hasJobs: true })).toEqual(["q160"]);
     expect(await names({ isLocked: true })).toEqual(["q170"]);

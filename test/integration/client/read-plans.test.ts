@@ -168,7 +168,7 @@ function driverOf(session: pg.Client): Driver {
     });
     const { rows = [], rowCount } = Array.isArray(answer) ? answer.at(-1) : answer;
     return {
-      rows: (rows as unknown[][]).map((row) => row.map((cell) => (cell === null ? null : String(cell)))),
+      rows: rows as (string | null)[][],
       count: rowCount ?? 0,
     };
   };

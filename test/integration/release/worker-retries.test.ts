@@ -151,7 +151,9 @@ describe("the last attempt", () => {
       lockedAt: null,
     });
     expect(await worker.runOnce()).toMatchObject({ failed: 0 });
-    expect((await worker.client.listQueues()).queues).toMatchObject([{ jobCount: { value: 1 }, readyCount: { value: 0 }, lockedAt: null }]);
+    expect((await worker.client.listQueues()).queues).toMatchObject([
+      { jobCount: { value: 0 }, readyCount: { value: 0 }, lockedAt: null },
+    ]);
   });
 
   it("can be the first: a policy that says false", async () => {

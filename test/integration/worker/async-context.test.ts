@@ -72,7 +72,10 @@ describe.each(SOURCES)("a handler %s", (_, options, run) => {
       ]),
     );
     const running = storage.run("the run", () => run(worker));
-    await until(async () => (await worker.client.stats()).ready.value + (await worker.client.stats()).running.value === 0);
+    await until(async () => {
+      const { ready, running: atWork } = await worker.client.stats();
+      return ready.value + atWork.value === 0;
+    });
     await worker.stop();
     await running;
     expect(seen).toEqual(Array.from({ length: 12 }, () => "handler in the run"));

@@ -92,7 +92,9 @@ describe("jobs that fail together", () => {
       { attempts: 1, last_error: "no", locked_at: null, locked_by: null },
       { attempts: 1, last_error: "no", locked_at: null, locked_by: null },
     ]);
-    expect((await worker.client.listQueues()).queues).toMatchObject([{ name: "fragile", jobCount: { value: 1 }, lockedBy: null }]);
+    expect((await worker.client.listQueues()).queues).toMatchObject([
+      { name: "fragile", jobCount: { value: 1 }, lockedBy: null },
+    ]);
   });
 });
 

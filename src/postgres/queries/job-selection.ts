@@ -3,7 +3,7 @@ import type { Schema } from "../schema.ts";
 import { type JobStateName, stateConditions } from "./job-columns.ts";
 
 /** Which jobs a statement is about: those that pass all of it. What is left out does not matter. */
-export interface JobFilter {
+export interface JobSelection {
   readonly state?: JobStateName | undefined;
   readonly task?: string | undefined;
   readonly queueName?: string | undefined;
@@ -34,10 +34,10 @@ export class Values {
 }
 
 /** The conditions of each part of a filter on a row called `job`. */
-export type FilterConditions = { readonly [Name in keyof JobFilter]?: string };
+export type FilterConditions = { readonly [Name in keyof JobSelection]?: string };
 
 /** Writes a filter as conditions. Names stand as the ids of their rows, so that indexes can be used. */
-export function filterConditions(schema: Schema, filter: JobFilter, values: Values): FilterConditions {
+export function filterConditions(schema: Schema, filter: JobSelection, values: Values): FilterConditions {
   const { state, priority, isOpen, isIdle, ...texts } = filter;
   const written = Object.entries(texts)
     .filter((entry): entry is [TextFilter, string] => entry[1] !== undefined)
@@ -53,7 +53,7 @@ export function filterConditions(schema: Schema, filter: JobFilter, values: Valu
   };
 }
 
-type TextFilter = Exclude<keyof JobFilter, "state" | "priority" | "isOpen" | "isIdle">;
+type TextFilter = Exclude<keyof JobSelection, "state" | "priority" | "isOpen" | "isIdle">;
 
 const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schema) => string>> = {
   task: (name, schema) =>

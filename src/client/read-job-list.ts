@@ -1,14 +1,18 @@
 import { toJob } from "../job/row.ts";
-import type { JobFilter } from "../postgres/queries/job-filter.ts";
+import type { JobSelection } from "../postgres/queries/job-selection.ts";
 import type { Job } from "../job/job.ts";
 import { HowdahError } from "../errors.ts";
 import type { CountTarget } from "../postgres/queries/count-jobs.ts";
-import { type PageRequest, type Position, type Way, waysOf } from "../postgres/queries/job-pages.ts";
+import { type PageRequest, type JobPlace, type Way, waysOf } from "../postgres/queries/job-pages.ts";
 import { type JobPage, listJobs } from "../postgres/queries/list-jobs.ts";
 import { type JobCursor, writeCursor } from "./job-cursor.ts";
 
 /** Reads one page: goes the ways of the filter until the page is full, or a search has looked at enough. */
-export async function readJobList(target: CountTarget, filter: JobFilter, request: JobListRequest): Promise<JobList> {
+export async function readJobList(
+  target: CountTarget,
+  filter: JobSelection,
+  request: JobListRequest,
+): Promise<JobList> {
   const { isBackward, limit } = request;
   const ways = waysOf(filter);
   let cursor = checkedStart(request.after, ways);
@@ -56,7 +60,7 @@ function cursorBehind(
   way: Way,
   ways: readonly Way[],
 ): JobCursor | undefined {
-  const position: Position | undefined = hasMore ? records.at(-1) : searchedTo;
+  const position: JobPlace | undefined = hasMore ? records.at(-1) : searchedTo;
   if (position !== undefined) return { way, after: position };
   const following = ways[ways.indexOf(way) + 1];
   return following === undefined ? undefined : { way: following, after: undefined };
