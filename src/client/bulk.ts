@@ -32,19 +32,23 @@ import { HowdahError } from "../errors.ts";
 export interface BulkChanges {
   /** Lets jobs that failed for good run again, at once and with all their attempts. */
   retryJobs(filter: BulkFilter<"failed">, options?: BulkOptions): Promise<BulkOperation>;
+  /** Counts these jobs, and changes nothing. */
   retryJobs(filter: BulkFilter<"failed">, options: DryRun): Promise<BulkPreview>;
   /** Deletes jobs that no worker runs, failed ones too. */
   removeJobs(filter: BulkFilter<IdleState>, options?: BulkOptions): Promise<BulkOperation>;
+  /** Counts these jobs, and changes nothing. */
   removeJobs(filter: BulkFilter<IdleState>, options: DryRun): Promise<BulkPreview>;
   /** Changes when and how often jobs run, and returns them: see {@link JobManagement.rescheduleJobs}. */
   rescheduleJobs(ids: readonly string[], to: RescheduleOptions): Promise<Job[]>;
   /** The same for all that pass a filter and that no worker runs. */
   rescheduleJobs(filter: BulkFilter<IdleState>, to: RescheduleOptions, options?: BulkOptions): Promise<BulkOperation>;
+  /** Counts these jobs, and changes nothing. */
   rescheduleJobs(filter: BulkFilter<IdleState>, to: RescheduleOptions, options: DryRun): Promise<BulkPreview>;
   /** Cancels jobs by their ids: see {@link JobControl.cancelJobs}. */
   cancelJobs(ids: readonly string[], reason?: string): Promise<CancelResult>;
   /** The same for all that pass a filter. A job that starts meanwhile is told to stop. */
   cancelJobs(filter: BulkFilter<OpenState>, reason?: string, options?: BulkOptions): Promise<BulkOperation>;
+  /** Counts these jobs, and changes nothing. */
   cancelJobs(filter: BulkFilter<OpenState>, reason: string | undefined, options: DryRun): Promise<BulkPreview>;
 }
 
@@ -82,7 +86,9 @@ export interface BulkOperation {
   readonly updatedAt: Date;
 }
 
+/** States of jobs that no worker runs. */
 type IdleState = "ready" | "scheduled" | "failed";
+/** States of jobs that have not failed for good. */
 type OpenState = "ready" | "scheduled" | "running";
 
 /** The bulk methods of a client; calls with ids go to `byId`. */
