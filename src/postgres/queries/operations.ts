@@ -1,8 +1,9 @@
 import type { Cell, Executor, Row } from "../driver.ts";
-import { numberArray } from "../literal.ts";
+import { integerCell, numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { cancelJobs, type ChangeTarget, type Reschedule } from "./ending/change-jobs.ts";
 import { filterConditions, type JobSelection, Values } from "./job-selection.ts";
+import { isDelay, runTime } from "./run-times.ts";
 
 /** Stores an operation on the jobs that there are now, and forgets those that ended a month ago. */
 export async function startOperation(
@@ -156,9 +157,11 @@ export async function applyOperation(
   if (action === "remove")
     return { changed: await count(target, "complete_jobs($1::pg_catalog.int8[])", [numberArray(ids)]), signalled: 0 };
   const { runAt, priority, attempts, maxAttempts } = change.reschedule ?? RETRY;
-  const call = `reschedule_jobs($1::pg_catalog.int8[], $2::pg_catalog.timestamptz, $3::pg_catalog.int4,
+  // A delay is counted from the moment of the batch.
+  const { expression } = runTime("$2", { delayed: isDelay(runAt), name: "" });
+  const call = `reschedule_jobs($1::pg_catalog.int8[], ${expression}, $3::pg_catalog.int4,
   $4::pg_catalog.int4, $5::pg_catalog.int4)`;
-  const numbers = [priority, attempts, maxAttempts].map((value) => (value == null ? null : String(value)));
+  const numbers = [priority, attempts, maxAttempts].map(integerCell);
   return { changed: await count(target, call, [numberArray(ids), runAt, ...numbers]), signalled: 0 };
 }
 

@@ -82,6 +82,13 @@ describe("a change by a filter", () => {
       expect([matched, changed]).toEqual([jobs, jobs]);
       expect(jobs).toBeGreaterThan(200);
     }
+    const delayed = await client.rescheduleJobs({ queueName: "q2", state: "failed" }, { runIn: "1h" });
+    expect(delayed.changed).toBe(200);
+    expect(
+      await database.sql(
+        "select count(*)::int as jobs from howdah._private_jobs where run_at between now() + interval '59 min' and now() + interval '1 h'",
+      ),
+    ).toEqual([{ jobs: 200 }]);
     const [{ wrong }] = (await database.sql(
       "select count(*)::int as wrong from howdah._private_jobs where run_at < now() and priority = 1 and not _howdah_exhausted",
     )) as [{ wrong: number }];
