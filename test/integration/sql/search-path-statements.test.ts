@@ -156,7 +156,7 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await client.listQueues({ search: "q", isPaused: false, isLocked: false, hasJobs: true, after: "a", limit: 1 });
     await client.getJob(ids[1] ?? "");
     await client.stats();
-    (await client.listQueues()).queues;
+    await client.listQueues();
     await client.listActiveWorkers();
     await client.sweepStaleWorkers({ dryRun: true });
     await client.sweepStaleWorkers();
