@@ -109,7 +109,7 @@ describe("a change by a filter", () => {
     expect(changed).toBe((before?.jobs as number) - 1);
     expect(
       await database.sql(
-        "select locked_by from howdah._private_jobs join howdah._private_job_queues as queue on queue.id = job_queue_id where queue_name = 'q1'",
+        "select job.locked_by from howdah._private_jobs as job join howdah._private_job_queues as queue on queue.id = job_queue_id where queue_name = 'q1'",
       ),
     ).toEqual([{ locked_by: "w" }]);
   });
