@@ -71,7 +71,7 @@ describe("a living worker", () => {
     await using proxy = await openProxy(database.connectionString);
     const { worker, livesOn } = await setUp(proxy);
     await locked(database, worker.id);
-    await Promise.all(Array.from({ length: 5 }, () => worker.client.stats()));
+    await Promise.all(Array.from({ length: 5 }, () => worker.client.getJob("1")));
     await beaten(worker);
     proxy.strand();
     await beaten(worker);
