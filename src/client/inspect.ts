@@ -41,7 +41,8 @@ export interface JobInspection {
    * Counts the jobs by state: exactly up to 100,000 jobs in a table of less than
    * 128 MB. Beyond that, states with at most 10,000 jobs are counted exactly and
    * others estimated by the sizes of indexes. Jobs that run are counted where
-   * claims take them, never in a sample.
+   * claims take them, never in a sample; behind thousands of due jobs that no
+   * worker takes they are not found, and the count is not exact.
    */
   stats(): Promise<JobStats>;
   /**

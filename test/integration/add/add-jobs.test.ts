@@ -98,7 +98,10 @@ describe("addJobs", () => {
     expect(jobs).toHaveLength(512);
     expect(jobs.at(-1)).toMatchObject({ payload: 511, ...spec });
     const queues = (await client.listQueues()).queues;
-    expect(queues.find(({ name }) => name === "large_queue")).toMatchObject({ jobCount: { value: 512 }, readyCount: { value: 512 } });
+    expect(queues.find(({ name }) => name === "large_queue")).toMatchObject({
+      jobCount: { value: 512 },
+      readyCount: { value: 512 },
+    });
   });
 
   it("stores ten thousand jobs in one statement (behaviours 21)", async () => {

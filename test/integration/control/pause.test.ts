@@ -128,7 +128,9 @@ describe.each([
       expect(held.started).toEqual(["first", "alone"]);
       // Nothing runs in the queue, so its lock has gone with the chain.
       await until(async () => (await client.listQueues()).queues[0]?.lockedAt === null);
-      expect((await client.listQueues()).queues).toMatchObject([{ name: "q", jobCount: { value: 2 }, isPaused: true, pausedUntil: null }]);
+      expect((await client.listQueues()).queues).toMatchObject([
+        { name: "q", jobCount: { value: 2 }, isPaused: true, pausedUntil: null },
+      ]);
 
       await client.resumeQueue("q");
       await completed.reach(4);
