@@ -51,6 +51,8 @@ export interface WorkerSettings {
   readonly pollIntervalMs: number;
   /** `undefined` to claim directly. */
   readonly localQueue: LocalQueueSettings | undefined;
+  /** Whether jobs are read ahead where they are claimed directly. */
+  readonly readAhead: boolean;
   /** The most bytes of payloads that a claim brings, if that is more than one job. */
   readonly maxClaimBytes: number;
   readonly forbiddenFlags: ForbiddenFlags;

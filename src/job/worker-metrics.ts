@@ -2,6 +2,8 @@
 export interface WorkerMetrics {
   /** Slots at work. */
   readonly running: number;
+  /** Jobs that it has claimed and that wait in memory for a slot: in a local queue, or read ahead. */
+  readonly cached: number;
   /** Handlers that go on although they were told to stop and their slots were given to others. */
   readonly leftBehind: number;
   /** Attempts that have ended and are not written to the database yet. */

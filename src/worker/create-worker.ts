@@ -104,6 +104,8 @@ function toSettings(read: ReadWorkerOptions, driver: Driver): WorkerSettings {
     ...read,
     forbiddenFlags: read.forbiddenFlags ?? [],
     localQueue: usableLocalQueue(read),
+    // A job that is read ahead was claimed with the flags of then.
+    readAhead: read.readAhead && typeof read.forbiddenFlags !== "function",
     useNotificationDelivery: canListen(read, driver),
     settledMs: settledAfter(read),
   };

@@ -38,7 +38,6 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   readonly #coupler: Coupler | undefined;
   readonly #lockWatch: LockWatch;
   readonly #interruptions: Interruptions;
-  readonly #pace = new ChainPace();
   readonly #giveUp = (): void => void this.releaser.abandon();
   /** Tasks of which a job ran for long since they were last asked for. */
   readonly #longTasks = new Set<string>();
@@ -253,11 +252,10 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   }
 
   #createSource(): Source {
-    const { localQueue } = this.#context.settings;
-    const parts = { claimer: this.claimer, host: this };
-    if (!localQueue) return new DirectSource(this.#context, parts);
-    const localParts = { settings: localQueue, pace: this.#pace, unstarted: this.withdrawals };
-    return new LocalQueues(this.#context, { ...parts, ...localParts });
+    const { localQueue: settings } = this.#context.settings;
+    const parts = { claimer: this.claimer, host: this, unstarted: this.withdrawals };
+    if (!settings) return new DirectSource(this.#context, parts);
+    return new LocalQueues(this.#context, { ...parts, settings, pace: new ChainPace() });
   }
 
   /**
@@ -274,7 +272,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   ended(ending: Ending): void {
     const { job, outcome, durationMs } = ending;
     if (durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
-    if (outcome.kind !== "returned") this.#pace.note(durationMs);
+    if (outcome.kind !== "returned") this.source.handlerEnded(durationMs);
     this.#interruptions.add(ending);
   }
 

@@ -64,6 +64,14 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
    */
   readonly localQueue?: boolean | LocalQueueOptions | undefined;
   /**
+   * Without a local queue: claims jobs without a queue ahead of the slots while
+   * claims come back full and handlers are quick. What has not started after 50
+   * ms goes back. `false` to lock nothing that does not start at once. Default
+   * true; without effect where there is one slot, in `runOnce()`, and where
+   * `forbiddenFlags` is a function.
+   */
+  readonly readAhead?: boolean | undefined;
+  /**
    * The most bytes of payloads that a claim brings, unless its first job alone
    * is larger: local queues hold no more ahead. Default 16777216, which is 16 MiB.
    */
@@ -116,6 +124,7 @@ const SHAPE = {
   handlerConnections: integer({ min: 1 }),
   pollInterval: duration({ min: 1, default: "1s" }),
   localQueue: LOCAL_QUEUE,
+  readAhead: boolean({ default: true }),
   maxClaimBytes: integer({ min: 1, default: 16 * 1024 * 1024 }),
   forbiddenFlags: custom<ForbiddenFlags>(readForbiddenFlags),
   completeJobBatchDelay: duration({ default: 0 }),

@@ -179,9 +179,10 @@ interface Service {
 /** How long hook handlers may go on when everything else has ended. */
 const HOOKS_SETTLE_MS = 5_000;
 
-/** A run that ends when there is nothing left waits for no jobs: neither in a local queue nor for notifications. */
+/** A run that ends when there is nothing left waits for no jobs, lets none wait in memory, and counts what it takes. */
 function withoutWaiting(context: WorkerContext): WorkerContext {
-  return { ...context, settings: { ...context.settings, localQueue: undefined, useNotificationDelivery: false } };
+  const alone = { localQueue: undefined, readAhead: false, useNotificationDelivery: false };
+  return { ...context, settings: { ...context.settings, ...alone } };
 }
 
 /** Resolves when `signal` is aborted. */

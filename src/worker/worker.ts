@@ -106,10 +106,11 @@ export class HowdahWorker implements Worker {
     const engine = this.#engine;
     const { held, refusals } = this.#context;
     const unrecovered = refusals.jobs;
-    if (!engine) return { running: 0, leftBehind: 0, unwritten: 0, stuck: 0, unrecovered, headScanAgeMs: null };
+    if (!engine) return { ...AT_REST, unrecovered };
     const { releaser, claimer } = engine;
     return {
       running: held.count("running"),
+      cached: held.count("cached"),
       leftBehind: held.count("detached"),
       unwritten: releaser.size,
       stuck: releaser.stuck,
@@ -258,6 +259,9 @@ export interface WorkerParts {
   /** Behind `closed` of the context. */
   readonly closing: AbortController;
 }
+
+/** The metrics of a worker that does not run. */
+const AT_REST = { running: 0, cached: 0, leftBehind: 0, unwritten: 0, stuck: 0, headScanAgeMs: null };
 
 function difference(after: Tally, before: Tally): Tally {
   return {

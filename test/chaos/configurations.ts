@@ -35,7 +35,7 @@ const IMPATIENT: Configuration["options"] = {
 const CONFIGURATIONS: readonly Configuration[] = [
   { name: "direct", options: { concurrency: 6 }, linked: true },
   { name: "local queue", options: { concurrency: 6, localQueue: { size: 60 } }, linked: true },
-  { name: "direct, fewer slots", options: { concurrency: 4 }, linked: true },
+  { name: "direct, reads nothing ahead", options: { concurrency: 4, readAhead: false }, linked: true },
   {
     name: "two local queues, batch delays, short ttl",
     options: {

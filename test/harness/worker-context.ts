@@ -54,6 +54,7 @@ const SETTINGS: WorkerSettings = {
   concurrency: 4,
   pollIntervalMs: 1_000,
   localQueue: undefined,
+  readAhead: true,
   maxClaimBytes: Number.POSITIVE_INFINITY,
   forbiddenFlags: [],
   completeJobBatchDelayMs: 0,

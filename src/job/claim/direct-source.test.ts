@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { workerContext } from "../../../test/harness/worker-context.ts";
-import { toChains } from "../chain.ts";
+import { toChains, type Removal } from "../chain.ts";
 import type { Wanted } from "./claim-plan.ts";
 import type { Claimed, Claimer } from "./claimer.ts";
 import { DirectSource } from "./direct-source.ts";
@@ -9,11 +9,12 @@ import type { Announcement } from "./notification.ts";
 import type { SourceHost } from "./source.ts";
 
 const POLL_MS = 1_000;
-type Answer = { ids?: number[]; more?: boolean } | Error;
+/** `queued` are the ids of those in a queue, each in one of its own. */
+type Answer = { ids?: number[]; queued?: number[]; more?: boolean } | Error;
 
 /** A direct source over a claimer that answers like this, and with nothing after that. */
-function setUp(answers: Answer[] = [], slots = 2) {
-  const context = workerContext({ settings: { pollIntervalMs: POLL_MS } });
+function setUp(answers: Answer[] = [], slots = 2, readAhead = true) {
+  const context = workerContext({ settings: { pollIntervalMs: POLL_MS, concurrency: slots, readAhead } });
   const { clock, hooks } = context;
   hooks.on("workerError", () => void (counts.failed += 1));
   const wanted: Wanted[] = [];
@@ -27,8 +28,11 @@ function setUp(answers: Answer[] = [], slots = 2) {
     await gate;
     const answer = answers.shift() ?? {};
     if (answer instanceof Error) throw answer;
-    const { ids = [], more = false } = answer;
-    return { chains: toChains(ids.map((id) => claimedJob({ id: String(id) }))), more };
+    const { ids = [], queued = [], more = false } = answer;
+    const jobs = ids.map((id) =>
+      claimedJob({ id: String(id), ...(queued.includes(id) ? { queueId: String(id) } : {}) }),
+    );
+    return { chains: toChains(jobs), more };
   }
   const claimer = {
     get hasCandidates() {
@@ -48,13 +52,16 @@ function setUp(answers: Answer[] = [], slots = 2) {
     available: () => void (counts.available += 1),
     drained: () => void (counts.drained += 1),
   };
-  const source = new DirectSource(context, { claimer: claimer as unknown as Claimer, host });
+  const returned: string[] = [];
+  const giveBack = ({ jobs }: Removal): void => void returned.push(...jobs.map(({ id }) => id));
+  const unstarted = { giveBack };
+  const source = new DirectSource(context, { claimer: claimer as unknown as Claimer, host, unstarted });
   const hold = (): (() => void) => {
     let open: () => void = () => {};
     gate = new Promise((resolve) => (open = resolve));
     return open;
   };
-  return { source, clock, wanted, announced, counts, state, hold };
+  return { source, clock, wanted, announced, counts, state, hold, returned };
 }
 
 describe("DirectSource", () => {
@@ -201,5 +208,145 @@ describe("what a direct source has at hand", () => {
     ]);
     expect(source.take()?.first?.id).toBe("2");
     expect(source.take()).toBe(undefined);
+  });
+});
+
+describe("a direct source that reads ahead", () => {
+  /** As `setUp`, of a worker that has run a thousand quick jobs, and where there are more than these. */
+  function setUpBusy(answers: Answer[], slots = 3, readAhead?: boolean) {
+    const given = answers.map((answer) => (answer instanceof Error ? answer : { more: true, ...answer }));
+    const parts = setUp(given, slots, readAhead);
+    const { source, state } = parts;
+    for (let jobs = 0; jobs < 1_000; jobs++) source.handlerEnded(1);
+    source.start();
+    /** A slot takes a chain. */
+    const start = (): string | undefined => {
+      if (state.free === 0) return undefined;
+      const chain = source.take(undefined, parts.clock.monotonic());
+      if (chain) state.free -= 1;
+      return chain?.next()?.id;
+    };
+    const startAll = (): string[] => {
+      const ids: string[] = [];
+      for (let id = start(); id !== undefined; id = start()) ids.push(id);
+      return ids;
+    };
+    return { ...parts, start, startAll };
+  }
+  const asked = (wanted: readonly Wanted[]) => wanted.map(({ quantity, mostQueues }) => [quantity, mostQueues]);
+
+  it("claims a batch of slots more after a claim that came back full, and no more queues than slots", async () => {
+    const { source, clock, wanted, state, startAll } = setUpBusy([
+      { ids: [1, 2, 3] },
+      { ids: [4, 5, 6, 7, 8, 9] },
+      { ids: [10] },
+    ]);
+    await clock.advance(0);
+    expect(startAll()).toEqual(["1", "2", "3"]);
+    state.free = 3;
+    startAll();
+    await clock.advance(0);
+    state.free = 1;
+    expect(startAll()).toEqual(["4"]);
+    state.free = 2;
+    expect(startAll()).toEqual(["5", "6"]);
+    state.free = 3;
+    // These are there without another claim; that follows when a slot asks for more.
+    expect(startAll()).toEqual(["7", "8", "9"]);
+    expect(wanted).toHaveLength(2);
+    state.free = 1;
+    startAll();
+    await clock.advance(0);
+    expect(asked(wanted)).toEqual([
+      [3, 3],
+      [6, 3],
+      [4, 1],
+    ]);
+    // It brought one of four, so the next one does not read ahead.
+    startAll();
+    state.free = 2;
+    source.pulse({});
+    await clock.advance(0);
+    expect(asked(wanted).at(-1)).toEqual([2, 2]);
+  });
+
+  it("starts the jobs of queues, which are locked meanwhile, and lets others wait", async () => {
+    const { clock, state, startAll } = setUpBusy([{ ids: [1, 2, 3] }, { ids: [4, 5, 6, 7, 8, 9], queued: [5, 8] }]);
+    await clock.advance(0);
+    startAll();
+    state.free = 3;
+    startAll();
+    await clock.advance(0);
+    expect(startAll()).toEqual(["4", "5", "8"]);
+    state.free = 3;
+    expect(startAll()).toEqual(["6", "7", "9"]);
+  });
+
+  it("claims nothing ahead after a claim that failed", async () => {
+    const { source, clock, wanted, state, startAll } = setUpBusy([{ ids: [1, 2, 3] }, new Error("down")]);
+    await clock.advance(0);
+    startAll();
+    state.free = 3;
+    startAll();
+    await clock.advance(100);
+    expect(asked(wanted)).toEqual([
+      [3, 3],
+      [6, 3],
+      [3, 3],
+    ]);
+    await source.stop();
+  });
+
+  it.each<[string, boolean, number]>([
+    ["that is told not to", false, 3],
+    ["with one slot, whose jobs start in the exact order", true, 1],
+  ])("is not one %s", async (_, readAhead, slots) => {
+    const ids = [1, 2, 3].slice(0, slots);
+    const { clock, wanted, state, startAll } = setUpBusy([{ ids }, { ids }], slots, readAhead);
+    await clock.advance(0);
+    for (let claims = 0; claims < 2; claims++) {
+      startAll();
+      state.free = slots;
+      startAll();
+      await clock.advance(0);
+    }
+    expect(new Set(wanted.map(({ quantity }) => quantity))).toEqual(new Set([slots]));
+  });
+
+  it("gives back what has not started when its time is over, also while slots refuse to start", async () => {
+    const { source, clock, wanted, state, startAll, returned } = setUpBusy([
+      { ids: [1, 2, 3] },
+      { ids: [4, 5, 6, 7, 8] },
+    ]);
+    await clock.advance(0);
+    startAll();
+    state.free = 3;
+    startAll();
+    await clock.advance(49);
+    expect([returned, source.take(() => false, 49)]).toEqual([[], undefined]);
+    await clock.advance(1);
+    expect(returned).toEqual(["7", "8"]);
+    // Those that slots are free for wait for these, as ever.
+    expect(startAll()).toEqual(["4", "5", "6"]);
+    expect(wanted).toHaveLength(2);
+  });
+
+  it("has all at hand, so that it can be taken out, and goes back at the end", async () => {
+    const { source, clock, state, startAll, start, returned } = setUpBusy([
+      { ids: [1, 2, 3] },
+      { ids: [4, 5, 6, 7, 8, 9] },
+    ]);
+    await clock.advance(0);
+    startAll();
+    state.free = 3;
+    startAll();
+    await clock.advance(0);
+    startAll();
+    expect(source.isIdle).toBe(false);
+    expect(source.remove(({ id }) => id === "8").map(({ jobs }) => jobs[0]?.id)).toEqual(["8"]);
+    state.free = 1;
+    expect(start()).toBe("7");
+    expect((await source.stop()).map(({ first }) => first?.id)).toEqual(["9"]);
+    expect([returned, clock.pending, start()]).toEqual([[], 0, undefined]);
   });
 });

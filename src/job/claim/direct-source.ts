@@ -4,16 +4,20 @@ import type { ClaimedJob } from "../claimed-job.ts";
 import type { WorkerContext, WorkerSettings } from "../worker-context.ts";
 import type { Claimer } from "./claimer.ts";
 import type { Announcement } from "./notification.ts";
-import type { Source, SourceHost } from "./source.ts";
+import { ReadAhead } from "./read-ahead.ts";
+import type { Source, SourceHost, UnstartedJobs } from "./source.ts";
 
 /**
- * Claims exactly as many jobs as slots are free, of each queue one: nothing is
- * locked that does not start at once. One claim is under way at a
- * time; slots that become free meanwhile go with the next one.
+ * Claims as many jobs as slots are free, of each queue one, and jobs without a
+ * queue ahead where that pays: nothing else is locked that does not start at
+ * once. One claim is under way at a time; slots that become free meanwhile
+ * take what was read ahead, or go with the next one.
  */
 export class DirectSource implements Source {
   readonly #context: DirectSourceContext;
   readonly #parts: DirectSourceParts;
+  /** Without it nothing is claimed ahead. */
+  readonly #ahead: ReadAhead | undefined;
   readonly #wake = (): void => this.#loop?.wake();
   #ready: Chain[] = [];
   #loop: Loop | undefined;
@@ -24,10 +28,11 @@ export class DirectSource implements Source {
   constructor(context: DirectSourceContext, parts: DirectSourceParts) {
     this.#context = context;
     this.#parts = parts;
+    this.#ahead = context.settings.readAhead ? new ReadAhead(context, parts.unstarted) : undefined;
   }
 
   get isIdle(): boolean {
-    return this.#ready.length === 0 && !this.#claiming && !this.#wanted && !this.#parts.claimer.hasCandidates;
+    return this.#atHand === 0 && !this.#claiming && !this.#wanted && !this.#parts.claimer.hasCandidates;
   }
 
   start(): void {
@@ -43,10 +48,14 @@ export class DirectSource implements Source {
   }
 
   take(accepts?: Acceptance, now = 0): Chain | undefined {
-    const next = this.#ready[0];
+    const next = this.#ready[0] ?? this.#ahead?.next(now);
     if (!next && (this.#wanted || this.#parts.claimer.hasCandidates)) this.#wakeSoon();
     if (!next || accepts?.(next, now) === false) return undefined;
-    return this.#ready.shift();
+    return this.#ready.shift() ?? this.#ahead?.take();
+  }
+
+  handlerEnded(durationMs: number): void {
+    this.#ahead?.note(durationMs);
   }
 
   pulse(announcement: Announcement): void {
@@ -64,14 +73,20 @@ export class DirectSource implements Source {
   remove(matches: (job: ClaimedJob) => boolean): readonly Removal[] {
     const { left, removals } = removeJobs(this.#ready, matches);
     this.#ready = left;
-    return removals;
+    const removedAhead = this.#ahead?.remove(matches) ?? [];
+    return removedAhead.length === 0 ? removals : [...removals, ...removedAhead];
   }
 
   async stop(): Promise<readonly Chain[]> {
     await this.#loop?.stop();
-    const left = this.#ready;
+    const left = [...this.#ready, ...(this.#ahead?.stop() ?? [])];
     this.#ready = [];
     return left;
+  }
+
+  /** How many chains wait for slots. */
+  get #atHand(): number {
+    return this.#ready.length + (this.#ahead?.size ?? 0);
   }
 
   /** After this turn, so that all slots it frees go with one claim. */
@@ -82,36 +97,67 @@ export class DirectSource implements Source {
   async #round(): Promise<number> {
     const { claimer, host } = this.#parts;
     // Slots may refuse to start for a while: what is at hand already waits for them.
-    const quantity = host.room - this.#ready.length;
+    const room = host.room - this.#atHand;
     // A slot that becomes free wakes the loop, and then a look is overdue.
     this.#wanted = true;
-    if (quantity <= 0) return this.#context.settings.pollIntervalMs;
+    if (room <= 0) return this.#context.settings.pollIntervalMs;
     this.#wanted = false;
     this.#claiming = true;
     try {
-      const { chains, more } = await claimer.claim({ quantity, chainLength: 1, mostQueues: quantity });
-      this.#ready.push(...chains);
+      const more = await this.#claim(room);
       this.#wanted ||= more;
     } catch (error) {
       this.#wanted = true;
+      this.#ahead?.answered(false, 0);
       throw error;
     } finally {
       this.#claiming = false;
     }
-    if (this.#ready.length > 0) host.available();
+    if (this.#atHand > 0) host.available();
     if (this.isIdle) host.drained();
-    const isMoreWanted = (this.#wanted || claimer.hasCandidates) && host.room > this.#ready.length;
+    const isMoreWanted = (this.#wanted || claimer.hasCandidates) && host.room > this.#atHand;
     return isMoreWanted ? 0 : Math.min(this.#context.settings.pollIntervalMs, claimer.restMs);
+  }
+
+  /** Claims for that number of free slots, and ahead. Returns whether there may be more. */
+  async #claim(room: number): Promise<boolean> {
+    const { clock } = this.#context;
+    const ahead = this.#ahead;
+    const sentAt = ahead ? clock.monotonic() : 0;
+    const quantity = room + (ahead?.quantity(sentAt) ?? 0);
+    const { chains, more } = await this.#parts.claimer.claim({ quantity, chainLength: 1, mostQueues: room });
+    ahead?.answered(chains.length >= quantity, clock.monotonic() - sentAt);
+    if (!ahead || chains.length <= room) {
+      this.#ready.push(...chains);
+    } else {
+      const { first, rest } = queuedFirst(chains, room);
+      this.#ready.push(...first);
+      ahead.hold(rest, sentAt);
+    }
+    return more;
   }
 }
 
 /** What a direct source stands on. */
 export type DirectSourceContext = Pick<WorkerContext, "clock" | "reporter"> & {
-  readonly settings: Pick<WorkerSettings, "pollIntervalMs">;
+  readonly settings: Pick<WorkerSettings, "concurrency" | "pollIntervalMs" | "readAhead">;
 };
 
 /** Whom a direct source works with. */
 export interface DirectSourceParts {
   readonly claimer: Claimer;
   readonly host: SourceHost;
+  readonly unstarted: Pick<UnstartedJobs, "giveBack">;
+}
+
+/** The chains that start, those of queues among them, because a queue is locked meanwhile; and the others. Each in their order. */
+function queuedFirst(chains: readonly Chain[], room: number): { readonly first: Chain[]; readonly rest: Chain[] } {
+  if (chains.every(({ queueId }, place) => queueId === null || place < room)) {
+    return { first: chains.slice(0, room), rest: chains.slice(room) };
+  }
+  let places = room - chains.filter(({ queueId }) => queueId !== null).length;
+  const first: Chain[] = [];
+  const rest: Chain[] = [];
+  for (const chain of chains) (chain.queueId !== null || places-- > 0 ? first : rest).push(chain);
+  return { first, rest };
 }

@@ -4,7 +4,7 @@ import type { Announcement } from "./notification.ts";
 
 /**
  * Where slots get their work from. The direct source claims what slots have
- * room for; the local queue claims ahead. Both keep the same promises: every
+ * room for, and hardly more; the local queue claims ahead. Both keep the same promises: every
  * chain that `take` gives belongs to this worker, and is given once.
  */
 export interface Source {
@@ -15,6 +15,8 @@ export interface Source {
    * called when there is. One that `accepts` refuses, asked with `now`, stays where it is.
    */
   take(accepts?: Acceptance, now?: number): Chain | undefined;
+  /** A handler has ended, after so long. */
+  handlerEnded(durationMs: number): void;
   /** There may be work. */
   pulse(announcement: Announcement): void;
   /** Announcements may have been missed: look everywhere. */

@@ -39,6 +39,10 @@ export class LocalQueues implements Source, LocalQueueSiblings {
     return undefined;
   }
 
+  handlerEnded(durationMs: number): void {
+    this.#parts.pace.note(durationMs);
+  }
+
   pulse(announcement: Announcement): void {
     const { count = 0 } = announcement;
     this.#parts.claimer.announce(announcement);
