@@ -7,7 +7,7 @@ import type { Worker } from "../../../src/worker/worker.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { createHeldTask } from "../../harness/held-task.ts";
 import { startNode, type TestProcess } from "../../harness/process.ts";
-import { openProxy } from "../../harness/proxy.ts";
+import { openProxy, type Proxy } from "../../harness/proxy.ts";
 import { until } from "../../harness/until.ts";
 import { createTestWorker, record } from "../../harness/worker.ts";
 
@@ -22,6 +22,14 @@ afterAll(() => database.drop());
 type Held = ReturnType<typeof createHeldTask>;
 const open: { readonly worker: Worker; readonly held: Held; readonly run: Promise<unknown> }[] = [];
 
+/** Closed when the workers that go through them have stopped. */
+const proxies: Proxy[] = [];
+async function openLink(): Promise<Proxy> {
+  const proxy = await openProxy(database.connectionString);
+  proxies.push(proxy);
+  return proxy;
+}
+
 beforeEach(() =>
   database.sql("truncate howdah._private_jobs, howdah._private_job_queues, howdah._howdah_paused_tasks"),
 );
@@ -32,6 +40,7 @@ afterEach(async () => {
     await worker.stop();
     await run;
   }
+  for (const proxy of proxies.splice(0)) await proxy[Symbol.asyncDispose]();
 });
 
 interface Reader {
@@ -99,7 +108,7 @@ const untouched = (...payloads: readonly string[]) =>
 
 describe("a worker whose claims come back full and whose jobs are quick", () => {
   it("starts what it has read ahead as soon as slots are free, without another claim", async () => {
-    await using proxy = await openProxy(database.connectionString);
+    const proxy = await openLink();
     const { held } = await startReadingAhead({ connectionString: proxy.connectionString });
     const claims = () => proxy.statements.filter((text) => /_howdah_(release_and_)?claim/.test(text)).length;
     const before = claims();
@@ -208,7 +217,7 @@ describe("a worker whose claims come back full and whose jobs are quick", () => 
   });
 
   it("gives back what a claim brings whose answer comes late, but for what starts, after it was asked about", async () => {
-    await using proxy = await openProxy(database.connectionString);
+    const proxy = await openLink();
     const { worker, held, clock } = await startReader({ connectionString: proxy.connectionString });
     const ids = (await worker.client.addJobs(named(9))).map(({ id }) => id);
     await until(() => held.running.size === SLOTS);
