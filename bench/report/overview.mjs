@@ -25,16 +25,33 @@ export function picked({ results }) {
   }));
 }
 
-/** One sentence about the picture. */
+/** Two figures and where they come from. */
 export function toCaption(report) {
-  const [newest] = picked(report).toSorted((a, b) => b.conditions.at.localeCompare(a.conditions.at));
+  const results = picked(report);
+  const [newest] = results.toSorted((a, b) => b.conditions.at.localeCompare(a.conditions.at));
   if (newest === undefined) return "No results are stored yet: `npm run bench` writes them.";
   const { at, machine, server } = newest.conditions;
+  const [tuned, latency] = ["drain-tuned", "latency"].map((name) => ownAndBest(results, name));
   return (
+    (tuned
+      ? `**${tuned.own} jobs a second** in one process with tuned settings; the best of the others: ${tuned.best}. `
+      : "") +
+    (latency
+      ? `An idle worker starts a job ${latency.own} ms after it was added; the best of the others: ${latency.best}. `
+      : "") +
     `Measured on ${at.slice(0, 10)} on ${machine.cores} cores, with PostgreSQL ${server.version.split(" ")[0]} that ` +
     "waits for its disk at each commit, one process a side. [How, and all figures](docs/benchmarks.md), also the " +
     "targets that Howdah missed."
   );
+}
+
+/** Howdah's figure with the settings that come first, and the best of the others with any. */
+function ownAndBest(results, name) {
+  const result = results.find((one) => one.name === name);
+  if (result === undefined) return undefined;
+  const isOwn = ({ peer }) => peer === "howdah";
+  const others = result.rows.filter((row) => !isOwn(row) && Number.isFinite(row.value)).map(({ value }) => value);
+  return { own: formatFigure(result.rows.find(isOwn)?.value), best: formatFigure(pick(result, others)) };
 }
 
 /** A row for each compared scenario: the best figure of each side, the best of all in bold. */

@@ -5,7 +5,8 @@ import { join, posix } from "node:path";
 export function deadLinks(built) {
   const pages = readdirSync(built, { recursive: true })
     .map((file) => file.replaceAll("\\", "/"))
-    .filter((file) => file.endsWith(".html"));
+    .filter((file) => file.endsWith(".html"))
+    .sort((a, b) => (a < b ? -1 : 1));
   const texts = new Map(pages.map((page) => [page, readFileSync(join(built, page), "utf8")]));
   const ids = new Map([...texts].map(([page, text]) => [page, new Set(all(text, /\sid="([^"]+)"/g))]));
   return [...texts].flatMap(([page, text]) =>

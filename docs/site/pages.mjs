@@ -35,6 +35,7 @@ const CODE = [
 
 /** Pictures, and where they lie in the site. */
 const PICTURES = [
+  { folder: "docs/pictures", to: "pictures" },
   { folder: "docs/guides", to: "guides" },
   { folder: "bench/results/charts", to: "benchmarks/charts" },
 ];
