@@ -64,7 +64,7 @@ const STEPS = [
   },
   {
     name: "bench",
-    command: "node bench/run.mjs --quick && node bench/pairs.mjs --quick",
+    command: "node bench/run.mjs --quick && node bench/pairs.mjs --quick && node bench/statements.mjs --quick",
     needs: "build",
     why: "the benchmarks still run",
   },

@@ -11,6 +11,7 @@ const CLAIM_PARTS = "src/postgres/migrations/fragments/claim.sql";
 const ENDINGS = "src/postgres/migrations/000007-endings.sql";
 const ENDING_PARTS = "src/postgres/migrations/fragments/endings.sql";
 const RELEASE_PARTS = "src/postgres/migrations/fragments/release.sql";
+const LEAN = "src/postgres/migrations/new-lean-claim.sql";
 const SCHEDULES = "src/postgres/migrations/000004-schedules.sql";
 const RECOVERY = "src/postgres/migrations/000005-recovery.sql";
 const SLOT = "src/job/execute/slot.ts";
@@ -70,6 +71,12 @@ const slots = within(SLOTS, SLOT_TESTS);
 const slot = within(SLOT, SLOT_TESTS);
 const slotMachine = within(SLOT_MACHINE, ["src/job/execute/slot-machine.test.ts", ...SLOT_TESTS]);
 const batch = within(BATCH, ["src/job/execute/execute-batch.test.ts"]);
+const straight = within(LEAN, test("claim/straight"));
+const straightPart = within(CLAIM_PARTS, test("claim/straight"));
+const completed = within(RELEASE_PARTS, test("release/completed", "release/fence"));
+const completedOnly = within(LEAN, test("release/completed"));
+const continued = within(CLAIM_PARTS, test("release/continue"));
+const continuedOnly = within(LEAN, test("release/continue"));
 const unclaimable = within(CLAIM, test("claim/worker-unclaimable"));
 const sweep = within(RECOVERY, test("sql/sweeps"));
 const storable = within(STORABLE, ["src/job/payload.test.ts"]);
@@ -194,6 +201,83 @@ export const mutations = [
     "named jobs of other tasks",
     "and named.locked_at is null and :{runnable(named, tasks, forbidden)}",
     "and named.locked_at is null and (forbidden is null or (named.flags ?| forbidden) is not true)",
+  ),
+
+  straightPart(
+    "the last job that was picked seen where it is now",
+    'select ids.picked, last.run_at, last.id\ninto picked_ids, seen_at, seen_id\nfrom ids\nleft join :"schema"._private_jobs as last on last.id = ids.picked[cardinality(ids.picked)];',
+    'select ids.picked into picked_ids from ids;\nselect last.run_at, last.id into seen_at, seen_id\nfrom :"schema"._private_jobs as last where last.id = picked_ids[cardinality(picked_ids)];',
+  ),
+  straight(
+    "the newest position asked for in a statement after the pick",
+    'floor_ats[1] := :"schema"._howdah_us(seen_at);',
+    'floor_ats[1] := :"schema"._howdah_us(case when taken < quantity then (select max(jobs.run_at) from :"schema"._private_jobs as jobs where jobs.run_at <= claimed_at) else seen_at end);',
+  ),
+  straight("the rest looked for from the floor of before", 'floor_ats[1] := :"schema"._howdah_us(seen_at);\n', ""),
+  straight(
+    "a straight floor not backed off",
+    "timestamptz := least(known_at, settled);\n  floor_id constant",
+    "timestamptz := known_at;\n  floor_id constant",
+  ),
+  straight(
+    "a straight due position not backed off",
+    "(due_at), settled);\n  due_position_id constant",
+    "(due_at), now());\n  due_position_id constant",
+  ),
+  straightPart(
+    "straight past queued jobs that became due",
+    "order by due.run_at, due.id limit 1",
+    "order by due.run_at, due.id limit 0",
+  ),
+  straightPart(
+    "straight past a better priority",
+    "order by better.priority limit 1",
+    "order by better.priority limit 0",
+  ),
+  straightPart(
+    "straight past paused tasks",
+    'and not exists (select from :"schema"._howdah_paused_tasks)\n-- Each',
+    "-- Each",
+  ),
+  straightPart("straight past queues and windows", "cardinality(queue_ids) = 0 and window_after is null\n", "true\n"),
+
+  completed("completions not counted", "if deleted < cardinality(completed) then", "if false then"),
+  completed(
+    "counted completions without their fence",
+    ":{counted_deletion(jobs, jobs.id = any (completed) and :{held_by(jobs, worker, times)})}",
+    ":{counted_deletion(jobs, jobs.id = any (completed))}",
+  ),
+  completedOnly(
+    "the end of a chain not counted",
+    "if unlocked < cardinality(end_queues) and exists (",
+    "if false and exists (",
+  ),
+  continued("a queue of another claim continued", " and queues.locked_at = ended_at\n", "\n"),
+  continued(
+    "a paused queue continued",
+    "and :{not_paused(queues, claimed_at)} and not exists (select",
+    "and not exists (select",
+  ),
+  continued(
+    "a queue continued although a task is paused",
+    ' and not exists (select from :"schema"._howdah_paused_tasks)\n  returning',
+    "\n  returning",
+  ),
+  continued(
+    "a queue continued past a locked job",
+    "(jobs.locked_at is not null or (:{runnable(jobs, tasks, forbidden)}))",
+    "jobs.locked_at is null and :{runnable(jobs, tasks, forbidden)}",
+  ),
+  continued(
+    "a queue continued in the next priority",
+    "and (jobs.priority, jobs.run_at) <= (level, claimed_at)\n      and (jobs.priority, jobs.run_at, jobs.id) > (level, floor_at, floor_id)",
+    "and (jobs.priority, jobs.run_at, jobs.id) > (level, floor_at, floor_id)",
+  ),
+  continuedOnly("a queue stays locked without a next job", "if not found then", "if false then"),
+  continuedOnly(
+    "the floor of a continued queue not backed off",
+    "floor_at := least(known_at, settled);",
+    "floor_at := known_at;",
   ),
 
   noticedBy(

@@ -3,13 +3,16 @@ import { claimOf, NOTHING } from "../../test/harness/fake-claims.ts";
 import { sqlError } from "../../test/harness/job-table.ts";
 import { HowdahError } from "../errors.ts";
 import type { ReleaseAnswer, ReleaseRequest } from "../postgres/queries/ending/release.ts";
+import type { NamedClaimAnswer } from "../postgres/queries/claim-named.ts";
 import type { ReleaseAndClaim } from "../postgres/queries/ending/release-and-claim.ts";
+import type { ReleaseAndContinue } from "../postgres/queries/ending/release-and-continue.ts";
 import type { Statements } from "../postgres/queries/statements.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import { Coupler } from "./coupler.ts";
 
 const claimRequest = claimOf("w");
 const claimAnswer = NOTHING;
+const continued: NamedClaimAnswer = { jobs: [], claimedAt: "7" };
 const releaseAnswer: ReleaseAnswer = { unreleased: new Map(), runAts: new Map(), releasedAts: new Map() };
 
 /** The release of one completed job, the last of its queue when one is given. */
@@ -34,8 +37,11 @@ function setUp() {
       send(`release ${[...completed, ...changed.map(({ id }) => id)].join()}`, releaseAnswer),
   };
   const releaseAndClaim: ReleaseAndClaim = ({ completed }) =>
-    send(`release ${completed.join()} and claim`, { released: releaseAnswer, claimed: claimAnswer });
-  const coupler = new Coupler({ clock, statements }, releaseAndClaim, { freeing: () => (freeings += 1) });
+    send(`release ${completed.join()} and claim`, claimAnswer);
+  const releaseAndContinue: ReleaseAndContinue = ({ completed }, { queues }) =>
+    send(`release ${completed.join()} and go on in ${queues.map(({ queueId }) => queueId).join()}`, continued);
+  const coupled = { ...statements, releaseAndClaim, releaseAndContinue };
+  const coupler = new Coupler({ clock, statements: coupled }, { freeing: () => (freeings += 1) });
   return { clock, coupler, statements: () => sent.map(({ what }) => what), sent, freeings: () => freeings };
 }
 
@@ -50,7 +56,7 @@ describe("Coupler", () => {
     await turn();
     expect(statements()).toEqual(["release 1 and claim"]);
     sent[0]?.answer();
-    expect(await released).toBe(releaseAnswer);
+    expect(await released).toEqual({ ...releaseAnswer, hasClaimed: true });
     expect(await claimed).toBe(claimAnswer);
   });
 
@@ -162,5 +168,60 @@ describe("Coupler", () => {
     await expect(released).rejects.toBe(error);
     await expect(claimed).rejects.toBe(error);
     expect(statements()).toEqual(["release 1 and claim"]);
+  });
+
+  describe("goes on in the queues that a release frees", () => {
+    const request = {
+      workerId: "w",
+      taskIds: [1],
+      forbiddenFlags: null,
+      queues: [{ queueId: 7, priority: 0, floor: { at: "1", id: "1" } }],
+    };
+
+    it("with the statement of the release, which is told before", async () => {
+      const { coupler, sent, statements } = setUp();
+      const told: string[] = [];
+      void coupler.release(completion(1, 7)).then((answer) => told.push(`released ${answer.hasClaimed}`));
+      const going = coupler.continue(request).then((answer) => told.push(`claimed at ${answer.claimedAt}`));
+      expect(statements()).toEqual(["release 1 and go on in 7"]);
+      sent[0]?.answer();
+      await going;
+      expect(told).toEqual(["released true", "claimed at 7"]);
+    });
+
+    it("claims nothing when the statement is refused, which only the release is told", async () => {
+      const { coupler, sent, statements } = setUp();
+      const released = coupler.release(completion(1, 7));
+      const going = coupler.continue(request);
+      sent[0]?.answer(sqlError("HWPRT"));
+      await expect(released).rejects.toMatchObject({ code: "HWPRT" });
+      expect(await going).toEqual({ jobs: [], claimedAt: "0" });
+      expect(statements()).toEqual(["release 1 and go on in 7"]);
+    });
+
+    it("fails with the release when the connection was lost", async () => {
+      const { coupler, sent } = setUp();
+      const released = coupler.release(completion(1, 7));
+      const going = coupler.continue(request);
+      const error = new HowdahError("HOWDAH_CONNECTION_LOST", "lost");
+      sent[0]?.answer(error);
+      await expect(released).rejects.toBe(error);
+      await expect(going).rejects.toBe(error);
+    });
+
+    it("claims nothing for a worker that has changed its id since, and leaves the release to the next claim", async () => {
+      const { coupler, statements } = setUp();
+      void coupler.release(completion(1, 7));
+      expect(await coupler.continue({ ...request, workerId: "w2" })).toEqual({ jobs: [], claimedAt: "0" });
+      expect(statements()).toEqual([]);
+      void coupler.claim({ ...claimRequest, workerId: "w2" });
+      expect(statements()).toEqual(["release 1 and claim"]);
+    });
+
+    it("claims nothing when the release was sent before", async () => {
+      const { coupler, statements } = setUp();
+      expect(await coupler.continue(request)).toEqual({ jobs: [], claimedAt: "0" });
+      expect(statements()).toEqual([]);
+    });
   });
 });

@@ -1,8 +1,15 @@
 import type { ClaimCoupler } from "../job/claim/claimer.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
-import type { Claim, ClaimAnswer, ClaimRequest } from "../postgres/queries/claim.ts";
-import { isOnlyCompletions, type ReleaseAndClaim } from "../postgres/queries/ending/release-and-claim.ts";
-import type { Release, ReleaseAnswer, ReleaseRequest } from "../postgres/queries/ending/release.ts";
+import type { Claim } from "../postgres/queries/claim.ts";
+import type { NamedClaimAnswer } from "../postgres/queries/claim-named.ts";
+import type { ContinueRequest } from "../postgres/queries/ending/release-and-continue.ts";
+import {
+  ALL_RELEASED,
+  isOnlyCompletions,
+  type Release,
+  type ReleaseAnswer,
+  type ReleaseRequest,
+} from "../postgres/queries/ending/release.ts";
 import { isRefused } from "../postgres/sqlstate.ts";
 import type { Timer } from "../runtime/clock.ts";
 
@@ -20,7 +27,6 @@ import type { Timer } from "../runtime/clock.ts";
  */
 export class Coupler implements ClaimCoupler {
   readonly #context: CouplerContext;
-  readonly #releaseAndClaim: ReleaseAndClaim;
   readonly #engine: CoupledEngine;
   /** One function for all turns. */
   readonly #endTurn = (): void => {
@@ -31,9 +37,8 @@ export class Coupler implements ClaimCoupler {
   #timer: Timer | undefined;
   #claimsUnderWay = 0;
 
-  constructor(context: CouplerContext, releaseAndClaim: ReleaseAndClaim, engine: CoupledEngine) {
+  constructor(context: CouplerContext, engine: CoupledEngine) {
     this.#context = context;
-    this.#releaseAndClaim = releaseAndClaim;
     this.#engine = engine;
   }
 
@@ -56,29 +61,35 @@ export class Coupler implements ClaimCoupler {
 
   /** As {@link Claim}. When it resolves, the release that went with it has been told to all. */
   readonly claim: Claim = async (request) => {
-    const waiting = this.#take();
+    const { claim, releaseAndClaim } = this.#context.statements;
+    const waiting = releaseAndClaim && this.#take();
     this.#claimsUnderWay += 1;
     try {
-      return await (waiting ? this.#sendBoth(waiting, request) : this.#context.statements.claim(request));
+      if (!waiting) return await claim(request);
+      return (await settle(waiting, releaseAndClaim(waiting.request, request))) ?? (await claim(request));
     } finally {
-      this.#claimsUnderWay -= 1;
-      if (this.#waiting) setImmediate(this.#endTurn);
+      this.#claimEnded();
     }
   };
 
-  async #sendBoth({ request, resolve, reject }: Waiting, claim: ClaimRequest): Promise<ClaimAnswer> {
+  /** Ends the chains of the release that waits, and goes on in their queues; see `ClaimCoupler`. */
+  async continue(request: ContinueRequest): Promise<NamedClaimAnswer> {
+    const { releaseAndContinue } = this.#context.statements;
+    // The queues stay locked by the id under which their jobs were claimed, which the worker may have changed since.
+    const isSameWorker = this.#waiting?.request.workerId === request.workerId;
+    const waiting = isSameWorker ? this.#take() : undefined;
+    if (!releaseAndContinue || !waiting) return NOTHING_CLAIMED;
+    this.#claimsUnderWay += 1;
     try {
-      const { released, claimed } = await this.#releaseAndClaim(request, claim);
-      resolve(released);
-      // The tick after all that follows from it: a job starts when the one before it in its queue has ended for all.
-      await new Promise<void>((next) => process.nextTick(next));
-      return claimed;
-    } catch (error) {
-      reject(error);
-      // Neither has happened. One of the completed jobs may be in the way, which is for its release to deal with.
-      if (isRefused(error)) return this.#context.statements.claim(claim);
-      throw error;
+      return (await settle(waiting, releaseAndContinue(waiting.request, request))) ?? NOTHING_CLAIMED;
+    } finally {
+      this.#claimEnded();
     }
+  }
+
+  #claimEnded(): void {
+    this.#claimsUnderWay -= 1;
+    if (this.#waiting) setImmediate(this.#endTurn);
   }
 
   #take(): Waiting | undefined {
@@ -96,7 +107,10 @@ export class Coupler implements ClaimCoupler {
 }
 
 type CouplerContext = Pick<WorkerContext, "clock"> & {
-  readonly statements: Pick<WorkerContext["statements"], "claim" | "release">;
+  readonly statements: Pick<
+    WorkerContext["statements"],
+    "claim" | "release" | "releaseAndClaim" | "releaseAndContinue"
+  >;
 };
 
 /** The engine whose statements are coupled. */
@@ -110,6 +124,26 @@ interface Waiting {
   resolve(answer: ReleaseAnswer): void;
   reject(error: unknown): void;
 }
+
+const RELEASED_BEFORE_CLAIM: ReleaseAnswer = { ...ALL_RELEASED, hasClaimed: true };
+
+/** Tells the release how it went. Resolves to the answer of the claim; to `undefined` when neither has happened. */
+async function settle<Answer>({ resolve, reject }: Waiting, sent: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    const claimed = await sent;
+    resolve(RELEASED_BEFORE_CLAIM);
+    // The tick after all that follows from it: a job starts when the one before it in its queue has ended for all.
+    await new Promise<void>((next) => process.nextTick(next));
+    return claimed;
+  } catch (error) {
+    reject(error);
+    // One of the completed jobs may be in the way, or lost, which its release finds out.
+    if (isRefused(error)) return undefined;
+    throw error;
+  }
+}
+
+const NOTHING_CLAIMED: NamedClaimAnswer = { jobs: [], claimedAt: "0" };
 
 /** A release waits no longer than this for the claim under way. */
 const MAX_WAIT_MS = 10;

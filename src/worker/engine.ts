@@ -156,7 +156,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   }
 
   freeing(): void {
-    this.source.pulse({ queueIds: [] });
+    this.source.pulse({ jobIds: [] });
   }
 
   released(ending: Ending, runAt: string | undefined): void {
@@ -248,7 +248,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   #createCoupler(): Coupler | undefined {
     const { statements, settings } = this.#context;
     if (!statements.releaseAndClaim || settings.localQueue) return undefined;
-    return new Coupler(this.#context, statements.releaseAndClaim, this);
+    return new Coupler(this.#context, this);
   }
 
   #createSource(): Source {

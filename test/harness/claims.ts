@@ -44,7 +44,7 @@ export async function createClaims(database: TestDatabase, workerId = "w", sessi
 }
 
 /** A session of `pg` as the part of a driver that claims and releases use. */
-function driverOf(session: pg.Client): Driver {
+export function driverOf(session: pg.Client): Driver {
   const types = { getTypeParser: () => (text: string) => text };
   const query: Driver["query"] = async ({ text, values }) => {
     const { rows, rowCount } = await session.query({ text, values: [...(values ?? [])], rowMode: "array", types });

@@ -128,6 +128,7 @@ export const NOTHING: ClaimAnswer = {
   tookMs: 0,
   windowFound: false,
   windowMs: 0,
+  isStraight: false,
 };
 
 /** A claim of up to ten jobs that knows of nothing, without a window. */

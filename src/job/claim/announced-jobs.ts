@@ -28,6 +28,11 @@ export class AnnouncedJobs {
     this.#ids.clear();
   }
 
+  /** Whether everything there was has been seen, and nothing was announced since. */
+  isQuiet(nowMs: number): boolean {
+    return !this.#isMore && this.#ids.size === 0 && nowMs < this.#lookDueAt;
+  }
+
   /**
    * A claim of up to `most` jobs begins. Returns the ids to take, or `undefined`
    * when it has to look everywhere; its answer is for `looked`.

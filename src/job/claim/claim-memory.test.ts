@@ -6,7 +6,7 @@ import { comparePositions, START, type Position } from "../../postgres/position.
 import type { ClaimAnswer } from "../../postgres/queries/claim.ts";
 import { toChains, type Chain } from "../chain.ts";
 import { ClaimMemory } from "./claim-memory.ts";
-import type { ClaimPlan, SearchPlan } from "./claim-plan.ts";
+import type { ClaimPlan, ContinuePlan, SearchPlan } from "./claim-plan.ts";
 import { MOST_SKIPPED } from "./skipped-jobs.ts";
 
 const POLL_MS = 1_000;
@@ -14,7 +14,10 @@ const MOST_BYTES = 16_777_216;
 const WHO = { workerId: "w", taskIds: [1], forbiddenFlags: null, freeing: [] };
 
 function createMemory(now = 0): ClaimMemory {
-  return new ClaimMemory({ pollIntervalMs: POLL_MS, maxClaimBytes: MOST_BYTES, claimsById: true }, now);
+  return new ClaimMemory(
+    { pollIntervalMs: POLL_MS, maxClaimBytes: MOST_BYTES, claimsById: true, continues: true },
+    now,
+  );
 }
 
 /** A job in the table of the model. Its time is the clock's, which stands for that of the database as well. */
@@ -35,7 +38,7 @@ interface Row {
 
 /** A claim that was sent. */
 interface Sent {
-  readonly plan: ClaimPlan;
+  readonly plan: Exclude<ClaimPlan, ContinuePlan>;
   readonly tookMs: number;
   /** `undefined` until it is carried out. */
   found: Found | undefined;
@@ -63,6 +66,8 @@ class Model {
   readonly lockedQueues = new Set<number>();
   /** What all scans have cost so far. */
   costMs = 0;
+  /** How often a statement went on in a queue. */
+  continuations = 0;
   #untold: (() => void)[] = [];
 
   add({ priority, age, queueId, told }: NewRow): void {
@@ -80,6 +85,7 @@ class Model {
   send(quantity: number, tookMs: number, isCarriedOut: boolean): Sent {
     const plan = this.memory.plan({ quantity, chainLength: 2, mostQueues: 2 }, WHO, this.now);
     expect(plan.wanted.quantity).toBe(quantity);
+    if (plan.kind === "continue") return expect.unreachable();
     if (plan.kind === "search") this.#checkSearch(plan);
     const sent: Sent = { plan, tookMs, found: undefined };
     this.open.push(sent);
@@ -116,6 +122,44 @@ class Model {
     if (how === "back") for (const job of chain.rest) this.memory.wentBack(job, this.now);
     if (chain.queueId !== null) this.memory.announce({ queueIds: [chain.queueId] }, this.now);
     if (how === "back") this.#untold.push(() => this.#announce(rows, "time"));
+  }
+
+  /** A chain is done, and the statement that ends it claims: both happen, or with `isLost` neither. */
+  follow(index: number, isLost: boolean): void {
+    const queued = this.running.filter(({ chain }) => chain.queueId !== null);
+    const ended = queued[index % Math.max(1, queued.length)];
+    const queueId = ended?.chain.queueId;
+    if (!ended || queueId == null) return;
+    const wanted = { quantity: 3, chainLength: 1, mostQueues: 3 };
+    const plan = this.memory.plan(wanted, { ...WHO, freeing: [queueId] }, this.now);
+    if (plan.kind === "byId") return expect.unreachable();
+    if (isLost) return this.memory.failed(plan);
+    this.running.splice(this.running.indexOf(ended), 1);
+    this.#unlock(ended.rows);
+    for (const row of ended.rows) row.isGone = true;
+    this.memory.freed([queueId]);
+    if (plan.kind === "search") {
+      this.open.push({ plan, tookMs: 1, found: undefined });
+      return this.end(this.open.length - 1);
+    }
+    this.continuations += 1;
+    const rows = this.#nextOf(plan);
+    for (const row of rows) row.isLocked = true;
+    for (const row of rows) this.lockedQueues.add(Number(row.queueId));
+    const chains = toChains(answerOf(rows).jobs.map((row) => claimedJob(cellsOf(this.#row(row.id)))));
+    expect(this.memory.learnContinuation(plan, chains)).toEqual([]);
+    for (const chain of chains) this.running.push({ chain, rows: chain.rest.map(({ id }) => this.#row(id)) });
+  }
+
+  /** The next job of each queue, in the priority up to which it was seen. */
+  #nextOf({ request }: ContinuePlan): Row[] {
+    return request.queues.flatMap(({ queueId, priority, floor }) =>
+      this.rows
+        .filter((row) => row.queueId === queueId && row.priority === priority && this.#isFree(row) && !row.isPoisoned)
+        .filter((row) => comparePositions(positionOf(row), floor) > 0)
+        .sort(byPosition)
+        .slice(0, 1),
+    );
   }
 
   /** The free jobs that are due. */
@@ -221,6 +265,8 @@ class Model {
         due: seen ? positionOf(seen) : request.due,
         ...(window && { ...window, windowMs: 1 }),
         tookMs,
+        isStraight:
+          request.isStraight === true && levels.length === 1 && !seen && rows.every(({ queueId }) => queueId === null),
       },
     };
   }
@@ -278,6 +324,7 @@ type Step =
   | ({ readonly kind: "add" } & NewRow)
   | { readonly kind: "send"; readonly quantity: number; readonly tookMs: number; readonly isCarriedOut: boolean }
   | { readonly kind: "end" | "fail" | "done" | "back" | "unheard" | "poison" | "heal"; readonly index: number }
+  | { readonly kind: "follow"; readonly index: number; readonly isLost: boolean }
   | { readonly kind: "wait"; readonly ms: number }
   | { readonly kind: "tell" | "distrust" | "forget" };
 
@@ -305,6 +352,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 5, arbitrary: fc.record({ kind: of("end"), index }) },
   { weight: 4, arbitrary: fc.record({ kind: of("done", "back"), index }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: of("follow"), index, isLost: fc.constantFrom(false, false, false, true) }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: of("tell") }) },
   { weight: 2, arbitrary: fc.record({ kind: of("wait"), ms: fc.integer({ min: 1, max: 200 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: of("fail", "fail", "unheard"), index }) },
@@ -331,6 +382,8 @@ function play(model: Model, step: Step): void {
       if (row) row.isPoisoned = step.kind === "poison";
       return;
     }
+    case "follow":
+      return model.follow(step.index, step.isLost);
     case "wait":
       model.now += step.ms;
       return;
@@ -361,11 +414,13 @@ function drain(model: Model): number {
 
 describe("a memory of claims, whatever is announced, answered, lost, distrusted or refused", () => {
   it("has every job looked for that is due: once a poll interval, or at the cost of a twentieth of the time", () => {
+    let continuations = 0;
     fc.assert(
       fc.property(fc.array(step, { maxLength: 50, size: "max" }), (steps) => {
         const model = new Model();
         for (const step of steps) play(model, step);
         const tookMs = drain(model);
+        continuations += model.continuations;
         // Twenty times what the scans have cost that belong together, of jobs without a queue and of queues.
         const boundMs =
           2 * POLL_MS + 2 * 21 * model.costMs + (model.rows.some(({ isSkipped }) => isSkipped) ? 60_000 : 0);
@@ -373,6 +428,7 @@ describe("a memory of claims, whatever is announced, answered, lost, distrusted 
       }),
       { numRuns: 200 },
     );
+    expect(continuations).toBeGreaterThan(0);
   });
 
   it("names nothing that it knew after it forgot", () => {

@@ -1,15 +1,16 @@
 import { comparePositions } from "../../postgres/position.ts";
-import type { ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+import type { ClaimAnswer, ClaimRequest, KnownQueue } from "../../postgres/queries/claim.ts";
 import type { Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
-import type { ByIdPlan, Claimant, ClaimPlan, SearchPlan, Wanted } from "./claim-plan.ts";
+import type { ByIdPlan, Claimant, ClaimPlan, ContinuePlan, SearchPlan, Wanted } from "./claim-plan.ts";
 import { Floors } from "./floors.ts";
 import type { Announcement } from "./notification.ts";
 import { PayloadSizes } from "./payload-sizes.ts";
-import { QueueMemory, type QueueScan } from "./queue-memory.ts";
+import { type QueueFloor, QueueMemory, type QueueScan } from "./queue-memory.ts";
 import { HeadScans, QueueWindow } from "./scan-times.ts";
 import { SkippedJobs } from "./skipped-jobs.ts";
+import { afterFailure, afterSearch, type AnsweredSearch, type StraightClaims, UNLIKELY } from "./straight-claims.ts";
 
 /**
  * What the claims of one worker have seen, and therefore what the next one leaves
@@ -20,6 +21,9 @@ import { SkippedJobs } from "./skipped-jobs.ts";
  *   all but some ids               nothing else can be    a queue is named, jobs are announced without
  *                                  there                  ids, an answer says "more", a claim fails,
  *                                                         a poll interval has passed, or distrust
+ *   all but the queues that its    the same               the same, a job is announced, or such a queue
+ *   own statement frees, each                             has no next job there
+ *   from its floor on
  *   jobs without a queue up to     they were seen         jobs are announced from before it, a claim
  *   the floor of their priority                           fails that began before it, a poll interval
  *                                                         has passed, or distrust
@@ -47,18 +51,21 @@ export class ClaimMemory {
   readonly #sizes: PayloadSizes;
   readonly #skipped = new SkippedJobs();
   readonly #claimsById: boolean;
+  readonly #continues: boolean;
+  #straight: StraightClaims = UNLIKELY;
   /** How many claims in a row the server has refused. */
   #refusals = 0;
   /** How many claims in a row have got nothing of what they were told is there. */
   #vain = 0;
 
-  constructor({ pollIntervalMs, maxClaimBytes, claimsById }: ClaimMemorySettings, now: number) {
+  constructor({ pollIntervalMs, maxClaimBytes, claimsById, continues }: ClaimMemorySettings, now: number) {
     this.#queues = new QueueMemory(pollIntervalMs);
     this.#window = new QueueWindow(pollIntervalMs);
     this.#announced = new AnnouncedJobs(pollIntervalMs);
     this.#headScans = new HeadScans(pollIntervalMs, now);
     this.#sizes = new PayloadSizes(maxClaimBytes);
     this.#claimsById = claimsById;
+    this.#continues = continues === true;
   }
 
   /** True when queues are known that a claim should look at. */
@@ -121,19 +128,48 @@ export class ClaimMemory {
     this.#window.reset();
   }
 
-  /** What a claim has to look for that is sent now. The plan has to be given back: to `learnById`, `learnSearch` or `failed`. */
+  /** What a claim has to look for that is sent now. The plan has to be given back: to the method that learns from it, or to `failed`. */
   plan(wanted: Wanted, claimant: Claimant, now: number): ClaimPlan {
-    const jobIds = this.#jobsToName(wanted, now);
+    const continuation = claimant.freeing.length > 0 ? this.#planContinuation(wanted, claimant, now) : undefined;
+    if (continuation) return continuation;
+    const jobIds = this.#jobsToName(wanted, claimant, now);
     if (!jobIds) return this.#planSearch(wanted, claimant, now);
     const { workerId, taskIds, forbiddenFlags } = claimant;
     const request = { workerId, jobIds, taskIds, forbiddenFlags };
     return { kind: "byId", wanted, sentAt: now, request, ticket: this.#floors.begin() };
   }
 
+  /**
+   * The queues that are freed are all that can have jobs, and it is known up to
+   * where each was seen: then the next job of each is looked for there.
+   */
+  #planContinuation(wanted: Wanted, claimant: Claimant, now: number): ContinuePlan | undefined {
+    const { freeing, ...who } = claimant;
+    const isAllSeen = this.#announced.isQuiet(now) && this.#window.restMs(now) > 0 && !this.#needsSearch(now);
+    if (!this.#continues || !isAllSeen || freeing.length > this.#quantity(wanted)) return undefined;
+    const queueFloors = this.#queues.endingFloors(freeing, now);
+    // One that is freed twice, or of which it is not known, is looked at from its first job.
+    if (queueFloors.size < freeing.length) return undefined;
+    const queues = toKnownQueues(queueFloors);
+    return {
+      kind: "continue",
+      wanted,
+      sentAt: now,
+      request: { ...who, queues },
+      ticket: this.#floors.begin(),
+      queueFloors,
+    };
+  }
+
+  /** Whether there may be something that only a search finds. */
+  #needsSearch(now: number): boolean {
+    return this.#headScans.isDue(now) || this.hasCandidates || !this.#skipped.isEmpty;
+  }
+
   /** The ids of all jobs that there can be to claim; `undefined` when it takes a search to know. */
-  #jobsToName(wanted: Wanted, now: number): readonly string[] | undefined {
-    const needsSearch = this.#headScans.isDue(now) || this.hasCandidates || !this.#skipped.isEmpty;
-    return this.#announced.take(this.#claimsById && !needsSearch ? this.#quantity(wanted) : 0, now);
+  #jobsToName(wanted: Wanted, { freeing }: Claimant, now: number): readonly string[] | undefined {
+    const claimsById = this.#claimsById && freeing.length === 0 && !this.#needsSearch(now);
+    return this.#announced.take(claimsById ? this.#quantity(wanted) : 0, now);
   }
 
   /** How many jobs a claim may ask for. */
@@ -150,24 +186,23 @@ export class ClaimMemory {
     const candidates = this.#queues.take(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
     const queueIds = freeing.length > 0 ? [...new Set([...freeing, ...candidates])] : candidates;
     const queueFloors = this.#queues.floors(queueIds, now, freeing);
+    const { levels } = this.#floors;
+    const windowAfter = this.#window.next(now);
     const request: ClaimRequest = {
       workerId,
       quantity: this.#quantity(wanted),
       taskIds,
       forbiddenFlags,
-      levels: this.#floors.levels,
+      levels,
       queueIds,
-      queueFloors: Array.from(queueFloors, ([queueId, { priority, position }]) => ({
-        queueId,
-        priority,
-        floor: position,
-      })),
+      queueFloors: toKnownQueues(queueFloors),
       heldQueueIds: this.#queues.held(freeing, now),
       due: this.#floors.due,
-      windowAfter: this.#window.next(now),
+      windowAfter,
       chainLength,
       mostQueues,
       skipIds: this.#skipped.at(now),
+      isStraight: this.#straight.isLikely && levels.length > 0 && queueIds.length === 0 && windowAfter === null,
     };
     return { kind: "search", wanted, sentAt: now, request, ticket: this.#floors.begin(), queueFloors, isHeadScan };
   }
@@ -178,6 +213,22 @@ export class ClaimMemory {
    */
   learnById({ ticket, wanted }: ByIdPlan, chains: readonly Chain[]): readonly Removal[] {
     this.#floors.settle(ticket);
+    return this.#bound(chains, wanted);
+  }
+
+  /**
+   * The next jobs of queues were locked, and form these chains. Queues without
+   * one are searched. Takes out of the chains what is beyond the byte bound, and
+   * returns it.
+   */
+  learnContinuation(plan: ContinuePlan, chains: readonly Chain[]): readonly Removal[] {
+    const { ticket, wanted, sentAt, queueFloors, request } = plan;
+    this.#floors.settle(ticket);
+    this.#noteChains(chains, { sentAt, tookMs: 0, sentWith: queueFloors });
+    if (chains.length < request.queues.length) {
+      const found = new Set(chains.map(({ queueId }) => queueId));
+      for (const { queueId } of request.queues) if (!found.has(queueId)) this.#queues.name(queueId);
+    }
     return this.#bound(chains, wanted);
   }
 
@@ -196,6 +247,7 @@ export class ClaimMemory {
       this.#window.settle(answer, answer.windowFound && count >= request.quantity, now);
     }
     this.#noteHeadScan(plan, answer);
+    this.#straight = afterSearch(this.#straight, answeredSearch(request, answer));
     this.#announced.looked(answer.more, now);
     const hasGoneOn = count > 0 || comparePositions(answer.due, request.due) > 0;
     this.#vain = answer.more && !hasGoneOn ? this.#vain + 1 : 0;
@@ -208,6 +260,11 @@ export class ClaimMemory {
     this.#floors.fail(plan.ticket);
     this.#announced.lookEverywhere();
     if (plan.kind === "byId") return;
+    if (plan.kind === "continue") {
+      for (const { queueId } of plan.request.queues) this.#queues.name(queueId);
+      return;
+    }
+    this.#straight = afterFailure(this.#straight);
     for (const queueId of plan.request.queueIds) this.#queues.name(queueId);
     if (plan.request.windowAfter !== null) this.#window.failed();
   }
@@ -245,6 +302,24 @@ export class ClaimMemory {
   }
 }
 
+function toKnownQueues(floors: ReadonlyMap<number, QueueFloor>): KnownQueue[] {
+  return Array.from(floors, ([queueId, { priority, position }]) => ({ queueId, priority, floor: position }));
+}
+
+/** Queues come into an answer when they are named, have become due, or are met by a window. */
+function answeredSearch(request: ClaimRequest, answer: ClaimAnswer): AnsweredSearch {
+  return {
+    wasStraight: request.isStraight === true,
+    isStraight: answer.isStraight,
+    isFull:
+      answer.jobs.length >= request.quantity &&
+      answer.levels.length === 1 &&
+      request.queueIds.length === 0 &&
+      request.windowAfter === null &&
+      comparePositions(answer.due, request.due) <= 0,
+  };
+}
+
 /** What a search has locked. */
 export interface Brought {
   readonly answer: ClaimAnswer;
@@ -260,6 +335,8 @@ export interface ClaimMemorySettings {
   readonly maxClaimBytes: number;
   /** Whether jobs can be claimed by their ids; otherwise each claim is a search. */
   readonly claimsById: boolean;
+  /** Whether a claim can go on in queues that the same statement frees. Default `false`. */
+  readonly continues?: boolean;
 }
 
 /** How many times the queues that are needed are offered to a claim: some will be locked, and each costs a look. */

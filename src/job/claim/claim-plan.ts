@@ -1,10 +1,11 @@
 import type { NamedClaimRequest } from "../../postgres/queries/claim-named.ts";
 import type { ClaimRequest } from "../../postgres/queries/claim.ts";
+import type { ContinueRequest } from "../../postgres/queries/ending/release-and-continue.ts";
 import type { FloorTicket } from "./floors.ts";
 import type { QueueFloor } from "./queue-memory.ts";
 
 /** What to send, and what has to be known to learn from the answer. */
-export type ClaimPlan = ByIdPlan | SearchPlan;
+export type ClaimPlan = ByIdPlan | ContinuePlan | SearchPlan;
 
 /** Locks jobs whose ids are known. What it does not lock belongs to others, or is behind the floors. */
 export interface ByIdPlan {
@@ -13,6 +14,17 @@ export interface ByIdPlan {
   readonly sentAt: number;
   readonly request: NamedClaimRequest;
   readonly ticket: FloorTicket;
+}
+
+/** Goes on in queues whose chains the same statement ends. */
+export interface ContinuePlan {
+  readonly kind: "continue";
+  readonly wanted: Wanted;
+  readonly sentAt: number;
+  readonly request: ContinueRequest;
+  readonly ticket: FloorTicket;
+  /** The floors of these queues. */
+  readonly queueFloors: ReadonlyMap<number, QueueFloor>;
 }
 
 /** Looks for jobs. */

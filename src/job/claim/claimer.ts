@@ -1,11 +1,13 @@
-import type { Claim, ClaimAnswer } from "../../postgres/queries/claim.ts";
+import type { NamedClaimAnswer } from "../../postgres/queries/claim-named.ts";
+import type { Claim } from "../../postgres/queries/claim.ts";
+import type { ContinueRequest } from "../../postgres/queries/ending/release-and-continue.ts";
 import { isRefused, isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain, type Removal } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
 import type { WorkerContext, WorkerSettings } from "../worker-context.ts";
 import { ClaimMemory } from "./claim-memory.ts";
-import type { ByIdPlan, ClaimPlan, SearchPlan, Wanted } from "./claim-plan.ts";
+import type { ByIdPlan, ClaimPlan, ContinuePlan, SearchPlan, Wanted } from "./claim-plan.ts";
 import type { Announcement } from "./notification.ts";
 import { MOST_SKIPPED } from "./skipped-jobs.ts";
 import type { UnstartedJobs } from "./source.ts";
@@ -27,8 +29,10 @@ export class Claimer {
     this.#parts = parts;
     const { pollIntervalMs, maxClaimBytes, forbiddenFlags } = context.settings;
     if (typeof forbiddenFlags !== "function") this.#forbiddenFlags = forbiddenFlags;
-    const claimsById = context.statements.claimNamed !== undefined;
-    this.#memory = new ClaimMemory({ pollIntervalMs, maxClaimBytes, claimsById }, this.#clock.monotonic());
+    const { claimNamed, releaseAndContinue } = context.statements;
+    const continues = parts.coupler !== undefined && releaseAndContinue !== undefined;
+    const settings = { pollIntervalMs, maxClaimBytes, claimsById: claimNamed !== undefined, continues };
+    this.#memory = new ClaimMemory(settings, this.#clock.monotonic());
   }
 
   /** True when queues are known that a claim should look at. */
@@ -97,7 +101,7 @@ export class Claimer {
 
   async #send(plan: ClaimPlan, identifiers: TaskIdentifiers): Promise<Locked> {
     try {
-      return await (plan.kind === "byId" ? this.#claimById(plan, identifiers) : this.#search(plan, identifiers));
+      return await (plan.kind === "search" ? this.#search(plan, identifiers) : this.#claimKnown(plan, identifiers));
     } catch (error) {
       this.#memory.failed(plan);
       if (isUnknownOutcome(error)) this.#context.identity.distrust(plan.request.workerId);
@@ -106,14 +110,22 @@ export class Claimer {
     }
   }
 
-  async #claimById(plan: ByIdPlan, identifiers: TaskIdentifiers): Promise<Locked> {
-    const { claimNamed } = this.#context.statements;
-    if (!claimNamed) throw new TypeError("There is no statement to claim jobs by their ids with.");
-    const jobs = toJobs(await claimNamed(plan.request), plan, identifiers);
+  /** Locks the only jobs that there can be, as far as they are known. */
+  async #claimKnown(plan: ByIdPlan | ContinuePlan, identifiers: TaskIdentifiers): Promise<Locked> {
+    const jobs = toJobs(await this.#sendKnown(plan), plan, identifiers);
     const chains = toChains(jobs);
-    const excess = this.#memory.learnById(plan, chains);
+    const isById = plan.kind === "byId";
+    const excess = isById ? this.#memory.learnById(plan, chains) : this.#memory.learnContinuation(plan, chains);
     this.#register(jobs);
-    return { chains, more: false, excess };
+    return { chains, more: !isById && this.hasCandidates, excess };
+  }
+
+  #sendKnown(plan: ByIdPlan | ContinuePlan): Promise<NamedClaimAnswer> {
+    const { claimNamed } = this.#context.statements;
+    const { coupler } = this.#parts;
+    if (plan.kind === "byId" && claimNamed) return claimNamed(plan.request);
+    if (plan.kind === "continue" && coupler) return coupler.continue(plan.request);
+    throw new TypeError("There is no statement for this claim.");
   }
 
   async #search(plan: SearchPlan, identifiers: TaskIdentifiers): Promise<Locked> {
@@ -177,6 +189,8 @@ export interface ClaimerParts {
 /** Sends a claim together with what comes before it. */
 export interface ClaimCoupler {
   readonly claim: Claim;
+  /** Goes on in the queues that the release before it frees; nothing is claimed when they cannot share a statement. */
+  continue(request: ContinueRequest): Promise<NamedClaimAnswer>;
   /** Queues that the statement of the next claim frees before it looks. */
   readonly queuesFreed: readonly number[];
 }
@@ -206,7 +220,7 @@ const MOST_SEARCHED = MOST_SKIPPED + 1;
 
 /** The jobs of an answer, in the order of claims. */
 function toJobs(
-  { jobs, claimedAt }: Pick<ClaimAnswer, "jobs" | "claimedAt">,
+  { jobs, claimedAt }: NamedClaimAnswer,
   { request: { workerId }, sentAt }: ClaimPlan,
   taskIdentifiers: TaskIdentifiers,
 ): ClaimedJob[] {

@@ -71,10 +71,19 @@ export class QueueMemory {
    * those that are `ending` ends before the claim looks at them.
    */
   floors(queueIds: readonly number[], now: number, ending: readonly number[] = []): Map<number, QueueFloor> {
+    const floors = this.endingFloors(ending, now);
+    for (const queueId of [...queueIds, ...this.#recent]) {
+      const floor = floors.has(queueId) ? undefined : this.floor(queueId, now);
+      if (floor) floors.set(queueId, floor);
+    }
+    return floors;
+  }
+
+  /** The floors of these queues, as far as they are known, whose last chain ends before a claim looks at them. */
+  endingFloors(ending: readonly number[], now: number): Map<number, QueueFloor> {
     const floors = new Map<number, QueueFloor>();
-    for (const queueId of new Set([...queueIds, ...this.#recent])) {
-      const isEnding = ending.includes(queueId) && this.#held.get(queueId) === 1;
-      const floor = isEnding ? this.#current(queueId, now) : this.floor(queueId, now);
+    for (const queueId of ending) {
+      const floor = this.#held.get(queueId) === 1 ? this.#current(queueId, now) : undefined;
       if (floor) floors.set(queueId, floor);
     }
     return floors;

@@ -41,6 +41,8 @@ export interface ClaimRequest {
   readonly mostQueues: number;
   /** Jobs to leave alone, because they cannot be locked. Default: none. */
   readonly skipIds?: readonly string[];
+  /** All of it is expected among the jobs without a queue of the first of `levels`. Changes nothing but the cost. Default `false`. */
+  readonly isStraight?: boolean;
 }
 
 /** What a claim found. */
@@ -67,9 +69,11 @@ export interface ClaimAnswer {
   readonly windowMs: number;
   /** What it cost the server. */
   readonly tookMs: number;
+  /** It was sent as straight, and looked at nothing else. */
+  readonly isStraight: boolean;
 }
 
-/** Locks jobs for a worker. What it does concurrently with other statements stands at the function in `000003-claim.sql`. */
+/** Locks jobs for a worker. What it does concurrently with other statements stands at the functions in `000003-claim.sql` and `new-lean-claim.sql`. */
 export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
 
 interface Summary {
@@ -85,20 +89,28 @@ interface Summary {
   readonly windowFound: boolean;
   readonly windowMicros: number;
   readonly micros: number;
+  readonly straight?: true;
 }
 
 /** Prepares {@link Claim} for one schema. */
 export function createClaim(driver: Driver, schema: Schema): Claim {
-  const places = Array.from({ length: CLAIM_VALUES }, (_, index) => `$${index + 1}`).join(", ");
-  const text = `select * from ${schema.of("_howdah_claim_v1")}(${places})`;
+  const anywhere = { name: "howdah_claim_1", text: claimText(schema, false) };
+  const straight = { name: "howdah_claim_straight_1", text: claimText(schema, true) };
   return async (request) => {
-    const { rows } = await driver.query({ name: "howdah_claim_1", text, values: claimValues(request) });
+    const query = request.isStraight === true ? straight : anywhere;
+    const { rows } = await driver.query({ ...query, values: claimValues(request) });
     return readClaimAnswer(rows);
   };
 }
 
+/** The statement that claims, with its values behind the first `before` ones. */
+export function claimText(schema: Schema, isStraight: boolean, before = 0): string {
+  const places = Array.from({ length: CLAIM_VALUES }, (_, index) => `$${index + before + 1}`).join(", ");
+  return `select * from ${schema.of(isStraight ? "_howdah_claim_straight_v1" : "_howdah_claim_v1")}(${places})`;
+}
+
 /** How many values {@link claimValues} gives. */
-export const CLAIM_VALUES = 19;
+const CLAIM_VALUES = 19;
 
 /** The arguments of the function, in order. */
 export function claimValues(request: ClaimRequest): (string | null)[] {
@@ -149,6 +161,7 @@ export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
     windowFound: summary.windowFound,
     windowMs: summary.windowMicros / 1000,
     tookMs: summary.micros / 1000,
+    isStraight: summary.straight === true,
   };
 }
 

@@ -5,6 +5,7 @@ import { createClaim, type Claim } from "./claim.ts";
 import { createFindUnclaimable, type FindUnclaimable } from "./find-unclaimable.ts";
 import { createHeldLocks, type HeldLocks } from "./held-locks.ts";
 import { createReleaseAndClaim, type ReleaseAndClaim } from "./ending/release-and-claim.ts";
+import { createReleaseAndContinue, type ReleaseAndContinue } from "./ending/release-and-continue.ts";
 import { createRelease, type Release } from "./ending/release.ts";
 
 /** The statements by which a worker claims, releases and keeps jobs. */
@@ -17,6 +18,8 @@ export interface Statements {
   readonly release: Release;
   /** Without it each is a statement of its own. */
   readonly releaseAndClaim?: ReleaseAndClaim | undefined;
+  /** Without it each claim that follows a release is a search. */
+  readonly releaseAndContinue?: ReleaseAndContinue | undefined;
   readonly locks: HeldLocks;
 }
 
@@ -27,7 +30,8 @@ export function createStatements(driver: Driver, schema: Schema, isRegistered: b
     claimNamed: createClaimNamed(driver, schema),
     findUnclaimable: createFindUnclaimable(driver, schema),
     release: createRelease(driver, schema, isRegistered),
-    releaseAndClaim: createReleaseAndClaim(driver, schema, isRegistered),
+    releaseAndClaim: createReleaseAndClaim(driver, schema),
+    releaseAndContinue: createReleaseAndContinue(driver, schema),
     locks: createHeldLocks(driver, schema),
   };
 }

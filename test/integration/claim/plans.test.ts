@@ -1,7 +1,8 @@
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { START } from "../../../src/postgres/position.ts";
-import { changeOf, createClaims, empty, type Claims } from "../../harness/claims.ts";
+import { createReleaseAndContinue } from "../../../src/postgres/queries/ending/release-and-continue.ts";
+import { changeOf, createClaims, driverOf, empty, type Claims } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";
 
@@ -106,6 +107,42 @@ describe.each([
       }
     });
     expect(answers.reduce((sum, { jobs }) => sum + jobs.length, 0)).toBeGreaterThanOrEqual(200);
+    for (const scan of scans) expect(scan).toMatch(GOOD_SCAN);
+    expect(scans.length).toBeGreaterThan(4);
+  });
+
+  it("claims straight, completes what it claimed, and goes on in queues, by index alone", async () => {
+    const releaseAndContinue = createReleaseAndContinue(driverOf(session), database.schema);
+    const found: number[] = [];
+    const scans = await scansOf(async () => {
+      const levels = [0, 1].map((priority) => ({ priority, floor: { at: "1000000000000000", id: "1" } }));
+      const { due } = await claims.claim({ quantity: 1, windowAfter: null, due: START });
+      const late = { at: String(BigInt(due.at) + 3_600_000_000n), id: "0" };
+      for (const [quantity, seen, forbiddenFlags] of [
+        [50, late, null],
+        [5, late, ["x"]],
+        [5, due, null],
+      ] as const) {
+        const straight = { quantity, levels, due: seen, windowAfter: null, isStraight: true, forbiddenFlags };
+        const { jobs, claimedAt } = await claims.claim(straight);
+        found.push(jobs.length);
+        await claims.release({ claimTimes: [claimedAt], completed: jobs.map(({ id }) => id) });
+      }
+      const seenLevels = [{ priority: 0, floor: late }];
+      const { jobs, claimedAt } = await claims.claim({ quantity: 8, levels: seenLevels, windowAfter: -1, due: START });
+      const queued = jobs.filter(({ queueId }) => queueId !== null);
+      const queues = queued.map(({ queueId, priority, id, runAt }) => {
+        return { queueId: Number(queueId), priority, floor: { at: runAt, id } };
+      });
+      const completed = queued.map(({ id }) => id);
+      const chainEnds = queued.map(({ id, queueId }) => ({ queueId: Number(queueId), lastJobId: id, claimedAt }));
+      const ended = { workerId: WORKER_ID, claimTimes: [claimedAt], completed, changed: [], chainEnds, patient: true };
+      const next = await releaseAndContinue(ended, { workerId: WORKER_ID, taskIds: [1], forbiddenFlags: null, queues });
+      found.push(queued.length, next.jobs.length);
+    });
+    expect(found.slice(0, 3)).toEqual([50, 5, 5]);
+    expect(found[3]).toBeGreaterThan(0);
+    expect(found[4]).toBe(found[3]);
     for (const scan of scans) expect(scan).toMatch(GOOD_SCAN);
     expect(scans.length).toBeGreaterThan(4);
   });

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { defineTask } from "../../../src/job/task.ts";
 import type { Driver } from "../../../src/postgres/driver.ts";
+import { START } from "../../../src/postgres/position.ts";
 import { createReleaseAndClaim } from "../../../src/postgres/queries/ending/release-and-claim.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { createClaims, empty, idsOf, jobsById } from "../../harness/claims.ts";
@@ -20,6 +21,7 @@ async function add(count: number, queue: string | null = null): Promise<void> {
   );
 }
 
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
 const queues = () => database.sql("select locked_by from howdah._private_job_queues order by id");
 
 describe("a release and a claim in one statement", async () => {
@@ -40,29 +42,33 @@ describe("a release and a claim in one statement", async () => {
   it("takes the next job of the queue that it frees", async () => {
     await add(3, "q");
     const { claimedAt } = await worker.claim();
-    const { released, claimed } = await releaseAndClaim(end(claimedAt, "1", [1]), { ...wanted, queueIds: [1] });
-    expect(released).toEqual({ unreleased: new Map(), runAts: new Map(), releasedAts: new Map(), hasClaimed: true });
+    const claimed = await releaseAndClaim(end(claimedAt, "1", [1]), { ...wanted, queueIds: [1] });
     expect(idsOf(claimed)).toEqual([2]);
     expect(BigInt(claimed.claimedAt)).toBeGreaterThan(BigInt(claimedAt));
     expect(await queues()).toEqual([{ locked_by: "w" }]);
     expect(Object.keys(await jobsById(database))).toEqual(["2", "3"]);
   });
 
-  it("tells what was not released beside what was claimed", async () => {
+  it("goes straight to jobs without a queue when it is told to, and sees those that the release has made room for", async () => {
+    await add(4);
+    const { claimedAt } = await worker.claim({ quantity: 1 });
+    const levels = [{ priority: 0, floor: START }];
+    const straight = { ...wanted, quantity: 2, levels, isStraight: true };
+    const claimed = await releaseAndClaim(end(claimedAt, "1", []), straight);
+    expect([idsOf(claimed), claimed.isStraight]).toEqual([[2, 3], true]);
+    expect(Object.keys(await jobsById(database))).toEqual(["2", "3", "4"]);
+  });
+
+  it.each([
+    ["is lost", "2"],
+    ["is gone", "99"],
+  ])("does neither when one of the jobs %s, and says so", async (_, id) => {
     await add(3);
     const { claimedAt } = await worker.claim({ quantity: 1 });
-    const { released, claimed } = await releaseAndClaim(
-      { ...end(claimedAt, "1", []), completed: ["1", "2", "99"] },
-      { ...wanted, quantity: 1 },
-    );
-    expect(released.unreleased).toEqual(
-      new Map([
-        ["2", "lost"],
-        ["99", "gone"],
-      ]),
-    );
-    expect(idsOf(claimed)).toEqual([2]);
-    expect(claimed.more).toBe(true);
+    const before = await jobsById(database);
+    const release = { ...end(claimedAt, "1", []), completed: ["1", id] };
+    await expect(releaseAndClaim(release, wanted)).rejects.toMatchObject({ code: "HWPRT" });
+    expect(await jobsById(database)).toEqual(before);
   });
 
   it("does neither while another transaction holds a completed job", async () => {
@@ -109,20 +115,24 @@ function createCountingDriver(): { driver: Driver; count(name: string): number }
 
 describe("a worker without a local queue", () => {
   it.each([
-    ["of one queue", { queueName: "q" }, 1],
-    ["without a queue", {}, 4],
-  ])("sends one statement for each lot of jobs %s", async (_which, spec, lot) => {
+    ["of one queue", { queueName: "q" }, 1, "howdah_release_and_continue_1"],
+    ["without a queue", {}, 4, "howdah_release_and_claim_straight_1"],
+  ])("sends one statement for each lot of jobs %s", async (_which, spec, lot, leanest) => {
     const task = defineTask({ identifier: "quick", run: () => undefined });
     const { driver, count } = createCountingDriver();
     await using worker = await createTestWorker(database, { tasks: [task], driver, concurrency: 4 });
     await worker.client.addJobs(Array.from({ length: 100 }, () => ({ task, spec })));
     await worker.runOnce();
     expect(await jobsById(database)).toEqual({});
-    const alone = count("howdah_claim_1") + count("howdah_release_1");
-    const together = count("howdah_release_and_claim_1");
+    const ofClaims = ["howdah_claim_1", "howdah_claim_straight_1"];
+    const ofReleases = ["howdah_release_1", "howdah_release_completed_1"];
+    const alone = sum([...ofClaims, ...ofReleases].map(count));
+    const both = ["and_claim_2", "and_claim_straight_1", "and_continue_1"].map((what) => `howdah_release_${what}`);
+    const together = sum(both.map(count));
     // Apart they would be two for each lot.
     expect(alone + together).toBeLessThanOrEqual((1.5 * 100) / lot);
     expect(together).toBeGreaterThan(alone);
+    expect(count(leanest)).toBeGreaterThan(5);
   });
 
   it("ends each job of a queue for everybody before the next one starts", async () => {
@@ -170,6 +180,26 @@ describe("a worker without a local queue", () => {
     expect(completed.events.findIndex(({ job }) => job.id === id)).toBeLessThan(500);
     await worker.stop();
     await running;
+  });
+
+  it("goes on claiming beside a job that was taken away while it ran, and completes those that end with it", async () => {
+    const task = defineTask({
+      identifier: "taken",
+      // Another worker has the third one when it ends.
+      async run(_payload: unknown, { job }) {
+        if (job.id !== "3") return;
+        await database.sql("update howdah._private_jobs set locked_by = 'other', locked_at = now() where id = 3");
+      },
+    });
+    await using worker = await createTestWorker(database, { tasks: [task], concurrency: 4 });
+    const completed = record(worker.hooks, "jobComplete");
+    await worker.client.addJobs(Array.from({ length: 20 }, () => ({ task })));
+    const running = worker.run();
+    await completed.reach(19);
+    await worker.stop();
+    await running;
+    expect(completed.events.map(({ job }) => job.id)).not.toContain("3");
+    expect(await jobsById(database)).toMatchObject({ 3: { locked_by: "other" } });
   });
 
   it("goes on claiming beside a job that cannot be deleted", async () => {

@@ -1,6 +1,6 @@
--- The parts of _howdah_claim_v1, in the order in which it asks its questions. They
--- read and set the variables of that function. docs/internals/claim.md explains
--- the algorithm.
+-- The parts of _howdah_claim_v1, in the order in which it asks its questions, then
+-- those of _howdah_claim_straight_v1 and _howdah_release_and_continue_v1. They read and set the variables of their
+-- function. docs/internals/claim.md explains the algorithm.
 
 -- Which of the tasks are not paused?
 create fragment unpaused_tasks() as $$
@@ -375,4 +375,110 @@ select 'summary', null::bigint, null::integer, null::integer, null::text, null::
     'micros', (extract(epoch from clock_timestamp() - started) * 1000000)::bigint,
     'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
   );
+$$;
+
+-- Which jobs of the first priority that is known are locked, when nothing comes before
+-- them, and up to where was it seen?
+create fragment pick_of_first_level() as $$
+with beside as materialized (
+  select
+    array(select pg_snapshot_xip(pg_current_snapshot())::xid) as transactions,
+    age(pg_snapshot_xmax(pg_current_snapshot())::xid) as youngest
+), asked as materialized (
+  select :{nothing_else_to_look_at()} as is_plain
+), picked as materialized (
+  select jobs.id
+  from :"schema"._private_jobs as jobs
+  where (select asked.is_plain from asked) and :{claimable_of_level(jobs)} and :{not_in_hand(jobs)}
+  order by jobs.run_at, jobs.id
+  limit quantity
+  for update skip locked
+), ids as materialized (
+  select array(select picked.id from picked) as picked
+)
+select ids.picked, last.run_at, last.id
+into picked_ids, seen_at, seen_id
+from ids
+left join :"schema"._private_jobs as last on last.id = ids.picked[cardinality(ids.picked)];
+$$;
+
+-- Is no queue worth a look, no task paused, and no priority better than the first that is known?
+create fragment nothing_else_to_look_at() as $$
+cardinality(queue_ids) = 0 and window_after is null
+and not exists (select from :"schema"._howdah_paused_tasks)
+-- Each in an order that one index has, so that no statistics lead to another one.
+and (
+  select due.id from :"schema"._private_jobs as due
+  where :{in_due_index(due)} and due.run_at <= claimed_at and (due.run_at, due.id) > (due_position, due_position_id)
+  order by due.run_at, due.id limit 1
+) is null
+and (
+  select better.priority from :"schema"._private_jobs as better
+  where :{in_ready_index(better)} and better.priority < level
+  order by better.priority limit 1
+) is null
+$$;
+
+-- What does the worker have to know after a claim that looked at one priority and nothing else?
+create fragment answer_of_straight_claim() as $$
+kind := 'level';
+id := seen_id;
+priority := level;
+run_at := floor_ats[1];
+return next;
+kind := 'summary';
+id := null;
+priority := null;
+run_at := null;
+summary := json_build_object(
+  'claimedAt', :"schema"._howdah_us(claimed_at)::text,
+  'tasksGone', false,
+  'more', true,
+  'dueAt', due_at::text,
+  'dueId', due_id::text,
+  'leftover', '[]'::json,
+  'windowAfter', null,
+  'windowStart', null,
+  'windowWrapped', false,
+  'windowFound', false,
+  'micros', (extract(epoch from clock_timestamp() - started) * 1000000)::bigint,
+  'windowMicros', 0,
+  'straight', true
+);
+return next;
+$$;
+
+-- Which job of a queue that the worker holds is locked as the next one?
+create fragment next_job_of_queue() as $$
+return query
+with kept as (
+  update :"schema"._private_job_queues as queues
+  set locked_at = claimed_at
+  where queues.id = queue and queues.locked_by = worker and queues.locked_at = ended_at
+    and :{not_paused(queues, claimed_at)} and not exists (select from :"schema"._howdah_paused_tasks)
+  returning queues.id, queues.queue_name
+)
+update :"schema"._private_jobs as job
+set :{claim_of(job, worker, claimed_at)}
+from kept
+where job.id = (
+  select free.id
+  from :"schema"._private_jobs as free
+  where free.id = (
+    -- The first one, also when it is locked: then only another implementation can
+    -- have left it, and it may still run.
+    select jobs.id
+    from :"schema"._private_jobs as jobs
+    where :{in_queue_index(jobs, queue)}
+      and (jobs.priority, jobs.run_at) <= (level, claimed_at)
+      and (jobs.priority, jobs.run_at, jobs.id) > (level, floor_at, floor_id)
+      and (jobs.locked_at is not null or (:{runnable(jobs, tasks, forbidden)}))
+    order by jobs.priority, jobs.run_at, jobs.id limit 1
+  )
+    -- Not plainly its queue, which would let the planner walk the index of that.
+    and coalesce(free.job_queue_id, 0) = queue and not free._howdah_exhausted and free.run_at <= claimed_at
+    and free.locked_at is null and :{runnable(free, tasks, forbidden)}
+  for update skip locked
+)
+returning :"schema"._howdah_us(claimed_at), job.id, job.task_id, kept.id, kept.queue_name, :{claimed_columns(job)};
 $$;

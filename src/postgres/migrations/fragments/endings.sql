@@ -1,9 +1,10 @@
 -- How a job ends: its row leaves the table, or it stays and has failed for good,
 -- unlocked and without a further attempt. The first two pieces are the only
 -- statements that can bring that about, which a test holds: whatever has to happen
--- at the end of a job is written into them. Then follows what they and the ones
--- that take attempts away write into a row. Those for releases and recoveries read
--- the variables of their functions.
+-- at the end of a job is written into them, and into the third, which only removes
+-- rows of which nothing else is asked. Then follows what they and the ones that take
+-- attempts away write into a row. Those for releases and recoveries read the
+-- variables of their functions.
 
 -- Which jobs leave the table?
 create fragment deleted_jobs(job, condition, columns) as $$
@@ -23,6 +24,12 @@ updated as (
   :{condition}
   returning :{columns}
 )
+$$;
+
+-- Which jobs leave the table, when it is enough to count them?
+create fragment counted_deletion(job, condition) as $$
+delete from :"schema"._private_jobs as :{job}
+where :{condition}
 $$;
 
 -- Which jobs give up their key, and every further attempt? One that runs goes on; it ends with its lock.

@@ -1,5 +1,6 @@
 -- The parts of _howdah_release_v1, in their order: jobs first, then queues. They
--- read and set the variables of that function.
+-- read and set the variables of that function, and so do the last two with those of
+-- _howdah_release_completed_v1.
 
 -- Which of the completed jobs are deleted, and why are the others not?
 create fragment delete_completed() as $$
@@ -67,15 +68,7 @@ $$;
 -- Which queues are unlocked because their chain has ended, and which cannot be yet?
 create fragment unlock_ended_queues() as $$
 if cardinality(end_queues) > 0 then
-  update :"schema"._private_job_queues as queues
-  set locked_at = null, locked_by = null
-  from unnest(end_queues, end_lasts, end_times) as chain_end(queue_id, last, us)
-  where queues.id = chain_end.queue_id and queues.locked_by = worker
-    and queues.locked_at = :"schema"._howdah_at(chain_end.us)
-    and not exists (
-      select from :"schema"._private_jobs as jobs
-      where jobs.id = chain_end.last and :{held_by(jobs, worker, times)}
-    );
+  :{unlock_queues_of_chains()}
   get diagnostics unlocked = row_count;
   if unlocked < cardinality(end_queues) then
     return query
@@ -84,4 +77,26 @@ if cardinality(end_queues) > 0 then
     where jobs.id = any (end_lasts) and :{held_by(jobs, worker, times)};
   end if;
 end if;
+$$;
+
+-- Are the completed jobs deleted, all of them?
+create fragment delete_all_completed() as $$
+:{counted_deletion(jobs, jobs.id = any (completed) and :{held_by(jobs, worker, times)})};
+get diagnostics deleted = row_count;
+if deleted < cardinality(completed) then
+  raise exception 'Not all of the completed jobs could be deleted.' using errcode = 'HWPRT';
+end if;
+$$;
+
+-- Which of the queues whose chain has ended are unlocked?
+create fragment unlock_queues_of_chains() as $$
+update :"schema"._private_job_queues as queues
+set locked_at = null, locked_by = null
+from unnest(end_queues, end_lasts, end_times) as chain_end(queue_id, last, us)
+where queues.id = chain_end.queue_id and queues.locked_by = worker
+  and queues.locked_at = :"schema"._howdah_at(chain_end.us)
+  and not exists (
+    select from :"schema"._private_jobs as jobs
+    where jobs.id = chain_end.last and :{held_by(jobs, worker, times)}
+  );
 $$;

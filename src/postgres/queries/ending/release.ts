@@ -1,15 +1,18 @@
 import type { Cell, Driver, QueryResult } from "../../driver.ts";
 import { numberArray, textArray } from "../../literal.ts";
 import type { Schema } from "../../schema.ts";
+import { sqlStateOf } from "../../sqlstate.ts";
 
-/** Ends claims. What it does beside other statements is told at the function in `000007-endings.sql`. */
+/** Ends claims. What it does beside other statements is told at the functions in `000007-endings.sql` and `new-lean-claim.sql`. */
 export type Release = (request: ReleaseRequest) => Promise<ReleaseAnswer>;
 
 /** Prepares {@link Release} for one schema, for workers that are registered while they run or for others. */
 export function createRelease(driver: Driver, schema: Schema, isRegistered = false): Release {
   const places = Array.from({ length: 16 }, (_, index) => `$${index + 1}`).join(", ");
   const text = `select * from ${schema.of("_howdah_release_v1")}(${places})`;
+  const releaseCompleted = createReleaseCompleted(driver, schema);
   return async (request) => {
+    if (isOnlyCompletions(request) && (await releaseCompleted(request))) return ALL_RELEASED;
     const { changed, chainEnds } = request;
     const answer = await driver.query({
       name: "howdah_release_1",
@@ -35,6 +38,47 @@ export function createRelease(driver: Driver, schema: Schema, isRegistered = fal
     });
     return readAnswer(answer);
   };
+}
+
+/** Deletes completed jobs and unlocks their queues. Resolves to false when not all of it could be, and nothing was. */
+type ReleaseCompleted = (request: ReleaseRequest) => Promise<boolean>;
+
+function createReleaseCompleted(driver: Driver, schema: Schema): ReleaseCompleted {
+  const query = { name: "howdah_release_completed_1", text: `select true from ${releaseCompletedCall(schema)}` };
+  return async (request) => {
+    try {
+      await driver.query({ ...query, values: completionValues(request) });
+      return true;
+    } catch (error) {
+      if (sqlStateOf(error) === PARTLY_RELEASED_STATE) return false;
+      throw error;
+    }
+  };
+}
+
+/** SQLSTATE: one of the jobs is not held any more, or something keeps its row. */
+const PARTLY_RELEASED_STATE = "HWPRT";
+
+/** True for a release that only deletes completed jobs and unlocks their queues, and that has not failed before. */
+export function isOnlyCompletions({ completed, changed, patient, isApart }: ReleaseRequest): boolean {
+  return patient && isApart !== true && completed.length > 0 && changed.length === 0;
+}
+
+/** The call that releases them, all or none, with {@link completionValues} as the first values. */
+export function releaseCompletedCall(schema: Schema): string {
+  return `${schema.of("_howdah_release_completed_v1")}($1, $2, $3, $4, $5, $6)`;
+}
+
+/** The arguments of the function, in order. */
+export function completionValues({ workerId, claimTimes, completed, chainEnds }: ReleaseRequest): Cell[] {
+  return [
+    workerId,
+    numberArray(claimTimes),
+    numberArray(completed),
+    numberArray(chainEnds.map((end) => end.queueId)),
+    numberArray(chainEnds.map((end) => end.lastJobId)),
+    numberArray(chainEnds.map((end) => end.claimedAt)),
+  ];
 }
 
 /** The claims of one worker id that end together. */
@@ -89,20 +133,16 @@ export interface ReleaseAnswer {
   readonly hasClaimed?: boolean;
 }
 
+/** All that was asked for has happened. */
+export const ALL_RELEASED: ReleaseAnswer = { unreleased: new Map(), runAts: new Map(), releasedAts: new Map() };
+
 /**
  * Why a job was not released. `busy`: locked by another transaction. `kept`:
  * ours, free, and unchanged all the same. `lost`: not ours any more.
  * `done`: its handler has completed it. `taken`: there is no such row, and others
  * may have removed it. `gone`: there is no such row, and no sign of others.
  */
-export type ReleaseStatus = (typeof STATUSES)[number];
-
-const STATUSES = ["busy", "kept", "lost", "done", "taken", "gone"] as const;
-
-/** Whether a cell is one of the {@link ReleaseStatus}es. */
-export function isReleaseStatus(cell: Cell | undefined): cell is ReleaseStatus {
-  return (STATUSES as readonly unknown[]).includes(cell);
-}
+export type ReleaseStatus = "busy" | "kept" | "lost" | "done" | "taken" | "gone";
 
 function isInterrupted({ interrupted }: JobChange): boolean {
   return interrupted === true;
