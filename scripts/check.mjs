@@ -84,7 +84,7 @@ const STEPS = [
   {
     name: "test-sql-15",
     command:
-      "vitest run --project integration /sql/ /migrate/ /queues/claims /claim/bytes /claim/cost /claim/floors /claim/history /claim/named /claim/plans /claim/races /release/fence /release/locks /release/release-and-claim",
+      "vitest run --project integration /sql/ /migrate/ /queues/claims /claim/bytes /claim/cost /claim/floors /claim/history /claim/named /claim/plans /claim/races /client/inspect /client/read-plans /release/fence /release/locks /release/release-and-claim",
     needs: "build",
     environment: { HOWDAH_TEST_POSTGRES: "15" },
     tests: true,
