@@ -19,6 +19,8 @@ const SLOT_MACHINE = "src/job/execute/slot-machine.ts";
 const SLOTS = "src/job/execute/slots.ts";
 const BATCH = "src/job/execute/execute-batch.ts";
 const STORABLE = "src/job/payload.ts";
+const DIRECT_SOURCE = "src/job/claim/direct-source.ts";
+const READ_AHEAD = "src/job/claim/read-ahead.ts";
 
 const test = (...names) => names.map((name) => `test/integration/${name}.test.ts`);
 const CLAIMS = test(
@@ -79,6 +81,13 @@ const continued = within(CLAIM_PARTS, test("release/continue"));
 const continuedOnly = within(LEAN, test("release/continue"));
 const unclaimable = within(CLAIM, test("claim/worker-unclaimable"));
 const sweep = within(RECOVERY, test("sql/sweeps"));
+const AHEAD_TESTS = [
+  "src/job/claim/direct-source.test.ts",
+  "src/job/claim/read-ahead.test.ts",
+  ...test("claim/read-ahead"),
+];
+const directSource = within(DIRECT_SOURCE, AHEAD_TESTS);
+const readAhead = within(READ_AHEAD, AHEAD_TESTS);
 const storable = within(STORABLE, ["src/job/payload.test.ts"]);
 
 /** @type {readonly Mutation[]} */
@@ -734,6 +743,21 @@ export const mutations = [
     '["reportDetached", "detach", "returnRest"]',
   ),
   slotMachine("what waits for a late handler is not started", '["settleLate", "vacate"]', '["settleLate"]'),
+
+  directSource("queues are read ahead", "chainLength: 1, mostQueues: room", "chainLength: 1, mostQueues: quantity"),
+  directSource(
+    "queues wait for slots",
+    "(chain.queueId !== null || places-- > 0 ? first : rest)",
+    "(places-- > 0 ? first : rest)",
+  ),
+  directSource("what is read ahead is not found", "this.#ahead?.remove(matches) ?? []", "[]"),
+  directSource("a short claim counts as full", "chains.length >= quantity", "chains.length > 0"),
+  readAhead(
+    "what was read ahead starts late",
+    "if (this.#chains.length > 0 && now > this.#until) this.#giveBack(now);",
+    "",
+  ),
+  readAhead("no rest after a return", "    this.#returnedAt = now;\n", ""),
 
   batch("settled entries count as done", "if (isSettled(value)) return failureOf(value, index);", ""),
   batch("a directive for an item counts as done", "if (isDirective(value))\n", "if (false)\n"),
