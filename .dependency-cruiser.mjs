@@ -84,7 +84,7 @@ export default {
       allowed: "^src/(cli/demo/application/|index\\.ts$|postgres/drivers/pg\\.ts$)",
     }),
     closed("worker", "Only the entries wire a worker.", ["^src/index\\.ts$", "^src/(cli|testing)/"]),
-    closed("embedded", "An application that brings its own PostgreSQL never loads it.", ["^src/cli/"]),
+    closed("embedded", "An application that brings its own PostgreSQL never loads it.", ["^src/(cli|testing)/"]),
     closed("testing", "Production code has no knobs for tests."),
     closed("cli", "No other folder imports the command line."),
     {

@@ -29,6 +29,12 @@ const stack: TestProjectInlineConfiguration = {
   },
 };
 
+/** A test runner of its own, with 280 packages, so only where it is asked for. */
+const jest: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: "jest", include: ["test/jest/*.test.ts"] },
+};
+
 export default defineConfig({
   test: {
     exclude: [...configDefaults.exclude, "**/fixtures/**"],
@@ -54,6 +60,7 @@ export default defineConfig({
       },
       ...(process.env["HOWDAH_TEST_PRISMA"] === "1" ? [prisma] : []),
       ...(process.env["HOWDAH_TEST_STACK"] === "1" ? [stack] : []),
+      ...(process.env["HOWDAH_TEST_JEST"] === "1" ? [jest] : []),
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,

@@ -116,6 +116,15 @@ const STEPS = [
     why: "the documentation as a site: no dead links, readable on a telephone, a search that finds",
   },
   {
+    name: "test-jest",
+    command: "vitest run --project jest",
+    needs: "build",
+    environment: { HOWDAH_TEST_JEST: "1" },
+    tests: true,
+    full: true,
+    why: "the testing kit in jest, as ESM and as CommonJS",
+  },
+  {
     name: "test-postgres-15",
     command: "vitest run --project integration",
     needs: "build",

@@ -52,7 +52,16 @@ export type { Job, JobKeyMode, JobSpec, JobState } from "./job/job.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
 export { defineBatchTask, defineTask } from "./job/task.ts";
-export type { AnyTask, BatchItemResult, BatchResult, BatchTask, HandlerResult, Task } from "./job/task.ts";
+export type {
+  AnyTask,
+  BatchItemResult,
+  BatchResult,
+  BatchTask,
+  HandlerResult,
+  NewBatchTask,
+  NewTask,
+  Task,
+} from "./job/task.ts";
 export type {
   BatchTaskDeclaration,
   InvalidPayloadPolicy,
@@ -100,5 +109,5 @@ export type {
   LogThreshold,
 } from "./runtime/logger.ts";
 export { createWorker } from "./worker/create-worker.ts";
-export type { ShutdownOptions, StateOption, WorkerOptions } from "./worker/options.ts";
+export type { ShutdownOptions, StateOf, StateOption, WorkerOptions, WorkerOptionsFor } from "./worker/options.ts";
 export type { RunOnceOptions, RunOnceResult, Worker } from "./worker/worker.ts";

@@ -1,10 +1,10 @@
-import type { JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../job/add/job-entry.ts";
+import type { ItemsOf, JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../job/add/job-entry.ts";
 import type { JoinedAdds } from "../job/add/joined-adds.ts";
 import { prepareAndAddJob, prepareAndAddJobs } from "../job/add/prepare-and-add.ts";
 import { HowdahError } from "../errors.ts";
 import type { Job, JobSpec } from "../job/job.ts";
 import { ENTRY_PEER_NAMES } from "../job/peer-names.ts";
-import type { AnyTaskDeclaration, BatchTaskDeclaration } from "../job/task-declaration.ts";
+import type { AnyBatchTaskDeclaration, AnyTaskDeclaration } from "../job/task-declaration.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import { unknownNameHint } from "../runtime/options.ts";
 import type { Session } from "./session.ts";
@@ -22,14 +22,14 @@ export interface JobAdds {
   /**
    * Stores one job and returns it. The defaults of the task fill up what `spec`
    * leaves out, its schema decides on the payload; what is stored is the
-   * payload as it was given. A missing payload is `{}`.
+   * payload as it was given. A missing payload is `{}`. Instead of a task its
+   * identifier will do: then nothing is known of the payload.
    */
-  addJob<T extends AnyTaskDeclaration>(
+  // One signature and not an overload for each kind, of which the compiler would explain the one that was not meant.
+  addJob<T extends AnyTaskDeclaration | string>(
     task: T,
     ...payloadAndSpec: PayloadAndSpec<PayloadOf<T>>
   ): Promise<Job<PayloadOf<T>>>;
-  /** Stores one job of a task that is known by its identifier only. */
-  addJob(identifier: string, payload?: unknown, spec?: JobSpec): Promise<Job>;
   /**
    * Stores all of these jobs or none, in one statement, and returns them in the
    * order given. `jobKeyMode` may differ from job to job, except that
@@ -40,14 +40,15 @@ export interface JobAdds {
   addJobs<T extends readonly unknown[]>(jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob }): Promise<{
     -readonly [K in keyof T]: Job<PayloadOf<T[K]>>;
   }>;
-  /** Stores one job with several items, for a task made by `defineBatchTask`. `HOWDAH_BATCH_EMPTY` without items. */
-  addBatchJob<Input, Output>(
-    task: BatchTaskDeclaration<Input, Output>,
-    items: readonly Input[],
+  /**
+   * Stores one job with several items, for a task made by `defineBatchTask`, or
+   * for the identifier of one. `HOWDAH_BATCH_EMPTY` without items.
+   */
+  addBatchJob<T extends AnyBatchTaskDeclaration | string>(
+    task: T,
+    items: ItemsOf<T>,
     spec?: JobSpec,
-  ): Promise<Job<readonly Input[]>>;
-  /** Stores one job with several items for a batch task that is known by its identifier only. */
-  addBatchJob(identifier: string, items: readonly unknown[], spec?: JobSpec): Promise<Job>;
+  ): Promise<Job<PayloadOf<T>>>;
 }
 
 /** The adding methods on one session. With `joined`, single adds may share statements. */
@@ -57,20 +58,24 @@ export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     prepareAndAddJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown): Promise<Job[]> => prepareAndAddJobs(target, toEntries(jobs));
-  const addBatch = async (task: AnyTaskDeclaration | string, items: unknown, spec?: JobSpec): Promise<Job> => {
-    if (!Array.isArray(items))
-      throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `Batch items must be a list; found ${describeValue(items)}.`);
-    if (items.length === 0)
-      throw new HowdahError("HOWDAH_BATCH_EMPTY", "A batch job needs at least one item, or there is nothing to run.");
-    return prepareAndAddJob(target, { task, payload: items, spec }, "addBatchJob");
-  };
+  const addBatch = async (task: AnyTaskDeclaration | string, items: unknown, spec?: JobSpec): Promise<Job> =>
+    prepareAndAddJob(target, { task, payload: checkItems(items), spec }, "addBatchJob");
   // What the compiler has checked against the tasks is the same at run time.
   return { addJob: add, addJobs: addMany, addBatchJob: addBatch } as unknown as JobAdds;
 }
 
+/** The items of a batch, as they were given. Throws `HOWDAH_PAYLOAD_INVALID` and `HOWDAH_BATCH_EMPTY`. */
+export function checkItems(items: unknown): readonly unknown[] {
+  if (!Array.isArray(items))
+    throw new HowdahError("HOWDAH_PAYLOAD_INVALID", `Batch items must be a list; found ${describeValue(items)}.`);
+  if (items.length > 0) return items;
+  throw new HowdahError("HOWDAH_BATCH_EMPTY", "A batch job needs at least one item, or there is nothing to run.");
+}
+
 const ENTRY_KEYS = ["task", "identifier", "payload", "spec"];
 
-function toEntries(jobs: unknown): JobEntry[] {
+/** What `addJobs` was given, as far as it has the form of jobs. */
+export function toEntries(jobs: unknown): JobEntry[] {
   if (!Array.isArray(jobs))
     throw new HowdahError("HOWDAH_JOB_INVALID", `Jobs to add must be a list; found ${describeValue(jobs)}.`);
   return Array.from(jobs as readonly unknown[], toEntry);

@@ -36,6 +36,10 @@ export interface BatchTaskDeclaration<Input = unknown, Output = Input> extends T
   readonly item?: PayloadSchema<Input, Output> | undefined;
 }
 
+/** A batch task of any items, without its handler. */
+// oxlint-disable-next-line typescript/no-explicit-any -- as below
+export type AnyBatchTaskDeclaration = BatchTaskDeclaration<any, any>;
+
 /** A task of either kind and any payload, without its handler. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks holds tasks of any payload
-export type AnyTaskDeclaration = TaskDeclaration<any, any> | BatchTaskDeclaration<any, any>;
+export type AnyTaskDeclaration = TaskDeclaration<any, any> | AnyBatchTaskDeclaration;

@@ -47,38 +47,32 @@ export type BatchItemResult =
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks holds tasks of any payload
 export type AnyTask<State = any> = Task<any, any, State> | BatchTask<any, any, State>;
 
-/** What a task without a schema says: its payload reaches the handler as it was added. */
-type WithoutSchema<Declared, Schema extends string> = Omit<Declared, "kind" | Schema> & {
-  readonly [Name in Schema]?: undefined;
-};
+/** What {@link defineTask} is given: a task but for its kind. */
+export type NewTask<Input, Output, State> = Omit<Task<Input, Output, State>, "kind">;
 
-/** What a task with a schema says; the schema decides what is added and what the handler gets. */
-type WithSchema<Declared, Schema extends keyof Declared> = Omit<Declared, "kind" | Schema> &
-  Required<Pick<Declared, Schema>>;
+/** What {@link defineBatchTask} is given: a batch task but for its kind. */
+export type NewBatchTask<Input, Output, State> = Omit<BatchTask<Input, Output, State>, "kind">;
 
 /**
- * Declares a task. It runs once it is given to a worker. Throws
- * `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID` where it is written.
+ * Declares a task. It runs once it is given to a worker. Its payload is what
+ * the first parameter of its handler says; with a schema, what that gives, and
+ * what it takes is what is added. Throws `HOWDAH_OPTION_UNKNOWN` and
+ * `HOWDAH_OPTION_INVALID` where it is written.
  */
-export function defineTask<Input, Output, State = unknown>(
-  task: WithSchema<Task<Input, Output, State>, "payload">,
-): Task<Input, Output, State>;
-/** Declares a task whose payload is what its handler's first parameter says. */
-export function defineTask<Payload, State = unknown>(
-  task: WithoutSchema<Task<Payload, Payload, State>, "payload">,
-): Task<Payload, Payload, State>;
-export function defineTask(task: Omit<Task, "kind">): Task {
+// One signature for both, because of two overloads the compiler would explain the one that was not meant.
+export function defineTask<Output, State = unknown, Input = Output>(
+  task: NewTask<Input, Output, State>,
+): Task<Input, Output, State> {
   return checkTask({ ...task, kind: "single" }, task);
 }
 
-/** Declares a batch task: its jobs carry an array, and items can fail one by one. Throws as {@link defineTask} does. */
-export function defineBatchTask<Input, Output, State = unknown>(
-  task: WithSchema<BatchTask<Input, Output, State>, "item">,
-): BatchTask<Input, Output, State>;
-/** Declares a batch task whose items are what its handler's first parameter says. */
-export function defineBatchTask<Item, State = unknown>(
-  task: WithoutSchema<BatchTask<Item, Item, State>, "item">,
-): BatchTask<Item, Item, State>;
-export function defineBatchTask(task: Omit<BatchTask, "kind">): BatchTask {
+/**
+ * Declares a batch task: its jobs carry an array, and items can fail one by one.
+ * Its items are what its handler's first parameter says, or what its schema
+ * does. Throws as {@link defineTask} does.
+ */
+export function defineBatchTask<Output, State = unknown, Input = Output>(
+  task: NewBatchTask<Input, Output, State>,
+): BatchTask<Input, Output, State> {
   return checkTask({ ...task, kind: "batch" }, task);
 }

@@ -9,6 +9,7 @@ import { Identity } from "../job/identity.ts";
 import { Refusals } from "../job/recover/refusals.ts";
 import { Reporter } from "../job/reporter.ts";
 import { StoredTasks } from "../job/stored-tasks.ts";
+import type { AnyTask } from "../job/task.ts";
 import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
 import type { WorkerContext, WorkerSettings } from "../job/worker-context.ts";
 import { applyMigrations } from "../postgres/apply-migrations.ts";
@@ -21,7 +22,7 @@ import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { readWorkerOptions, type ReadWorkerOptions, type StateOption, type WorkerOptions } from "./options.ts";
+import { readWorkerOptions, type ReadWorkerOptions, type StateOf, type WorkerOptionsFor } from "./options.ts";
 import { prepareRecurringJobs } from "./recurring-jobs.ts";
 import { HowdahWorker, type Worker } from "./worker.ts";
 
@@ -35,9 +36,11 @@ import { HowdahWorker, type Worker } from "./worker.ts";
  * `HOWDAH_SCHEMA_DAMAGED`,
  * `HOWDAH_CRON_INVALID` and `HOWDAH_PLUGIN_FAILED`.
  */
-export async function createWorker<State = unknown>(
-  options: WorkerOptions<State> & StateOption<State>,
-): Promise<Worker> {
+export async function createWorker<
+  State = unknown,
+  Tasks extends readonly AnyTask[] = readonly AnyTask<State>[],
+  Given extends StateOf<Tasks> = StateOf<Tasks>,
+>(options: WorkerOptionsFor<Tasks, Given>): Promise<Worker> {
   const read = readWorkerOptions(options);
   const { logger } = read;
   const clock = read.clock ?? systemClock;

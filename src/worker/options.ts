@@ -45,7 +45,9 @@ export interface ShutdownOptions {
 }
 
 /** Asks for `state` when the tasks of a worker need one; `undefined` has to be among what they take to leave it out. */
-export type StateOption<State> = undefined extends State ? unknown : { readonly state: State };
+export type StateOption<State, Given = State> = undefined extends State
+  ? { readonly state?: Given | undefined }
+  : { readonly state: Given };
 
 /** What a worker can be told. */
 export interface WorkerOptions<State = unknown> extends ConnectionOptions {
@@ -116,6 +118,23 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   /** Default: the machine's time. Tests pass a manual one. */
   readonly clock?: Clock | undefined;
 }
+
+/** The options of a worker with these tasks, whose `state` has what they need, and may have more. */
+export type WorkerOptionsFor<Tasks extends readonly AnyTask[], Given = StateOf<Tasks>> = Omit<
+  WorkerOptions,
+  "tasks" | "state"
+> & { readonly tasks: Tasks } & StateOption<StateOf<Tasks>, Given>;
+
+/**
+ * The state that all of these tasks can do with: what one of them needs, the
+ * state has. Asked of `state`, and not of the tasks, so that the compiler names
+ * the property that is missing or wrong.
+ */
+export type StateOf<Tasks extends readonly AnyTask[]> = (
+  Tasks[number] extends infer One ? (One extends AnyTask<infer State> ? (state: State) => void : never) : never
+) extends (state: infer Needed) => void
+  ? Needed
+  : never;
 
 const SHAPE = {
   ...CONNECTION_OPTIONS,

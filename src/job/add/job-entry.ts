@@ -42,3 +42,6 @@ export type PayloadOf<T> =
     : T extends TaskDeclaration<infer Input, infer _Output>
       ? Input
       : unknown;
+
+/** What a batch takes: the items of its task, or any where only its identifier is known. */
+export type ItemsOf<T> = T extends string ? readonly unknown[] : PayloadOf<T>;

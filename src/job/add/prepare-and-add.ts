@@ -105,7 +105,7 @@ function readStored(stored: StoredJob, job: PreparedJob): Job {
  * (`HOWDAH_JOB_KEY_DUPLICATE`) and `unsafe_dedupe`, which keeps a job that was
  * never asked for (`HOWDAH_JOB_KEY_MODE_UNSUPPORTED`).
  */
-function checkBulkKeys(jobs: readonly PreparedJob[]): void {
+export function checkBulkKeys(jobs: readonly PreparedJob[]): void {
   if (jobs.every(({ jobKey }) => jobKey === null)) return;
   const places = new Map<string, number>();
   for (const [index, { jobKey, jobKeyMode }] of jobs.entries()) {

@@ -1,13 +1,15 @@
+import { hostname } from "node:os";
 import type { Executor } from "../../postgres/driver.ts";
-import { deregisterWorkers } from "../../postgres/queries/liveness.ts";
+import { migrations } from "../../postgres/migrations.generated.ts";
+import { deregisterWorkers, type Registration } from "../../postgres/queries/liveness.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
-import { readProcessMark } from "../../runtime/process-mark.ts";
+import { type ProcessMark, readProcessMark, writeProcessMark } from "../../runtime/process-mark.ts";
+import { version } from "../../runtime/version.generated.ts";
 import type { IdentityWatcher } from "../identity.ts";
 import type { WorkerContext } from "../worker-context.ts";
 import { Contact } from "./contact.ts";
 import { LivenessLoop, type LivenessWatcher } from "./liveness-loop.ts";
 import type { RecoverySettings } from "./options.ts";
-import { registrationOf } from "./registration.ts";
 import { processSessions, SessionLockKeeper, type SessionHistory, type SessionLockWatcher } from "./session-lock.ts";
 import { Sweeper } from "./sweeper.ts";
 
@@ -155,3 +157,20 @@ export interface SessionWatcher {
 
 /** How long the end of a run waits for statements of its liveness. */
 const END_MS = 1_000;
+
+/** What other workers, and operators, can learn of a worker while it is registered. */
+function registrationOf({ tasks, settings }: RegistrationContext, mark: ProcessMark): Registration {
+  const metadata = {
+    pid: process.pid,
+    host: hostname(),
+    version,
+    revision: migrations.at(-1)?.id,
+    tasks: tasks.identifiers,
+    concurrency: settings.concurrency,
+  };
+  return { process: writeProcessMark(mark), metadata };
+}
+
+type RegistrationContext = Pick<WorkerContext, "tasks"> & {
+  readonly settings: Pick<WorkerContext["settings"], "concurrency">;
+};

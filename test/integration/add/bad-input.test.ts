@@ -123,7 +123,7 @@ describe("a client refuses, before anything is written,", () => {
 
   it("tasks that are none", async () => {
     for (const task of [null, undefined, {}, 7]) {
-      await expect(client.addJob(task as never)).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
+      await expect(client.addJob(task as never, {} as never)).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
     }
     expect(statements).toBe(0);
   });

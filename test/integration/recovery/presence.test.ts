@@ -1,3 +1,4 @@
+import packageJson from "../../../package.json" with { type: "json" };
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { defineTask } from "../../../src/job/task.ts";
 import type { Driver } from "../../../src/postgres/driver.ts";
@@ -76,7 +77,7 @@ describe("a worker that runs", () => {
         metadata: {
           pid: process.pid,
           host: expect.any(String),
-          version: expect.any(String),
+          version: packageJson.version,
           revision: expect.any(Number),
           tasks: ["idle"],
           concurrency: 3,
