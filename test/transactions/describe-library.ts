@@ -141,6 +141,17 @@ export function describeLibrary(library: Library): void {
         const until2030 = new Date("2030-01-01T00:00:00.123Z");
         await jobs.rescheduleJobs([id], { runAt: until2030, priority: 7 });
         expect(await jobs.getJob(id)).toMatchObject({ priority: 7, runAt: until2030, payload: HOSTILE });
+        for (const state of [undefined, "ready", "scheduled", "running", "failed"] as const) {
+          const filter = { state, payload: {}, error: "$1?", since: "2000-01-01T00:00:00Z", priority: 7 };
+          expect((await jobs.listJobs(filter)).jobs).toEqual([]);
+          await jobs.listJobs({ state, queueName: "q", limit: 1 });
+        }
+        const { next: after } = await jobs.listJobs({ limit: 1 });
+        expect((await jobs.listJobs({ after, payload: HOSTILE })).jobs).toMatchObject([{ task: "new" }]);
+        expect(await jobs.stats()).toMatchObject({ ready: { value: 1, exact: true }, scheduled: { value: 1 } });
+        expect((await jobs.stats({ by: "task" })).groups).toHaveLength(2);
+        expect((await jobs.listQueues({ search: "q", hasJobs: true })).queues).toMatchObject([{ name: "q" }]);
+        expect((await jobs.listErrors({ task: "old" })).errors).toEqual([]);
         await jobs.pauseQueue("q");
         await jobs.pauseTask("old");
         await jobs.schedules.upsert({ id: "nightly", task: "new", schedule: "0 3 * * *", payload: HOSTILE });

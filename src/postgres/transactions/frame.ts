@@ -12,7 +12,7 @@ import type { Cell, Query, QueryResult, Row } from "../driver.ts";
  * may change something, but not in a `with` of its own.
  */
 export function frame({ text, values = [] }: Query): FramedStatement {
-  if (!/^\s*(?:select|insert|update|delete)\b/i.test(text)) {
+  if (!/^\s*(?:select|insert|update|delete|with)\b/i.test(text)) {
     throw new HowdahError(
       "HOWDAH_OPTION_INVALID",
       "Only a client of `pg` can run this in a transaction, because it answers with no rows. " +
