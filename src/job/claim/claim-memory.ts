@@ -146,7 +146,8 @@ export class ClaimMemory {
   #planContinuation(wanted: Wanted, claimant: Claimant, now: number): ContinuePlan | undefined {
     const { freeing, ...who } = claimant;
     const isAllSeen = this.#announced.isQuiet(now) && this.#window.restMs(now) > 0 && !this.#needsSearch(now);
-    if (!this.#continues || !isAllSeen || freeing.length > this.#quantity(wanted)) return undefined;
+    const most = Math.min(this.#quantity(wanted), wanted.mostQueues);
+    if (!this.#continues || !isAllSeen || freeing.length > most) return undefined;
     const queueFloors = this.#queues.endingFloors(freeing, now);
     // One that is freed twice, or of which it is not known, is looked at from its first job.
     if (queueFloors.size < freeing.length) return undefined;
