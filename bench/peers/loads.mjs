@@ -48,6 +48,20 @@ export async function addBacklog(database, schema, total) {
   await database.sql(insertJobs(schema, { task: "noop", runAt: "now()" }), [total]);
 }
 
+/** Adds `total` jobs of the task `noop` whose payloads are `bytes` of JSON, half of it hardly compressible. */
+export async function addPayloads(database, { schema, total, bytes }) {
+  const text = Math.max(bytes - JSON.stringify({ n: total, text: "" }).length, 0);
+  await database.sql(
+    `with noise as materialized (select string_agg(md5(n::text), '') as hex from generate_series(1, 1000) as n)
+    insert into ${schema}._private_jobs (task_id, payload, max_attempts)
+    select (select id from ${schema}._private_tasks where identifier = 'noop'),
+      format('{"n":%s,"text":"%s%s"}', n, substr(hex, 1 + n * 7919 % 20000, $2::integer / 2), repeat('x', $2 - $2 / 2))::json,
+      case when n % 5 = 0 then 1 else 25 end
+    from noise, generate_series(0, $1::integer - 1) as n`,
+    [total, text],
+  );
+}
+
 const LONG_AGO = "now() - interval '1 hour'";
 
 function insertJobs(schema, { task, queue = null, priority = 0, runAt = LONG_AGO, attempts = 0 }) {

@@ -10,6 +10,7 @@ import { manyQueues } from "./many-queues.mjs";
 import { memory } from "./memory.mjs";
 import { mixedLoad } from "./mixed-load.mjs";
 import { payloadDrain } from "./payload-drain.mjs";
+import { payloadSizes } from "./payload-sizes.mjs";
 import { pinnedSnapshot } from "./pinned-snapshot.mjs";
 import { processes } from "./processes.mjs";
 import { rawLimit } from "./raw-limit.mjs";
@@ -47,6 +48,7 @@ export const SCENARIOS = [
   latencyApart,
   singleAdds,
   bulkAdd,
+  payloadSizes,
   idle,
   memory,
   reads,

@@ -45,6 +45,21 @@ function collectingLogger(): Logger & { readonly lines: string[] } {
   return { lines, info: (message) => void lines.push(message), warn: ignore, error: ignore, debug: ignore };
 }
 
+/** The storage parameters of the jobs table. */
+async function storageOf({ quoted }: ReturnType<typeof createSchema>): Promise<unknown> {
+  const [row] = await database.sql(`select reloptions from pg_class where oid = '${quoted}._private_jobs'::regclass`);
+  return row?.["reloptions"];
+}
+
+it("pages of jobs are filled to 40% in a fresh schema and in one of the first release that is upgraded", async () => {
+  const [fresh, upgraded] = [newSchema(), newSchema()];
+  await applyMigrations({ driver, schema: fresh });
+  await applyMigrations({ driver, schema: upgraded, migrations: migrations.slice(0, 8) });
+  await applyMigrations({ driver, schema: upgraded });
+  expect(await storageOf(fresh)).toContain("fillfactor=40");
+  expect(await storageOf(upgraded)).toEqual(await storageOf(fresh));
+});
+
 describe("a fresh database", () => {
   it("gets the schema, and is told so once (behaviours 276)", async () => {
     const schema = newSchema();
