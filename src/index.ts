@@ -1,3 +1,4 @@
+export type { AddJobsOptions } from "./client/adds.ts";
 export type { BulkChanges, BulkFilter, BulkOperation, BulkOptions, DryRun } from "./client/bulk.ts";
 export type { BulkPreview } from "./client/bulk-preview.ts";
 export type { CleanUpOptions, CleanUpResult, CleanUpTask } from "./client/clean-up.ts";
@@ -43,6 +44,7 @@ export type {
   ScheduleResult,
 } from "./hooks/interceptors.ts";
 export type { Plugin } from "./hooks/plugin.ts";
+export type { JobId } from "./job/add/prepare-and-add.ts";
 export type { ForbiddenFlags } from "./job/claim/claim-plan.ts";
 export type { LocalQueueOptions, RefetchDelayOptions } from "./job/claim/local-queue/options.ts";
 export { cancel, snooze } from "./job/directive.ts";

@@ -28,7 +28,11 @@ export async function open(connectionString, _peer, { connections } = {}) {
   });
   return {
     install: () => client.migrate(),
-    addBulk: (jobs) => client.addJobs(jobs.map(({ payload, ...more }) => ({ task, payload, spec: specOf(more) }))),
+    addBulk: (jobs, returning) =>
+      client.addJobs(
+        jobs.map(({ payload, ...more }) => ({ task, payload, spec: specOf(more) })),
+        { returning },
+      ),
     addOne: (payload) => client.addJob(task, payload),
 
     async startWorker(settings, run) {

@@ -11,7 +11,8 @@ const GRAPHILE_JOBS = "graphile_worker._private_jobs";
  * `open(connectionString, peer, { connections })`, which resolves with an object of
  *
  *   install()         creates what it needs; also registers the task `noop`
- *   addBulk(jobs)     adds jobs { payload, queue, priority, runAt } with its function for many
+ *   addBulk(jobs)     adds jobs { payload, queue, priority, runAt } with its function for many; Howdah answers with
+ *                     ids only when "ids" is the second argument
  *   addOne(payload)   adds one job and resolves when it is committed
  *   startWorker(settings, run)   resolves with { stop() }; `run(payload)` is the handler
  *   countLeft()       the jobs that are not done, where no statement says so

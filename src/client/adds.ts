@@ -1,12 +1,13 @@
 import type { ItemsOf, JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../job/add/job-entry.ts";
 import type { JoinedAdds } from "../job/add/joined-adds.ts";
-import { prepareAndAddJob, prepareAndAddJobs } from "../job/add/prepare-and-add.ts";
+import { type JobId, prepareAndAddJob, prepareAndAddJobIds, prepareAndAddJobs } from "../job/add/prepare-and-add.ts";
 import { HowdahError } from "../errors.ts";
 import type { Job, JobSpec } from "../job/job.ts";
 import { ENTRY_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyBatchTaskDeclaration, AnyTaskDeclaration } from "../job/task-declaration.ts";
 import { describeValue } from "../runtime/describe-value.ts";
-import { unknownNameHint } from "../runtime/options.ts";
+import { oneOf } from "../runtime/option-kinds.ts";
+import { readOptions, unknownNameHint } from "../runtime/options.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -31,13 +32,26 @@ export interface JobAdds {
     ...payloadAndSpec: PayloadAndSpec<PayloadOf<T>>
   ): Promise<Job<PayloadOf<T>>>;
   /**
+   * As below, but returns only the id of each job, in the order given: nothing
+   * else is read back, which costs less. With a key it is the id of the job that
+   * has the key now. Everything else is the same.
+   */
+  addJobs<T extends readonly unknown[]>(
+    jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob },
+    options: AddJobsOptions & { readonly returning: "ids" },
+  ): Promise<{ -readonly [K in keyof T]: JobId }>;
+  /**
    * Stores all of these jobs or none, in one statement, and returns them in the
    * order given. `jobKeyMode` may differ from job to job, except that
    * `unsafe_dedupe` rejects with `HOWDAH_JOB_KEY_MODE_UNSUPPORTED`, and one key
-   * given twice with `HOWDAH_JOB_KEY_DUPLICATE`. An empty list asks nothing of
-   * the database.
+   * given twice with `HOWDAH_JOB_KEY_DUPLICATE`. A trigger that keeps one of the
+   * jobs from being stored makes it reject with `HOWDAH_JOB_DROPPED`. An empty
+   * list asks nothing of the database.
    */
-  addJobs<T extends readonly unknown[]>(jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob }): Promise<{
+  addJobs<T extends readonly unknown[]>(
+    jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob },
+    options?: AddJobsOptions & { readonly returning?: "jobs" | undefined },
+  ): Promise<{
     -readonly [K in keyof T]: Job<PayloadOf<T[K]>>;
   }>;
   /**
@@ -51,13 +65,26 @@ export interface JobAdds {
   ): Promise<Job<PayloadOf<T>>>;
 }
 
+/** How jobs are added in bulk. */
+export interface AddJobsOptions {
+  /**
+   * What the call resolves to: `"jobs"`, each as it was stored, or `"ids"`, which
+   * costs the database and the process less. Default `"jobs"`.
+   */
+  readonly returning?: "jobs" | "ids" | undefined;
+}
+
 /** The adding methods on one session. With `joined`, single adds may share statements. */
 export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
   const { schema, tasks, announcer, hooks, waits, guard, changing: executor } = session;
   const target = { executor, schema, tasks, announcer, hooks, waits, joined, guard };
   const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
     prepareAndAddJob(target, { task, payload, spec });
-  const addMany = async (jobs: unknown): Promise<Job[]> => prepareAndAddJobs(target, toEntries(jobs));
+  const addMany = async (jobs: unknown, options: unknown): Promise<readonly JobId[]> => {
+    const { returning } = readOptions("addJobs", options, { returning: oneOf(["jobs", "ids"]) });
+    const entries = toEntries(jobs);
+    return returning === "ids" ? prepareAndAddJobIds(target, entries) : prepareAndAddJobs(target, entries);
+  };
   const addBatch = async (task: AnyTaskDeclaration | string, items: unknown, spec?: JobSpec): Promise<Job> =>
     prepareAndAddJob(target, { task, payload: checkItems(items), spec }, "addBatchJob");
   // What the compiler has checked against the tasks is the same at run time.

@@ -132,6 +132,25 @@ export function describeLibrary(library: Library): void {
       });
     });
 
+    it("answers the ids of bulk adds, in their order", async () => {
+      const given = { a: HOSTILE, b: [1, null], c: "three", d: { n: 4 } };
+      const ids = await inside(async (jobs) => {
+        const plain = [
+          { task: "t", payload: given.a },
+          { task: "t", payload: given.b },
+        ];
+        return [
+          ...(await jobs.addJobs(plain, { returning: "ids" })),
+          ...(await jobs.addJobs([{ task: "u", payload: given.c, spec: { queueName: "q", runIn: "1h" } }], {
+            returning: "ids",
+          })),
+          ...(await jobs.addJobs([{ task: "u", payload: given.d, spec: { jobKey: "k" } }], { returning: "ids" })),
+        ];
+      });
+      const payloads = await Promise.all(ids.map(async ({ id }) => (await client.getJob(id))?.payload));
+      expect(payloads).toEqual(Object.values(given));
+    });
+
     it("reads and changes jobs, queues, tasks and schedules with everything else in it", async () => {
       const { id } = await client.addJob("old", HOSTILE, { queueName: "q" });
       await inside(async (jobs) => {

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { describe, expectTypeOf, it } from "vitest";
 import { z } from "zod";
 import type { Client, TransactionClient } from "../../src/client/client.ts";
+import type { JobId } from "../../src/job/add/prepare-and-add.ts";
 import type { JobContext } from "../../src/job/execute/context.ts";
 import { snooze } from "../../src/job/directive.ts";
 import type { Job, JobSpec } from "../../src/job/job.ts";
@@ -136,6 +137,26 @@ describe("addJobs", () => {
     expectTypeOf(jobs).toEqualTypeOf<Promise<Job<{ to: string }>[]>>();
     const raw = client.addJobs(["a", "b"].map((identifier) => ({ identifier })));
     expectTypeOf<Awaited<typeof raw>[number]>().toExtend<Job>();
+  });
+
+  it("returns ids and nothing else where it is told to", () => {
+    const ids = client.addJobs([{ task: sendEmail, payload: { to: "ada" } }, { identifier: "raw" }], {
+      returning: "ids",
+    });
+    expectTypeOf(ids).toEqualTypeOf<Promise<[JobId, JobId]>>();
+    const computed = client.addJobs(
+      ["ada"].map((to) => ({ task: sendEmail, payload: { to } })),
+      { returning: "ids" },
+    );
+    expectTypeOf(computed).toEqualTypeOf<Promise<JobId[]>>();
+    expectTypeOf<JobId>().toEqualTypeOf<{ readonly id: string }>();
+    const jobs = client.addJobs([{ task: sendEmail, payload: { to: "ada" } }], { returning: "jobs" });
+    expectTypeOf(jobs).toEqualTypeOf<Promise<[Job<{ to: string }>]>>();
+    expectTypeOf(client.addJobs([{ identifier: "raw" }], {})).toEqualTypeOf<Promise<[Job]>>();
+    // @ts-expect-error -- to is a string
+    void client.addJobs([{ task: sendEmail, payload: { to: 1 } }], { returning: "ids" });
+    // @ts-expect-error -- no such form
+    void client.addJobs([{ identifier: "raw" }], { returning: "rows" });
   });
 
   it("refuses another payload", () => {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HowdahError } from "../../errors.ts";
-import type { JobToStore } from "../../postgres/queries/store-jobs.ts";
+import type { JobToStore } from "../../postgres/queries/job-to-store.ts";
 import type { StoredJob } from "../../postgres/queries/stored-jobs.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { checkJobSpec } from "./job-spec.ts";

@@ -1,5 +1,5 @@
 import { AsyncResource } from "node:async_hooks";
-import type { JobToStore } from "../../postgres/queries/store-jobs.ts";
+import type { JobToStore } from "../../postgres/queries/job-to-store.ts";
 import type { StoredJob } from "../../postgres/queries/stored-jobs.ts";
 import { isRefused } from "../../postgres/sqlstate.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";

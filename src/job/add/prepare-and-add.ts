@@ -9,7 +9,7 @@ import { AddCall, type AddHooks } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
 import { type PreparedJob, prepareNow } from "./prepare-job.ts";
-import { type JobTarget, storeJobAndNotify, storeJobsAndNotify } from "./store-and-notify.ts";
+import { type JobTarget, storeJobAndNotify, storeJobIdsAndNotify, storeJobsAndNotify } from "./store-and-notify.ts";
 
 /**
  * Checks and stores one job and returns it as it was stored. Rejects before
@@ -44,16 +44,38 @@ async function addOne(target: AddTarget, entry: JobEntry, call?: AddCall): Promi
  * is wrong with one of them, or an interceptor is against it.
  */
 export function prepareAndAddJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
-  const { hooks, schema } = target;
-  if (!hooks?.has("beforeJobSchedule")) return addMany(target, entries);
-  const call = new AddCall(hooks, { method: "addJobs", size: entries.length });
-  return call.follow(addMany(target, entries, call), schema, (jobs) => jobs.map(({ id }) => id));
+  return addMany(target, entries, storeForJobs);
 }
 
-async function addMany(target: AddTarget, entries: readonly JobEntry[], call?: AddCall): Promise<Job[]> {
-  const { tasks } = target;
+/** As {@link prepareAndAddJobs}, but reads nothing back and returns only the ids. */
+export function prepareAndAddJobIds(target: AddTarget, entries: readonly JobEntry[]): Promise<JobId[]> {
+  return addMany(target, entries, storeForIds);
+}
+
+/** The id of a job. */
+export interface JobId {
+  readonly id: string;
+}
+
+function addMany<Added extends JobId>(
+  target: AddTarget,
+  entries: readonly JobEntry[],
+  store: StoreMany<Added>,
+): Promise<Added[]> {
+  const { hooks, schema } = target;
+  if (!hooks?.has("beforeJobSchedule")) return prepareAndStore(target, entries, store);
+  const call = new AddCall(hooks, { method: "addJobs", size: entries.length });
+  return call.follow(prepareAndStore({ ...target, call }, entries, store), schema, (jobs) => jobs.map(({ id }) => id));
+}
+
+async function prepareAndStore<Added>(
+  target: AddTarget & { readonly call?: AddCall },
+  entries: readonly JobEntry[],
+  store: StoreMany<Added>,
+): Promise<Added[]> {
+  const { tasks, call } = target;
   const jobs: PreparedJob[] = [];
-  let place = target;
+  let place: AddTarget = target;
   for (const entry of entries) {
     const preparing = prepareNow(entry, { tasks, place: `jobs[${jobs.length}]`, call });
     // Nearly always it is prepared, and a promise for each of very many jobs would cost more than all the checks.
@@ -62,14 +84,25 @@ async function addMany(target: AddTarget, entries: readonly JobEntry[], call?: A
   }
   checkBulkKeys(jobs);
   checkSize(jobs.reduce((sum, { payload }) => sum + payload.length, 0));
-  if (jobs.length === 0) return [];
-  const stored = await storeJobsAndNotify(place, jobs).catch(explain);
+  return jobs.length === 0 ? [] : store(place, jobs).catch(explain);
+}
+
+/** Stores all of these jobs or none. */
+type StoreMany<Added> = (place: JobTarget, jobs: readonly PreparedJob[]) => Promise<Added[]>;
+
+async function storeForJobs(place: JobTarget, jobs: readonly PreparedJob[]): Promise<Job[]> {
+  const stored = await storeJobsAndNotify(place, jobs);
   const added: Job[] = [];
   for (const job of jobs) {
     const storedJob = stored.at(added.length);
     if (storedJob) added.push(readStored(storedJob, job));
   }
   return added;
+}
+
+async function storeForIds(place: JobTarget, jobs: readonly PreparedJob[]): Promise<JobId[]> {
+  const { ids } = await storeJobIdsAndNotify(place, jobs);
+  return ids.map((id) => ({ id }));
 }
 
 /** Where jobs go, and which tasks may be added. */

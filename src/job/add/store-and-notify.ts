@@ -1,6 +1,8 @@
 import type { Executor } from "../../postgres/driver.ts";
 import { listMissingNames } from "../../postgres/queries/missing-names.ts";
-import { type HowToStore, type JobToStore, storeJobs } from "../../postgres/queries/store-jobs.ts";
+import type { JobToStore } from "../../postgres/queries/job-to-store.ts";
+import { type HowToStoreIds, type StoredJobIds, storeJobIds } from "../../postgres/queries/store-job-ids.ts";
+import { type HowToStore, storeJobs } from "../../postgres/queries/store-jobs.ts";
 import type { DueJobs, StoredJob, StoredJobs } from "../../postgres/queries/stored-jobs.ts";
 import type { Schema } from "../../postgres/schema.ts";
 import type { Clock } from "../../runtime/clock.ts";
@@ -33,12 +35,13 @@ export async function storeJobAndNotify(target: JobTarget, job: JobToStore): Pro
 }
 
 /** Stores all jobs or none, in one statement and in order, otherwise as {@link storeJobAndNotify}. */
-export async function storeJobsAndNotify(target: JobTarget, jobs: readonly JobToStore[]): Promise<StoredJobs> {
-  const { waits } = target;
-  if (!waits) return storeAndNotify(target, jobs, { kind: "bulk" });
-  const tryOnce: TryToAdd<StoredJobs> = (executor, patienceMs) =>
-    storeAndNotify({ ...target, executor }, jobs, { kind: "bulk", patienceMs });
-  return waits.lanes.run(addCall(waits, { ...target, jobs }, tryOnce));
+export function storeJobsAndNotify(target: JobTarget, jobs: readonly JobToStore[]): Promise<StoredJobs> {
+  return storeBulk(target, jobs, (how) => storeJobs(jobs, { ...how, kind: "bulk" }));
+}
+
+/** As {@link storeJobsAndNotify}, but nothing is read back except the ids. */
+export function storeJobIdsAndNotify(target: JobTarget, jobs: readonly JobToStore[]): Promise<StoredJobIds> {
+  return storeBulk(target, jobs, (how) => storeJobIds(jobs, how));
 }
 
 /** Stores what `JoinedAdds` sends: in one statement each job is stored as it would be alone. */
@@ -92,24 +95,46 @@ async function storeSingle(target: StoreTarget, job: JobToStore, patienceMs?: nu
   return stored.at(0);
 }
 
+/** A bulk add leaves it to the announcer to notify the workers, whatever else is under way. */
+function storeBulk<Stored extends WithDue>(
+  target: JobTarget,
+  jobs: readonly JobToStore[],
+  store: Store<Stored>,
+): Promise<Stored> {
+  const { schema, waits, announcer } = target;
+  const notifies = announcer === undefined;
+  const tryOnce: TryToAdd<Stored> = async (executor, patienceMs) => {
+    const stored = await store({ executor, schema, notifies, patienceMs });
+    if (stored.due) announcer?.added(stored.due);
+    return stored;
+  };
+  return waits ? waits.lanes.run(addCall(waits, { ...target, jobs }, tryOnce)) : tryOnce(target.executor);
+}
+
+/** Sends the statement of a bulk add. */
+type Store<Stored> = (how: HowToStoreIds) => Promise<Stored>;
+
+/** What a statement answers of the jobs that workers are to be notified of. */
+interface WithDue {
+  readonly due: DueJobs | undefined;
+}
+
 /**
  * Decides who notifies the workers: the statement itself in a transaction of the
  * application, where nothing can follow its commit, and when the announcer lets
- * an add do so; otherwise the announcer, after the commit. A bulk add always
- * leaves it to the announcer.
+ * an add do so; otherwise the announcer, after the commit.
  */
 async function storeAndNotify(
   { executor, schema, announcer }: StoreTarget,
   jobs: readonly JobToStore[],
   { kind, patienceMs }: Pick<HowToStore, "kind" | "patienceMs">,
 ): Promise<StoredJobs> {
-  const asking = kind === "bulk" ? undefined : announcer;
-  const notifies = asking?.begun() ?? announcer === undefined;
+  const notifies = announcer?.begun() ?? true;
   let stored: StoredJobs;
   try {
     stored = await storeJobs(jobs, { executor, schema, kind, notifies, patienceMs });
   } finally {
-    asking?.ended();
+    announcer?.ended();
   }
   const due = notifies ? undefined : stored.due;
   if (due) announcer?.added(due);
@@ -125,7 +150,7 @@ export interface AddWaits {
 }
 
 /** An add, tried with an executor for as long as its patience allows. */
-type TryToAdd<T> = (executor: Executor, patienceMs: number) => Promise<T>;
+type TryToAdd<T> = (executor: Executor, patienceMs?: number) => Promise<T>;
 
 /** The lane of those that add or remove a job with this key: they come one after another. */
 export function laneOfKey(jobKey: string): string {
@@ -152,7 +177,8 @@ function addCall<T>(
   return {
     lanes: {
       inOrder: jobs.flatMap(({ jobKey }) => (jobKey === null ? [] : laneOfKey(jobKey))),
-      gates: [...new Set(jobs.flatMap(gatesOf))].filter((gate) => lanes.hasGate(gate)),
+      // There are none nearly always, and there may be very many jobs.
+      gates: lanes.hasGates ? [...new Set(jobs.flatMap(gatesOf))].filter((gate) => lanes.hasGate(gate)) : [],
     },
     attempt: ({ isRepeated, patienceMs }: Try) => tryOnce(isRepeated ? repeating : executor, patienceMs),
     async gates() {

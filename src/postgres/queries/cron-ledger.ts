@@ -2,7 +2,7 @@ import type { Cell, Executor } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { isDelay, runTimes, type RunTimeExpression } from "./run-times.ts";
-import { flagSet } from "./store-jobs.ts";
+import { flagSet } from "./job-arrays.ts";
 
 /** What is remembered of an entry of a crontab, in milliseconds since 1970. */
 export interface KnownCrontab {

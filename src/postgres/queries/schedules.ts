@@ -2,7 +2,7 @@ import type { Cell, Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { microseconds, type TickJob, tickJobColumns, tickTimes, type TickToAdd } from "./cron-ledger.ts";
-import { flagSet } from "./store-jobs.ts";
+import { flagSet } from "./job-arrays.ts";
 
 /** The channel on which a change of the schedules is announced, with the name of the schema. */
 export const SCHEDULES_CHANNEL = "howdah:schedules";

@@ -1,8 +1,10 @@
-import type { Cell, Executor, Query, Row } from "../driver.ts";
-import { integerCell, jsonArray, numberArray, readNumbers, textArray } from "../literal.ts";
+import type { Executor, Query, Row } from "../driver.ts";
+import { integerCell, readNumbers, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { JobArrays } from "./job-arrays.ts";
+import type { JobToStore } from "./job-to-store.ts";
 import { limited, patiently } from "./patience.ts";
-import { isDelay, runTime, runTimes } from "./run-times.ts";
+import { isDelay, runTime } from "./run-times.ts";
 import { newJob, NOTHING_STORED, readWholeJobs, type StoredJobs } from "./stored-jobs.ts";
 
 /**
@@ -17,29 +19,13 @@ import { newJob, NOTHING_STORED, readWholeJobs, type StoredJobs } from "./stored
  *   joined    none has a key                    add_new_jobs, with patience for triggers, too
  *
  * What happens concurrently with other statements is told at the functions in
- * `000002-functions.sql`.
+ * `000002-functions.sql` and at those of bulk adds.
  */
 export function storeJobs(jobs: readonly JobToStore[], how: HowToStore): Promise<StoredJobs> {
   const [first] = jobs;
   if (how.kind === "single" && first) return isPlain(first) ? storePlainJob(first, how) : storeSingleJob(first, how);
   const isKeyed = how.kind === "bulk" && jobs.some(({ jobKey }) => jobKey !== null);
   return isKeyed ? storeKeyedJobs(jobs, how) : storeNewJobs(jobs, how);
-}
-
-/** A job to store. Null takes the default of the database. */
-export interface JobToStore {
-  readonly identifier: string;
-  /** JSON. */
-  readonly payload: string;
-  readonly queueName: string | null;
-  /** A time or a delay, see `run-times.ts`. */
-  readonly runAt: string | null;
-  readonly maxAttempts: number | null;
-  readonly jobKey: string | null;
-  readonly jobKeyMode: string;
-  readonly priority: number | null;
-  readonly flags: readonly string[] | null;
-  readonly timeoutMs: number | null;
 }
 
 /** Where and how jobs are stored. */
@@ -135,22 +121,20 @@ from ${schema.of("_howdah_add_job_v1")}(
 /** The answer has the payload of a job only where it is another one than was given. */
 async function storeKeyedJobs(jobs: readonly JobToStore[], how: HowToStore): Promise<StoredJobs> {
   const { executor, schema, notifies } = how;
+  const arrays = new JobArrays(jobs);
   const values = [
-    textArray(jobs.map((job) => job.identifier)),
-    textArray(jobs.map((job) => job.payload)),
-    textArray(jobs.map((job) => job.queueName)),
-    textArray(jobs.map((job) => job.runAt)),
-    numberArray(jobs.map((job) => job.maxAttempts ?? "null")),
-    textArray(jobs.map((job) => job.jobKey)),
-    numberArray(jobs.map((job) => job.priority ?? "null")),
-    textArray(jobs.map((job) => job.flags && flagSet(job.flags))),
-    textArray(jobs.map((job) => (job.jobKey === null ? null : job.jobKeyMode))),
-    numberArray(jobs.map((job) => job.timeoutMs ?? "null")),
+    arrays.identifiers,
+    arrays.payloads,
+    arrays.queueNames,
+    arrays.runAts,
+    arrays.maxAttempts,
+    arrays.keys,
+    arrays.priorities,
+    arrays.flagSets,
+    arrays.keyModes,
+    arrays.timeouts,
   ];
-  const runs = runTimes("$4", {
-    delayed: jobs.some(({ runAt }) => isDelay(runAt)),
-    name: `add_jobs${notifies ? "" : "_silently"}`,
-  });
+  const runs = arrays.runTimes("$4", `add_jobs${notifies ? "" : "_silently"}`);
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
   // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
   const text = `select ${schema.of("_howdah_stored_jobs_v1")}(${schema.of("_howdah_add_job_ids_v1")}(
@@ -166,28 +150,27 @@ async function storeKeyedJobs(jobs: readonly JobToStore[], how: HowToStore): Pro
 async function storeNewJobs(jobs: readonly JobToStore[], how: HowToStore): Promise<StoredJobs> {
   const { executor, schema, kind, notifies, patienceMs } = how;
   const isJoined = kind === "joined";
-  const identifier = jobs[0]?.identifier ?? "";
-  const isOneTask = jobs.every((job) => job.identifier === identifier);
+  const arrays = new JobArrays(jobs);
   const values = [
-    isOneTask ? textArray([identifier]) : textArray(jobs.map((job) => job.identifier)),
-    jsonArray(jobs.map((job) => job.payload)),
-    textColumn(jobs, (job) => job.queueName),
-    textColumn(jobs, (job) => job.runAt),
-    numberColumn(jobs, (job) => job.maxAttempts),
-    numberColumn(jobs, (job) => job.priority),
-    textColumn(jobs, (job) => job.flags && flagSet(job.flags)),
-    numberColumn(jobs, (job) => job.timeoutMs),
+    arrays.distinctIdentifiers,
+    arrays.payloads,
+    arrays.queueNames,
+    arrays.runAts,
+    arrays.maxAttempts,
+    arrays.priorities,
+    arrays.flagSets,
+    arrays.timeouts,
     String(notifies),
     isJoined && patienceMs !== undefined ? String(patienceMs) : null,
   ];
-  const runs = runTimes("$4", { delayed: jobs.some(({ runAt }) => isDelay(runAt)), name: "add_new_jobs" });
+  const runs = arrays.runTimes("$4", "add_new_jobs");
   // $1 identifiers   $2 payloads     $3 queue names   $4 run ats    $5 max attempts
   // $6 priorities    $7 flag sets    $8 timeouts      $9 notifies   $10 patience
-  const add = schema.of("_howdah_add_jobs_without_keys_v1");
+  const add = schema.of("_howdah_add_jobs_without_keys_v2");
   const text = `select * from ${add}(
   $1::pg_catalog.text[], $2::pg_catalog.json[], $3::pg_catalog.text[], ${runs.expression},
   $5::pg_catalog.int4[], $6::pg_catalog.int4[], $7::pg_catalog.jsonb[], $8::pg_catalog.int4[], $9::pg_catalog.bool,
-  $10::pg_catalog.int4, true
+  $10::pg_catalog.int4, false
 )`;
   const query = { name: runs.name, text, values };
   const { rows } = await executor.query(isJoined ? query : limitedTo(how, query));
@@ -220,20 +203,4 @@ function readNewJobs([ids, createdAt, runTimes, flagSets, dueCount, dueAt, dueQu
 
 function limitedTo({ patienceMs }: HowToStore, query: Query): Query {
   return patienceMs === undefined ? query : patiently(query, patienceMs);
-}
-
-type Property<T> = (job: JobToStore) => T | null;
-
-/** A column in which nothing is set is sent as null: the function fills it up. */
-function textColumn(jobs: readonly JobToStore[], property: Property<string>): Cell {
-  return jobs.every((job) => property(job) === null) ? null : textArray(jobs.map(property));
-}
-
-function numberColumn(jobs: readonly JobToStore[], property: Property<number>): Cell {
-  return jobs.every((job) => property(job) === null) ? null : numberArray(jobs.map((job) => property(job) ?? "null"));
-}
-
-/** A set of flags as the object in which it is stored. */
-export function flagSet(flags: readonly string[]): string {
-  return JSON.stringify(Object.fromEntries(flags.map((flag) => [flag, true])));
 }

@@ -3,6 +3,7 @@ import type pg from "pg";
 import type { Client } from "../../../src/client/client.ts";
 import { createClient } from "../../../src/client/create-client.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
+import { BULK_ADDS } from "../../harness/bulk-adds.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";
 
@@ -56,12 +57,27 @@ describe("adds of a client", () => {
     expect(heard.length).toBeLessThan(200);
   });
 
-  it("count each job of a bulk add that is due", async () => {
+  it.each(
+    BULK_ADDS.flatMap(([name, addAll]) => [
+      { way: name, addAll, spec: {} },
+      { way: `${name} with keys`, addAll, spec: { jobKey: name } },
+    ]),
+  )("count each job of $way that is due", async ({ addAll, spec }) => {
     const later = { runAt: new Date("2100-01-01T00:00:00Z") };
-    await client.addJobs([{ identifier: "t" }, { identifier: "t", spec: later }, { identifier: "t" }]);
+    await addAll(client, [{ identifier: "t", spec }, { identifier: "t", spec: later }, { identifier: "t" }]);
     await until(() => heard.length > 0);
     await allHeard();
     expect(told()).toBe(2);
+  });
+
+  it.each(BULK_ADDS)("are told by %s with their queues, and where all are plain", async (_, addAll) => {
+    await addAll(client, [{ identifier: "t" }, { identifier: "t", spec: { queueName: "mail" } }]);
+    await addAll(client, [{ identifier: "t" }, { identifier: "t" }]);
+    await until(() => told() === 4);
+    const [row] = await database.sql("select id from howdah._private_job_queues where queue_name = 'mail'");
+    expect(heard.flatMap(({ queues }) => queues)).toEqual([row?.["id"]]);
+    await allHeard();
+    expect(told()).toBe(4);
   });
 
   it("are not told when they are due later", async () => {

@@ -5,6 +5,7 @@ import type { HowdahErrorCode } from "../../../src/errors.ts";
 import type { JobSpec } from "../../../src/job/job.ts";
 import { defineTask } from "../../../src/job/task.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
+import { BULK_ADDS } from "../../harness/bulk-adds.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 
 let database: TestDatabase;
@@ -15,6 +16,7 @@ beforeAll(async () => {
   database = await createDatabase();
   const driver = Object.create(database.driver, {
     share: { value: undefined },
+    transaction: { value: database.driver.transaction.bind(database.driver) },
     query: {
       value: (query: Parameters<typeof database.driver.query>[0]) => {
         statements += 1;
@@ -101,23 +103,40 @@ describe("a client refuses, before anything is written,", () => {
     expect(statements).toBe(0);
   });
 
-  it.each(cases)("$what, in a bulk add, and says which job it is", async ({ bad, code, message }) => {
-    const adding = client.addJobs([{ identifier: "fine" }, { identifier: "task", ...bad } as { identifier: string }]);
+  const bulk = BULK_ADDS.flatMap(([name, addAll]) => cases.map((bad) => ({ ...bad, name, addAll })));
+
+  it.each(bulk)("$what, with $name, and says which job it is", async ({ addAll, bad, code, message }) => {
+    const adding = addAll(client, [{ identifier: "fine" }, { identifier: "task", ...bad } as { identifier: string }]);
     await expect(adding).rejects.toMatchObject({ code, message });
     await expect(adding).rejects.toThrow(/jobs\[1\]/);
     expect(statements).toBe(0);
   });
 
-  it("a bulk add that is no list, and entries that are no jobs", async () => {
+  it.each(BULK_ADDS)("%s that is no list, and entries that are no jobs", async (_, addAll) => {
     const invalid = { code: "HOWDAH_JOB_INVALID" };
-    await expect(client.addJobs(null as never)).rejects.toMatchObject(invalid);
-    await expect(client.addJobs({} as never)).rejects.toMatchObject(invalid);
-    await expect(client.addJobs([null] as never)).rejects.toMatchObject({ ...invalid, message: /jobs\[0\]/ });
-    await expect(client.addJobs([{ payload: 1 }] as never)).rejects.toMatchObject(invalid);
+    await expect(addAll(client, null as never)).rejects.toMatchObject(invalid);
+    await expect(addAll(client, {} as never)).rejects.toMatchObject(invalid);
+    await expect(addAll(client, [null] as never)).rejects.toMatchObject({ ...invalid, message: /jobs\[0\]/ });
+    await expect(addAll(client, [{ payload: 1 }] as never)).rejects.toMatchObject(invalid);
     // oxlint-disable-next-line no-sparse-arrays -- a hole is what is tested
-    await expect(client.addJobs([, { identifier: "t" }] as never)).rejects.toMatchObject(invalid);
-    const misspelt = client.addJobs([{ identifier: "t", paylod: 1 }] as never);
+    await expect(addAll(client, [, { identifier: "t" }] as never)).rejects.toMatchObject(invalid);
+    const misspelt = addAll(client, [{ identifier: "t", paylod: 1 }] as never);
     await expect(misspelt).rejects.toMatchObject({ code: "HOWDAH_OPTION_UNKNOWN", message: /did you mean `payload`/ });
+    expect(statements).toBe(0);
+  });
+
+  it("options of a bulk add that are not allowed", async () => {
+    const jobs = [{ identifier: "t" }];
+    const invalid = {
+      code: "HOWDAH_OPTION_INVALID",
+      message: /`returning` must be one of "jobs", "ids", found "rows"/,
+    };
+    await expect(client.addJobs(jobs, { returning: "rows" } as never)).rejects.toMatchObject(invalid);
+    await expect(client.addJobs(jobs, "ids" as never)).rejects.toMatchObject({ code: "HOWDAH_OPTION_INVALID" });
+    await expect(client.addJobs(jobs, { returns: "ids" } as never)).rejects.toMatchObject({
+      code: "HOWDAH_OPTION_UNKNOWN",
+      message: /did you mean `returning`/,
+    });
     expect(statements).toBe(0);
   });
 
@@ -193,11 +212,13 @@ describe("a client accepts", () => {
     const [again] = await client.addJobs([{ identifier, spec }]);
     expect(again).toMatchObject({ id: job.id, revision: 1, queueName: spec.queueName });
     expect(again?.flags.toSorted()).toEqual(job.flags.toSorted());
+    expect(await client.addJobs([{ identifier, spec }], { returning: "ids" })).toEqual([{ id: job.id }]);
   });
 
-  it("names that look like SQL and array syntax", async () => {
+  it.each(BULK_ADDS)("names that look like SQL and array syntax, with %s", async (_, addAll) => {
     const names = ["{}", "null", "NULL", '","', "\\", "'; drop table x; --", "a\nb\tc", "$1", "%s"];
-    const jobs = await client.addJobs(
+    const jobs = await addAll(
+      client,
       names.map((name) => ({ identifier: name, payload: name, spec: { queueName: name, jobKey: name } })),
     );
     expect(jobs.map((job) => [job.task, job.queueName, job.jobKey, job.payload])).toEqual(

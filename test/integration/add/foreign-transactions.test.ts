@@ -66,12 +66,16 @@ for (const [kind, client, wrap] of [
         const inside = client().inTransaction(wrap(transaction));
         const job = await inside.addJob("t", { array: [null, "null"] });
         await inside.addJobs([{ identifier: "t" }, { identifier: "u", spec: { jobKey: "k" } }]);
+        const ids = { returning: "ids" } as const;
+        await inside.addJobs([{ identifier: "t" }], ids);
+        await inside.addJobs([{ identifier: "t", spec: { queueName: "q" } }], ids);
+        await inside.addJobs([{ identifier: "u", spec: { jobKey: "k" } }], ids);
         await inside.addJob(slow, {});
         expect(await inside.getJob(job.id)).toMatchObject({ id: job.id, task: "t" });
         await inside.removeJob("k");
         expect(await count()).toBe(0);
         await transaction.finish(how);
-        expect([how, await count()]).toEqual([how, how === "commit" ? 3 : 0]);
+        expect([how, await count()]).toEqual([how, how === "commit" ? 5 : 0]);
       }
     });
 

@@ -40,6 +40,7 @@ async function payloads(): Promise<unknown[]> {
 const WAYS: readonly [string, (client: Client) => Promise<unknown>][] = [
   ["addJob", (client) => client.addJob("t", { n: 1 })],
   ["addJobs", (client) => client.addJobs([{ identifier: "t" }, { identifier: "bad" }])],
+  ["addJobs for ids", (client) => client.addJobs([{ identifier: "t" }, { identifier: "bad" }], { returning: "ids" })],
   ["addBatchJob", (client) => client.addBatchJob("t", [1])],
   ["a transaction", (client) => client.inTransaction(database.driver).addJob("t")],
 ];
@@ -228,7 +229,8 @@ describe("what is attached", () => {
       await using client = await clientWith(() => ({ action: "continue", attach: { _x: 1 } }));
       expect((await client.addJob("t", given)).payload).toEqual(stored);
       expect((await client.addJobs([{ identifier: "t", payload: given }]))[0]?.payload).toEqual(stored);
-      expect(await payloads()).toEqual([stored, stored]);
+      await client.addJobs([{ identifier: "t", payload: given }], { returning: "ids" });
+      expect(await payloads()).toEqual([stored, stored, stored]);
     },
   );
 
@@ -255,12 +257,14 @@ describe("the end of a call", () => {
     });
     const one = await client.addJob("t");
     const many = await client.addJobs([{ identifier: "t" }, { identifier: "t" }]);
+    const ids = await client.addJobs([{ identifier: "t" }, { identifier: "t" }], { returning: "ids" });
     await client.addJobs([{ identifier: "t" }, { identifier: "bad" }]).catch(() => undefined);
     // No interceptor is called for a job that could not be stored anyway.
     await expect(client.addJob("t", {}, { priority: 0.5 })).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
     expect(ends).toEqual([
       { jobIds: [one.id] },
       { jobIds: many.map(({ id }) => id) },
+      { jobIds: ids.map(({ id }) => id) },
       { error: expect.objectContaining({ code: "HOWDAH_JOB_SKIPPED" }) },
     ]);
   });

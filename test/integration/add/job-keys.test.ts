@@ -4,6 +4,7 @@ import type { Client } from "../../../src/client/client.ts";
 import { clientOver } from "../../../src/client/create-client.ts";
 import type { Job, JobSpec } from "../../../src/job/job.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
+import { BULK_ADDS, type BulkAdd } from "../../harness/bulk-adds.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";
 
@@ -26,15 +27,19 @@ afterAll(async () => {
 /** Single and bulk adds keep the same promises about keys. */
 const ways = {
   addJob: (task: string, payload: unknown, spec: JobSpec): Promise<Job> => client.addJob(task, payload, spec),
-  addJobs: async (task: string, payload: unknown, spec: JobSpec): Promise<Job> => {
-    const [, job] = await client.addJobs([
+  ...Object.fromEntries(BULK_ADDS.map(([name, addAll]) => [name, besideAnother(addAll)])),
+};
+
+function besideAnother(addAll: BulkAdd): (task: string, payload: unknown, spec: JobSpec) => Promise<Job> {
+  return async (task, payload, spec) => {
+    const [, job] = await addAll(client, [
       { identifier: "beside", payload: "untouched" },
       { identifier: task, payload, spec },
     ]);
     await database.sql("delete from howdah._private_jobs where payload::text = '\"untouched\"'");
-    return job;
-  },
-};
+    return job as Job;
+  };
+}
 
 describe.each(Object.entries(ways))("a keyed %s", (_name, add) => {
   it("keeps one job, the last one (behaviours 24)", async () => {
@@ -194,50 +199,52 @@ describe("unsafe_dedupe", () => {
   });
 });
 
-describe("bulk adds with keys", () => {
-  it("follows the mode of each entry in one call", async () => {
-    await client.addJobs(["a", "b"].map((jobKey) => ({ identifier: "t", spec: { jobKey, runAt: "2200-01-01" } })));
-    const runAt = "2201-01-01";
-    const jobs = await client.addJobs([
-      { identifier: "t", spec: { jobKey: "b", jobKeyMode: "preserve_run_at", runAt } },
-      { identifier: "t", spec: { jobKey: "c", jobKeyMode: "preserve_run_at", runAt } },
-      { identifier: "t", spec: { runAt } },
-      { identifier: "t", spec: { jobKey: "a", jobKeyMode: "replace", runAt } },
-    ]);
+describe.each(BULK_ADDS)("%s", (_name, addAll) => {
+  describe("bulk adds with keys", () => {
+    it("follows the mode of each entry in one call", async () => {
+      await client.addJobs(["a", "b"].map((jobKey) => ({ identifier: "t", spec: { jobKey, runAt: "2200-01-01" } })));
+      const runAt = "2201-01-01";
+      const jobs = await addAll(client, [
+        { identifier: "t", spec: { jobKey: "b", jobKeyMode: "preserve_run_at", runAt } },
+        { identifier: "t", spec: { jobKey: "c", jobKeyMode: "preserve_run_at", runAt } },
+        { identifier: "t", spec: { runAt } },
+        { identifier: "t", spec: { jobKey: "a", jobKeyMode: "replace", runAt } },
+      ]);
 
-    const years = jobs.map((job) => [job.jobKey, job.runAt.getUTCFullYear(), job.revision]);
-    expect(years).toEqual([
-      ["b", 2200, 1],
-      ["c", 2201, 0],
-      [null, 2201, 0],
-      ["a", 2201, 1],
-    ]);
-  });
+      const years = jobs.map((job) => [job.jobKey, job.runAt.getUTCFullYear(), job.revision]);
+      expect(years).toEqual([
+        ["b", 2200, 1],
+        ["c", 2201, 0],
+        [null, 2201, 0],
+        ["a", 2201, 1],
+      ]);
+    });
 
-  it("changes the stored one and adds the others of a mixed list (behaviours 50)", async () => {
-    const list = (value: number) => [
-      { identifier: "t", payload: { value }, spec: { jobKey: "key" } },
-      { identifier: "t", payload: { value: value + 1 } },
-      { identifier: "u", payload: { value: value + 2 } },
-    ];
-    const first = await client.addJobs(list(1));
-    const [keyed] = await client.addJobs(list(100).slice(0, 1));
-    expect(keyed).toMatchObject({ id: first[0]?.id, payload: { value: 100 }, revision: 1 });
-    expect((await client.listJobs()).jobs).toHaveLength(3);
-  });
+    it("changes the stored one and adds the others of a mixed list (behaviours 50)", async () => {
+      const list = (value: number) => [
+        { identifier: "t", payload: { value }, spec: { jobKey: "key" } },
+        { identifier: "t", payload: { value: value + 1 } },
+        { identifier: "u", payload: { value: value + 2 } },
+      ];
+      const first = await addAll(client, list(1));
+      const [keyed] = await addAll(client, list(100).slice(0, 1));
+      expect(keyed).toMatchObject({ id: first[0]?.id, payload: { value: 100 }, revision: 1 });
+      expect((await client.listJobs()).jobs).toHaveLength(3);
+    });
 
-  it("replaces a running job once when two lists with its key arrive together (behaviours 40)", async () => {
-    const running = await client.addJob("t", { value: 0 }, { jobKey: "key" });
-    await lock(running.id);
-    const adds = await Promise.all(
-      [1, 2].map((value) => client.addJobs([{ identifier: "t", payload: { value }, spec: { jobKey: "key" } }])),
-    );
+    it("replaces a running job once when two lists with its key arrive together (behaviours 40)", async () => {
+      const running = await client.addJob("t", { value: 0 }, { jobKey: "key" });
+      await lock(running.id);
+      const adds = await Promise.all(
+        [1, 2].map((value) => addAll(client, [{ identifier: "t", payload: { value }, spec: { jobKey: "key" } }])),
+      );
 
-    expect(adds.map((jobs) => jobs.length)).toEqual([1, 1]);
-    expect(await client.getJob(running.id)).toMatchObject({ jobKey: null, attempts: 25 });
-    const { jobs } = await client.listJobs({ jobKey: "key" });
-    expect(jobs).toHaveLength(1);
-    expect([{ value: 1 }, { value: 2 }]).toContainEqual(jobs[0]?.payload);
+      expect(adds.map((jobs) => jobs.length)).toEqual([1, 1]);
+      expect(await client.getJob(running.id)).toMatchObject({ jobKey: null, attempts: 25 });
+      const { jobs } = await client.listJobs({ jobKey: "key" });
+      expect(jobs).toHaveLength(1);
+      expect([{ value: 1 }, { value: 2 }]).toContainEqual(jobs[0]?.payload);
+    });
   });
 });
 

@@ -31,7 +31,7 @@ async function openClient(options: ClientOptions = {}): Promise<Client> {
     share: { value: undefined },
     query: {
       value: (query: Parameters<typeof driver.query>[0]) => {
-        if (query.text.includes("_howdah_add_jobs_without_keys_v1")) statements.push("together");
+        if (query.text.includes("_howdah_add_jobs_without_keys_v2")) statements.push("together");
         else if (ALONE.test(query.text)) statements.push("alone");
         return driver.query(query);
       },
@@ -388,7 +388,7 @@ describe.each<[words: string, at: CatchPoint, how: "cut" | "cutClient", storedCo
   it("are told that the result is unknown, each of them, and are not repeated", async () => {
     await using proxy = await openProxy(database.connectionString);
     await using cut = await openClient({ driver: undefined as never, connectionString: proxy.connectionString });
-    const breaking = proxy.next("_howdah_add_jobs_without_keys_v1", at).then((caught) => caught[how]());
+    const breaking = proxy.next("_howdah_add_jobs_without_keys_v2", at).then((caught) => caught[how]());
     const results = await Promise.allSettled(addAtOnce(cut, times(10)));
     await breaking;
     for (const lost of results) expect(lost).toMatchObject({ reason: { code: "HOWDAH_CONNECTION_LOST" } });

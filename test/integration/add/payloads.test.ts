@@ -3,6 +3,7 @@ import type { Client } from "../../../src/client/client.ts";
 import { clientOver } from "../../../src/client/create-client.ts";
 import type { Job } from "../../../src/job/job.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
+import { BULK_ADDS } from "../../harness/bulk-adds.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 
 let database: TestDatabase;
@@ -24,10 +25,15 @@ afterAll(async () => {
 /** What is promised for a payload holds in single and bulk alike. */
 const ways = {
   addJob: (payload: unknown): Promise<Job> => client.addJob("task", payload),
-  addJobs: async (payload: unknown): Promise<Job> => {
-    const [, job] = await client.addJobs([{ identifier: "beside" }, { identifier: "task", payload }]);
-    return job;
-  },
+  ...Object.fromEntries(
+    BULK_ADDS.map(([name, addAll]) => [
+      name,
+      async (payload: unknown): Promise<Job> => {
+        const [, job] = await addAll(client, [{ identifier: "beside" }, { identifier: "task", payload }]);
+        return job as Job;
+      },
+    ]),
+  ),
 };
 
 describe.each(Object.entries(ways))("a payload given to %s comes back as it was", (_name, add) => {
@@ -82,7 +88,9 @@ it("a payload of more levels than PostgreSQL reads is refused with a code, in si
   const inside = client.inTransaction(session);
   const refused = { code: "HOWDAH_PAYLOAD_INVALID" };
   await expect(inside.addJob("task", nested(1_500))).rejects.toMatchObject(refused);
-  await expect(inside.addJobs([{ identifier: "task", payload: nested(1_500) }])).rejects.toMatchObject(refused);
+  for (const [, addAll] of BULK_ADDS) {
+    await expect(addAll(inside, [{ identifier: "task", payload: nested(1_500) }])).rejects.toMatchObject(refused);
+  }
   expect((await client.listJobs()).jobs).toEqual([]);
 });
 

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Client, TransactionClient } from "../../../src/client/client.ts";
 import { clientOver } from "../../../src/client/create-client.ts";
-import type { Job } from "../../../src/job/job.ts";
+import type { Job, JobSpec } from "../../../src/job/job.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
+import { BULK_ADDS, type BulkAdd } from "../../harness/bulk-adds.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 
 // What an add resolves to is what is stored, whatever triggers of users make of
@@ -38,7 +39,7 @@ async function withTrigger(body: string): Promise<void> {
   `);
 }
 
-type Adds = Pick<TransactionClient, "addJob" | "addJobs" | "addBatchJob">;
+type Adds = Pick<TransactionClient, "addJob" | "addJobs" | "addBatchJob" | "getJob">;
 
 /** Resolves or rejects when all of them have, so that none of them outlives its test. */
 async function all<T>(calls: readonly Promise<T>[]): Promise<readonly T[]> {
@@ -46,8 +47,10 @@ async function all<T>(calls: readonly Promise<T>[]): Promise<readonly T[]> {
   return Promise.all(calls);
 }
 
+type Way = (adds: Adds, payloads: readonly object[]) => Promise<readonly Job[]>;
+
 /** Every way to add jobs with these payloads. */
-const WAYS: Readonly<Record<string, (adds: Adds, payloads: readonly object[]) => Promise<readonly Job[]>>> = {
+const WAYS: Readonly<Record<string, Way>> = {
   "one by one": async (adds, payloads) => {
     const jobs: Job[] = [];
     for (const payload of payloads) jobs.push(await adds.addJob("t", payload));
@@ -57,13 +60,24 @@ const WAYS: Readonly<Record<string, (adds: Adds, payloads: readonly object[]) =>
   "with a queue": (adds, payloads) => all(payloads.map((payload) => adds.addJob("t", payload, { queueName: "q" }))),
   "with flags": (adds, payloads) => all(payloads.map((payload) => adds.addJob("t", payload, { flags: ["f"] }))),
   "with keys": (adds, payloads) => all(payloads.map((payload, n) => adds.addJob("t", payload, { jobKey: `k${n}` }))),
-  "in bulk": (adds, payloads) => adds.addJobs(payloads.map((payload) => ({ identifier: "t", payload }))),
-  "in bulk, with keys among them": (adds, payloads) =>
-    adds.addJobs(
-      payloads.map((payload, n) => ({ identifier: "t", payload, spec: n % 2 === 0 ? { jobKey: `b${n}` } : {} })),
-    ),
+  ...Object.fromEntries(BULK_ADDS.flatMap(([name, addAll]) => waysInBulk(name, addAll))),
   "as batch jobs": (adds, payloads) => all(payloads.map((payload) => adds.addBatchJob("t", [payload]))),
 };
+
+function waysInBulk(name: string, addAll: BulkAdd): [string, Way][] {
+  const withSpecs =
+    (specOf: (n: number) => JobSpec): Way =>
+    (adds, payloads) =>
+      addAll(
+        adds,
+        payloads.map((payload, n) => ({ identifier: "t", payload, spec: specOf(n) })),
+      );
+  return [
+    [`with ${name}`, withSpecs(() => ({}))],
+    [`with ${name}, in a queue`, withSpecs(() => ({ queueName: "q" }))],
+    [`with ${name}, with keys among them`, withSpecs((n) => (n % 2 === 0 ? { jobKey: `b${n}` } : {}))],
+  ];
+}
 
 const CHANGES: Readonly<Record<string, string>> = {
   nothing: "",
@@ -159,26 +173,34 @@ describe("a trigger that drops", () => {
     }
   });
 
-  it("some jobs of a bulk add: it rejects whole, and names their places", async () => {
+  it.each(BULK_ADDS)("some jobs of %s: it rejects whole, and names their places", async (_, addAll) => {
     await withTrigger("if (new.payload->>'n')::integer % 7 = 3 then return null; end if;");
-    const payloads = Array.from({ length: 20 }, (_, n) => ({ n }));
-    const specs = [{}, { queueName: "q" }];
-    for (const spec of specs) {
-      await expect(
-        client.addJobs(payloads.map((payload) => ({ identifier: "t", payload, spec }))),
-      ).rejects.toMatchObject({
+    const specs: readonly ((n: number) => JobSpec)[] = [
+      () => ({}),
+      () => ({ queueName: "q" }),
+      (n) => ({ jobKey: `k${n}` }),
+    ];
+    for (const specOf of specs) {
+      const jobs = Array.from({ length: 20 }, (_item, n) => ({ identifier: "t", payload: { n }, spec: specOf(n) }));
+      await expect(addAll(client, jobs)).rejects.toMatchObject({
         code: "HOWDAH_JOB_DROPPED",
         message: expect.stringContaining("jobs[3], jobs[10], jobs[17] from") as string,
       });
     }
-    await expect(
-      client.addJobs(payloads.map((payload, n) => ({ identifier: "t", payload, spec: { jobKey: `k${n}` } }))),
-    ).rejects.toMatchObject({
-      code: "HOWDAH_JOB_DROPPED",
-      message: expect.stringContaining("jobs[3], jobs[10], jobs[17] from") as string,
-    });
     expect((await client.listJobs()).jobs).toEqual([]);
   });
+
+  it.each(BULK_ADDS)(
+    "a job of %s only the first time: it rejects all the same, and nothing is stored",
+    async (_, addAll) => {
+      await database.sql("create sequence public.seen");
+      await withTrigger("if nextval('public.seen') = 2 then return null; end if;");
+      const jobs = PAYLOADS.map((payload) => ({ identifier: "t", payload }));
+      await expect(addAll(client, jobs)).rejects.toMatchObject({ code: "HOWDAH_JOB_DROPPED" });
+      expect((await client.listJobs()).jobs).toEqual([]);
+      await database.sql("drop sequence public.seen cascade");
+    },
+  );
 
   it("a job of a schedule that is triggered by hand: that rejects", async () => {
     await withTrigger("return null;");
@@ -216,13 +238,16 @@ describe("an after trigger that removes a job, where a before trigger changes al
     return () => database.sql("drop function if exists public.user_trigger_after() cascade");
   });
 
-  it.each([
-    ["without keys", (): { jobKey?: string } => ({})],
-    ["with keys", (place: number) => ({ jobKey: String(place) })],
-  ])("a bulk add rejects whole and names the place, and no job takes that of another, %s", async (_, specOf) => {
+  it.each(
+    BULK_ADDS.flatMap(([name, addAll]) => [
+      { way: `${name} without keys`, addAll, specOf: (): JobSpec => ({}) },
+      { way: `${name} in a queue`, addAll, specOf: (): JobSpec => ({ queueName: "q" }) },
+      { way: `${name} with keys`, addAll, specOf: (place: number): JobSpec => ({ jobKey: String(place) }) },
+    ]),
+  )("$way rejects whole and names the place, and no job takes that of another", async ({ addAll, specOf }) => {
     const payloads = ["a", "remove", "b"];
     const jobs = payloads.map((payload, place) => ({ identifier: "t", payload, spec: specOf(place) }));
-    await expect(client.addJobs(jobs)).rejects.toMatchObject({
+    await expect(addAll(client, jobs)).rejects.toMatchObject({
       code: "HOWDAH_JOB_DROPPED",
       message: expect.stringContaining("jobs[1]") as string,
     });

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Client } from "../../../src/client/client.ts";
 import { clientOver } from "../../../src/client/create-client.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
+import { BULK_ADDS } from "../../harness/bulk-adds.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 
 let database: TestDatabase;
@@ -34,11 +35,19 @@ describe("inTransaction", () => {
     const single = await inside.addJob("single", { a: 1 });
     const [bulk] = await inside.addJobs([{ identifier: "bulk", spec: { queueName: "q" } }]);
     const batch = await inside.addBatchJob("batch", [1, 2]);
+    const [lean] = await inside.addJobs([{ identifier: "lean" }], { returning: "ids" });
+    const [keyed] = await inside.addJobs([{ identifier: "lean", spec: { jobKey: "k" } }], { returning: "ids" });
 
     expect(await inside.getJob(single.id)).toEqual(single);
     expect(await client.getJob(single.id)).toBeUndefined();
+    expect(await client.getJob(lean?.id ?? "")).toBeUndefined();
     await session.query("commit");
-    expect((await client.listJobs()).jobs).toEqual([single, bulk, batch]);
+    const { jobs } = await client.listJobs();
+    expect(jobs.slice(0, 3)).toEqual([single, bulk, batch]);
+    expect(jobs.slice(3).map(({ id, task, jobKey }) => [id, task, jobKey])).toEqual([
+      [lean?.id, "lean", null],
+      [keyed?.id, "lean", "k"],
+    ]);
   });
 
   it("leaves nothing behind when it rolls back, whatever was done (behaviours 20, 21, 22)", async () => {
@@ -113,12 +122,16 @@ describe("inTransaction", () => {
     await session.query("create schema if not exists hostile");
     await session.query("create table if not exists hostile._private_tasks (id int)");
     for (const isolation of ["repeatable read", "serializable"]) {
-      await session.query(`begin isolation level ${isolation}; set local search_path = hostile, public`);
-      const inside = client.inTransaction(session);
-      const [job] = await inside.addJobs([{ identifier: `new ${isolation}`, spec: { queueName: isolation } }]);
-      expect(await inside.getJob(job?.id ?? "")).toEqual(job);
-      await session.query("commit");
-      expect(await client.getJob(job?.id ?? "")).toEqual(job);
+      for (const [name, addAll] of BULK_ADDS) {
+        for (const spec of [{ queueName: `${isolation}, ${name}` }, {}]) {
+          await session.query(`begin isolation level ${isolation}; set local search_path = hostile, public`);
+          const inside = client.inTransaction(session);
+          const [job] = await addAll(inside, [{ identifier: `${isolation}, ${name}`, spec }]);
+          expect(await inside.getJob(job?.id ?? "")).toEqual(job);
+          await session.query("commit");
+          expect(await client.getJob(job?.id ?? "")).toEqual(job);
+        }
+      }
     }
   });
 
@@ -128,12 +141,15 @@ describe("inTransaction", () => {
     let heard = 0;
     listener.on("notification", () => (heard += 1));
     await session.query("begin");
-    await client.inTransaction(session).addJob("task");
+    const inside = client.inTransaction(session);
+    await inside.addJob("task");
+    await inside.addJobs([{ identifier: "task" }], { returning: "ids" });
+    await inside.addJobs([{ identifier: "task", spec: { jobKey: "k" } }], { returning: "ids" });
     await listener.query("select 1");
     expect(heard).toBe(0);
     await session.query("commit");
     await listener.query("select 1");
-    expect(heard).toBe(1);
+    expect(heard).toBe(3);
   });
 
   it("ends with its client", async () => {

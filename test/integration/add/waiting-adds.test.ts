@@ -64,6 +64,7 @@ interface Way {
   readonly stored?: number;
 }
 
+const IDS = { returning: "ids" } as const;
 const key = { jobKey: "k" };
 const far = { runAt: "2100-01-01T00:00:00Z" };
 const later = { runAt: "2099-01-01T00:00:00Z" };
@@ -100,6 +101,22 @@ const WAYS: readonly Way[] = [
     title: "bulk adds of a new queue",
     hold: (inside) => inside.addJob("known", {}, { queueName: "new" }),
     wait: (outside, n) => outside.addJobs([{ identifier: "known", payload: { n }, spec: { queueName: "new" } }]),
+  },
+  {
+    title: "bulk adds of a new queue, for ids",
+    hold: (inside) => inside.addJob("known", {}, { queueName: "new" }),
+    wait: (outside, n) => outside.addJobs([{ identifier: "known", payload: { n }, spec: { queueName: "new" } }], IDS),
+  },
+  {
+    title: "bulk adds of a new task, for ids",
+    hold: (inside) => inside.addJobs([{ identifier: "new" }], IDS),
+    wait: (outside, n) => outside.addJobs([{ identifier: "new", payload: { n } }], IDS),
+  },
+  {
+    title: "bulk adds with the same key, for ids",
+    hold: (inside) => inside.addJobs([{ identifier: "known", payload: { n: -1 }, spec: key }], IDS),
+    wait: (outside, n) => outside.addJobs([{ identifier: "known", payload: { n }, spec: key }], IDS),
+    stored: 1,
   },
   {
     title: "bulk adds with the same key",
@@ -178,6 +195,7 @@ async function others(outside: Client, id: string): Promise<void> {
   await outside.addJob("known", {}, { queueName: "known", ...later });
   await outside.addJob("other", {}, { queueName: "other", jobKey: "other", ...later });
   await outside.addJobs([{ identifier: "known", spec: later }]);
+  await outside.addJobs([{ identifier: "known", spec: later }], IDS);
   await outside.removeJob("other");
   await outside.getJob(id);
   await outside.listQueues();
@@ -241,11 +259,9 @@ describe("calls that wait", () => {
     const waiting: Promise<unknown>[] = [];
     for (let n = 0; n < MANY; n++) {
       const n1 = { n };
-      waiting.push(
-        n % 3 === 0
-          ? client.addJobs([{ identifier: "known", payload: n1, spec: key }])
-          : client.addJob("known", n1, key),
-      );
+      const bulk = [{ identifier: "known", payload: n1, spec: key }];
+      if (n % 3 === 0) waiting.push(client.addJobs(bulk));
+      else waiting.push(n % 3 === 1 ? client.addJobs(bulk, IDS) : client.addJob("known", n1, key));
     }
     await tried();
     await session.query("commit");
@@ -286,6 +302,8 @@ describe("calls that wait", () => {
       hasty.addJob("known", { n: 2 }, key),
       hasty.addJob("known", { n: 3 }, { queueName: "new" }),
       hasty.addJobs([{ identifier: "known", spec: key }]),
+      hasty.addJobs([{ identifier: "known", spec: key }], IDS),
+      hasty.addJobs([{ identifier: "known", spec: { queueName: "new" } }], IDS),
       hasty.removeJob("k"),
     ];
     for (const result of await Promise.allSettled(calls)) {

@@ -217,9 +217,14 @@ describe("_howdah_add_jobs_v1", () => {
   });
 });
 
-describe("_howdah_add_jobs_without_keys_v1", () => {
-  const addAll = async (given: string): Promise<Record<string, unknown>> => {
-    const [row] = await database.sql(`select * from howdah._howdah_add_jobs_without_keys_v1(${given})`);
+const VERSIONS: readonly (readonly [string, (given: string, patience: string) => string])[] = [
+  ["_howdah_add_jobs_without_keys_v1", (given, patience) => `${given}, ${patience}`],
+  ["_howdah_add_jobs_without_keys_v2", (given, patience) => `${given}, ${patience}, false`],
+];
+
+describe.each(VERSIONS)("%s", (name, argumentsOf) => {
+  const addAll = async (given: string, patience = "null"): Promise<Record<string, unknown>> => {
+    const [row] = await database.sql(`select * from howdah.${name}(${argumentsOf(given, patience)})`);
     return row ?? {};
   };
 
@@ -252,7 +257,7 @@ describe("_howdah_add_jobs_without_keys_v1", () => {
   it("gives up when it has waited for a lock for as long as it may, and stores nothing", async () => {
     const session = await database.connect();
     await session.query("begin; select howdah.add_job('t', queue_name => 'under way')");
-    const adding = addAll("'{t}', '{1,2}', '{null,under way}', null, null, null, null, null, false, 100");
+    const adding = addAll("'{t}', '{1,2}', '{null,under way}', null, null, null, null, null, false", "100");
     await expect(adding).rejects.toMatchObject({ code: "55P03" });
     await session.query("rollback");
     expect(await stored()).toEqual([]);
@@ -268,5 +273,26 @@ describe("_howdah_add_jobs_without_keys_v1", () => {
     await listener.query("select 1");
     const [queueId] = given["due_queue_ids"] as number[];
     expect(heard).toMatchObject([{ count: 3, at: Number(given["due_at"]), queues: [queueId] }]);
+  });
+});
+
+describe("_howdah_add_jobs_without_keys_v2 for ids only", () => {
+  it("answers the same ids and what is due, and nothing else, and stores the same", async () => {
+    const given = `'{t,u,t}', '{1,2,3}', '{q,null,null}', '{null,null,2100-01-01Z}', '{3,null,null}', '{7,null,null}',
+      '{"{\\"a\\": true}",null,null}', '{10,null,null}', false, null`;
+    const added: Record<string, unknown>[] = [];
+    for (const idsOnly of [false, true]) {
+      const [row = {}] = await database.sql(
+        `select * from howdah._howdah_add_jobs_without_keys_v2(${given}, ${idsOnly})`,
+      );
+      added.push(row);
+    }
+    const [whole, lean] = added;
+    expect(lean).toMatchObject({ run_times: null, stored_flags: null, stored: null, due_count: "2" });
+    expect(lean?.["due_queue_ids"]).toEqual(whole?.["due_queue_ids"]);
+    const jobs = await stored();
+    expect(jobs.map(({ id }) => id)).toEqual([whole?.["ids"], lean?.["ids"]].flat());
+    const withoutTimes = jobs.map(({ id: _id, run_at: _run, created_at: _new, updated_at: _old, ...job }) => job);
+    expect(withoutTimes.slice(3)).toEqual(withoutTimes.slice(0, 3));
   });
 });

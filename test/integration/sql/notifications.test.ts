@@ -71,9 +71,13 @@ describe("adds", () => {
       select howdah.add_job('t', run_at => ${at});
       select howdah._howdah_add_plain_job_v1('t', '{}', ${at}, null, null, null, true);
       select howdah._howdah_add_jobs_without_keys_v1(
-        '{t}', array['{}']::json[], null, array[${at}], null, null, null, null, true)`;
+        '{t}', array['{}']::json[], null, array[${at}], null, null, null, null, true);
+      select howdah._howdah_add_jobs_without_keys_v2(
+        '{t}', array['{}']::json[], null, array[${at}], null, null, null, null, true, null, true);
+      select howdah._howdah_add_keyed_job_ids_v1(
+        '{t}', array['{}']::json[], null, array[${at}], null, '{k}', null, null, null, null, true)`;
     expect(await told(`begin; ${adds}; commit`)).toEqual([]);
-    expect(await told(`begin; select pg_sleep(1.1); ${adds}; commit`)).toHaveLength(3);
+    expect(await told(`begin; select pg_sleep(1.1); ${adds}; commit`)).toHaveLength(5);
   });
 
   it("tells the queue of a plain job that a trigger has put into one", async () => {

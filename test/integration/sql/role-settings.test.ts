@@ -88,6 +88,7 @@ async function live(
   ];
   const keyed = [...mixed, { identifier: "run", payload: [6], spec: { jobKey: "k" } }];
   for (const jobs of [mixed, keyed]) {
+    expect(await client.addJobs(jobs, { returning: "ids" })).toHaveLength(jobs.length);
     const stored = await client.addJobs(jobs);
     expect(stored.map(({ queueName, jobKey }) => [queueName, jobKey]).slice(0, 2)).toEqual([
       ["q", null],
@@ -97,6 +98,7 @@ async function live(
   await session.query({ text: "begin" } as never);
   const inside = client.inTransaction(session);
   for (const jobs of [mixed, keyed]) {
+    expect(await inside.addJobs(jobs, { returning: "ids" })).toHaveLength(jobs.length);
     const stored = await inside.addJobs(jobs);
     expect(stored.map(({ queueName, priority }) => [queueName, priority]).slice(0, 2)).toEqual([
       ["q", 1],

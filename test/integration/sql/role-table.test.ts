@@ -89,6 +89,8 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => client.addJob("new"),
     () => client.addJob("new", 1, { queueName: "new", flags: ["f"], timeout: "1s" }),
     () => client.addJobs([{ identifier: "new" }, { identifier: "newer", spec: { queueName: "newer" } }]),
+    () => client.addJobs([{ identifier: "new" }], { returning: "ids" }),
+    () => client.addJobs([{ identifier: "new", spec: { queueName: "newest" } }], { returning: "ids" }),
     () => client.addBatchJob("batch", [1]),
     () => inTransaction(client, sql, {}),
   ],
@@ -99,6 +101,10 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     async () => expect(await client.addJob("keyed", 2, { jobKey: "k" })).toMatchObject({ id: "2", revision: 1 }),
     async () => expect((await client.addJob("running", 2, { jobKey: "r" })).id).not.toBe("3"),
     () => client.addJobs([{ identifier: "keyed", spec: { jobKey: "k", jobKeyMode: "preserve_run_at" } }]),
+    async () =>
+      expect(await client.addJobs([{ identifier: "keyed", spec: { jobKey: "k" } }], { returning: "ids" })).toEqual([
+        { id: "2" },
+      ]),
     () => client.addBatchJob("batch", [1], { jobKey: "b" }),
     () => inTransaction(client, sql, { jobKey: "k" }),
   ],

@@ -92,8 +92,11 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await Promise.all(Array.from({ length: 20 }, (_, n) => client.addJob("joined", n, { queueName: `q${n % 3}` })));
     await client.addJobs([{ identifier: "one" }, { identifier: "two", spec: { queueName: "q" } }]);
     await client.addJobs([{ identifier: "one", spec: { jobKey: "k" } }, { identifier: "three" }]);
+    await client.addJobs([{ identifier: "one" }], { returning: "ids" });
+    await client.addJobs([{ identifier: "one", spec: { queueName: "q" } }], { returning: "ids" });
+    await client.addJobs([{ identifier: "one", spec: { jobKey: "k" } }], { returning: "ids" });
     await client.addBatchJob("batch", [1, 2]);
-    expect(await client.stats()).toMatchObject({ ready: { value: 27 }, scheduled: { value: 1 } });
+    expect(await client.stats()).toMatchObject({ ready: { value: 29 }, scheduled: { value: 1 } });
   });
 
   it("gets no call from adding and managing inside of a transaction of the application", async () => {
@@ -103,6 +106,7 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await inside.addJob("plain");
     const keyed = await inside.addJob("keyed", {}, { jobKey: "k", queueName: "q" });
     await inside.addJobs([{ identifier: "one" }, { identifier: "two", spec: { jobKey: "j" } }]);
+    await inside.addJobs([{ identifier: "two", spec: { jobKey: "j" } }], { returning: "ids" });
     await inside.rescheduleJobs([keyed.id], { runAt: new Date(), priority: 1, attempts: 0, maxAttempts: 4 });
     await inside.listJobs({ task: "keyed", queueName: "q", jobKey: "k", state: "ready", limit: 1 });
     await inside.removeJob("k");

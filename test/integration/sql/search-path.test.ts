@@ -88,6 +88,18 @@ describe("a hostile search_path", () => {
       "_howdah_add_jobs_without_keys_v1",
       "howdah._howdah_add_jobs_without_keys_v1('{t}', '{1}', '{q}', null, null, null, null, null, true, 100)",
     ],
+    [
+      "_howdah_add_jobs_without_keys_v2",
+      "howdah._howdah_add_jobs_without_keys_v2('{t}', '{1}', '{q}', null, null, null, null, null, true, 100, false)",
+    ],
+    [
+      "_howdah_dropped_places_v1",
+      "howdah._howdah_dropped_places_v1('{t}', '{1}', '{q}', null, null, null, null, null)",
+    ],
+    [
+      "_howdah_add_keyed_job_ids_v1",
+      "howdah._howdah_add_keyed_job_ids_v1('{t}', '{1}', '{q}', null, null, '{k}', null, null, null, null, true)",
+    ],
     ["permanently_fail_jobs", "howdah.permanently_fail_jobs('{1}')"],
     ["reschedule_jobs", "howdah.reschedule_jobs('{1}', attempts => 0)"],
     ["force_unlock_workers", "howdah.force_unlock_workers('{w}')"],

@@ -82,6 +82,8 @@ function methodsOf(client: Client | ReturnType<Client["inTransaction"]>) {
     addMany: () => client.addJobs([{ identifier: "note" }, { identifier: "note" }]),
     addManyKeyed: () =>
       client.addJobs([{ identifier: "note" }, { identifier: "other", spec: { ...later, jobKey: "z" } }]),
+    addIds: () => client.addJobs([{ identifier: "note" }, { identifier: "note" }], { returning: "ids" }),
+    addIdsKeyed: () => client.addJobs([{ identifier: "other", spec: { ...later, jobKey: "z" } }], { returning: "ids" }),
     addBatch: () => client.addBatchJob("other", [1], later),
     removeJob: async () => expect((await client.removeJob("k"))?.task).toBe("other"),
     rescheduleJobs: () => client.rescheduleJobs(["1"], { priority: 1 }),
