@@ -109,8 +109,8 @@ export default {
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
         dependencyTypesNot: TYPE_ONLY,
-        // An optional peer, which the tests need as well.
-        pathNot: "node_modules/@opentelemetry/api/",
+        // Optional peers, which the tests need as well.
+        pathNot: "node_modules/(@opentelemetry/api|postgres)/",
       },
     },
     {

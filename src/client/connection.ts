@@ -68,7 +68,10 @@ export interface ConnectionOrder extends ReadConnectionOptions {
  * `PG…` variables of the environment count.
  */
 export interface ConnectionOptions {
-  /** `postgresql://user:password@host:5432/database` */
+  /**
+   * `postgresql://user:password@host:5432/database`. Several hosts, `one:5432,two:5432`, are tried in order for one
+   * that is what `target_session_attrs` says; default: one that can be written to.
+   */
   readonly connectionString?: string | undefined;
   /** A `pg` pool of the application, which stays the application's to close. */
   readonly pool?: PgPool | undefined;
@@ -115,7 +118,5 @@ export function schemaNameOf(options: Pick<ReadConnectionOptions, "schema">): st
 /** What `DATABASE_URL` says; blank is as good as not set. */
 function fromEnvironment(): string | undefined {
   const text = process.env["DATABASE_URL"]?.trim();
-  if (text) return readConnectionString(text, "The environment variable DATABASE_URL");
-  if (!process.env["PGHOST"]?.includes(",")) return undefined;
-  throw new HowdahError("HOWDAH_OPTION_INVALID", "PGHOST names several hosts, which is not supported yet: name one.");
+  return text ? readConnectionString(text, "The environment variable DATABASE_URL") : undefined;
 }

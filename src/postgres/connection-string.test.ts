@@ -127,10 +127,15 @@ describe("a connection string", () => {
       "postgres://me:secret@host/db#x",
       "is not a URL like postgresql://user:password@host:5432/database; in the user, the password",
     ],
-    ["postgres://me:secret@h1:5432,h2:5433/db", "names several hosts, which is not supported yet"],
-    ["postgres://me:secret@h1,h2/db", "names several hosts, which is not supported yet"],
-    ["postgres:///db?host=h1,h2", "names several hosts, which is not supported yet"],
-    ["postgres:///db?host=h1&host=h2", "names several hosts, which is not supported yet"],
+    ["postgres://me:secret@h1:5432,h2:54334/db?port=1,2,3", "names 2 hosts and 3 ports"],
+    ["postgres://me:secret@h1,,h2/db", "names several hosts, and one of them is empty"],
+    ["postgres://me:secret@h1:1,h2:x/db", "names several hosts, and one of them has a port that is no number"],
+    ["postgres://me:secret@h1:1,h2:99999/db", "names several hosts, and one of them has a port that is no number"],
+    ["postgres://me:sec/ret@h1,h2/db", "is not a URL like"],
+    [
+      "postgres://me:secret@h1/db?target_session_attrs=primry",
+      "has a target_session_attrs that is not known; it may be any",
+    ],
     ["jdbc:postgresql://host/db?user=me&password=secret", "is a URL of JDBC; write postgresql://"],
     ["mysql://me:secret@host/db", "begins with `mysql:`, which does not lead to PostgreSQL"],
     ["http://me:secret@host/db", "begins with `http:`, which does not lead to PostgreSQL"],
@@ -159,6 +164,8 @@ describe("a connection string", () => {
     ["postgres://%2Frun%2Fpostgresql/shop", "the database shop at /run/postgresql"],
     ["postgres://me@host/a%20b", "the database at host"],
     ["POSTGRES://me@host/shop?sslmode=require", "the database shop at host"],
+    ["postgres://me:p@w@h1:5432,[::1]:5433,%2Frun/shop", "the database shop at h1:5432,[::1]:5433,/run"],
+    ["postgres://me:p,w@h1/shop?target_session_attrs=primary", "the database shop at h1"],
     ["/run/postgresql shop", "the database"],
     ["socket:/run/postgresql?db=shop", "the database"],
   ])("%j is taken, and leads to %s", (text, target) => {
@@ -169,10 +176,17 @@ describe("a connection string", () => {
     vi.stubEnv("DATABASE_URL", "mysql://me:secret@host/db");
     const refused = await failureOf({}, []);
     vi.stubEnv("DATABASE_URL", "  ");
-    vi.stubEnv("PGHOST", "h1,h2");
+    vi.stubEnv("PGHOST", "127.0.0.1,localhost");
+    vi.stubEnv("PGPORT", "1,2,3");
+    const ports = await failureOf({}, []);
+    vi.stubEnv("PGPORT", "1,2");
     const several = await failureOf({}, []);
+    vi.stubEnv("PGTARGETSESSIONATTRS", "primry");
+    const target = await failureOf({}, []);
     vi.unstubAllEnvs();
     expect(refused).toMatchObject({ message: /^The environment variable DATABASE_URL begins with `mysql:`/ });
-    expect(several).toMatchObject({ message: "PGHOST names several hosts, which is not supported yet: name one." });
+    expect(ports).toMatchObject({ message: /^PGHOST names 2 hosts and 3 ports/, code: "HOWDAH_OPTION_INVALID" });
+    expect(several).toMatchObject({ message: /None of the hosts can be used: 127.0.0.1:1: .*; localhost:2: / });
+    expect(target).toMatchObject({ message: /^PGTARGETSESSIONATTRS is not known; it may be any, read-write/ });
   });
 });

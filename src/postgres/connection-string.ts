@@ -1,6 +1,7 @@
 import { HowdahError } from "../errors.ts";
 import { string } from "../runtime/option-kinds.ts";
 import { type Option, optionLabel } from "../runtime/options.ts";
+import { hostsOf } from "./hosts.ts";
 
 /** An option that holds a connection string, without the space around it. It may be left out. */
 export const CONNECTION_STRING: Option<string | undefined> = {
@@ -31,9 +32,9 @@ function faultOf(text: string): string | undefined {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
   if (scheme === "socket") return undefined;
   if (!/^postgres(ql)?:\/\//i.test(text)) return otherForm(text, scheme);
-  if (hasSeveralHosts(text))
-    return "names several hosts, which is not supported yet: name one, such as the address that always leads to the primary.";
-  return isUnambiguous(text)
+  const hosts = hostsOf(text);
+  if (typeof hosts === "string") return hosts;
+  return hosts.texts.every(isUnambiguous)
     ? undefined
     : `is not a URL like ${EXAMPLE}; in the user, the password and behind the host, characters such as @, #, ?, % and / ` +
         "have to be percent-encoded: @ as %40, # as %23, ? as %3F, % as %25, / as %2F.";
@@ -63,13 +64,6 @@ function otherForm(text: string, scheme: string | undefined): string {
   return `is not a URL like ${EXAMPLE}.`;
 }
 
-function hasSeveralHosts(text: string): boolean {
-  const [, authority = "", query = ""] = /^[^/]*\/\/([^/?#]*)[^?#]*(?:\?([^#]*))?/.exec(text) ?? [];
-  const hosts = authority.slice(authority.lastIndexOf("@") + 1);
-  const parameters = new URLSearchParams(query);
-  return hosts.includes(",") || parameters.getAll("host").length > 1 || /,/.test(parameters.get("host") ?? "");
-}
-
 /**
  * False when a character of the password may have ended the password: then the
  * `@` in front of the host stands somewhere behind of what is read as the host.
@@ -89,11 +83,16 @@ function parse(text: string): URL | undefined {
 /** Where a connection string leads, for messages: only what certainly is a name. */
 export function describeTarget(text: string | undefined): string {
   if (!text) return `the database that the PG... variables of the environment name, because nothing else was given`;
-  const url = /^postgres/i.test(text) && faultOf(text) === undefined ? parse(text) : undefined;
+  const hosts = /^postgres/i.test(text) && faultOf(text) === undefined ? hostsOf(text) : undefined;
+  const urls = typeof hosts === "object" ? hosts.texts.map(parse) : [];
+  const [url] = urls;
   if (!url) return "the database";
   const database = nameIn(url.pathname.slice(1)) ?? (url.pathname.length > 1 ? undefined : "of the user");
-  const host = [url.searchParams.get("host"), url.host, "localhost"].map((given) => nameIn(given ?? "")).find(Boolean);
-  return ["the database", database, "at", host].filter(Boolean).join(" ");
+  return ["the database", database, "at", urls.map(hostIn).join(",")].filter(Boolean).join(" ");
+}
+
+function hostIn(url: URL | undefined): string | undefined {
+  return [url?.searchParams.get("host"), url?.host, "localhost"].map((given) => nameIn(given ?? "")).find(Boolean);
 }
 
 function nameIn(text: string): string | undefined {

@@ -57,6 +57,12 @@ export interface DriverCapabilities {
    * statements of the session then wait for their turn as all others do.
    */
   readonly connections: number;
+  /**
+   * The database runs inside of this process, for it alone: its connection is not
+   * lost, and a statement that has begun is waited for, however long it takes.
+   * Default false.
+   */
+  readonly inProcess?: boolean | undefined;
 }
 
 /** Anything that can run a statement: a driver, or the inside of a transaction. */

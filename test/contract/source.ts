@@ -2,18 +2,22 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { defineTask } from "../../src/job/task.ts";
 import type { WorkerOptions } from "../../src/worker/options.ts";
 import type { Worker } from "../../src/worker/worker.ts";
-import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { createDatabase, type WorkerDatabase } from "../harness/database.ts";
 import { createHeldTask } from "../harness/held-task.ts";
 import { until } from "../harness/until.ts";
 import { createTestWorker, record } from "../harness/worker.ts";
 
 /** What every source of jobs promises, whether it claims what slots have room for or ahead of them. */
-export function describeSource(name: string, source: Pick<WorkerOptions, "localQueue">): void {
+export function describeSource(
+  name: string,
+  source: Pick<WorkerOptions, "localQueue">,
+  open: () => Promise<WorkerDatabase> = createDatabase,
+): void {
   describe(name, () => {
-    let database: TestDatabase;
+    let database: WorkerDatabase;
 
     beforeAll(async () => {
-      database = await createDatabase();
+      database = await open();
     });
 
     beforeEach(async () => {

@@ -16,7 +16,10 @@ import {
 const MAX_PACKED_BYTES = 1_250_000;
 
 /** What has to be installed beside the package for a subpath; all others do without. */
-const PEERS: Readonly<Record<string, string>> = { "howdah/opentelemetry": "@opentelemetry/api" };
+const PEERS: Readonly<Record<string, string>> = {
+  "howdah/opentelemetry": "@opentelemetry/api",
+  "howdah/postgres": "postgres",
+};
 
 const declared = JSON.parse(readFileSync(resolve(import.meta.dirname, "../../package.json"), "utf8")) as Manifest;
 

@@ -19,6 +19,7 @@ export const WORDS: Readonly<Record<string, string>> = {
 
 /** Pages that import libraries which the package does not have, with the folder where those are installed: it compiles them. */
 export const COMPILED_ELSEWHERE: Readonly<Record<string, string>> = {
+  "docs/guides/connecting.md": "test/transactions",
   "docs/guides/with-your-orm.md": "test/transactions",
   "docs/guides/using-it-with.md": "test/stack",
 };

@@ -13,18 +13,26 @@ export interface TestDatabaseOptions {
   readonly migrate?: boolean;
   /** Default "howdah"; another one costs a migration, where this one costs a copy. */
   readonly schema?: string;
+  /** Makes the driver of each worker. Default: each worker makes its own, over `pg`. */
+  readonly driver?: (connectionString: string) => Driver;
 }
 
 /** A database of its own, for one test file or one test. */
-export interface TestDatabase extends AsyncDisposable {
-  /** A superuser's way to it. */
-  readonly connectionString: string;
+export interface TestDatabase extends WorkerDatabase, AsyncDisposable {
   readonly driver: Driver;
-  readonly schema: Schema;
-  /** Runs one statement and returns its rows with the types that `pg` gives them. */
-  sql(text: string, values?: unknown[]): Promise<pg.QueryResultRow[]>;
   /** A session of its own; `drop` ends it at the latest. */
   connect(): Promise<pg.Client>;
+}
+
+/** What the tests of a worker need of a database, whatever its driver is. */
+export interface WorkerDatabase {
+  /** A superuser's way to it. */
+  readonly connectionString: string;
+  readonly schema: Schema;
+  /** Makes the driver of a worker, which `drop` closes; without it a worker makes its own. */
+  readonly createDriver?: (() => Driver) | undefined;
+  /** Runs one statement and returns its rows with the types that `pg` gives them. */
+  sql(text: string, values?: unknown[]): Promise<pg.QueryResultRow[]>;
   /** Closes everything and removes the database, also while sessions are connected. */
   drop(): Promise<void>;
 }
@@ -40,17 +48,29 @@ export async function createDatabase(options: TestDatabaseOptions = {}): Promise
 
   const pool = new pg.Pool({ connectionString, max: 4 });
   const clients: pg.Client[] = [];
+  const drivers: Driver[] = [driver];
   // Tests cut sessions off on purpose; the user of one learns it from its query.
   pool.on("error", () => {});
 
   async function drop(): Promise<void> {
-    await Promise.allSettled([...clients.map((client) => client.end()), pool.end(), driver.close()]);
+    await Promise.allSettled([
+      ...clients.map((client) => client.end()),
+      pool.end(),
+      ...drivers.map((made) => made.close()),
+    ]);
     await dropDatabase(connectionString);
   }
+  const { driver: create } = options;
+  const createDriver = (make: (connectionString: string) => Driver): Driver => {
+    const made = make(connectionString);
+    drivers.push(made);
+    return made;
+  };
   return {
     connectionString,
     driver,
     schema,
+    createDriver: create && (() => createDriver(create)),
     async sql(text, values) {
       return (await pool.query(text, values)).rows;
     },

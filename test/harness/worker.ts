@@ -5,13 +5,17 @@ import { silentLogger } from "../../src/runtime/logger.ts";
 import { createWorker } from "../../src/worker/create-worker.ts";
 import type { WorkerOptions } from "../../src/worker/options.ts";
 import type { Worker } from "../../src/worker/worker.ts";
-import type { TestDatabase } from "./database.ts";
+import type { WorkerDatabase } from "./database.ts";
 import { until } from "./until.ts";
 
 /** A worker on a test's database. Says nothing and leaves the signals of the test process alone, unless told otherwise. */
-export async function createTestWorker<State>(database: TestDatabase, options: WorkerOptions<State>): Promise<Worker> {
+export async function createTestWorker<State>(
+  database: WorkerDatabase,
+  options: WorkerOptions<State>,
+): Promise<Worker> {
   const { shutdown, driver, pool, ...rest } = options;
-  const own = driver || pool ? {} : { connectionString: database.connectionString };
+  const made = driver || pool ? undefined : database.createDriver?.();
+  const own = driver || pool ? {} : made ? { driver: made } : { connectionString: database.connectionString };
   const all = {
     schema: database.schema.name,
     logger: silentLogger,

@@ -29,8 +29,9 @@ import type { SessionLockKeeper } from "./session-lock.ts";
  * On a living connection the new one does not come first: it changes the same
  * rows, and waits for the one that has them.
  *
- * A driver that cannot listen has no other way than the usual one, which is
- * waited for as long as an answer is waited for at all.
+ * A driver that cannot listen has no other way than the usual one, nor has one
+ * whose database runs inside of this process: that is waited for as long as an
+ * answer is waited for at all.
  *
  * Only for statements that may be carried out twice.
  */
@@ -53,6 +54,7 @@ export class Contact {
       return work({ target: this.#target(driver, this.#ended.signal), isRepeated: false });
     }
     const way = this.#parts.sessionLock.session ?? driver;
+    if (driver.capabilities?.inProcess) return work({ target: this.#target(way), isRepeated: false });
     if (this.#owing.has(way)) return this.#overOwn(work);
     const usual = this.#overUsual(way, (target) => work({ target, isRepeated: false }));
     try {

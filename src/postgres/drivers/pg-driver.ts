@@ -13,7 +13,8 @@ import type {
 } from "../driver.ts";
 import { OwnListenWay, type PgListenWay, PoolListenWay } from "./pg-listen-way.ts";
 import { PgListener } from "./pg-listener.ts";
-import type { ConnectionSettings, PgPool } from "./pg-pool.ts";
+import type { ConnectionSettings } from "./connection-settings.ts";
+import type { PgPool } from "./pg-pool.ts";
 import type { SessionOptions } from "./pg-session.ts";
 import type { Closable } from "./pg-share.ts";
 import { PgShares } from "./pg-shares.ts";
@@ -89,14 +90,10 @@ export class PgDriver implements Driver, Closable {
   }
 
   #listenWay(): PgListenWay {
-    const { settings, pool, listenConnectionString: connectionString } = this.#parts;
-    if (pool && connectionString === undefined) {
-      checkRoom(this.#parts);
-      return new PoolListenWay(this.#shares.engine);
-    }
-    const config = connectionString === undefined ? settings.config : { ...settings.config, connectionString };
-    // Whatever is in between elsewhere, this connection is a session: LISTEN needs one.
-    return new OwnListenWay({ ...settings, config });
+    const { settings, pool, listenSettings } = this.#parts;
+    if (!pool || listenSettings) return new OwnListenWay(listenSettings ?? settings);
+    checkRoom(this.#parts);
+    return new PoolListenWay(this.#shares.engine);
   }
 
   /** Throws `HOWDAH_CLIENT_CLOSED` once it is closed. */
@@ -110,7 +107,8 @@ export interface PgDriverParts {
   readonly settings: ConnectionSettings;
   /** The application's pool; without one the driver has its own. */
   readonly pool: PgPool | undefined;
-  readonly listenConnectionString: string | undefined;
+  /** How to connect to listen, if that is another way. */
+  readonly listenSettings: ConnectionSettings | undefined;
   readonly maxConnections: number;
   /** How many of them are for handlers; 0 when there are none, `undefined` for the default. */
   readonly handlerConnections: number | undefined;
@@ -143,16 +141,16 @@ function sessionOptions({ settings, pool, trustPool }: PgDriverParts): SessionOp
 }
 
 /** How many connections there are to share out; one of the application's pool is for listening. */
-function totalOf({ pool, maxConnections, handlerConnections, listenConnectionString }: PgDriverParts): number {
+function totalOf({ pool, maxConnections, handlerConnections, listenSettings }: PgDriverParts): number {
   if (!pool) return maxConnections;
   const max = pool.options?.max ?? DEFAULT_POOL_MAX;
-  const listens = handlerConnections !== 0 && listenConnectionString === undefined;
+  const listens = handlerConnections !== 0 && !listenSettings;
   return listens ? Math.max(1, max - 1) : max;
 }
 
 /** Listening keeps a connection, and the only one of a pool is not to be kept. */
-function hasRoomToListen({ pool, listenConnectionString }: PgDriverParts): boolean {
-  return listenConnectionString !== undefined || pool?.options?.max !== 1;
+function hasRoomToListen({ pool, listenSettings }: PgDriverParts): boolean {
+  return listenSettings !== undefined || pool?.options?.max !== 1;
 }
 
 function checkRoom(parts: PgDriverParts): void {

@@ -1,6 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import { type Waiter, withDeadline } from "./deadline.ts";
-import { type ConnectionSettings, type OwnPool, type PgPool, type PgPoolClient, resetSession } from "./pg-pool.ts";
+import type { ConnectionSettings } from "./connection-settings.ts";
+import { type OwnPool, type PgPool, type PgPoolClient, resetSession } from "./pg-pool.ts";
 import { PgSession, type SessionOptions } from "./pg-session.ts";
 import { giveBack, type LentClient, WarmClients } from "./pg-warm-clients.ts";
 import type { PoolWarnings } from "./pool-warnings.ts";

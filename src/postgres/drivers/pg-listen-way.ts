@@ -1,7 +1,9 @@
-import pg from "pg";
+import type { ConnectionSettings, WireClient } from "./connection-settings.ts";
 import { waitAtMost } from "./deadline.ts";
+import type { Callback } from "./host-choice.ts";
+import { newClient } from "./new-client.ts";
 import type { PgClient } from "./pg-client.ts";
-import { clientConfig, type ConnectionSettings, GOODBYE_MS, type PgPoolClient, prepareSession } from "./pg-pool.ts";
+import { GOODBYE_MS, type PgPoolClient, prepareSession } from "./pg-pool.ts";
 import { unreachable } from "./take-client.ts";
 
 /** The way to a connection that a driver listens on. */
@@ -26,35 +28,50 @@ export class OwnListenWay implements PgListenWay {
   }
 
   async connect(signal: AbortSignal): Promise<PgListenClient> {
-    const client = new pg.Client(clientConfig(this.#settings));
-    const destroy = (): unknown => (client as unknown as WithSocket).connection.stream.destroy();
+    const { clock, hosts } = this.#settings;
+    const client = await new Promise<WireClient>((resolve, reject) => {
+      hosts.connect<WireClient>(
+        (tell) => void this.#connectAndTell(signal, tell),
+        (error, one) => (one ? resolve(one) : reject(unreachable(error))),
+      );
+    });
+    return {
+      client,
+      async close() {
+        await waitAtMost(GOODBYE_MS, client.end(), clock);
+        client.connection.stream.destroy();
+      },
+    };
+  }
+
+  async #connectAndTell(signal: AbortSignal, tell: Callback<WireClient>): Promise<void> {
+    let client: WireClient;
+    try {
+      client = await this.#connectOne(signal);
+    } catch (error) {
+      return tell(error, undefined);
+    }
+    tell(undefined, client);
+  }
+
+  async #connectOne(signal: AbortSignal): Promise<WireClient> {
+    const client = newClient(this.#settings);
+    const destroy = (): unknown => client.connection.stream.destroy();
     // An error after the end concerns no caller any more, and would end the process.
     client.on("error", () => undefined);
     signal.addEventListener("abort", destroy, { once: true });
     try {
       signal.throwIfAborted();
-      await client.connect();
+      await new Promise<void>((resolve, reject) => client.connect((error) => (error ? reject(error) : resolve())));
       await prepareSession(client, this.#settings);
+      return client;
     } catch (error) {
       destroy();
-      throw unreachable(error);
+      throw error;
     } finally {
       signal.removeEventListener("abort", destroy);
     }
-    const { clock } = this.#settings;
-    return {
-      client,
-      async close() {
-        await waitAtMost(GOODBYE_MS, client.end(), clock);
-        destroy();
-      },
-    };
   }
-}
-
-/** What `pg` has no method for: ending a connection that has not come about. */
-interface WithSocket {
-  readonly connection: { readonly stream: { destroy(): unknown } };
 }
 
 /** Takes a connection out of a pool; it does not go back. */

@@ -1,10 +1,13 @@
 import pg from "pg";
 import { HowdahError } from "../../errors.ts";
-import type { Clock } from "../../runtime/clock.ts";
 import { object } from "../../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, type Option } from "../../runtime/options.ts";
 import { waitAtMost, type Waiter, withDeadline } from "./deadline.ts";
+import type { ConnectionSettings } from "./connection-settings.ts";
+import { ASK_ABOUT_HOST, type Callback, unwanted } from "./host-choice.ts";
+import { hostOf, newClient } from "./new-client.ts";
 import type { PgClient, PgQueryable } from "./pg-client.ts";
+import { lastAnswer } from "./pg-statement.ts";
 
 /** The part of a `pg` pool that is needed here. */
 export interface PgPool {
@@ -56,15 +59,28 @@ export interface OwnPool extends PgPool {
 /** Opens a pool of at most `max` connections; none is made before it is needed. */
 export function createPool(settings: ConnectionSettings, max: number): OwnPool {
   const onConnect = (client: PgQueryable): Promise<void> => prepareSession(client, settings);
-  const config: Record<string, unknown> = { ...clientConfig(settings), max, allowExitOnIdle: true, onConnect };
-  const pool = new pg.Pool(config);
+  // Its pool makes clients with `new`.
+  const Client = function create(): object {
+    return newClient(settings);
+  };
+  const connectionTimeoutMillis = settings.connectTimeoutMs;
+  const pool = new pg.Pool({
+    ...settings.hosts.current.config,
+    max,
+    allowExitOnIdle: true,
+    onConnect,
+    Client,
+    connectionTimeoutMillis,
+  } as object);
   const open = new Set<unknown>();
   pool.on("connect", (client) => open.add(client));
   pool.on("remove", (client) => open.delete(client));
   // The error of an idle client would end the process; the lost connection shows up again for its next user.
   pool.on("error", () => undefined);
   const end = pool.end.bind(pool);
+  const connect = pool.connect.bind(pool) as unknown as (callback: Callback<PgPoolClient>) => void;
   return Object.assign(pool as unknown as OwnPool, {
+    connect: (callback: Callback<PgPoolClient>) => settings.hosts.connect(connect, callback),
     async end() {
       await end();
       // The pool forgets its clients before the server has seen them go.
@@ -78,23 +94,6 @@ export function createPool(settings: ConnectionSettings, max: number): OwnPool {
   });
 }
 
-/** What `pg` takes for one connection. */
-export function clientConfig({ config, connectTimeoutMs }: ConnectionSettings): Record<string, unknown> {
-  return { keepAlive: true, ...config, connectionTimeoutMillis: connectTimeoutMs };
-}
-
-/** Settings that every connection of our own gets. */
-export interface ConnectionSettings {
-  readonly clock: Clock;
-  /** What `pg` takes: `connectionString`, `host`, `ssl`, … */
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly connectTimeoutMs: number;
-  /** 0 means for ever. */
-  readonly statementTimeoutMs: number;
-  /** False behind a transaction pooler: there nothing may be set for a session either. */
-  readonly preparedStatements: boolean;
-}
-
 /** A server that has vanished never answers a goodbye, so closing does not wait for longer. */
 export const GOODBYE_MS = 1_000;
 
@@ -105,8 +104,19 @@ export const GOODBYE_MS = 1_000;
  */
 export async function prepareSession(client: PgQueryable, settings: ConnectionSettings): Promise<void> {
   const { clock, preparedStatements, connectTimeoutMs: timeoutMs } = settings;
-  if (!preparedStatements) return;
-  await withDeadline(client.query({ text: settingsOf(settings) }), { clock, timeoutMs, waiter: PREPARING });
+  const host = hostOf(client);
+  const asks = host !== undefined && host.wanted !== "any";
+  const texts = [preparedStatements ? settingsOf(settings) : [], asks ? ASK_ABOUT_HOST : []].flat();
+  if (texts.length === 0) return;
+  try {
+    const answer = client.query({ text: texts.join("; "), rowMode: "array" });
+    const { rows } = lastAnswer(await withDeadline(answer, { clock, timeoutMs, waiter: PREPARING }));
+    const fault = asks ? unwanted(host, rows[0] as [string, string]) : undefined;
+    if (fault) throw fault;
+  } catch (error) {
+    if (host) settings.hosts.failed(host, error);
+    throw error;
+  }
 }
 
 const PREPARING: Waiter = {

@@ -172,7 +172,8 @@ function undone(session: PgSession): typeof UNDONE {
   return UNDONE;
 }
 
-function leftOpen(cause: unknown): HowdahError {
+/** The error of a statement of a handler that left a transaction open, for the reason that is given if it failed. */
+export function leftOpen(cause: unknown): HowdahError {
   return new HowdahError(
     "HOWDAH_TRANSACTION_LEFT_OPEN",
     "This statement left a transaction open, which was rolled back: each `query` may run on another connection. " +

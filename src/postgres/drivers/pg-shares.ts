@@ -1,6 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import { type LendingOwner, PgLending } from "./pg-lending.ts";
-import { type ConnectionSettings, createPool, type OwnPool, type PgPool } from "./pg-pool.ts";
+import type { ConnectionSettings } from "./connection-settings.ts";
+import { createPool, type OwnPool, type PgPool } from "./pg-pool.ts";
 import type { SessionOptions } from "./pg-session.ts";
 import { type Closable, PgHandlersShare, PgShare } from "./pg-share.ts";
 import type { PoolWarnings } from "./pool-warnings.ts";

@@ -7,8 +7,10 @@ import { LOGGER } from "../../runtime/logger-option.ts";
 import { readOptions } from "../../runtime/options.ts";
 import { CONNECTION_STRING, readConnectionString } from "../connection-string.ts";
 import type { Driver } from "../driver.ts";
+import type { ConnectionSettings } from "./connection-settings.ts";
 import { PgDriver } from "./pg-driver.ts";
-import { type ConnectionSettings, type PgPool, POOL } from "./pg-pool.ts";
+import { PG, pgHosts } from "./pg-hosts.ts";
+import { type PgPool, POOL } from "./pg-pool.ts";
 export { executorOf, type ExecutorOptions } from "./pg-executor.ts";
 export type { PgPool, PgPoolClient } from "./pg-pool.ts";
 export type { PgClient, PgNotification, PgQueryable } from "./pg-client.ts";
@@ -46,26 +48,29 @@ export function pgDriver(options: PgDriverOptions = {}): Driver {
       `Driver options \`pool\` and \`${other}\` are given together. Specify only one of them.`,
     );
   }
-  const inConfig = config?.["connectionString"];
+  const all: Readonly<Record<string, unknown>> = { fallback_application_name: applicationName, ...config };
+  const inConfig = all["connectionString"];
   const settings: ConnectionSettings = {
-    config: {
-      fallback_application_name: applicationName,
-      ...config,
-      ...(typeof inConfig === "string"
-        ? { connectionString: readConnectionString(inConfig, "Driver option `config.connectionString`") }
-        : {}),
-      ...(connectionString === undefined ? {} : { connectionString }),
-    },
+    library: PG,
+    hosts: pgHosts(
+      all,
+      connectionString ??
+        (typeof inConfig === "string"
+          ? readConnectionString(inConfig, "Driver option `config.connectionString`")
+          : undefined),
+    ),
     connectTimeoutMs: read.connectTimeoutMs,
     statementTimeoutMs: read.statementTimeoutMs,
     preparedStatements: read.preparedStatements,
     clock,
   };
   const { listenConnectionString, maxConnections, handlerConnections, trustPool, logger } = read;
+  const listenSettings =
+    listenConnectionString === undefined ? undefined : { ...settings, hosts: pgHosts(all, listenConnectionString) };
   return new PgDriver({
     settings,
     pool,
-    listenConnectionString,
+    listenSettings,
     maxConnections,
     handlerConnections,
     trustPool,
@@ -75,7 +80,10 @@ export function pgDriver(options: PgDriverOptions = {}): Driver {
 
 /** How to reach the database through `pg`. Without any of the first three, the `PG…` variables of the environment count. */
 export interface PgDriverOptions {
-  /** `postgresql://user:password@host:5432/database` */
+  /**
+   * `postgresql://user:password@host:5432/database`. Several hosts, `one:5432,two:5432`, are tried in order for one
+   * that is what `target_session_attrs` says; default: one that can be written to.
+   */
   connectionString?: string | undefined;
   /** A pool of the application, which stays the application's: it is used and left open. */
   pool?: PgPool | undefined;

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { systemClock } from "../../../src/runtime/clock.ts";
 import { callerTransaction } from "../../../src/postgres/caller-transaction.ts";
 import { until } from "../../harness/until.ts";
 import { createGate } from "../../harness/worker.ts";
@@ -8,7 +9,11 @@ import { hear } from "./listen.ts";
 /** A driver does what it says that it can. */
 export function testCapabilities(context: DriverContext): void {
   it("says whether it listens, and for how many statements it has connections", () => {
-    expect(context.driver.capabilities).toEqual({ listen: expect.any(Boolean), connections: expect.any(Number) });
+    expect(context.driver.capabilities).toEqual({
+      listen: expect.any(Boolean),
+      connections: expect.any(Number),
+      ...(context.inProcess ? { inProcess: true } : {}),
+    });
     expect(context.driver.capabilities?.connections).toBeGreaterThanOrEqual(1);
   });
 
@@ -27,7 +32,7 @@ export function testCapabilities(context: DriverContext): void {
     await until(() => begun.size === connections);
     let isAnswered = false;
     const next = driver.query({ text: "select 1" }).finally(() => (isAnswered = true));
-    await context.database.sql("select pg_sleep(0.05)");
+    await systemClock.sleep(50);
     expect(isAnswered).toBe(false);
     gates[0]?.open();
     expect((await next).rows).toEqual([["1"]]);

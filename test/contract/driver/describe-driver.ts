@@ -11,10 +11,23 @@ import { testTransaction } from "./transaction.ts";
 /** Makes a driver of the kind under test, with its defaults. */
 export type CreateDriver = (connectionString: string) => Driver;
 
+/** Makes a database without the schema of the queue. */
+export type CreateContractDatabase = () => Promise<ContractDatabase>;
+
+/** What is needed of it. */
+export type ContractDatabase = Pick<TestDatabase, "connectionString" | "sql" | "drop">;
+
+/** Where drivers lead. */
+export interface DriverPlace {
+  readonly createDatabase: CreateContractDatabase;
+  /** True where the database runs inside of the process, as the driver has to say: then nothing is lost or given up. */
+  readonly inProcess: boolean;
+}
+
 /** What a topic of the contract works with. */
-export interface DriverContext {
+export interface DriverContext extends Pick<DriverPlace, "inProcess"> {
   /** A database without the schema of the queue. */
-  readonly database: TestDatabase;
+  readonly database: ContractDatabase;
   /** A driver for all tests of the topic. */
   readonly driver: Driver;
   /** A driver for one test, closed at the end of the file. */
@@ -22,12 +35,13 @@ export interface DriverContext {
 }
 
 /** What every driver promises, whatever client library is behind it. */
-export function describeDriver(name: string, create: CreateDriver): void {
+export function describeDriver(name: string, create: CreateDriver, place: DriverPlace = SERVER): void {
   describe(`driver ${name}`, () => {
-    let database: TestDatabase;
+    let database: ContractDatabase;
     let driver: Driver;
     const drivers: Driver[] = [];
     const context: DriverContext = {
+      inProcess: place.inProcess,
       get database() {
         return database;
       },
@@ -42,7 +56,7 @@ export function describeDriver(name: string, create: CreateDriver): void {
     };
 
     beforeAll(async () => {
-      database = await createDatabase({ migrate: false });
+      database = await place.createDatabase();
       driver = context.createDriver();
     });
     afterAll(async () => {
@@ -58,3 +72,6 @@ export function describeDriver(name: string, create: CreateDriver): void {
     describe("lifetime", () => testLifetime(context));
   });
 }
+
+/** The server of the tests. */
+const SERVER: DriverPlace = { createDatabase: () => createDatabase({ migrate: false }), inProcess: false };

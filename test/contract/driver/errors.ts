@@ -39,17 +39,20 @@ export function testErrors(context: DriverContext): void {
       expect(sqlStateOf(await failure("select $1::text", ["a\0b"]))).toBe("22021");
     });
 
-    it("passes on a statement timeout set by the transaction, as one that may be tried again", async () => {
-      const error = await context.driver
-        .transaction(async (transaction) => {
-          await transaction.query({ text: "set local statement_timeout = 20" });
-          await transaction.query({ text: "select pg_sleep(30)" });
-        })
-        .catch((reason: unknown) => reason);
-      expect(sqlStateOf(error)).toBe("57014");
-      expect(isTransient(error)).toBe(true);
-      expect(isUnknownOutcome(error)).toBe(false);
-    });
+    it.skipIf(context.inProcess)(
+      "passes on a statement timeout set by the transaction, as one that may be tried again",
+      async () => {
+        const error = await context.driver
+          .transaction(async (transaction) => {
+            await transaction.query({ text: "set local statement_timeout = 20" });
+            await transaction.query({ text: "select pg_sleep(30)" });
+          })
+          .catch((reason: unknown) => reason);
+        expect(sqlStateOf(error)).toBe("57014");
+        expect(isTransient(error)).toBe(true);
+        expect(isUnknownOutcome(error)).toBe(false);
+      },
+    );
   });
 
   it("goes on with other statements after an error", async () => {
@@ -57,20 +60,25 @@ export function testErrors(context: DriverContext): void {
     expect((await context.driver.query({ text: "select 1" })).rows).toEqual([["1"]]);
   });
 
-  it("gives up a statement after timeoutMs, and does not use its connection again", async () => {
-    const driver = context.createDriver();
-    const error = await driver.query({ text: "select pg_sleep(20)", timeoutMs: 50 }).catch((reason: unknown) => reason);
-    expect(isHowdahError(error, "HOWDAH_QUERY_TIMEOUT")).toBe(true);
-    expect(isTransient(error)).toBe(true);
-    expect(isUnknownOutcome(error)).toBe(true);
-    const sleeping = await context.database.sql(
-      "select pid from pg_stat_activity where datname = current_database() and query like 'select pg_sleep(20)%'",
-    );
-    const { rows } = await driver.query({ text: "select pg_backend_pid()" });
-    expect(sleeping).not.toContainEqual({ pid: Number(rows[0]?.[0]) });
-  });
+  it.skipIf(context.inProcess)(
+    "gives up a statement after timeoutMs, and does not use its connection again",
+    async () => {
+      const driver = context.createDriver();
+      const error = await driver
+        .query({ text: "select pg_sleep(20)", timeoutMs: 50 })
+        .catch((reason: unknown) => reason);
+      expect(isHowdahError(error, "HOWDAH_QUERY_TIMEOUT")).toBe(true);
+      expect(isTransient(error)).toBe(true);
+      expect(isUnknownOutcome(error)).toBe(true);
+      const sleeping = await context.database.sql(
+        "select pid from pg_stat_activity where datname = current_database() and query like 'select pg_sleep(20)%'",
+      );
+      const { rows } = await driver.query({ text: "select pg_backend_pid()" });
+      expect(sleeping).not.toContainEqual({ pid: Number(rows[0]?.[0]) });
+    },
+  );
 
-  it("ends a transaction whose statement was given up", async () => {
+  it.skipIf(context.inProcess)("ends a transaction whose statement was given up", async () => {
     const driver = context.createDriver();
     const outcome = driver.transaction(async (transaction) => {
       await transaction.query({ text: "create table given_up (id integer)" });
@@ -80,14 +88,17 @@ export function testErrors(context: DriverContext): void {
     expect((await driver.query({ text: "select to_regclass('given_up')" })).rows).toEqual([[null]]);
   });
 
-  it("rejects when the connection is lost during a statement, and connects again for the next", async () => {
-    const error = await failure("select pg_terminate_backend(pg_backend_pid()), pg_sleep(20)");
-    expect(isTransient(error)).toBe(true);
-    expect(isUnknownOutcome(error)).toBe(true);
-    expect((await context.driver.query({ text: "select 1" })).rows).toEqual([["1"]]);
-  });
+  it.skipIf(context.inProcess)(
+    "rejects when the connection is lost during a statement, and connects again for the next",
+    async () => {
+      const error = await failure("select pg_terminate_backend(pg_backend_pid()), pg_sleep(20)");
+      expect(isTransient(error)).toBe(true);
+      expect(isUnknownOutcome(error)).toBe(true);
+      expect((await context.driver.query({ text: "select 1" })).rows).toEqual([["1"]]);
+    },
+  );
 
-  it("survives that its idle connections are cut off", async () => {
+  it.skipIf(context.inProcess)("survives that its idle connections are cut off", async () => {
     const driver = context.createDriver();
     const { rows } = await driver.query({ text: "select pg_backend_pid()" });
     await context.database.sql("select pg_terminate_backend($1, 10000)", [Number(rows[0]?.[0])]);
@@ -95,7 +106,7 @@ export function testErrors(context: DriverContext): void {
     expect(answer.rows).not.toEqual(rows);
   });
 
-  it("rejects a transaction whose connection is lost between two statements", async () => {
+  it.skipIf(context.inProcess)("rejects a transaction whose connection is lost between two statements", async () => {
     const outcome = context.driver.transaction(async (transaction) => {
       const { rows } = await transaction.query({ text: "select pg_backend_pid()" });
       const pid = Number(rows[0]?.[0]);
@@ -107,7 +118,7 @@ export function testErrors(context: DriverContext): void {
     expect((await context.driver.query({ text: "select 1" })).rows).toEqual([["1"]]);
   });
 
-  it("tells a server that is not there from one that was lost", async () => {
+  it.skipIf(context.inProcess)("tells a server that is not there from one that was lost", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as { port: number };
@@ -120,7 +131,7 @@ export function testErrors(context: DriverContext): void {
     expect(isUnknownOutcome(error)).toBe(false);
   });
 
-  it("shows the SQLSTATE of a database that does not exist", async () => {
+  it.skipIf(context.inProcess)("shows the SQLSTATE of a database that does not exist", async () => {
     const url = new URL(context.database.connectionString);
     url.pathname = "/howdah_does_not_exist";
     const error = await context

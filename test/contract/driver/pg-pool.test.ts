@@ -274,9 +274,14 @@ describe("executorOf", () => {
 });
 
 describe("the process", () => {
-  it.each(["idle", "closed"])("may end by itself while the driver is %s", async (mode) => {
+  it.each([
+    ["pg", "idle"],
+    ["pg", "closed"],
+    ["postgres.js", "idle"],
+    ["postgres.js", "closed"],
+  ])("may end by itself while the driver over %s is %s", async (library, mode) => {
     const script = new URL("fixtures/leave-open.mjs", import.meta.url);
-    await using child = await startNode(script, { args: [connectionString, mode] });
+    await using child = await startNode(script, { args: [connectionString, mode, library] });
     await child.line("done");
     expect(await child.ended).toEqual({ code: 0, signal: null });
   });

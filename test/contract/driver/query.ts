@@ -69,6 +69,18 @@ export function testQuery(context: DriverContext): void {
     expect(await query({ text })).toEqual({ rows: [["1"], ["2"]], count: 2 });
   });
 
+  it("counts and gives only what the last statement of a text did, whatever those before it answered", async () => {
+    await query({ text: "create table mixed (id integer)" });
+    const inserting = "select 1 union select 2; insert into mixed values (1), (2), (3)";
+    expect(await query({ text: inserting })).toEqual({ rows: [], count: 3 });
+    const deleting = "insert into mixed values (4); delete from mixed where id < 3; select 5";
+    expect(await query({ text: deleting })).toEqual({ rows: [["5"]], count: 1 });
+    expect(await query({ text: "select id from mixed; select id from mixed where id > 9" })).toEqual({
+      rows: [],
+      count: 0,
+    });
+  });
+
   it("undoes all statements of one text when one of them fails", async () => {
     await expect(query({ text: "create table half (id integer); select 1 / 0" })).rejects.toThrow(/zero/);
     expect((await query({ text: "select to_regclass('half')" })).rows).toEqual([[null]]);

@@ -24,7 +24,8 @@ export function testTransaction(context: DriverContext): void {
   it("commits when the work resolves, and gives its value", async () => {
     const value = await context.driver.transaction(async (transaction) => {
       await insert(transaction, 1);
-      expect(await kept()).toEqual([]);
+      // With one connection it would wait for the end.
+      if (context.driver.capabilities?.connections !== 1) expect(await kept()).toEqual([]);
       return "value";
     });
     expect(value).toBe("value");

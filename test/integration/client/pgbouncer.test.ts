@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import postgres from "postgres";
 import { afterAll, describe, expect, it } from "vitest";
 import { COMMANDS } from "../../../src/cli/commands.ts";
 import {
@@ -13,6 +14,7 @@ import {
   silentLogger,
   type WorkerOptions,
 } from "../../../src/index.ts";
+import { postgresDriver } from "../../../src/postgres/drivers/postgres.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { findPgBouncer, type PgBouncerOptions, startPgBouncer } from "../../harness/pgbouncer.ts";
 import { FAST_RECOVERY, startWorkerProcess } from "../../harness/recovery.ts";
@@ -49,9 +51,10 @@ interface Lived {
  * are added in one of the application, are cancelled while they run.
  */
 async function live(connectionString: string, options: Partial<WorkerOptions>): Promise<Lived> {
-  const { preparedStatements } = options;
+  const { preparedStatements, driver } = options;
   const schema = `pooled_${randomBytes(4).toString("hex")}`;
-  const connection = { connectionString, schema, preparedStatements, logger: silentLogger };
+  const reach = driver ? { driver } : { connectionString, preparedStatements };
+  const connection = { ...reach, schema, logger: silentLogger };
   const ran: string[] = [];
   const task = defineTask({
     identifier: "work",
@@ -70,7 +73,7 @@ async function live(connectionString: string, options: Partial<WorkerOptions>): 
   await migrate(connection);
   await using client = await createClient({ ...connection, migrate: false });
   await using worker = await createTestWorker(database, {
-    connectionString,
+    ...reach,
     schema,
     tasks: [task],
     concurrency: 4,
@@ -149,6 +152,20 @@ describe.skipIf(program === undefined)("behind PgBouncer in transaction mode", (
     expect(lived).toMatchObject(WHOLE_LIFE);
     expect(lived.ran).not.toContain("rolled back");
     expect(serialOf(lived)).toEqual(SERIAL);
+  });
+
+  it("the whole life of a job needs only `prepare: false` over postgres.js, and a way to listen", async () => {
+    await using pooler = await start({ poolMode: "transaction", poolSize: 3 });
+    const sql = postgres(pooler.connectionString, { prepare: false });
+    const driver = postgresDriver(sql, { listenConnectionString: database.connectionString });
+    try {
+      const lived = await live(pooler.connectionString, { driver });
+      expect(lived).toMatchObject(WHOLE_LIFE);
+      expect(lived.ran).not.toContain("rolled back");
+      expect(serialOf(lived)).toEqual(SERIAL);
+    } finally {
+      await driver.close();
+    }
   });
 
   it(
