@@ -40,6 +40,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, "**/fixtures/**"],
     // A test that passes at the second try is broken, so there is none.
     retry: 0,
+    // Many files wait for clocks, so two share two cores; alone they would take all of CI's time.
+    maxWorkers: 2,
     projects: [
       {
         extends: true,
