@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,6 +26,7 @@ let project: string;
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), "howdah-release-test-"));
   for (const path of COPIED) cpSync(join(ROOT, path), join(project, path), { recursive: true });
+  numberMigrations(join(project, "src/postgres/migrations"));
   write("src/postgres/migrations/frozen.json", "{}\n");
   write("package.json", JSON.stringify(MANIFEST));
   write("package-lock.json", JSON.stringify({ version: "99.1.0", packages: { "": { version: "99.1.0" } } }));
@@ -37,6 +38,19 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(project, { recursive: true });
 });
+
+/** Gives what is new here the numbers that a release wants. */
+function numberMigrations(folder: string): void {
+  const files = readdirSync(folder);
+  const numbered = files.filter((file) => /^\d{6}-/.test(file)).length;
+  files
+    .filter((file) => file.startsWith("new-"))
+    .toSorted()
+    .forEach((file, index) => {
+      const number = String(numbered + 1 + index).padStart(6, "0");
+      renameSync(join(folder, file), join(folder, file.replace("new", number)));
+    });
+}
 
 function write(file: string, text: string): void {
   writeFileSync(join(project, file), text);

@@ -67,8 +67,8 @@ describe("an option of a worker", () => {
 
 describe("an option of a job", () => {
   it.each([
-    [{ startAfter: 5 }, "`t`: what pg-boss calls so is `runAt`, a Date or a time"],
-    [{ delay: 5 }, "what BullMQ calls so is `runAt`"],
+    [{ startAfter: 5 }, '`t`: what pg-boss calls so is `runIn` for a delay such as "5m", `runAt` for a time.'],
+    [{ delay: 5 }, "what BullMQ calls so is `runIn` for a delay"],
     [{ singletonKey: "k" }, "what pg-boss calls so is `jobKey`."],
     [{ job_key: "k" }, "did you mean `jobKey`?"],
     [{ jobId: "k" }, "what BullMQ calls so is `jobKey`."],
@@ -142,7 +142,7 @@ describe("an argument of a client's method", () => {
     [
       "rescheduleJobs with nothing",
       (c) => c.rescheduleJobs(["1"], {}),
-      "rescheduleJobs() has nothing to change: give `runAt`, `priority`, `attempts` or `maxAttempts`.",
+      "rescheduleJobs() has nothing to change: give `runAt`, `runIn`, `priority`, `attempts` or `maxAttempts`.",
     ],
     [
       "schedules.upsert with a slip",
