@@ -28,10 +28,15 @@ function versionedFunctions(): [name: string, statement: string][] {
   });
 }
 
-/** The next version of each function beside the one that is there. */
+/** A later version of each function beside the one that is there. */
 function successors(): string {
   return versionedFunctions()
-    .map(([name, statement]) => statement.replaceAll(name, `${name.replace(/\d+$/, "")}99`))
+    .map(([name, statement]) =>
+      statement.replaceAll(
+        name,
+        name.replace(/\d+$/, (version) => `9${version}`),
+      ),
+    )
     .join("\n");
 }
 

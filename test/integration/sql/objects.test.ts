@@ -143,7 +143,8 @@ describe("tables", () => {
       "migrations_pkey PRIMARY KEY (id)",
     ]);
     const sequences = await texts(`
-      select sequencename || ' ' || data_type from pg_sequences where schemaname = 'howdah' order by 1`);
+      select sequencename || ' ' || data_type from pg_sequences where schemaname = 'howdah' and sequencename not like '\\_howdah%'
+      order by 1`);
     expect(sequences).toEqual(["job_queues_id_seq integer", "jobs_id_seq1 bigint", "tasks_id_seq integer"]);
   });
 
