@@ -1,7 +1,7 @@
 import { PGlite } from "@electric-sql/pglite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Client, createClient, isHowdahError, migrationSql, silentLogger } from "../../src/index.ts";
-import { pgliteDriver } from "./pglite-driver.ts";
+import { pgliteDriver } from "../../src/postgres/drivers/pglite.ts";
 
 let db: PGlite;
 let client: Client;

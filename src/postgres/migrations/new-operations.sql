@@ -7,7 +7,7 @@ set local search_path = pg_catalog, pg_temp;
 -- the progress in it commit together: any number of processes can carry out
 -- the same operation, one batch after another.
 create table :"schema"._howdah_operations (
-  id bigint generated always as identity,
+  id bigint generated always as identity (sequence name :"schema"._howdah_operations_id_seq),
   action text not null,
   -- Which jobs, as the client's statements take it.
   filter json not null,
