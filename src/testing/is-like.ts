@@ -17,7 +17,7 @@ export function isLike(found: unknown, wanted: unknown): boolean {
   return Object.entries(json).every(([name, value]) => isLike((found as Record<string, unknown>)[name], value));
 }
 
-/** What {@link isLike} asks for of a payload: any part of it, with patterns and matchers in the place of values. */
+/** What a payload is asked for: any part of its objects, with patterns and matchers in the place of values. */
 export type Like<T> =
   | AsymmetricMatcher
   | (T extends string
@@ -30,6 +30,7 @@ export type Like<T> =
 
 /** What `expect.any(…)`, `expect.stringContaining(…)` and the like give. */
 export interface AsymmetricMatcher {
+  /** Whether what was found is what the matcher stands for. */
   asymmetricMatch(found: unknown): boolean;
 }
 
