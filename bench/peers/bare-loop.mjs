@@ -25,16 +25,20 @@ export async function openLoop(connectionString) {
   const { rows } = await pool.query("select id from howdah._private_tasks where identifier = 'noop'");
   const raw = { rowMode: "array", types: { getTypeParser: () => (text) => text } };
   let floor;
+  let isFull = false;
 
   async function claim(quantity) {
     const [levels, ats, ids] = floor ? [["0"], [floor.at], [floor.id]] : [[], [], []];
+    // As a worker does once a claim got all it asked for.
+    const name = isFull ? "_howdah_claim_straight_v1" : "_howdah_claim_v1";
     const answer = await pool.query({
       ...raw,
-      name: "claim",
-      text: "select * from howdah._howdah_claim_v1($1, $2, $3, null, $4, $5, $6, '{}', $7, 0, null, 1)",
+      name,
+      text: `select * from howdah.${name}($1, $2, $3, null, $4, $5, $6, '{}', $7, 0, null, 1)`,
       values: ["bare", quantity, [rows[0].id], levels, ats, ids, BEFORE_ALL],
     });
     const jobs = answer.rows.filter(([kind]) => kind === "job");
+    isFull = jobs.length === quantity;
     floor = floorOf(answer.rows) ?? floor;
     return { ids: jobs.map(([, id]) => id), claimedAt: JSON.parse(answer.rows.at(-1).at(-1)).claimedAt };
   }
@@ -43,7 +47,7 @@ export async function openLoop(connectionString) {
     return pool.query({
       ...raw,
       name: "release",
-      text: "select * from howdah._howdah_release_v1($1, $2, $3, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', true)",
+      text: "select true from howdah._howdah_release_completed_v1($1, $2, $3, '{}', '{}', '{}')",
       values: ["bare", [claimedAt], ids],
     });
   }
