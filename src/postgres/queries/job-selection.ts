@@ -63,11 +63,25 @@ const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schem
   jobKey: (key) => `job.key operator(pg_catalog.=) ${key}::pg_catalog.text`,
   error: (part) => `pg_catalog.strpos(job.last_error, ${part}::pg_catalog.text) operator(pg_catalog.>) 0`,
   // What is JSON need not be jsonb: some escapes and numbers would be errors.
-  payload: (json) => `case when job.payload::pg_catalog.text operator(pg_catalog.~) '${NO_JSONB}' then false
+  payload: (json) => `case when ${IS_NO_JSONB} then false
     else job.payload::pg_catalog.jsonb operator(pg_catalog.@>) ${json}::pg_catalog.jsonb end`,
   since: (at) => `job.created_at operator(pg_catalog.>=) ${at}::pg_catalog.timestamptz`,
   until: (at) => `job.created_at operator(pg_catalog.<) ${at}::pg_catalog.timestamptz`,
 };
 
-/** A NUL, half of a surrogate pair, or a number with a long exponent. */
-const NO_JSONB = "[\\\\]u(0000|[dD][89a-fA-F])|[0-9][eE][+-]?[0-9]{4}";
+const ESCAPE = String.raw`[\\\\]u(0000|[dD][89a-fA-F])`;
+const SURROGATE_PAIR = String.raw`[\\\\]u[dD][89abAB][0-9a-fA-F]{2}[\\\\]u[dD][c-fC-F][0-9a-fA-F]{2}`;
+const LONG_EXPONENT = "[0-9][eE][+-]?[0-9]{4}";
+const TEXT = String.raw`"(?:[^"\\\\]|[\\\\].)*"`;
+
+/** The payload without its escaped backslashes: what follows one that is left is an escape. */
+const ESCAPED = String.raw`pg_catalog.replace(job.payload::pg_catalog.text, E'\\\\', '')`;
+
+/**
+ * Has it a NUL, half of a surrogate pair, or a number with a long exponent? The
+ * first look takes some others for that, such as the id "0e8400", so they get a second.
+ */
+const IS_NO_JSONB = `case when job.payload::pg_catalog.text operator(pg_catalog.~) E'${ESCAPE}|${LONG_EXPONENT}'
+    then pg_catalog.regexp_replace(${ESCAPED}, E'${SURROGATE_PAIR}', '', 'g') operator(pg_catalog.~) E'${ESCAPE}'
+      or pg_catalog.regexp_replace(${ESCAPED}, E'${TEXT}', '', 'g') operator(pg_catalog.~) '${LONG_EXPONENT}'
+    else false end`;

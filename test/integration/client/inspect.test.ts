@@ -253,6 +253,30 @@ describe("any filter", () => {
       await expect(client.listJobs({ state: "failed", after: text ?? "" })).rejects.toMatchObject(refused);
   });
 
+  it("finds payloads that only look as if jsonb could not hold them", async () => {
+    const payloads = [
+      `{"a":1,"id":"550e8400-e29b-41d4-a716-446655440000"}`,
+      String.raw`{"a":1,"text":"\"0e1234\\\\\\","n":1e9}`,
+      String.raw`{"a":1,"path":"C:\\u0000\\ud800"}`,
+      String.raw`{"a":1,"smile":"\ud83d\ude00"}`,
+    ];
+    const unheld = [
+      String.raw`{"a":1,"n":1e999999}`,
+      String.raw`{"a":1,"text":"\\","n":-1.0E+999999,"more":"\\"}`,
+      String.raw`{"a":1,"text":"\\\u0000"}`,
+      String.raw`{"a":1,"text":"\\ud83d\ude00"}`,
+      String.raw`{"a":1,"text":"\ud83d"}`,
+    ];
+    await client.addJob("odd");
+    await database.sql(
+      `insert into howdah._private_jobs (task_id, payload)
+       select task_id, odd::json from howdah._private_jobs, unnest($1::text[]) as odd`,
+      [[...payloads, ...unheld]],
+    );
+    const { jobs } = await client.listJobs({ payload: { a: 1 } });
+    expect(jobs.map(({ payload }) => payload)).toEqual(payloads.map((payload) => JSON.parse(payload) as unknown));
+  });
+
   it("reads past payloads that jsonb cannot hold", async () => {
     await client.addJob("t", { account: 3 });
     await database.sql(`insert into howdah._private_jobs (task_id, payload) select task_id, odd::json
