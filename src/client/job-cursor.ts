@@ -23,8 +23,6 @@ export function readCursor(given: unknown, place: OptionPlace): JobCursor {
 /** Far more than a cursor takes. */
 const LONGEST = 200;
 
-const SAFE_PRIORITY = 32_768;
-
 /** The times and ids that PostgreSQL has: 64 bits. */
 const INTEGER = /^-?\d{1,19}$/;
 
@@ -33,10 +31,8 @@ function parse(text: string): JobCursor | undefined {
   if (typeof way !== "string" || !WAYS.has(way)) return undefined;
   if (place.length === 0) return { way: way as Way, after: undefined };
   const [priority, runAt, id] = place;
-  if (place.length !== 3 || !Number.isInteger(priority) || Math.abs(priority as number) > SAFE_PRIORITY)
-    return undefined;
-  if (!isInteger(runAt) || !isInteger(id)) return undefined;
-  return { way: way as Way, after: { priority: priority as number, runAt, id } };
+  if (place.length !== 3 || !isPriority(priority) || !isInteger(runAt) || !isInteger(id)) return undefined;
+  return { way: way as Way, after: { priority, runAt, id } };
 }
 
 function parts(text: string): readonly unknown[] {
@@ -46,6 +42,10 @@ function parts(text: string): readonly unknown[] {
   } catch {
     return [];
   }
+}
+
+function isPriority(value: unknown): value is number {
+  return Number.isInteger(value) && Math.abs((value as number) + 0.5) < 32_768;
 }
 
 function isInteger(value: unknown): value is string {
