@@ -90,11 +90,24 @@ function parsePriority(text: string): number {
 }
 
 function parseJson(text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    value = JSON.parse(text);
   } catch {
     throw new InvalidArgumentError(`It has to be JSON, such as '{"account":17}'.`);
   }
+  const lost = text
+    .replaceAll(/"(?:[^"\\]|\\.)*"/g, "")
+    .match(/-?\d[\d.eE+-]*/g)
+    ?.find(isLossy);
+  if (lost === undefined) return value;
+  throw new InvalidArgumentError(`The number ${lost} is too large: other jobs would be looked for.`);
+}
+
+/** Would JavaScript round this whole number, or take it for infinite? */
+function isLossy(number: string): boolean {
+  const value = Number(number);
+  return !Number.isFinite(value) || (/^-?\d+$/.test(number) && !Number.isSafeInteger(value));
 }
 
 function printPage(screen: Screen, { jobs, next, searched }: JobList, limit = MOST): void {

@@ -375,6 +375,7 @@ describe("what is not understood", () => {
     ["a state", ["list", "--state", "done"], "Allowed choices are ready, scheduled, running, failed."],
     ["a priority", ["list", "--priority", "high"], "It has to be a whole number from -32768 to 32767."],
     ["a payload", ["list", "--payload", "{x}"], "It has to be JSON"],
+    ["a number", ["list", "--payload", '{"a":"1e999","n":12345678901234567890}'], "12345678901234567890 is too large"],
     ["a page", ["list", "--after", "42"], "must be the `next` of a page"],
     ["a limit", ["list", "--limit", "1e9"], "It has to be a whole number from 1 to 1000."],
     ["an id", ["show", "abc"], '"abc" is not the id of a job'],
