@@ -4,14 +4,14 @@ import { toJob, toNullableDate } from "../job/row.ts";
 import { getJob } from "../postgres/queries/list-jobs.ts";
 import type { CountTarget } from "../postgres/queries/count-jobs.ts";
 import { COUNTED, listQueues, type QueueFilter, type QueuePageRequest } from "../postgres/queries/list-queues.ts";
-import { boolean, custom, integer, oneOf, string } from "../runtime/option-kinds.ts";
+import { boolean, custom, integer, oneOf } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { toPauseEnd } from "./control.ts";
 import { type Count, countUpTo, type JobStats, readStats } from "./counts.ts";
 import { type GroupStats, readGroupStats } from "./read-group-stats.ts";
 import { type ErrorList, readErrors } from "./errors-by-line.ts";
 import { readCursor } from "./job-cursor.ts";
-import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
+import { FILTER_OPTIONS, type JobFilter, storableName, toFilter } from "./job-filter.ts";
 import { checkJobId } from "./job-ids.ts";
 import { type JobList, readJobList } from "./read-job-list.ts";
 import type { Session } from "./session.ts";
@@ -147,11 +147,11 @@ export function createInspection(session: Session): JobInspection {
 
     async listQueues(options) {
       const { limit, after, ...filter } = readOptions("listQueues", options, {
-        search: string({ maxLength: MAX_LENGTH.queueName }),
+        search: storableName(MAX_LENGTH.queueName),
         isPaused: boolean(),
         isLocked: boolean(),
         hasJobs: boolean(),
-        after: string({ maxLength: MAX_LENGTH.queueName }),
+        after: storableName(MAX_LENGTH.queueName),
         limit: LIMIT,
       });
       return readQueueList(target, filter, { after, limit });

@@ -2,7 +2,7 @@ import { MAX_LENGTH } from "../job/add/job-spec.ts";
 import { JOB_STATES, type JobState } from "../job/job.ts";
 import type * as queries from "../postgres/queries/job-selection.ts";
 import { custom, integer, oneOf, string } from "../runtime/option-kinds.ts";
-import { invalidOption, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
+import { invalidOption, type Option, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
 import { readTime } from "./option-readers.ts";
 
 /** Which jobs are meant: those that pass all of it. What is left out does not matter. */
@@ -29,9 +29,9 @@ export interface JobFilter {
 /** How a {@link JobFilter} is read. */
 export const FILTER_OPTIONS = {
   state: oneOf(JOB_STATES),
-  task: string({ maxLength: MAX_LENGTH.identifier }),
-  queueName: string({ maxLength: MAX_LENGTH.queueName }),
-  jobKey: string({ maxLength: MAX_LENGTH.jobKey }),
+  task: storableName(MAX_LENGTH.identifier),
+  queueName: storableName(MAX_LENGTH.queueName),
+  jobKey: storableName(MAX_LENGTH.jobKey),
   priority: integer({ min: -32_768, max: 32_767 }),
   error: custom(readText),
   payload: custom(readJson),
@@ -44,6 +44,18 @@ export function toFilter(read: OptionsOf<typeof FILTER_OPTIONS>): queries.JobSel
   return Object.fromEntries(Object.entries(read).filter(([, value]) => value !== undefined));
 }
 
+/** A name, or a part of one, as PostgreSQL can store it. */
+export function storableName(maxLength: number): Option<string | undefined> {
+  const { suffix, read } = string({ maxLength });
+  return {
+    suffix,
+    read(given, place) {
+      const text = read(given, place);
+      return text === undefined ? undefined : readText(text, place);
+    },
+  };
+}
+
 function readText(given: unknown, place: OptionPlace): string {
   if (typeof given === "string" && given !== "" && !UNSTORED.test(given)) return given;
   throw invalidOption(place, "must be a text that is not empty and that PostgreSQL can store", given);
@@ -51,18 +63,32 @@ function readText(given: unknown, place: OptionPlace): string {
 
 function readJson(given: unknown, place: OptionPlace): string {
   const text = stringify(given);
-  if (text !== undefined && !/\\u(0000|d[89a-f])/.test(text)) return text;
-  throw invalidOption(place, "must be a value that JSON can hold, with texts that PostgreSQL can store", given);
+  if (text !== undefined && !UNSTORED_ESCAPE.test(text)) return text;
+  throw invalidOption(
+    place,
+    "must be a value that JSON can hold, without `undefined`, with texts that PostgreSQL can store",
+    given,
+  );
 }
 
 /** Undefined for what JSON has no form for. */
 function stringify(given: unknown): string | undefined {
   try {
-    return JSON.stringify(given);
+    return JSON.stringify(given, (_, value: unknown) => kept(value));
   } catch {
     return undefined;
   }
 }
 
+/** JSON would leave it out, or write null: then other jobs would be meant, all of them perhaps. */
+function kept(value: unknown): unknown {
+  const isLost = value === undefined || typeof value === "function" || typeof value === "symbol";
+  if (isLost || (typeof value === "number" && !Number.isFinite(value))) throw new TypeError("not JSON");
+  return value;
+}
+
 /** Characters that PostgreSQL cannot store: then no job has them. */
 const UNSTORED = /[\0\p{Surrogate}]/u;
+
+/** The same in JSON, where a backslash before it makes it a text of six characters. */
+const UNSTORED_ESCAPE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;

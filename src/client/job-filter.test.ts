@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+import { readOptions } from "../runtime/options.ts";
+import { FILTER_OPTIONS, toFilter } from "./job-filter.ts";
+
+const read = (filter: unknown) => toFilter(readOptions("listJobs", filter, FILTER_OPTIONS));
+
+it.each([undefined, Number.NaN, Number.POSITIVE_INFINITY, Symbol("x"), () => 1])(
+  "refuses a payload in which JSON would leave %j out or change it",
+  (lost) => {
+    expect(() => read({ payload: { account: lost } })).toThrow(/`payload` must be a value that JSON can hold/);
+    expect(() => read({ payload: { accounts: [lost] } })).toThrow(/`payload` must be/);
+  },
+);
+
+it("takes a payload with a text that looks like an escape, and none that PostgreSQL cannot store", () => {
+  expect(read({ payload: { path: String.raw`C:\u0000` } })).toEqual({ payload: String.raw`{"path":"C:\\u0000"}` });
+  for (const text of ["\0", "\\\0", "\ud800"]) expect(() => read({ payload: [text] })).toThrow(/`payload` must be/);
+});
+
+it.each(["task", "queueName", "jobKey", "error"])("refuses a %s that PostgreSQL cannot store", (name) => {
+  for (const text of ["a\0", "\udc00"]) expect(() => read({ [name]: text })).toThrow(/that PostgreSQL can store/);
+  expect(read({ [name]: String.raw`%_\'"` })).toEqual({ [name]: String.raw`%_\'"` });
+});
