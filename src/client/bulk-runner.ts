@@ -1,6 +1,6 @@
 import { HowdahError } from "../errors.ts";
 import type { Driver, Executor } from "../postgres/driver.ts";
-import { waysById } from "../postgres/queries/job-pages.ts";
+import { type Way, waysById } from "../postgres/queries/job-pages.ts";
 import { listJobIds } from "../postgres/queries/list-jobs.ts";
 import {
   advanceOperation,
@@ -49,18 +49,20 @@ export class BulkRunner {
     let failures = 0;
     let stepOver = false;
     for (;;) {
+      let operation: OperationRecord;
       try {
-        const operation = await this.#driver.transaction((transaction) => this.#batch(transaction, id, stepOver));
-        failures = 0;
-        stepOver = false;
-        told?.(operation);
-        if (operation.state !== "running") return operation;
+        operation = await this.#driver.transaction((transaction) => this.#batch(transaction, id, stepOver));
       } catch (error) {
         failures += 1;
         if (failures === ATTEMPTS || !(isLocked(error) || isTransient(error))) throw error;
         stepOver = isLocked(error);
         await this.#clock.sleep(backoffMs(RETRY, failures));
+        continue;
       }
+      failures = 0;
+      stepOver = false;
+      told?.(operation);
+      if (operation.state !== "running") return operation;
     }
   }
 
@@ -71,7 +73,7 @@ export class BulkRunner {
     if (!operation) throw unknownOperation(id);
     if (operation.state !== "running") return operation;
     const filter = filterOf(operation);
-    const ways = waysById(filter);
+    const ways = waysOfOperation(operation);
     const page = {
       way: ways[operation.way] ?? "id",
       after: { priority: 0, runAt: "0", id: operation.afterId },
@@ -81,7 +83,8 @@ export class BulkRunner {
     };
     const { ids, nextAfter } = await listJobIds(target, filter, page);
     // A job that begins to run after it was found is cancelled all the same.
-    const asked = operation.action === "cancel" ? {} : filter;
+    const { state, ...lasting } = filter;
+    const asked = operation.action === "cancel" ? lasting : { ...lasting, state };
     const locked = ids.length === 0 ? [] : await lockMatching(target, ids, { filter: asked, stepOver });
     const done = await applyOperation(target, operation, locked);
     return advanceOperation(target, id, {
@@ -104,6 +107,13 @@ export function filterOf({ action, filter }: Pick<OperationRecord, "action" | "f
   if (action === "retry") return { ...filter, state: "failed" };
   if (action === "cancel") return { ...filter, isOpen: true };
   return { ...filter, isIdle: true };
+}
+
+/** A job that goes from the waiting ones to the failed ones, or back, by the change itself is met on one way only. */
+function waysOfOperation(operation: OperationRecord): readonly Way[] {
+  const ways = waysById(filterOf(operation));
+  const { attempts = null, maxAttempts = null } = operation.change.reschedule ?? {};
+  return ways.length > 1 && (attempts ?? maxAttempts) !== null ? ["id"] : ways;
 }
 
 /** The error for an id that no operation has. */
