@@ -113,13 +113,17 @@ export function createBulkChanges(session: Session, { runner, byId }: BulkParts)
     retryJobs: async (filter: unknown, options?: unknown) => start(order("retry", filter), options),
     removeJobs: async (filter: unknown, options?: unknown) => start(order("remove", filter), options),
 
-    rescheduleJobs: async (jobs: unknown, to: RescheduleOptions, options?: unknown) =>
-      isOptionsObject(jobs)
-        ? start(order("reschedule", jobs, { reschedule: readReschedule(to) }), options)
-        : byId.rescheduleJobs(jobs as readonly string[], to),
+    rescheduleJobs: async (jobs: unknown, to: RescheduleOptions, options?: unknown) => {
+      if (isOptionsObject(jobs)) return start(order("reschedule", jobs, { reschedule: readReschedule(to) }), options);
+      checkNone("rescheduleJobs", options);
+      return byId.rescheduleJobs(jobs as readonly string[], to);
+    },
 
     cancelJobs: async (jobs: unknown, reason?: string, options?: unknown) => {
-      if (!isOptionsObject(jobs)) return byId.cancelJobs(jobs as readonly string[], reason);
+      if (!isOptionsObject(jobs)) {
+        checkNone("cancelJobs", options);
+        return byId.cancelJobs(jobs as readonly string[], reason);
+      }
       const read = readOptions("cancelJobs", { reason }, { reason: custom(readReason) });
       return start(order("cancel", jobs, read), options);
     },
@@ -157,10 +161,19 @@ const STATES: Readonly<Record<OperationAction, readonly JobState[]>> = {
   cancel: ["ready", "scheduled", "running"],
 };
 
+/** Options of a change by filter would not be followed, not even `dryRun`. */
+function checkNone(method: string, options: unknown): void {
+  if (options === undefined) return;
+  throw new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `${method}() takes options such as \`dryRun\` with a filter only, not with the ids of jobs.`,
+  );
+}
+
 function readFilter(action: OperationAction, given: unknown): queries.JobSelection {
   const shape = { ...FILTER_OPTIONS, state: oneOf(STATES[action]) };
   const filter = toFilter(readOptions(`${action}Jobs`, given, shape));
-  if (Object.keys(filter).length > 0) return filter;
+  if (Object.entries(filter).some(([name, value]) => name !== "payload" || value !== "{}")) return filter;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
     `${action}Jobs() takes a filter that says which jobs, such as \`{ task: "send_email" }\`: without one it would be all.`,

@@ -159,13 +159,63 @@ describe("a change by a filter", () => {
     await expect(client.removeJobs({ state: "running" as never })).rejects.toMatchObject(invalid);
     await expect(client.rescheduleJobs({ task: "t" }, {})).rejects.toMatchObject(invalid);
     await expect(client.cancelJobs({ state: "failed" as never })).rejects.toMatchObject(invalid);
+    for (const payload of [{}, { account: undefined }])
+      await expect(client.removeJobs({ payload })).rejects.toMatchObject(invalid);
     await expect(client.retryJobs({ tsk: "t" } as never)).rejects.toMatchObject({ code: "HOWDAH_OPTION_UNKNOWN" });
     await expect(client.operations.resume("7")).rejects.toMatchObject({ code: "HOWDAH_OPERATION_UNKNOWN" });
     expect(await client.operations.list()).toEqual([]);
   });
 });
 
+it("changes a job of a queue once, although the change itself makes it fail or revives it", async () => {
+  await fill(1_000);
+  await database.sql("update howdah._private_jobs set attempts = 3 where attempts = 0");
+  for (const to of [{ maxAttempts: 2 }, { attempts: 1 }])
+    expect(await client.rescheduleJobs({ queueName: "q1" }, to)).toMatchObject({ matched: 200, changed: 200 });
+});
+
+it("changes nothing by ids when it is given options, which are for a filter", async () => {
+  const { id } = await client.addJob("many");
+  const invalid = { code: "HOWDAH_OPTION_INVALID" };
+  const { cancelJobs, rescheduleJobs } = client as unknown as Record<string, (...given: unknown[]) => Promise<unknown>>;
+  await expect(cancelJobs?.([id], undefined, { dryRun: true })).rejects.toMatchObject(invalid);
+  await expect(rescheduleJobs?.([id], { priority: 3 }, { dryRun: true })).rejects.toMatchObject(invalid);
+  expect(await client.getJob(id)).toMatchObject({ priority: 0 });
+});
+
+it("does not catch what `onProgress` throws, even if it looks like a lost connection", async () => {
+  await fill(1_200);
+  const error = Object.assign(new Error("elsewhere"), { code: "ECONNRESET" });
+  const onProgress = (): never => {
+    throw error;
+  };
+  await expect(client.retryJobs({ task: "many" }, { onProgress })).rejects.toThrow("elsewhere");
+  expect(await client.operations.list()).toMatchObject([{ state: "running", changed: 500 }]);
+});
+
 describe("beside others", () => {
+  it("leaves a job alone that no longer passes the filter when it is its turn, and cancels one that began to run", async () => {
+    const added = await client.addJobs(
+      ["changed", "begun"].map((payload) => ({ identifier: "many", payload, spec: { priority: 7 } })),
+    );
+    const [changed, begun] = added.map(({ id }) => id);
+    const holder = await database.connect();
+    await holder.query(`begin; update howdah._private_jobs set priority = 1 where id = ${changed};
+      update howdah._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = ${begun}`);
+    const cancelled = client.cancelJobs({ priority: 7, state: "ready" });
+    await until(
+      async () =>
+        (
+          await database.sql(
+            "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+          )
+        ).length > 0,
+    );
+    await holder.query("commit");
+    expect(await cancelled).toMatchObject({ matched: 2, changed: 0, signalled: 1 });
+    expect(await client.getJob(changed ?? "")).toMatchObject({ priority: 1, state: "ready" });
+  });
+
   it("waits for a transaction that holds a job, and steps over what it still holds after two seconds", async () => {
     await fill(100);
     const holder = await database.connect();
