@@ -167,6 +167,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     // One without a queue that failed, or waits, is not due before it is announced.
     if (outcome.kind !== "completed" && (job.queueId !== null || outcome.kind === "returned")) {
       this.claimer.wentBack(job);
+      if (job.queueId === null && this.#hearsOfNone) this.source.pulse({ at: job.position.at });
     }
     this.#goOn();
   }
@@ -242,6 +243,12 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
     if (this.slots.detachedCount === 0) this.#context.closed.removeEventListener("abort", this.#giveUp);
     return { abandoned, unwritten };
+  }
+
+  /** Whether what was read ahead goes back without a notification: a claim may have found nothing just before. */
+  get #hearsOfNone(): boolean {
+    const { localQueue, readAhead, useNotificationDelivery } = this.#context.settings;
+    return readAhead && !localQueue && !useNotificationDelivery;
   }
 
   /** With local queues the next claim does not follow from a release. */

@@ -147,6 +147,28 @@ describe("a worker whose claims come back full and whose jobs are quick", () => 
     expect(held.started).toEqual([...names(1, 6), "urgent"]);
   });
 
+  it("runs what it had to give back as soon as that is free, although it hears of no jobs", async () => {
+    const proxy = await openLink();
+    const options = { useNotificationDelivery: false, connectionString: proxy.connectionString };
+    const { clock, held, worker } = await startReader(options, (started) => started.run());
+    await until(() => held.running.size === SLOTS);
+    for (let ended = 1; worker.metrics().cached === 0; ended++) {
+      held.open(`job ${ended}`);
+      await until(() => held.running.size === SLOTS && held.started.length === SLOTS + ended);
+    }
+    const waiting = (await lockedJobs()).find((name) => !held.started.includes(String(name)));
+    await database.sql("delete from howdah._private_jobs where locked_at is null");
+    const release = proxy.next(/_howdah_release_v1/, "before");
+    const claim = proxy.next(/_howdah_claim_/, "after");
+    // The timers are late, and the claim for the slot looks before these jobs are free.
+    Object.assign(clock, { monotonic: () => HOLD_MS + 1 });
+    held.open([...held.running][0] ?? "");
+    const [released, claimed] = await Promise.all([release, claim]);
+    claimed.pass();
+    released.pass();
+    await until(() => held.running.has(String(waiting)));
+  });
+
   it("reads nothing ahead for a second after it had to give jobs back", async () => {
     const { clock, held, worker } = await startReadingAhead();
     await clock.advance(HOLD_MS);
