@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createReleaseAndContinue } from "../../../src/postgres/queries/ending/release-and-continue.ts";
-import { createClaims, driverOf, empty, idsOf, jobsById } from "../../harness/claims.ts";
+import { blockedBy } from "../../harness/blocked.ts";
+import { createClaims, driverOf, empty, idsOf, jobsById, stopAtRow } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 
 // A statement that completes the job of a serial queue and takes the next one, while the queue stays locked.
@@ -187,6 +188,26 @@ describe("a release that goes on in its queue", () => {
       await session.query("rollback");
     }
     expect(ids(await goOn())).toEqual([2]);
+  });
+
+  it("takes no job that is given a worse priority before it is locked", async () => {
+    await add(3);
+    const { release, request } = await claimed();
+    const session = await database.connect();
+    // It would wait 100 ms for the one that stops it.
+    const changed = "alter function howdah._howdah_release_and_continue_v1 set lock_timeout =";
+    await database.sql(`${changed} '30s'`);
+    const stop = await stopAtRow(database, session, "_private_jobs", 2);
+    try {
+      const goesOn = createReleaseAndContinue(driverOf(session), database.schema)(release, request);
+      await blockedBy(database, stop.session);
+      await database.sql("select howdah.reschedule_jobs('{2}', priority => 7)");
+      await stop.pass();
+      expect([ids(await goesOn), await queues()]).toEqual([[], [FREE]]);
+    } finally {
+      await stop.remove();
+      await database.sql(`${changed} '100ms'`);
+    }
   });
 
   it("waits for no next job that another transaction holds: it unlocks the queue, and a claim takes what it can", async () => {

@@ -477,6 +477,8 @@ where job.id = (
   )
     -- Not plainly its queue, which would let the planner walk the index of that.
     and coalesce(free.job_queue_id, 0) = queue and not free._howdah_exhausted and free.run_at <= claimed_at
+    -- A better job may have come to stand before it since it was seen.
+    and free.priority = level
     and free.locked_at is null and :{runnable(free, tasks, forbidden)}
   for update skip locked
 )
