@@ -23,9 +23,11 @@ export class OneAtATime implements Executor {
       query.lost?.throwIfAborted();
       return this.#session.query({ ...query, lost: this.#lost.signal });
     });
-    this.#last = result.then(this.#answered, this.#answered);
+    const answered = (): void => {
+      this.#answers += 1;
+      query.lost?.removeEventListener("abort", given);
+    };
+    this.#last = result.then(answered, answered);
     return result;
   }
-
-  readonly #answered = (): void => void (this.#answers += 1);
 }
