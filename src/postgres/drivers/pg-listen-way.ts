@@ -84,8 +84,10 @@ export class PoolListenWay implements PgListenWay {
 
   async connect(signal: AbortSignal): Promise<PgListenClient> {
     const taking = this.#source.take();
+    let abort = (): void => undefined;
     const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      abort = () => reject(signal.reason as Error);
+      signal.addEventListener("abort", abort, { once: true });
     });
     try {
       signal.throwIfAborted();
@@ -105,6 +107,8 @@ export class PoolListenWay implements PgListenWay {
         () => undefined,
       );
       throw error;
+    } finally {
+      signal.removeEventListener("abort", abort);
     }
   }
 }
