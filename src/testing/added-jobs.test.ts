@@ -39,6 +39,7 @@ describe("added jobs", () => {
     ["none with a part of a list", { payload: { cc: ["bob"] } }, []],
     ["those with a date, which is stored as a text", { payload: { on: new Date(0) } }, ["2"]],
     ["those that fit a pattern", { payload: { to: /^b/ } }, ["2"]],
+    ["those that fit a pattern with a place of its own", { payload: { to: /^./g } }, ["1", "2"]],
     ["those that fit a matcher", { payload: { to: expect.any(String), cc: expect.arrayContaining(["eve"]) } }, ["1"]],
     ["those without a property", { payload: { to: expect.anything(), cc: undefined } }, ["2"]],
     ["those of a queue", { queueName: "q" }, ["1"]],

@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
  */
 export function isLike(found: unknown, wanted: unknown): boolean {
   if (isMatcher(wanted)) return wanted.asymmetricMatch(found);
-  if (wanted instanceof RegExp) return typeof found === "string" && wanted.test(found);
+  if (wanted instanceof RegExp) return typeof found === "string" && found.search(wanted) >= 0;
   const json = hasToJson(wanted) ? wanted.toJSON() : wanted;
   if (Array.isArray(json)) {
     return Array.isArray(found) && found.length === json.length && json.every((item, at) => isLike(found[at], item));
