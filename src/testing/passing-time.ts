@@ -11,7 +11,7 @@ import { allJobs } from "./all-jobs.ts";
 export async function passToNextJob(client: Client, mostMs: number): Promise<number | undefined> {
   if (mostMs <= 0) return undefined;
   const { jobs, now } = await waiting(client);
-  const next = Math.min(...jobs.map(({ runAt }) => runAt.getTime()));
+  const next = jobs.reduce((first, { runAt }) => Math.min(first, runAt.getTime()), Number.POSITIVE_INFINITY);
   // At least one: it is due when its time has come, not when it is about to.
   const passedMs = Math.max(1, Math.ceil(next - now));
   if (!(passedMs <= mostMs)) return undefined;
@@ -35,7 +35,9 @@ async function moveAll(client: Client, jobs: readonly Job[], ms: number): Promis
   const byTime = new Map<number, string[]>();
   for (const { id, runAt } of jobs) {
     const time = runAt.getTime();
-    byTime.set(time, [...(byTime.get(time) ?? []), id]);
+    const ids = byTime.get(time);
+    if (ids) ids.push(id);
+    else byTime.set(time, [id]);
   }
   for (const [time, ids] of byTime) await client.rescheduleJobs(ids, { runAt: new Date(time - ms) });
 }
