@@ -10,6 +10,7 @@ export class LoneAttempt implements SlotsEngine {
   readonly #job: ClaimedJob;
   readonly #slots: Slots;
   #chain: Chain | undefined;
+  #isAbandoned = false;
   #tell: (ending: Ending) => void = () => undefined;
 
   constructor(job: ClaimedJob, context: SlotContext) {
@@ -39,7 +40,13 @@ export class LoneAttempt implements SlotsEngine {
 
   /** As when the abort period of the worker is over, too. */
   abandon(): void {
+    this.#isAbandoned = true;
     this.#slots.abandon();
+  }
+
+  /** Whether its handler still ran then. */
+  get isAbandoned(): boolean {
+    return this.#isAbandoned;
   }
 
   accepts(): boolean {

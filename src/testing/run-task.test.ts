@@ -178,6 +178,7 @@ describe("a handler that is told to stop", () => {
       outcome: "interrupted",
       next: "again",
       retryAt: new Date(NOON + 30_000),
+      isLeftBehind: false,
     });
     const running = runTask(
       task(() => new Promise(() => {})),
@@ -185,7 +186,7 @@ describe("a handler that is told to stop", () => {
       { clock, shutdown },
     );
     await clock.advance(1_000);
-    expect(await running).toMatchObject({ outcome: "interrupted", durationMs: 1_000 });
+    expect(await running).toMatchObject({ outcome: "interrupted", durationMs: 1_000, isLeftBehind: true });
   });
 });
 
