@@ -21,7 +21,25 @@ describe("hostsOf", () => {
     ["postgres:///db?host=h1&host=h2", ["postgres:///db?host=h1&host=h2"], undefined],
     ["/run/postgresql db", ["/run/postgresql db"], undefined],
   ])("%s", (text, texts, wanted) => {
-    expect(hostsOf(text)).toEqual({ texts, wanted });
+    const found = hostsOf(text) as NamedHosts;
+    expect({ texts: found.texts, wanted: found.wanted }).toEqual({ texts, wanted });
+  });
+
+  it.each<[string, NamedHosts["pairs"], string]>([
+    ["postgres://me:pw@[::1]:5/db?a=b", [{ host: "::1", port: "5" }], "postgres://me:pw@localhost/db?a=b"],
+    ["postgres://me@%2Frun/db", [{ host: "/run", port: "" }], "postgres://me@localhost/db"],
+    [
+      "postgres://me@/db?host=/run,h2&port=1,2&target_session_attrs=any",
+      [
+        { host: "/run", port: "1" },
+        { host: "h2", port: "2" },
+      ],
+      "postgres://me@localhost/db",
+    ],
+    ["postgres:///db", [{ host: "", port: "" }], "postgres://localhost/db"],
+    ["/run/postgresql db", [], "/run/postgresql db"],
+  ])("takes the hosts out of %s", (text, pairs, bare) => {
+    expect(hostsOf(text)).toMatchObject({ pairs, bare });
   });
 
   it("finds each host with its port, whatever the user and the password are", () => {

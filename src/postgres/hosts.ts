@@ -9,18 +9,19 @@ export function hostsOf(text: string): NamedHosts | string {
   const parts = URL_PARTS.exec(text)?.groups;
   // With an @ or # further behind, a character of the password may have ended the password: then no part is certain.
   if (!parts || /[@#]/.test(`${parts["path"]}${parts["query"]}${parts["rest"]}`))
-    return { texts: [text], wanted: undefined };
+    return { texts: [text], wanted: undefined, pairs: [], bare: text };
   const parameters = (parts["query"] ?? "").split("&").filter(Boolean);
   const wanted = valueOf(parameters, "target_session_attrs");
   if (wanted !== undefined && !isTargetSession(wanted)) return UNKNOWN_TARGET;
   const named = namedHosts(parts["hosts"] ?? "", parameters);
   if (typeof named === "string") return named;
-  if (named.length === 1) return { texts: [text], wanted };
   const others = parameters.filter((parameter) => !OWN_PARAMETERS.has(nameOf(parameter)));
   const query = others.length > 0 ? `?${others.join("&")}` : "";
   const front = `${parts["scheme"]}${parts["user"] ?? ""}`;
   const back = `${parts["path"] ?? ""}${query}`;
-  return { texts: named.map(({ host, port }) => `${front}${inUrl(host)}${port && `:${port}`}${back}`), wanted };
+  const texts =
+    named.length === 1 ? [text] : named.map(({ host, port }) => `${front}${inUrl(host)}${port && `:${port}`}${back}`);
+  return { texts, wanted, pairs: named, bare: `${front}localhost${back}` };
 }
 
 /** The hosts of a connection string. */
@@ -29,6 +30,10 @@ export interface NamedHosts {
   readonly texts: readonly string[];
   /** What `target_session_attrs` says. */
   readonly wanted: TargetSession | undefined;
+  /** The hosts themselves; one without a name is the usual one. Empty when the text is no URL. */
+  readonly pairs: readonly HostAndPort[];
+  /** The connection string with everything else: it says nothing of hosts, ports and kinds of servers. */
+  readonly bare: string;
 }
 
 /** The kinds of servers that can be asked for. */

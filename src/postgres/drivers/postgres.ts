@@ -9,6 +9,7 @@ import { boolean, duration, integer, object, string } from "../../runtime/option
 import { readOptions } from "../../runtime/options.ts";
 import { CONNECTION_STRING, readConnectionString } from "../connection-string.ts";
 import type { Driver } from "../driver.ts";
+import { hostsOf } from "../hosts.ts";
 import type { ClientLibrary, ConnectionSettings } from "./connection-settings.ts";
 import { PgDriver } from "./pg-driver.ts";
 import { type CreatePostgresJs, PostgresJsClient } from "./postgres-js/client.ts";
@@ -106,13 +107,41 @@ function optionsOf(sql: PostgresSql | string, applicationName: string): Postgres
   return { ...read, connection: { ...connection, application_name: shown } };
 }
 
-/** What postgres.js makes of a connection string. It knows all kinds of servers but "any". */
+const OWN_URL = "The connection string of postgresDriver()";
+
+/**
+ * What postgres.js makes of a connection string. The hosts are read here: it cuts
+ * addresses of IPv6 at their colons, and takes `?host=` for a setting of the
+ * server. It knows all kinds of servers but "any".
+ */
 function readUrl(text: string): object {
-  const url = readConnectionString(text, "The connection string of postgresDriver()");
-  const create = postgres as unknown as (url: string) => PostgresSql;
-  const any = /([?&])target_session_attrs=any(&|$)/;
-  if (!any.test(url)) return create(url).options;
-  return { ...create(url.replace(any, "$1")).options, target_session_attrs: "any" };
+  const named = hostsOf(readConnectionString(text, OWN_URL));
+  if (typeof named === "string" || named.pairs.length === 0 || !isDecodable(named.bare))
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `${OWN_URL} is not a URL like postgresql://user:password@host/database, or has a % that is not percent-encoded as %25.`,
+    );
+  const { bare, pairs } = named;
+  const wanted = named.wanted ?? process.env["PGTARGETSESSIONATTRS"];
+  const create = postgres as unknown as (url: string, options: object) => PostgresSql;
+  const usualPort = process.env["PGPORT"] || "5432";
+  const isNamed = pairs.some(({ host }) => host !== "");
+  const { options } = create(bare, {
+    host: isNamed ? pairs.map(({ host }) => host) : process.env["PGHOST"] || "localhost",
+    port: isNamed ? pairs.map(({ port }) => Number(port || usualPort)) : pairs[0]?.port || usualPort,
+    ...(wanted === "any" ? { target_session_attrs: "read-write" } : {}),
+    ...(named.wanted && wanted !== "any" ? { target_session_attrs: wanted } : {}),
+  });
+  return wanted === "any" ? { ...options, target_session_attrs: wanted } : options;
+}
+
+/** The error of postgres.js for what is not says nothing of what to do. */
+function isDecodable(url: string): boolean {
+  try {
+    return decodeURIComponent(url) !== "";
+  } catch {
+    return false;
+  }
 }
 
 function libraryOf(options: PostgresJsOptions, clock: Clock): ClientLibrary {

@@ -143,19 +143,28 @@ async function forward(to: ListenOptions): Promise<AsyncDisposable> {
 }
 
 describe("other ways to a host", () => {
-  it("are addresses of IPv6 and sockets of the file system, also several", async () => {
+  it.each(DRIVERS)(
+    "are addresses of IPv6 and sockets of the file system, also several, with %s",
+    async (_name, create) => {
+      await using _socket = await forward({ path: join(folder, ".s.PGSQL.5432") });
+      await using _six = await forward({ host: "::1", port: 54_329 });
+      const path = encodeURIComponent(folder);
+      for (const [hosts, parameters] of [
+        [[path], ""],
+        [["[::1]:54329"], ""],
+        [["127.0.0.1:1", `${path}:5432`], ""],
+        [["127.0.0.1:1", "[::1]:54329"], ""],
+        [[""], `host=${folder}`],
+        [[""], `host=${folder},::1&port=1,54329`],
+      ] as const) {
+        expect(await ledTo(create(urlOf(hosts, parameters)))).toEqual(["primary", "primary"]);
+      }
+    },
+  );
+
+  it("are those that an instance of postgres.js was made with", async () => {
     await using _socket = await forward({ path: join(folder, ".s.PGSQL.5432") });
     await using _six = await forward({ host: "::1", port: 54_329 });
-    const path = encodeURIComponent(folder);
-    for (const [hosts, parameters] of [
-      [[path], ""],
-      [["[::1]:54329"], ""],
-      [["127.0.0.1:1", `${path}:5432`], ""],
-      [["127.0.0.1:1", "[::1]:54329"], ""],
-      [[""], `host=${folder},::1&port=1,54329`],
-    ] as const) {
-      expect(await ledTo(pgDriver({ connectionString: urlOf(hosts, parameters) }))).toEqual(["primary", "primary"]);
-    }
     const { password: pass } = new URL(servers.primary.connectionString);
     const options = { user: "postgres", pass, database: "postgres" };
     expect(await ledTo(postgresDriver(postgres({ ...options, path: join(folder, ".s.PGSQL.5432") })))).toEqual([

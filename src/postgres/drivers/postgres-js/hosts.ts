@@ -24,10 +24,13 @@ export function postgresJsHosts({
 /** Where a connection to one of them leads. */
 export function targetOf(options: PostgresJsOptions, config: Readonly<Record<string, unknown>>): SocketTarget {
   const { socket, path, ssl, sslnegotiation } = options;
+  const host = config["host"] as string;
+  const port = config["port"] as number;
   return {
-    host: config["host"] as string,
-    port: config["port"] as number,
-    path: path || undefined,
+    host,
+    port,
+    // A host that is a folder has a socket in it.
+    path: path || (host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : undefined),
     socket: socket && (() => socket(options)),
     ssl: ssl === "disable" ? false : ssl,
     sslnegotiation,
