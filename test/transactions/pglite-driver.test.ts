@@ -118,10 +118,10 @@ describe("the one connection of PGlite", () => {
   it("says that the application has closed it", async () => {
     const closed = await createPGliteDatabase({ migrate: false });
     const driver = closed.createDriver();
+    await driver.query({ text: "select 1" });
     await closed.db.close();
-    expect(await fault(driver.query({ text: "select 1" }))).toEqual([
-      "HOWDAH_DATABASE_UNREACHABLE",
-      expect.stringContaining("closed by the application"),
-    ]);
+    const unreachable = ["HOWDAH_DATABASE_UNREACHABLE", expect.stringContaining("closed by the application")];
+    expect(await fault(driver.query({ text: "select 1" }))).toEqual(unreachable);
+    expect(await fault(driver.transaction(async () => 1))).toEqual(unreachable);
   });
 });

@@ -23,15 +23,20 @@ export class PGliteSession implements Executor {
 
   /** Runs a statement outside of any transaction, or on one. */
   async query({ name, text, values }: Query, on: PGliteExecutor = this.#db): Promise<QueryResult> {
-    if (this.#db.closed)
-      throw new HowdahError("HOWDAH_DATABASE_UNREACHABLE", "The database of PGlite was closed by the application.");
+    this.#checkOpen();
     const options = this.#asText();
     if (values === undefined && name === undefined) return toResult((await on.exec(text, options)).at(-1));
     return toResult(await on.query(text, [...(values ?? [])], options));
   }
 
   transaction<T>(work: (transaction: PGliteExecutor) => Promise<T>): Promise<T> {
+    this.#checkOpen();
     return this.#db.transaction(work);
+  }
+
+  #checkOpen(): void {
+    if (this.#db.closed)
+      throw new HowdahError("HOWDAH_DATABASE_UNREACHABLE", "The database of PGlite was closed by the application.");
   }
 
   /**
