@@ -60,7 +60,7 @@ const FAST_STOP_MS = 30_000;
  * startPostgres} starts. `stop` does not stop a server of `DATABASE_URL`.
  */
 export async function startPostgresUnlessGiven(options: StartPostgresOptions = {}): Promise<EmbeddedPostgres> {
-  const given = process.env["DATABASE_URL"];
+  const given = process.env["DATABASE_URL"]?.trim();
   if (!given) return startPostgres(options);
   readStartOptions(options);
   const stop = (): Promise<void> => Promise.resolve();

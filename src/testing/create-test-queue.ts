@@ -62,7 +62,9 @@ export class QueueForTests implements TestQueue {
     const { connectionString, pool, shutdown } = options;
     const way = connectionString === undefined && pool === undefined ? { driver: this.driver } : {};
     const defaults = { ...way, schema: this.schema, migrate: false, logger: silentLogger, concurrency: 1 };
-    const all = { ...defaults, ...options, shutdown: { osSignals: false, ...shutdown } };
+    // What is undefined is left out: it must not lead to another queue than this one.
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    const all = { ...defaults, ...given, shutdown: { osSignals: false, ...shutdown } };
     // Whether there has to be a state is known only where the tasks are named.
     const worker = await createWorker(all as unknown as WorkerOptions);
     this.#workers.push(worker);

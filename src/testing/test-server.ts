@@ -27,7 +27,7 @@ export interface BorrowedServer {
 
 /** A server for a test database: the one that is given, that of this run, or one of this process. */
 export async function borrowTestServer(given?: string): Promise<BorrowedServer> {
-  const connectionString = given ?? process.env[VARIABLE] ?? process.env["DATABASE_URL"];
+  const connectionString = given ?? process.env[VARIABLE] ?? (process.env["DATABASE_URL"]?.trim() || undefined);
   if (connectionString !== undefined) return { connectionString, giveBack: () => Promise.resolve() };
   shared ??= startFast({});
   users += 1;

@@ -45,6 +45,13 @@ describe("a test database", () => {
     await expect(two.client.addJob(email, { to: "bob" })).rejects.toMatchObject({ code: "HOWDAH_CLIENT_CLOSED" });
   });
 
+  it("is that of its workers, also where an option is undefined", async () => {
+    await using one = await createTestDatabase({ connectionString: inject("serverUrl"), schema: "mine" });
+    const worker = await one.createWorker({ tasks: [email], driver: undefined, schema: undefined });
+    await worker.client.addJob(email, { to: "ada" });
+    expect(await addedJobs(one.client, { task: email })).toHaveLength(1);
+  });
+
   it("can be only a schema", async () => {
     await using shared = await createDatabase({ migrate: false });
     const { connectionString } = shared;
@@ -93,6 +100,21 @@ describe("a test database", () => {
       expect(new URL(database.connectionString).port).toBe(new URL(connectionString).port);
       await server.stop();
       expect(process.env["HOWDAH_TEST_SERVER"]).toBeUndefined();
+    } finally {
+      if (before !== undefined) process.env["DATABASE_URL"] = before;
+      else delete process.env["DATABASE_URL"];
+    }
+  });
+});
+
+describe("an empty DATABASE_URL", () => {
+  it("is as good as none: the server is an embedded one of this process", async () => {
+    const { DATABASE_URL: before } = process.env;
+    process.env["DATABASE_URL"] = " ";
+    try {
+      await using database = await createTestDatabase();
+      expect(new URL(database.connectionString).port).not.toBe(new URL(inject("serverUrl")).port);
+      await database.client.addJob(email, { to: "ada" });
     } finally {
       if (before !== undefined) process.env["DATABASE_URL"] = before;
       else delete process.env["DATABASE_URL"];
