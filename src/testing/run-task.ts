@@ -68,7 +68,11 @@ export async function runTask(task: AnyTask, payload: unknown, options: RunTaskO
   const stopWatching = watch(attempt, read, clock);
   const ending = await ended;
   stopWatching();
-  return { ...describe(ending, clock), added: recorded.jobs, isLeftBehind: context.isLeftBehind || attempt.isAbandoned };
+  return {
+    ...describe(ending, clock),
+    added: recorded.jobs,
+    isLeftBehind: context.isLeftBehind || attempt.isAbandoned,
+  };
 }
 
 /** What {@link runTask} can be told. Everything is optional but a `state` that the handler needs. */
