@@ -46,7 +46,7 @@ export const OF_SOURCES: readonly Measure<Sources>[] = [
   {
     what: "longest file",
     unit: "lines",
-    most: 375,
+    most: 380,
     value: (sources) => longest(fileLengths(sources)),
     list: (sources) => listed(fileLengths(sources)),
   },
