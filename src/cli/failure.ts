@@ -94,7 +94,8 @@ function describeMisuse(error: CommanderError): DescribedFailure {
 }
 
 const IN_PROGRAM = "workers run in your program: `await (await createWorker({ tasks })).run()`.";
-const FROM_SQL = "failed jobs run again with `select howdah.reschedule_jobs(...)` or `client.rescheduleJobs()`.";
+const FROM_SQL =
+  "failed jobs run again with `select howdah.reschedule_jobs(...)`, or by a filter with `client.retryJobs()`.";
 
 /** Names that are often tried and are not commands, with the right way. */
 const NOT_COMMANDS: Readonly<Record<string, string>> = {
