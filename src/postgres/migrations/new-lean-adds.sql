@@ -120,11 +120,7 @@ begin
     stored := :"schema"._howdah_stored_jobs_v1(ids, payloads);
   end if;
 
-  if notify and due_count > 0 then
-    perform :"schema"._howdah_notify_v1(
-      due_count, :"schema"._howdah_at(due_at), array(select distinct id from unnest(due_queue_ids) as id)
-    );
-  end if;
+  :{notify_of_due()}
 end
 $$;
 
@@ -168,10 +164,6 @@ begin
     perform :"schema"._howdah_stored_jobs_v1(ids, payloads);
   end if;
 
-  if notify and due_count > 0 then
-    perform :"schema"._howdah_notify_v1(
-      due_count, :"schema"._howdah_at(due_at), array(select distinct id from unnest(due_queue_ids) as id)
-    );
-  end if;
+  :{notify_of_due()}
 end
 $$;

@@ -14,6 +14,26 @@ export class JobArrays {
     this.#jobs = jobs;
   }
 
+  /**
+   * The first ten parameters of the functions for jobs with keys: identifiers,
+   * payloads, queue names, times, most attempts, keys, priorities, flag sets, key
+   * modes, timeouts.
+   */
+  get keyed(): readonly Cell[] {
+    return [
+      this.identifiers,
+      this.payloads,
+      this.queueNames,
+      this.runAts,
+      this.maxAttempts,
+      this.keys,
+      this.priorities,
+      this.flagSets,
+      this.keyModes,
+      this.timeouts,
+    ];
+  }
+
   get identifiers(): Cell {
     return textArray(this.#jobs.map(({ identifier }) => identifier));
   }

@@ -61,19 +61,7 @@ function newJobIds(arrays: JobArrays, { schema, notifies }: HowToStoreIds): Quer
 }
 
 function keyedJobIds(arrays: JobArrays, { schema, notifies }: HowToStoreIds): Query {
-  const values = [
-    arrays.identifiers,
-    arrays.payloads,
-    arrays.queueNames,
-    arrays.runAts,
-    arrays.maxAttempts,
-    arrays.keys,
-    arrays.priorities,
-    arrays.flagSets,
-    arrays.keyModes,
-    arrays.timeouts,
-    String(notifies),
-  ];
+  const values = [...arrays.keyed, String(notifies)];
   const runs = arrays.runTimes("$4", "add_keyed_job_ids");
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats    $5 max attempts   $6 keys
   // $7 priorities    $8 flag sets   $9 key modes     $10 timeouts  $11 notifies

@@ -122,18 +122,6 @@ from ${schema.of("_howdah_add_job_v1")}(
 async function storeKeyedJobs(jobs: readonly JobToStore[], how: HowToStore): Promise<StoredJobs> {
   const { executor, schema, notifies } = how;
   const arrays = new JobArrays(jobs);
-  const values = [
-    arrays.identifiers,
-    arrays.payloads,
-    arrays.queueNames,
-    arrays.runAts,
-    arrays.maxAttempts,
-    arrays.keys,
-    arrays.priorities,
-    arrays.flagSets,
-    arrays.keyModes,
-    arrays.timeouts,
-  ];
   const runs = arrays.runTimes("$4", `add_jobs${notifies ? "" : "_silently"}`);
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
   // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
@@ -142,7 +130,7 @@ async function storeKeyedJobs(jobs: readonly JobToStore[], how: HowToStore): Pro
   $5::pg_catalog.int4[], $6::pg_catalog.text[], $7::pg_catalog.int4[], $8::pg_catalog.jsonb[], $9::pg_catalog.text[],
   ${notifies}, $10::pg_catalog.int4[]
 ), $2::pg_catalog.json[])`;
-  const query = { name: runs.name, text, values };
+  const query = { name: runs.name, text, values: arrays.keyed };
   const { rows } = await executor.query(limitedTo(how, query));
   return readWholeJobs(rows[0]?.[0]) ?? NOTHING_STORED;
 }

@@ -1,4 +1,4 @@
--- Parts of _howdah_add_jobs_without_keys_v2, which read its variables.
+-- Parts of the functions behind bulk adds, which read their variables.
 
 -- How are all jobs of the arrays inserted, in their order?
 create fragment insert_of_arrays() as $$
@@ -57,4 +57,13 @@ raise exception using
   message = :"schema"._howdah_dropped_v1(:"schema"._howdah_dropped_places_v1(
     identifiers, payloads, queue_names, run_ats, max_attempts, priorities, flag_sets, timeouts
   ));
+$$;
+
+-- How do workers hear of those that are due?
+create fragment notify_of_due() as $$
+if notify and due_count > 0 then
+  perform :"schema"._howdah_notify_v1(
+    due_count, :"schema"._howdah_at(due_at), array(select distinct id from unnest(due_queue_ids) as id)
+  );
+end if;
 $$;
