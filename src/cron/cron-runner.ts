@@ -71,6 +71,12 @@ export class CronRunner {
     this.#loop?.wake();
   }
 
+  /** Whether the worker is idle: then the stored schedules are read only when a change is notified. Ticks are added all the same. */
+  resting(isResting: boolean): void {
+    this.#schedules.resting(isResting);
+    if (!isResting) this.#loop?.wake();
+  }
+
   /** Resolves when the statement under way has ended. */
   async stop(): Promise<void> {
     await this.#loop?.stop();

@@ -14,6 +14,7 @@ export class ScheduleTracks {
   #refreshAt = 0;
   #seenAt = Number.NEGATIVE_INFINITY;
   #isAnnounced = false;
+  #isResting = false;
   #isFailing = false;
   /** Since when no worker has known the task of a schedule, and whether that was logged. */
   readonly #unknown = new Map<string, { readonly sinceMs: number; wasSaid: boolean }>();
@@ -48,6 +49,13 @@ export class ScheduleTracks {
     this.invalidate();
   }
 
+  /** Whether they are read only when a change is notified; the end of that reads them again. */
+  resting(isResting: boolean): void {
+    if (this.#isResting && !isResting) this.invalidate();
+    else if (isResting && this.#refreshAt > 0) this.#refreshAt = Number.POSITIVE_INFINITY;
+    this.#isResting = isResting;
+  }
+
   /** How long nothing has to be read. */
   restMs(): number {
     return Math.max(0, this.#refreshAt - this.#context.clock.monotonic());
@@ -58,7 +66,7 @@ export class ScheduleTracks {
     const { clock } = this.#context;
     if (clock.monotonic() < this.#refreshAt) return;
     // Set before the read: a change during it is notified and causes another read.
-    this.#refreshAt = clock.monotonic() + (this.#isAnnounced ? REFRESH_MS : POLL_MS);
+    this.#refreshAt = clock.monotonic() + this.#intervalMs;
     try {
       const schedules = await this.#store.listSchedules();
       this.#follow(schedules);
@@ -69,6 +77,11 @@ export class ScheduleTracks {
       if (!this.#isFailing) this.#context.reporter.failure("read the stored schedules", error);
       this.#isFailing = true;
     }
+  }
+
+  get #intervalMs(): number {
+    if (this.#isResting) return Number.POSITIVE_INFINITY;
+    return this.#isAnnounced ? REFRESH_MS : POLL_MS;
   }
 
   #follow(schedules: readonly StoredSchedule[]): void {

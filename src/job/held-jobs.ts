@@ -83,6 +83,11 @@ export class HeldJobs implements Iterable<HeldJob> {
     return jobs;
   }
 
+  /** Whether it holds none. */
+  get isEmpty(): boolean {
+    return this.#first === undefined;
+  }
+
   /** How many jobs are in a phase. */
   count(wanted: HeldPhase): number {
     let count = 0;

@@ -44,11 +44,21 @@ export interface WorkerContext {
   readonly closed: AbortSignal;
 }
 
+/** When a worker with adaptive polling goes idle, and for how long at most. */
+export interface IdleSettings {
+  /** How long it holds no job before it goes idle. */
+  readonly idleTimeoutMs: number;
+  /** How long it is idle at most before it looks around. */
+  readonly idlePollIntervalMs: number;
+}
+
 /** The options of a worker as its parts use them: read, with defaults, in milliseconds. */
 export interface WorkerSettings {
   /** How many jobs run at once. */
   readonly concurrency: number;
   readonly pollIntervalMs: number;
+  /** When it goes idle; `undefined` when its polling is not adaptive. */
+  readonly idle: IdleSettings | undefined;
   /** `undefined` to claim directly. */
   readonly localQueue: LocalQueueSettings | undefined;
   /** Whether jobs are read ahead where they are claimed directly. */

@@ -19,4 +19,6 @@ export interface WorkerMetrics {
    * does not run.
    */
   readonly headScanAgeMs: number | null;
+  /** It has adaptive polling and has gone idle: it is off the register, and sends nothing until it is notified. */
+  readonly idle: boolean;
 }

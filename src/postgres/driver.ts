@@ -137,6 +137,12 @@ export interface ListenHandlers {
 
 /** An open LISTEN. */
 export interface Listening {
+  /**
+   * With `true`, sends nothing on the session by itself until it is called with
+   * `false`: that the other end has vanished is left to the keepalives of TCP.
+   * A driver that sends nothing anyway need not have it.
+   */
+  quiet?(isQuiet: boolean): void;
   /** Ends the session. Nothing is called afterwards. */
   close(): Promise<void>;
 }

@@ -64,13 +64,14 @@ export class Control {
     await this.#loop?.stop();
   }
 
-  /** A notification has arrived. */
-  notified(payload: string): void {
+  /** A notification has arrived. Returns whether it concerns this worker. */
+  notified(payload: string): boolean {
     const said = readControlNotification(payload, this.#context.schema.name);
-    if (!said || (said.workerId !== undefined && !this.#isAbout(said.workerId, said.jobIds))) return;
+    if (!said || (said.workerId !== undefined && !this.#isAbout(said.workerId, said.jobIds))) return false;
     for (const id of said.jobIds) this.#told.add(id);
     this.#isAskDue ||= said.workerId === undefined;
     this.#loop?.wake();
+    return true;
   }
 
   /** Notifications arrive from now on, or no longer do. */

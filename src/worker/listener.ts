@@ -39,6 +39,11 @@ export class Listener {
     await this.#listening?.close();
   }
 
+  /** Nothing is sent on the session from now on but what others send, or no longer so. */
+  quiet(isQuiet: boolean): void {
+    this.#listening?.quiet?.(isQuiet);
+  }
+
   async #listen(): Promise<number> {
     this.#listening ??= await this.#context.driver.listen(CHANNELS, {
       notified: (channel, payload) => this.#notified(channel, payload),

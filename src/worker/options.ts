@@ -29,6 +29,7 @@ import {
   string,
 } from "../runtime/option-kinds.ts";
 import { invalidOption, readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
+import { type Polling, POLLING, toPolling } from "./polling.ts";
 
 /** How a worker ends. */
 export interface ShutdownOptions {
@@ -57,8 +58,22 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly concurrency?: number | undefined;
   /** How many of the connections are for what handlers do with `query` and `withTransaction`. Default: two of ten. */
   readonly handlerConnections?: number | undefined;
-  /** How often to look for jobs without a notification. Default 1s. */
-  readonly pollInterval?: Duration | undefined;
+  /**
+   * How often to look for jobs without a notification. `"adaptive"`: every
+   * second, until no job has run for `idleTimeout`; then the worker goes idle. It
+   * leaves the register of workers and sends nothing to the database, but keeps
+   * listening: a notification, a job that becomes due and the end of its session
+   * make it active again. Needs notifications and `recovery`. Default 1s.
+   */
+  readonly pollInterval?: Duration | "adaptive" | undefined;
+  /** With adaptive polling: how long the worker has no job before it goes idle. 100 ms or more. Default 5m. */
+  readonly idleTimeout?: Duration | undefined;
+  /**
+   * With adaptive polling: how often an idle worker looks for jobs of which no
+   * notification has arrived, and for other workers that have died. 100 ms or
+   * more. Default 5m.
+   */
+  readonly idlePollInterval?: Duration | undefined;
   /**
    * Claims jobs in batches and holds them in memory until a slot is free, for
    * many small jobs. `true` for the defaults. Default: off. A worker with
@@ -141,7 +156,7 @@ const SHAPE = {
   tasks: custom(readTaskList),
   concurrency: integer({ min: 1, default: availableCores() }),
   handlerConnections: integer({ min: 1 }),
-  pollInterval: duration({ min: 1, default: "1s" }),
+  ...POLLING,
   localQueue: LOCAL_QUEUE,
   readAhead: boolean({ default: true }),
   maxClaimBytes: integer({ min: 1, default: 16 * 1024 * 1024 }),
@@ -172,16 +187,19 @@ const SHAPE = {
 const HINTS = { ...CONNECTION_PEER_NAMES, ...WORKER_PEER_NAMES };
 
 /** Read {@link WorkerOptions}. */
-export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery"> & {
-  /** `undefined` when it is off. */
-  readonly recovery: RecoverySettings | undefined;
-};
+export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery"> &
+  Polling & {
+    /** `undefined` when it is off. */
+    readonly recovery: RecoverySettings | undefined;
+  };
 
 /** Checks worker options and fills in defaults. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
 export function readWorkerOptions<State>(options: WorkerOptions<State>): ReadWorkerOptions {
-  const read = readOptions({ owner: "worker", hints: HINTS }, options, SHAPE);
-  if (read.localQueue) checkLocalQueue(read.localQueue, read.pollIntervalMs);
-  return { ...read, recovery: toRecoverySettings(read.recovery) };
+  const given = readOptions({ owner: "worker", hints: HINTS }, options, SHAPE);
+  const read = { ...given, recovery: toRecoverySettings(given.recovery) };
+  const polling = toPolling(read);
+  if (read.localQueue) checkLocalQueue(read.localQueue, polling.pollIntervalMs);
+  return { ...read, ...polling };
 }
 
 /** What is in the list is checked where it is made findable. */

@@ -13,6 +13,7 @@ import { systemClock } from "../runtime/clock.ts";
 import { LoopDelay } from "../runtime/loop-delay.ts";
 import { Control } from "./control.ts";
 import { Engine, type EngineRun } from "./engine.ts";
+import { IdleMode } from "./idle-mode.ts";
 import { Listener, type ListenerWatcher } from "./listener.ts";
 
 /**
@@ -29,6 +30,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   readonly #listener: Listener | undefined;
   readonly #cron: CronRunner | undefined;
   readonly #liveness: Liveness | undefined;
+  readonly #idleMode: IdleMode | undefined;
   readonly #services: readonly Service[];
 
   constructor(context: WorkerContext, { once, maxJobs, recurring }: RunOrder) {
@@ -42,6 +44,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.#listener = settings.useNotificationDelivery ? new Listener(this.#context, this) : undefined;
     this.#cron = once ? undefined : new CronRunner(this.#context, recurring, createCronStore(driver, schema));
     this.#liveness = this.#createLiveness();
+    this.#idleMode = this.#createIdleMode();
     // The event loop is that of the process, whatever clock the worker was given.
     const loopDelay = new LoopDelay(systemClock, this.engine, reporter);
     const chores = this.#cron ? [storedTasks, this.#cron] : [];
@@ -51,6 +54,11 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
 
   get startUntil(): number {
     return this.#liveness?.startUntil ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The worker is off the register and sends nothing. */
+  get isIdle(): boolean {
+    return this.#idleMode?.isIdle ?? false;
   }
 
   askAgain(): void {
@@ -63,6 +71,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
 
   announced(notification: Notification): void {
     this.engine.source.pulse(notification);
+    this.#idleMode?.notified();
   }
 
   schedulesChanged(): void {
@@ -70,7 +79,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   }
 
   controlled(payload: string): void {
-    this.#control.notified(payload);
+    if (this.#control.notified(payload)) this.#idleMode?.notified();
   }
 
   heard(channel: string): void {
@@ -83,12 +92,14 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.engine.reconnected();
     this.#cron?.listening(true);
     this.#control.listening(true);
+    this.#idleMode?.disturbed();
   }
 
   down(error: unknown): void {
     this.#liveness?.down();
     this.#cron?.listening(false);
     this.#control.listening(false);
+    this.#idleMode?.disturbed();
     this.#context.reporter.failure("listen for new jobs, and polls for them", error);
   }
 
@@ -104,6 +115,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.#listener?.start();
     for (const service of this.#services) service.start();
     await this.#startLiveness(stopping);
+    this.#idleMode?.start();
   }
 
   /** Ends the run. Resolves when everything is released that could be. */
@@ -113,6 +125,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     if (!isWatched && !this.#once) liveness?.down();
     // At the same time, because each may have to wait for a connection.
     const beside = Promise.all([
+      this.#idleMode?.stop(),
       ...this.#services.map((service) => service.stop()),
       isWatched ? undefined : this.#listener?.stop(),
     ]);
@@ -121,6 +134,12 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     await liveness?.stop();
     await Promise.all([beside, this.#listener?.stop()]);
     if (this.#once) this.#context.identity.abandonHeld();
+  }
+
+  #createIdleMode(): IdleMode | undefined {
+    const { idle } = this.#context.settings;
+    const [engine, liveness, listener, cron] = [this.engine, this.#liveness, this.#listener, this.#cron];
+    return idle && liveness && listener && new IdleMode(this.#context, idle, { engine, liveness, listener, cron });
   }
 
   /** Nothing is claimed before others can know of this worker, unless it is told to stop meanwhile. */

@@ -52,7 +52,7 @@ export class HowdahWorker implements Worker {
   readonly #stopping = new AbortController();
   readonly #cause: { reason: ShutdownReason } = { reason: "stopped" };
   #running: Promise<unknown> | undefined;
-  #engine: Engine | undefined;
+  #run: Run | undefined;
   #closing: Promise<void> | undefined;
   /** Keeps a warning from being written that this worker never ran. */
   readonly #isUsed: () => void;
@@ -103,10 +103,10 @@ export class HowdahWorker implements Worker {
   }
 
   metrics(): WorkerMetrics {
-    const engine = this.#engine;
     const { held, refusals } = this.#context;
     const unrecovered = refusals.jobs;
-    if (!engine) return { ...AT_REST, unrecovered };
+    if (!this.#run) return { ...AT_REST, unrecovered };
+    const { engine, isIdle } = this.#run;
     const { releaser, claimer } = engine;
     return {
       running: held.count("running"),
@@ -116,6 +116,7 @@ export class HowdahWorker implements Worker {
       stuck: releaser.stuck,
       unrecovered,
       headScanAgeMs: claimer.headScanAgeMs,
+      idle: isIdle,
     };
   }
 
@@ -141,7 +142,7 @@ export class HowdahWorker implements Worker {
       throw toHowdahError(error, this.#context.schema);
     } finally {
       this.#running = undefined;
-      this.#engine = undefined;
+      this.#run = undefined;
     }
   }
 
@@ -179,7 +180,7 @@ export class HowdahWorker implements Worker {
 
   #createRun(order: Pick<RunOrder, "once" | "maxJobs">): Run {
     const run = new Run(this.#context, { ...order, recurring: this.#parts.recurring });
-    this.#engine = run.engine;
+    this.#run = run;
     return run;
   }
 
@@ -261,7 +262,7 @@ export interface WorkerParts {
 }
 
 /** The metrics of a worker that does not run. */
-const AT_REST = { running: 0, cached: 0, leftBehind: 0, unwritten: 0, stuck: 0, headScanAgeMs: null };
+const AT_REST = { running: 0, cached: 0, leftBehind: 0, unwritten: 0, stuck: 0, headScanAgeMs: null, idle: false };
 
 function difference(after: Tally, before: Tally): Tally {
   return {

@@ -30,7 +30,7 @@ describe("the timeouts in docs/guides/promises.md", () => {
     expect(rows.length).toBeGreaterThan(10);
     const inCode = rows.map(([name = ""]) => {
       const [group = "", key] = name.replaceAll("`", "").split(".");
-      const place = key === undefined ? options : (options as Record<string, unknown>)[group];
+      const place = key === undefined ? options : (options as unknown as Record<string, unknown>)[group];
       return [name, (place as Record<string, unknown>)[`${key ?? group}Ms`]];
     });
     expect(rows.map(([name, value = ""]) => [name, parseDuration(value, "value")])).toEqual(inCode);

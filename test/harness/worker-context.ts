@@ -53,6 +53,7 @@ export function workerContext(changes: ContextChanges = {}): WorkerContext & { r
 const SETTINGS: WorkerSettings = {
   concurrency: 4,
   pollIntervalMs: 1_000,
+  idle: undefined,
   localQueue: undefined,
   readAhead: true,
   maxClaimBytes: Number.POSITIVE_INFINITY,

@@ -73,6 +73,11 @@ export class ClaimMemory {
     return this.#queues.hasCandidates;
   }
 
+  /** True while a circle through all queues is unfinished. */
+  get isMidScan(): boolean {
+    return this.#window.isInCircle;
+  }
+
   /** When the last scan of the head began: a job that was added since, and not announced, may be unseen. */
   get headScanAt(): number {
     return this.#headScans.lastAt;

@@ -40,6 +40,11 @@ export class Claimer {
     return this.#memory.hasCandidates;
   }
 
+  /** True while a search through all queues has begun and has not come around. */
+  get isMidScan(): boolean {
+    return this.#memory.isMidScan;
+  }
+
   /** When a claim is due again although nothing was announced. */
   get restMs(): number {
     return this.#memory.restMs(this.#clock.monotonic());

@@ -24,6 +24,7 @@ export class DirectSource implements Source {
   /** There may be work that no claim has seen. */
   #wanted = true;
   #claiming = false;
+  #isSuspended = false;
 
   constructor(context: DirectSourceContext, parts: DirectSourceParts) {
     this.#context = context;
@@ -33,6 +34,19 @@ export class DirectSource implements Source {
 
   get isIdle(): boolean {
     return this.#atHand === 0 && !this.#claiming && !this.#wanted && !this.#parts.claimer.hasCandidates;
+  }
+
+  get isAtRest(): boolean {
+    return this.isIdle && !this.#parts.claimer.isMidScan;
+  }
+
+  suspend(): void {
+    this.#isSuspended = true;
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+    this.distrust();
   }
 
   start(): void {
@@ -96,6 +110,7 @@ export class DirectSource implements Source {
 
   async #round(): Promise<number> {
     const { claimer, host } = this.#parts;
+    if (this.#isSuspended) return Number.POSITIVE_INFINITY;
     // Slots may refuse to start for a while: what is at hand already waits for them.
     const room = host.room - this.#atHand;
     // A slot that becomes free wakes the loop, and then a look is overdue.

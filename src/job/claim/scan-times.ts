@@ -109,6 +109,11 @@ export class QueueWindow {
     this.#circleRestMs = circleRestMs;
   }
 
+  /** A circle has begun and is not over. */
+  get isInCircle(): boolean {
+    return this.#circleStart !== undefined;
+  }
+
   /**
    * Where a claim that begins now scans from, or `null` while it is too early or
    * another claim scans. A number has to be answered by `settle` or `failed`.

@@ -28,6 +28,12 @@ export interface Source {
   remove(matches: (job: ClaimedJob) => boolean): readonly Removal[];
   /** True when nothing is at hand, nothing is under way, and the last look found nothing more. */
   readonly isIdle: boolean;
+  /** True when it is idle, has looked at everything since `distrust`, and would claim at once if jobs were announced. */
+  readonly isAtRest: boolean;
+  /** Claims nothing until `resume`, whatever is announced. Only while it is at rest. */
+  suspend(): void;
+  /** Ends `suspend`, and looks everywhere. */
+  resume(): void;
   /**
    * Stops claiming, waits for the claim under way, and gives back the chains
    * that were not taken. Afterwards `take` gives nothing more.

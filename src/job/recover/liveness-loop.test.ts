@@ -57,7 +57,11 @@ function setUp() {
           return state.isDeaf;
         },
       },
-      sweeper: { sweep: (stopping) => clock.sleep(Number.POSITIVE_INFINITY, stopping).then(() => 0), forget() {} },
+      sweeper: {
+        sweep: (stopping) => clock.sleep(Number.POSITIVE_INFINITY, stopping).then(() => 0),
+        forget() {},
+        isAtEase: true,
+      },
       watcher: {
         lose(ids, { queuedOnly }, { message }: HowdahError) {
           const [, silentMs] = /for (\d+) ms/.exec(message) ?? [];
@@ -324,7 +328,11 @@ describe("a sweeper", () => {
     const { clock, parts, context } = await setUpFleet();
     let beats = 0;
     const watcher = { lose() {}, heartbeatAnswered: () => void (beats += 1) };
-    const sweeper = { sweep: (stopping: AbortSignal) => clock.sleep(600_000, stopping).then(() => 0), forget() {} };
+    const sweeper = {
+      sweep: (stopping: AbortSignal) => clock.sleep(600_000, stopping).then(() => 0),
+      forget() {},
+      isAtEase: true,
+    };
     const loop = new LivenessLoop(context, { ...parts, watcher, sweeper });
     await loop.start();
     await clock.advance(60_000);

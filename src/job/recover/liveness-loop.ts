@@ -48,6 +48,11 @@ export class LivenessLoop {
     return this.#state.contactAt;
   }
 
+  /** True when the last sweep is over and has found the other workers well. */
+  get isAtEase(): boolean {
+    return this.#state.sweep === "resting" && this.#parts.sweeper.isAtEase;
+  }
+
   /**
    * Registers, so that nothing is claimed under an id that other workers do not
    * know, and sends the first heartbeat. Resolves when that is done or has
@@ -253,7 +258,7 @@ export interface LivenessLoopParts {
   readonly registration: Registration;
   readonly contact: Pick<Contact, "reach">;
   readonly sessionLock: Pick<SessionLockKeeper, "shownLock" | "isMissing">;
-  readonly sweeper: Pick<Sweeper, "sweep" | "forget">;
+  readonly sweeper: Pick<Sweeper, "sweep" | "forget" | "isAtEase">;
   readonly watcher: LivenessWatcher;
 }
 

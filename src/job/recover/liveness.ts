@@ -22,31 +22,37 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
   readonly #parts: LivenessParts;
   readonly #sessionLock: SessionLockKeeper;
   readonly #contact: Contact;
-  readonly #loop: LivenessLoop;
+  readonly #mark: ProcessMark = readProcessMark();
   /** For so long after a contact no other worker takes what this one has cached. */
   readonly #trustMs: number;
+  #loop: LivenessLoop;
   #isStopped = false;
 
   constructor(context: LivenessContext, parts: LivenessParts) {
     this.#context = context;
     this.#parts = parts;
-    const { settings, listens, sessions = processSessions, watcher } = parts;
+    const { settings, listens, sessions = processSessions } = parts;
     const { contactTimeoutMs, heartbeatTimeoutMs, lockLossTimeoutMs } = settings;
-    const mark = readProcessMark();
     const timeoutMs = Math.max(1_000, contactTimeoutMs / 4);
     const sessionLock = new SessionLockKeeper(context, { timeoutMs, listens, sessions, watcher: this });
     const contact = new Contact(context, { timeoutMs: heartbeatTimeoutMs, patienceMs: contactTimeoutMs, sessionLock });
-    const sweeper = new Sweeper(context, { settings, sessionLock, mark });
-    const registration = registrationOf(context, mark);
     this.#trustMs = Math.min(lockLossTimeoutMs, contactTimeoutMs);
     this.#sessionLock = sessionLock;
     this.#contact = contact;
-    this.#loop = new LivenessLoop(context, { settings, registration, contact, sessionLock, sweeper, watcher });
+    this.#loop = this.#createLoop();
   }
 
   /** True while others watch the session that this worker listens on. */
   get isLocked(): boolean {
     return this.#sessionLock.lock !== undefined;
+  }
+
+  /**
+   * True when no other worker needs this one: each that is registered was heard
+   * of lately, and none is being recovered; and notifications arrive.
+   */
+  get isAtEase(): boolean {
+    return this.isLocked && this.#loop.isAtEase;
   }
 
   /** Until when no other worker can have taken what this one has cached, by the monotonic clock. */
@@ -59,6 +65,31 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
     this.#context.identity.watch(this);
     await this.#loop.start();
     if (!this.#isStopped) this.#sessionLock.start();
+  }
+
+  /**
+   * Takes the worker off the register; until {@link resume} it sends nothing and
+   * monitors no other worker. Only while nothing is locked by it and nothing is
+   * claimed. Resolves to false when the database did not confirm that.
+   */
+  async suspend(): Promise<boolean> {
+    const { identity, reporter } = this.#context;
+    await this.#loop.stop();
+    try {
+      await this.#contact.reach(({ target }) => deregisterWorkers(target, identity.all));
+      return true;
+    } catch (error) {
+      reporter.failure("take itself off the register", error);
+      return false;
+    }
+  }
+
+  /** Begins anew after {@link suspend}. Resolves when the worker is registered, or that has failed once. */
+  async resume(): Promise<void> {
+    if (this.#isStopped) return;
+    // What it has seen of the others is too old.
+    this.#loop = this.#createLoop();
+    await this.#loop.start();
   }
 
   /**
@@ -105,6 +136,15 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
     logger.info("Others can watch this worker's heartbeat only: it does not listen on a session of its own", {
       worker: identity.current,
     });
+  }
+
+  #createLoop(): LivenessLoop {
+    const context = this.#context;
+    const { settings, watcher } = this.#parts;
+    const [contact, sessionLock, mark] = [this.#contact, this.#sessionLock, this.#mark];
+    const sweeper = new Sweeper(context, { settings, sessionLock, mark });
+    const registration = registrationOf(context, mark);
+    return new LivenessLoop(context, { settings, registration, contact, sessionLock, sweeper, watcher });
   }
 
   /** Statements under way are not waited for when the database does not answer; they do no harm. */

@@ -25,6 +25,9 @@ export class Sweeper {
   readonly #observer: WorkerObserver;
   readonly #recovery: Recovery;
   readonly #orphans: Orphans;
+  /** Workers that were seen to send another heartbeat than before, and were not silent for long since. */
+  readonly #heard = new Set<string>();
+  #isAtEase = false;
   /** Workers that hold resilient jobs, and were silent when that was read. */
   readonly #resilient = new Set<string>();
 
@@ -38,8 +41,14 @@ export class Sweeper {
     this.#orphans = new Orphans(context, { settings, isolation, recovery: this.#recovery });
   }
 
+  /** True when the last sweep has found that all other workers send heartbeats. */
+  get isAtEase(): boolean {
+    return this.#isAtEase;
+  }
+
   /** Begins to watch anew with the next look. */
   forget(): void {
+    this.#isAtEase = false;
     this.#observer.forget();
   }
 
@@ -48,6 +57,7 @@ export class Sweeper {
    * recovery as far as it can go now. Resolves to when it wants to look again.
    */
   async sweep(stopping: AbortSignal, look?: LookAnswer): Promise<number> {
+    this.#isAtEase = false;
     try {
       return await this.#sweep(stopping, look);
     } finally {
@@ -70,7 +80,19 @@ export class Sweeper {
       if (!returned.includes(worker)) await this.#recover(worker, declared.has(worker.workerId));
     }
     if (watch.watchedMs >= this.#settings.watchTimeMs) await this.#orphans.recover();
+    this.#isAtEase = this.#hear(others, declared);
     return Math.min(this.#settings.sweepIntervalMs, soonestMs);
+  }
+
+  /** Notes who was heard of. Returns whether that is true of all. */
+  #hear(others: readonly ObservedWorker[], dead: ReadonlySet<string>): boolean {
+    const heardBefore = new Set(this.#heard);
+    this.#heard.clear();
+    for (const { workerId, hasMoved, silentMs } of others) {
+      const isHeard = hasMoved || (heardBefore.has(workerId) && silentMs < this.#settings.lockLossTimeoutMs);
+      if (isHeard) this.#heard.add(workerId);
+    }
+    return others.every(({ workerId, declared }) => !declared && !dead.has(workerId) && this.#heard.has(workerId));
   }
 
   /** Which workers are dead, and how soon another one may be. */

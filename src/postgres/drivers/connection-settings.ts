@@ -1,6 +1,6 @@
 import type { Clock } from "../../runtime/clock.ts";
 import type { HostChoice } from "./host-choice.ts";
-import type { PgClient } from "./pg-client.ts";
+import type { PgClient, PgStream } from "./pg-client.ts";
 
 /** Settings that every connection of our own gets. */
 export interface ConnectionSettings {
@@ -28,5 +28,8 @@ export interface WireClient extends PgClient {
   /** Says goodbye; resolves when the connection has ended. */
   end(): Promise<void>;
   /** Has `stream` for what `pg` has no method for: ending a connection that has not come about. */
-  readonly connection: { readonly stream: { destroy(): unknown } };
+  readonly connection: { readonly stream: PgStream };
 }
+
+/** After so long without a word TCP asks whether the other end is there; it asks ten times, a second apart. */
+export const KEEPALIVE_MS = 10_000;

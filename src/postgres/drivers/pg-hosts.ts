@@ -1,7 +1,7 @@
 import pg from "pg";
 import { HowdahError } from "../../errors.ts";
 import { hostsOf, isTargetSession, pairHosts, TARGET_SESSIONS, type TargetSession } from "../hosts.ts";
-import type { ClientLibrary, WireClient } from "./connection-settings.ts";
+import { type ClientLibrary, KEEPALIVE_MS, type WireClient } from "./connection-settings.ts";
 import { type Host, HostChoice } from "./host-choice.ts";
 
 /**
@@ -26,9 +26,10 @@ export function pgHosts(config: Readonly<Record<string, unknown>>, connectionStr
 
 /** The library `pg`. */
 export const PG: ClientLibrary = {
-  create: (config, timeoutMs): WireClient =>
-    new pg.Client({ keepAlive: true, ...config, connectionTimeoutMillis: timeoutMs }),
+  create: (config, timeoutMs): WireClient => new pg.Client({ ...ALIVE, ...config, connectionTimeoutMillis: timeoutMs }),
 };
+
+const ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: KEEPALIVE_MS };
 
 function hostsOfEnvironment(config: Readonly<Record<string, unknown>>): Host[] {
   const names = process.env["PGHOST"] ?? "";

@@ -2,6 +2,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { type Loop, startLoop } from "../../runtime/loop.ts";
 import type { Executor, Listening, ListenHandlers, Query, QueryResult } from "../driver.ts";
 import { quoteIdentifier } from "../schema.ts";
+import { KEEPALIVE_MS } from "./connection-settings.ts";
 import type { PgListenClient, PgListenWay } from "./pg-listen-way.ts";
 import { connectionLost, PgSession, type SessionOptions } from "./pg-session.ts";
 
@@ -15,6 +16,7 @@ export class PgListener implements Listening, SessionWatcher {
   readonly #closing = new AbortController();
   #session: ListenSession | undefined;
   #loop: Loop | undefined;
+  #isQuiet = false;
 
   constructor(options: PgListenerOptions) {
     this.#options = options;
@@ -37,6 +39,11 @@ export class PgListener implements Listening, SessionWatcher {
     });
   }
 
+  quiet(isQuiet: boolean): void {
+    this.#isQuiet = isQuiet;
+    if (!isQuiet) this.#loop?.wake();
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     // The session first: a round may be waiting for its answer.
@@ -47,8 +54,9 @@ export class PgListener implements Listening, SessionWatcher {
   }
 
   async #round(): Promise<number> {
-    if (this.#session) await this.#session.ping();
-    else await this.#connect();
+    if (!this.#session) await this.#connect();
+    else if (this.#isQuiet) return Number.POSITIVE_INFINITY;
+    else await this.#session.ping();
     return PING_MS;
   }
 
@@ -116,6 +124,7 @@ class ListenSession implements Executor {
     this.#session = new PgSession(connection.client, options);
     this.#clock = options.clock;
     this.#watcher = watcher;
+    connection.client.connection?.stream.setKeepAlive?.(true, KEEPALIVE_MS);
     connection.client.on("notification", ({ channel, payload = "" }) => {
       if (!this.#isOver) watcher.notified(channel, payload);
     });

@@ -6,7 +6,7 @@ import type { WorkerContext, WorkerSettings } from "../../worker-context.ts";
 import type { Claimer } from "../claimer.ts";
 import type { SourceHost, UnstartedJobs } from "../source.ts";
 import type { ChainPace } from "./chain-pace.ts";
-import { canFetch, initial, step, type Effect, type Event } from "./machine.ts";
+import { canFetch, initial, isAtRest, step, type Effect, type Event } from "./machine.ts";
 import type { LocalQueueSettings } from "./options.ts";
 import { RefetchDelay, type RefetchDelayOwner } from "./refetch-delay.ts";
 import { RunningChains, type ChainOwner } from "./running-chains.ts";
@@ -55,9 +55,24 @@ export class LocalQueue implements RefetchDelayOwner, ChainOwner {
     return this.#cached.length === 0 && !this.#state.fetching;
   }
 
+  /** True when it has nothing to do. */
+  get isAtRest(): boolean {
+    return isAtRest(this.#state);
+  }
+
   /** Begins to fetch. */
   start(): void {
     this.#context.hooks.emit("localQueueInit", this.#who);
+    this.#handle({ type: "started" });
+  }
+
+  /** Fetches nothing until it is resumed. Only while it is at rest. */
+  suspend(): void {
+    this.#handle({ type: "suspended" });
+  }
+
+  /** Begins to fetch again. */
+  resume(): void {
     this.#handle({ type: "started" });
   }
 

@@ -27,6 +27,20 @@ export class LocalQueues implements Source, LocalQueueSiblings {
     return this.#queues.every((queue) => queue.isIdle) && !this.#parts.claimer.hasCandidates;
   }
 
+  get isAtRest(): boolean {
+    const { claimer } = this.#parts;
+    return this.#queues.every((queue) => queue.isAtRest) && !claimer.hasCandidates && !claimer.isMidScan;
+  }
+
+  suspend(): void {
+    for (const queue of this.#queues) queue.suspend();
+  }
+
+  resume(): void {
+    this.#parts.claimer.distrust();
+    for (const queue of this.#queues) queue.resume();
+  }
+
   start(): void {
     for (const queue of this.#queues) queue.start();
   }
@@ -71,7 +85,9 @@ export class LocalQueues implements Source, LocalQueueSiblings {
   /** Lets as many local queues look for jobs as it takes: at once, or when the fetch under way is there. */
   #wake(wanted: number): void {
     const able = this.#queues.filter((queue) => queue.canFetch);
-    const chosen = able.length > 0 ? able : this.#queues.filter((queue) => queue.isFetching);
+    const fetching = able.length > 0 ? able : this.#queues.filter((queue) => queue.isFetching);
+    // Those in a refetch delay note that something was missed.
+    const chosen = fetching.length > 0 ? fetching : this.#queues;
     for (const queue of chosen.slice(0, wanted)) queue.pulse();
   }
 

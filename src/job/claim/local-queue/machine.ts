@@ -7,6 +7,7 @@ import type { LocalQueueMode } from "../../../hooks/events.ts";
  *   mode        cached jobs  fetches  leaves when
  *   starting    none         no       it is started           -> polling
  *   polling     none         yes      jobs arrive             -> waiting
+ *                                     the worker goes idle    -> starting
  *   waiting     some         no       the last one is taken   -> polling
  *                                     they waited too long    -> ttlExpired
  *   ttlExpired  none         no       a slot asks for a job   -> polling
@@ -19,7 +20,7 @@ export interface State {
   readonly mode: LocalQueueMode;
   /** A fetch is under way; there is never a second one. */
   readonly fetching: boolean;
-  /** Jobs were announced during that fetch, which may have missed them. */
+  /** Jobs were announced during that fetch, which may have missed them, or during a refetch delay. */
   readonly missed: boolean;
   /** A refetch delay lasts. */
   readonly delayed: boolean;
@@ -42,6 +43,8 @@ export type Event =
   | { readonly type: "ttlDue" }
   /** A slot wants a job and there is none. */
   | { readonly type: "asked" }
+  /** The worker goes idle, and starts it again. */
+  | { readonly type: "suspended" }
   | { readonly type: "released" };
 
 /** What has to be done about it. */
@@ -67,6 +70,11 @@ export function canFetch({ mode, fetching, delayed, resting }: State): boolean {
   return mode === "polling" && !fetching && !delayed && !resting;
 }
 
+/** Whether it has nothing to do: no jobs, no fetch under way, and none that is wanted. */
+export function isAtRest({ mode, fetching, missed, resting }: State): boolean {
+  return mode === "polling" && !fetching && !missed && !resting;
+}
+
 /** What an event does to a local queue. */
 export function step(state: State, event: Event): Step {
   if (state.mode === "released") return afterRelease(state, event);
@@ -74,7 +82,7 @@ export function step(state: State, event: Event): Step {
     case "started":
       return state.mode === "starting" ? fetch({ ...state, mode: "polling" }) : [state, []];
     case "pulsed":
-      return state.fetching ? [{ ...state, missed: true }, []] : look(state);
+      return state.fetching || state.delayed ? [{ ...state, missed: true }, []] : look(state);
     case "pollDue":
       return look({ ...state, resting: false });
     case "delayOver":
@@ -89,6 +97,8 @@ export function step(state: State, event: Event): Step {
       return state.mode === "waiting" ? [{ ...state, mode: "ttlExpired" }, ["returnJobs"]] : [state, []];
     case "asked":
       return state.mode === "ttlExpired" ? look({ ...state, mode: "polling" }) : [state, []];
+    case "suspended":
+      return isAtRest(state) ? [initial, ["stopTimers"]] : [state, []];
     case "released":
       return release(state);
     default:
@@ -107,7 +117,7 @@ function fetch(state: State): Step {
 function received(state: State, event: Extract<Event, { type: "fetched" }>): Step {
   const after = { ...state, fetching: false, missed: false, delayed: state.delayed || event.delay };
   if (event.count > 0) return [{ ...after, mode: "waiting" }, ["startTtl"]];
-  if (event.more || state.missed) return after.delayed ? [after, []] : fetch(after);
+  if (event.more || state.missed) return after.delayed ? [{ ...after, missed: true }, []] : fetch(after);
   return [after, ["pollLater"]];
 }
 

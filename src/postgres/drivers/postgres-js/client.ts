@@ -17,7 +17,14 @@ import { WireTap } from "./wire-tap.ts";
  * it can be destroyed. What postgres.js does not tell of an answer is read along.
  */
 export class PostgresJsClient extends EventEmitter implements WireClient {
-  readonly connection = { stream: { destroy: (): void => this.#cutOff() } };
+  readonly connection = {
+    stream: {
+      destroy: (): void => this.#cutOff(),
+      setKeepAlive: (isOn: boolean, initialDelayMs: number): void => {
+        for (const stream of this.#streams) (stream as Partial<Socket>).setKeepAlive?.(isOn, initialDelayMs);
+      },
+    },
+  };
   readonly #settings: PostgresJsSettings;
   readonly #tap = new WireTap();
   readonly #sql: PostgresJs;
