@@ -130,6 +130,8 @@ const UPSERT_ONLY = { missed: oneOf(["skip", "once", "all"], { default: "once" }
 async function readUpsert(given: unknown, tasks: Session["tasks"]): Promise<queries.ScheduleToStore> {
   const { missed, ...options } = withUpsertDefaults(given);
   const entry = readCronEntry({ owner: "schedule", path: "" }, options, UPSERT_ONLY);
+  // A name that is only misspelt was refused as that. The task is no name for a stored schedule.
+  checkId(options.id);
   const job = await prepareTickJob(entry, tasks);
   const { id, schedule, timeZone, fill, payload } = entry;
   return {
@@ -147,7 +149,7 @@ function withUpsertDefaults(given: unknown) {
   if (!isOptionsObject(given)) throw invalidOption({ owner: "schedule", path: "" }, "must be an object", given);
   const { missed, fill, ...rest } = given as Readonly<Record<string, unknown>>;
   const read = readOptions("schedule", { missed, fill }, UPSERT_ONLY);
-  return { ...rest, id: checkId(rest["id"]), fill: read.fillMs, missed: read.missed };
+  return { ...rest, id: rest["id"], fill: read.fillMs, missed: read.missed };
 }
 
 /** The timetable of a schedule that need not be stored. */

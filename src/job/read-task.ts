@@ -10,8 +10,13 @@ import type { AnyTaskDeclaration, InvalidPayloadPolicy } from "./task-declaratio
 /** Reads the options of a task. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
 export function readTask(task: AnyTaskDeclaration): ReadTask {
   if (!isOptionsObject(task)) throw notATask(`found ${describeValue(task)}`);
-  const identifier = checkIdentifier(task.identifier, { owner: "task", path: "identifier" });
-  if ((task as Partial<AnyTaskDeclaration>).kind === undefined) throw notATask(`${JSON.stringify(identifier)} was not`);
+  const { kind, identifier: name } = task as Partial<AnyTaskDeclaration>;
+  if (kind === undefined) {
+    throw notATask(typeof name === "string" ? `${JSON.stringify(name)} was not` : `found ${describeValue(task)}`);
+  }
+  // Its name may be there, but misspelt: then that is said.
+  if (name === undefined) readOptionsOf(task, { owner: "task", path: "", hints: TASK_PEER_NAMES });
+  const identifier = checkIdentifier(name, { owner: "task", path: "identifier" });
   const place = { owner: `task ${JSON.stringify(identifier)}`, path: "", hints: TASK_PEER_NAMES };
   return { ...readOptionsOf(task, place), identifier, place };
 }

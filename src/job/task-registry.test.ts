@@ -91,6 +91,9 @@ describe("a task registry", () => {
   it.each([
     [{ ...a, timout: 5 }, 'Unknown task "a" option `timout`, did you mean `timeout`?'],
     [{ ...a, kind: undefined }, 'A task must be made by defineTask() or defineBatchTask(); "a" was not.'],
+    [{ identifer: "a", run }, "A task must be made by defineTask() or defineBatchTask(); found an object"],
+    [{ kind: "single", identifer: "a", run }, "Unknown task option `identifer`, did you mean `identifier`?"],
+    [{ kind: "batch", name: "a", runBatch: run }, "Unknown task option `name`"],
     [{ ...a, run: undefined }, 'Task "a" option `run` is required.'],
     [{ ...a, run: "x" }, 'Task "a" option `run` must be a function, found "x".'],
     [{ ...a, kind: "batch" }, 'Unknown task "a" option `run`. Known: `kind`,'],

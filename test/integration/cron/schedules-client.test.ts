@@ -108,6 +108,9 @@ describe("upsert", () => {
     await expect(schedules.upsert({ ...good, id: "" })).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
     await expect(schedules.upsert({ ...good, missed: "never" as never })).rejects.toThrow('"skip", "once", "all"');
     await expect(schedules.upsert({ ...good, fil: "1d" } as never)).rejects.toThrow("did you mean `fill`?");
+    const { id, ...nameless } = good;
+    await expect(schedules.upsert({ ...nameless, idd: id } as never)).rejects.toThrow("did you mean `id`?");
+    await expect(schedules.upsert(nameless as never)).rejects.toMatchObject({ code: "HOWDAH_JOB_INVALID" });
     await expect(schedules.upsert({ ...good, payload: [1] as never })).rejects.toMatchObject({
       code: "HOWDAH_PAYLOAD_INVALID",
     });
