@@ -35,6 +35,12 @@ const jest: TestProjectInlineConfiguration = {
   test: { name: "jest", include: ["test/jest/*.test.ts"] },
 };
 
+/** Two more compilers, so only where they are asked for. */
+const compilers: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: "compilers", include: ["test/compilers/*.test.ts"] },
+};
+
 export default defineConfig({
   test: {
     exclude: [...configDefaults.exclude, "**/fixtures/**"],
@@ -63,6 +69,7 @@ export default defineConfig({
       ...(process.env["HOWDAH_TEST_PRISMA"] === "1" ? [prisma] : []),
       ...(process.env["HOWDAH_TEST_STACK"] === "1" ? [stack] : []),
       ...(process.env["HOWDAH_TEST_JEST"] === "1" ? [jest] : []),
+      ...(process.env["HOWDAH_TEST_COMPILERS"] === "1" ? [compilers] : []),
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,

@@ -125,6 +125,15 @@ const STEPS = [
     why: "the testing kit in jest, as ESM and as CommonJS",
   },
   {
+    name: "test-compilers",
+    command: "vitest run --project compilers",
+    needs: "build",
+    environment: { HOWDAH_TEST_COMPILERS: "1" },
+    tests: true,
+    full: true,
+    why: "the oldest TypeScript that reads the types, and the newest",
+  },
+  {
     name: "test-postgres-15",
     command: "vitest run --project integration",
     needs: "build",
