@@ -35,7 +35,17 @@ const IMPATIENT: Configuration["options"] = {
 const CONFIGURATIONS: readonly Configuration[] = [
   { name: "direct", options: { concurrency: 6 }, linked: true },
   { name: "local queue", options: { concurrency: 6, localQueue: { size: 60 } }, linked: true },
-  { name: "direct, reads nothing ahead", options: { concurrency: 4, readAhead: false }, linked: true },
+  {
+    name: "direct, reads nothing ahead, goes idle",
+    options: {
+      concurrency: 4,
+      readAhead: false,
+      pollInterval: "adaptive",
+      idleTimeout: "100ms",
+      idlePollInterval: "500ms",
+    },
+    linked: true,
+  },
   {
     name: "two local queues, batch delays, short ttl",
     options: {
