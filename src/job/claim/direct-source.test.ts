@@ -20,7 +20,7 @@ function setUp(answers: Answer[] = [], slots = 2, readAhead = true) {
   const wanted: Wanted[] = [];
   const announced: Announcement[] = [];
   const counts = { available: 0, drained: 0, failed: 0, distrusted: 0 };
-  const state = { free: slots, hasCandidates: false, restMs: Number.POSITIVE_INFINITY };
+  const state = { free: slots, hasCandidates: false, isMidScan: false, restMs: Number.POSITIVE_INFINITY };
   let gate: Promise<void> = Promise.resolve();
 
   async function claim(want: Wanted): Promise<Claimed> {
@@ -37,6 +37,9 @@ function setUp(answers: Answer[] = [], slots = 2, readAhead = true) {
   const claimer = {
     get hasCandidates() {
       return state.hasCandidates;
+    },
+    get isMidScan() {
+      return state.isMidScan;
     },
     get restMs() {
       return state.restMs;
@@ -83,6 +86,25 @@ describe("DirectSource", () => {
     source.take();
     await clock.advance(0);
     expect(wanted).toHaveLength(1);
+  });
+
+  it("claims nothing while it is suspended, whatever is announced, and looks everywhere afterwards", async () => {
+    const { source, clock, wanted, counts, state } = setUp();
+    source.start();
+    expect(source.isAtRest).toBe(false);
+    await clock.advance(0);
+    expect(source.isAtRest).toBe(true);
+    state.isMidScan = true;
+    expect(source.isAtRest).toBe(false);
+    source.suspend();
+    source.pulse({ jobIds: ["1"] });
+    source.distrust();
+    source.take();
+    await clock.advance(10 * POLL_MS);
+    expect(wanted).toHaveLength(1);
+    source.resume();
+    await clock.advance(0);
+    expect([wanted.length, counts.distrusted]).toEqual([2, 2]);
   });
 
   it("claims nothing more while slots do not start what is at hand", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { initial, step, type Effect, type Event, type State, type Step } from "./machine.ts";
+import { initial, isAtRest, step, type Effect, type Event, type State, type Step } from "./machine.ts";
 
 const arrived = (count: number, rest: { more?: boolean; delay?: boolean } = {}): Event => ({
   type: "fetched",
@@ -31,6 +31,15 @@ describe("each mode", () => {
     ["polling: fetches when jobs are announced", resting, { type: "pulsed" }, "polling", ["fetch"]],
     ["polling: fetches when the poll is due", resting, { type: "pollDue" }, "polling", ["fetch"]],
     ["polling: rests after a failure", polling, { type: "fetchFailed" }, "polling", ["pollLater"]],
+    [
+      "polling: is as before its start when the worker goes idle",
+      resting,
+      { type: "suspended" },
+      "starting",
+      ["stopTimers"],
+    ],
+    ["polling: goes on while it fetches", polling, { type: "suspended" }, "polling", []],
+    ["waiting: goes on when the worker would go idle", waiting, { type: "suspended" }, "waiting", []],
     ["waiting: does not fetch when jobs are announced", waiting, { type: "pulsed" }, "waiting", []],
     ["waiting: fetches when drained", waiting, { type: "drained" }, "polling", ["stopTtl", "fetch"]],
     ["waiting: gives back what sat too long", waiting, { type: "ttlDue" }, "ttlExpired", ["returnJobs"]],
@@ -86,6 +95,15 @@ describe("a refetch delay", () => {
     expect(after(...delayed, { type: "pulsed" })[1]).toEqual([]);
     expect(after(...delayed, { type: "pollDue" })[1]).toEqual([]);
     expect(after(...delayed, { type: "delayOver" })[1]).toEqual(["fetch"]);
+  });
+
+  it("lets the worker go idle unless something was missed meanwhile", () => {
+    const delayed = [...polling, arrived(0, { delay: true })];
+    expect(isAtRest(after(...delayed)[0])).toBe(true);
+    expect(isAtRest(after(...delayed, { type: "pulsed" })[0])).toBe(false);
+    expect(isAtRest(after(...delayed, { type: "pulsed" }, { type: "delayOver" }, arrived(0))[0])).toBe(true);
+    const more = [...polling, arrived(1, { delay: true }), { type: "drained" } as const, arrived(0, { more: true })];
+    expect(isAtRest(after(...more)[0])).toBe(false);
   });
 
   it("begins while jobs are served, and counts when they are drained", () => {
@@ -215,6 +233,7 @@ const anyEvent: fc.Arbitrary<Event> = fc.oneof(
     { type: "drained" },
     { type: "ttlDue" },
     { type: "asked" },
+    { type: "suspended" },
   ),
   fc
     .tuple(fc.constantFrom(0, 0, 1, 3), fc.boolean(), fc.boolean())
