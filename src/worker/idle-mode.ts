@@ -172,7 +172,8 @@ export interface IdleModeParts {
 /** Resolves with the promise, or when the signal is aborted. */
 function unless(aborted: AbortSignal, promise: Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
-    aborted.addEventListener("abort", () => resolve(), { once: true });
-    promise.then(resolve, reject);
+    const end = (): void => resolve();
+    aborted.addEventListener("abort", end, { once: true });
+    promise.finally(() => aborted.removeEventListener("abort", end)).then(resolve, reject);
   });
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../runtime/clock.ts";
 import type { HostChoice } from "./host-choice.ts";
-import type { PgClient, PgStream } from "./pg-client.ts";
+import type { PgClient } from "./pg-client.ts";
 
 /** Settings that every connection of our own gets. */
 export interface ConnectionSettings {
@@ -28,7 +28,15 @@ export interface WireClient extends PgClient {
   /** Says goodbye; resolves when the connection has ended. */
   end(): Promise<void>;
   /** Has `stream` for what `pg` has no method for: ending a connection that has not come about. */
-  readonly connection: { readonly stream: PgStream };
+  readonly connection: { readonly stream: WireStream };
+}
+
+/** What a connection goes over: a socket. */
+export interface WireStream {
+  /** Ends the connection, whatever is under way. */
+  destroy(): unknown;
+  /** Has TCP ask whether the other end is there, after so long without a word. */
+  setKeepAlive?(isOn: boolean, initialDelayMs: number): unknown;
 }
 
 /** After so long without a word TCP asks whether the other end is there; it asks ten times, a second apart. */

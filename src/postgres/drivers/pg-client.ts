@@ -14,16 +14,6 @@ export interface PgClient extends PgQueryable {
   getTransactionStatus?(): unknown;
   /** False while statements are under way. */
   readonly readyForQuery?: boolean | undefined;
-  /** Has the stream that the connection uses. */
-  readonly connection?: { readonly stream: PgStream } | undefined;
-}
-
-/** The stream of a connection: a socket. */
-export interface PgStream {
-  /** Ends the connection, whatever is under way. */
-  destroy(): unknown;
-  /** Has TCP ask whether the other end is there, after so long without a word. */
-  setKeepAlive?(isOn: boolean, initialDelayMs: number): unknown;
 }
 
 /** Anything of `pg` that runs statements: a client, a pool, or the client of a pool. */

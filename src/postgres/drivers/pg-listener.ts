@@ -2,7 +2,8 @@ import type { Clock } from "../../runtime/clock.ts";
 import { type Loop, startLoop } from "../../runtime/loop.ts";
 import type { Executor, Listening, ListenHandlers, Query, QueryResult } from "../driver.ts";
 import { quoteIdentifier } from "../schema.ts";
-import { KEEPALIVE_MS } from "./connection-settings.ts";
+import { KEEPALIVE_MS, type WireStream } from "./connection-settings.ts";
+import type { PgClient } from "./pg-client.ts";
 import type { PgListenClient, PgListenWay } from "./pg-listen-way.ts";
 import { connectionLost, PgSession, type SessionOptions } from "./pg-session.ts";
 
@@ -124,7 +125,9 @@ class ListenSession implements Executor {
     this.#session = new PgSession(connection.client, options);
     this.#clock = options.clock;
     this.#watcher = watcher;
-    connection.client.connection?.stream.setKeepAlive?.(true, KEEPALIVE_MS);
+    // A client of an application's pool has it, too, if it is one of `pg`.
+    const { connection: wire } = connection.client as PgClient & { readonly connection?: { stream?: WireStream } };
+    wire?.stream?.setKeepAlive?.(true, KEEPALIVE_MS);
     connection.client.on("notification", ({ channel, payload = "" }) => {
       if (!this.#isOver) watcher.notified(channel, payload);
     });
