@@ -166,7 +166,16 @@ describe("hooks", () => {
 });
 
 describe("the client and the metrics of hooks", () => {
-  const metrics = { running: 1, cached: 0, leftBehind: 0, unwritten: 0, stuck: 0, unrecovered: 0, idle: false, headScanAgeMs: 5 };
+  const metrics = {
+    running: 1,
+    cached: 0,
+    leftBehind: 0,
+    unwritten: 0,
+    stuck: 0,
+    unrecovered: 0,
+    idle: false,
+    headScanAgeMs: 5,
+  };
   const client = {} as Client;
 
   it("are refused before there is a worker, and are those of the worker afterwards", () => {

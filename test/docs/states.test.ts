@@ -17,6 +17,7 @@ const EVENTS: readonly Event[] = [
   { type: "drained" },
   { type: "ttlDue" },
   { type: "asked" },
+  { type: "suspended" },
   { type: "released" },
 ];
 
