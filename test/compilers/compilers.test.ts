@@ -69,5 +69,5 @@ describe.each(VERSIONS)("TypeScript %s", (version) => {
     const found = await compile(version, WAYS[0]);
     await writeFile(program, text);
     expect(found.match(/^program\.ts.*error TS\d+/gm)).toHaveLength(text.match(/@ts-expect-error/g)?.length ?? 0);
-  }, 60_000);
+  }, 120_000);
 });

@@ -156,7 +156,7 @@ describe.each(SOURCES)("an idle worker %s", (_, source) => {
     await worker.client.addJob(quick, "scheduled", { runIn: "1s" });
     await idle(worker);
     await until(() => ran.length === 1);
-    await worker.client.pauseTask("quick", { until: new Date(Date.now() + 1_500) });
+    await worker.client.pauseTask("quick", { until: new Date(systemClock.now() + 1_500) });
     await worker.client.addJob(quick, "paused");
     await idle(worker);
     await until(() => ran.length === 2);
