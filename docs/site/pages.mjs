@@ -59,7 +59,11 @@ function listFiles() {
   const code = CODE.flatMap(({ folder, endings, to }) =>
     filesBelow(folder)
       .filter((file) => endings.some((ending) => file.endsWith(ending)))
-      .map((file) => ({ kind: "code", file, place: `${to}/${basename(file).replaceAll(".", "-")}.md` })),
+      .map((file) => ({
+        kind: "code",
+        file,
+        place: `${to}/${file.slice(folder.length + 1).replaceAll(/[/.]/g, "-")}.md`,
+      })),
   );
   const pictures = PICTURES.flatMap(({ folder, to }) =>
     filesBelow(folder)

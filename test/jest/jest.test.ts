@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { install as link, packPackage } from "../harness/unpacked-package.ts";
-import { install } from "../transactions/install.ts";
+import { installLibraries } from "../harness/install-libraries.ts";
 
 const run = promisify(execFile);
 const FOLDER = import.meta.dirname;
@@ -14,7 +14,7 @@ const GUIDE = join(FOLDER, "../../docs/guides/testing.md");
 let scratch: string;
 let tarball: string;
 beforeAll(async () => {
-  await install(FOLDER);
+  await installLibraries(FOLDER);
   scratch = await mkdtemp(join(tmpdir(), "howdah-jest-"));
   ({ tarball } = await packPackage(scratch));
 }, 300_000);

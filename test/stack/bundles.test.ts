@@ -3,10 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, type BuildOptions } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { readProjectFile } from "../docs/project-tree.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
 import { startNode } from "../harness/process.ts";
-import { PAGE } from "./page.ts";
+import { esmBanner } from "./page.ts";
 
 let database: TestDatabase;
 let folder: string;
@@ -37,13 +36,8 @@ async function run(file: string) {
   return { code, lines: child.lines, errors: child.errorLines.join("\n") };
 }
 
-/** The banner that the page shows. */
-function banner(): string {
-  return /--banner:js='([^']+)'/.exec(readProjectFile(PAGE))?.[1] ?? "the page shows no banner";
-}
-
 it("a bundle that is an ES module runs with the banner of the page", async () => {
-  const file = await bundle("banner.mjs", { format: "esm", banner: { js: banner() } });
+  const file = await bundle("banner.mjs", { format: "esm", banner: { js: esmBanner() } });
   expect(await run(file)).toMatchObject({ code: 0, lines: ["hello bundle"] });
 });
 

@@ -1,10 +1,10 @@
 import { existsSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { install } from "../transactions/install.ts";
+import { installLibraries } from "../harness/install-libraries.ts";
 
 /** Installs the libraries, and Howdah as it was built beside them. */
 export async function setup(): Promise<void> {
-  await install(import.meta.dirname);
+  await installLibraries(import.meta.dirname);
   const link = join(import.meta.dirname, "node_modules/howdah");
   if (!existsSync(link)) symlinkSync(join(import.meta.dirname, "../.."), link, "dir");
 }

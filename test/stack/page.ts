@@ -9,3 +9,8 @@ export function blockWith(text: string): string {
   if (!found) throw new Error(`No block of ${PAGE} holds ${text}.`);
   return found.lines.join("\n");
 }
+
+/** The text that a bundle which is an ES module begins with, as the page shows it. */
+export function esmBanner(): string {
+  return /--banner:js='([^']+)'/.exec(readProjectFile(PAGE))?.[1] ?? "the page shows no banner";
+}

@@ -1,4 +1,4 @@
-import { install } from "./install.ts";
+import { installLibraries } from "../harness/install-libraries.ts";
 
 /** Installs the libraries. */
-export const setup = (): Promise<void> => install(import.meta.dirname);
+export const setup = (): Promise<void> => installLibraries(import.meta.dirname);

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ROOT } from "../../docs/project-tree.ts";
+import { readProjectFile, ROOT } from "../../docs/project-tree.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import { startNode } from "../../harness/process.ts";
 
@@ -43,10 +43,20 @@ const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
   "12-testing.mjs": ["a new customer is greeted", "a customer of 2099 is greeted in 2099"],
 };
 
-const examples = readdirSync(join(ROOT, "examples")).filter((file) => file.endsWith(".mjs"));
+/** Those that need libraries, with the tests that run them. Folders are projects of their own. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "13-orms.mjs": "test/transactions/example.test.ts",
+  "14-fastify.mjs": "test/stack/projects.test.ts",
+  "15-nest": "test/stack/projects.test.ts",
+  "16-next": "test/stack/projects.test.ts",
+};
 
-it("knows what every example says", () => {
+const all = readdirSync(join(ROOT, "examples")).filter((name) => /^\d/.test(name));
+const examples = all.filter((name) => !(name in ELSEWHERE));
+
+it("knows what every example says, or which test does", () => {
   expect(Object.keys(OUTPUT)).toEqual(examples);
+  for (const [example, test] of Object.entries(ELSEWHERE)) expect(readProjectFile(test)).toContain(`"${example}"`);
 });
 
 it.each(examples)("%s runs, and says so", async (example) => {

@@ -1,4 +1,4 @@
-import { install } from "../install.ts";
+import { installLibraries } from "../../harness/install-libraries.ts";
 
 /** Installs Prisma and generates its client. */
-export const setup = (): Promise<void> => install(import.meta.dirname, [["npx", "prisma", "generate"]]);
+export const setup = (): Promise<void> => installLibraries(import.meta.dirname, [["npx", "prisma", "generate"]]);
