@@ -41,6 +41,16 @@ const compilers: TestProjectInlineConfiguration = {
   test: { name: "compilers", include: ["test/compilers/*.test.ts"] },
 };
 
+/** The packed package in a project of its own, and in other runtimes: both install what they need. */
+const newcomer: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: "newcomer", include: ["test/dist/newcomer.test.ts"], ...database },
+};
+const runtimes: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: "runtimes", include: ["test/dist/runtimes.test.ts"], ...database },
+};
+
 export default defineConfig({
   test: {
     exclude: [...configDefaults.exclude, "**/fixtures/**"],
@@ -70,10 +80,12 @@ export default defineConfig({
       ...(process.env["HOWDAH_TEST_STACK"] === "1" ? [stack] : []),
       ...(process.env["HOWDAH_TEST_JEST"] === "1" ? [jest] : []),
       ...(process.env["HOWDAH_TEST_COMPILERS"] === "1" ? [compilers] : []),
+      ...(process.env["HOWDAH_TEST_NEWCOMER"] === "1" ? [newcomer] : []),
+      ...(process.env["HOWDAH_TEST_RUNTIMES"] === "1" ? [runtimes] : []),
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,
-        test: { name: "dist", include: ["test/dist/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
+        test: { name: "dist", include: ["test/dist/package.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
       },
     ],
   },

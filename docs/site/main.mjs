@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { install } from "../../test/transactions/install.ts";
+import { installLibraries } from "../../test/harness/install-libraries.ts";
 import { writeApiPages } from "./api.mjs";
 import { deadLinks } from "./dead-links.mjs";
 import { BUILT, SITE, stagePages } from "./pages.mjs";
@@ -17,7 +17,7 @@ const { values: flags } = parseArgs({
   options: { serve: { type: "boolean", default: false }, look: { type: "boolean", default: false } },
 });
 
-await install(SITE);
+await installLibraries(SITE);
 stagePages();
 writeApiPages();
 vitepress("build");

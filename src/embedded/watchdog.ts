@@ -115,7 +115,8 @@ async function guardOf(watchdog: ChildProcess, folder: string): Promise<Guard> {
   await Promise.race([once(lines, "line"), gone]);
   if (pid === undefined) throw new Error("The watchdog of PostgreSQL ended before it started anything");
 
-  const handles = [watchdog, input, output];
+  // In Bun, the pipes of a process have neither method.
+  const handles: readonly Referenced[] = [watchdog, input, output];
   return {
     pid,
     ended,
@@ -124,10 +125,10 @@ async function guardOf(watchdog: ChildProcess, folder: string): Promise<Guard> {
       if (code === undefined) input.write(`${name}\n`);
     },
     unref() {
-      for (const handle of handles) handle.unref();
+      for (const handle of handles) handle.unref?.();
     },
     ref() {
-      for (const handle of handles) handle.ref();
+      for (const handle of handles) handle.ref?.();
     },
     async release({ keepFolder = false } = {}) {
       await ended;
@@ -136,6 +137,12 @@ async function guardOf(watchdog: ChildProcess, folder: string): Promise<Guard> {
       if (code === UNKNOWN && folder !== "" && !keepFolder) await removeFolder(folder);
     },
   };
+}
+
+/** What keeps this process alive, until `unref`. */
+interface Referenced {
+  ref?(): void;
+  unref?(): void;
 }
 
 /** The watchdog was killed, so this process does its work. */

@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { install as link, packPackage } from "../harness/unpacked-package.ts";
-import { install } from "../transactions/install.ts";
+import { installLibraries } from "../harness/install-libraries.ts";
 
 const FOLDER = import.meta.dirname;
 
 let scratch: string;
 beforeAll(async () => {
-  await install(FOLDER);
+  await installLibraries(FOLDER);
   scratch = await mkdtemp(join(tmpdir(), "howdah-compilers-"));
   const { tarball } = await packPackage(scratch);
   await cp(join(FOLDER, "fixtures/program.ts"), join(scratch, "program.ts"));

@@ -9,6 +9,8 @@ import { until } from "./until.ts";
 /** How a process is started. */
 export interface ProcessOptions {
   readonly args?: readonly string[];
+  /** Another program than this Node.js that runs the script, and what comes before the name of the script. */
+  readonly runtime?: readonly [program: string, ...args: string[]];
   /** Beside the environment of the tests; `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
@@ -53,7 +55,8 @@ afterAll(async () => {
  */
 export async function startNode(script: URL | string, options: ProcessOptions = {}): Promise<TestProcess> {
   const file = script instanceof URL ? fileURLToPath(script) : script;
-  const child = spawn(process.execPath, [file, ...(options.args ?? [])], {
+  const [program, ...before] = options.runtime ?? [process.execPath];
+  const child = spawn(program, [...before, file, ...(options.args ?? [])], {
     cwd: options.cwd,
     detached: options.ownGroup ?? false,
     env: { ...process.env, ...options.env },
