@@ -102,6 +102,13 @@ export default {
       to: { path: "node_modules/@opentelemetry/" },
     },
     {
+      name: "prometheus-in-its-plugin",
+      comment: "An application without metrics has no such package.",
+      severity: "error",
+      from: { pathNot: "^src/observe/prometheus\\.ts$" },
+      to: { path: "node_modules/prom-client/" },
+    },
+    {
       name: "no-development-packages",
       comment: "An installed package has only its own dependencies; a type must not need another one either.",
       severity: "error",
@@ -110,7 +117,7 @@ export default {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
         dependencyTypesNot: TYPE_ONLY,
         // Optional peers, which the tests need as well.
-        pathNot: "node_modules/(@opentelemetry/api|postgres)/",
+        pathNot: "node_modules/(@opentelemetry/api|postgres|prom-client)/",
       },
     },
     {

@@ -2,10 +2,13 @@ export type { AddJobsOptions } from "./client/adds.ts";
 export type { BulkChanges, BulkFilter, BulkOperation, BulkOptions, DryRun } from "./client/bulk.ts";
 export type { BulkPreview } from "./client/bulk-preview.ts";
 export type { CleanUpOptions, CleanUpResult, CleanUpTask } from "./client/clean-up.ts";
+export type { Backlog, BacklogReads, OldestDueMs } from "./client/backlog.ts";
 export type { Client, TransactionClient } from "./client/client.ts";
 export { createClient } from "./client/create-client.ts";
 export type { ClientOptions } from "./client/create-client.ts";
 export type { CancelFilter, CancelResult, Pause, PauseOptions, Pauses } from "./client/control.ts";
+export type { DiagnosisStatus } from "./client/doctor/check.ts";
+export type { DiagnoseOptions, Diagnosis, DiagnosisResult, Doctor } from "./client/doctor/diagnose.ts";
 export type { ConnectionOptions } from "./client/connection.ts";
 export type { Count, JobStats } from "./client/counts.ts";
 export type { ErrorInfo, ErrorList } from "./client/errors-by-line.ts";
@@ -26,7 +29,14 @@ export type { MissedTicks } from "./cron/recurring-job.ts";
 export type { Schedule } from "./cron/stored-schedule.ts";
 export { ERROR_CODES, HowdahError, isHowdahError } from "./errors.ts";
 export type { HowdahErrorCode } from "./errors.ts";
-export type { CronTarget, EventName, Events, InterruptionReason, ShutdownReason } from "./hooks/events.ts";
+export type {
+  AttemptOutcome,
+  CronTarget,
+  EventName,
+  Events,
+  InterruptionReason,
+  ShutdownReason,
+} from "./hooks/events.ts";
 export type { HookHandler, HookHandlers, HookName, Interceptor, Observer } from "./hooks/emitter.ts";
 export type { Hooks } from "./hooks/hooks.ts";
 export type {
@@ -111,5 +121,8 @@ export type {
   LogThreshold,
 } from "./runtime/logger.ts";
 export { createWorker } from "./worker/create-worker.ts";
+export type { HealthCheck, HealthEffect, HealthReason, WorkerHealth } from "./worker/health.ts";
+export { healthHandler } from "./worker/health-handler.ts";
+export type { HealthHandler, HealthRequest, HealthResponse, HealthSource } from "./worker/health-handler.ts";
 export type { ShutdownOptions, StateOf, StateOption, WorkerOptions, WorkerOptionsFor } from "./worker/options.ts";
 export type { RunOnceOptions, RunOnceResult, Worker } from "./worker/worker.ts";

@@ -2,7 +2,10 @@ import type { CliCommand } from "./command.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { cronCommand } from "./commands/cron.ts";
 import { demoCommand } from "./commands/demo.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { healthCommand } from "./commands/health.ts";
 import { listCommand } from "./commands/list.ts";
+import { metricsCommand } from "./commands/metrics.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { queuesCommand, tasksCommand } from "./commands/pauses.ts";
 import { schedulesCommand } from "./commands/schedules.ts";
@@ -20,6 +23,9 @@ export const COMMANDS: readonly CliCommand[] = [
   queuesCommand,
   tasksCommand,
   workersCommand,
+  doctorCommand,
+  healthCommand,
+  metricsCommand,
   schedulesCommand,
   cronCommand,
   demoCommand,

@@ -3,6 +3,7 @@ import { isHowdahError, type HowdahErrorCode } from "../errors.ts";
 import { sqlStateOf } from "../postgres/sqlstate.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { logLine } from "../runtime/log-line.ts";
+import { Verdict } from "./verdict.ts";
 
 /** The output and exit code of a failed command. */
 export interface DescribedFailure {
@@ -44,6 +45,7 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
  */
 export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv): DescribedFailure {
   if (error instanceof CommanderError) return describeMisuse(error);
+  if (error instanceof Verdict) return { text: "", exitCode: error.exitCode };
   const exitCode = isMisuse(error) ? MISUSED : FAILED;
   const line = `howdah: ${codeOf(error)}${oneLine(withoutPasswords(withAdvice(error)))}`;
   const stack = environment["HOWDAH_LOG"] === "debug" && error instanceof Error ? `\n${error.stack}` : "";

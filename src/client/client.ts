@@ -1,8 +1,10 @@
 import type { ApplicationTransaction } from "../postgres/caller-transaction.ts";
 import type { JobAdds } from "./adds.ts";
+import type { BacklogReads } from "./backlog.ts";
 import type { BulkChanges } from "./bulk.ts";
 import type { CleanUp } from "./clean-up.ts";
 import type { JobControl } from "./control.ts";
+import type { Doctor } from "./doctor/diagnose.ts";
 import type { JobInspection } from "./inspect.ts";
 import type { JobManagement } from "./manage.ts";
 import type { Operations } from "./operations.ts";
@@ -17,6 +19,8 @@ export interface Client
     Omit<JobControl, keyof BulkChanges>,
     BulkChanges,
     JobInspection,
+    BacklogReads,
+    Doctor,
     WorkerRegister,
     CleanUp,
     AsyncDisposable {

@@ -21,6 +21,7 @@ import { LOGGER } from "../runtime/logger-option.ts";
 import { duration, func, list, nested, object, required } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { createAdds } from "./adds.ts";
+import { createBacklogReads } from "./backlog.ts";
 import { Announcer } from "./announcer.ts";
 import { createBulkChanges } from "./bulk.ts";
 import { BulkRunner } from "./bulk-runner.ts";
@@ -37,6 +38,7 @@ import { CONNECTION_STRING } from "../postgres/connection-string.ts";
 import { createControl } from "./control.ts";
 import { createInspection } from "./inspect.ts";
 import { createManagement } from "./manage.ts";
+import { createDoctor } from "./doctor/diagnose.ts";
 import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { OperatorReads } from "./operator-reads.ts";
@@ -143,17 +145,8 @@ function openReadDriver(
 
 /** A client over a driver that is connected to a migrated schema. */
 export function clientOver(ground: ClientGround): Client {
-  const {
-    driver,
-    schema,
-    logger,
-    tasks,
-    hooks,
-    keepTasks = [],
-    clock = systemClock,
-    ownsDriver,
-    readDriver = driver,
-  } = ground;
+  const { driver, schema, logger, tasks, hooks, ownsDriver } = ground;
+  const { keepTasks = [], clock = systemClock, readDriver = driver } = ground;
   const calls = new OpenCalls(schema);
   const announcer = new Announcer({ executor: driver, schema, clock });
   const waits = createWaits(ground);
@@ -182,6 +175,8 @@ export function clientOver(ground: ClientGround): Client {
       ...byId,
       ...createBulkChanges(session, { runner, byId }),
       ...createInspection(session),
+      ...createBacklogReads(session),
+      ...createDoctor({ driver, schema }, clock),
       ...createWorkerRegister(session),
       ...createCleanUp(session, { clock, keepTasks: spared }),
       async migrate() {

@@ -62,7 +62,9 @@ const INSIDE: Calls<Omit<TransactionClient, "schedules">> = {
   listQueues: (client) => client.listQueues(),
 };
 
-const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction">> = {
+/** All but `diagnose`, for which what the database refuses is a finding. */
+const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction" | "diagnose">> = {
+  backlog: (client) => client.backlog(),
   listActiveWorkers: (client) => client.listActiveWorkers(),
   sweepStaleWorkers: (client) => client.sweepStaleWorkers(),
   cleanup: (client) => client.cleanup(["unusedQueues"]),

@@ -319,6 +319,7 @@ export class CronRunner {
       if (jobId === null) continue;
       const backfilled = this.#isBackfill(tickMs);
       const scheduledAt = new Date(tickMs);
+      hooks.emit("jobAdd", { task: recurring.job.identifier, jobId });
       hooks.emit("cronJobScheduled", { workerId, crontab: crontab(recurring), scheduledAt, jobId, backfilled });
     }
   }

@@ -13,10 +13,14 @@ export interface Events {
   workerShutdown: { workerId: string; reason: ShutdownReason };
   /** `previousWorkerId` is dead, and `jobCount` of its jobs were returned; more may follow. */
   workerRecovered: { workerId: string; previousWorkerId: string; jobCount: number };
+  /** This process has added this job; with a transaction of the application, perhaps before its commit. Of clients too. */
+  jobAdd: { task: string; jobId: string };
+  /** A claim was answered with this number of jobs, or has failed with an error. */
+  claimEnd: { workerId: string; jobCount: number; durationMs: number; error?: unknown };
   /** A claim locked this job for this worker. */
   jobFetch: { workerId: string; job: Job };
-  /** The handler is about to be called. */
-  jobStart: { workerId: string; job: Job };
+  /** The handler is about to be called; `waitedMs` after the job was due, or was added when that was later. */
+  jobStart: { workerId: string; job: Job; waitedMs: number };
   /** The job is done and its row is deleted. */
   jobComplete: { workerId: string; job: Job; durationMs: number };
   /** An attempt failed and there will be another. */
@@ -49,6 +53,8 @@ export interface Events {
   localQueueRefetchDelayAbort: { workerId: string; queue: number; count: number; abortThreshold: number };
   /** The wait is over. */
   localQueueRefetchDelayExpired: { workerId: string; queue: number };
+  /** An attempt that had begun has ended in this way. Emitted once for each, after the event of that end. */
+  jobSettle: { workerId: string; job: Job; outcome: AttemptOutcome; durationMs: number };
   /** The outcome of a job was refused: the job no longer belongs to this worker. */
   jobReleaseRefused: { workerId: string; job: Job };
   /**
@@ -59,6 +65,14 @@ export interface Events {
   /** Something in the background failed; the worker goes on. With `job` when it concerns only this job. */
   workerError: { workerId: string; error: unknown; activity: string; job?: Job | undefined };
 }
+
+/**
+ * How an attempt ended: its outcome was written (`completed` to `interrupted`),
+ * was not written because the job no longer was this worker's, or its row
+ * refuses it (`lost`), or it is not known whether it was (`unknown`).
+ */
+export type AttemptOutcome =
+  "completed" | "retried" | "failed" | "cancelled" | "snoozed" | "interrupted" | "lost" | "unknown";
 
 /** Why a worker ended. */
 export type ShutdownReason = "stopped" | "signal" | "error";
@@ -85,6 +99,8 @@ const NAMES: Readonly<Record<EventName, true>> = {
   workerStart: true,
   workerShutdown: true,
   workerRecovered: true,
+  jobAdd: true,
+  claimEnd: true,
   jobFetch: true,
   jobStart: true,
   jobComplete: true,
@@ -100,6 +116,7 @@ const NAMES: Readonly<Record<EventName, true>> = {
   localQueueRefetchDelayStart: true,
   localQueueRefetchDelayAbort: true,
   localQueueRefetchDelayExpired: true,
+  jobSettle: true,
   jobReleaseRefused: true,
   jobOutcomeUnknown: true,
   workerError: true,

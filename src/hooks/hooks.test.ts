@@ -166,16 +166,8 @@ describe("hooks", () => {
 });
 
 describe("the client and the metrics of hooks", () => {
-  const metrics = {
-    running: 1,
-    cached: 0,
-    leftBehind: 0,
-    unwritten: 0,
-    stuck: 0,
-    unrecovered: 0,
-    idle: false,
-    headScanAgeMs: 5,
-  };
+  const counts = { slots: 2, running: 1, cached: 0, leftBehind: 0, unwritten: 0, stuck: 0, unrecovered: 0 };
+  const metrics = { ...counts, headScanAgeMs: 5, idle: false, heartbeatAgeMs: 7, isListening: true };
   const client = {} as Client;
 
   it("are refused before there is a worker, and are those of the worker afterwards", () => {

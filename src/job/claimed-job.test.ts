@@ -45,6 +45,18 @@ describe("a claimed job", () => {
     expect([job.createdAt, job.updatedAt]).toEqual([job.runAt, job.runAt]);
   });
 
+  it.each<[string, { readonly runAt: string; readonly createdAt?: string }, number]>([
+    ["since it was due", { runAt: "-3000" }, 3_000],
+    ["since it was added, when that was later", { runAt: "-3000", createdAt: "-1000" }, 1_000],
+    ["since it was due, when that was later", { runAt: "-1000", createdAt: "-3000" }, 1_000],
+    ["not at all, when clocks differ", { runAt: "1000" }, 0],
+  ])("knows how long it has waited: %s, and since it was claimed", (_, { runAt, createdAt }, waitedMs) => {
+    const at = (ms: string): string => String(1_767_225_600_000_000 + 1_000 * Number(ms));
+    const extras = createdAt === undefined ? null : JSON.stringify({ createdAt: at(createdAt) });
+    const job = claimedJob({ runAt: at(runAt), extras }, { sentAt: 50 });
+    expect(job.waitedMs(57)).toBe(waitedMs + 7);
+  });
+
   it("decodes the extras", () => {
     const extras = JSON.stringify({
       key: "k",

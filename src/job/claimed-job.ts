@@ -138,6 +138,14 @@ export class ClaimedJob implements Job {
     return this.#askedAt === undefined ? byClaim : Math.max(byClaim, this.#askedAt + ANSWER_FRESH_MS);
   }
 
+  /** How long it has waited at `now`, by the monotonic clock, since it was due, or was added when that was later. */
+  waitedMs(now: number): number {
+    const { runAt, extras } = this.#row;
+    const { claimedAt, sentAt } = this.#tag;
+    const dueAt = Math.max(Number(runAt), Number(extras?.createdAt ?? runAt));
+    return Math.max(0, (Number(claimedAt) - dueAt) / 1_000) + Math.max(0, now - sentAt);
+  }
+
   /** The database was asked at this time, and it may be started. */
   confirm(askedAt: number): void {
     this.#askedAt = Math.max(this.#askedAt ?? askedAt, askedAt);

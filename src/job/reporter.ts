@@ -1,12 +1,13 @@
 import { type HowdahError, isHowdahError } from "../errors.ts";
-import type { InterruptionReason } from "../hooks/events.ts";
+import type { AttemptOutcome, InterruptionReason } from "../hooks/events.ts";
 import type { HookEmitter } from "../hooks/emitter.ts";
 import type { ClaimedJob } from "./claimed-job.ts";
-import type { Ending } from "./outcome.ts";
+import type { Ending, Outcome } from "./outcome.ts";
 import type { Identity } from "./identity.ts";
 import { toDate } from "./row.ts";
 import type { RefusedRow } from "../postgres/queries/recover.ts";
 import type { UnclaimableJob } from "../postgres/queries/find-unclaimable.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { errorStack } from "../runtime/error-stack.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -38,6 +39,14 @@ export class Reporter {
     return this.#interruptions;
   }
 
+  /** A claim was answered, or failed. */
+  claimed(
+    workerId: string,
+    claim: { readonly jobCount: number; readonly durationMs: number; readonly error?: unknown },
+  ) {
+    if (this.#hooks.has("claimEnd")) this.#hooks.emit("claimEnd", { workerId, ...claim });
+  }
+
   /** Jobs were claimed. */
   fetched(jobs: readonly ClaimedJob[]): void {
     if (!this.#hooks.has("jobFetch")) return;
@@ -45,13 +54,20 @@ export class Reporter {
   }
 
   /** A handler is about to be called. */
-  started(job: ClaimedJob): void {
-    if (this.#hooks.has("jobStart")) this.#hooks.emit("jobStart", { workerId: job.lockedBy, job });
+  started(job: ClaimedJob, clock: Pick<Clock, "monotonic">): void {
+    if (!this.#hooks.has("jobStart")) return;
+    this.#hooks.emit("jobStart", { workerId: job.lockedBy, job, waitedMs: job.waitedMs(clock.monotonic()) });
   }
 
   /** An outcome was written. */
   released(ending: Ending, runAt: string | undefined): void {
-    const { job, outcome, durationMs } = ending;
+    const { outcome } = ending;
+    if (outcome.kind === "undecided") return this.released({ ...ending, outcome: outcome.otherwise }, runAt);
+    this.#written(ending, outcome, runAt);
+    this.#settled(ending, outcome.kind === "failed" && !outcome.final ? "retried" : outcome.kind);
+  }
+
+  #written({ job, durationMs }: Ending, outcome: DecidedOutcome, runAt: string | undefined): void {
     const workerId = job.lockedBy;
     switch (outcome.kind) {
       case "completed":
@@ -59,8 +75,6 @@ export class Reporter {
         if (outcome.thrownAfterwards !== undefined) this.#failedAfterwards(job, outcome.thrownAfterwards);
         if (this.#hooks.has("jobComplete")) this.#hooks.emit("jobComplete", { workerId, job, durationMs });
         return;
-      case "undecided":
-        return this.released({ ...ending, outcome: outcome.otherwise }, runAt);
       case "failed":
         this.#failed += 1;
         if (outcome.final) return this.#failedForGood(job, outcome, durationMs);
@@ -104,7 +118,12 @@ export class Reporter {
     const outcome = ending.outcome.kind === "undecided" ? ending.outcome.otherwise : ending.outcome;
     // Nothing was to be changed but the lock, and another worker has taken that.
     if (lost && outcome.kind === "returned") return;
-    if (lost && outcome.kind === "interrupted") return this.#interrupted(job, outcome.reason);
+    if (lost && outcome.kind === "interrupted") this.#interrupted(job, outcome.reason);
+    else this.#refused(job, outcome);
+    this.#settled(ending, outcome.kind === "returned" ? "returned" : "lost");
+  }
+
+  #refused(job: ClaimedJob, outcome: Outcome): void {
     this.#logger.warn("The outcome of a job was refused: it no longer belongs to this worker", {
       ...describe(job),
       outcome: outcome.kind,
@@ -113,7 +132,9 @@ export class Reporter {
   }
 
   /** It is unknown whether an outcome was written: its answer was lost, and others have had the job since. */
-  unknown({ job, outcome: { kind } }: Ending): void {
+  unknown(ending: Ending): void {
+    const { job, outcome } = ending;
+    const { kind } = outcome;
     // Nothing was to be changed but the lock, and that is no longer ours.
     if (kind === "returned") return;
     this.#logger.warn("Whether the outcome of a job was written is not known: others have had the job since", {
@@ -121,10 +142,13 @@ export class Reporter {
       outcome: kind,
     });
     this.#hooks.emit("jobOutcomeUnknown", { workerId: job.lockedBy, job });
+    this.#settled(ending, "unknown");
   }
 
   /** An outcome cannot be written although others can. */
-  stuck({ job, outcome: { kind } }: Ending, error: unknown, isGivenUp: boolean): void {
+  stuck(ending: Ending, error: unknown, isGivenUp: boolean): void {
+    const { job, outcome } = ending;
+    const { kind } = outcome;
     const message = isGivenUp
       ? "The outcome of a job cannot be written, and too many wait already: recovery returns the job"
       : "The outcome of a job cannot be written; it is tried again, and holds up no others";
@@ -135,6 +159,7 @@ export class Reporter {
       error,
       job,
     });
+    if (isGivenUp) this.#settled(ending, kind === "returned" ? "returned" : "lost");
   }
 
   /** The event loop did not turn for so long; these tasks ran, in all workers of the process. */
@@ -194,6 +219,12 @@ export class Reporter {
     this.#hooks.emit("workerError", { workerId: this.#identity.current, activity, error });
   }
 
+  /** What was returned had not begun. */
+  #settled({ job, durationMs }: Ending, outcome: AttemptOutcome | "returned"): void {
+    if (outcome === "returned" || !this.#hooks.has("jobSettle")) return;
+    this.#hooks.emit("jobSettle", { workerId: job.lockedBy, job, outcome, durationMs });
+  }
+
   #interrupted(job: ClaimedJob, reason: InterruptionReason): void {
     this.#interruptions += 1;
     this.#hooks.emit("jobInterrupted", { workerId: job.lockedBy, job, reason });
@@ -227,6 +258,9 @@ export class Reporter {
     this.#hooks.emit("jobPermanentlyFail", { workerId: job.lockedBy, job, error, durationMs });
   }
 }
+
+/** How an attempt ended, as far as this worker decides. */
+type DecidedOutcome = Exclude<Outcome, { readonly kind: "undecided" }>;
 
 /** How many jobs ended in which way. */
 export interface Tally {

@@ -1,5 +1,7 @@
 /** How a worker is doing at this moment. */
 export interface WorkerMetrics {
+  /** How many jobs it can run at once; 0 while it does not run. */
+  readonly slots: number;
   /** Slots at work. */
   readonly running: number;
   /** Jobs that it has claimed and that wait in memory for a slot: in a local queue, or read ahead. */
@@ -21,4 +23,14 @@ export interface WorkerMetrics {
   readonly headScanAgeMs: number | null;
   /** It has adaptive polling and has gone idle: it is off the register, and sends nothing until it is notified. */
   readonly idle: boolean;
+  /**
+   * How long ago the last heartbeat was sent that the database has answered.
+   * `null` while it does not run or is idle, and without `recovery`.
+   */
+  readonly heartbeatAgeMs: number | null;
+  /**
+   * Whether it has a session on which it hears of new jobs; without, it polls.
+   * `null` while it does not run, and where it is not to listen.
+   */
+  readonly isListening: boolean | null;
 }

@@ -46,3 +46,5 @@ export interface OpenTelemetryOptions {
    */
   readonly relation?: "link" | "child" | undefined;
 }
+
+export { openTelemetryMetrics, type OpenTelemetryMetricsOptions } from "./opentelemetry-metrics.ts";

@@ -26,6 +26,18 @@ export class LoopDelay {
   }
 }
 
+/** When the event loop of this process last stood still for more than a second; `undefined` for never while it was watched. */
+export function lastLoopBlock(): LoopBlock | undefined {
+  return lastBlock;
+}
+
+/** A time in which the event loop did not turn. */
+export interface LoopBlock {
+  readonly blockedMs: number;
+  /** By the monotonic clock. */
+  readonly endedAt: number;
+}
+
 /** What may keep the event loop from turning. */
 export interface BusyWorker {
   /** What it has done since the last check, or does. Asked at each check. */
@@ -53,6 +65,9 @@ interface Look {
   listener?: LoopDelayListener;
 }
 
+/** The event loop is that of the process, so is this. */
+let lastBlock: LoopBlock | undefined;
+
 /** One timer for all watchers, because they share the event loop. */
 const watch = sharedWatch<Clock, Look>(
   (clock, tell) => {
@@ -67,7 +82,9 @@ const watch = sharedWatch<Clock, Look>(
       arm();
       const found: Look = { busy: new Set() };
       tell(found);
-      if (lateMs > BLOCKED_MS) found.listener?.blocked(lateMs, [...found.busy]);
+      if (lateMs <= BLOCKED_MS) return;
+      lastBlock = { blockedMs: lateMs, endedAt: clock.monotonic() };
+      found.listener?.blocked(lateMs, [...found.busy]);
     }
     arm();
     return () => timer.cancel();

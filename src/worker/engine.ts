@@ -43,7 +43,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   readonly #longTasks = new Set<string>();
   #taken = 0;
   /** Slots were refused work until outcomes are written. */
-  #isHeldBack = false;
+  isHeldBack = false;
   /** Called whenever the engine may have come to rest. */
   #rested: (() => void) | undefined;
 
@@ -297,8 +297,8 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
 
   /** Takes up work again if it was held back: after this turn, when what was written no longer counts. */
   #goOn(): void {
-    if (!this.#isHeldBack) return;
-    this.#isHeldBack = false;
+    if (!this.isHeldBack) return;
+    this.isHeldBack = false;
     process.nextTick(() => this.slots.fill());
   }
 
@@ -310,7 +310,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. What is stuck has a bound of its own. */
   take(now: number): Chain | undefined {
     if (this.releaser.size - this.releaser.stuck >= MAX_UNWRITTEN) {
-      this.#isHeldBack = true;
+      this.isHeldBack = true;
       return undefined;
     }
     for (;;) {

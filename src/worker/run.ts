@@ -32,6 +32,8 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   readonly #liveness: Liveness | undefined;
   readonly #idleMode: IdleMode | undefined;
   readonly #services: readonly Service[];
+  /** Since when it listens or does not, by the monotonic clock. */
+  #listening: { readonly isUp: boolean; readonly since: number };
 
   constructor(context: WorkerContext, { once, maxJobs, recurring }: RunOrder) {
     this.#context = once ? withoutWaiting(context) : context;
@@ -39,6 +41,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.maxJobs = maxJobs;
     this.engine = new Engine(this.#context, this);
     const { driver, reporter, schema, settings, storedTasks } = this.#context;
+    this.#listening = { isUp: false, since: this.#context.clock.monotonic() };
     this.#control = new Control(this.#context, this.engine);
     if (!once && !settings.useNotificationDelivery) this.#control.distrust();
     this.#listener = settings.useNotificationDelivery ? new Listener(this.#context, this) : undefined;
@@ -59,6 +62,16 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   /** The worker is off the register and sends nothing. */
   get isIdle(): boolean {
     return this.#idleMode?.isIdle ?? false;
+  }
+
+  /** When heartbeats were answered and tried; `undefined` without recovery, and while it is idle. */
+  get heartbeats(): Liveness["heartbeats"] | undefined {
+    return this.isIdle ? undefined : this.#liveness?.heartbeats;
+  }
+
+  /** Whether it hears of new jobs, and since when; `undefined` where it is not to. */
+  get listening(): { readonly isUp: boolean; readonly since: number } | undefined {
+    return this.#listener && this.#listening;
   }
 
   askAgain(): void {
@@ -87,6 +100,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   }
 
   up(session: Executor): void {
+    this.#setListening(true);
     this.#liveness?.up(session);
     this.engine.source.distrust();
     this.engine.reconnected();
@@ -96,6 +110,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   }
 
   down(error: unknown): void {
+    this.#setListening(false);
     this.#liveness?.down();
     this.#cron?.listening(false);
     this.#control.listening(false);
@@ -105,6 +120,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
 
   /** Nothing arrives on the session that the worker listens on. */
   deaf(): void {
+    this.#setListening(false);
     this.#cron?.listening(false);
     this.#control.listening(false);
     this.#context.reporter.failure("hear of new jobs", deafError());
@@ -140,6 +156,10 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     const { idle } = this.#context.settings;
     const [engine, liveness, listener, cron] = [this.engine, this.#liveness, this.#listener, this.#cron];
     return idle && liveness && listener && new IdleMode(this.#context, idle, { engine, liveness, listener, cron });
+  }
+
+  #setListening(isUp: boolean): void {
+    if (isUp !== this.#listening.isUp) this.#listening = { isUp, since: this.#context.clock.monotonic() };
   }
 
   /** Nothing is claimed before others can know of this worker, unless it is told to stop meanwhile. */

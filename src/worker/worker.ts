@@ -8,11 +8,14 @@ import type { Hooks } from "../hooks/hooks.ts";
 import type { Tally } from "../job/reporter.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
 import type { WorkerMetrics } from "../job/worker-metrics.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { type Duration } from "../runtime/duration.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import { duration, integer } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
+import { lastLoopBlock } from "../runtime/loop-delay.ts";
 import type { Engine } from "./engine.ts";
+import { type HealthFacts, healthOf, type WorkerHealth } from "./health.ts";
 import { onNeverRun, onOsSignal } from "./process-end.ts";
 import { Run, untilAborted, type RunOrder } from "./run.ts";
 
@@ -43,6 +46,8 @@ export interface Worker extends AsyncDisposable {
   stop(reason?: string): Promise<void>;
   /** Figures for a dashboard, at no cost. */
   metrics(): WorkerMetrics;
+  /** Whether it lives and is ready, and what is wrong, as far as it knows itself: without a statement. */
+  health(): WorkerHealth;
 }
 
 /** A worker over what its parts stand on. */
@@ -103,12 +108,14 @@ export class HowdahWorker implements Worker {
   }
 
   metrics(): WorkerMetrics {
-    const { held, refusals } = this.#context;
+    const run = this.#run;
+    const { clock, held, refusals, settings } = this.#context;
     const unrecovered = refusals.jobs;
-    if (!this.#run) return { ...AT_REST, unrecovered };
-    const { engine, isIdle } = this.#run;
-    const { releaser, claimer } = engine;
+    if (!run) return { ...AT_REST, unrecovered };
+    const { releaser, claimer } = run.engine;
+    const { heartbeats, isIdle, listening } = run;
     return {
+      slots: settings.concurrency,
       running: held.count("running"),
       cached: held.count("cached"),
       leftBehind: held.count("detached"),
@@ -117,7 +124,13 @@ export class HowdahWorker implements Worker {
       unrecovered,
       headScanAgeMs: claimer.headScanAgeMs,
       idle: isIdle,
+      heartbeatAgeMs: heartbeats ? clock.monotonic() - heartbeats.answeredAt : null,
+      isListening: listening ? listening.isUp : null,
     };
+  }
+
+  health(): WorkerHealth {
+    return healthOf(this.#healthFacts());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -182,6 +195,41 @@ export class HowdahWorker implements Worker {
     const run = new Run(this.#context, { ...order, recurring: this.#parts.recurring });
     this.#run = run;
     return run;
+  }
+
+  #healthFacts(): HealthFacts {
+    const now = this.#context.clock.monotonic();
+    const run = this.#run;
+    const failing = run?.engine.claimer.failing;
+    const listening = run?.listening;
+    const beats = run?.heartbeats;
+    const block = lastLoopBlock();
+    return {
+      state: this.#state,
+      heartbeat: beats && { ...this.#heartbeatTimes, answeredMs: now - beats.answeredAt, triedMs: now - beats.triedAt },
+      failingClaims: failing && { ...failing, sinceMs: now - failing.since },
+      isHeldBack: run?.engine.isHeldBack ?? false,
+      unwritten: run?.engine.releaser.size ?? 0,
+      stuck: run?.engine.releaser.stuck ?? 0,
+      deafMs: listening && !listening.isUp ? now - listening.since : undefined,
+      loopBlock: block && { blockedMs: block.blockedMs, agoMs: systemClock.monotonic() - block.endedAt },
+    };
+  }
+
+  /** It may register first; a driver that has one way to the database waits for as long as for any statement. */
+  get #heartbeatTimes(): { readonly intervalMs: number; readonly longestMs: number } {
+    const { driver, settings } = this.#context;
+    const { heartbeatIntervalMs = 0, heartbeatTimeoutMs = 0 } = settings.recovery ?? {};
+    const hasOneWay = driver.capabilities?.listen === false || driver.capabilities?.inProcess === true;
+    return {
+      intervalMs: heartbeatIntervalMs,
+      longestMs: 2 * (hasOneWay ? settings.settledMs : 3 * heartbeatTimeoutMs),
+    };
+  }
+
+  get #state(): HealthFacts["state"] {
+    if (this.#run) return this.#stopping.signal.aborted ? "stopping" : "running";
+    return this.#stopping.signal.aborted ? "stopped" : "idle";
   }
 
   /** For the line in the log when it starts. */
@@ -262,7 +310,18 @@ export interface WorkerParts {
 }
 
 /** The metrics of a worker that does not run. */
-const AT_REST = { running: 0, cached: 0, leftBehind: 0, unwritten: 0, stuck: 0, headScanAgeMs: null, idle: false };
+const AT_REST = {
+  slots: 0,
+  running: 0,
+  cached: 0,
+  leftBehind: 0,
+  unwritten: 0,
+  stuck: 0,
+  headScanAgeMs: null,
+  idle: false,
+  heartbeatAgeMs: null,
+  isListening: null,
+};
 
 function difference(after: Tally, before: Tally): Tally {
   return {

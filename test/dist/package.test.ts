@@ -19,6 +19,7 @@ const MAX_PACKED_BYTES = 1_500_000;
 const PEERS: Readonly<Record<string, string>> = {
   "howdah/opentelemetry": "@opentelemetry/api",
   "howdah/postgres": "postgres",
+  "howdah/prometheus": "prom-client",
 };
 
 const declared = JSON.parse(readFileSync(resolve(import.meta.dirname, "../../package.json"), "utf8")) as Manifest;

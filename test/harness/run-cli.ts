@@ -19,7 +19,7 @@ export async function runCli(args: readonly string[]): Promise<CliOutput> {
     return { code: Number(process.exitCode ?? 0), out: stdout.text(), error: stderr.text() };
   } catch (error) {
     const { text, exitCode } = describeFailure(error, process.env);
-    return { code: exitCode, out: stdout.text(), error: `${stderr.text()}${text}\n` };
+    return { code: exitCode, out: stdout.text(), error: `${stderr.text()}${text === "" ? "" : `${text}\n`}` };
   } finally {
     process.exitCode = codeBefore;
   }

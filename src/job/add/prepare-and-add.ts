@@ -5,7 +5,7 @@ import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { ScheduleCall } from "../../hooks/interceptors.ts";
 import type { Job } from "../job.ts";
 import { toJob, toNewJob } from "../row.ts";
-import { AddCall, type AddHooks } from "./add-call.ts";
+import { AddCall, type AddHooks, tellAdded } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
 import { type PreparedJob, prepareNow } from "./prepare-job.ts";
@@ -35,7 +35,9 @@ async function addOne(target: AddTarget, entry: JobEntry, call?: AddCall): Promi
   checkSize(job.payload.length);
   const stored = await (target.joined?.store(job) ?? storeJobAndNotify(place, job)).catch(explain);
   if (!stored) throw jobDropped("A trigger on the jobs table has kept the job from being stored.");
-  return readStored(stored, job);
+  const added = readStored(stored, job);
+  tellAdded(target.hooks, [job], [added]);
+  return added;
 }
 
 /**
@@ -68,7 +70,7 @@ function addMany<Added extends JobId>(
   return call.follow(prepareAndStore({ ...target, call }, entries, store), schema, (jobs) => jobs.map(({ id }) => id));
 }
 
-async function prepareAndStore<Added>(
+async function prepareAndStore<Added extends JobId>(
   target: AddTarget & { readonly call?: AddCall },
   entries: readonly JobEntry[],
   store: StoreMany<Added>,
@@ -84,11 +86,14 @@ async function prepareAndStore<Added>(
   }
   checkBulkKeys(jobs);
   checkSize(jobs.reduce((sum, { payload }) => sum + payload.length, 0));
-  return jobs.length === 0 ? [] : store(place, jobs).catch(explain);
+  if (jobs.length === 0) return [];
+  const added = await store(place, jobs).catch(explain);
+  tellAdded(target.hooks, jobs, added);
+  return added;
 }
 
 /** Stores all of these jobs or none. */
-type StoreMany<Added> = (place: JobTarget, jobs: readonly PreparedJob[]) => Promise<Added[]>;
+type StoreMany<Added extends JobId> = (place: JobTarget, jobs: readonly PreparedJob[]) => Promise<Added[]>;
 
 async function storeForJobs(place: JobTarget, jobs: readonly PreparedJob[]): Promise<Job[]> {
   const stored = await storeJobsAndNotify(place, jobs);
@@ -113,7 +118,7 @@ export interface AddTarget extends JobTarget {
   readonly joined?: JoinedAdds | undefined;
   /** Without it any identifier may be added. */
   readonly tasks?: KnownTasks | undefined;
-  /** Those who have a say in what is added. */
+  /** Those who have a say in what is added, and are told of it. */
   readonly hooks?: AddHooks | undefined;
 }
 

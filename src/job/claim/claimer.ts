@@ -22,6 +22,7 @@ export class Claimer {
   readonly #parts: ClaimerParts;
   readonly #memory: ClaimMemory;
   #forbiddenFlags: readonly string[] = [];
+  #failing: FailingClaims | undefined;
 
   constructor(context: ClaimerContext, parts: ClaimerParts) {
     this.#context = context;
@@ -53,6 +54,11 @@ export class Claimer {
   /** How long ago the head was scanned: the oldest a job can be that was added unannounced and not seen. */
   get headScanAgeMs(): number {
     return this.#clock.monotonic() - this.#memory.headScanAt;
+  }
+
+  /** What is wrong, when the last claim failed. */
+  get failing(): FailingClaims | undefined {
+    return this.#failing;
   }
 
   /** Work was announced: makes sure that the next claim sees it. */
@@ -109,6 +115,7 @@ export class Claimer {
       return await (plan.kind === "search" ? this.#search(plan, identifiers) : this.#claimKnown(plan, identifiers));
     } catch (error) {
       this.#memory.failed(plan);
+      this.#report(plan, { jobCount: 0, error });
       if (isUnknownOutcome(error)) this.#context.identity.distrust(plan.request.workerId);
       if (plan.kind === "search") await this.#findUnclaimable(plan, error);
       throw error;
@@ -121,7 +128,7 @@ export class Claimer {
     const chains = toChains(jobs);
     const isById = plan.kind === "byId";
     const excess = isById ? this.#memory.learnById(plan, chains) : this.#memory.learnContinuation(plan, chains);
-    this.#register(jobs);
+    this.#register(jobs, plan);
     return { chains, more: !isById && this.hasCandidates, excess };
   }
 
@@ -140,7 +147,7 @@ export class Claimer {
     const jobs = toJobs(answer, plan, identifiers);
     const chains = toChains(jobs);
     const excess = this.#memory.learnSearch(plan, { answer, chains }, this.#clock.monotonic());
-    this.#register(jobs);
+    this.#register(jobs, plan);
     if (answer.tasksGone) storedTasks.refresh();
     const restMs = this.#memory.vainRestMs;
     if (restMs > 0) await this.#clock.sleep(restMs);
@@ -149,11 +156,21 @@ export class Claimer {
   }
 
   /** These jobs belong to the worker now. */
-  #register(jobs: readonly ClaimedJob[]): void {
+  #register(jobs: readonly ClaimedJob[], plan: ClaimPlan): void {
+    this.#report(plan, { jobCount: jobs.length });
     if (jobs.length === 0) return;
     const { held, reporter } = this.#context;
     held.claimed(jobs);
     reporter.fetched(jobs);
+  }
+
+  #report({ request, sentAt }: ClaimPlan, claim: { readonly jobCount: number; readonly error?: unknown }): void {
+    const now = this.#clock.monotonic();
+    const durationMs = now - sentAt;
+    const { error } = claim;
+    const { failures = 0, since = now } = this.#failing ?? {};
+    this.#failing = error === undefined ? undefined : { failures: failures + 1, since, error };
+    this.#context.reporter.claimed(request.workerId, { ...claim, durationMs });
   }
 
   /** A claim that was refused twice in a row may have met a job that cannot be locked. */
@@ -198,6 +215,15 @@ export interface ClaimCoupler {
   continue(request: ContinueRequest): Promise<NamedClaimAnswer>;
   /** Queues that the statement of the next claim frees before it looks. */
   readonly queuesFreed: readonly number[];
+}
+
+/** Claims that failed, without one between that was answered. */
+export interface FailingClaims {
+  readonly failures: number;
+  /** When the first of them failed, by the monotonic clock. */
+  readonly since: number;
+  /** Of the last one. */
+  readonly error: unknown;
 }
 
 /** What a claim brought. */

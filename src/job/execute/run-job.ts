@@ -28,9 +28,9 @@ export type RunContext = Pick<WorkerContext, "clock"> & {
 };
 
 function start(registered: RegisteredTask, execution: Execution, context: RunContext): Promise<Outcome> {
-  const { hooks, reporter, settings } = context;
+  const { clock, hooks, reporter, settings } = context;
   if (hooks.has("beforeJobRun") || hooks.has("afterJobRun")) return runIntercepted(registered, execution, context);
-  reporter.started(execution.job);
+  reporter.started(execution.job, clock);
   return executeJob(registered, execution, settings.shutdown.interruptedJobRetryDelayMs);
 }
 
@@ -76,7 +76,7 @@ async function runIntercepted(registered: RegisteredTask, execution: Execution, 
     if (decision?.action === "skip") return { kind: "completed" };
     if (decision?.action === "fail") return toFailure(refusal(decision.message), registered, job);
     if (decision) execution.change(decision);
-    reporter.started(job);
+    reporter.started(job, clock);
     const startedAt = clock.monotonic();
     const outcome = await executeJob(registered, execution, interruptedJobRetryDelayMs);
     return await askAfter(outcome, { registered, execution, context, durationMs: clock.monotonic() - startedAt });

@@ -36,11 +36,13 @@ export class LivenessLoop {
   #loop: Loop | undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #failedSweeps = 0;
+  #triedAt: number;
 
   constructor(context: LivenessLoopContext, parts: LivenessLoopParts) {
     this.#context = context;
     this.#parts = parts;
-    this.#state = begin(context.clock.monotonic());
+    this.#triedAt = context.clock.monotonic();
+    this.#state = begin(this.#triedAt);
   }
 
   /** When the last heartbeat was sent that was answered: others cannot have seen a later one. */
@@ -53,6 +55,11 @@ export class LivenessLoop {
     return this.#state.sweep === "resting" && this.#parts.sweeper.isAtEase;
   }
 
+  /** When the last heartbeat ended that was tried, answered or not. */
+  get triedAt(): number {
+    return this.#triedAt;
+  }
+
   /**
    * Registers, so that nothing is claimed under an id that other workers do not
    * know, and sends the first heartbeat. Resolves when that is done or has
@@ -60,7 +67,8 @@ export class LivenessLoop {
    */
   async start(): Promise<void> {
     const { clock, reporter } = this.#context;
-    this.#state = begin(clock.monotonic());
+    this.#triedAt = clock.monotonic();
+    this.#state = begin(this.#triedAt);
     const tried = new AbortController();
     this.#loop = startLoop({
       name: "liveness",
@@ -118,6 +126,8 @@ export class LivenessLoop {
     } catch (error) {
       this.#step({ type: "beatFailed", now: clock.monotonic(), wasSent });
       throw error;
+    } finally {
+      this.#triedAt = clock.monotonic();
     }
     // Another id may have taken the place of one that was declared dead.
     if (!identity.all.every((id) => this.#registered.has(id))) this.#step({ type: "beatWanted" });

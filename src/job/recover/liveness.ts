@@ -55,6 +55,11 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
     return this.isLocked && this.#loop.isAtEase;
   }
 
+  /** When the last heartbeat was sent that was answered, and when the last one ended that was tried. */
+  get heartbeats(): { readonly answeredAt: number; readonly triedAt: number } {
+    return { answeredAt: this.#loop.contactAt, triedAt: this.#loop.triedAt };
+  }
+
   /** Until when no other worker can have taken what this one has cached, by the monotonic clock. */
   get startUntil(): number {
     return this.#loop.contactAt + this.#trustMs;

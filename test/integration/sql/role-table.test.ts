@@ -78,6 +78,7 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => client.listQueues(),
     () => client.listErrors(),
     () => client.stats({ by: "task" }),
+    () => client.backlog(),
     () => sql("select payload from howdah._private_jobs"),
     () => sql("select * from howdah.jobs"),
   ],

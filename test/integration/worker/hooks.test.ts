@@ -58,7 +58,18 @@ describe("the hooks of one job", () => {
     expect(witness.names).toEqual(["workerInit"]);
     await worker.client.addJob(identifier, {}, { maxAttempts });
     await worker.runOnce();
-    expect(witness.names).toEqual(["workerInit", "workerStart", "jobFetch", "jobStart", ...end, "workerShutdown"]);
+    const { names } = witness;
+    expect(names.indexOf("claimEnd")).toBe(names.indexOf("jobFetch") - 1);
+    expect(names.filter((name) => name !== "claimEnd")).toEqual([
+      "workerInit",
+      "jobAdd",
+      "workerStart",
+      "jobFetch",
+      "jobStart",
+      ...end,
+      "jobSettle",
+      "workerShutdown",
+    ]);
   });
 });
 

@@ -57,11 +57,11 @@ async function runOne(identifier: string, hooks: Partial<HookHandlers>, maxAttem
   await worker.client.addJob(identifier, {}, { maxAttempts });
   const result = await worker.runOnce();
   const rows = await database.sql("select attempts, last_error, locked_by from howdah._private_jobs");
-  const { workerInit: _init, workerStart: _start, workerShutdown: _shutdown, ...counts } = counter.counts;
+  const { workerInit: _init, workerStart: _start, workerShutdown: _shutdown, claimEnd: _, ...counts } = counter.counts;
   return { result, row: rows[0], counts };
 }
 
-const fetched = { beforeJobSchedule: 1, jobFetch: 1 };
+const fetched = { beforeJobSchedule: 1, jobAdd: 1, jobFetch: 1, jobSettle: 1 };
 
 describe("one job", () => {
   it("that succeeds is asked about before and after, and told of once each (behaviours 214, 228)", async () => {

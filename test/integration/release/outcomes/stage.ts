@@ -98,7 +98,9 @@ interface Watch {
 function watchHooks(worker: Worker, parts: readonly Part[]): Watch {
   const events = new Map<string, string[]>();
   const fetched = new Set<string>();
-  for (const name of EVENT_NAMES.filter((event) => event.startsWith("job"))) {
+  // `jobAdd` comes before, and `jobSettle` after each of the others.
+  const watched = EVENT_NAMES.filter((name) => name.startsWith("job") && name !== "jobAdd" && name !== "jobSettle");
+  for (const name of watched) {
     worker.hooks.on(name as "jobStart", ({ job }) => {
       if (name === "jobFetch") fetched.add(job.id);
       else events.set(job.id, [...(events.get(job.id) ?? []), name]);

@@ -1,0 +1,77 @@
+import { Option } from "commander";
+import type { Client } from "../../client/client.ts";
+import type { Diagnosis, DiagnosisResult } from "../../client/doctor/diagnose.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import type { CliCommand } from "../command.ts";
+import { withClient } from "../connect.ts";
+import { printable } from "../printable.ts";
+import type { Screen } from "../screen.ts";
+import { formatTable } from "../table.ts";
+import { Verdict } from "../verdict.ts";
+
+/** `howdah doctor`: what slows the database and the queue down, or stops them. */
+export const doctorCommand: CliCommand = {
+  usage: "doctor",
+  summary: "look for what slows the queue down or stops it, and say what to do",
+  examples: ["howdah doctor", "howdah doctor --only workers,unknown-tasks,locked-queues", "howdah doctor --json"],
+  options: [
+    new Option("--only <ids>", "make only these checks, separated by commas"),
+    new Option("--watch", "look again every five seconds, until Ctrl-C"),
+  ],
+  async run({ screen, globals, options }) {
+    const given = options["only"] as string | undefined;
+    const only = given === undefined ? [] : given.split(",").map((id) => id.trim());
+    const look = async (client: Client): Promise<Diagnosis> => {
+      const diagnosis = await client.diagnose({ only });
+      if (globals.json) screen.printJson(diagnosis);
+      else print(screen, diagnosis);
+      return diagnosis;
+    };
+    const { status } = await withClient(globals, async (client) => {
+      if (options["watch"] === true) await repeat(screen, () => look(client));
+      return look(client);
+    });
+    if (status !== "ok") throw new Verdict(EXIT_CODES[status]);
+  },
+};
+
+const EXIT_CODES = { warn: 1, fail: 2 };
+
+const INTERVAL_MS = 5_000;
+
+/** Goes on until the reader of the output has left. */
+async function repeat(screen: Screen, look: () => Promise<unknown>): Promise<void> {
+  const closed = new AbortController();
+  screen.onClosed(() => closed.abort());
+  while (!closed.signal.aborted) {
+    await look();
+    await systemClock.sleep(INTERVAL_MS, closed.signal);
+  }
+}
+
+function print(screen: Screen, { results }: Diagnosis): void {
+  const tints = { ok: screen.paint.green, note: screen.paint.cyan, unseen: screen.paint.dim };
+  const tint = (text: string, { status }: DiagnosisResult): string =>
+    status === "warn" ? screen.paint.yellow(text) : status === "fail" ? screen.paint.red(text) : tints[status](text);
+  screen.print(
+    formatTable(
+      screen,
+      [
+        { title: "STATUS", text: ({ status }) => status, tint },
+        { title: "CHECK", text: ({ id }) => id },
+        { title: "FINDING", flexible: true, text: ({ finding }) => printable(finding) },
+      ],
+      results,
+    ),
+  );
+  for (const result of results) if (result.status === "warn" || result.status === "fail") explain(screen, result);
+}
+
+function explain(screen: Screen, { id, finding, means, todo, guide }: DiagnosisResult): void {
+  screen.print();
+  screen.print(screen.paint.bold(id));
+  screen.print(`  ${printable(finding)}`);
+  screen.print(`  ${means}`);
+  screen.print(`  ${todo}`);
+  screen.print(screen.paint.dim(`  docs/${guide}`));
+}

@@ -1,0 +1,34 @@
+import { hostname } from "node:os";
+import { Option } from "commander";
+import { formatSeconds } from "../../client/views/amounts.ts";
+import { parseDuration } from "../../runtime/duration.ts";
+import type { CliCommand } from "../command.ts";
+import { withClient } from "../connect.ts";
+import { Verdict } from "../verdict.ts";
+
+/** `howdah health`: whether the database answers and a worker sends heartbeats, as an exit code. */
+export const healthCommand: CliCommand = {
+  usage: "health",
+  summary: "check that the database answers and a worker lives, for probes",
+  examples: ["howdah health", "howdah health --here --max-age 15s", "howdah health --json | jq .alive"],
+  options: [
+    new Option("--here", "ask only about workers of this host"),
+    new Option("--max-age <duration>", "how long ago a worker may have sent its last heartbeat").default("20s"),
+  ],
+  async run({ screen, globals, options }) {
+    const maxAgeMs = parseDuration(options["maxAge"], "--max-age");
+    const host = options["here"] === true ? hostname() : undefined;
+    const all = await withClient(globals, (client) => client.listActiveWorkers({ sweepThreshold: maxAgeMs }));
+    const asked = all.filter(({ metadata }) => host === undefined || metadata?.["host"] === host);
+    const alive = asked.filter(({ isStale }) => !isStale).length;
+    const registered = asked.length;
+    const place = host === undefined ? "" : ` of host ${host}`;
+    const message = `${alive} of ${registered} workers${place} sent a heartbeat in the last ${formatSeconds(maxAgeMs / 1_000)}.`;
+    if (globals.json) screen.printJson({ healthy: alive > 0, alive, registered, message });
+    else screen.print(message);
+    if (alive === 0) throw new Verdict(UNHEALTHY);
+  },
+};
+
+/** The exit code when no worker lives; it is the same when the database does not answer. */
+const UNHEALTHY = 1;

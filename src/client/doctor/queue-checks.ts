@@ -1,0 +1,215 @@
+import { didYouMean } from "../../runtime/suggestion.ts";
+import type { QueueFacts } from "../../postgres/queries/doctor/queue-facts.ts";
+import { formatBytes, formatCount } from "../views/amounts.ts";
+import { age, type Check, percent, when, worst } from "./check.ts";
+
+/** The checks of jobs, queues and workers. */
+export const QUEUE_CHECKS: { readonly [Q in keyof QueueFacts]: Check<Q> } = {
+  workers: {
+    id: "workers",
+    question: "workers",
+    title: "workers that are silent or dead",
+    means: "A silent worker runs nothing new; what a dead one held waits for its recovery, which other workers do.",
+    todo: "Start workers. When none runs, howdah workers --sweep returns what the dead ones held.",
+    guide: "guides/recovery.md",
+    judge({ workers }, { limits }) {
+      const list = workers ?? [];
+      const silent = list.filter(({ swept, silentSeconds }) => swept === 0 && silentSeconds > limits.silentWarnSeconds);
+      const dead = list.filter(({ swept }) => swept > 0);
+      const alive = list.length - silent.length - dead.length;
+      const unwatched = list.filter(({ hasLock, swept }) => swept === 0 && !hasLock);
+      return worst(
+        [
+          when(
+            silent.length > 0,
+            "warn",
+            () =>
+              `${silent[0]?.id} has sent no heartbeat for ${age(silent[0]?.silentSeconds ?? 0)}; ${silent.length} are silent.`,
+          ),
+          when(dead.length > 0, "note", () => `${dead.length} are dead, and their recovery is under way.`),
+          when(alive === 0, "note", () => "No worker is registered."),
+          when(
+            unwatched.length > 0,
+            "note",
+            () => `${unwatched.length} of ${alive} have no session lock: their death is noticed later.`,
+          ),
+        ],
+        `${alive} live.`,
+      );
+    },
+  },
+  oldestDue: {
+    id: "oldest-due",
+    question: "oldestDue",
+    title: "the oldest due jobs",
+    means: "Jobs wait longer than they should.",
+    todo: "See unknown-tasks, pauses and locked-queues; else all slots are busy: add workers.",
+    guide: "guides/metrics.md",
+    judge({ plainSeconds, queuedSeconds }, { limits }) {
+      const plain = plainSeconds ?? 0;
+      const queued = queuedSeconds ?? 0;
+      return worst(
+        [
+          when(plain > limits.dueWarnSeconds, "warn", () => `A job without a queue has been due for ${age(plain)}.`),
+          when(queued > limits.dueWarnSeconds, "warn", () => `A job in a queue has been due for ${age(queued)}.`),
+        ],
+        plainSeconds === null && queuedSeconds === null
+          ? "None waits."
+          : `They have waited for ${age(Math.max(plain, queued))}.`,
+      );
+    },
+  },
+  lockedQueues: {
+    id: "locked-queues",
+    question: "lockedQueues",
+    title: "queues that are locked for long",
+    means: "No other job of the queue runs meanwhile.",
+    todo: "Cancel the job that runs, or free the queue of a worker that is gone with client.forceUnlockWorkers([holder]).",
+    guide: "guides/queues-and-concurrency.md",
+    judge({ queues }, { limits }) {
+      const list = queues ?? [];
+      const left = list.find(
+        ({ isHolderGone, lockedSeconds }) => isHolderGone && lockedSeconds > limits.lockedByNoneFailSeconds,
+      );
+      const long = list.find(({ lockedSeconds }) => lockedSeconds > limits.lockedWarnSeconds);
+      return worst(
+        [
+          when(
+            left !== undefined,
+            "fail",
+            () =>
+              `${left?.name} has been locked for ${age(left?.lockedSeconds ?? 0)} by ${left?.holder}, which is not registered.`,
+          ),
+          when(
+            long !== undefined,
+            "warn",
+            () => `${long?.name} has been locked for ${age(long?.lockedSeconds ?? 0)} by ${long?.holder}.`,
+          ),
+        ],
+        "None is locked for long.",
+      );
+    },
+  },
+  unknownTasks: {
+    id: "unknown-tasks",
+    question: "unknownTasks",
+    title: "due jobs whose task no living worker runs",
+    means: "They wait for a worker that knows the task; it may be misspelt.",
+    todo: "Deploy a worker with the task, or remove the jobs.",
+    guide: "guides/workers.md",
+    judge({ due, known, isOpen }) {
+      if (known === null) return { status: "note", finding: "No worker lives, so it is not known who would run them." };
+      const names = new Set(known);
+      const unknown = (due ?? []).filter(({ task }) => !names.has(task));
+      const [most] = unknown;
+      const say = (): string =>
+        `${most?.task}: ${most?.jobs} due for ${age(most?.seconds ?? 0)}, and no living worker runs it${didYouMean(most?.task ?? "", known)}`;
+      return worst(
+        [when(unknown.length > 0, isOpen ? "note" : "fail", say)],
+        "Living workers run the tasks of all due jobs near the head.",
+      );
+    },
+  },
+  pauses: {
+    id: "pauses",
+    question: "pauses",
+    title: "tasks and queues that are paused",
+    means: "Their jobs wait.",
+    todo: "howdah tasks resume NAME, howdah queues resume NAME.",
+    guide: "guides/controlling-jobs.md",
+    judge: ({ pauses }) =>
+      worst(
+        [
+          when(
+            (pauses?.length ?? 0) > 0,
+            "note",
+            () =>
+              `Paused: ${(pauses ?? [])
+                .slice(0, 3)
+                .map(({ kind, name }) => `${kind} ${name}`)
+                .join(", ")}${(pauses?.length ?? 0) > 3 ? ", and more" : ""}.`,
+          ),
+        ],
+        "None.",
+      ),
+  },
+  failed: {
+    id: "failed",
+    question: "failed",
+    title: "jobs that failed for good",
+    means: "They stay until they run again or are removed.",
+    todo: "howdah stats --by error; client.retryJobs() or client.removeJobs() with a filter.",
+    guide: "guides/inspecting-jobs.md",
+    judge({ counted, top, topJobs }, { limits }) {
+      const many = counted > limits.failedWarn;
+      const say = (): string =>
+        `${many ? "More than " : ""}${formatCount(Math.min(counted, 10_000))}; of the newest ${percent((topJobs ?? 0) / Math.min(Math.max(counted, 1), 1_000))} with ${JSON.stringify(top)}.`;
+      return worst([when(many, "warn", say), when(counted > 0, "note", say)], "None.");
+    },
+  },
+  orphans: {
+    id: "orphans",
+    question: "orphans",
+    title: "jobs whose task or queue was deleted",
+    means: "They never run.",
+    todo: "Remove them: client.removeJobs() with a filter. Delete tasks and queues with client.cleanup() only.",
+    guide: "reference/sql.md",
+    judge: ({ jobs }) =>
+      worst([when(jobs > 0, "fail", () => `${jobs} of the first 5,000 jobs.`)], "None of the first 5,000 jobs."),
+  },
+  farFuture: {
+    id: "far-future",
+    question: "farFuture",
+    title: "jobs that are due in more than a year",
+    means: "A unit may be wrong: milliseconds for seconds.",
+    todo: "client.rescheduleJobs([id], { runAt }) or removeJobs.",
+    guide: "guides/adding-jobs.md",
+    judge: ({ jobs }) =>
+      worst(
+        [when((jobs?.length ?? 0) > 0, "note", () => `Job ${jobs?.[0]?.id} is due at ${jobs?.[0]?.runAt}.`)],
+        "None.",
+      ),
+  },
+  unusedQueues: {
+    id: "unused-queues",
+    question: "unusedQueues",
+    title: "queues without jobs",
+    means: "Each costs a row.",
+    todo: 'client.cleanup(["unusedQueues"]), from a cron for instance.',
+    guide: "guides/queues-and-concurrency.md",
+    judge: ({ queues }, { limits }) =>
+      worst(
+        [when(queues > limits.unusedQueuesNote, "note", () => `More than ${formatCount(limits.unusedQueuesNote)}.`)],
+        `${formatCount(queues)} of the first 20,000.`,
+      ),
+  },
+  payloads: {
+    id: "payloads",
+    question: "payloads",
+    title: "large payloads",
+    means: "Each claim carries them, and the database keeps them twice.",
+    todo: "Store the data elsewhere and add where it is.",
+    guide: "guides/payloads.md",
+    judge: ({ large, longest }) =>
+      worst(
+        [
+          when(
+            large > 0,
+            "note",
+            () =>
+              `${large} of the newest 500 jobs have more than 100 kB; the largest has ${formatBytes(longest ?? 0)}.`,
+          ),
+        ],
+        "None of the newest 500 jobs has more than 100 kB.",
+      ),
+  },
+  poison: {
+    id: "poison",
+    question: "poison",
+    title: "jobs whose workers died more than once",
+    means: "The job may kill its workers.",
+    todo: "Look at its payload and the log of the workers; howdah cancel ID.",
+    guide: "guides/recovery.md",
+    judge: ({ ids }) => worst([when((ids?.length ?? 0) > 0, "note", () => `Jobs ${ids?.join(", ")}.`)], "None."),
+  },
+};

@@ -1,0 +1,86 @@
+/** What the doctor knows of the server, its sessions and the tables as PostgreSQL sees them. */
+export interface DatabaseFacts {
+  readonly server: {
+    /** As in `server_version_num`. */
+    readonly version: number;
+    readonly isStandby: boolean;
+    readonly autovacuum: boolean;
+    readonly trackCounts: boolean;
+    readonly synchronousCommit: string;
+  };
+  readonly clock: { readonly databaseMs: number };
+  readonly connections: { readonly used: number; readonly most: number; readonly idleInTransaction: number };
+  readonly snapshots: {
+    /** Whether this role sees the transactions of others. */
+    readonly seesAll: boolean;
+    /** Those that are open the longest; null for none. */
+    readonly sessions: readonly OpenTransaction[] | null;
+  };
+  readonly xminHolders: { readonly seesAll: boolean; readonly holders: readonly XminHolder[] | null };
+  readonly vacuum: {
+    readonly tables: readonly VacuumedTable[] | null;
+  };
+  readonly tableOptions: {
+    readonly tables: readonly { readonly name: string; readonly options: string[] | null }[] | null;
+  };
+  readonly indexes: { readonly indexes: readonly JobIndex[] | null };
+  readonly attachments: {
+    readonly triggers: readonly string[] | null;
+    readonly hasRowSecurity: boolean;
+    readonly hasPolicies: boolean;
+    readonly isOwner: boolean;
+    readonly foreignKeys: readonly string[] | null;
+    readonly publications: readonly string[] | null;
+  };
+  readonly notifications: { readonly share: number };
+  readonly lockWaits: { readonly seesAll: boolean; readonly waits: readonly LockWait[] | null };
+  readonly wraparound: { readonly age: number; readonly freezeAge: number };
+  readonly sequences: { readonly sequences: readonly { readonly name: string; readonly share: number }[] | null };
+}
+
+/** A session in a transaction that holds back vacuum. */
+export interface OpenTransaction {
+  readonly pid: number;
+  readonly user: string | null;
+  readonly application: string | null;
+  readonly state: string | null;
+  readonly openSeconds: number;
+}
+
+/** Something but a session that holds back vacuum. */
+export interface XminHolder {
+  readonly kind: "slot" | "prepared" | "standby";
+  readonly name: string;
+  /** In transactions. */
+  readonly age: number;
+  /** Of a slot; true for all others. */
+  readonly isActive: boolean;
+}
+
+/** What the statistics say of a table. */
+export interface VacuumedTable {
+  readonly name: string;
+  readonly live: number;
+  readonly dead: number;
+  readonly updates: number;
+  readonly hotUpdates: number;
+  readonly wasVacuumed: boolean;
+}
+
+/** An index of the jobs table. */
+export interface JobIndex {
+  readonly name: string;
+  readonly isValid: boolean;
+  readonly isOurs: boolean;
+  /** It contains a column that each claim writes. */
+  readonly endsHot: boolean;
+}
+
+/** A session that waits for a lock on one of the tables. */
+export interface LockWait {
+  readonly pid: number;
+  readonly table: string;
+  readonly mode: string;
+  readonly seconds: number;
+  readonly blockedBy: readonly number[];
+}

@@ -1,0 +1,120 @@
+import { quoteLiteral } from "../../schema.ts";
+import type { Questions } from "./questions.ts";
+import type { DatabaseFacts } from "./database-facts.ts";
+
+/** Questions to the catalogs and the statistics of PostgreSQL: their cost does not depend on the number of jobs. */
+export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
+  server: () => `
+    select current_setting('server_version_num')::integer as version, pg_is_in_recovery() as "isStandby",
+      current_setting('autovacuum')::boolean as autovacuum, current_setting('track_counts')::boolean as "trackCounts",
+      current_setting('synchronous_commit') as "synchronousCommit"`,
+
+  clock: () => `select extract(epoch from clock_timestamp()) * 1000 as "databaseMs"`,
+
+  // The sessions of other roles are there, only what they do is hidden.
+  connections: () => `
+    select count(*) as used, current_setting('max_connections')::integer as most,
+      count(*) filter (where state like 'idle in transaction%') as "idleInTransaction"
+    from pg_stat_activity where backend_type is null or backend_type = 'client backend'`,
+
+  snapshots: () => `
+    select ${SEES_ALL} as "seesAll", (select json_agg(session) from (
+      select pid, usename as user, application_name as application, state,
+        extract(epoch from clock_timestamp() - xact_start) as "openSeconds"
+      from pg_stat_activity
+      where (backend_xmin is not null or backend_xid is not null) and pid <> pg_backend_pid() and xact_start is not null
+        and datname = current_database()
+      order by xact_start limit 5
+    ) as session) as sessions`,
+
+  xminHolders: () => `
+    select ${SEES_ALL} as "seesAll", (select json_agg(holder) from (
+      select 'slot' as kind, slot_name::text as name, greatest(age(xmin), age(catalog_xmin)) as age, active as "isActive"
+      from pg_replication_slots where xmin is not null or catalog_xmin is not null
+      union all
+      select 'prepared', gid, age(transaction), true from pg_prepared_xacts
+      union all
+      select 'standby', coalesce(application_name, ''), age(backend_xmin), true
+      from pg_stat_replication where backend_xmin is not null
+      order by 3 desc limit 10
+    ) as holder) as holders`,
+
+  vacuum: (_, { name }) => `
+    select (select json_agg(found) from (
+      select relname as name, n_live_tup as live, n_dead_tup as dead, n_tup_upd as updates, n_tup_hot_upd as "hotUpdates",
+        coalesce(last_autovacuum, last_vacuum) is not null as "wasVacuumed"
+      from pg_stat_user_tables where schemaname = ${quoteLiteral(name)} and relname in ${BUSY_TABLES} order by relname
+    ) as found) as tables`,
+
+  tableOptions: (_, { name }) => `
+    select (select json_agg(found) from (
+      select class.relname as name, class.reloptions as options
+      from pg_class as class join pg_namespace as namespace on namespace.oid = class.relnamespace
+      where namespace.nspname = ${quoteLiteral(name)} and class.relname in ${BUSY_TABLES} order by 1
+    ) as found) as tables`,
+
+  indexes: (of) => `
+    select (select json_agg(found) from (
+      select class.relname as name, index.indisvalid as "isValid", class.relname in ${OUR_INDEXES} as "isOurs",
+        exists (
+          select from pg_attribute as attribute
+          where attribute.attrelid = index.indrelid and attribute.attname in ${CLAIMED}
+            and (attribute.attnum = any (index.indkey)
+              or pg_get_indexdef(index.indexrelid) ~ ('\\m' || attribute.attname || '\\M'))
+        ) as "endsHot"
+      from pg_index as index join pg_class as class on class.oid = index.indexrelid
+      where index.indrelid = ${regclass(of("_private_jobs"))} order by 1
+    ) as found) as indexes`,
+
+  attachments: (of, { name }) => `
+    select
+      (select json_agg(tgname order by tgname) from pg_trigger
+        where tgrelid = ${regclass(of("_private_jobs"))} and not tgisinternal) as triggers,
+      class.relrowsecurity as "hasRowSecurity",
+      exists (select from pg_policy where polrelid = class.oid) as "hasPolicies",
+      pg_has_role(class.relowner, 'usage') as "isOwner",
+      (select json_agg(conname order by conname) from pg_constraint where confrelid = class.oid) as "foreignKeys",
+      (select json_agg(pubname order by pubname) from pg_publication_tables
+        where schemaname = ${quoteLiteral(name)} and tablename = '_private_jobs') as publications
+    from pg_class as class where class.oid = ${regclass(of("_private_jobs"))}`,
+
+  notifications: () => "select pg_notification_queue_usage() as share",
+
+  lockWaits: (of) => `
+    select ${SEES_ALL} as "seesAll", (select json_agg(wait) from (
+      select activity.pid, class.relname as table, locks.mode,
+        extract(epoch from clock_timestamp() - activity.query_start) as seconds,
+        pg_blocking_pids(activity.pid) as "blockedBy"
+      from pg_locks as locks join pg_stat_activity as activity using (pid) join pg_class as class on class.oid = locks.relation
+      where not locks.granted and locks.relation in
+        (${["_private_jobs", "_private_job_queues", "_private_tasks"].map((name) => regclass(of(name))).join(", ")})
+      order by 4 desc limit 10
+    ) as wait) as waits`,
+
+  wraparound: () => `
+    select age(datfrozenxid) as age, current_setting('autovacuum_freeze_max_age')::bigint as "freezeAge"
+    from pg_database where datname = current_database()`,
+
+  sequences: (_, { name }) => `
+    select (select json_agg(found) from (
+      select sequencename as name, coalesce(last_value, 0)::float8 / max_value as share
+      from pg_sequences where schemaname = ${quoteLiteral(name)} order by 2 desc limit 5
+    ) as found) as sequences`,
+};
+
+/** Whether this role sees what sessions of other roles do. */
+const SEES_ALL = "pg_has_role('pg_read_all_stats', 'usage')";
+
+/** The tables that are written all the time. */
+const BUSY_TABLES = "('_private_jobs', '_private_job_queues')";
+
+/** The indexes of the jobs table that migrations make, and constraints of it. */
+const OUR_INDEXES =
+  "('jobs_pkey1', 'jobs_key_key1', '_howdah_ready', '_howdah_queued', '_howdah_due', '_howdah_failed')";
+
+/** The columns that a claim writes. */
+const CLAIMED = "('locked_at', 'locked_by', 'attempts', 'is_available')";
+
+function regclass(name: string): string {
+  return `${quoteLiteral(name)}::regclass`;
+}
