@@ -22,12 +22,17 @@ const PEERS: Readonly<Record<string, string>> = {
   "howdah/prometheus": "prom-client",
 };
 
+/** What only `howdah` on the command line needs. */
+const OF_THE_COMMAND_LINE = ["cli-progress", "cli-table3", "commander"];
+
 const declared = JSON.parse(readFileSync(resolve(import.meta.dirname, "../../package.json"), "utf8")) as Manifest;
 
 /** What an application may import: `howdah`, `howdah/pg`, … */
 const SPECIFIERS = Object.keys(declared.exports)
   .filter((subpath) => subpath !== "./package.json")
   .map((subpath) => `${declared.name}${subpath.slice(1)}`);
+
+const WITHOUT_PEERS = SPECIFIERS.filter((specifier) => !(specifier in PEERS));
 
 let scratch: string;
 let packed: PackedPackage;
@@ -46,12 +51,18 @@ afterAll(async () => {
 
 describe("the packed package", () => {
   it("needs no optional peer where nothing says so", async () => {
-    const imports = SPECIFIERS.filter((specifier) => !(specifier in PEERS)).map(
-      (specifier) => `import "${specifier}";`,
-    );
+    const imports = WITHOUT_PEERS.map((specifier) => `import "${specifier}";`);
     const { stderr } = await unpacked.node("--input-type=module", "--eval", imports.join(""));
     expect(stderr).toBe("");
     await Promise.all(Object.values(PEERS).map((peer) => install(unpacked.project, peer)));
+  });
+
+  it("loads none of the libraries of the command line with what applications import", async () => {
+    await Promise.all(OF_THE_COMMAND_LINE.map((name) => rm(join(unpacked.project, "node_modules", name))));
+    const imports = WITHOUT_PEERS.map((specifier) => `import "${specifier}";`).join("");
+    const loading = unpacked.node("--input-type=module", "--eval", imports);
+    await expect(loading).resolves.toMatchObject({ stderr: "" });
+    await Promise.all(OF_THE_COMMAND_LINE.map((name) => install(unpacked.project, name)));
   });
 
   it.each(SPECIFIERS)("exports something from %s", async (specifier) => {
