@@ -14,6 +14,7 @@ async function setUp(names: readonly string[], addTicks: (ids: readonly string[]
   const entries = parseCrontab(names.map((name) => `* * * * * ${name}`).join("\n"));
   const added: string[] = [];
   const told: string[] = [];
+  const reads: string[] = [];
   const context = workerContext({
     clock,
     tasks: createTaskRegistry(names.map((identifier) => defineTask({ identifier, run() {} }))),
@@ -22,7 +23,7 @@ async function setUp(names: readonly string[], addTicks: (ids: readonly string[]
   const recurring = await Promise.all(entries.map((entry) => prepareRecurringJob(entry)));
   const runner = new CronRunner(context, recurring, {
     register: () => Promise.resolve(new Map()),
-    listSchedules: () => Promise.resolve([]),
+    listSchedules: async () => (reads.push("schedules"), []),
     seeTasks: () => Promise.resolve(),
     addScheduleTicks: () => Promise.resolve([]),
     async addTicks(ticks: readonly TickToAdd[]) {
@@ -37,12 +38,29 @@ async function setUp(names: readonly string[], addTicks: (ids: readonly string[]
     for (let second = 0; second < seconds; second += 1) await clock.advance(1_000);
     return added.splice(0);
   };
-  return { runner, pass, told };
+  return { runner, pass, told, reads };
 }
 
 const refused = (): Promise<never> => Promise.reject(Object.assign(new Error("no"), { code: "57014" }));
 
 describe("a cron runner", () => {
+  it("adds its ticks while its worker is idle, and reads the schedules only when a change is notified", async () => {
+    const { runner, pass, reads } = await setUp(["good"], () => Promise.resolve());
+    runner.listening(true);
+    await pass(130);
+    expect(reads.splice(0).length).toBeGreaterThan(2);
+    runner.resting(true);
+    expect(await pass(300)).toEqual(["good 03", "good 04", "good 05", "good 06", "good 07"]);
+    expect(reads).toEqual([]);
+    runner.schedulesChanged();
+    await pass(120);
+    expect(reads.splice(0)).toHaveLength(1);
+    runner.resting(false);
+    await pass(1);
+    expect(reads).toHaveLength(1);
+    await runner.stop();
+  });
+
   it("adds the ticks of others on time while a tick that was refused before takes long", async () => {
     let tries = 0;
     const ends: (() => void)[] = [];

@@ -98,6 +98,22 @@ it("notices a server that vanished without a word, and listens again when it is 
   await driver.close();
 });
 
+it("asks nothing over a session that is to be quiet, until that is over", async () => {
+  const network = await createNetwork();
+  const clock = createManualClock();
+  const driver = pgDriver({ connectionString: network.url, clock });
+  const ear = await hear(driver, ["quiet"]);
+  ear.listening.quiet?.(true);
+  network.fallSilent();
+  await clock.advance(120_000);
+  expect(ear.losses).toEqual([]);
+  ear.listening.quiet?.(false);
+  await clock.advance(0);
+  await clock.advance(20_000);
+  expect(ear.losses).toMatchObject([{ code: "HOWDAH_QUERY_TIMEOUT" }]);
+  await driver.close();
+});
+
 it("gives up a statement that the server never answers, however patient the server itself is", async () => {
   const network = await createNetwork();
   const clock = createManualClock();

@@ -225,8 +225,8 @@ describe("an idle worker", () => {
     await Promise.all(workers.map(({ worker }) => idle(worker)));
     expect(await registered()).toEqual([]);
     const before = [...proxy.statements];
-    // Longer than the session that listens is left without a question otherwise, and than a heartbeat by far.
-    await systemClock.sleep(12_000);
+    // Longer than polls, heartbeats and checks take by far.
+    await systemClock.sleep(4_000);
     expect(proxy.statements).toEqual(before);
     expect(workers.map(({ worker }) => worker.metrics())).toMatchObject([{ idle: true }, { idle: true }]);
     expect(proxy.connections).toBeGreaterThanOrEqual(2);
