@@ -75,7 +75,7 @@ export class PgDriver implements Driver, Closable {
       await close();
       throw error;
     }
-    return { close };
+    return { close, quiet: (isQuiet) => listener.quiet(isQuiet) };
   }
 
   close(): Promise<void> {

@@ -12,6 +12,7 @@ import {
   registerDead,
   startWorkerProcess,
 } from "../../harness/recovery.ts";
+import { createShiftedClock } from "../../harness/shifted-clock.ts";
 import { until } from "../../harness/until.ts";
 import { createGate, createTestWorker } from "../../harness/worker.ts";
 
@@ -221,12 +222,17 @@ describe("an idle worker", () => {
     const { connectionString } = proxy;
     // A crontab that is not due costs nothing either.
     const crontab = "0 0 1 1 * quick";
-    const workers = await Promise.all(SOURCES.map(([, source]) => start({ connectionString, crontab, ...source })));
+    const clock = createShiftedClock();
+    const options = { connectionString, crontab, clock };
+    const workers = await Promise.all(SOURCES.map(([, source]) => start({ ...options, ...source })));
     await Promise.all(workers.map(({ worker }) => idle(worker)));
     expect(await registered()).toEqual([]);
     const before = [...proxy.statements];
-    // Longer than polls, heartbeats and checks take by far.
-    await systemClock.sleep(4_000);
+    // Half an hour, in which everything that a worker does by itself would be due many times.
+    for (let minute = 1; minute <= 30; minute += 1) {
+      clock.skip(60_000);
+      await systemClock.sleep(50);
+    }
     expect(proxy.statements).toEqual(before);
     expect(workers.map(({ worker }) => worker.metrics())).toMatchObject([{ idle: true }, { idle: true }]);
     expect(proxy.connections).toBeGreaterThanOrEqual(2);

@@ -156,6 +156,31 @@ describe("an announcement", () => {
   });
 });
 
+describe("local queues of a worker that goes idle", () => {
+  it("are at rest when nothing was announced since the last fetch, and fetch nothing until they go on", async () => {
+    const refetchDelay = { durationMs: 1_000, threshold: 0, maxAbortThreshold: 10 };
+    const { queues, clock, claims } = setUp({ queueCount: 2, refetchDelay, pollIntervalMs: 30_000 });
+    queues.start();
+    expect(queues.isAtRest).toBe(false);
+    await clock.advance(0);
+    // The refetch delay lasts, and nothing waits for its end.
+    expect(queues.isAtRest).toBe(true);
+    queues.distrust();
+    expect(queues.isAtRest).toBe(false);
+    await clock.advance(1_000);
+    expect(queues.isAtRest).toBe(true);
+    queues.suspend();
+    const asked = claims.requests.length;
+    queues.pulse({ count: 1 });
+    queues.take();
+    await clock.advance(60_000);
+    expect(claims.requests).toHaveLength(asked);
+    queues.resume();
+    await clock.advance(0);
+    expect(claims.requests.length).toBeGreaterThan(asked);
+  });
+});
+
 describe("whatever happens", () => {
   it("they hold and fetch at most size × queueCount, and no slot goes empty while one has jobs", async () => {
     const commands = fc.array(fc.constantFrom("add", "addQueued", "take", "take", "take", "pulse", "pass", "wait"), {
