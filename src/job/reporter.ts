@@ -39,18 +39,16 @@ export class Reporter {
     return this.#interruptions;
   }
 
-  /** A claim was answered, or failed. */
-  claimed(
-    workerId: string,
-    claim: { readonly jobCount: number; readonly durationMs: number; readonly error?: unknown },
-  ) {
-    if (this.#hooks.has("claimEnd")) this.#hooks.emit("claimEnd", { workerId, ...claim });
-  }
-
-  /** Jobs were claimed. */
-  fetched(jobs: readonly ClaimedJob[]): void {
+  /** A claim has brought these jobs. */
+  fetched(jobs: readonly ClaimedJob[], { workerId, durationMs }: { workerId: string; durationMs: number }): void {
+    if (this.#hooks.has("claimEnd")) this.#hooks.emit("claimEnd", { workerId, jobCount: jobs.length, durationMs });
     if (!this.#hooks.has("jobFetch")) return;
     for (const job of jobs) this.#hooks.emit("jobFetch", { workerId: job.lockedBy, job });
+  }
+
+  /** A claim has failed. */
+  claimFailed(error: unknown, { workerId, durationMs }: { workerId: string; durationMs: number }): void {
+    this.#hooks.emit("claimEnd", { workerId, jobCount: 0, durationMs, error });
   }
 
   /** A handler is about to be called. */
@@ -61,38 +59,38 @@ export class Reporter {
 
   /** An outcome was written. */
   released(ending: Ending, runAt: string | undefined): void {
-    const { outcome } = ending;
-    if (outcome.kind === "undecided") return this.released({ ...ending, outcome: outcome.otherwise }, runAt);
-    this.#written(ending, outcome, runAt);
-    this.#settled(ending, outcome.kind === "failed" && !outcome.final ? "retried" : outcome.kind);
-  }
-
-  #written({ job, durationMs }: Ending, outcome: DecidedOutcome, runAt: string | undefined): void {
+    const { job, outcome, durationMs } = ending;
     const workerId = job.lockedBy;
     switch (outcome.kind) {
       case "completed":
         this.#completed += 1;
         if (outcome.thrownAfterwards !== undefined) this.#failedAfterwards(job, outcome.thrownAfterwards);
         if (this.#hooks.has("jobComplete")) this.#hooks.emit("jobComplete", { workerId, job, durationMs });
-        return;
+        break;
+      case "undecided":
+        return this.released({ ...ending, outcome: outcome.otherwise }, runAt);
       case "failed":
         this.#failed += 1;
-        if (outcome.final) return this.#failedForGood(job, outcome, durationMs);
-        return this.#failedOnce(job, outcome.error, { durationMs, retryAt: toDate(runAt), message: outcome.message });
+        this.#attemptFailed(job, outcome, { durationMs, runAt });
+        break;
       case "cancelled":
         this.#failed += 1;
         this.#logger.warn("A job was cancelled", { ...describe(job), reason: outcome.reason });
-        return this.#permanentlyFailed(job, outcome.reason, durationMs);
+        this.#permanentlyFailed(job, outcome.reason, durationMs);
+        break;
       case "snoozed":
         this.#snoozed += 1;
-        return;
+        break;
       case "interrupted":
-        return this.#interrupted(job, outcome.reason);
+        this.#interrupted(job, outcome.reason);
+        break;
       case "returned":
         return;
       default:
         return outcome satisfies never;
     }
+    if (!this.#hooks.has("jobSettle")) return;
+    this.#settled(ending, outcome.kind === "failed" && !outcome.final ? "retried" : outcome.kind);
   }
 
   /** A handler was told to stop because its job may no longer be this worker's. */
@@ -230,6 +228,15 @@ export class Reporter {
     this.#hooks.emit("jobInterrupted", { workerId: job.lockedBy, job, reason });
   }
 
+  #attemptFailed(
+    job: ClaimedJob,
+    outcome: Extract<Outcome, { readonly kind: "failed" }>,
+    { durationMs, runAt }: { readonly durationMs: number; readonly runAt: string | undefined },
+  ): void {
+    if (outcome.final) return this.#failedForGood(job, outcome, durationMs);
+    this.#failedOnce(job, outcome.error, { durationMs, retryAt: toDate(runAt), message: outcome.message });
+  }
+
   #failedAfterwards(job: ClaimedJob, message: string): void {
     this.#logger.error("The handler of a job failed after it had completed the job; the job is done", {
       ...describe(job),
@@ -258,9 +265,6 @@ export class Reporter {
     this.#hooks.emit("jobPermanentlyFail", { workerId: job.lockedBy, job, error, durationMs });
   }
 }
-
-/** How an attempt ended, as far as this worker decides. */
-type DecidedOutcome = Exclude<Outcome, { readonly kind: "undecided" }>;
 
 /** How many jobs ended in which way. */
 export interface Tally {

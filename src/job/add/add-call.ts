@@ -71,18 +71,6 @@ export class AddCall implements ScheduleCall {
 /** Those who have a say in what is added, and are told of it. */
 export type AddHooks = Pick<HookEmitter, "has" | "decide" | "emit">;
 
-/** Tells of the jobs that were added, whose tasks are in the same order. */
-export function tellAdded(
-  hooks: AddHooks | undefined,
-  jobs: readonly { readonly identifier: string }[],
-  added: readonly { readonly id: string }[],
-): void {
-  if (!hooks?.has("jobAdd")) return;
-  for (const [index, { id }] of added.entries()) {
-    hooks.emit("jobAdd", { task: jobs[index]?.identifier ?? "", jobId: id });
-  }
-}
-
 /** What interceptors have changed about a job to add. */
 export type JobChanges = Extract<JobScheduleDecision, { readonly action: "continue" }>;
 

@@ -5,7 +5,7 @@ import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { ScheduleCall } from "../../hooks/interceptors.ts";
 import type { Job } from "../job.ts";
 import { toJob, toNewJob } from "../row.ts";
-import { AddCall, type AddHooks, tellAdded } from "./add-call.ts";
+import { AddCall, type AddHooks } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
 import { type PreparedJob, prepareNow } from "./prepare-job.ts";
@@ -36,7 +36,7 @@ async function addOne(target: AddTarget, entry: JobEntry, call?: AddCall): Promi
   const stored = await (target.joined?.store(job) ?? storeJobAndNotify(place, job)).catch(explain);
   if (!stored) throw jobDropped("A trigger on the jobs table has kept the job from being stored.");
   const added = readStored(stored, job);
-  tellAdded(target.hooks, [job], [added]);
+  if (target.hooks?.has("jobAdd")) tellAdded(target.hooks, [job], [added]);
   return added;
 }
 
@@ -88,7 +88,7 @@ async function prepareAndStore<Added extends JobId>(
   checkSize(jobs.reduce((sum, { payload }) => sum + payload.length, 0));
   if (jobs.length === 0) return [];
   const added = await store(place, jobs).catch(explain);
-  tellAdded(target.hooks, jobs, added);
+  if (target.hooks?.has("jobAdd")) tellAdded(target.hooks, jobs, added);
   return added;
 }
 
@@ -108,6 +108,17 @@ async function storeForJobs(place: JobTarget, jobs: readonly PreparedJob[]): Pro
 async function storeForIds(place: JobTarget, jobs: readonly PreparedJob[]): Promise<JobId[]> {
   const { ids } = await storeJobIdsAndNotify(place, jobs);
   return ids.map((id) => ({ id }));
+}
+
+/** Tells of the jobs that were added, whose tasks are in the same order. */
+function tellAdded(
+  hooks: AddHooks,
+  jobs: readonly { readonly identifier: string }[],
+  added: readonly { readonly id: string }[],
+): void {
+  for (const [index, { id }] of added.entries()) {
+    hooks.emit("jobAdd", { task: jobs[index]?.identifier ?? "", jobId: id });
+  }
 }
 
 /** Where jobs go, and which tasks may be added. */

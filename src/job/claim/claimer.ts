@@ -115,7 +115,7 @@ export class Claimer {
       return await (plan.kind === "search" ? this.#search(plan, identifiers) : this.#claimKnown(plan, identifiers));
     } catch (error) {
       this.#memory.failed(plan);
-      this.#report(plan, { jobCount: 0, error });
+      this.#claimFailed(plan, error);
       if (isUnknownOutcome(error)) this.#context.identity.distrust(plan.request.workerId);
       if (plan.kind === "search") await this.#findUnclaimable(plan, error);
       throw error;
@@ -156,21 +156,18 @@ export class Claimer {
   }
 
   /** These jobs belong to the worker now. */
-  #register(jobs: readonly ClaimedJob[], plan: ClaimPlan): void {
-    this.#report(plan, { jobCount: jobs.length });
-    if (jobs.length === 0) return;
+  #register(jobs: readonly ClaimedJob[], { request, sentAt }: ClaimPlan): void {
     const { held, reporter } = this.#context;
-    held.claimed(jobs);
-    reporter.fetched(jobs);
+    this.#failing = undefined;
+    if (jobs.length > 0) held.claimed(jobs);
+    reporter.fetched(jobs, { workerId: request.workerId, durationMs: this.#clock.monotonic() - sentAt });
   }
 
-  #report({ request, sentAt }: ClaimPlan, claim: { readonly jobCount: number; readonly error?: unknown }): void {
+  #claimFailed({ request, sentAt }: ClaimPlan, error: unknown): void {
     const now = this.#clock.monotonic();
-    const durationMs = now - sentAt;
-    const { error } = claim;
     const { failures = 0, since = now } = this.#failing ?? {};
-    this.#failing = error === undefined ? undefined : { failures: failures + 1, since, error };
-    this.#context.reporter.claimed(request.workerId, { ...claim, durationMs });
+    this.#failing = { failures: failures + 1, since, error };
+    this.#context.reporter.claimFailed(error, { workerId: request.workerId, durationMs: now - sentAt });
   }
 
   /** A claim that was refused twice in a row may have met a job that cannot be locked. */
