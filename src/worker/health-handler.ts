@@ -24,6 +24,7 @@ export function healthHandler(worker: HealthSource | readonly HealthSource[]): H
 
 /** What has a health: a worker. */
 export interface HealthSource {
+  /** How it is now. */
   health(): WorkerHealth;
 }
 
@@ -41,7 +42,9 @@ export interface HealthRequest {
 
 /** What is needed of a response of `node:http`. */
 export interface HealthResponse {
+  /** Sends the status and the headers. */
   writeHead(status: number, headers: Readonly<Record<string, string>>): unknown;
+  /** Sends the body, and ends the response. */
   end(body: string): unknown;
 }
 
