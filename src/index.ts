@@ -12,6 +12,7 @@ export type { DiagnoseOptions, Diagnosis, DiagnosisResult, Doctor } from "./clie
 export type { ConnectionOptions } from "./client/connection.ts";
 export type { Count, JobStats } from "./client/counts.ts";
 export type { ErrorInfo, ErrorList } from "./client/errors-by-line.ts";
+export type { JobExplanation, JobReason, JobReasonCode } from "./client/why/explain-job.ts";
 export type { ErrorListOptions, JobListOptions, QueueInfo, QueueList, QueueListOptions } from "./client/inspect.ts";
 export type { GroupStats, JobGroup } from "./client/read-group-stats.ts";
 export type { JobFilter } from "./client/job-filter.ts";
@@ -19,7 +20,17 @@ export type { JobList, SearchedJobs } from "./client/read-job-list.ts";
 export type { RescheduleOptions } from "./client/manage.ts";
 export type { Operations } from "./client/operations.ts";
 export type { Preview, ScheduleOptions, Schedules } from "./client/schedules.ts";
-export type { RefusedRow, SweepOptions, SweepResult, WorkerInfo, WorkerListOptions } from "./client/workers.ts";
+export type { DueGroup, Sample, SampleListOptions, TaskSample, TaskSampleListOptions } from "./client/samples.ts";
+export type {
+  ClaimHealth,
+  RefusedRow,
+  RunningJob,
+  SweepOptions,
+  SweepResult,
+  WorkerInfo,
+  WorkerListOptions,
+  WorkerReport,
+} from "./client/workers.ts";
 export { cron } from "./cron/cron.ts";
 export type { CronEntry, CronOptions, CronPayload, CronSpec, CronTask, CronTick } from "./cron/cron.ts";
 export { parseCrontab } from "./cron/crontab.ts";

@@ -15,10 +15,12 @@ $$;
 
 grant usage on schema howdah to howdah_producer, howdah_worker;
 
--- Both may see which release the schema belongs to, and all jobs.
+-- Both may see which release the schema belongs to, all jobs, and what keeps them from running: pauses, and what
+-- workers say of themselves, which has no payloads.
 grant select on howdah._howdah_migrations, howdah.migrations to howdah_producer, howdah_worker;
 grant select on
-  howdah.jobs, howdah._private_jobs, howdah._private_job_queues, howdah._private_tasks
+  howdah.jobs, howdah._private_jobs, howdah._private_job_queues, howdah._private_tasks, howdah._private_workers,
+  howdah._howdah_paused_tasks
   to howdah_producer, howdah_worker;
 
 -- A producer adds jobs. It changes waiting ones only by adding with their keys, through functions that run with the
@@ -46,6 +48,10 @@ grant select, insert, update, delete on howdah._howdah_paused_tasks to howdah_wo
 
 -- Bulk changes of jobs by a filter are stored with how far they came.
 grant select, insert, update, delete on howdah._howdah_operations to howdah_worker;
+
+-- Both may see how the jobs did over time; workers count it.
+grant select on howdah._howdah_samples, howdah._howdah_task_samples to howdah_producer;
+grant select, insert, update, delete on howdah._howdah_samples, howdah._howdah_task_samples to howdah_worker;
 
 -- Workers add the jobs of stored schedules, and may change them. Producers that manage schedules need the same
 -- right.

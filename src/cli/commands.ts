@@ -11,6 +11,7 @@ import { queuesCommand, tasksCommand } from "./commands/pauses.ts";
 import { schedulesCommand } from "./commands/schedules.ts";
 import { showCommand } from "./commands/show.ts";
 import { statsCommand } from "./commands/stats.ts";
+import { whyCommand } from "./commands/why.ts";
 import { workersCommand } from "./commands/workers.ts";
 
 /** Every command, in the order in which the help lists them. */
@@ -19,6 +20,7 @@ export const COMMANDS: readonly CliCommand[] = [
   statsCommand,
   listCommand,
   showCommand,
+  whyCommand,
   cancelCommand,
   queuesCommand,
   tasksCommand,

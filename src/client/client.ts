@@ -8,6 +8,7 @@ import type { Doctor } from "./doctor/diagnose.ts";
 import type { JobInspection } from "./inspect.ts";
 import type { JobManagement } from "./manage.ts";
 import type { Operations } from "./operations.ts";
+import type { SampleReads } from "./samples.ts";
 import type { Schedules } from "./schedules.ts";
 import type { WorkerRegister } from "./workers.ts";
 
@@ -21,6 +22,7 @@ export interface Client
     JobInspection,
     BacklogReads,
     Doctor,
+    SampleReads,
     WorkerRegister,
     CleanUp,
     AsyncDisposable {

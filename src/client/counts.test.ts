@@ -3,6 +3,7 @@ import { CAP, type IndexedCounts } from "../postgres/queries/count-jobs.ts";
 import { combine, countUpTo, needsSample } from "./counts.ts";
 
 const MANY = CAP + 1;
+const HELD = { all: 0, later: 0, isComplete: true, told: 0, toldAt: null, untold: 0 };
 const NONE = { due: 0, later: 0, estimate: null };
 
 function stats(counts: Partial<IndexedCounts>, sample?: Parameters<typeof combine>[1]) {
@@ -10,7 +11,7 @@ function stats(counts: Partial<IndexedCounts>, sample?: Parameters<typeof combin
     plain: NONE,
     queued: NONE,
     failed: { counted: 0, estimate: null },
-    held: { all: 0, later: 0, isComplete: true },
+    held: HELD,
     asOf: "0",
     ...counts,
   };
@@ -29,7 +30,7 @@ it.each<[string, Partial<IndexedCounts>, Parameters<typeof combine>[1], unknown[
       plain: { due: 10, later: 5, estimate: 999 },
       queued: { due: 3, later: 1, estimate: null },
       failed: { counted: 7, estimate: 9 },
-      held: { all: 4, later: 1, isComplete: true },
+      held: { ...HELD, all: 4, later: 1 },
     },
     undefined,
     [10, 5, 4, 7],
@@ -37,9 +38,29 @@ it.each<[string, Partial<IndexedCounts>, Parameters<typeof combine>[1], unknown[
   ],
   [
     "many that are due: the index less those that are not",
-    { plain: { due: MANY, later: 5, estimate: 20_000 }, held: { all: 4, later: 0, isComplete: false } },
+    { plain: { due: MANY, later: 5, estimate: 20_000 }, held: { ...HELD, all: 4, isComplete: false } },
     undefined,
     ["~19991", "~5", "~4", 0],
+    false,
+  ],
+  [
+    "many that are due, and workers that hold more than was found, beside others",
+    {
+      plain: { due: MANY, later: 0, estimate: 20_000 },
+      held: { ...HELD, all: 4, isComplete: false, told: 30, toldAt: "0", untold: 2 },
+    },
+    undefined,
+    ["~19968", "~0", "~32", 0],
+    false,
+  ],
+  [
+    "the same where more was found than workers said with their last heartbeats",
+    {
+      plain: { due: MANY, later: 0, estimate: 20_000 },
+      held: { ...HELD, all: 40, isComplete: false, told: 30, toldAt: "0", untold: 2 },
+    },
+    undefined,
+    ["~19960", "~0", "~40", 0],
     false,
   ],
   [

@@ -57,18 +57,25 @@ export function combine({ plain, queued, failed, held, asOf }: IndexedCounts, sa
   const parts = [partOf(plain, sample?.plain), partOf(queued, sample?.queued)];
   const sum = (name: "due" | "later"): number => parts.reduce((total, part) => total + part[name], 0);
   const isCounted = (name: "due" | "later"): boolean => plain[name] <= CAP && queued[name] <= CAP && held.isComplete;
-  const count = (value: number, exact: boolean): Count => ({
+  const count = (value: number, exact: boolean, countedAt = asOf): Count => ({
     value: Math.max(0, Math.round(value)),
     exact,
-    asOf: toDate(asOf),
+    asOf: toDate(countedAt),
   });
+  const running = runningOf(held);
   const manyFailed = Math.max(failed.counted, failed.estimate ?? sample?.failed ?? 0);
   return {
-    ready: count(sum("due") - held.all + held.later, isCounted("due")),
+    ready: count(sum("due") - running.value + held.later, isCounted("due")),
     scheduled: count(sum("later") - held.later, isCounted("later")),
-    running: count(held.all, held.isComplete),
+    running: count(running.value, held.isComplete, running.asOf),
     failed: count(failed.counted > CAP ? manyFailed : failed.counted, failed.counted <= CAP),
   };
+}
+
+/** What was found, when that is all; else what workers say, who know of jobs that no scan finds, and the jobs of others that were found. */
+function runningOf({ all, isComplete, told, toldAt, untold }: IndexedCounts["held"]) {
+  if (isComplete || toldAt === null || told + untold < all) return { value: all };
+  return { value: told + untold, asOf: toldAt };
 }
 
 function isCut({ due, later }: PartCounts): boolean {

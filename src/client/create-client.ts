@@ -46,6 +46,7 @@ import { createOperations } from "./operations.ts";
 import { createSchedules } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { TransactionGuard } from "./transaction-guard.ts";
+import { createSampleReads } from "./samples.ts";
 import { createWorkerRegister } from "./workers.ts";
 
 /**
@@ -151,11 +152,11 @@ export function clientOver(ground: ClientGround): Client {
   const announcer = new Announcer({ executor: driver, schema, clock });
   const waits = createWaits(ground);
   const reads = new OperatorReads(readDriver);
-  const session = new Session({ executor: driver, schema, tasks, announcer, hooks, waits, reads });
+  const primaryReads = readDriver === driver ? reads : new OperatorReads(driver);
+  const session = new Session({ executor: driver, schema, tasks, announcer, hooks, waits, reads, primaryReads });
   const joined = new JoinedAdds(new JoinableStore({ executor: session, schema, announcer, waits }), clock);
   const runner = new BulkRunner({ driver, schema, clock });
   const byId = { ...createManagement(session), ...createControl(session) };
-  const spared = [...keepTasks, ...(tasks?.identifiers ?? [])];
   let closing: Promise<void> | undefined;
 
   function close(): Promise<void> {
@@ -177,8 +178,9 @@ export function clientOver(ground: ClientGround): Client {
       ...createInspection(session),
       ...createBacklogReads(session),
       ...createDoctor({ driver, schema }, clock),
+      ...createSampleReads(session),
       ...createWorkerRegister(session),
-      ...createCleanUp(session, { clock, keepTasks: spared }),
+      ...createCleanUp(session, { clock, keepTasks: [...keepTasks, ...(tasks?.identifiers ?? [])] }),
       async migrate() {
         await applyMigrations({ driver, schema, logger, clock });
       },

@@ -15,6 +15,7 @@ import { FILTER_OPTIONS, type JobFilter, storableName, toFilter } from "./job-fi
 import { checkJobId } from "./job-ids.ts";
 import { type JobList, readJobList } from "./read-job-list.ts";
 import type { Session } from "./session.ts";
+import { explainJob, type JobExplanation } from "./why/explain-job.ts";
 
 /**
  * Reads what is stored, without changing anything. Outside of a transaction of
@@ -24,6 +25,14 @@ import type { Session } from "./session.ts";
 export interface JobInspection {
   /** The job with this id, or `undefined`: jobs that are done are gone. */
   getJob(id: string): Promise<Job | undefined>;
+  /**
+   * Why the job with this id does not run: everything that is in its way, what
+   * counts first on top, each with what mends it; or where it runs, and for how
+   * long, or what became of it. One statement, which reads what its row, task,
+   * queue and the registered workers say; workers say it with each heartbeat, so
+   * it may be four seconds old. A job that is gone is a reason, no error.
+   */
+  explainJob(id: string): Promise<JobExplanation>;
   /**
    * One page of jobs, in the order of the index that serves the filter:
    *
@@ -124,6 +133,11 @@ export function createInspection(session: Session): JobInspection {
     async getJob(id) {
       const found = await getJob(session, schema, checkJobId(id));
       return found && toJob(found);
+    },
+
+    async explainJob(id) {
+      // Not from a replica: that has no sessions of workers, which stand for their lives.
+      return explainJob({ executor: session.primaryReads, schema }, checkJobId(id));
     },
 
     async listJobs(options) {

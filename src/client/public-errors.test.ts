@@ -56,6 +56,7 @@ const INSIDE: Calls<Omit<TransactionClient, "schedules">> = {
   resumeTask: (client) => client.resumeTask("t"),
   listPauses: (client) => client.listPauses(),
   getJob: (client) => client.getJob("1"),
+  explainJob: (client) => client.explainJob("1"),
   listJobs: (client) => client.listJobs(),
   stats: (client) => client.stats(),
   listErrors: (client) => client.listErrors(),
@@ -65,6 +66,8 @@ const INSIDE: Calls<Omit<TransactionClient, "schedules">> = {
 /** All but `diagnose`, for which what the database refuses is a finding. */
 const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction" | "diagnose">> = {
   backlog: (client) => client.backlog(),
+  listSamples: (client) => client.listSamples(),
+  listTaskSamples: (client) => client.listTaskSamples(),
   listActiveWorkers: (client) => client.listActiveWorkers(),
   sweepStaleWorkers: (client) => client.sweepStaleWorkers(),
   cleanup: (client) => client.cleanup(["unusedQueues"]),

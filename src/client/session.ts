@@ -21,9 +21,11 @@ export class Session implements Executor {
   readonly guard: TransactionGuard | undefined;
   /** Runs lists and counts: by its own rules outside of a transaction of a caller, and like all else inside. */
   readonly reads: Executor;
+  /** The same, never on a replica. */
+  readonly primaryReads: Executor;
   readonly #executor: Executor;
 
-  constructor({ executor, schema, tasks, hooks, announcer, waits, guard, reads }: SessionParts) {
+  constructor({ executor, schema, tasks, hooks, announcer, waits, guard, reads, primaryReads }: SessionParts) {
     this.#executor = executor;
     this.schema = schema;
     this.tasks = tasks;
@@ -32,6 +34,7 @@ export class Session implements Executor {
     this.waits = waits;
     this.guard = guard;
     this.reads = reads ?? this;
+    this.primaryReads = primaryReads ?? this;
   }
 
   /** Runs what only reads, and what changes something and waits for no transaction of others. */
@@ -49,7 +52,7 @@ export class Session implements Executor {
 export interface SessionParts
   extends
     Pick<Session, "schema" | "tasks" | "hooks">,
-    Partial<Pick<Session, "announcer" | "waits" | "guard" | "reads">> {
+    Partial<Pick<Session, "announcer" | "waits" | "guard" | "reads" | "primaryReads">> {
   /** Runs what only reads; outside of a transaction of a caller also what changes something. */
   readonly executor: Executor;
 }

@@ -1,5 +1,6 @@
 import { toDate } from "../job/row.ts";
-import { listWorkers, sweepWorkers } from "../postgres/queries/list-workers.ts";
+import { readReport, type WorkerReport } from "../job/worker-report.ts";
+import { listWorkers, sweepWorkers, type WorkerRecord } from "../postgres/queries/list-workers.ts";
 import type { RefusedRow } from "../postgres/queries/recover.ts";
 import { longestSilenceMs, RESILIENCE, RESILIENT_JOB_FLAGS } from "../job/longest-silence.ts";
 import type { Duration } from "../runtime/duration.ts";
@@ -7,6 +8,7 @@ import { boolean, duration } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { Session } from "./session.ts";
 
+export type { ClaimHealth, RunningJob, WorkerReport } from "../job/worker-report.ts";
 export type { RefusedRow } from "../postgres/queries/recover.ts";
 
 /** A worker that is registered: it runs, or it is dead and its recovery is not over. */
@@ -22,7 +24,9 @@ export interface WorkerInfo {
   readonly session: "held" | "lost" | "none";
   /** Declared dead, or silent for longer than `sweepThreshold`. */
   readonly isStale: boolean;
-  /** What it says of itself: for workers of Howdah pid, host, version, revision, tasks and concurrency. */
+  /** What it said with its last heartbeat, see {@link WorkerReport}; null for one of 0.1.0 or of another implementation. */
+  readonly report: WorkerReport | null;
+  /** The same as it is stored, and what workers of other kinds store. */
   readonly metadata: Readonly<Record<string, unknown>> | null;
 }
 
@@ -91,14 +95,7 @@ export function createWorkerRegister(session: Session): WorkerRegister {
         sweepThreshold: duration({ min: 1, default: "5m" }),
       });
       const workers = await listWorkers(session, schema);
-      return workers.map(({ id, startedAt, lastHeartbeatAt, lock, isDeclaredDead, silentMs, metadata }) => ({
-        id,
-        startedAt: toDate(startedAt),
-        lastHeartbeatAt: toDate(lastHeartbeatAt),
-        session: lock,
-        isStale: isDeclaredDead || silentMs > sweepThresholdMs,
-        metadata: toMetadata(metadata),
-      }));
+      return workers.map((worker) => toWorkerInfo(worker, sweepThresholdMs));
     },
 
     async sweepStaleWorkers(options) {
@@ -126,9 +123,23 @@ export function createWorkerRegister(session: Session): WorkerRegister {
   };
 }
 
+function toWorkerInfo(worker: WorkerRecord, sweepThresholdMs: number): WorkerInfo {
+  const { id, startedAt, lock, isDeclaredDead, silentMs } = worker;
+  const lastHeartbeatAt = toDate(worker.lastHeartbeatAt);
+  const metadata = toMetadata(JSON.parse(worker.metadata ?? "null"));
+  return {
+    id,
+    startedAt: toDate(startedAt),
+    lastHeartbeatAt,
+    session: lock,
+    isStale: isDeclaredDead || silentMs > sweepThresholdMs,
+    report: readReport(metadata, lastHeartbeatAt),
+    metadata,
+  };
+}
+
 /** Others may store anything there. */
-function toMetadata(stored: string | null): WorkerInfo["metadata"] {
-  const value: unknown = JSON.parse(stored ?? "null");
+export function toMetadata(value: unknown): WorkerInfo["metadata"] {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Readonly<Record<string, unknown>>)
     : null;

@@ -5,6 +5,7 @@ import type { ClaimedJob } from "./claimed-job.ts";
 import type { Ending, Outcome } from "./outcome.ts";
 import type { Identity } from "./identity.ts";
 import { toDate } from "./row.ts";
+import { LAST_BUCKET_MS, UNCOUNTED_TASKS, RUN_BUCKETS, type TaskCount } from "./task-tally.ts";
 import type { RefusedRow } from "../postgres/queries/recover.ts";
 import type { UnclaimableJob } from "../postgres/queries/find-unclaimable.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -17,6 +18,7 @@ export class Reporter {
   readonly #hooks: HookEmitter;
   readonly #logger: Logger;
   readonly #identity: Identity;
+  #counts: ReadonlyMap<string, TaskCount> | undefined;
   #completed = 0;
   #failed = 0;
   #snoozed = 0;
@@ -32,6 +34,11 @@ export class Reporter {
 
   get tally(): Tally {
     return { completed: this.#completed, failed: this.#failed, snoozed: this.#snoozed };
+  }
+
+  /** From now on what becomes of jobs is counted here, by their tasks; `undefined` to count no longer. */
+  countInto(counts: ReadonlyMap<string, TaskCount> | undefined): void {
+    this.#counts = counts;
   }
 
   /** How many jobs were taken from their handlers, which is counted apart: the interruption is not their fault. */
@@ -61,6 +68,13 @@ export class Reporter {
   released(ending: Ending, runAt: string | undefined): void {
     const { job, outcome, durationMs } = ending;
     const workerId = job.lockedBy;
+    const count = this.#counts?.get(job.task) ?? this.#counts?.get(UNCOUNTED_TASKS);
+    if (count && (outcome.kind === "completed" || outcome.kind === "failed" || outcome.kind === "cancelled")) {
+      count[outcome.kind === "completed" ? "completed" : "failed"] += 1;
+      count.runMs += durationMs;
+      const bucket = durationMs < LAST_BUCKET_MS ? 32 - Math.clz32(durationMs) : RUN_BUCKETS - 1;
+      count.buckets[bucket] = (count.buckets[bucket] ?? 0) + 1;
+    }
     switch (outcome.kind) {
       case "completed":
         this.#completed += 1;

@@ -69,6 +69,8 @@ export interface WorkerSettings {
   readonly completeJobBatchDelayMs: number;
   readonly failJobBatchDelayMs: number;
   readonly useNotificationDelivery: boolean;
+  /** Whether it takes samples, and counts what handlers do. */
+  readonly samples: boolean;
   /** `undefined` when recovery is off. */
   readonly recovery: RecoverySettings | undefined;
   /** After so long a statement has been answered, or never will be. */

@@ -129,6 +129,12 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
    * killed stays locked for hours. Default: on.
    */
   readonly recovery?: boolean | RecoveryOptions | undefined;
+  /**
+   * Takes a sample of the jobs every ten seconds, by one of all workers, and
+   * counts what handlers do, for `client.listSamples()`. Default true; without
+   * effect in `runOnce()`.
+   */
+  readonly samples?: boolean | undefined;
   readonly shutdown?: ShutdownOptions | undefined;
   /** Default: the machine's time. Tests pass a manual one. */
   readonly clock?: Clock | undefined;
@@ -174,6 +180,7 @@ const SHAPE = {
   interceptorTimeout: duration({ min: 1, default: "5s" }),
   logger: LOGGER,
   recovery: RECOVERY,
+  samples: boolean({ default: true }),
   shutdown: nested({
     gracePeriod: duration({ default: "5s" }),
     abortPeriod: duration({ default: "1s" }),

@@ -15,6 +15,8 @@ import { Control } from "./control.ts";
 import { Engine, type EngineRun } from "./engine.ts";
 import { IdleMode } from "./idle-mode.ts";
 import { Listener, type ListenerWatcher } from "./listener.ts";
+import { Sampler } from "./sampler.ts";
+import { SelfReport } from "./self-report.ts";
 
 /**
  * One run of a worker: an engine, and the services that go on beside it. The
@@ -29,6 +31,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   readonly #control: Control;
   readonly #listener: Listener | undefined;
   readonly #cron: CronRunner | undefined;
+  readonly #sampler: Sampler | undefined;
   readonly #liveness: Liveness | undefined;
   readonly #idleMode: IdleMode | undefined;
   readonly #services: readonly Service[];
@@ -39,6 +42,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.#context = once ? withoutWaiting(context) : context;
     this.#once = once;
     this.maxJobs = maxJobs;
+    this.#sampler = !once && context.settings.samples ? new Sampler(context, this) : undefined;
     this.engine = new Engine(this.#context, this);
     const { driver, reporter, schema, settings, storedTasks } = this.#context;
     this.#listening = { isUp: false, since: this.#context.clock.monotonic() };
@@ -50,7 +54,8 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.#idleMode = this.#createIdleMode();
     // The event loop is that of the process, whatever clock the worker was given.
     const loopDelay = new LoopDelay(systemClock, this.engine, reporter);
-    const chores = this.#cron ? [storedTasks, this.#cron] : [];
+    const chores: Service[] = this.#cron ? [storedTasks, this.#cron] : [];
+    if (this.#sampler) chores.push(this.#sampler);
     this.#services = [new LostClaims(this.#context), loopDelay, ...chores, this.#control];
     storedTasks.watch(this);
   }
@@ -190,7 +195,9 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
 
   #createLiveness(): Liveness | undefined {
     const { recovery: settings, useNotificationDelivery: listens } = this.#context.settings;
-    return settings && new Liveness(this.#context, { settings, listens, watcher: this.engine, session: this });
+    if (!settings) return undefined;
+    const reports = new SelfReport(this.#context, this.engine);
+    return new Liveness(this.#context, { settings, listens, watcher: this.engine, session: this, reports });
   }
 }
 

@@ -55,7 +55,7 @@ export function setUpLoop(
   };
   const sweeper = new Sweeper(context, { settings, sessionLock, mark: readProcessMark() });
   const watcher = { lose() {}, heartbeatAnswered() {} };
-  const registration = { process: "p", metadata: {} };
-  const parts: LivenessLoopParts = { settings, registration, contact, sessionLock, sweeper, watcher };
+  const reports = { of: (id: string) => JSON.stringify({ id }) };
+  const parts: LivenessLoopParts = { settings, process: "p", reports, contact, sessionLock, sweeper, watcher };
   return { clock, context, driver, identity, loop: new LivenessLoop(context, parts), parts, refusals, told, way };
 }

@@ -61,6 +61,7 @@ const SETTINGS: WorkerSettings = {
   completeJobBatchDelayMs: 0,
   failJobBatchDelayMs: 0,
   useNotificationDelivery: true,
+  samples: false,
   recovery: undefined,
   settledMs: 60_000,
   shutdown: {

@@ -16,7 +16,7 @@ export const showCommand: CliCommand = {
   summary: "show one job with its payload and last error",
   examples: ["howdah show 42", "howdah show 42 --json | jq .payload"],
   async run({ screen, globals, arguments: [given = ""] }) {
-    const id = readId(given);
+    const id = readJobId(given);
     const job = await withClient(globals, (client) => client.getJob(id));
     if (!job) {
       throw new HowdahError(
@@ -29,7 +29,8 @@ export const showCommand: CliCommand = {
   },
 };
 
-function readId(given: string): string {
+/** Reads the id that a command was given. Throws `HOWDAH_OPTION_INVALID`. */
+export function readJobId(given: string): string {
   try {
     return parseJobId(given);
   } catch {

@@ -1,5 +1,6 @@
 import { Option } from "commander";
 import { describeWhen } from "../../client/views/when.ts";
+import { formatSeconds } from "../../client/views/amounts.ts";
 import type { WorkerInfo } from "../../client/workers.ts";
 import { HowdahError } from "../../errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -57,15 +58,36 @@ function tableOf(screen: Screen, workers: readonly WorkerInfo[]): string {
       { title: "WORKER", text: ({ id }) => printable(id) },
       { title: "HOST", dispensable: 1, text: (worker) => metadata(worker, "host") },
       { title: "PID", align: "right", text: (worker) => metadata(worker, "pid") },
+      { title: "SLOTS", align: "right", text: ({ report }) => (report ? `${report.busy}/${report.slots}` : "") },
+      { title: "RUNS", flexible: true, text: (worker) => describeWork(worker, nowMs) },
       { title: "STARTED", dispensable: 2, text: ({ startedAt }) => describeWhen(startedAt, nowMs) },
       { title: "HEARTBEAT", text: ({ lastHeartbeatAt }) => describeWhen(lastHeartbeatAt, nowMs) },
       { title: "SESSION", text: ({ session }) => session },
       {
         title: "",
-        text: ({ isStale }) => (isStale ? "stale" : ""),
+        text: describeTrouble,
         tint: (text) => screen.paint.red(text),
       },
     ],
     workers,
   );
 }
+
+/** What a worker ran with its last heartbeat, the longest first. */
+function describeWork({ report }: WorkerInfo, nowMs: number): string {
+  if (!report) return "";
+  const shown = report.running.slice(0, MOST_SHOWN).map(({ id, task, since }) => {
+    const seconds = Math.max(0, nowMs - since.getTime()) / 1_000;
+    return `${printable(task)} ${printable(id)} for ${formatSeconds(seconds)}`;
+  });
+  const more = report.running.length + report.moreRunning - shown.length;
+  return [...shown, ...(more > 0 ? [`${more} more`] : [])].join(", ");
+}
+
+function describeTrouble({ isStale, report }: WorkerInfo): string {
+  if (isStale) return "stale";
+  if (report?.claims.failingSince) return `claims fail: ${printable(report.claims.lastError ?? "")}`;
+  return report?.isRetired ? "retired" : "";
+}
+
+const MOST_SHOWN = 5;

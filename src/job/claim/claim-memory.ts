@@ -83,6 +83,16 @@ export class ClaimMemory {
     return this.#headScans.lastAt;
   }
 
+  /** In how long the head may be scanned again; 0 when it may. */
+  headScanInMs(now: number): number {
+    return this.#headScans.inMs(now);
+  }
+
+  /** In how long a claim may look through all queues; 0 when it may. */
+  windowInMs(now: number): number {
+    return this.#window.restMs(now);
+  }
+
   /** When a claim is due again although nothing was announced: an unfinished circle through all queues goes on. */
   restMs(now: number): number {
     const windowMs = this.#window.restMs(now);

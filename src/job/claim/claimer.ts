@@ -6,8 +6,9 @@ import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain, type Removal } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
 import type { WorkerContext, WorkerSettings } from "../worker-context.ts";
+import { type ClaimFacts, reportedError } from "../worker-report.ts";
 import { ClaimMemory } from "./claim-memory.ts";
-import type { ByIdPlan, ClaimPlan, ContinuePlan, SearchPlan, Wanted } from "./claim-plan.ts";
+import type { ByIdPlan, ClaimPlan, ContinuePlan, ForbiddenFlags, SearchPlan, Wanted } from "./claim-plan.ts";
 import type { Announcement } from "./notification.ts";
 import { MOST_SKIPPED } from "./skipped-jobs.ts";
 import type { UnstartedJobs } from "./source.ts";
@@ -59,6 +60,22 @@ export class Claimer {
   /** What is wrong, when the last claim failed. */
   get failing(): FailingClaims | undefined {
     return this.#failing;
+  }
+
+  /** The flags of jobs that are not claimed, as they were with the last claim. */
+  get forbiddenFlags(): readonly string[] {
+    return this.#forbiddenFlags;
+  }
+
+  /** How claims do at this time of the monotonic clock. */
+  health(now: number): ClaimFacts {
+    const { since, error } = this.#failing ?? {};
+    return {
+      fullScanAgeMs: Math.round(now - this.#memory.headScanAt),
+      nextFullScanMs: Math.round(this.#memory.headScanInMs(now)),
+      nextQueueScanMs: Math.round(this.#memory.windowInMs(now)),
+      failure: since === undefined ? null : { ms: Math.round(now - since), error: reportedError(error) },
+    };
   }
 
   /** Work was announced: makes sure that the next claim sees it. */
@@ -165,9 +182,13 @@ export class Claimer {
 
   #claimFailed({ request, sentAt }: ClaimPlan, error: unknown): void {
     const now = this.#clock.monotonic();
+    this.#failed(error, now);
+    this.#context.reporter.claimFailed(error, { workerId: request.workerId, durationMs: now - sentAt });
+  }
+
+  #failed(error: unknown, now: number): void {
     const { failures = 0, since = now } = this.#failing ?? {};
     this.#failing = { failures: failures + 1, since, error };
-    this.#context.reporter.claimFailed(error, { workerId: request.workerId, durationMs: now - sentAt });
   }
 
   /** A claim that was refused twice in a row may have met a job that cannot be locked. */
@@ -186,9 +207,18 @@ export class Claimer {
   async #askForbiddenFlags(): Promise<void> {
     const { forbiddenFlags } = this.#context.settings;
     if (typeof forbiddenFlags !== "function") return;
-    const flags = [...((await forbiddenFlags()) ?? [])].sort();
+    const flags = await this.#evaluate(forbiddenFlags);
     if (JSON.stringify(flags) !== JSON.stringify(this.#forbiddenFlags)) this.forget();
     this.#forbiddenFlags = flags;
+  }
+
+  async #evaluate(forbiddenFlags: Extract<ForbiddenFlags, () => unknown>): Promise<readonly string[]> {
+    try {
+      return [...((await forbiddenFlags()) ?? [])].sort();
+    } catch (error) {
+      this.#failed(error, this.#clock.monotonic());
+      throw error;
+    }
   }
 }
 

@@ -63,6 +63,11 @@ export class HeadScans {
     return now >= this.#dueAt;
   }
 
+  /** In how long a claim has to scan the head; 0 when it has to. */
+  inMs(now: number): number {
+    return Math.max(0, this.#dueAt - now);
+  }
+
   /** There may be jobs behind the floors: the next one comes as soon as its share of the time allows. */
   bringForward(): void {
     this.#dueAt = Math.min(this.#dueAt, this.#allowedAt);

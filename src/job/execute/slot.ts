@@ -50,6 +50,11 @@ export class Slot {
     void ended.then((outcome) => this.#settled(outcome));
   }
 
+  /** The job that it runs, and since when. */
+  get work(): SlotAtWork {
+    return { job: this.#execution.job, startedAt: this.#startedAt };
+  }
+
   /** What it runs, if that is this job. */
   executionOf(job: ClaimedJob): Execution | undefined {
     return this.#execution.job === job ? this.#execution : undefined;
@@ -216,6 +221,13 @@ export class Slot {
     engine.settledLate(job);
     slots.left(this);
   }
+}
+
+/** What a slot does. */
+export interface SlotAtWork {
+  readonly job: ClaimedJob;
+  /** By the monotonic clock. */
+  readonly startedAt: number;
 }
 
 /** What the slots of a worker stand on. */

@@ -3,7 +3,7 @@ import { OwnContext } from "../../runtime/own-context.ts";
 import type { Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import { keyOf, ParkedChains, type RunKey } from "./parked-chains.ts";
-import { returnUnstarted, Slot, type SlotContext, type SlotParts, type SlotsEngine } from "./slot.ts";
+import { returnUnstarted, Slot, type SlotAtWork, type SlotContext, type SlotParts, type SlotsEngine } from "./slot.ts";
 
 /**
  * The places in which a worker runs handlers. A slot takes a chain and runs
@@ -42,6 +42,11 @@ export class Slots {
   /** How many handlers still run although their attempts have ended. */
   get detachedCount(): number {
     return this.#detached.size;
+  }
+
+  /** What is at work now. */
+  atWork(): SlotAtWork[] {
+    return Array.from(this.#busy.values(), (slot) => slot.work);
   }
 
   /** Whether a job at work may be gone from its row already: its handler has completed it, or is about to. */

@@ -1,5 +1,5 @@
 import { HowdahError } from "../../errors.ts";
-import { beat, beatAndLook, type Registration, registerWorkers } from "../../postgres/queries/liveness.ts";
+import { beat, beatAndLook, type BeatingWorkers, registerWorkers } from "../../postgres/queries/liveness.ts";
 import { backoffMs } from "../../runtime/backoff.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import { startLoop, type Loop } from "../../runtime/loop.ts";
@@ -136,7 +136,8 @@ export class LivenessLoop {
 
   async #register(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    await this.#parts.contact.reach(({ target }) => registerWorkers(target, ids, this.#parts.registration));
+    const { contact, process } = this.#parts;
+    await contact.reach(({ target }) => registerWorkers(target, this.#reported(ids), process));
     for (const id of ids) this.#registered.add(id);
   }
 
@@ -144,10 +145,15 @@ export class LivenessLoop {
   async #beat({ target, isRepeated }: ContactAttempt, ids: readonly string[], looks: boolean): Promise<Answer> {
     const { clock } = this.#context;
     const { shownLock } = this.#parts.sessionLock;
-    if (!looks || isRepeated) return { alive: await beat(target, ids, shownLock) };
+    const workers = this.#reported(ids);
+    if (!looks || isRepeated) return { alive: await beat(target, workers, shownLock) };
     const sentAt = clock.monotonic();
-    const { alive, sightings } = await beatAndLook(target, ids, shownLock);
+    const { alive, sightings } = await beatAndLook(target, workers, shownLock);
     return { alive, look: { executor: target.executor, sentAt, answeredAt: clock.monotonic(), sightings } };
+  }
+
+  #reported(ids: readonly string[]): BeatingWorkers {
+    return { ids, reports: ids.map((id) => this.#parts.reports.of(id)) };
   }
 
   #answered(sentAt: number, look: LookAnswer | undefined): void {
@@ -264,12 +270,19 @@ type LivenessLoopContext = Pick<WorkerContext, "clock" | "identity" | "reporter"
 /** What the loop sends heartbeats with, and what depends on them. */
 export interface LivenessLoopParts {
   readonly settings: RecoverySettings;
-  /** What other workers can learn of this one. */
-  readonly registration: Registration;
+  /** The process that the worker runs in, as it is stored. */
+  readonly process: string;
+  readonly reports: SelfReports;
   readonly contact: Pick<Contact, "reach">;
   readonly sessionLock: Pick<SessionLockKeeper, "shownLock" | "isMissing">;
   readonly sweeper: Pick<Sweeper, "sweep" | "forget" | "isAtEase">;
   readonly watcher: LivenessWatcher;
+}
+
+/** Says what a worker does, for operators. Implemented by the worker. */
+export interface SelfReports {
+  /** What it does under one of its ids, as JSON, see `worker-report.ts`. */
+  of(workerId: string): string;
 }
 
 /** Runs jobs, and wants to know what its claims are worth. Implemented by the engine. */

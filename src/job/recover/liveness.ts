@@ -1,14 +1,11 @@
-import { hostname } from "node:os";
 import type { Executor } from "../../postgres/driver.ts";
-import { migrations } from "../../postgres/migrations.generated.ts";
-import { deregisterWorkers, type Registration } from "../../postgres/queries/liveness.ts";
+import { deregisterWorkers } from "../../postgres/queries/liveness.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import { type ProcessMark, readProcessMark, writeProcessMark } from "../../runtime/process-mark.ts";
-import { version } from "../../runtime/version.generated.ts";
 import type { IdentityWatcher } from "../identity.ts";
 import type { WorkerContext } from "../worker-context.ts";
 import { Contact } from "./contact.ts";
-import { LivenessLoop, type LivenessWatcher } from "./liveness-loop.ts";
+import { LivenessLoop, type LivenessWatcher, type SelfReports } from "./liveness-loop.ts";
 import type { RecoverySettings } from "./options.ts";
 import { processSessions, SessionLockKeeper, type SessionHistory, type SessionLockWatcher } from "./session-lock.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -145,11 +142,11 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
 
   #createLoop(): LivenessLoop {
     const context = this.#context;
-    const { settings, watcher } = this.#parts;
+    const { settings, watcher, reports } = this.#parts;
     const [contact, sessionLock, mark] = [this.#contact, this.#sessionLock, this.#mark];
     const sweeper = new Sweeper(context, { settings, sessionLock, mark });
-    const registration = registrationOf(context, mark);
-    return new LivenessLoop(context, { settings, registration, contact, sessionLock, sweeper, watcher });
+    const process = writeProcessMark(mark);
+    return new LivenessLoop(context, { settings, process, reports, contact, sessionLock, sweeper, watcher });
   }
 
   /** Statements under way are not waited for when the database does not answer; they do no harm. */
@@ -177,9 +174,7 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
   }
 }
 
-type LivenessContext = Omit<WorkerContext, "settings"> & {
-  readonly settings: Pick<WorkerContext["settings"], "concurrency">;
-};
+type LivenessContext = Omit<WorkerContext, "settings">;
 
 /** What a worker's liveness is about, and what depends on it. */
 export interface LivenessParts {
@@ -188,6 +183,7 @@ export interface LivenessParts {
   readonly listens: boolean;
   /** Is told what claims are worth. */
   readonly watcher: LivenessWatcher;
+  readonly reports: SelfReports;
   /** Is told what the session is worth. */
   readonly session: SessionWatcher;
   /** What became of earlier sessions. Default: those of this process. */
@@ -202,20 +198,3 @@ export interface SessionWatcher {
 
 /** How long the end of a run waits for statements of its liveness. */
 const END_MS = 1_000;
-
-/** What other workers, and operators, can learn of a worker while it is registered. */
-function registrationOf({ tasks, settings }: RegistrationContext, mark: ProcessMark): Registration {
-  const metadata = {
-    pid: process.pid,
-    host: hostname(),
-    version,
-    revision: migrations.at(-1)?.id,
-    tasks: tasks.identifiers,
-    concurrency: settings.concurrency,
-  };
-  return { process: writeProcessMark(mark), metadata };
-}
-
-type RegistrationContext = Pick<WorkerContext, "tasks"> & {
-  readonly settings: Pick<WorkerContext["settings"], "concurrency">;
-};

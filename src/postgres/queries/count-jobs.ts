@@ -27,13 +27,16 @@ export async function countIndexedJobs({ executor, schema }: CountTarget): Promi
       where ${PLAIN} and job.priority operator(pg_catalog.=) level.priority and ${condition} limit ${CAP + 1}
     ) as job limit ${CAP + 1}
   ) as job)`;
+  const us = schema.of("_howdah_us");
   const sizes = INDEXES.map((index) => sizeOf(schema, index));
   const text = `
 with recursive ${heldJobs(schema)}
 select ${level(DUE)}, ${level(LATER)}, ${few(`${jobs} as job`, `${QUEUED} and ${DUE}`)}, ${few(`${jobs} as job`, `${QUEUED} and ${LATER}`)},
   ${few(`${jobs} as job`, "job._howdah_exhausted")},
   (select pg_catalog.count(*) from held), (select pg_catalog.count(*) from held as job where ${LATER}), ${heldIsComplete(schema)},
-  ${sizes.join(", ")}, ${schema.of("_howdah_us")}(pg_catalog.now())`;
+  ${sizes.join(", ")}, ${us}(pg_catalog.now()), (select pg_catalog.sum(told.locked) from told),
+  (select ${us}(pg_catalog.min(told.last_heartbeat_at)) from told),
+  (select pg_catalog.count(*) from held where coalesce(held.locked_by, '') operator(pg_catalog.<>) all (array(select told.id from told)))`;
   const [row = []] = (await executor.query({ name: "count_indexed_jobs", text })).rows;
   const [plainDue, plainLater, queuedDue, queuedLater, failed, held, heldLater] = row.slice(0, 7).map(Number);
   const [plain = null, queued = null, exhausted = null] = row.slice(8, 11).map((size) => size && Number(size));
@@ -41,7 +44,14 @@ select ${level(DUE)}, ${level(LATER)}, ${few(`${jobs} as job`, `${QUEUED} and ${
     plain: { due: plainDue ?? 0, later: plainLater ?? 0, estimate: plain || null },
     queued: { due: queuedDue ?? 0, later: queuedLater ?? 0, estimate: queued || null },
     failed: { counted: failed ?? 0, estimate: exhausted || null },
-    held: { all: held ?? 0, later: heldLater ?? 0, isComplete: row[7] === "t" },
+    held: {
+      all: held ?? 0,
+      later: heldLater ?? 0,
+      isComplete: row[7] === "t",
+      told: Number(row[12] ?? 0),
+      toldAt: row[13] ?? null,
+      untold: Number(row[14]),
+    },
     asOf: row[11] ?? "0",
   };
 }
@@ -116,9 +126,25 @@ export interface IndexedCounts {
   readonly plain: PartCounts;
   readonly queued: PartCounts;
   readonly failed: { readonly counted: number; readonly estimate: number | null };
-  readonly held: { readonly all: number; readonly later: number; readonly isComplete: boolean };
+  readonly held: HeldCounts;
   /** Microseconds since 1970. */
   readonly asOf: string;
+}
+
+/** Jobs that are locked. */
+export interface HeldCounts {
+  /** Those that were found. */
+  readonly all: number;
+  /** How many of these are not due. */
+  readonly later: number;
+  /** Whether there are no others. */
+  readonly isComplete: boolean;
+  /** How many workers say that they hold. */
+  readonly told: number;
+  /** The oldest of their last heartbeats, in microseconds since 1970; null when none says anything. */
+  readonly toldAt: string | null;
+  /** How many were found that others hold, which say nothing. */
+  readonly untold: number;
 }
 
 /** Jobs that may still run, those that are locked among them. */

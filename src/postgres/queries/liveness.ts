@@ -1,5 +1,5 @@
 import type { Executor } from "../driver.ts";
-import { textArray } from "../literal.ts";
+import { jsonArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { lockedWorkers } from "./locked-workers.ts";
 import { readSightings, type WorkerSightings } from "./sweep.ts";
@@ -40,39 +40,39 @@ const VANISHED_MS = 25_000;
  */
 export async function registerWorkers(
   { executor, schema, timeoutMs, lost }: LivenessTarget,
-  workerIds: readonly string[],
-  { process, metadata }: Registration,
+  { ids, reports }: BeatingWorkers,
+  process: string,
 ): Promise<void> {
-  // $1 worker ids   $2 metadata   $3 process
+  // $1 worker ids   $2 reports   $3 process
   const text = `
 insert into ${schema.of("_private_workers")} (id, last_heartbeat_at, metadata, _howdah_process)
-select id, pg_catalog.now(), $2::pg_catalog.jsonb, $3::pg_catalog.text from pg_catalog.unnest($1::pg_catalog.text[]) as id
+select worker.id, pg_catalog.now(), worker.report::pg_catalog.jsonb, $3::pg_catalog.text
+from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) as worker(id, report)
 on conflict (id) do nothing`;
-  const values = [textArray(workerIds), JSON.stringify(metadata), process];
+  const values = [textArray(ids), jsonArray(reports), process];
   await executor.query({ name: "howdah_register_workers", text, values, timeoutMs, lost });
 }
 
-/** What other workers, and operators, can learn of a worker. */
-export interface Registration {
-  /** The process that it runs in, as it is stored. */
-  readonly process: string;
-  readonly metadata: Readonly<Record<string, unknown>>;
+/** Ids of a worker, and what operators can learn of each, as JSON. */
+export interface BeatingWorkers {
+  readonly ids: readonly string[];
+  readonly reports: readonly string[];
 }
 
 /**
- * Says that these workers live and which lock stands for them. Returns those
+ * Says that these workers live, what they do, and which lock stands for them. Returns those
  * that are registered and were not declared dead; the others are dead. An
  * UPDATE, because a dead worker must not come back by its heartbeats.
  */
 export async function beat(
   { executor, schema, timeoutMs, lost }: LivenessTarget,
-  workerIds: readonly string[],
+  workers: BeatingWorkers,
   lock: SessionLock | undefined,
 ): Promise<ReadonlySet<string>> {
   const { rows } = await executor.query({
     name: "howdah_beat",
     text: updateText(schema),
-    values: beatValues(workerIds, lock),
+    values: beatValues(workers, lock),
     timeoutMs,
     lost,
   });
@@ -84,11 +84,12 @@ export async function beat(
  * dead has the row first, or not. The rows are locked by id, as sweepers do.
  */
 function updateText(schema: Schema): string {
-  // $1 worker ids   $2 lock key   $3 pid of the session that holds it
+  // $1 worker ids   $2 lock key   $3 pid of the session that holds it   $4 reports
   return `
 update ${schema.of("_private_workers")}
 set last_heartbeat_at = pg_catalog.now(), _howdah_lock_key = $2::integer, _howdah_lock_pid = $3::integer,
-  _howdah_lock_server = case when $2::integer is not null then pg_catalog.pg_postmaster_start_time() end
+  _howdah_lock_server = case when $2::integer is not null then pg_catalog.pg_postmaster_start_time() end,
+  metadata = (($4::pg_catalog.text[])[pg_catalog.array_position($1::pg_catalog.text[], id)])::pg_catalog.jsonb
 where id operator(pg_catalog.=) any(array(
   select id from ${schema.of("_private_workers")}
   where id operator(pg_catalog.=) any($1::pg_catalog.text[]) and _howdah_swept operator(pg_catalog.=) 0
@@ -97,8 +98,9 @@ where id operator(pg_catalog.=) any(array(
 returning id`;
 }
 
-function beatValues(workerIds: readonly string[], lock: SessionLock | undefined): (string | null)[] {
-  return [textArray(workerIds), lock ? String(lock.key) : null, lock ? String(lock.pid) : null];
+function beatValues({ ids, reports }: BeatingWorkers, lock: SessionLock | undefined): (string | null)[] {
+  const [key, pid] = lock ? [String(lock.key), String(lock.pid)] : [null, null];
+  return [textArray(ids), key, pid, jsonArray(reports)];
 }
 
 /** What came of a heartbeat that looked at all workers. */
@@ -116,7 +118,7 @@ export interface BeatAndLookAnswer {
  */
 export async function beatAndLook(
   { executor, schema, timeoutMs, lost }: LivenessTarget,
-  workerIds: readonly string[],
+  workers: BeatingWorkers,
   lock: SessionLock | undefined,
 ): Promise<BeatAndLookAnswer> {
   const text = `
@@ -127,7 +129,7 @@ from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.i
   const { rows } = await executor.query({
     name: "howdah_beat_and_look",
     text,
-    values: beatValues(workerIds, lock),
+    values: beatValues(workers, lock),
     timeoutMs,
     lost,
   });

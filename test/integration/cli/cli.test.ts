@@ -321,6 +321,24 @@ describe("show", () => {
   });
 });
 
+describe("why", () => {
+  it("says what the client says, and below it what mends that", async () => {
+    const { id } = await client.addJob("waits", {}, { runAt: "2100-01-01T00:00:00Z" });
+    await client.pauseTask("waits");
+    const { reasons } = await client.explainJob(id);
+    const codes = ["scheduled", "task_paused", "no_worker"];
+    expect(reasons.map(({ code }) => code)).toEqual(codes);
+    expect(await howdahJson(["why", id])).toMatchObject({ id, reasons: codes.map((code) => ({ code })) });
+    const { code, out } = await howdah(["why", id]);
+    expect(code).toBe(0);
+    for (const { message, remedy } of reasons.slice(1)) expect(out).toContain(`${message}\n  ${remedy}\n`);
+    await client.resumeTask("waits");
+    await client.completeJobs([id]);
+    expect((await howdah(["why", id])).out).toMatch(/^There is no job/);
+    expect(await howdah(["why", "x"])).toMatchObject({ code: 2 });
+  });
+});
+
 describe("stats", () => {
   const counted = (value: number) => ({ value, exact: true, asOf: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) });
 
@@ -434,6 +452,21 @@ describe("help", () => {
 });
 
 describe("workers", () => {
+  it("says what each runs, and what its claims fail with", async () => {
+    const running = [1, 2, 3, 4, 5, 6].map((id) => ({ id: `${id}`, task: "send\u001b[31m", queue: null, ms: 60_000 }));
+    const claims = { failure: { ms: 1_000, error: "permission denied" } };
+    await database.sql(
+      `insert into howdah._private_workers (id, last_heartbeat_at, metadata) values ('busy', now(), $1)`,
+      [JSON.stringify({ concurrency: 8, busy: 6, running, claims })],
+    );
+    const { out } = await howdah(["workers"]);
+    expect(out).toContain("6/8");
+    expect(out).toMatch(/send\S* 1 for 1 min \d s, .* 5 for 1 min \d s, 1 more/);
+    expect(out).not.toContain("\u001b");
+    expect(out).toContain("claims fail: permission denied");
+    await database.sql("truncate howdah._private_workers");
+  });
+
   it("lists who is registered, and recovers what silent ones hold", async () => {
     await database.sql(
       `insert into howdah._private_workers (id, last_heartbeat_at, metadata)

@@ -123,6 +123,27 @@ describe.each([
     }
   });
 
+  it.each([
+    [
+      "without a queue, behind all others",
+      "select max(id) from howdah._private_jobs where job_queue_id is null and priority = 2 and run_at <= now() and attempts = 0",
+    ],
+    [
+      "in a queue",
+      "select max(id) from howdah._private_jobs where job_queue_id = 7 and run_at <= now() and attempts = 0",
+    ],
+    ["that failed", "select max(id) from howdah._private_jobs where attempts > 0"],
+    ["that is not there", "select max(id) + 1 from howdah._private_jobs"],
+  ])("explains a job by indexes, with the rows before it that it counts: %s", async (_, query) => {
+    const [row = {}] = await database.sql(query);
+    const id = String(Object.values(row)[0]);
+    const direct = clientOver({ ...database, driver: driverOf(session), logger: silentLogger });
+    for (const { by, rows } of await scansOf(() => direct.explainJob(id))) {
+      expect(by).toMatch(/^Index (Only )?Scan (_howdah_(ready|queued|due)|jobs_pkey1)$/);
+      expect([by, rows <= 3_010]).toEqual([by, true]);
+    }
+  });
+
   it("is the same inside of a transaction, whose settings are the application's", async () => {
     const connection = await database.connect();
     await connection.query("begin");

@@ -30,6 +30,7 @@ afterEach(async () => {
 afterAll(() => database.drop());
 
 const ids = ["c", "b", "a"];
+const reports = ids.map(() => "{}");
 const seen = ids.map((workerId) => ({ workerId, beat: "0" }));
 const timeoutMs = 10_000;
 
@@ -55,8 +56,12 @@ type Target = Awaited<ReturnType<typeof connectReader>>["target"];
 
 describe("several rows of workers", () => {
   it.each<[string, (target: Target) => Promise<unknown>, string]>([
-    ["a heartbeat", (target) => beat(target, ids, undefined), "last_heartbeat_at > 'epoch'"],
-    ["a heartbeat that looks", (target) => beatAndLook(target, ids, undefined), "last_heartbeat_at > 'epoch'"],
+    ["a heartbeat", (target) => beat(target, { ids, reports }, undefined), "last_heartbeat_at > 'epoch'"],
+    [
+      "a heartbeat that looks",
+      (target) => beatAndLook(target, { ids, reports }, undefined),
+      "last_heartbeat_at > 'epoch'",
+    ],
     ["one that declares them dead", (target) => declareDead(target, seen), "_howdah_swept = 1"],
     ["one that takes itself off the register", (target) => deregisterWorkers(target, ids), "false"],
     ["one that takes the dead off it", (target) => deleteStaleWorkers(target, ids), "false"],

@@ -82,6 +82,22 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => sql("select payload from howdah._private_jobs"),
     () => sql("select * from howdah.jobs"),
   ],
+  "see workers and what they do, and why a job does not run": ({ client }) => [
+    () => client.listActiveWorkers(),
+    () => client.explainJob("1"),
+  ],
+  "see samples": ({ client }) => [() => client.listSamples(), () => client.listTaskSamples()],
+  "take samples": ({ sql }) => [
+    async () => {
+      await sql("select howdah._howdah_sample_v1()");
+      // One that is taken already needs no right to take it.
+      await sql("insert into howdah._howdah_samples select * from howdah._howdah_samples where false");
+    },
+    () =>
+      sql(
+        "insert into howdah._howdah_task_samples values (now(), 't', 1, 1, 1, '{1}') on conflict (at, task) do update set failed = 2",
+      ),
+  ],
   "see which release the schema belongs to": ({ sql }) => [
     () => sql("select * from howdah._howdah_migrations"),
     () => sql("select * from howdah.migrations"),

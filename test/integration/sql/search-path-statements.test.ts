@@ -159,9 +159,12 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await client.listErrors({ task: "t", queueName: "q" });
     await client.listQueues({ search: "q", isPaused: false, isLocked: false, hasJobs: true, after: "a", limit: 1 });
     await client.getJob(ids[1] ?? "");
+    for (const id of ids) await client.explainJob(id);
     await client.stats();
     await client.listQueues();
     await client.listActiveWorkers();
+    for (const resolution of ["10s", "1m", "10m"] as const) await client.listSamples({ resolution });
+    await client.listTaskSamples({ task: "t", since: new Date(0) });
     await client.sweepStaleWorkers({ dryRun: true });
     await client.sweepStaleWorkers();
     await client.cleanup(["permanentlyFailedJobs", "unusedTasks", "unusedQueues"], { keepTasks: ["t"] });

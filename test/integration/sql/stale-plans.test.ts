@@ -97,6 +97,8 @@ function methodsOf(client: Client | ReturnType<Client["inTransaction"]>) {
 function otherMethodsOf(client: Client) {
   return {
     getJob: () => client.getJob("1"),
+    explainJob: () => client.explainJob("1"),
+    listRunning: () => client.listJobs({ state: "running" }),
     listJobs: () => client.listJobs({ state: "scheduled" }),
     stats: () => client.stats(),
     listQueues: () => client.listQueues(),
@@ -117,6 +119,8 @@ function otherMethodsOf(client: Client) {
     listSchedules: () => client.schedules.list(),
     triggerSchedule: () => client.schedules.trigger("s"),
     removeSchedule: () => client.schedules.remove("s"),
+    listSamples: () => client.listSamples(),
+    listTaskSamples: () => client.listTaskSamples(),
     listActiveWorkers: () => client.listActiveWorkers(),
     sweepStaleWorkers: () => client.sweepStaleWorkers({ dryRun: true }),
     cleanup: () => client.cleanup(["permanentlyFailedJobs", "unusedQueues"]),

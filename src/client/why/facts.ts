@@ -1,0 +1,45 @@
+import type { WorkerReport } from "../../job/worker-report.ts";
+import type { JobFactsOfRow, WorkerFactsRecord } from "../../postgres/queries/job-facts.ts";
+
+/** What decides when a job runs, as it was at one moment. */
+export interface JobFacts {
+  readonly id: string;
+  /** `undefined` when there is none. */
+  readonly job: WaitingJob | undefined;
+  /** Those that hold it or its queue first, then those that know its task. */
+  readonly workers: readonly WorkerFacts[];
+}
+
+/** A job, and what its task and queue add. */
+export interface WaitingJob extends Omit<JobFactsOfRow, "runAt" | "taskPausedUntil" | "queuePausedUntil"> {
+  readonly runAt: Date;
+  /** Null while it is not paused. */
+  readonly taskPausedUntil: Date | null;
+  readonly queuePausedUntil: Date | null;
+}
+
+/** A registered worker. */
+export interface WorkerFacts extends Pick<WorkerFactsRecord, "id" | "silentMs" | "lock" | "isDeclaredDead"> {
+  /** Null when it says nothing with its heartbeats. */
+  readonly report: WorkerReport | null;
+  /** What it said that it runs; null when it never said. */
+  readonly tasks: readonly string[] | null;
+}
+
+/** Whether a worker lives, as far as one look at it tells: sweepers watch for longer before they decide. */
+export function isAlive({ isDeclaredDead, lock, silentMs }: WorkerFacts): boolean {
+  return !isDeclaredDead && lock !== "lost" && (lock === "held" || silentMs < SILENT_MS);
+}
+
+/** Whether it runs jobs of this task; also when it may, because it does not say all of its tasks. */
+export function mayKnow({ tasks, report }: WorkerFacts, task: string): boolean {
+  return tasks === null || tasks.includes(task) || (report?.moreTasks ?? 0) > 0;
+}
+
+/** The flag of these because of which it leaves a job alone. */
+export function forbiddenFlag({ report }: WorkerFacts, flags: readonly string[]): string | undefined {
+  return flags.find((flag) => report?.forbiddenFlags.includes(flag));
+}
+
+/** Several times as long as a worker keeps silent between two heartbeats. */
+const SILENT_MS = 30_000;

@@ -1,0 +1,149 @@
+import type { Executor } from "../driver.ts";
+import { numberArray, textArray } from "../literal.ts";
+import type { Schema } from "../schema.ts";
+
+/** Where samples are stored. */
+export interface SampleTarget {
+  readonly executor: Executor;
+  readonly schema: Schema;
+}
+
+/** Takes the sample that is due, if another worker has not. What this does beside another stands at the function. */
+export async function takeSample({ executor, schema }: SampleTarget, timeoutMs: number): Promise<SampleAttempt> {
+  const text = `select taken, next_ms from ${schema.of("_howdah_sample_v1")}()`;
+  const [[taken, nextMs] = []] = (await executor.query({ name: "howdah_sample", text, timeoutMs })).rows;
+  return { isTaken: taken === "t", nextMs: Number(nextMs) };
+}
+
+/** What came of an attempt to take a sample. */
+export interface SampleAttempt {
+  readonly isTaken: boolean;
+  /** In how long there may be another one to take. */
+  readonly nextMs: number;
+}
+
+/** Adds what handlers did to the present minute. */
+export async function addTaskSamples(
+  { executor, schema }: SampleTarget,
+  counts: readonly TaskCounts[],
+  timeoutMs: number,
+): Promise<void> {
+  // $1 tasks   $2 completed   $3 failed   $4 milliseconds   $5 buckets
+  const text = `
+insert into ${schema.of("_howdah_task_samples")} as sample (at, task, completed, failed, run_ms, buckets)
+select pg_catalog.date_trunc('minute', pg_catalog.now(), 'UTC'), task, completed, failed, run_ms, buckets::pg_catalog.int8[]
+from rows from (
+  pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.int8[]), pg_catalog.unnest($3::pg_catalog.int8[]),
+  pg_catalog.unnest($4::pg_catalog.float8[]), pg_catalog.unnest($5::pg_catalog.text[])
+) as counted(task, completed, failed, run_ms, buckets)
+order by task
+on conflict (at, task) do update set
+  completed = sample.completed operator(pg_catalog.+) excluded.completed,
+  failed = sample.failed operator(pg_catalog.+) excluded.failed,
+  run_ms = sample.run_ms operator(pg_catalog.+) excluded.run_ms,
+  buckets = array(
+    select coalesce(bucket.one, 0) operator(pg_catalog.+) coalesce(bucket.other, 0)
+    from rows from (pg_catalog.unnest(sample.buckets), pg_catalog.unnest(excluded.buckets)) with ordinality as bucket(one, other, place)
+    order by bucket.place
+  )`;
+  const values = [
+    textArray(counts.map(({ task }) => task)),
+    numberArray(counts.map(({ completed }) => completed)),
+    numberArray(counts.map(({ failed }) => failed)),
+    numberArray(counts.map(({ runMs }) => runMs)),
+    textArray(counts.map(({ buckets }) => numberArray(buckets))),
+  ];
+  await executor.query({ text, values, timeoutMs });
+}
+
+/** What the handlers of one task did. */
+export interface TaskCounts {
+  readonly task: string;
+  readonly completed: number;
+  readonly failed: number;
+  readonly runMs: number;
+  readonly buckets: readonly number[];
+}
+
+/** Returns the newest samples of one resolution, in the order of time. */
+export async function listSamples(
+  { executor, schema }: SampleTarget,
+  { resolution, since, limit }: SampleRange & { readonly resolution: number },
+): Promise<SampleRecord[]> {
+  const columns = SAMPLE_COLUMNS.map((column) => `sample.${column}`).join(", ");
+  // $1 resolution   $2 since, a time as PostgreSQL reads it   $3 limit
+  const text = `
+select ${schema.of("_howdah_us")}(sample.at), ${columns}, sample.top from ${schema.of("_howdah_samples")} as sample
+where sample.resolution operator(pg_catalog.=) $1::pg_catalog.int2 and sample.at operator(pg_catalog.>=) $2::pg_catalog.timestamptz
+  and sample.taken_at operator(pg_catalog.<=) pg_catalog.now()
+order by sample.at desc limit $3::pg_catalog.int4`;
+  const { rows } = await executor.query({ text, values: [String(resolution), since, String(limit)] });
+  return rows.toReversed().map(([at, ...cells]) => ({
+    at: at ?? "0",
+    numbers: SAMPLE_COLUMNS.map((_, index) => (cells[index] == null ? null : Number(cells[index]))),
+    top: cells[SAMPLE_COLUMNS.length] ?? null,
+  }));
+}
+
+/** Which samples to return. */
+export interface SampleRange {
+  readonly since: string;
+  readonly limit: number;
+}
+
+/** A stored sample. */
+export interface SampleRecord {
+  /** Microseconds since 1970. */
+  readonly at: string;
+  /** In the order of {@link SAMPLE_COLUMNS}. */
+  readonly numbers: readonly (number | null)[];
+  /** JSON. */
+  readonly top: string | null;
+}
+
+/** The numbers of a sample, as their columns are called. */
+export const SAMPLE_COLUMNS = [
+  "ready",
+  "scheduled",
+  "running",
+  "failed",
+  "workers",
+  "slots",
+  "busy",
+  "dead_rows",
+  "oldest_due_ms",
+  "oldest_snapshot_ms",
+  "took_ms",
+  "inserted",
+  "updated",
+  "deleted",
+] as const;
+
+/** Returns what handlers did in the last minutes, in the order of time. */
+export async function listTaskSamples(
+  { executor, schema }: SampleTarget,
+  { since, limit, task }: SampleRange & { readonly task: string | undefined },
+): Promise<TaskSampleRecord[]> {
+  // $1 since, a time as PostgreSQL reads it   $2 limit   $3 task
+  const text = `
+select ${schema.of("_howdah_us")}(sample.at), sample.task, sample.completed, sample.failed, sample.run_ms, sample.buckets
+from ${schema.of("_howdah_task_samples")} as sample
+where sample.at operator(pg_catalog.>=) $1::pg_catalog.timestamptz
+  and ($3::pg_catalog.text is null or sample.task operator(pg_catalog.=) $3::pg_catalog.text)
+order by sample.at desc, sample.task desc limit $2::pg_catalog.int4`;
+  const { rows } = await executor.query({ text, values: [since, String(limit), task ?? null] });
+  return rows.toReversed().map(([at, name, completed, failed, runMs, buckets]) => ({
+    at: at ?? "0",
+    task: name ?? "",
+    completed: Number(completed),
+    failed: Number(failed),
+    runMs: Number(runMs),
+    buckets: (buckets ?? "{}").slice(1, -1).split(",").map(Number),
+  }));
+}
+
+/** What the handlers of a task did in a minute. */
+export interface TaskSampleRecord extends TaskCounts {
+  /** Microseconds since 1970. */
+  readonly at: string;
+}
