@@ -117,7 +117,7 @@ export default {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"],
         dependencyTypesNot: TYPE_ONLY,
         // Optional peers, which the tests need as well.
-        pathNot: "node_modules/(@opentelemetry/api|postgres|prom-client)/",
+        pathNot: "node_modules/(@opentelemetry/api|jiti|postgres|prom-client)/",
       },
     },
     {

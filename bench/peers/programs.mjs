@@ -9,7 +9,7 @@ const LANGUAGES = {
   rust: {
     folder: fileURLToPath(new URL("rust", import.meta.url)),
     manifest: "Cargo.toml",
-    version: /^graphile_worker = "=(.+)"$/m,
+    version: /^graphile_worker = \{ version = "=([^"]+)"/m,
     tool: "cargo",
     words: ["build", "--release", "--locked", "--target-dir", `${CACHE}rust`],
     program: `${CACHE}rust/release/howdah-bench-rust`,

@@ -37,6 +37,16 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
   after: "--after",
   sweepThreshold: "--threshold",
   until: "--until",
+  since: "--since",
+  error: "--error",
+  payload: "--payload",
+  runAt: "--run-at",
+  runIn: "--run-in",
+  maxAttempts: "--max-attempts",
+  jobKeyMode: "--key-mode",
+  timeout: "--timeout",
+  flags: "--flags",
+  keepTasks: "--keep-tasks",
 };
 
 /**
@@ -95,20 +105,16 @@ function describeMisuse(error: CommanderError): DescribedFailure {
   return { text: `howdah: ${code}: ${oneLine(ended(text))} See ${help}.`, exitCode: MISUSED };
 }
 
-const IN_PROGRAM = "workers run in your program: `await (await createWorker({ tasks })).run()`.";
-const FROM_SQL =
-  "failed jobs run again with `select howdah.reschedule_jobs(...)`, or by a filter with `client.retryJobs()`.";
+const WORK = "jobs are run by `howdah work`, or in your program by `await (await createWorker({ tasks })).run()`.";
 
 /** Names that are often tried and are not commands, with the right way. */
 const NOT_COMMANDS: Readonly<Record<string, string>> = {
-  run: IN_PROGRAM,
-  start: IN_PROGRAM,
-  work: IN_PROGRAM,
-  worker: `${IN_PROGRAM} \`howdah workers\` lists them.`,
-  retry: FROM_SQL,
-  requeue: FROM_SQL,
-  reschedule: FROM_SQL,
-  add: "jobs are added with `select howdah.add_job(...)` or `client.addJob()`.",
+  run: WORK,
+  start: WORK,
+  worker: `${WORK} \`howdah workers\` lists them.`,
+  requeue: "failed jobs run again with `howdah retry`.",
+  delete: "jobs are deleted with `howdah remove`.",
+  sweep: "the jobs of silent workers are recovered with `howdah workers --sweep`.",
   pause: "pause with `howdah queues pause NAME` or `howdah tasks pause NAME`.",
   resume: "resume with `howdah queues resume NAME` or `howdah tasks resume NAME`.",
 };
@@ -124,16 +130,21 @@ const WORDS: readonly (readonly [string, string])[] = [
   ["schedules.list() returns those there are", "`howdah schedules list` shows those there are"],
 ];
 
+/** Where the command line can be wrong; a job is described by its options. */
+const MISUSES: readonly HowdahErrorCode[] = ["HOWDAH_OPTION_INVALID", "HOWDAH_OPTION_UNKNOWN", "HOWDAH_JOB_INVALID"];
+
 function isMisuse(error: unknown): boolean {
-  return isHowdahError(error, "HOWDAH_OPTION_INVALID") || isHowdahError(error, "HOWDAH_OPTION_UNKNOWN");
+  return MISUSES.some((code) => isHowdahError(error, code));
 }
 
 function withAdvice(error: unknown): string {
   if (!isHowdahError(error)) return ended(errorMessage(error));
   const said = WORDS.reduce((text, [ours, theirs]) => text.replace(ours, theirs), error.message);
-  const message = ended(said).replace(/(?:\w+ o|O)ption `(\w+)`/g, (found, name: string) =>
-    OPTION_NAMES[name] ? `Option ${OPTION_NAMES[name]}` : found,
-  );
+  const message = ended(said)
+    .replace(/(?:\w+ o|O)ption `(\w+)`/g, (found, name: string) =>
+      OPTION_NAMES[name] ? `Option ${OPTION_NAMES[name]}` : found,
+    )
+    .replace(/^`(\w+)` of /, (found, name: string) => (OPTION_NAMES[name] ? `${OPTION_NAMES[name]} of ` : found));
   const isAnswered = ADVICE_WITHOUT_ANSWER.has(error.code) && sqlStateOf(error) !== undefined;
   const advice = isAnswered ? undefined : ADVICE[error.code];
   return advice ? `${message} ${advice}` : message;

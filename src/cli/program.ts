@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import picocolors from "picocolors";
 import type { CliCommand, GlobalOptions } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
+import { GLOBAL_OPTIONS } from "./global-options.ts";
 import type { Screen } from "./screen.ts";
 
 const ENVIRONMENT = `
@@ -20,14 +21,12 @@ export function createProgram(screen: Screen): Command {
     .version(readVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print help for a command")
     .helpCommand("help [command]", "print help for a command")
-    .addOption(new Option("--database-url <url>", "the database: postgresql://user:password@host:5432/database"))
-    .addOption(new Option("--schema <name>", 'the schema of the queue (default: "howdah")'))
-    .option("--json", "print JSON for scripts instead of text for people")
     .addHelpText("after", ENVIRONMENT)
     .configureHelp({ styleTitle: (title) => picocolors.bold(title), showGlobalOptions: true })
     // The caller catches the error and prints it in one line.
     .configureOutput({ writeOut: (text) => screen.print(text.trimEnd()), outputError: () => undefined })
     .exitOverride();
+  for (const option of GLOBAL_OPTIONS) program.addOption(option);
   for (const command of COMMANDS) addCommand(program, command, screen);
   return program;
 }

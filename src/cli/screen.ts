@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import picocolors from "picocolors";
 
 /** The output of a command. */
@@ -10,14 +13,22 @@ export interface Screen {
   print(line?: string): void;
   /** Writes a value to stdout as JSON that ends with a newline. */
   printJson(value: unknown): void;
+  /** Writes a value to stdout as JSON in one line. */
+  printLine(value: unknown): void;
   /** Writes a line to stderr: everything that is not the result. */
   note(line: string): void;
+  /**
+   * Asks on stderr, and resolves to the line that a person types, without spaces
+   * around it. `undefined` when no person is there: stdin or stderr is not a terminal.
+   */
+  readonly ask: ((question: string) => Promise<string>) | undefined;
   /** Calls `listener` when the reader of stdout has closed it, like `head` when it has its lines. */
   onClosed(listener: () => void): void;
 }
 
 /** The output streams; a part of `process`. */
 export interface Streams {
+  readonly stdin?: (Readable & { readonly isTTY?: boolean | undefined }) | undefined;
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
 }
@@ -33,7 +44,7 @@ interface OutputStream {
  * A screen over stdout and stderr. A reader that closes stdout is not an error:
  * further output is dropped, and the command ends.
  */
-export function createScreen({ stdout, stderr }: Streams): Screen {
+export function createScreen({ stdin, stdout, stderr }: Streams): Screen {
   const listeners: (() => void)[] = [];
   let closed = false;
   const write = (stream: OutputStream, text: string): void => {
@@ -54,7 +65,18 @@ export function createScreen({ stdout, stderr }: Streams): Screen {
     },
     print: (line = "") => write(stdout, `${line}\n`),
     printJson: (value) => write(stdout, `${JSON.stringify(value, null, 2)}\n`),
+    printLine: (value) => write(stdout, `${JSON.stringify(value)}\n`),
     note: (line) => write(stderr, `${line}\n`),
+    ask: stdin?.isTTY === true && stderr.isTTY === true ? (question) => askLine(stdin, stderr, question) : undefined,
     onClosed: (listener) => void listeners.push(listener),
   };
+}
+
+/** The end of stdin counts as an empty line. */
+async function askLine(stdin: Readable, stderr: OutputStream, question: string): Promise<string> {
+  stderr.write(question);
+  const lines = createInterface({ input: stdin });
+  const [line] = await Promise.race([once(lines, "line"), once(lines, "close")]);
+  lines.close();
+  return typeof line === "string" ? line.trim() : "";
 }

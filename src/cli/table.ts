@@ -1,5 +1,4 @@
 import Table from "cli-table3";
-import type { Screen } from "./screen.ts";
 
 /** A column of a table. */
 export interface Column<Row> {
@@ -18,12 +17,18 @@ export interface Column<Row> {
   tint?(text: string, row: Row): string;
 }
 
+/** What a table needs of a screen. */
+export interface TableScreen {
+  readonly paint: { dim(text: string): string };
+  readonly width: number | undefined;
+}
+
 /** A text that is cut to less is useless. */
 const NARROWEST = 10;
 const GAP = 2;
 
 /** Writes rows as a table without lines, cut to the width of the terminal; in a file or pipe nothing is cut. */
-export function formatTable<Row>(screen: Screen, columns: readonly Column<Row>[], rows: readonly Row[]): string {
+export function formatTable<Row>(screen: TableScreen, columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const widths = columns.map((column) => naturalWidth(column, rows));
   const shown = fittingColumns(columns, widths, screen.width);
   const table = new Table({

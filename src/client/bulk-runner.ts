@@ -106,6 +106,7 @@ export interface BulkGround {
 export function filterOf({ action, filter }: Pick<OperationRecord, "action" | "filter">): JobSelection {
   if (action === "retry") return { ...filter, state: "failed" };
   if (action === "cancel") return { ...filter, isOpen: true };
+  if (action === "fail") return { ...filter, isOpen: true, isIdle: true };
   return { ...filter, isIdle: true };
 }
 

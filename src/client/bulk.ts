@@ -30,14 +30,34 @@ import { HowdahError } from "../errors.ts";
  * was paused or stopped.
  */
 export interface BulkChanges {
-  /** Lets jobs that failed for good run again, at once and with all their attempts. */
+  /** Lets jobs run at once and with all their attempts, and returns them: see {@link JobManagement.retryJobs}. */
+  retryJobs(ids: readonly string[]): Promise<Job[]>;
+  /** Lets all jobs that failed for good and pass a filter run again, at once and with all their attempts. */
   retryJobs(filter: BulkFilter<"failed">, options?: BulkOptions): Promise<BulkOperation>;
   /** Counts these jobs, and changes nothing. */
   retryJobs(filter: BulkFilter<"failed">, options: DryRun): Promise<BulkPreview>;
-  /** Deletes jobs that no worker runs, failed ones too. */
+  /** Deletes jobs by their ids, and returns them: see {@link JobManagement.removeJobs}. */
+  removeJobs(ids: readonly string[]): Promise<Job[]>;
+  /** Deletes all that pass a filter and that no worker runs, failed ones too. */
   removeJobs(filter: BulkFilter<IdleState>, options?: BulkOptions): Promise<BulkOperation>;
   /** Counts these jobs, and changes nothing. */
   removeJobs(filter: BulkFilter<IdleState>, options: DryRun): Promise<BulkPreview>;
+  /** Deletes jobs as if they had run, and returns them: see {@link JobManagement.completeJobs}. */
+  completeJobs(ids: readonly string[]): Promise<Job[]>;
+  /** The same for all that pass a filter and that no worker runs. */
+  completeJobs(filter: BulkFilter<IdleState>, options?: BulkOptions): Promise<BulkOperation>;
+  /** Counts these jobs, and changes nothing. */
+  completeJobs(filter: BulkFilter<IdleState>, options: DryRun): Promise<BulkPreview>;
+  /** Marks jobs as failed for good, and returns them: see {@link JobManagement.permanentlyFailJobs}. */
+  permanentlyFailJobs(ids: readonly string[], reason?: string): Promise<Job[]>;
+  /** The same for all that pass a filter, that no worker runs and that have not failed for good. */
+  permanentlyFailJobs(filter: BulkFilter<WaitingState>, reason?: string, options?: BulkOptions): Promise<BulkOperation>;
+  /** Counts these jobs, and changes nothing. */
+  permanentlyFailJobs(
+    filter: BulkFilter<WaitingState>,
+    reason: string | undefined,
+    options: DryRun,
+  ): Promise<BulkPreview>;
   /** Changes when and how often jobs run, and returns them: see {@link JobManagement.rescheduleJobs}. */
   rescheduleJobs(ids: readonly string[], to: RescheduleOptions): Promise<Job[]>;
   /** The same for all that pass a filter and that no worker runs. */
@@ -88,6 +108,8 @@ export interface BulkOperation {
 
 /** States of jobs that no worker runs. */
 type IdleState = "ready" | "scheduled" | "failed";
+/** States of jobs that may still run, and that no worker runs. */
+type WaitingState = "ready" | "scheduled";
 /** States of jobs that have not failed for good. */
 type OpenState = "ready" | "scheduled" | "running";
 
@@ -97,7 +119,7 @@ export function createBulkChanges(session: Session, { runner, byId }: BulkParts)
   const reading: CountTarget = { executor: session.reads, schema };
 
   async function start(order: BulkOrder, options: unknown): Promise<BulkOperation | BulkPreview> {
-    const { dryRun, onProgress } = readOptions(`${order.action}Jobs`, options, BULK_OPTIONS);
+    const { dryRun, onProgress } = readOptions(METHODS[order.action], options, BULK_OPTIONS);
     if (dryRun) return previewOperation(reading, order);
     const { id } = await startOperation({ executor: session, schema }, order);
     return toBulkOperation(await runner.run(id, (operation) => onProgress?.(toBulkOperation(operation))));
@@ -109,23 +131,32 @@ export function createBulkChanges(session: Session, { runner, byId }: BulkParts)
     change,
   });
 
+  const plain = (action: "retry" | "complete" | "remove") => async (jobs: unknown, options?: unknown) => {
+    if (isOptionsObject(jobs)) return start(order(action, jobs), options);
+    checkNone(action, options);
+    return byId[METHODS[action]](jobs as readonly string[]);
+  };
+
+  const withReason = (action: "fail" | "cancel") => async (jobs: unknown, reason?: string, options?: unknown) => {
+    if (isOptionsObject(jobs)) {
+      const read = readOptions(METHODS[action], { reason }, { reason: custom(readReason) });
+      return start(order(action, jobs, read), options);
+    }
+    checkNone(action, options);
+    return byId[METHODS[action]](jobs as readonly string[], reason);
+  };
+
   return {
-    retryJobs: async (filter: unknown, options?: unknown) => start(order("retry", filter), options),
-    removeJobs: async (filter: unknown, options?: unknown) => start(order("remove", filter), options),
+    retryJobs: plain("retry"),
+    completeJobs: plain("complete"),
+    removeJobs: plain("remove"),
+    permanentlyFailJobs: withReason("fail"),
+    cancelJobs: withReason("cancel"),
 
     rescheduleJobs: async (jobs: unknown, to: RescheduleOptions, options?: unknown) => {
       if (isOptionsObject(jobs)) return start(order("reschedule", jobs, { reschedule: readReschedule(to) }), options);
-      checkNone("rescheduleJobs", options);
+      checkNone("reschedule", options);
       return byId.rescheduleJobs(jobs as readonly string[], to);
-    },
-
-    cancelJobs: async (jobs: unknown, reason?: string, options?: unknown) => {
-      if (!isOptionsObject(jobs)) {
-        checkNone("cancelJobs", options);
-        return byId.cancelJobs(jobs as readonly string[], reason);
-      }
-      const read = readOptions("cancelJobs", { reason }, { reason: custom(readReason) });
-      return start(order("cancel", jobs, read), options);
     },
   } as BulkChanges;
 }
@@ -133,7 +164,7 @@ export function createBulkChanges(session: Session, { runner, byId }: BulkParts)
 /** What the bulk methods stand on. */
 export interface BulkParts {
   readonly runner: BulkRunner;
-  readonly byId: Pick<JobManagement, "rescheduleJobs"> & Pick<JobControl, "cancelJobs">;
+  readonly byId: Omit<JobManagement, "removeJob" | "forceUnlockWorkers"> & Pick<JobControl, "cancelJobs">;
 }
 
 /** A bulk change before it begins. */
@@ -154,28 +185,40 @@ export const ON_PROGRESS = func<(operation: BulkOperation) => void>();
 
 const BULK_OPTIONS = { dryRun: boolean({ default: false }), onProgress: ON_PROGRESS };
 
+/** The methods by what they do. */
+const METHODS = {
+  retry: "retryJobs",
+  reschedule: "rescheduleJobs",
+  complete: "completeJobs",
+  fail: "permanentlyFailJobs",
+  cancel: "cancelJobs",
+  remove: "removeJobs",
+} as const satisfies Readonly<Record<OperationAction, keyof BulkChanges>>;
+
 const STATES: Readonly<Record<OperationAction, readonly JobState[]>> = {
   retry: ["failed"],
   reschedule: ["ready", "scheduled", "failed"],
+  complete: ["ready", "scheduled", "failed"],
+  fail: ["ready", "scheduled"],
   remove: ["ready", "scheduled", "failed"],
   cancel: ["ready", "scheduled", "running"],
 };
 
 /** Options of a change by filter would not be followed, not even `dryRun`. */
-function checkNone(method: string, options: unknown): void {
+function checkNone(action: OperationAction, options: unknown): void {
   if (options === undefined) return;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
-    `${method}() takes options such as \`dryRun\` with a filter only, not with the ids of jobs.`,
+    `${METHODS[action]}() takes options such as \`dryRun\` with a filter only, not with the ids of jobs.`,
   );
 }
 
 function readFilter(action: OperationAction, given: unknown): queries.JobSelection {
   const shape = { ...FILTER_OPTIONS, state: oneOf(STATES[action]) };
-  const filter = toFilter(readOptions(`${action}Jobs`, given, shape));
+  const filter = toFilter(readOptions(METHODS[action], given, shape));
   if (Object.entries(filter).some(([name, value]) => name !== "payload" || value !== "{}")) return filter;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
-    `${action}Jobs() takes a filter that says which jobs, such as \`{ task: "send_email" }\`: without one it would be all.`,
+    `${METHODS[action]}() takes a filter that says which jobs, such as \`{ task: "send_email" }\`: without one it would be all.`,
   );
 }

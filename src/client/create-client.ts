@@ -123,7 +123,7 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
     readDriver: openReadDriver(read, clock),
   });
   hooks.attach(client);
-  return { client, driver, schema };
+  return { client, driver, schema, target };
 }
 
 /** A client with what it stands on, for statements that it has no method for. Closing the client closes both. */
@@ -131,6 +131,8 @@ export interface OpenClient {
   readonly client: Client;
   readonly driver: Driver;
   readonly schema: Schema;
+  /** Where the database is, without credentials. */
+  readonly target: string;
 }
 
 /** One connection to the replica, made when it is first needed; `undefined` without one. */

@@ -25,6 +25,10 @@ export interface JobManagement {
   removeJob(jobKey: string): Promise<Job | undefined>;
   /** Deletes jobs as if they had run, failed ones too, and returns them. */
   completeJobs(ids: readonly string[]): Promise<Job[]>;
+  /** Deletes jobs without running them, failed ones too, and returns them. */
+  removeJobs(ids: readonly string[]): Promise<Job[]>;
+  /** Lets jobs run at once and with all their attempts, those that failed for good too, and returns them. */
+  retryJobs(ids: readonly string[]): Promise<Job[]>;
   /** Marks jobs as failed for good and returns them. `reason` becomes their `lastError`. Default: "Manually marked as failed". */
   permanentlyFailJobs(ids: readonly string[], reason?: string): Promise<Job[]>;
   /** Changes when and how often jobs run, and returns them. */
@@ -53,6 +57,13 @@ export interface RescheduleOptions {
 /** The management methods on one session. */
 export function createManagement(session: Session): JobManagement {
   const target = { executor: changing(session), schema: session.schema };
+
+  async function deleteJobs(ids: readonly string[]): Promise<Job[]> {
+    const checked = checkJobIds(ids);
+    if (checked.length === 0) return [];
+    return inOrderOf(checked, await queries.completeJobs(target, checked));
+  }
+
   return {
     async removeJob(jobKey) {
       const key = checkName(jobKey, { name: "jobKey", subject: "the job to remove", max: MAX_LENGTH.jobKey });
@@ -60,10 +71,14 @@ export function createManagement(session: Session): JobManagement {
       return removed && toJob(removed);
     },
 
-    async completeJobs(ids) {
+    completeJobs: deleteJobs,
+    // What a job leaves behind is the same, whether it counts as done or not.
+    removeJobs: deleteJobs,
+
+    async retryJobs(ids) {
       const checked = checkJobIds(ids);
       if (checked.length === 0) return [];
-      return inOrderOf(checked, await queries.completeJobs(target, checked));
+      return inOrderOf(checked, await queries.rescheduleJobs(target, checked, queries.RETRY));
     },
 
     async permanentlyFailJobs(ids, reason) {

@@ -46,6 +46,8 @@ const INSIDE: Calls<Omit<TransactionClient, "schedules">> = {
   addBatchJob: (client) => client.addBatchJob("task", [1]),
   removeJob: (client) => client.removeJob("key"),
   completeJobs: (client) => client.completeJobs(["1"]),
+  removeJobs: (client) => client.removeJobs(["1"]),
+  retryJobs: (client) => client.retryJobs(["1"]),
   permanentlyFailJobs: (client) => client.permanentlyFailJobs(["1"]),
   rescheduleJobs: (client) => client.rescheduleJobs(["1"], { priority: 1 }),
   forceUnlockWorkers: (client) => client.forceUnlockWorkers(["w"]),
@@ -71,8 +73,6 @@ const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction" | "di
   listActiveWorkers: (client) => client.listActiveWorkers(),
   sweepStaleWorkers: (client) => client.sweepStaleWorkers(),
   cleanup: (client) => client.cleanup(["unusedQueues"]),
-  retryJobs: (client) => client.retryJobs({ task: "t" }),
-  removeJobs: (client) => client.removeJobs({ task: "t" }),
   migrate: (client) => client.migrate(),
   close: () => Promise.resolve(),
 };

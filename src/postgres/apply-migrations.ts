@@ -75,6 +75,31 @@ export async function applyMigrationsWithin(options: ApplyWithinOptions): Promis
   }
 }
 
+/** What {@link applyMigrations} would do, found without changing anything. Throws as that does. */
+export async function planMigrations({
+  driver,
+  schema,
+}: Pick<ApplyOptions, "driver" | "schema">): Promise<MigratePlan> {
+  const state = await readSchemaState(driver, schema);
+  const latest = released.at(-1)?.id ?? 0;
+  checkState(state, schema, latest);
+  const damage = isComparable(state, latest)
+    ? await findDamage(driver, schema, { state, migrations: released })
+    : undefined;
+  if (damage && damage.beyondRepair.length > 0) throw damaged(schema, damage);
+  const revision = Math.max(state.revision, damage?.revision ?? 0);
+  return { revision, pending: released.filter(({ id }) => id > revision), isDamaged: damage !== undefined };
+}
+
+/** Where a schema stands, and the migrations that it lacks. */
+export interface MigratePlan {
+  /** 0 when there is no schema. */
+  readonly revision: number;
+  readonly pending: readonly Migration[];
+  /** Something is missing that would be made again. */
+  readonly isDamaged: boolean;
+}
+
 /** What to migrate and how patient to be. */
 export interface ApplyOptions {
   readonly driver: Driver;

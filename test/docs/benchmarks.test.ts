@@ -30,11 +30,13 @@ interface Job {
   readonly runAt?: string;
 }
 
-/** What the two modules of the benchmark export. They are no TypeScript. */
+/** What modules of the benchmark export. They are no TypeScript. */
 interface Modules {
   resultOf(scenario: object, cells: readonly Cell[]): { readonly targets: readonly Judged[] };
   jobAt(n: number, load: { readonly payloadBytes?: number; readonly isMixed?: boolean }): Job;
   failingJobs(total: number): number;
+  readonly LANGUAGE_NAMES: readonly string[];
+  programVersion(language: string): string;
 }
 
 async function load(path: string): Promise<Modules> {
@@ -106,5 +108,13 @@ describe("a load of the benchmark", () => {
     expect(failing.every(({ priority, queue, runAt }) => priority === 0 && !queue && !runAt)).toBe(true);
     expect(new Set(jobs.map(({ priority }) => priority))).toEqual(new Set([0, 1, 2, 3, 4]));
     expect([Math.min(...handlers), Math.max(...handlers)]).toEqual([2, 10]);
+  });
+});
+
+describe("the sides in other languages", () => {
+  it("have the versions that their manifests ask for", async () => {
+    const { LANGUAGE_NAMES, programVersion } = await load("bench/peers/programs.mjs");
+    expect(LANGUAGE_NAMES).toEqual(["rust", "go"]);
+    for (const language of LANGUAGE_NAMES) expect(programVersion(language)).toMatch(/^\d+\.\d+\.\d+$/);
   });
 });

@@ -8,6 +8,10 @@ import { readProjectFile } from "./project-tree.ts";
 const reference = readProjectFile("docs/reference/cli.md");
 const sections = new Map(reference.split(/^## /m).map((text) => [text.slice(0, text.indexOf("\n")), text]));
 const nameOf = (usage: string): string => usage.split(" ")[0] ?? "";
+/** The options that the tables of a section list. */
+function flagsIn(section = ""): string[] {
+  return [...section.matchAll(/^\| `(--[^`]+)`/gm)].map(([, flags = ""]) => flags);
+}
 
 describe("docs/reference/cli.md", () => {
   it("shows the revision that migrating comes to", () => {
@@ -23,9 +27,9 @@ describe("docs/reference/cli.md", () => {
   it.each(COMMANDS.map((command) => [nameOf(command.usage), command] as const))(
     "names the options of %s",
     (name, { options = [] }) => {
-      const listed = [...(sections.get(`howdah ${name}`) ?? "").matchAll(/^\| `(--[^`]+)`/gm)].map(
-        ([, flags = ""]) => flags,
-      );
+      const section = sections.get(`howdah ${name}`) ?? "";
+      const shared = section.includes("(#changing-jobs)") ? flagsIn(sections.get("Changing jobs")) : [];
+      const listed = [...shared, ...flagsIn(section)];
       expect(listed.sort()).toEqual(options.map(({ flags }) => flags).sort());
     },
   );

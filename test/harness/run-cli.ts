@@ -9,10 +9,15 @@ export interface CliOutput {
   readonly error: string;
 }
 
+/** Who sits at the terminal. */
+export interface Person {
+  ask(question: string): Promise<string>;
+}
+
 /** Runs `howdah` in this process, which is much cheaper than a process of its own, as `main.ts` does. */
-export async function runCli(args: readonly string[]): Promise<CliOutput> {
+export async function runCli(args: readonly string[], person?: Person): Promise<CliOutput> {
   const [stdout, stderr] = [collector(), collector()];
-  const screen = createScreen({ stdout, stderr });
+  const screen = { ...createScreen({ stdout, stderr }), ask: person && ((question: string) => person.ask(question)) };
   const codeBefore = process.exitCode;
   try {
     await runProgram(screen, ["node", "howdah", ...args]);

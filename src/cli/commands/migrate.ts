@@ -3,12 +3,12 @@ import { CONNECTION_OPTIONS, openConnection, schemaNameOf } from "../../client/c
 import { withHowdahErrors } from "../../postgres/database-error.ts";
 import { migrationSql } from "../../client/migrate-schema.ts";
 import { HowdahError } from "../../errors.ts";
-import { applyMigrations } from "../../postgres/apply-migrations.ts";
+import { applyMigrations, type MigratePlan, planMigrations } from "../../postgres/apply-migrations.ts";
 import { reachDatabase } from "../../postgres/reach-database.ts";
-import { createSchema } from "../../postgres/schema.ts";
+import { createSchema, type Schema } from "../../postgres/schema.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { readOptions } from "../../runtime/options.ts";
-import type { CliCommand } from "../command.ts";
+import type { Call, CliCommand } from "../command.ts";
 import { commandLogger, connectionOptions, ONE_COMMAND, sayingWhenSlow } from "../connect.ts";
 import { printable } from "../printable.ts";
 
@@ -21,9 +21,18 @@ const FROM = new Option("--from <revision>", "with --sql: the current revision o
 export const migrateCommand: CliCommand = {
   usage: "migrate",
   summary: "create the schema or bring it up to date",
-  examples: ["howdah migrate", "howdah migrate --schema jobs --json", "howdah migrate --sql > howdah.sql"],
-  options: [new Option("--sql", "print the SQL instead of running it; needs no database"), FROM],
-  async run({ screen, globals, options: { sql, from } }) {
+  examples: [
+    "howdah migrate",
+    "howdah migrate --schema jobs --json",
+    "howdah migrate --dry-run",
+    "howdah migrate --sql > howdah.sql",
+  ],
+  options: [
+    new Option("--sql", "print the SQL instead of running it; needs no database"),
+    FROM,
+    new Option("--dry-run", "change nothing and tell which migrations would be applied").conflicts("sql"),
+  ],
+  async run({ screen, globals, options: { sql, from, dryRun } }) {
     if (sql === true) {
       const text = migrationSql({
         ...(globals.schema === undefined ? {} : { schema: globals.schema }),
@@ -39,9 +48,13 @@ export const migrateCommand: CliCommand = {
     try {
       const migrating = withHowdahErrors(schema, async () => {
         await reachDatabase({ driver, clock: systemClock, timeoutMs: options.connectTimeoutMs, target });
-        return await applyMigrations({ driver, schema, logger });
+        return dryRun === true
+          ? await planMigrations({ driver, schema })
+          : await applyMigrations({ driver, schema, logger });
       });
-      const { revision, applied } = await sayingWhenSlow(logger, migrating);
+      const result = await sayingWhenSlow(logger, migrating);
+      if ("pending" in result) return printPlan({ screen, globals }, schema, result);
+      const { revision, applied } = result;
       if (globals.json) {
         screen.printJson({ migrated: true, schema: schema.name, revision, applied });
       } else {
@@ -56,6 +69,20 @@ export const migrateCommand: CliCommand = {
     }
   },
 };
+
+function printPlan({ screen, globals }: Pick<Call, "screen" | "globals">, schema: Schema, plan: MigratePlan): void {
+  const { revision } = plan;
+  const pending = plan.pending.map(({ id }) => id);
+  const damaged = plan.isDamaged;
+  if (globals.json) return screen.printJson({ migrated: false, schema: schema.name, revision, pending, damaged });
+  const state = revision === 0 ? "does not exist" : `is at revision ${revision}`;
+  const steps = pending.length === 0 ? "up to date" : `migrations ${pending.join(", ")} would be applied`;
+  screen.print(`Schema ${printable(schema.quoted)} ${state}: ${steps}.`);
+  if (damaged) screen.print("Something is missing in it, which would be made again.");
+  const breaksBefore = Math.max(0, ...plan.pending.map((migration) => migration.breaksBefore ?? 0));
+  if (revision > 0 && breaksBefore > revision)
+    screen.note("After that, workers and clients of the release that is in use are refused.");
+}
 
 function describeApplied(applied: readonly number[]): string {
   return applied[0] === 1 ? "was created" : `was migrated (${applied.length} steps)`;

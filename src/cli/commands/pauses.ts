@@ -13,7 +13,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import type { Call, CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
-import { parseLimit } from "./list.ts";
+import { parseLimit } from "../values.ts";
 import { didYouMean, suggestName } from "../../runtime/suggestion.ts";
 import { formatTable } from "../table.ts";
 

@@ -8,7 +8,7 @@ import { withClient } from "../connect.ts";
 import { tintByState } from "../job-state.ts";
 import { printable, printableLines } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { parseJobId } from "./list.ts";
+import { readJobId } from "../values.ts";
 
 /** `howdah show <id>`: everything about one job. */
 export const showCommand: CliCommand = {
@@ -28,18 +28,6 @@ export const showCommand: CliCommand = {
     else printJob(screen, job);
   },
 };
-
-/** Reads the id that a command was given. Throws `HOWDAH_OPTION_INVALID`. */
-export function readJobId(given: string): string {
-  try {
-    return parseJobId(given);
-  } catch {
-    throw new HowdahError(
-      "HOWDAH_OPTION_INVALID",
-      `${JSON.stringify(given)} is not the id of a job, a number such as 42.`,
-    );
-  }
-}
 
 function printJob(screen: Screen, job: Job): void {
   const { bold, dim } = screen.paint;

@@ -25,7 +25,7 @@ create table :"schema"._howdah_operations (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint _howdah_operations_pkey primary key (id),
-  constraint _howdah_operations_action_check check (action in ('retry', 'reschedule', 'cancel', 'remove')),
+  constraint _howdah_operations_action_check check (action in ('retry', 'reschedule', 'complete', 'fail', 'cancel', 'remove')),
   constraint _howdah_operations_state_check check (state in ('running', 'paused', 'stopped', 'done'))
 );
 

@@ -1,7 +1,7 @@
 import type { Cell, Executor, Row } from "../driver.ts";
 import { integerCell, numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { cancelJobs, type ChangeTarget, type Reschedule } from "./ending/change-jobs.ts";
+import { cancelJobs, type ChangeTarget, type Reschedule, RETRY } from "./ending/change-jobs.ts";
 import { filterConditions, type JobSelection, Values } from "./job-selection.ts";
 import { isDelay, runTime } from "./run-times.ts";
 
@@ -36,7 +36,7 @@ export interface OperationOrder {
 }
 
 /** What becomes of the jobs of an operation. */
-export type OperationAction = "retry" | "reschedule" | "cancel" | "remove";
+export type OperationAction = "retry" | "reschedule" | "complete" | "fail" | "cancel" | "remove";
 
 /** Where an operation stands: it goes on, waits to be resumed, or has ended. */
 export type OperationState = "running" | "paused" | "stopped" | "done";
@@ -154,8 +154,12 @@ export async function applyOperation(
     const { removed, signalled } = await cancelJobs(target, ids, change.reason ?? "Cancelled");
     return { changed: removed.length, signalled: signalled.length };
   }
-  if (action === "remove")
+  if (action === "remove" || action === "complete")
     return { changed: await count(target, "complete_jobs($1::pg_catalog.int8[])", [numberArray(ids)]), signalled: 0 };
+  if (action === "fail") {
+    const call = "permanently_fail_jobs($1::pg_catalog.int8[], $2::pg_catalog.text)";
+    return { changed: await count(target, call, [numberArray(ids), change.reason ?? null]), signalled: 0 };
+  }
   const { runAt, priority, attempts, maxAttempts } = change.reschedule ?? RETRY;
   // A delay is counted from the moment of the batch.
   const { expression } = runTime("$2", { delayed: isDelay(runAt), name: "" });
@@ -164,9 +168,6 @@ export async function applyOperation(
   const numbers = [priority, attempts, maxAttempts].map(integerCell);
   return { changed: await count(target, call, [numberArray(ids), runAt, ...numbers]), signalled: 0 };
 }
-
-/** Due when the batch begins, with all attempts before it. */
-const RETRY: Reschedule = { runAt: "now", priority: null, attempts: 0, maxAttempts: null };
 
 async function count({ executor, schema }: ChangeTarget, call: string, values: readonly Cell[]): Promise<number> {
   const text = `select pg_catalog.count(job.id) from ${schema.quoted}.${call} as job`;

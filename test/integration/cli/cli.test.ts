@@ -66,6 +66,25 @@ describe("migrate", () => {
     ).toEqual([{ n: 1 }]);
   });
 
+  it("tells what it would do, and does nothing, with --dry-run", async () => {
+    await using empty = await createDatabase({ migrate: false });
+    const environment = { DATABASE_URL: empty.connectionString };
+    const plan = (await howdahJson(["migrate", "--dry-run"], environment)) as { pending: number[] };
+    expect(plan).toEqual({
+      migrated: false,
+      schema: "howdah",
+      revision: 0,
+      pending: expect.arrayContaining([1]),
+      repair: null,
+    });
+    expect(await empty.sql("select from information_schema.schemata where schema_name = 'howdah'")).toEqual([]);
+    const { revision } = (await howdahJson(["migrate"], environment)) as { revision: number };
+    expect(plan.pending.at(-1)).toBe(revision);
+    expect((await howdah(["migrate", "--dry-run"], environment)).out).toBe(
+      `Schema "howdah" is at revision ${revision}: up to date.\n`,
+    );
+  });
+
   it("takes the schema from HOWDAH_SCHEMA", async () => {
     const answer = await howdahJson(["migrate"], { HOWDAH_SCHEMA: "elsewhere" });
     expect(answer).toMatchObject({ schema: "elsewhere" });
@@ -120,11 +139,13 @@ describe("cancel", () => {
     expect(await howdahJson(["cancel", one?.id ?? "", "999999"])).toEqual({ removed: [one?.id], signalled: [] });
     const preview = await howdah(["cancel", "--queue", "cancel queue", "--dry-run"]);
     expect(preview.out).toBe("1 job would be cancelled.\n  cancel_two 1\n");
-    expect((await howdah(["cancel", "--queue", "cancel queue"])).out).toBe("Removed 1 job, told 0 jobs to stop.\n");
+    expect((await howdah(["cancel", "--queue", "cancel queue", "--yes"])).out).toBe("Cancelled 1 job.\n");
     await database.sql("update howdah._private_jobs set locked_at = now(), locked_by = 'w' where id = $1", [three?.id]);
-    const answer = await howdahJson(["cancel", "--task", "cancel_one", "--reason", "enough"]);
+    const answer = await howdahJson(["cancel", "--task", "cancel_one", "--reason", "enough", "--yes"]);
     expect(answer).toMatchObject({ action: "cancel", state: "done", matched: 1, changed: 0, signalled: 1 });
-    expect((await howdah(["cancel", two?.id ?? ""])).out).toMatch(/^Nothing to cancel/);
+    const gone = await howdah(["cancel", two?.id ?? ""]);
+    expect(gone).toMatchObject({ code: 0, out: "No jobs were cancelled.\n" });
+    expect(gone.error).toMatch(new RegExp(`^Left alone: ${two?.id}\\.`));
   });
 
   it("refuses to guess", async () => {

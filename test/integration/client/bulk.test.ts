@@ -270,8 +270,13 @@ describe("beside others", () => {
     const resumed = await other.operations.resume(paused.id);
     expect(resumed).toMatchObject({ id: paused.id, state: "done", matched: 2_500, changed: 2_500 });
 
-    const again = await client.removeJobs({ task: "many" }, { onProgress: ({ id }) => void other.operations.stop(id) });
+    const stops: Promise<BulkOperation>[] = [];
+    const again = await client.removeJobs(
+      { task: "many" },
+      { onProgress: ({ id }) => void stops.push(other.operations.stop(id)) },
+    );
     expect(again.state).toBe("stopped");
+    for (const stopped of await Promise.all(stops)) expect(stopped).toMatchObject({ id: again.id, state: "stopped" });
     expect(await client.operations.resume(again.id)).toEqual(again);
     expect((await client.operations.list()).map(({ state }) => state)).toEqual(["stopped", "done"]);
   });

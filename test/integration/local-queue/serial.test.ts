@@ -173,10 +173,14 @@ describe("an operator who unlocks a living worker", () => {
     });
     const refusals = record(living.hooks, "jobReleaseRefused");
     const completions = record(living.hooks, "jobComplete");
-    for (const name of names) await living.client.addJob(slow.task, name, { queueName: "shared" });
-    // As long as something is cached, it fetches nothing, so what is unlocked is left to others.
-    await living.client.addJob(slow.task, "cached", { priority: 10 });
     const running = living.run();
+    // When its session begins to listen a worker asks about all that it holds, so it gets its jobs after that.
+    await until(async () => (await living.client.listActiveWorkers()).some(({ session }) => session === "held"));
+    // As long as something is cached, it fetches nothing, so what is unlocked is left to others.
+    await living.client.addJobs([
+      ...names.map((name) => ({ task: slow.task, payload: name, spec: { queueName: "shared" } })),
+      { task: slow.task, payload: "cached", spec: { priority: 10 } },
+    ]);
     await until(() => slow.running.has("a"));
 
     await living.client.forceUnlockWorkers([living.id]);

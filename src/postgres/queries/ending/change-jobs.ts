@@ -84,6 +84,9 @@ export interface Reschedule {
   readonly maxAttempts: number | null;
 }
 
+/** Due when the statement begins, with all attempts before it. */
+export const RETRY: Reschedule = { runAt: "now", priority: null, attempts: 0, maxAttempts: null };
+
 /** Unlocks every job and queue that these workers hold. */
 export async function forceUnlockWorkers(
   { executor, schema }: ChangeTarget,

@@ -1,0 +1,71 @@
+import picocolors from "picocolors";
+import { describe, expect, it } from "vitest";
+import { exampleFacts } from "../../../test/harness/watch-facts.ts";
+import { initial, look, press, TABS, type WatchState } from "./watch-state.ts";
+import { shownOf, viewOf } from "./watch-view.ts";
+
+const SIZES = [
+  [60, 16],
+  [80, 24],
+  [140, 40],
+] as const;
+
+const facts = exampleFacts();
+const settings = { paint: picocolors.createColors(false), title: "db.example/app/howdah", now: facts.at + 2_000 };
+const earlier = exampleFacts({ at: facts.at - 10_000, newestId: "8999000" });
+const filled = look(look(initial, earlier), facts);
+
+function draw(state: WatchState, [columns, rows]: readonly [number, number], isPlain = false): string[] {
+  return viewOf(state, { columns, rows, isPlain }, settings);
+}
+
+describe.each(SIZES)("at %i by %i", (...size) => {
+  it("shows each list", () => {
+    for (const tab of TABS) expect(draw({ ...filled, tab }, size).join("\n")).toMatchSnapshot(tab);
+  });
+
+  it("fills the screen and leaves it nowhere, whatever is shown", () => {
+    const asked: WatchState = {
+      ...filled,
+      prompt: {
+        kind: "confirm",
+        change: { action: "retry", subject: { kind: "task", name: "x", isPaused: false } },
+        question: `Retry 3 jobs of task ${"long".repeat(60)}?`,
+        text: "ye",
+      },
+    };
+    const states = [initial, filled, asked, { ...filled, isHelpOpen: true }, { ...filled, message: "x".repeat(300) }];
+    const all = [...states, ...TABS.map((tab) => ({ ...filled, tab, selected: 99 }))];
+    for (const state of all) {
+      const lines = draw(state, size);
+      expect(lines).toHaveLength(size[1]);
+      expect(Math.max(...lines.map((line) => Array.from(line).length))).toBeLessThanOrEqual(size[0]);
+    }
+  });
+});
+
+describe("a view", () => {
+  it("is ASCII on a terminal that can do nothing else", () => {
+    const named = exampleFacts({ tasks: [{ ...(facts.tasks[0] as (typeof facts.tasks)[0]), name: "größe_日本" }] });
+    for (const line of draw(look(filled, named), [80, 24], true)) expect(line).toMatch(/^[ -~]*$/);
+  });
+
+  it("keeps the selected row on the screen", () => {
+    const task = facts.tasks[0] as (typeof facts.tasks)[0];
+    const many = look(
+      filled,
+      exampleFacts({ tasks: Array.from({ length: 90 }, (_, n) => ({ ...task, name: `task_${n}_` })) }),
+    );
+    for (const selected of [0, 1, 44, 88, 89]) {
+      const [state] = press({ ...many, selected }, { name: "", text: "", ctrl: false }, shownOf(many));
+      const name = shownOf(state).subject?.name ?? "";
+      expect(draw(state, [60, 16]).join("\n")).toContain(name);
+    }
+  });
+
+  it("says what needs a person", () => {
+    const text = draw(filled, [140, 40]).join("\n");
+    expect(text).toContain("! task resize_image: no worker runs it");
+    expect(text).toContain("queue mail:17: its worker is silent, and 1 more");
+  });
+});
