@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import type { BulkOperation } from "../client/bulk.ts";
+import type { BulkOperation, BulkOptions } from "../client/bulk.ts";
 import type { BulkPreview } from "../client/bulk-preview.ts";
 import type { Client } from "../client/client.ts";
 import { formatCount } from "../client/views/amounts.ts";
@@ -10,14 +10,14 @@ import type { Call, CliCommand } from "./command.ts";
 import { withClient } from "./connect.ts";
 import { printable } from "./printable.ts";
 import type { Screen } from "./screen.ts";
-import { selectionOptions, toFilter } from "./selection.ts";
+import { selectionOptions, readSelection } from "./selection.ts";
 import { readJobId } from "./values.ts";
 
 /**
  * A command that changes jobs: those with the ids given at once, or all that its
  * options select, after it has counted them and was told `--yes` or a person agreed.
  */
-export function changingCommand(change: JobChange): CliCommand {
+export function changingCommand(change: ChangeOrder): CliCommand {
   return {
     usage: `${change.name} [ids...]`,
     summary: change.summary,
@@ -28,7 +28,7 @@ export function changingCommand(change: JobChange): CliCommand {
 }
 
 /** How one command changes jobs. */
-export interface JobChange {
+export interface ChangeOrder {
   readonly name: string;
   readonly summary: string;
   readonly examples: readonly string[];
@@ -46,7 +46,7 @@ export interface JobChange {
 export interface PreparedChange {
   byId(client: Client, ids: readonly string[]): Promise<ChangedJobs>;
   preview(client: Client, filter: JobFilter): Promise<BulkPreview>;
-  byFilter(client: Client, filter: JobFilter, options: Progress): Promise<BulkOperation>;
+  byFilter(client: Client, filter: JobFilter, options: BulkOptions): Promise<BulkOperation>;
 }
 
 /** What became of the jobs with the ids given. */
@@ -63,16 +63,12 @@ export function changedJobs(jobs: readonly Job[]): ChangedJobs {
   return { result: jobs, changed: jobs.map(({ id }) => id) };
 }
 
-interface Progress {
-  readonly onProgress: (operation: BulkOperation) => void;
-}
-
 const DRY_RUN = new Option("--dry-run", "with options that select jobs: change nothing and count them");
 const YES = new Option("--yes", "with options that select jobs: do not ask");
 
-async function run(change: JobChange, { screen, globals, arguments: given, options }: Call): Promise<void> {
+async function run(change: ChangeOrder, { screen, globals, arguments: given, options }: Call): Promise<void> {
   const ids = given.map(readJobId);
-  const filter = toFilter(options);
+  const filter = readSelection(options);
   const isSelected = Object.keys(filter).length > 0;
   if (ids.length > 0 === isSelected)
     throw new HowdahError("HOWDAH_OPTION_INVALID", "Specify either the ids of jobs, or options that select them.");
@@ -129,17 +125,17 @@ function progressOf(screen: Screen): (operation: BulkOperation) => void {
   return ({ matched }) => {
     if (screen.ask === undefined || matched - told < 10_000) return;
     told = matched;
-    screen.note(`${formatCount(matched, "job")} so far …`);
+    screen.note(`${formatCount(matched, "job")} so far ...`);
   };
 }
 
-function describeChange({ done }: JobChange, changed: number, signalled: number): string {
+function describeChange({ done }: ChangeOrder, changed: number, signalled: number): string {
   if (changed + signalled === 0) return `No jobs were ${done}.`;
   const stopped = signalled === 0 ? "" : `, told ${formatCount(signalled, "job")} to stop`;
   return `${done.charAt(0).toUpperCase()}${done.slice(1)} ${formatCount(changed, "job")}${stopped}.`;
 }
 
-function describePreview({ done }: JobChange, { matched, exact, byTask }: BulkPreview): string {
+function describePreview({ done }: ChangeOrder, { matched, exact, byTask }: BulkPreview): string {
   const tasks = byTask.map(({ task, count }) => `  ${printable(task)} ${formatCount(count)}`);
   return [`${formatCount(matched, "job")}${exact ? "" : " or more"} would be ${done}.`, ...tasks].join("\n");
 }

@@ -32,7 +32,7 @@ export interface SelectionOptions {
 }
 
 /** The filter of the library for what was given; without a condition when no job was selected. */
-export function toFilter(options: SelectionOptions): JobFilter {
+export function readSelection(options: SelectionOptions): JobFilter {
   const { task, queue, state, key, priority, error, payload, since, until } = options;
   const named = { task, queueName: queue, state, jobKey: key, priority, error, payload, since, until };
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));

@@ -10,7 +10,7 @@ import { withClient } from "../connect.ts";
 import { tintByState } from "../job-state.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { selectionOptions, type SelectionOptions, toFilter } from "../selection.ts";
+import { selectionOptions, type SelectionOptions, readSelection } from "../selection.ts";
 import { formatTable, type Column } from "../table.ts";
 import { MOST_LISTED, parseLimit } from "../values.ts";
 
@@ -33,7 +33,7 @@ export const listCommand: CliCommand = {
   ],
   async run({ screen, globals, options }) {
     const { backward, limit, after, ...selected } = options as unknown as ListOptions;
-    const filter: JobListOptions = { ...toFilter(selected), backward, limit, after };
+    const filter: JobListOptions = { ...readSelection(selected), backward, limit, after };
     const page = await withClient(globals, (client) => client.listJobs(filter));
     if (globals.json) screen.printJson({ jobs: page.jobs, next: page.next ?? null, searched: page.searched ?? null });
     else printPage(screen, page, filter.limit);

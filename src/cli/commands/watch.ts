@@ -5,8 +5,8 @@ import type { Call, CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import { readFacts } from "../watch/facts.ts";
-import { LOOK_MS, Watch } from "../watch/watch.ts";
-import { initial, look, TABS, type Tab } from "../watch/watch-state.ts";
+import { LOOK_MS, WatchScreen } from "../watch/watch.ts";
+import { initialWatch, look, TABS, type Tab } from "../watch/watch-state.ts";
 import { viewOf } from "../watch/watch-view.ts";
 
 /** `howdah watch`: the queue on the whole terminal, as it changes. */
@@ -27,10 +27,14 @@ async function watch(client: Client, { screen, globals, options }: Call, target:
   const isPlain = process.env["TERM"] === "dumb";
   const { stdin, stdout } = process;
   if (once !== true && globals.json !== true && stdin.isTTY && stdout.isTTY && !isPlain)
-    return new Watch({ client, clock: systemClock }, { stdin, stdout }, { paint: screen.paint, title, isPlain }).run();
+    return new WatchScreen(
+      { client, clock: systemClock },
+      { stdin, stdout },
+      { paint: screen.paint, title, isPlain },
+    ).run();
   let isClosed = false;
   screen.onClosed(() => (isClosed = true));
-  for (let state = { ...initial, tab }; ; await systemClock.sleep(LOOK_MS)) {
+  for (let state = { ...initialWatch, tab }; ; await systemClock.sleep(LOOK_MS)) {
     const facts = await readFacts(client, systemClock);
     if (isClosed) return;
     state = look(state, facts);

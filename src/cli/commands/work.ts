@@ -32,7 +32,7 @@ export const workCommand: CliCommand = {
     new Option("--no-migrate", "do not bring the schema up to date"),
     new Option("--once", "run what is due, and end"),
     new Option("--deadline <duration>", "with --once: start no job after this time"),
-    new Option("--max-jobs <number>", "with --once: run so many at most").argParser(parseCount),
+    new Option("--max-jobs <number>", "with --once: how many to run at most").argParser(parseCount),
   ],
   async run(call) {
     const flags = call.options as unknown as WorkFlags;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { exampleFacts } from "../../../test/harness/watch-facts.ts";
-import { initial, type Key, look, press, ratesOf, type Subject, TABS, type WatchState } from "./watch-state.ts";
+import { initialWatch, type Key, look, press, ratesOf, type Subject, TABS, type WatchState } from "./watch-state.ts";
 import { shownOf } from "./watch-view.ts";
 
 const key = (name: string, text = name.length === 1 ? name : ""): Key => ({ name, text, ctrl: false });
@@ -14,7 +14,7 @@ function after(state: WatchState, ...keys: Key[]) {
   return { state: now, effect };
 }
 
-const filled = look(initial, exampleFacts());
+const filled = look(initialWatch, exampleFacts());
 const task: Subject = { kind: "task", name: "resize_image", isPaused: false };
 
 describe("keys", () => {

@@ -69,7 +69,7 @@ export interface Change {
 }
 
 /** What is to be done about a key. */
-export type Effect =
+export type WatchEffect =
   | { readonly type: "quit" }
   | { readonly type: "refresh" }
   | { readonly type: "show"; readonly id: string }
@@ -78,7 +78,7 @@ export type Effect =
   | { readonly type: "change"; readonly change: Change };
 
 /** Before anything was read. */
-export const initial: WatchState = {
+export const initialWatch: WatchState = {
   tab: "tasks",
   selected: 0,
   order: 0,
@@ -136,7 +136,7 @@ export function press(state: WatchState, key: Key, { subject, rows }: Shown): Pr
 }
 
 /** What a key leads to. */
-export type Pressed = readonly [WatchState, (Effect | undefined)?];
+export type Pressed = readonly [WatchState, (WatchEffect | undefined)?];
 
 /** What the screen shows. */
 export interface Shown {
@@ -213,12 +213,12 @@ function typed(text: string, { name, text: more }: Key): string {
   return /^[^\p{C}]$/u.test(more) ? text + more : text;
 }
 
-function pauseOf(subject: Subject | undefined): Effect | undefined {
+function pauseOf(subject: Subject | undefined): WatchEffect | undefined {
   if (subject === undefined || subject.kind === "job" || subject.kind === "worker") return undefined;
   return { type: "change", change: { action: subject.isPaused ? "resume" : "pause", subject } };
 }
 
-function changeOf(action: "retry" | "cancel", subject: Subject | undefined): Effect | undefined {
+function changeOf(action: "retry" | "cancel", subject: Subject | undefined): WatchEffect | undefined {
   const isOfJobs = subject?.kind === "task" || subject?.kind === "queue" || subject?.kind === "job";
   return subject !== undefined && isOfJobs ? { type: "preview", change: { action, subject } } : undefined;
 }

@@ -1,7 +1,7 @@
 import picocolors from "picocolors";
 import { describe, expect, it } from "vitest";
 import { exampleFacts } from "../../../test/harness/watch-facts.ts";
-import { initial, look, press, TABS, type WatchState } from "./watch-state.ts";
+import { initialWatch, look, press, TABS, type WatchState } from "./watch-state.ts";
 import { shownOf, viewOf } from "./watch-view.ts";
 
 const SIZES = [
@@ -13,7 +13,7 @@ const SIZES = [
 const facts = exampleFacts();
 const settings = { paint: picocolors.createColors(false), title: "db.example/app/howdah", now: facts.at + 2_000 };
 const earlier = exampleFacts({ at: facts.at - 10_000, newestId: "8999000" });
-const filled = look(look(initial, earlier), facts);
+const filled = look(look(initialWatch, earlier), facts);
 
 function draw(state: WatchState, [columns, rows]: readonly [number, number], isPlain = false): string[] {
   return viewOf(state, { columns, rows, isPlain }, settings);
@@ -34,7 +34,13 @@ describe.each(SIZES)("at %i by %i", (...size) => {
         text: "ye",
       },
     };
-    const states = [initial, filled, asked, { ...filled, isHelpOpen: true }, { ...filled, message: "x".repeat(300) }];
+    const states = [
+      initialWatch,
+      filled,
+      asked,
+      { ...filled, isHelpOpen: true },
+      { ...filled, message: "x".repeat(300) },
+    ];
     const all = [...states, ...TABS.map((tab) => ({ ...filled, tab, selected: 99 }))];
     for (const state of all) {
       const lines = draw(state, size);

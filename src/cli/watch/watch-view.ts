@@ -154,7 +154,11 @@ function wrap(parts: readonly string[], columns: number): string[] {
   return lines;
 }
 
-const BARS = { fancy: "▁▂▃▄▅▆▇█", plain: ".:-=+*#@" };
+/** Blocks of one to eight eighths. */
+const BARS = {
+  fancy: Array.from({ length: 8 }, (_, index) => String.fromCodePoint(0x2581 + index)),
+  plain: Array.from(".:-=+*#@"),
+};
 
 /** Eight bars, each the mean of a part of the looks. */
 function trendOf(values: readonly number[], isPlain: boolean): string {

@@ -6,17 +6,17 @@ import { errorMessage } from "../../runtime/error-message.ts";
 import { printable, printableLines } from "../printable.ts";
 import { readFacts } from "./facts.ts";
 import { Terminal, type TerminalStreams, type TerminalUser } from "./terminal.ts";
-import { type Change, type Effect, initial, type Key, look, press, type WatchState } from "./watch-state.ts";
+import { type Change, type WatchEffect, initialWatch, type Key, look, press, type WatchState } from "./watch-state.ts";
 import { shownOf, viewOf, type ViewSettings } from "./watch-view.ts";
 
 /** Shows a queue on the whole terminal until the operator quits. */
-export class Watch implements TerminalUser {
+export class WatchScreen implements TerminalUser {
   readonly #client: Client;
   readonly #clock: Clock;
   readonly #settings: WatchSettings;
   readonly #terminal: Terminal;
   readonly #ended = new AbortController();
-  #state: WatchState = initial;
+  #state: WatchState = initialWatch;
   /** Changes and reads wait for each other, so that what is shown is what has happened. */
   #work: Promise<void> = Promise.resolve();
 
@@ -52,7 +52,7 @@ export class Watch implements TerminalUser {
     this.#ended.abort();
   }
 
-  #carryOut(effect: Effect): void {
+  #carryOut(effect: WatchEffect): void {
     switch (effect.type) {
       case "quit":
         return this.ended();

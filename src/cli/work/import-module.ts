@@ -3,9 +3,6 @@ import type * as Jiti from "jiti";
 import { HowdahError } from "../../errors.ts";
 import type { ModuleExports } from "./task-module.ts";
 
-/** The extensions of modules, in the order in which they are looked for. */
-export const MODULE_EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"] as const;
-
 /**
  * Imports a module in JavaScript or TypeScript. A Node.js that strips types
  * imports both; an older one needs the package `jiti` for TypeScript. Throws
@@ -17,6 +14,9 @@ export async function importModule(path: string): Promise<ModuleExports> {
   const { createJiti } = await loadJiti(path);
   return await createJiti(import.meta.url).import<ModuleExports>(path);
 }
+
+/** The extensions of modules, in the order in which they are looked for. */
+export const MODULE_EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"] as const;
 
 /** Since Node.js 22.18. The types of the oldest release that is supported do not know it. */
 function stripsTypes(): boolean {
