@@ -56,6 +56,7 @@ function worker(id: string, isStale: boolean) {
     lastHeartbeatAt: new Date(AT - (isStale ? 600_000 : 2_000)),
     session: isStale ? ("lost" as const) : ("held" as const),
     isStale,
+    report: null,
     metadata: { host: "web-1", pid: 4711, concurrency: 24, tasks: ["send_email", "nightly"] },
   };
 }

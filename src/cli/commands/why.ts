@@ -3,7 +3,7 @@ import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { readJobId } from "./show.ts";
+import { readJobId } from "../values.ts";
 
 /**
  * `howdah why <id>`: why a job does not run, and what mends that. A job that is

@@ -101,14 +101,16 @@ export class WatchScreen implements TerminalUser {
   async #openJob(id: string): Promise<void> {
     const job = await this.#client.getJob(id);
     if (job === undefined) return this.#show({ ...this.#state, message: `Job ${id} is gone.` });
+    const { reasons } = await this.#client.explainJob(id);
     const now = this.#clock.now();
     const detail = [
       `Job ${id} of task ${printable(job.task)} is ${job.state}.`,
       `queue ${printable(job.queueName ?? "-")}  key ${printable(job.jobKey ?? "-")}  priority ${job.priority}`,
       `due ${describeWhen(job.runAt, now)}  attempts ${job.attempts} of ${job.maxAttempts}`,
       job.lockedBy === null ? "" : `locked by ${printable(job.lockedBy)}`,
+      ...reasons.flatMap(({ message, remedy }) => [`- ${printable(message)}`, `  ${printable(remedy ?? "")}`]),
       ...printableLines(job.lastError ?? "").split("\n"),
-    ];
+    ].filter((line) => line.trim() !== "");
     this.#show({ ...this.#state, detail });
   }
 
