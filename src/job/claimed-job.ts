@@ -222,11 +222,7 @@ const SUSPECT_RECOVERIES = 2;
 /** For so long after it was sent a claim's word counts that a job may start. */
 const CLAIM_FRESH_MS = 500;
 
-/**
- * For so long after it was asked anew the database's word counts: longer, so
- * that a worker far away from its database gets on, and less than the second
- * within which a job may start that was cancelled or paused.
- */
+/** The same of an answer: enough for a distant database, and less than the second in which a cancelled job may start. */
 export const ANSWER_FRESH_MS = 900;
 
 /** Stands for a payload that has not been decoded, which may be anything, also `undefined`. */
