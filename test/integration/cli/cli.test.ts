@@ -75,7 +75,7 @@ describe("migrate", () => {
       schema: "howdah",
       revision: 0,
       pending: expect.arrayContaining([1]),
-      repair: null,
+      damaged: false,
     });
     expect(await empty.sql("select from information_schema.schemata where schema_name = 'howdah'")).toEqual([]);
     const { revision } = (await howdahJson(["migrate"], environment)) as { revision: number };
@@ -136,7 +136,9 @@ describe("cancel", () => {
       { identifier: "cancel_one", spec: { timeout: "90s" } },
     ]);
     expect((await howdah(["show", three?.id ?? ""])).out).toContain("1 min 30 s");
-    expect(await howdahJson(["cancel", one?.id ?? "", "999999"])).toEqual({ removed: [one?.id], signalled: [] });
+    const some = await howdah(["cancel", one?.id ?? "", "999999", "--json"]);
+    expect(JSON.parse(some.out)).toEqual({ removed: [one?.id], signalled: [] });
+    expect(some.error).toMatch(/^Left alone: 999999\. /);
     const preview = await howdah(["cancel", "--queue", "cancel queue", "--dry-run"]);
     expect(preview.out).toBe("1 job would be cancelled.\n  cancel_two 1\n");
     expect((await howdah(["cancel", "--queue", "cancel queue", "--yes"])).out).toBe("Cancelled 1 job.\n");
@@ -221,8 +223,13 @@ describe("what was typed wrongly", () => {
     [["list", "--nonsense"], "Unknown option '--nonsense'. See howdah list --help."],
     [["tasks", "pause", "t", "--until", "soon"], "Option --until must be a valid Date or a time"],
     [["workers", "--threshold", "soon"], "Option --threshold must be a duration"],
-    [["retry", "5"], "There is no command 'retry'; failed jobs run again with `select howdah.reschedule_jobs(...)`"],
-    [["run"], "There is no command 'run'; workers run in your program: `await (await createWorker({ tasks })).run()`."],
+    [["requeue", "5"], "There is no command 'requeue'; failed jobs run again with `howdah retry`."],
+    [["sweep"], "There is no command 'sweep'; the jobs of silent workers are recovered with `howdah workers --sweep`."],
+    [
+      ["run"],
+      "There is no command 'run'; jobs are run by `howdah work`, or in your program by `await (await createWorker(",
+    ],
+    [["add", "t", "--run-at", "soon"], '--run-at of job `t` is "soon"; it has to be'],
   ])("%j is answered in the words of what was typed", async (args, message) => {
     expect(await howdah(args)).toMatchObject({ code: 2, out: "", error: expect.stringContaining(message) });
   });
