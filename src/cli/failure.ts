@@ -32,6 +32,7 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
   connectionString: "--database-url",
   schema: "--schema",
   task: "--task",
+  identifier: "Task",
   queueName: "--queue",
   jobKey: "--key",
   after: "--after",

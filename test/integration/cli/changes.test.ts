@@ -284,7 +284,7 @@ describe("operations", () => {
 
     await database.sql("update howdah._howdah_operations set state = 'paused', after_id = 0, way = 0");
     await client.permanentlyFailJobs((await client.listJobs()).jobs.map((job) => job.id));
-    expect(await howdahJson(["operations", "resume", id])).toMatchObject({ id, state: "paused" });
+    expect(await howdahJson(["operations", "resume", id])).toMatchObject({ id, state: "done", changed: 4 });
     const unknown = await howdah(["operations", "pause", "999999"]);
     expect(unknown).toMatchObject({ code: 1, out: "" });
     expect(unknown.error).toContain("HOWDAH_OPERATION_UNKNOWN");
