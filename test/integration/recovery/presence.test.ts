@@ -74,14 +74,15 @@ describe("a worker that runs", () => {
     expect(seen).toEqual([
       {
         id: worker.id,
-        metadata: {
+        metadata: expect.objectContaining({
           pid: process.pid,
           host: expect.any(String),
           version: packageJson.version,
           revision: expect.any(Number),
           tasks: ["idle"],
           concurrency: 3,
-        },
+          running: [],
+        }),
       },
     ]);
     await locked(database, worker.id);
