@@ -44,6 +44,14 @@ describe("each mode", () => {
       undefined,
     ],
     ["closing: claims what is notified", closing, { type: "notified" }, "closing", undefined],
+    [
+      "closing: stays for what may become due in a moment",
+      [...closing, { type: "notified" }],
+      checked(301_000),
+      "active",
+      undefined,
+    ],
+    ["closing: ends with its session", [...closing, { type: "disturbed" }], checked(301_000), "active", undefined],
     ["closing: leaves when the scan found nothing", closing, checked(301_000), "leaving", "leave"],
     ["leaving: is idle when it is off the register", leaving, left(302_000), "idle", undefined],
     [
@@ -67,6 +75,16 @@ describe("each mode", () => {
   ])("%s", (_, history, event, mode, effect) => {
     const [state, done] = after(...history, event);
     expect([state.mode, done]).toEqual([mode, effect]);
+  });
+});
+
+describe("a worker that was notified while it was closing", () => {
+  const called: readonly IdleEvent[] = [...closing, { type: "notified" }, checked(301_000)];
+
+  it("stays for idleTimeout, and then closes as if nothing had been", () => {
+    expect(after(...called, checked(600_999))[0].mode).toBe("active");
+    const again: readonly IdleEvent[] = [...called, checked(601_000), { type: "scanned", dueAt: 700_000 }];
+    expect(after(...again, checked(602_000))[1]).toBe("leave");
   });
 });
 

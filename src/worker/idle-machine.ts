@@ -8,6 +8,7 @@ import type { IdleSettings } from "../job/worker-context.ts";
  *   mode       registered  claims  leaves when
  *   active     yes         yes     `idleAt` has passed, it holds no job, and it may leave -> closing
  *   closing    yes         yes     it holds a job, has taken one, or may not leave        -> active
+ *                                  it was notified, or its session has ended, meanwhile    -> active
  *                                  the next due time could not be read                    -> active
  *                                  the full scan that began with it has found nothing     -> leaving
  *   leaving    no longer   no      it is off the register                                 -> idle
@@ -16,13 +17,15 @@ import type { IdleSettings } from "../job/worker-context.ts";
  *                                  its session has ended, or `wakeAt` has come            -> returning
  *   returning  again       no      it is registered, or that has failed once              -> active
  *
- * It may leave while notifications reach it and no other worker needs it. What
- * is notified while it is closing concerns its claims, which go on until it
- * leaves, in the same turn in which they were seen to be at rest.
+ * It may leave while notifications reach it and no other worker needs it. Its
+ * claims go on until it leaves, in the same turn in which they were seen to be at
+ * rest. But what is notified while it is closing may become due in a moment, which
+ * they cannot see yet, and after the time that was read: it does not leave by that.
  *
  * An active worker has `idleTimeout` from the last moment at which it held a job.
- * So has one that has returned because of a notification or of a job that has
- * become due; any other return is a look around, after which it may leave at once.
+ * So has one that was called back while it was closing, and one that has returned
+ * because of a notification or of a job that has become due; any other return is
+ * a look around, after which it may leave at once.
  */
 export interface IdleState {
   readonly mode: "active" | "closing" | "leaving" | "idle" | "returning";
@@ -32,7 +35,7 @@ export interface IdleState {
   readonly dueAt: number;
   /** When an idle worker returns by itself. */
   readonly wakeAt: number;
-  /** What has happened since it began to leave. */
+  /** What has happened since it began to close or leave. */
   readonly call: "none" | "look" | "stay";
 }
 
@@ -86,9 +89,9 @@ export function idleStep(state: IdleState, event: IdleEvent, limits: IdleSetting
       if (state.mode !== "closing") return [state];
       return [event.dueAt === undefined ? { ...state, mode: "active" } : { ...state, dueAt: event.dueAt }];
     case "notified":
-      return [isAway(state) ? { ...state, call: "stay" } : state];
+      return [state.mode === "active" ? state : { ...state, call: "stay" }];
     case "disturbed":
-      return [isAway(state) && state.call === "none" ? { ...state, call: "look" } : state];
+      return [state.mode !== "active" && state.call === "none" ? { ...state, call: "look" } : state];
     case "left":
       return leave(state, event, limits);
     case "returned":
@@ -112,9 +115,9 @@ function check(state: IdleState, event: Extract<IdleEvent, { type: "checked" }>,
   switch (state.mode) {
     case "active":
       if (isBusy) return [beginActive(now, limits)];
-      return mayLeave && now >= state.idleAt ? [{ ...state, mode: "closing" }, "scan"] : [state];
+      return mayLeave && now >= state.idleAt ? [{ ...state, mode: "closing", call: "none" }, "scan"] : [state];
     case "closing":
-      if (isBusy) return [beginActive(now, limits)];
+      if (isBusy || state.call !== "none") return [beginActive(now, limits)];
       if (!mayLeave) return [{ ...state, mode: "active" }];
       return isAtRest ? [{ ...state, mode: "leaving", call: "none" }, "leave"] : [state];
     case "idle":
@@ -131,11 +134,6 @@ function leave(state: IdleState, event: Extract<IdleEvent, { type: "left" }>, li
   if (!event.isOff) return [{ ...state, mode: "returning" }, "return"];
   const wakeAt = Math.min(event.now + limits.idlePollIntervalMs, state.dueAt);
   return [{ ...state, mode: "idle", wakeAt }];
-}
-
-/** It does not claim: what is notified has to wait until it does. */
-function isAway({ mode }: IdleState): boolean {
-  return mode === "leaving" || mode === "idle" || mode === "returning";
 }
 
 const NEVER = Number.POSITIVE_INFINITY;

@@ -70,8 +70,9 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly idleTimeout?: Duration | undefined;
   /**
    * With adaptive polling: how often an idle worker looks for jobs of which no
-   * notification has arrived, and for other workers that have died. 100 ms or
-   * more. Default 5m.
+   * notification has arrived, and for other workers that have died. A job that is
+   * scheduled while all workers are idle may start so late, because it notifies
+   * none. 100 ms or more. Default 5m.
    */
   readonly idlePollInterval?: Duration | undefined;
   /**

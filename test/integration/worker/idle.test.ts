@@ -139,6 +139,28 @@ describe.each(SOURCES)("an idle worker %s", (_, source) => {
     await end();
   });
 
+  it("is there for a job that is added while it goes idle, and becomes due a moment later", async () => {
+    await using proxy = await openProxy(database.connectionString);
+    const { worker, ran, end } = await start({ ...source, connectionString: proxy.connectionString });
+    await proxy.next("with recursive levels", "after").then((next) => next.pass());
+    const scan = await proxy.next("_howdah_claim_v1", "after");
+    await database.sql("select howdah.add_job('quick', '1', run_at => clock_timestamp() + interval '1500 ms')");
+    // The notification is there before the scan ends.
+    await systemClock.sleep(50);
+    scan.pass();
+    await until(() => ran.length === 1, { deadlineMs: 10_000 });
+    await idle(worker);
+    await end();
+  });
+
+  it("learns of a job that is scheduled meanwhile when it looks around: no worker is notified of it", async () => {
+    const { worker, quick, ran, end } = await start({ ...source, idlePollInterval: "1s" });
+    await idle(worker);
+    await worker.client.addJob(quick, "later", { runIn: "3s" });
+    await until(() => ran.length === 1, { deadlineMs: 20_000 });
+    await end();
+  });
+
   it("looks around, again and again, and finds what it was not notified of", async () => {
     const { worker, ran, end } = await start({ ...source, idlePollInterval: "500ms" });
     for (const round of [1, 2]) {
