@@ -55,7 +55,6 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     // The event loop is that of the process, whatever clock the worker was given.
     const loopDelay = new LoopDelay(systemClock, this.engine, reporter);
     const chores: Service[] = this.#cron ? [storedTasks, this.#cron] : [];
-    if (this.#sampler) chores.push(this.#sampler);
     this.#services = [new LostClaims(this.#context), loopDelay, ...chores, this.#control];
     storedTasks.watch(this);
   }
@@ -135,6 +134,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   async start(stopping: AbortSignal): Promise<void> {
     this.#listener?.start();
     for (const service of this.#services) service.start();
+    this.#sampler?.start();
     await this.#startLiveness(stopping);
     this.#idleMode?.start();
   }
@@ -152,7 +152,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     ]);
     await this.#stopEngine(cause);
     // A session that others watch stays until here: they notice at once when a slow shutdown is cut short.
-    await liveness?.stop();
+    await Promise.all([liveness?.stop(), this.#sampler?.stop()]);
     await Promise.all([beside, this.#listener?.stop()]);
     if (this.#once) this.#context.identity.abandonHeld();
   }

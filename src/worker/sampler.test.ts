@@ -9,11 +9,12 @@ import { Sampler } from "./sampler.ts";
 /** A sampler over a database in memory in which another sample is due 8 s after each. */
 function setUp() {
   const sent: string[] = [];
-  const state = { isDown: false };
+  const state = { isDown: false, isStalled: false };
   const driver = {
     async query({ name, values }: Query) {
       sent.push(name === "howdah_sample" ? "sample" : `add ${values?.[0]} ${values?.[1]}`);
       if (state.isDown) throw new Error("down");
+      if (state.isStalled) return new Promise<never>(() => {});
       return { rows: name === "howdah_sample" ? [["f", "8000"]] : [], count: 0 };
     },
   } as Pick<Driver, "query"> as Driver;
@@ -106,5 +107,20 @@ describe("a sampler", () => {
     end("a", "completed");
     await sampler.stop();
     expect(take()).toEqual(['add {"a"} {1}']);
+  });
+
+  it("ends within a second while a sample is under way that takes long", async () => {
+    const { clock, sampler, state, take } = setUp();
+    state.isStalled = true;
+    sampler.start();
+    await clock.advance(5_000);
+    expect(take()).toEqual(["sample"]);
+    let hasEnded = false;
+    const stopping = sampler.stop().then(() => (hasEnded = true));
+    await clock.advance(999);
+    expect(hasEnded).toBe(false);
+    await clock.advance(1);
+    await stopping;
+    expect(take()).toEqual([]);
   });
 });

@@ -14,6 +14,7 @@ export class Sampler {
   readonly #tally: TaskTally;
   readonly #context: SamplerContext;
   readonly #host: SamplerHost;
+  readonly #unwanted = new AbortController();
   #loop: Loop | undefined;
   /** By the monotonic clock. */
   #sampleAt: number;
@@ -43,8 +44,21 @@ export class Sampler {
     });
   }
 
-  /** What was counted since is written if the database answers at once, and lost otherwise. */
+  /**
+   * Ends it, when the handlers have. What was counted since is written if the
+   * database answers at once, and lost otherwise; a sample under way is given up
+   * after as long.
+   */
   async stop(): Promise<void> {
+    const { clock, reporter } = this.#context;
+    const ended = new AbortController();
+    void this.#end().finally(() => ended.abort());
+    await clock.sleep(STOP_MS, ended.signal);
+    this.#unwanted.abort();
+    reporter.countInto(undefined);
+  }
+
+  async #end(): Promise<void> {
     await this.#loop?.stop();
     await this.#count(STOP_MS).catch(() => undefined);
   }
@@ -58,7 +72,7 @@ export class Sampler {
       await this.#count(TIMEOUT_MS);
     }
     if (clock.monotonic() >= this.#sampleAt) {
-      const { nextMs } = await takeSample({ executor: driver, schema }, TIMEOUT_MS);
+      const { nextMs } = await takeSample({ executor: driver, schema, lost: this.#unwanted.signal }, TIMEOUT_MS);
       this.#sampleAt = clock.monotonic() + nextMs + random() * SPREAD_MS;
     }
     return Math.max(0, Math.min(this.#sampleAt, this.#countAt) - clock.monotonic());

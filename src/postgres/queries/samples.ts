@@ -6,12 +6,14 @@ import type { Schema } from "../schema.ts";
 export interface SampleTarget {
   readonly executor: Executor;
   readonly schema: Schema;
+  /** Aborted when the sample is not wanted any more, see `lost` of a query. */
+  readonly lost?: AbortSignal | undefined;
 }
 
 /** Takes the sample that is due, if another worker has not. What this does beside another stands at the function. */
-export async function takeSample({ executor, schema }: SampleTarget, timeoutMs: number): Promise<SampleAttempt> {
+export async function takeSample({ executor, schema, lost }: SampleTarget, timeoutMs: number): Promise<SampleAttempt> {
   const text = `select taken, next_ms from ${schema.of("_howdah_sample_v1")}()`;
-  const [[taken, nextMs] = []] = (await executor.query({ name: "howdah_sample", text, timeoutMs })).rows;
+  const [[taken, nextMs] = []] = (await executor.query({ name: "howdah_sample", text, timeoutMs, lost })).rows;
   return { isTaken: taken === "t", nextMs: Number(nextMs) };
 }
 
