@@ -18,6 +18,7 @@ const FACTS: ReportFacts = {
   locked: 6,
   claims: CLAIMS,
   isRetired: false,
+  isStopping: false,
   tasks: ["send_email", "resize"],
   forbiddenFlags: ["gpu"],
   running: [{ id: "9007199254740993", task: "send_email", queue: "mail", ms: 1_500 }],
@@ -52,6 +53,7 @@ describe("a report", () => {
       moreRunning: 0,
       claims: { fullScanAgeMs: 5, nextFullScanMs: 995, nextQueueScanMs: 0, failingSince: null, lastError: null },
       isRetired: false,
+      isStopping: false,
     });
   });
 

@@ -37,6 +37,8 @@ export interface WorkerReport {
   readonly claims: ClaimHealth;
   /** The worker goes on under another id, and holds jobs under this one until they have ended. */
   readonly isRetired: boolean;
+  /** The worker is shutting down: it takes no more jobs, and ends when its handlers have. */
+  readonly isStopping: boolean;
 }
 
 /** A job that a worker runs. */
@@ -78,6 +80,7 @@ export interface ReportFacts {
   readonly locked: number;
   readonly claims: ClaimFacts;
   readonly isRetired: boolean;
+  readonly isStopping: boolean;
   readonly tasks: readonly string[];
   readonly forbiddenFlags: readonly string[];
   /** Those that have run for the longest time first. */
@@ -106,7 +109,7 @@ export const MAX_REPORT_BYTES = 8_192;
 
 /** Writes a report as JSON that PostgreSQL can store. */
 export function writeReport({ tasks, forbiddenFlags, running, ...rest }: ReportFacts): string {
-  const host = storableText(rest.host, 255);
+  const host = storableText(toAscii(rest.host), 255);
   const counts = { tasks: tasks.length, forbiddenFlags: forbiddenFlags.length, running: running.length };
   const bare = { ...rest, host, tasks: [], forbiddenFlags: [], running: [], more: counts };
   let left = MAX_REPORT_BYTES - bytesOf(bare);
@@ -141,8 +144,7 @@ export function writeReport({ tasks, forbiddenFlags, running, ...rest }: ReportF
 /** An error as a report has it: what is quoted may be a value of the application, and others may read the row. */
 export function reportedError(error: unknown): string {
   const message = errorMessage(error).replaceAll(QUOTED, '"..."');
-  // A database may be unable to store anything but ASCII.
-  return storableText(message.replaceAll(/[^\u0020-\u007e]/g, "?"), MAX_ERROR_LENGTH);
+  return storableText(toAscii(message), MAX_ERROR_LENGTH);
 }
 
 /**
@@ -180,6 +182,7 @@ export function readReport(metadata: Readonly<Record<string, unknown>> | null, b
     moreRunning: number(more["running"]),
     claims: readClaims(record(metadata["claims"]), ago),
     isRetired: metadata["isRetired"] === true,
+    isStopping: metadata["isStopping"] === true,
   };
 }
 
@@ -188,6 +191,11 @@ const MAX_ERROR_LENGTH = 200;
 /** As servers quote in some of their languages. */
 const QUOTED =
   /"[^"]*"|'[^']*'|[\u201c\u201e][^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|\u00bb[^\u00ab]*\u00ab/g;
+
+/** A database may be unable to store anything else. */
+function toAscii(text: string): string {
+  return text.replaceAll(/[^\u0020-\u007e]/g, "?");
+}
 
 function bytesOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));

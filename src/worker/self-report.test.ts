@@ -17,7 +17,8 @@ function setUp() {
       return work.length;
     },
   };
-  const report = new SelfReport(context, { claimer: { forbiddenFlags: ["gpu"], health: () => CLAIMS }, slots });
+  const engine = { claimer: { forbiddenFlags: ["gpu"], health: () => CLAIMS }, slots, isStopping: false };
+  const report = new SelfReport(context, engine);
   const claim = (id: string, workerId = identity.current) => {
     const job = claimedJob({ id }, { workerId });
     held.claimed([job]);

@@ -38,6 +38,7 @@ export class SelfReport implements SelfReports {
       ...this.#counts(workerId),
       claims: claimer.health(now),
       isRetired: !isCurrent,
+      isStopping: this.#engine.isStopping,
       tasks: isCurrent ? tasks.identifiers : [],
       forbiddenFlags: claimer.forbiddenFlags,
       running: running.sort((a, b) => a.startedAt - b.startedAt).map((work) => toFacts(work, now)),
@@ -58,7 +59,7 @@ export class SelfReport implements SelfReports {
 }
 
 /** The parts of an engine that a report is about. */
-export interface ReportedEngine {
+export interface ReportedEngine extends Pick<Engine, "isStopping"> {
   readonly claimer: Pick<Engine["claimer"], "forbiddenFlags" | "health">;
   readonly slots: Pick<Engine["slots"], "atWork" | "busy">;
 }

@@ -87,6 +87,7 @@ function describeWork({ report }: WorkerInfo, nowMs: number): string {
 function describeTrouble({ isStale, report }: WorkerInfo): string {
   if (isStale) return "stale";
   if (report?.claims.failingSince) return `claims fail: ${printable(report.claims.lastError ?? "")}`;
+  if (report?.isStopping) return "shutting down";
   return report?.isRetired ? "retired" : "";
 }
 

@@ -26,9 +26,13 @@ export interface WorkerFacts extends Pick<WorkerFactsRecord, "id" | "silentMs" |
   readonly tasks: readonly string[] | null;
 }
 
-/** Whether a worker lives, as far as one look at it tells: sweepers watch for longer before they decide. */
+/**
+ * Whether a worker lives, as far as one look at it tells: sweepers watch for
+ * longer before they decide. One that has just started, or has just lost its
+ * session, has no lock for a moment, or ten seconds behind a pooler, and beats.
+ */
 export function isAlive({ isDeclaredDead, lock, silentMs }: WorkerFacts): boolean {
-  return !isDeclaredDead && lock !== "lost" && (lock === "held" || silentMs < SILENT_MS);
+  return !isDeclaredDead && (lock === "held" || silentMs < (lock === "lost" ? LOST_MS : SILENT_MS));
 }
 
 /** Whether it runs jobs of this task; also when it may, because it does not say all of its tasks. */
@@ -40,6 +44,9 @@ export function mayKnow({ tasks, report }: WorkerFacts, task: string): boolean {
 export function forbiddenFlag({ report }: WorkerFacts, flags: readonly string[]): string | undefined {
   return flags.find((flag) => report?.forbiddenFlags.includes(flag));
 }
+
+/** As `lockLossTimeout`, by default. */
+const LOST_MS = 8_000;
 
 /** Several times as long as a worker keeps silent between two heartbeats. */
 const SILENT_MS = 30_000;

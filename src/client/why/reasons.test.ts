@@ -48,6 +48,7 @@ const REPORT: WorkerReport = {
   moreRunning: 0,
   claims: { fullScanAgeMs: 100, nextFullScanMs: 900, nextQueueScanMs: 1_900, failingSince: null, lastError: null },
   isRetired: false,
+  isStopping: false,
 };
 
 function worker(report: Partial<WorkerReport> | null = {}, facts: Partial<WorkerFacts> = {}): WorkerFacts {
@@ -115,9 +116,9 @@ describe("the reasons of a job", () => {
     [
       "whose worker is dead",
       { lockedBy: "howdah_w", lockedForMs: 3_000 },
-      [worker({}, { lock: "lost" })],
+      [worker({}, { lock: "lost", silentMs: 8_000 })],
       ["holder_dead"],
-      /is dead: its last heartbeat came 400 ms ago/,
+      /is dead: its last heartbeat came 8.0 s ago/,
     ],
     [
       "whose worker is not registered any more",
@@ -173,6 +174,13 @@ describe("the reasons of a job", () => {
       /2 workers registered and dead/,
     ],
     [
+      "whose workers are shutting down",
+      {},
+      [worker({ isStopping: true }), worker({}, { isDeclaredDead: true })],
+      ["no_worker"],
+      /No worker takes jobs: 1 worker shutting down\. 1 worker registered and dead\./,
+    ],
+    [
       "whose task is unknown",
       { task: "send_emial" },
       [worker(), worker()],
@@ -212,7 +220,7 @@ describe("the reasons of a job", () => {
     [
       "whose queue a dead worker has locked",
       { ...QUEUED, queueLockedBy: "howdah_w", queueLockedForMs: 60_000 },
-      [worker({}, { lock: "lost" })],
+      [worker({}, { lock: "lost", silentMs: 8_000 })],
       ["queue_locked", "no_worker"],
       /which is dead/,
     ],
@@ -237,8 +245,16 @@ describe("the reasons of a job", () => {
       ["slots_busy"],
       /12 due jobs come before it, done in about 2 min 0 s at the present rate/,
     ],
+    ["for which a worker that has just started has a slot", {}, [worker({}, { lock: "lost" })], ["soon"], /any moment/],
     ["for which one worker has a slot", {}, [full, worker()], ["soon"], /any moment/],
     ["for which a retired worker has slots", {}, [full, worker({ isRetired: true })], ["slots_busy"], /All 4 slots/],
+    [
+      "for which one that shuts down has slots",
+      {},
+      [full, worker({ isStopping: true })],
+      ["slots_busy"],
+      /All 4 slots/,
+    ],
     ["whose claims fail", {}, [full, failing], ["claims_fail"], /since 2030-01-01T00:00:00.000Z: permission denied/],
     ["whose claims fail in one of two workers", {}, [worker(), failing], ["soon"], /any moment/],
     [
@@ -357,6 +373,7 @@ const FACTS: fc.Arbitrary<JobFacts> = fc.record({
             forbiddenFlags: names,
             moreTasks: fc.nat(1),
             isRetired: fc.boolean(),
+            isStopping: fc.boolean(),
             running: fc.constantFrom([], running("42", null), running("41", "mail")),
             claims: fc.constantFrom(REPORT.claims, claims),
           }),

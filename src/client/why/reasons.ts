@@ -25,7 +25,7 @@ import type { JobReason, ReasonRule } from "./reason.ts";
  *   scheduled        it is not due yet
  *   task_paused      its task is paused
  *   queue_paused     its queue is paused
- *   no_worker        no worker lives
+ *   no_worker        no worker lives, or those that do are shutting down
  *   task_unknown     no worker that lives knows its task
  *   flag_forbidden   each of those that know it forbids one of its flags
  *   queue_locked     its queue is locked: another job of it runs

@@ -4,13 +4,18 @@ import { forbiddenFlag, isAlive, type JobFacts, mayKnow, type WaitingJob, type W
 import type { JobReason } from "./reason.ts";
 import { formatSpan } from "./times.ts";
 
-/** No worker lives. */
+/** No worker lives, or those that do take no more jobs. */
 export function noWorker({ workers }: JobFacts): JobReason | undefined {
   if (livingOf(workers).length > 0) return undefined;
-  const dead = workers.length === 0 ? "" : ` ${formatCount(workers.length, "worker")} registered and dead.`;
+  const dead = workers.filter((worker) => !isAlive(worker)).length;
+  const stopping = workers.filter((worker) => isAlive(worker) && worker.report?.isStopping === true).length;
+  const none =
+    stopping === 0
+      ? "No worker lives that is registered."
+      : `No worker takes jobs: ${formatCount(stopping, "worker")} shutting down.`;
   return {
     code: "no_worker",
-    message: `No worker lives that is registered.${dead}`,
+    message: `${none}${dead === 0 ? "" : ` ${formatCount(dead, "worker")} registered and dead.`}`,
     remedy: "Start a worker. One that is idle, or has `recovery: false`, is not registered and not seen here.",
   };
 }
@@ -109,7 +114,8 @@ export function startsSoon(facts: JobFacts): JobReason {
 
 /** Those that take jobs. */
 function livingOf(workers: readonly WorkerFacts[]): readonly WorkerFacts[] {
-  return workers.filter((worker) => isAlive(worker) && worker.report?.isRetired !== true);
+  const takes = ({ report }: WorkerFacts): boolean => report === null || !(report.isRetired || report.isStopping);
+  return workers.filter((worker) => isAlive(worker) && takes(worker));
 }
 
 function knowingOf({ task }: WaitingJob, living: readonly WorkerFacts[]): readonly WorkerFacts[] {

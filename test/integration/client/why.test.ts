@@ -166,6 +166,17 @@ describe.each<[string, Partial<WorkerOptions>]>([
     expect((await why(id, "slots_busy"))[0]).toMatchObject({ jobsBefore: 1 });
   });
 
+  it("says that the only worker shuts down, as long as its handlers go on", async () => {
+    const { worker, started: names, openAll } = await start(mode);
+    await add("a");
+    await until(() => names.length === 1);
+    const stopping = worker.stop();
+    const id = await add("b");
+    expect((await why(id, "no_worker"))[0]?.message).toMatch(/No worker takes jobs: 1 worker shutting down/);
+    openAll();
+    await stopping;
+  });
+
   it("says that claims fail, and with what", async () => {
     await start(mode);
     await withBrokenClaims(database, async () => {

@@ -54,6 +54,7 @@ describe("the report of a worker", () => {
       moreRunning: 0,
       claims: { failingSince: null, lastError: null },
       isRetired: false,
+      isStopping: false,
     });
     const named = report.running.map(({ id, task, queueName }) => ({ id, task, queueName })).sort(byId);
     const started = jobs.filter(({ payload }) => held.started.includes(String(payload)));
