@@ -78,6 +78,12 @@ describe("a report", () => {
     expect((many?.tasks.length ?? 0) + (many?.moreTasks ?? 0)).toBe(200);
   });
 
+  it("is written whatever a function has returned as forbidden flags: a heartbeat depends on it", () => {
+    const forbiddenFlags = [undefined, 1, null, Symbol("s"), "gpu"];
+    const report = readReport(written({ ...FACTS, forbiddenFlags }), BEAT);
+    expect(report?.forbiddenFlags).toEqual(["undefined", "number", "object", "symbol", "gpu"]);
+  });
+
   it("is at most 8 kB of JSON that PostgreSQL can store, whatever a worker is like", () => {
     const text = fc.string({ unit: "binary", maxLength: 300 });
     const facts: fc.Arbitrary<ReportFacts> = fc.record({

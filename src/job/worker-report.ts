@@ -82,7 +82,8 @@ export interface ReportFacts {
   readonly isRetired: boolean;
   readonly isStopping: boolean;
   readonly tasks: readonly string[];
-  readonly forbiddenFlags: readonly string[];
+  /** Strings, unless a function of the application returns something else. */
+  readonly forbiddenFlags: readonly unknown[];
   /** Those that have run for the longest time first. */
   readonly running: readonly RunningFacts[];
 }
@@ -109,7 +110,7 @@ export const MAX_REPORT_BYTES = 8_192;
 
 /** Writes a report as JSON that PostgreSQL can store. */
 export function writeReport({ tasks, forbiddenFlags, running, ...rest }: ReportFacts): string {
-  const host = storableText(toAscii(rest.host), 255);
+  const host = storableText(rest.host, 255);
   const counts = { tasks: tasks.length, forbiddenFlags: forbiddenFlags.length, running: running.length };
   const bare = { ...rest, host, tasks: [], forbiddenFlags: [], running: [], more: counts };
   let left = MAX_REPORT_BYTES - bytesOf(bare);
@@ -123,8 +124,10 @@ export function writeReport({ tasks, forbiddenFlags, running, ...rest }: ReportF
     }
     return fit;
   };
-  // What comes last is cut first.
-  const flagsThatFit = fitting(forbiddenFlags.map((flag) => storableText(flag)));
+  // What comes last is cut first. No heartbeat may fail for a flag.
+  const flagsThatFit = fitting(
+    forbiddenFlags.map((flag) => storableText(typeof flag === "string" ? flag : typeof flag)),
+  );
   const tasksThatFit = fitting(tasks);
   const runningThatFit = fitting(running);
   const more = {
@@ -144,7 +147,8 @@ export function writeReport({ tasks, forbiddenFlags, running, ...rest }: ReportF
 /** An error as a report has it: what is quoted may be a value of the application, and others may read the row. */
 export function reportedError(error: unknown): string {
   const message = errorMessage(error).replaceAll(QUOTED, '"..."');
-  return storableText(toAscii(message), MAX_ERROR_LENGTH);
+  // A database may be unable to store anything but ASCII.
+  return storableText(message.replaceAll(/[^\u0020-\u007e]/g, "?"), MAX_ERROR_LENGTH);
 }
 
 /**
@@ -191,11 +195,6 @@ const MAX_ERROR_LENGTH = 200;
 /** As servers quote in some of their languages. */
 const QUOTED =
   /"[^"]*"|'[^']*'|[\u201c\u201e][^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|\u00bb[^\u00ab]*\u00ab/g;
-
-/** A database may be unable to store anything else. */
-function toAscii(text: string): string {
-  return text.replaceAll(/[^\u0020-\u007e]/g, "?");
-}
 
 function bytesOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
