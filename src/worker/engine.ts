@@ -44,7 +44,8 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   #taken = 0;
   /** Slots were refused work until outcomes are written. */
   isHeldBack = false;
-  #isStopping = false;
+  /** It takes no more jobs, and ends. */
+  isStopping = false;
   /** Called whenever the engine may have come to rest. */
   #rested: (() => void) | undefined;
 
@@ -229,7 +230,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
    */
   async stop(): Promise<{ readonly abandoned: number; readonly unwritten: number }> {
     const { gracePeriodMs, abortPeriodMs } = this.#context.settings.shutdown;
-    this.#isStopping = true;
+    this.isStopping = true;
     // The rest of a chain at work; its queue stays locked until the job that runs has ended.
     for (const removal of this.slots.pause()) this.withdrawals.giveBack(removal);
     // Not waited for yet: handlers are told in time although the database does not answer a claim under way.
@@ -245,11 +246,6 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
     if (this.slots.detachedCount === 0) this.#context.closed.removeEventListener("abort", this.#giveUp);
     return { abandoned, unwritten };
-  }
-
-  /** It takes no more jobs, and ends. */
-  get isStopping(): boolean {
-    return this.#isStopping;
   }
 
   /** Whether what was read ahead goes back without a notification: a claim may have found nothing just before. */
