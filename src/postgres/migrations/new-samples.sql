@@ -273,6 +273,7 @@ declare
   started constant timestamptz := clock_timestamp();
   last record;
   counts record;
+  worst json;
 begin
   taken := false;
   next_ms := extract(epoch from slot + interval '10 seconds' - now()) * 1000;
@@ -287,6 +288,8 @@ begin
     return;
   end if;
   select * into counts from :"schema"._howdah_sample_counts_v1();
+  -- Before the time is taken that all of it took.
+  worst := :"schema"._howdah_sample_top_v1();
   insert into :"schema"._howdah_samples as sample
   select
     10, slot, 1, now(), counts.ready, counts.scheduled, counts.running, counts.failed,
@@ -298,7 +301,7 @@ begin
     ),
     extract(epoch from clock_timestamp() - started) * 1000,
     pg_stat_get_tuples_inserted(jobs.id), pg_stat_get_tuples_updated(jobs.id), pg_stat_get_tuples_deleted(jobs.id),
-    :"schema"._howdah_sample_top_v1()
+    worst
   from (select to_regclass(format('%I._private_jobs', :'schema'))::oid as id) as jobs
   on conflict (resolution, at) do update set
     (

@@ -69,6 +69,16 @@ describe("a sample", () => {
     expect(taken?.tookMs).toBeGreaterThan(0);
   });
 
+  it("says how long all of it took, by which the next one waits", async () => {
+    await using own = await createDatabase();
+    await own.sql(`create or replace function howdah._howdah_sample_top_v1() returns json language sql
+      as 'select null::json from pg_catalog.pg_sleep(0.3)'`);
+    await own.sql("select howdah._howdah_sample_v1()");
+    expect(await own.sql("select took_ms >= 300 as is_counted from howdah._howdah_samples")).toEqual([
+      { is_counted: true },
+    ]);
+  });
+
   it("estimates what is more than 10,000, and reads a limited part of the table for it", async () => {
     await database.sql(`insert into howdah._private_tasks (identifier) values ('t') on conflict do nothing`);
     await database.sql(`
