@@ -59,8 +59,13 @@ export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv):
   if (error instanceof Verdict) return { text: "", exitCode: error.exitCode };
   const exitCode = isMisuse(error) ? MISUSED : FAILED;
   const line = `howdah: ${codeOf(error)}${oneLine(withoutPasswords(withAdvice(error)))}`;
-  const stack = environment["HOWDAH_LOG"] === "debug" && error instanceof Error ? `\n${error.stack}` : "";
+  const stack = environment["HOWDAH_LOG"] === "debug" && error instanceof Error ? `\n${stackOf(error)}` : "";
   return { text: line + withoutPasswords(stack), exitCode };
+}
+
+/** Its stack trace, and the one of its cause: that of a module with a mistake names the line. */
+function stackOf({ stack, cause }: Error): string {
+  return cause instanceof Error ? `${stack}\n${cause.stack}` : `${stack}`;
 }
 
 /** The example URL in our own messages. */

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import type { JobContext } from "../../job/execute/context.ts";
 import type { Job } from "../../job/job.ts";
@@ -15,6 +14,8 @@ import type { Duration } from "../../runtime/duration.ts";
  * fails the job for good, any other one, and the end by a signal, is a failed
  * attempt; the last line on stderr becomes the error. What it prints is logged.
  * When the job must stop, its process group gets SIGTERM, and SIGKILL 5 s later.
+ * The job ends with the program, also when a process that the program has left
+ * behind holds its output open.
  */
 export function executableTask(
   file: string,
@@ -27,7 +28,10 @@ async function runProgram(file: string, payload: unknown, { job, signal, logger 
   signal.throwIfAborted();
   // In a process group of its own, so that what it starts can be ended with it.
   const child = spawn(file, [], { env: { ...process.env, ...variablesOf(job) }, stdio: "pipe", detached: true });
-  const ended = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+  // It could not be started, and may have no pipes.
+  if (child.pid === undefined) await exited;
+  const closed = new Promise<void>((resolve) => void child.once("close", () => resolve()));
   const fields = { job: job.id, task: job.task };
   const said = { last: "" };
   eachLine(child.stdout, (line) => logger.info(line, fields));
@@ -39,11 +43,16 @@ async function runProgram(file: string, payload: unknown, { job, signal, logger 
   child.stdin.on("error", () => undefined).end(JSON.stringify(payload));
   const stopKilling = killWhenAborted(child, signal);
   try {
-    const [code, killedBy] = await ended;
-    signal.throwIfAborted();
+    const [code, killedBy] = await exited;
+    const isStopped = signal.aborted;
+    // When it had to stop, what it has started is given the same time, and killed.
+    await waitAtMost(closed, LAST_WORDS_MS + (isStopped ? KILL_AFTER_MS : 0));
+    if (isStopped) signal.throwIfAborted();
     if (code !== 0) throw failureOf(code, killedBy, said.last);
   } finally {
     stopKilling();
+    child.stdout.destroy();
+    child.stderr.destroy();
   }
 }
 
@@ -51,6 +60,8 @@ async function runProgram(file: string, payload: unknown, { job, signal, logger 
 const EX_DATAERR = 65;
 
 const KILL_AFTER_MS = 5_000;
+/** How long output is read on after the program has ended. */
+const LAST_WORDS_MS = 1_000;
 const MOST_CHARACTERS = 2_000;
 
 function variablesOf(job: Job): NodeJS.ProcessEnv {
@@ -66,10 +77,29 @@ function variablesOf(job: Job): NodeJS.ProcessEnv {
   };
 }
 
+/** Lines are cut, so that one without an end does not fill the memory. */
 function eachLine(stream: Readable, take: (line: string) => void): void {
-  createInterface({ input: stream }).on("line", (line) => {
-    if (line.trim() !== "") take(line.slice(0, MOST_CHARACTERS));
+  let line = "";
+  const add = (text: string): void => void (line += text.slice(0, MOST_CHARACTERS - line.length));
+  const end = (): void => {
+    if (line.trim() !== "") take(line);
+    line = "";
+  };
+  stream.setEncoding("utf8").on("data", (chunk: string) => {
+    const [first = "", ...others] = chunk.split(/\r\n|\r|\n/);
+    add(first);
+    for (const text of others) {
+      end();
+      add(text);
+    }
   });
+  stream.on("end", end);
+}
+
+async function waitAtMost(event: Promise<void>, ms: number): Promise<void> {
+  const enough = new AbortController();
+  await Promise.race([event, systemClock.sleep(ms, enough.signal)]);
+  enough.abort();
 }
 
 /** Ends the program and all that it has started when the job must stop; returns what takes that back. */

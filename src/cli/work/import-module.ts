@@ -1,14 +1,28 @@
 import { pathToFileURL } from "node:url";
 import type * as Jiti from "jiti";
-import { HowdahError } from "../../errors.ts";
+import { HowdahError, isHowdahError } from "../../errors.ts";
+import { errorMessage } from "../../runtime/error-message.ts";
 import type { ModuleExports } from "./task-module.ts";
 
 /**
  * Imports a module in JavaScript or TypeScript. A Node.js that strips types
  * imports both; an older one needs the package `jiti` for TypeScript. Throws
- * what the module throws, and `HOWDAH_OPTION_INVALID` without `jiti`.
+ * `HOWDAH_OPTION_INVALID` without `jiti`, and when the module throws.
  */
 export async function importModule(path: string): Promise<ModuleExports> {
+  try {
+    return await load(path);
+  } catch (error) {
+    if (isHowdahError(error)) throw error;
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `${JSON.stringify(path)} cannot be loaded: ${errorMessage(error)}`,
+      error,
+    );
+  }
+}
+
+async function load(path: string): Promise<ModuleExports> {
   const url = pathToFileURL(path).href;
   if (!/\.[mc]?ts$/.test(path) || stripsTypes()) return (await import(url)) as ModuleExports;
   const { createJiti } = await loadJiti(path);

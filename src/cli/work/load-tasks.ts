@@ -11,7 +11,7 @@ import { isConfiguration, tasksOfModule } from "./task-module.ts";
  * Loads what a worker of the command line runs: the tasks of a module or of a
  * folder, or the options that a module exports as its default. Without a source
  * it is `howdah.config` with the extension of a module, or the folder `tasks`.
- * Throws `HOWDAH_OPTION_INVALID` and what the modules throw.
+ * Throws `HOWDAH_OPTION_INVALID`.
  */
 export async function loadTasks(
   source: string | undefined,

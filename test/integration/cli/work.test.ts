@@ -213,6 +213,26 @@ describe("a program", () => {
     expect((await client.listJobs()).jobs).toMatchObject([{ task: "slow", lockedBy: null, attempts: 0 }]);
   });
 
+  it("may write a line without an end, of which the beginning is kept", async () => {
+    await write({ "tasks/endless.sh": `#!/bin/sh\nhead -c 200000000 /dev/zero | tr '\\0' x >&2\nexit 65\n` });
+    await client.addJob("endless");
+    const { code } = await work(["tasks", "--once"], {
+      HOWDAH_LOG: "silent",
+      NODE_OPTIONS: "--max-old-space-size=100",
+    });
+    expect(code).toBe(0);
+    const [job] = (await client.listJobs()).jobs;
+    expect(job?.lastError).toMatch(/^The program ended with exit code 65: x{2000}/);
+  });
+
+  it("completes its job when it ends, whatever it leaves behind", async () => {
+    await write({ "tasks/forks.sh": "#!/bin/sh\nsleep 600 &\necho $! > child\n" });
+    await client.addJob("forks");
+    const { out } = await work(["tasks", "--once"], { HOWDAH_LOG: "silent" });
+    process.kill(Number(await readFile(join(folder, "child"), "utf8")));
+    expect(out).toBe("Completed 1, failed 0; ended: drained.\n");
+  });
+
   function isAlive(pid: number): boolean {
     try {
       return process.kill(pid, 0);
@@ -233,7 +253,7 @@ describe("what was given wrongly", () => {
     [["fine.mjs", "--concurrency", "0"], /whole number, at least 1/],
     [["fine.mjs", "--max-jobs", "3"], /go with --once only/],
     [["fine.mjs", "--crontab", "nowhere"], /--crontab cannot be read: ENOENT/],
-    [["throws.mjs"], /the module throws/],
+    [["throws.mjs"], /".*throws.mjs" cannot be loaded: the module throws/],
   ] as const)("%j is said", async (args, said) => {
     await write({
       "empty/README.md": "nothing\n",
