@@ -75,14 +75,20 @@ async function run(change: ChangeOrder, { screen, globals, arguments: given, opt
   if (!isSelected && options["dryRun"] === true)
     throw new HowdahError("HOWDAH_OPTION_INVALID", "Option --dry-run goes with options that select jobs only.");
   const prepared = change.prepare(options, ids);
-  await withClient(globals, async (client) => {
+  await withClient(globals, async (client, { waiting }) => {
+    if (options["force"] === true) waiting.cancel();
     if (ids.length > 0) return printById(await prepared.byId(client, ids));
     if (options["dryRun"] === true) return printPreview(await prepared.preview(client, filter));
     if (options["yes"] !== true) {
       const preview = await prepared.preview(client, filter);
+      waiting.cancel();
       if (preview.matched > 0 && !(await agrees(screen, describePreview(change, preview)))) return;
     }
-    const onProgress = progressOf(screen);
+    const progress = progressOf(screen);
+    const onProgress = (operation: BulkOperation): void => {
+      waiting.cancel();
+      progress(operation);
+    };
     printOperation(await prepared.byFilter(client, filter, { onProgress }));
   });
 
@@ -94,7 +100,8 @@ async function run(change: ChangeOrder, { screen, globals, arguments: given, opt
   function printById({ result, changed, signalled = [] }: ChangedJobs): void {
     if (globals.json) screen.printJson(result);
     else screen.print(describeChange(change, changed.length, signalled.length));
-    const left = ids.filter((id) => !changed.includes(id) && !signalled.includes(id));
+    const reached = new Set([...changed, ...signalled]);
+    const left = ids.filter((id) => !reached.has(id));
     if (left.length > 0)
       screen.note(`Left alone: ${left.join(", ")}. They run, are gone, or cannot be ${change.done}; see howdah show.`);
   }

@@ -1,7 +1,7 @@
 import type { Client } from "../client/client.ts";
 import { openClient, type OpenClient } from "../client/create-client.ts";
 import { HowdahError } from "../errors.ts";
-import { systemClock } from "../runtime/clock.ts";
+import { systemClock, type Timer } from "../runtime/clock.ts";
 import { consoleLogger, type Logger } from "../runtime/logger.ts";
 import type { GlobalOptions } from "./command.ts";
 
@@ -12,14 +12,21 @@ import type { GlobalOptions } from "./command.ts";
  */
 export async function withClient<T>(
   globals: GlobalOptions,
-  work: (client: Client, ground: OpenClient) => Promise<T>,
+  work: (client: Client, ground: CommandGround) => Promise<T>,
 ): Promise<T> {
   const logger = commandLogger();
   const connection = connectionOptions(globals);
   const connecting = openClient({ ...connection, ...ONE_COMMAND, migrate: false, logger });
-  const ground = await sayingWhenSlow(logger, connecting);
-  await using client = ground.client;
-  return await sayingWhenSlow(logger, work(client, ground));
+  const opened = await sayingWhenSlow(logger, connecting);
+  await using client = opened.client;
+  const waiting = sayWhenSlow(logger);
+  return await work(client, { ...opened, waiting }).finally(() => waiting.cancel());
+}
+
+/** What a command stands on. */
+export interface CommandGround extends OpenClient {
+  /** Says that the database has not answered, unless it is cancelled: by a command that begins to wait for something else. */
+  readonly waiting: Timer;
 }
 
 /** The variables with which `pg` finds a database when it is given no URL. */
@@ -33,8 +40,12 @@ export const ONE_COMMAND = { maxConnections: 1, preparedStatements: false };
 
 /** Awaits `work`, and logs that it is waiting when that takes long. */
 export async function sayingWhenSlow<T>(logger: Logger, work: Promise<T>): Promise<T> {
-  const waiting = systemClock.setTimer(SILENT_MS, () => logger.warn("The database has not answered yet; still trying"));
+  const waiting = sayWhenSlow(logger);
   return await work.finally(() => waiting.cancel());
+}
+
+function sayWhenSlow(logger: Logger): Timer {
+  return systemClock.setTimer(SILENT_MS, () => logger.warn("The database has not answered yet; still trying"));
 }
 
 /** The database and the schema. Throws `HOWDAH_OPTION_INVALID` when nothing names a database. */

@@ -52,9 +52,9 @@ function isLossy(number: string): boolean {
   return !Number.isFinite(value) || (/^-?\d+$/.test(number) && !Number.isSafeInteger(value));
 }
 
-/** Reads the id of a job that was given as an argument. Throws `HOWDAH_OPTION_INVALID`. */
+/** Reads the id of a job that was given as an argument, without leading zeros. Throws `HOWDAH_OPTION_INVALID`. */
 export function readJobId(given: string): string {
-  if (/^\d{1,19}$/.test(given)) return given;
+  if (/^\d{1,19}$/.test(given)) return String(BigInt(given));
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
     `${JSON.stringify(given)} is not the id of a job, a number such as 42.`,

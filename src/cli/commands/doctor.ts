@@ -23,13 +23,15 @@ export const doctorCommand: CliCommand = {
     const only = given === undefined ? [] : given.split(",").map((id) => id.trim());
     const look = async (client: Client): Promise<Diagnosis> => {
       const diagnosis = await client.diagnose({ only });
-      if (globals.json) screen.printJson(diagnosis);
+      if (globals.json && options["watch"] === true) screen.printLine(diagnosis);
+      else if (globals.json) screen.printJson(diagnosis);
       else print(screen, diagnosis);
       return diagnosis;
     };
-    const { status } = await withClient(globals, async (client) => {
-      if (options["watch"] === true) await repeat(screen, () => look(client));
-      return look(client);
+    const { status } = await withClient(globals, async (client, { waiting }) => {
+      if (options["watch"] !== true) return look(client);
+      waiting.cancel();
+      return repeat(screen, () => look(client));
     });
     if (status !== "ok") throw new Verdict(EXIT_CODES[status]);
   },
@@ -40,12 +42,13 @@ const EXIT_CODES = { warn: 1, fail: 2 };
 const INTERVAL_MS = 5_000;
 
 /** Goes on until the reader of the output has left. */
-async function repeat(screen: Screen, look: () => Promise<unknown>): Promise<void> {
+async function repeat(screen: Screen, look: () => Promise<Diagnosis>): Promise<Diagnosis> {
   const closed = new AbortController();
   screen.onClosed(() => closed.abort());
-  while (!closed.signal.aborted) {
-    await look();
+  for (;;) {
+    const diagnosis = await look();
     await systemClock.sleep(INTERVAL_MS, closed.signal);
+    if (closed.signal.aborted) return diagnosis;
   }
 }
 

@@ -18,7 +18,11 @@ export const watchCommand: CliCommand = {
     new Option("--tab <name>", "the list to begin with").choices(TABS).default("tasks"),
     new Option("--once", "print what is there now, and end"),
   ],
-  run: (call) => withClient(call.globals, (client, { target }) => watch(client, call, target)),
+  run: (call) =>
+    withClient(call.globals, (client, { target, waiting }) => {
+      if (call.options["once"] !== true) waiting.cancel();
+      return watch(client, call, target);
+    }),
 };
 
 async function watch(client: Client, { screen, globals, options }: Call, target: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { emitKeypressEvents } from "node:readline";
 import type { ReadStream, WriteStream } from "node:tty";
+import { systemClock } from "../../runtime/clock.ts";
 import type { Key } from "./watch-state.ts";
 
 /**
@@ -12,6 +13,8 @@ export class Terminal {
   readonly #user: TerminalUser;
   #lines: readonly string[] = [];
   #isOpen = false;
+  /** A signal has ended it, or it was closed: it is not taken over again. */
+  #isOver = false;
 
   constructor({ stdin, stdout }: TerminalStreams, user: TerminalUser) {
     this.#stdin = stdin;
@@ -39,27 +42,28 @@ export class Terminal {
 
   /** Gives the terminal back. */
   close(): void {
-    if (!this.#isOpen) return;
+    this.#isOver = true;
     this.#stdin.off("keypress", this.#onKey).pause();
     this.#stdout.off("resize", this.#onResize);
     process.off("SIGCONT", this.#onResume);
     for (const signal of ENDING) process.off(signal, this.#onEnd);
-    this.#leave();
+    if (this.#isOpen) this.#leave();
   }
 
   /** Writes the lines that have changed. */
   draw(lines: readonly string[]): void {
+    if (!this.#isOpen) return;
     const changed = lines.flatMap((line, index) =>
-      line === this.#lines[index] ? [] : [`${ESCAPE}[${index + 1};1H${line}${ESCAPE}[K`],
+      line === this.#lines[index] ? [] : [`${ESCAPE}[${index + 1};1H${ESCAPE}[K${line}`],
     );
     this.#lines = lines;
     if (changed.length > 0) this.#stdout.write(changed.join(""));
   }
 
   #enter(): void {
-    this.#isOpen = true;
     this.#stdin.setRawMode(true);
-    this.#stdout.write(ENTER);
+    this.#stdout.write(this.#isOpen ? CLEAR : ENTER);
+    this.#isOpen = true;
     this.#lines = [];
   }
 
@@ -74,15 +78,26 @@ export class Terminal {
     this.#user.pressed({ name, text: text ?? "", ctrl });
   };
 
-  /** In raw mode Ctrl-Z is a key like any other. */
+  /**
+   * In raw mode Ctrl-Z is a key like any other. It stops the whole group, as the
+   * terminal does: `npx` stands between the shell and this process. A group that
+   * no shell waits for is not stopped.
+   */
   #suspend(): void {
     this.#leave();
-    process.kill(process.pid, "SIGTSTP");
+    process.kill(0, "SIGTSTP");
+    systemClock.setTimer(STOPPED_AFTER_MS, () => {
+      if (!this.#isOpen) this.#onResume();
+    });
   }
 
+  /** A signal that ends the process may come together with the one that lets it go on. */
   readonly #onResume = (): void => {
-    this.#enter();
-    this.#user.resized();
+    setImmediate(() => {
+      if (this.#isOver) return;
+      this.#enter();
+      this.#user.resized();
+    });
   };
 
   readonly #onResize = (): void => {
@@ -91,7 +106,10 @@ export class Terminal {
     this.#user.resized();
   };
 
-  readonly #onEnd = (): void => this.#user.ended();
+  readonly #onEnd = (): void => {
+    this.#isOver = true;
+    this.#user.ended();
+  };
 }
 
 /** What a terminal is made of. */
@@ -117,6 +135,9 @@ const ENDING = ["SIGTERM", "SIGHUP", "SIGINT"] as const;
 
 const ESCAPE = "\u001B";
 const CLEAR = `${ESCAPE}[2J`;
-/** The other buffer of the terminal, without a cursor. */
-const ENTER = `${ESCAPE}[?1049h${ESCAPE}[?25l${CLEAR}`;
-const LEAVE = `${ESCAPE}[?25h${ESCAPE}[?1049l`;
+/** The other buffer of the terminal, without a cursor, and without a second line for what is too wide. */
+const ENTER = `${ESCAPE}[?1049h${ESCAPE}[?25l${ESCAPE}[?7l${CLEAR}`;
+const LEAVE = `${ESCAPE}[?7h${ESCAPE}[?25h${ESCAPE}[?1049l`;
+
+/** When a process that goes on without a stop knows that it was not stopped. */
+const STOPPED_AFTER_MS = 200;

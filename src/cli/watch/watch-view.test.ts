@@ -1,8 +1,9 @@
 import picocolors from "picocolors";
 import { describe, expect, it } from "vitest";
+import type { JobGroup } from "../../client/read-group-stats.ts";
 import { exampleFacts } from "../../../test/harness/watch-facts.ts";
 import { initialWatch, look, press, TABS, type WatchState } from "./watch-state.ts";
-import { shownOf, viewOf } from "./watch-view.ts";
+import { followed, shownOf, viewOf } from "./watch-view.ts";
 
 const SIZES = [
   [60, 16],
@@ -54,6 +55,19 @@ describe("a view", () => {
   it("is ASCII on a terminal that can do nothing else", () => {
     const named = exampleFacts({ tasks: [{ ...(facts.tasks[0] as (typeof facts.tasks)[0]), name: "größe_日本" }] });
     for (const line of draw(look(filled, named), [80, 24], true)) expect(line).toMatch(/^[ -~]*$/);
+  });
+
+  it("keeps the same row selected when new facts put it elsewhere", () => {
+    const [first, second, ...others] = facts.tasks as [JobGroup, JobGroup, ...JobGroup[]];
+    const turned = [
+      { ...first, ready: { ...first.ready, value: 1 } },
+      { ...second, ready: { ...second.ready, value: 99_999 } },
+    ];
+    const moved = { ...facts, tasks: [...turned, ...others] };
+    expect(shownOf(filled).subject?.name).toBe("resize_image");
+    expect(shownOf(followed(filled, look(filled, moved))).subject?.name).toBe("resize_image");
+    const gone = { ...facts, tasks: others };
+    expect(shownOf(followed(filled, look(filled, gone))).subject?.name).toBe("nightly");
   });
 
   it("keeps the selected row on the screen", () => {

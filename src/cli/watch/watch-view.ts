@@ -37,6 +37,15 @@ export function shownOf(state: WatchState): Shown {
   return { subject: rows[Math.min(state.selected, rows.length - 1)]?.subject, rows: rows.length };
 }
 
+/** The state with the row selected that was selected before, wherever new facts have put it: a key is never about another one. */
+export function followed(before: WatchState, now: WatchState): WatchState {
+  const { subject } = shownOf(before);
+  const selected = sheetOf(now).rows.findIndex(
+    (row) => row.subject.kind === subject?.kind && row.subject.name === subject.name,
+  );
+  return selected < 0 ? now : { ...now, selected };
+}
+
 function headOf({ facts, history, isFrozen }: WatchState, size: Size, { paint, title, now }: ViewSettings): string[] {
   const time = `${new Date(now).toISOString().slice(11, 19)}Z`;
   const keys = "q quit  ? keys";

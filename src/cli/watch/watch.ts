@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Client } from "../../client/client.ts";
 import { formatCount } from "../../client/views/amounts.ts";
 import { describeWhen } from "../../client/views/when.ts";
@@ -7,7 +8,7 @@ import { printable, printableLines } from "../printable.ts";
 import { readFacts } from "./facts.ts";
 import { Terminal, type TerminalStreams, type TerminalUser } from "./terminal.ts";
 import { type Change, type WatchEffect, initialWatch, type Key, look, press, type WatchState } from "./watch-state.ts";
-import { shownOf, viewOf, type ViewSettings } from "./watch-view.ts";
+import { followed, shownOf, viewOf, type ViewSettings } from "./watch-view.ts";
 
 /** Shows a queue on the whole terminal until the operator quits. */
 export class WatchScreen implements TerminalUser {
@@ -31,11 +32,12 @@ export class WatchScreen implements TerminalUser {
   async run(): Promise<void> {
     this.#terminal.open();
     try {
-      await Promise.all([this.#keepReading(), this.#keepDrawing()]);
-      await this.#work;
+      // The terminal is given back at once, also when the database does not answer.
+      await Promise.race([once(this.#ended.signal, "abort"), this.#keepReading(), this.#keepDrawing()]);
     } finally {
       this.#terminal.close();
     }
+    await this.#work;
   }
 
   pressed(key: Key): void {
@@ -95,7 +97,9 @@ export class WatchScreen implements TerminalUser {
   }
 
   async #read(): Promise<void> {
-    if (!this.#state.isFrozen) this.#show(look(this.#state, await readFacts(this.#client, this.#clock)));
+    if (this.#state.isFrozen || this.#ended.signal.aborted) return;
+    const facts = await readFacts(this.#client, this.#clock);
+    this.#show(followed(this.#state, look(this.#state, facts)));
   }
 
   async #openJob(id: string): Promise<void> {

@@ -123,7 +123,7 @@ describe("add", () => {
       [["t", "--run-at", "soon"], /--run-at/],
       [["t", "--run-in", "soon"], /--run-in/],
       [["t", "--priority", "1.5"], /-32768 to 32767/],
-      [[""], /task/i],
+      [[""], /The task of job is empty/],
     ] as const) {
       const { code, out, error } = await howdah(["add", ...args]);
       expect({ args, code, out }).toEqual({ args, code: 2, out: "" });
@@ -136,7 +136,7 @@ describe("add", () => {
 describe("with ids", () => {
   it("retry lets failed jobs run again, and says which were left alone", async () => {
     const ids = await failed("mail", 2);
-    const { code, out, error } = await howdah(["retry", ...ids, "999999"]);
+    const { code, out, error } = await howdah(["retry", ...ids.map((id) => `00${id}`), "999999"]);
     expect({ code, out }).toEqual({ code: 0, out: "Retried 2 jobs.\n" });
     expect(error).toBe("Left alone: 999999. They run, are gone, or cannot be retried; see howdah show.\n");
     expect((await client.listJobs({ state: "ready" })).jobs.map(({ id, attempts }) => [id, attempts])).toEqual(
@@ -228,6 +228,16 @@ describe("with options that select jobs", () => {
       matched: 1,
       changed: 1,
     });
+  });
+
+  it("wait for a person without a word about the database", async () => {
+    await stored("mail", 1);
+    vi.stubEnv("HOWDAH_LOG", "warn");
+    using log = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const slow = { ask: () => new Promise<string>((resolve) => setTimeout(resolve, 1_200, "y")) };
+    expect((await howdah(["remove", "--task", "mail"], slow)).out).toBe("Removed 1 job.\n");
+    vi.stubEnv("HOWDAH_LOG", "silent");
+    expect(log).not.toHaveBeenCalled();
   });
 
   it("reschedule changes those that pass", async () => {

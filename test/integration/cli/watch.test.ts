@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createClient, type Client } from "../../../src/index.ts";
+import { blockedBy } from "../../harness/blocked.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import { runCli } from "../../harness/run-cli.ts";
 import { until } from "../../harness/until.ts";
@@ -97,6 +98,29 @@ describe("watch", () => {
     terminal.type("3");
     await terminal.shows("No workers to show.");
     terminal.type("q");
+    expect(await terminal.ended()).toBe(0);
+  });
+
+  it("goes on after Ctrl-Z when there is no shell that waits for it", async () => {
+    await using terminal = new Terminal();
+    await terminal.shows("send_email");
+    terminal.type("\u001A");
+    await terminal.shows("\u001B[?1049l");
+    await terminal.shows("\u001B[?1049h");
+    await terminal.shows("send_email");
+    terminal.type("q");
+    await terminal.shows("\u001B[?1049l");
+    expect(await terminal.ended()).toBe(0);
+  });
+
+  it("gives the terminal back at once when the database does not answer", async () => {
+    const holder = await database.connect();
+    await holder.query("begin; lock table howdah._private_workers");
+    await using terminal = new Terminal();
+    await blockedBy(database, holder);
+    terminal.type("q");
+    await terminal.shows("\u001B[?1049l");
+    await holder.query("rollback");
     expect(await terminal.ended()).toBe(0);
   });
 

@@ -1,4 +1,8 @@
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Check, JudgeContext } from "../../../src/client/doctor/check.ts";
 import { DATABASE_CHECKS } from "../../../src/client/doctor/database-checks.ts";
@@ -15,6 +19,8 @@ import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import { runCli } from "../../harness/run-cli.ts";
 import { until } from "../../harness/until.ts";
 import { createTestWorker } from "../../harness/worker.ts";
+
+const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 
 let database: TestDatabase;
 
@@ -402,6 +408,25 @@ describe("howdah doctor", () => {
     expect(misspelt.code).toBe(2);
     expect(misspelt.error).toContain('"workers"');
   });
+});
+
+describe("howdah doctor --watch", () => {
+  it("looks again until its reader has left, and ends with what it found last", async () => {
+    await worker("silent", { tasks: ["known"] }, "40 s");
+    const call = [MAIN, "doctor", "--watch", "--json", "--only", "workers"];
+    const env = { ...process.env, DATABASE_URL: database.connectionString, HOWDAH_LOG: "warn" };
+    const child = spawn(process.execPath, call, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const said: string[] = [];
+    child.stderr.setEncoding("utf8").on("data", (text: string) => said.push(text));
+    const read = async () => JSON.parse((await lines.next()).value ?? "null") as unknown;
+    expect(await read()).toMatchObject({ status: "warn", results: [{ id: "workers" }] });
+    await database.sql("truncate howdah._private_workers");
+    expect(await read()).toMatchObject({ status: "ok", results: [{ finding: "No worker is registered." }] });
+    child.stdout.destroy();
+    await once(child, "close");
+    expect({ code: child.exitCode, said }).toEqual({ code: 0, said: [] });
+  }, 30_000);
 });
 
 /** A driver that is closed at the end of the block. */
