@@ -49,7 +49,7 @@ export const DATABASE_CHECKS: { readonly [Q in keyof DatabaseFacts]: Check<Q> } 
     judge: ({ used, most, idleInTransaction }, { limits }) =>
       worst(
         [when(used / most > limits.connectionsWarn, "warn", () => `${used} of ${most} connections are in use.`)],
-        `${used} of ${most} connections are in use, ${idleInTransaction} idle in a transaction.`,
+        `${used} of ${most} connections are in use${idleInTransaction === null ? "" : `, ${idleInTransaction} idle in a transaction`}.`,
       ),
   },
   snapshots: {
@@ -262,10 +262,14 @@ export const DATABASE_CHECKS: { readonly [Q in keyof DatabaseFacts]: Check<Q> } 
     todo: "Use fewer queue names.",
     guide: "guides/queues-and-concurrency.md",
     judge({ sequences }, { limits }) {
-      const [fullest] = sequences ?? [];
-      if (!fullest) return { status: "unseen", finding: "Cannot see the sequences." };
-      const say = (): string => `${fullest.name} has used ${percent(fullest.share)} of its numbers.`;
-      return worst([when(fullest.share > limits.sequenceWarn, "warn", say)], say());
+      const list = sequences ?? [];
+      const share = list[0]?.share ?? 0;
+      const say = (): string => `${list[0]?.name} has used ${percent(share)} of its numbers.`;
+      if (share > limits.sequenceWarn) return { status: "warn", finding: say() };
+      const hidden = list.find((sequence) => sequence.share === null);
+      if (list.length > 0 && hidden === undefined) return { status: "ok", finding: say() };
+      const remedy = hidden === undefined ? "" : `: grant select on sequence ${hidden.name} to this role`;
+      return { status: "unseen", finding: `Cannot see the sequences${remedy}.` };
     },
   },
 };

@@ -123,7 +123,7 @@ describe("add", () => {
       [["t", "--run-at", "soon"], /--run-at/],
       [["t", "--run-in", "soon"], /--run-in/],
       [["t", "--priority", "1.5"], /-32768 to 32767/],
-      [[""], /The task of job is empty/],
+      [[""], /task/i],
     ] as const) {
       const { code, out, error } = await howdah(["add", ...args]);
       expect({ args, code, out }).toEqual({ args, code: 2, out: "" });

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createClient, type Client } from "../../../src/index.ts";
-import { blockedBy } from "../../harness/blocked.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
+import { openProxy } from "../../harness/proxy.ts";
 import { runCli } from "../../harness/run-cli.ts";
 import { until } from "../../harness/until.ts";
 
@@ -35,9 +35,9 @@ class Terminal implements AsyncDisposable {
   readonly #child: ChildProcess;
   #text = "";
 
-  constructor() {
+  constructor(url = database.connectionString) {
     const command = `stty rows 24 cols 80; exec "${process.execPath}" "${MAIN}" watch`;
-    const env = { ...process.env, DATABASE_URL: database.connectionString, TERM: "xterm", HOWDAH_SCHEMA: undefined };
+    const env = { ...process.env, DATABASE_URL: url, TERM: "xterm", HOWDAH_SCHEMA: undefined };
     this.#child = spawn("script", ["-qec", command, "/dev/null"], { env, stdio: ["pipe", "pipe", "inherit"] });
     this.#child.stdout?.setEncoding("utf8").on("data", (chunk: string) => (this.#text += chunk));
   }
@@ -114,13 +114,15 @@ describe("watch", () => {
   });
 
   it("gives the terminal back at once when the database does not answer", async () => {
-    const holder = await database.connect();
-    await holder.query("begin; lock table howdah._private_workers");
-    await using terminal = new Terminal();
-    await blockedBy(database, holder);
+    await using proxy = await openProxy(database.connectionString);
+    await using terminal = new Terminal(proxy.connectionString);
+    await terminal.shows("send_email");
+    proxy.hold();
+    // The look that does not come back.
+    await terminal.shows("4 s old");
     terminal.type("q");
     await terminal.shows("\u001B[?1049l");
-    await holder.query("rollback");
+    proxy.allow();
     expect(await terminal.ended()).toBe(0);
   });
 

@@ -366,19 +366,25 @@ describe("a role that may not look", () => {
       const url = new URL(own.connectionString);
       url.searchParams.set("options", `-c role=${role}`);
       await using driver = closing(pgDriver({ connectionString: url.href }));
-      const { results } = await createDoctor({ driver: driver.driver, schema: own.schema }, systemClock).diagnose();
+      await own.sql(`grant usage on schema howdah to ${role}`);
+      const doctor = createDoctor({ driver: driver.driver, schema: own.schema }, systemClock);
+      const { results } = await doctor.diagnose();
       const unseen = results.filter(({ status }) => status === "unseen").map(({ id }) => id);
       expect(unseen).toEqual(
-        expect.arrayContaining(["workers", "failed", "open-transactions", "held-back", "lock-waits"]),
+        expect.arrayContaining(["workers", "failed", "open-transactions", "held-back", "lock-waits", "sequences"]),
       );
       expect(results.find(({ id }) => id === "open-transactions")?.finding).toContain("pg_read_all_stats");
+      expect(results.find(({ id }) => id === "connections")?.finding).toMatch(/connections are in use\.$/);
+      expect(results.find(({ id }) => id === "sequences")?.finding).toMatch(
+        /grant select on sequence \w+ to this role/,
+      );
       expect(results.find(({ id }) => id === "failed")?.finding).toMatch(/^Cannot see: permission denied/);
       const blind = createDoctor({ driver: driver.driver, schema: own.schema }, systemClock).diagnose({
         only: ["failed"],
       });
       await expect(blind).rejects.toThrow("permission denied");
     } finally {
-      await own.sql(`drop role ${role}`);
+      await own.sql(`drop owned by ${role}; drop role ${role}`);
     }
   });
 });

@@ -9,7 +9,12 @@ export interface DatabaseFacts {
     readonly synchronousCommit: string;
   };
   readonly clock: { readonly databaseMs: number };
-  readonly connections: { readonly used: number; readonly most: number; readonly idleInTransaction: number };
+  readonly connections: {
+    readonly used: number;
+    readonly most: number;
+    /** Null when this role does not see what others do. */
+    readonly idleInTransaction: number | null;
+  };
   readonly snapshots: {
     /** Whether this role sees the transactions of others. */
     readonly seesAll: boolean;
@@ -35,7 +40,10 @@ export interface DatabaseFacts {
   readonly notifications: { readonly share: number };
   readonly lockWaits: { readonly seesAll: boolean; readonly waits: readonly LockWait[] | null };
   readonly wraparound: { readonly age: number; readonly freezeAge: number };
-  readonly sequences: { readonly sequences: readonly { readonly name: string; readonly share: number }[] | null };
+  readonly sequences: {
+    /** Those that have used the most of their numbers; null for a share that this role may not see. */
+    readonly sequences: readonly { readonly name: string; readonly share: number | null }[] | null;
+  };
 }
 
 /** A session in a transaction that holds back vacuum. */

@@ -14,7 +14,7 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
   // The sessions of other roles are there, only what they do is hidden.
   connections: () => `
     select count(*) as used, current_setting('max_connections')::integer as most,
-      count(*) filter (where state like 'idle in transaction%') as "idleInTransaction"
+      case when ${SEES_ALL} then count(*) filter (where state like 'idle in transaction%') end as "idleInTransaction"
     from pg_stat_activity where backend_type is null or backend_type = 'client backend'`,
 
   snapshots: () => `
@@ -97,8 +97,10 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
 
   sequences: (_, { name }) => `
     select (select json_agg(found) from (
-      select sequencename as name, coalesce(last_value, 0)::float8 / max_value as share
-      from pg_sequences where schemaname = ${quoteLiteral(name)} order by 2 desc limit 5
+      select sequencename as name,
+        case when has_sequence_privilege(format('%I.%I', schemaname, sequencename), 'select, usage')
+          then coalesce(last_value, 0)::float8 / max_value end as share
+      from pg_sequences where schemaname = ${quoteLiteral(name)} order by 2 desc nulls last
     ) as found) as sequences`,
 };
 
