@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createClient, type Client, defineTask, type Job, type JobContext } from "../../../src/index.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import { type CliOutput, type Person, runCli } from "../../harness/run-cli.ts";
 import { createTestWorker } from "../../harness/worker.ts";
@@ -234,7 +235,7 @@ describe("with options that select jobs", () => {
     await stored("mail", 1);
     vi.stubEnv("HOWDAH_LOG", "warn");
     using log = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-    const slow = { ask: () => new Promise<string>((resolve) => setTimeout(resolve, 1_200, "y")) };
+    const slow = { ask: () => systemClock.sleep(1_200).then(() => "y") };
     expect((await howdah(["remove", "--task", "mail"], slow)).out).toBe("Removed 1 job.\n");
     vi.stubEnv("HOWDAH_LOG", "silent");
     expect(log).not.toHaveBeenCalled();
