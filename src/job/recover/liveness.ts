@@ -1,10 +1,11 @@
 import type { Executor } from "../../postgres/driver.ts";
 import { deregisterWorkers } from "../../postgres/queries/liveness.ts";
+import { isRefused } from "../../postgres/sqlstate.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import { type ProcessMark, readProcessMark, writeProcessMark } from "../../runtime/process-mark.ts";
 import type { IdentityWatcher } from "../identity.ts";
 import type { WorkerContext } from "../worker-context.ts";
-import { Contact } from "./contact.ts";
+import { Contact, type ContactAttempt } from "./contact.ts";
 import { LivenessLoop, type LivenessWatcher, type SelfReports } from "./liveness-loop.ts";
 import type { RecoverySettings } from "./options.ts";
 import { processSessions, SessionLockKeeper, type SessionHistory, type SessionLockWatcher } from "./session-lock.ts";
@@ -72,15 +73,26 @@ export class Liveness implements IdentityWatcher, SessionLockWatcher {
   /**
    * Takes the worker off the register; until {@link resume} it sends nothing and
    * monitors no other worker. Only while nothing is locked by it and nothing is
-   * claimed. Resolves to false when the database did not confirm that.
+   * claimed. Resolves to false when the database did not confirm that. A statement
+   * without an answer may arrive when the worker is back: it goes on under another
+   * id then, which that does not take off the register.
    */
   async suspend(): Promise<boolean> {
     const { identity, reporter } = this.#context;
     await this.#loop.stop();
+    const { all, current } = identity;
+    let isAnswered = true;
+    const leave = ({ target, isRepeated }: ContactAttempt): Promise<void> => {
+      if (isRepeated) isAnswered = false;
+      return deregisterWorkers(target, all);
+    };
     try {
-      await this.#contact.reach(({ target }) => deregisterWorkers(target, identity.all));
+      await this.#contact.reach(leave);
+      if (!isAnswered) identity.replace();
       return true;
     } catch (error) {
+      // It may be registered still, until that is certain.
+      if (!isAnswered || !isRefused(error)) identity.distrust(current);
       reporter.failure("take itself off the register", error);
       return false;
     }

@@ -4,6 +4,7 @@ import { systemClock } from "../../../src/runtime/clock.ts";
 import type { WorkerOptions } from "../../../src/worker/options.ts";
 import type { Worker } from "../../../src/worker/worker.ts";
 import { createDatabase } from "../../harness/database.ts";
+import { createHeldTask } from "../../harness/held-task.ts";
 import { openProxy } from "../../harness/proxy.ts";
 import {
   addDeadJob,
@@ -318,6 +319,31 @@ describe("an idle worker", () => {
     await Promise.all([idle(first.worker), idle(second.worker)]);
     await Promise.all(workers.map(({ worker }) => worker.stop()));
     for (const { end } of workers) await end();
+  });
+
+  it("keeps its next jobs when the statement by which it left the register arrives late", async () => {
+    await using proxy = await openProxy(database.connectionString);
+    const held = createHeldTask("quick", (_, { signal }) => signal.throwIfAborted());
+    const { connectionString } = proxy;
+    const { worker, end } = await start({ connectionString, tasks: [held.task] });
+    const ended: string[] = [];
+    worker.hooks.on("jobComplete", ({ job }) => void ended.push(job.id));
+    const late = await proxy.next(/^delete from \S+_private_workers/, "before");
+    const [leaver] = await registered();
+    // It leaves over another connection.
+    await idle(worker);
+    const { id } = await worker.client.addJob("quick", "a");
+    await until(() => held.started.length === 1);
+    await until(async () => (await registered()).length > 0);
+    await database.sql(late.text, [[leaver]]);
+    const beats = () => proxy.statements.filter((text) => text.includes("last_heartbeat_at =")).length;
+    const before = beats();
+    await until(() => beats() > before + 3);
+    held.openAll();
+    await until(() => ended.length === 1);
+    expect(ended).toEqual([id]);
+    late.cut();
+    await end();
   });
 
   it("stays on the register as long as that does not answer", async () => {
