@@ -64,6 +64,22 @@ describe("a reader of the backlog", () => {
     expect(asked).toHaveLength(2);
   });
 
+  it("rests for a minute at most after a reading that has failed", async () => {
+    const { clock, reader, asked, client } = setUp();
+    client("away", { takesMs: 30_000, error: new HowdahError("HOWDAH_CONNECTION_LOST", "It is away.") });
+    const first = reader.refresh();
+    await clock.advance(30_000);
+    await first;
+    await clock.advance(59_999);
+    await reader.refresh();
+    expect(asked).toHaveLength(1);
+    await clock.advance(1);
+    const second = reader.refresh();
+    await clock.advance(1_000);
+    await second;
+    expect(asked).toHaveLength(2);
+  });
+
   it("rests for twenty times what a reading took, and shows old numbers after a second", async () => {
     const { clock, reader, asked, client, values } = setUp();
     client("slow", { takesMs: 3_000 });

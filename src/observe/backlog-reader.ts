@@ -7,7 +7,8 @@ import type { TaskLabels } from "./task-labels.ts";
 /**
  * Reads the backlog when it is asked for, through the client of one of the
  * workers or clients of the process: not again before ten seconds, nor before
- * twenty times what the last reading took, have passed.
+ * twenty times what the last reading took, have passed; a minute at most after
+ * one that has failed.
  */
 export class BacklogReader {
   readonly #clock: Clock;
@@ -51,7 +52,9 @@ export class BacklogReader {
     const readAt = this.#clock.monotonic();
     const tookMs = readAt - startedAt;
     if (backlog) this.#last = { backlog, readAt, tookMs };
-    this.#restUntil = readAt + Math.max(LEAST_REST_MS, REST_FACTOR * tookMs);
+    const restMs = Math.max(LEAST_REST_MS, REST_FACTOR * tookMs);
+    // One that failed has mostly waited: the numbers come back soon after the database does.
+    this.#restUntil = readAt + (backlog ? restMs : Math.min(restMs, MOST_REST_AFTER_FAILURE_MS));
     this.#reading = undefined;
   }
 
@@ -80,3 +83,4 @@ const PATIENCE_MS = 1_000;
 /** The least time between two readings, and the least share of the time in which none is under way. */
 const LEAST_REST_MS = 10_000;
 const REST_FACTOR = 20;
+const MOST_REST_AFTER_FAILURE_MS = 60_000;
