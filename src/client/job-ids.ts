@@ -4,12 +4,12 @@ import { toJob } from "../job/row.ts";
 import type { JobRecord } from "../postgres/queries/job-columns.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 
-/** Checks one job id and returns it without leading zeros. Throws `HOWDAH_OPTION_INVALID`. */
-export function checkJobId(id: unknown, place = "The job id"): string {
+/** Checks one id, of a job unless `subject` says otherwise, and returns it without leading zeros. Throws `HOWDAH_OPTION_INVALID`. */
+export function checkJobId(id: unknown, place = "The job id", subject = "a job"): string {
   if (typeof id === "string" && /^\d{1,30}$/.test(id) && BigInt(id) <= MAX_ID) return String(BigInt(id));
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
-    `${place} must be the id of a job, a string of digits like "42"; found ${describeValue(id)}.`,
+    `${place} must be the id of ${subject}, a string of digits like "42"; found ${describeValue(id)}.`,
   );
 }
 

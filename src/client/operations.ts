@@ -32,7 +32,7 @@ export function createOperations(session: Session, runner: BulkRunner): Operatio
   const target = { executor: session, schema };
 
   async function get(id: string): Promise<BulkOperation> {
-    const checked = checkJobId(id, "The id of the operation");
+    const checked = checkJobId(id, "The id", "an operation");
     const found = await getOperation(target, checked);
     if (!found) throw unknownOperation(checked);
     return toBulkOperation(found);

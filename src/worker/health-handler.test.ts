@@ -30,6 +30,7 @@ describe("a handler of probes", () => {
     ["live with a query", "/live/?verbose=1", AWAY, 200],
     ["live", "/live", STUCK, 503],
     ["ready", "/lively", STUCK, 503],
+    ["ready with a query", "/ready?next=/live", AWAY, 503],
   ])("asks whether a worker is %s at %s", (_, url, health, status) => {
     expect(probe(source(health), url)).toEqual([status, health]);
   });

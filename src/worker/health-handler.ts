@@ -59,4 +59,5 @@ function answer(workers: readonly HealthSource[], url: string): { readonly statu
   return { status: isWell ? 200 : 503, body: JSON.stringify({ live, ready, reasons }) };
 }
 
-const PATH_OF_LIVENESS = /\/live\/?(?:[?#].*)?$/;
+/** The path ends with it; a query may contain anything. */
+const PATH_OF_LIVENESS = /^[^?#]*\/live\/?(?:[?#]|$)/;
