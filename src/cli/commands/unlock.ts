@@ -1,7 +1,7 @@
 import { Option } from "commander";
-import type { Client } from "../../client/client.ts";
 import { formatCount } from "../../client/views/amounts.ts";
 import { describeWhen } from "../../client/views/when.ts";
+import type { WorkerInfo } from "../../client/workers.ts";
 import { HowdahError } from "../../errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { CliCommand } from "../command.ts";
@@ -15,18 +15,24 @@ export const unlockCommand: CliCommand = {
   examples: ["howdah unlock worker-5fbb1c --force"],
   options: [new Option("--force", "also workers that seem to live: what they run would run twice")],
   async run({ screen, globals, arguments: workerIds, options }) {
-    await withClient(globals, async (client) => {
-      if (options["force"] !== true) await refuseLiving(client, workerIds);
+    const unknown = await withClient(globals, async (client) => {
+      const registered = await client.listActiveWorkers();
+      if (options["force"] !== true) refuseLiving(registered, workerIds);
       await client.forceUnlockWorkers(workerIds);
+      return workerIds.filter((given) => !registered.some(({ id }) => id === given));
     });
+    if (unknown.length > 0)
+      screen.note(
+        `Not registered: ${printable(unknown.join(", "))}. That is so after a recovery; else see howdah workers for the ids.`,
+      );
     if (globals.json) return screen.printJson({ unlocked: workerIds });
     screen.print(`Unlocked what ${formatCount(workerIds.length, "worker")} held.`);
   },
 };
 
 /** A worker that is registered and not stale runs, as far as the database knows. */
-async function refuseLiving(client: Client, workerIds: readonly string[]): Promise<void> {
-  const living = (await client.listActiveWorkers()).find(({ id, isStale }) => !isStale && workerIds.includes(id));
+function refuseLiving(registered: readonly WorkerInfo[], workerIds: readonly string[]): void {
+  const living = registered.find(({ id, isStale }) => !isStale && workerIds.includes(id));
   if (living === undefined) return;
   const when = describeWhen(living.lastHeartbeatAt, systemClock.now());
   throw new HowdahError(
