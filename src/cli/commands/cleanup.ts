@@ -5,6 +5,7 @@ import { formatCount } from "../../client/views/amounts.ts";
 import { HowdahError } from "../../errors.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
+import { printable } from "../printable.ts";
 
 /** `howdah cleanup`: removes what is no longer needed. */
 export const cleanupCommand: CliCommand = {
@@ -26,7 +27,7 @@ export const cleanupCommand: CliCommand = {
         "Say what to remove: --failed-jobs, --unused-tasks, --unused-queues.",
       );
     const removed = await withClient(globals, async (client) =>
-      client.cleanup(chosen, { keepTasks: [...keepTasks, ...(await tasksOfWorkers(client))] }),
+      client.cleanup(chosen, { keepTasks: [...keepTasks, ...(unusedTasks ? await tasksOfWorkers(client) : [])] }),
     );
     if (globals.json) screen.printJson(removed);
     else screen.print(describe(removed));
@@ -42,9 +43,16 @@ interface CleanUpFlags {
 
 const TASKS: readonly CleanUpTask[] = ["permanentlyFailedJobs", "unusedTasks", "unusedQueues"];
 
-/** Workers know their tasks by the rows, so those stay. */
+/** Workers know their tasks by the rows, so those stay. Throws `HOWDAH_OPTION_INVALID` when a worker has more than it can say. */
 async function tasksOfWorkers(client: Client): Promise<string[]> {
   const workers = await client.listActiveWorkers();
+  const silent = workers.find(({ report }) => report !== null && report.moreTasks > 0);
+  if (silent !== undefined)
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `Worker ${printable(silent.id)} runs more tasks than its report has room for, so the unused ones cannot be told. ` +
+        "Clean up with `client.cleanup()`, which is given the names of all tasks.",
+    );
   return workers.flatMap(({ metadata }) => {
     const tasks = metadata?.["tasks"];
     return Array.isArray(tasks) ? tasks.filter((task): task is string => typeof task === "string") : [];

@@ -220,9 +220,10 @@ const PAGES: Readonly<Record<Tab, Page>> = {
 
 /** Does a live worker run this task? One that does not say what it runs may. */
 function isKnown(task: string, workers: Facts["workers"]): boolean {
-  return workers.some(({ isStale, metadata }) => {
+  return workers.some(({ isStale, report, metadata }) => {
     const tasks = metadata?.["tasks"];
-    return !isStale && (!Array.isArray(tasks) || tasks.includes(task));
+    const saysAll = Array.isArray(tasks) && (report === null || report.moreTasks === 0);
+    return !isStale && (!saysAll || tasks.includes(task));
   });
 }
 
