@@ -1,7 +1,8 @@
 /**
  * Runs the steps of `npm test` one after another, also after one that has failed; steps that need a failed one are
- * left out. The last line of its output is `N passed, N failed`: the tests of all vitest runs added up; a step that
- * fails without a failing test counts as one. When no test ran and something failed, the last line names it instead.
+ * left out. Its output ends with what failed, test by test, because it is read from its end. The last line is
+ * `N passed, N failed`: the tests of all vitest runs added up; a step that fails without a failing test counts as one.
+ * When no test ran and something failed, the last line names it instead.
  *
  *   node scripts/check.mjs                 the steps of CI
  *   node scripts/check.mjs --full          and those that take longer
@@ -214,25 +215,33 @@ function runSteps(steps) {
     results.push(isLeftOut ? leaveOut(step) : runStep(step));
   }
   printTimes(results);
-  const failures = results.filter(({ outcome }) => outcome === "failed").map(({ name }) => name);
-  if (failures.length > 0) console.log("");
-  for (const name of failures) console.log(`✗ ${name} failed. Run it alone: npm run check -- --only ${name}`);
+  const failed = results.filter(({ outcome }) => outcome === "failed");
+  if (failed.length > 0) console.log("");
+  for (const result of failed) printFailures(result);
+  const failures = failed.map(({ name }) => name);
   console.log(`\n${summarize(results, failures)}`);
   return failures.length > 0 ? 1 : 0;
 }
 
+/** At most 20 of them, so that the end of the output stays one page. */
+function printFailures({ name, failures }) {
+  console.log(`✗ ${name} failed. Run it alone: npm run check -- --only ${name}`);
+  for (const { where, message } of failures.slice(0, 20)) console.log(`  ✗ ${where}\n    ${message}`);
+  if (failures.length > 20) console.log(`  and ${failures.length - 20} more`);
+}
+
 function leaveOut({ name, needs }) {
   console.log(`\n– ${name} is left out, because ${needs} did not pass`);
-  return { name, outcome: "left out", seconds: 0, exitCode: "", passed: 0, failed: 0 };
+  return { name, outcome: "left out", seconds: 0, exitCode: "", passed: 0, failures: [] };
 }
 
 function runStep({ name, command, environment = {}, tests = false }) {
   console.log(`\n▶ ${name}: ${command}`);
   const scratch = mkdtempSync(join(tmpdir(), "howdah-check-"));
-  const report = join(scratch, "vitest.json");
+  const report = join(scratch, "tests.json");
   const start = performance.now();
   const { status } = spawnSync(
-    tests ? `${command} --reporter=default --reporter=json --outputFile="${report}"` : command,
+    tests ? `${command} --reporter=default --reporter="${join(import.meta.dirname, "check-reporter.mjs")}"` : command,
     {
       cwd: root,
       shell: true,
@@ -240,12 +249,13 @@ function runStep({ name, command, environment = {}, tests = false }) {
       env: {
         ...process.env,
         ...environment,
+        HOWDAH_CHECK_REPORT: report,
         PATH: [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter),
       },
     },
   );
   const seconds = (performance.now() - start) / 1000;
-  const counted = tests ? countTests(report) : { passed: 0, failed: 0 };
+  const counted = tests ? readReport(report) : { passed: 0, failures: [] };
   rmSync(scratch, { recursive: true, force: true });
   // A step that was killed has no exit code.
   return { name, outcome: status === 0 ? "passed" : "failed", seconds, exitCode: status ?? "killed", ...counted };
@@ -254,21 +264,20 @@ function runStep({ name, command, environment = {}, tests = false }) {
 /** The last line: how many tests passed and failed, or what failed when no test ran. */
 function summarize(results, failures) {
   const passed = results.reduce((sum, result) => sum + result.passed, 0);
-  const failed = results.reduce((sum, result) => sum + result.failed, 0);
+  const failed = results.reduce((sum, result) => sum + result.failures.length, 0);
   if (passed + failed === 0) {
     return failures.length > 0 ? `No test ran; failed: ${failures.join(", ")}` : "No test ran; every step passed";
   }
-  const withoutTests = results.filter((result) => result.outcome === "failed" && result.failed === 0).length;
+  const withoutTests = results.filter((result) => result.outcome === "failed" && result.failures.length === 0).length;
   return `${passed} passed, ${failed + withoutTests} failed`;
 }
 
-/** Reads vitest's JSON report; a run that ended before it wrote one has counted nothing. */
-function countTests(report) {
+/** What check-reporter.mjs wrote; a run that ended before has counted nothing. */
+function readReport(report) {
   try {
-    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
-    return { passed: numPassedTests, failed: numFailedTests };
+    return JSON.parse(readFileSync(report, "utf8"));
   } catch {
-    return { passed: 0, failed: 0 };
+    return { passed: 0, failures: [] };
   }
 }
 

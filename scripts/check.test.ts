@@ -13,7 +13,9 @@ let project: string;
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), "howdah-check-test-"));
   mkdirSync(join(project, "scripts"));
-  cpSync(join(ROOT, "scripts/check.mjs"), join(project, "scripts/check.mjs"));
+  for (const script of ["check.mjs", "check-reporter.mjs"]) {
+    cpSync(join(ROOT, "scripts", script), join(project, "scripts", script));
+  }
   writeFileSync(join(project, "scripts/generate-migrations.mjs"), "");
   cpSync(join(ROOT, ".ci"), join(project, ".ci"), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(project, "node_modules"));
@@ -53,6 +55,24 @@ describe("the check", () => {
   it("passes when every test does", () => {
     writeTests("expect(1).toBe(1);", "expect(2).toBe(2);");
     expect(runCheck("test")).toMatchObject({ status: 0, lastLine: "2 passed, 0 failed" });
+  });
+
+  it("ends with what failed: tests, hooks, files and errors that no test caught", () => {
+    writeTests("expect(1).toBe(1);", "expect(1).toBe(2);", "setTimeout(() => { throw new Error('late') });");
+    writeFileSync(
+      join(project, "hook.test.js"),
+      `import { beforeAll, it } from "vitest";
+      beforeAll(() => { throw new Error("no server"); });
+      it("needs a server", () => {});`,
+    );
+    writeFileSync(join(project, "broken.test.js"), `throw new Error("not a test");`);
+    const { stdout, lastLine } = runCheck("test");
+    const end = stdout.slice(stdout.indexOf("✗ test failed. Run it alone"));
+    expect(end).toContain("✗ some.test.js > case 1\n    expected 1 to be 2");
+    expect(end).toContain("✗ hook.test.js\n    no server");
+    expect(end).toContain("✗ broken.test.js\n    not a test");
+    expect(end).toContain("✗ an error that no test caught\n    late");
+    expect(lastLine).toBe("2 passed, 4 failed");
   });
 
   it("fails when there is no test at all", () => {
