@@ -51,6 +51,18 @@ const runtimes: TestProjectInlineConfiguration = {
   test: { name: "runtimes", include: ["test/dist/runtimes.test.ts"], ...database },
 };
 
+/** In a browser, which takes a core of its own: after the other tests, one file at a time. */
+const page: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: "page",
+    include: ["test/page/*.test.ts"],
+    ...database,
+    testTimeout: 60_000,
+    fileParallelism: false,
+  },
+};
+
 export default defineConfig({
   test: {
     exclude: [...configDefaults.exclude, "**/fixtures/**"],
@@ -82,6 +94,7 @@ export default defineConfig({
       ...(process.env["HOWDAH_TEST_COMPILERS"] === "1" ? [compilers] : []),
       ...(process.env["HOWDAH_TEST_NEWCOMER"] === "1" ? [newcomer] : []),
       ...(process.env["HOWDAH_TEST_RUNTIMES"] === "1" ? [runtimes] : []),
+      ...(process.env["HOWDAH_TEST_PAGE"] === "1" ? [page] : []),
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,

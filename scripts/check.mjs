@@ -77,6 +77,14 @@ const STEPS = [
     why: "unit, integration, docs and the packed package",
   },
   {
+    name: "page",
+    command: "vitest run --project page",
+    needs: "build",
+    environment: { HOWDAH_TEST_PAGE: "1" },
+    tests: true,
+    why: "the page in a real browser; left out where there is no Chromium",
+  },
+  {
     name: "chaos",
     command: "npm run chaos --silent -- --seed 20",
     needs: "build",

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { findChromium } from "./chromium.mjs";
+import { findChromium, launchChromium } from "../../test/harness/chromium.ts";
 import { BUILT } from "./pages.mjs";
 import { serve } from "./serve.mjs";
 
@@ -39,12 +39,13 @@ const SEARCHED = { word: "snooze", page: /\/guides\/retries/ };
 export async function look() {
   const executablePath = findChromium();
   if (executablePath === undefined) {
-    console.log("There is no Chromium, so the site was not looked at. HOWDAH_CHROMIUM can name one.");
+    console.log(
+      "There is no Chromium, so the site was not looked at. `npm run chromium` installs it, HOWDAH_CHROMIUM names another.",
+    );
     return;
   }
-  const { chromium } = await import("playwright-core");
   const site = await serve(BUILT);
-  const browser = await chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
+  const browser = await launchChromium(executablePath);
   const problems = [];
   try {
     rmSync(PICTURES, { recursive: true, force: true });
