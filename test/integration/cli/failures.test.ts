@@ -346,6 +346,9 @@ const ANSWERS: readonly (readonly [string, HowdahErrorCode, RegExp])[] = [
   ["XX000", "HOWDAH_DATABASE_ERROR", /no luck \(SQLSTATE XX000\)/],
 ];
 
+/** A clean-up waits for the transactions that add jobs; it says what a lock that it does not get means to it. */
+const WAITED_IN_VAIN: readonly [HowdahErrorCode, RegExp] = ["HOWDAH_QUERY_TIMEOUT", /found no moment without an open/];
+
 /** The statements of a connection and of the probe for the database, which is tried again: tested above. */
 const FIRST_STATEMENTS = 2;
 
@@ -355,22 +358,30 @@ const FINDS = "doctor";
 /** Each statement of each call meets some of them. */
 const ROUNDS = [0, 3, 6];
 
+function answerTo(number: number): (typeof ANSWERS)[number] {
+  const answer = ANSWERS[number % ANSWERS.length];
+  if (answer === undefined) throw new Error("there are no answers");
+  return answer;
+}
+
 describe("every command gives a code to what the server says to any of its statements", () => {
   it.each(ROUNDS)("one error for each statement, beginning with number %i", { timeout: 120_000 }, async (first) => {
     const met = new Set<string>();
     for (const [index, call] of oneEach("demo", "work", FINDS).entries()) {
       for (let after = FIRST_STATEMENTS, answered = 1; answered > 0; after += 1) {
-        const [state = "", ...expected] = ANSWERS[(first + index + after) % ANSWERS.length] ?? [];
+        const [state, ...answer] = answerTo(first + index + after);
         await using proxy = await openProxy(database.connectionString);
         proxy.answer({ code: state, message: "no luck" }, { after });
         const output = await runCli([...call, "--database-url", proxy.connectionString]);
         ({ answered } = proxy);
-        if (answered === 0) expect(after).toBeGreaterThan(FIRST_STATEMENTS);
-        else
-          expect(faultsOf(output, { code: expected[0] as HowdahErrorCode, said: expected[1] as RegExp }, call)).toEqual(
-            [],
-          );
-        if (answered > 0) met.add(state);
+        if (answered === 0) {
+          expect(after).toBeGreaterThan(FIRST_STATEMENTS);
+          continue;
+        }
+        const waits = call[0] === "cleanup" && state === "55P03" && /found no moment/.test(output.error);
+        const [code, said] = waits ? WAITED_IN_VAIN : answer;
+        expect(faultsOf(output, { code, said }, call)).toEqual([]);
+        met.add(state);
       }
     }
     expect(met.size).toBe(ANSWERS.length);
