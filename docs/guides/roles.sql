@@ -49,6 +49,9 @@ grant select, insert, update, delete on howdah._howdah_paused_tasks to howdah_wo
 -- Bulk changes of jobs by a filter are stored with how far they came.
 grant select, insert, update, delete on howdah._howdah_operations to howdah_worker;
 
+-- What people change through the admin API is recorded.
+grant select, insert, update, delete on howdah._howdah_audit to howdah_worker;
+
 -- Both may see how the jobs did over time; workers count it.
 grant select on howdah._howdah_samples, howdah._howdah_task_samples to howdah_producer;
 grant select, insert, update, delete on howdah._howdah_samples, howdah._howdah_task_samples to howdah_worker;

@@ -18,20 +18,24 @@ export interface BulkPreview {
 }
 
 /** Counts the jobs that an operation would find, page by page. */
-export async function previewOperation(
-  target: CountTarget,
-  order: { readonly action: OperationAction; readonly filter: JobSelection },
-): Promise<BulkPreview> {
-  const filter = filterOf(order);
+export async function previewOperation(target: CountTarget, order: PreviewOrder): Promise<BulkPreview> {
+  const { mostPages = MOST_PAGES, newestId } = order;
+  const filter = order.action === undefined ? order.filter : filterOf({ ...order, action: order.action });
   const states = new Map<JobState, number>();
   const tasks = new Map<string, number>();
   let matched = 0;
   let pages = 0;
   for (const way of waysById(filter)) {
     for (let after: string | undefined = "0"; after !== undefined;) {
-      if (matched >= MOST || pages >= MOST_PAGES) return { matched, exact: false, ...summary(states, tasks) };
+      if (matched >= MOST || pages >= mostPages) return { matched, exact: false, ...summary(states, tasks) };
       const position = { priority: 0, runAt: "0", id: after };
-      const page = await listJobKinds(target, filter, { way, after: position, isBackward: false, limit: PAGE });
+      const page = await listJobKinds(target, filter, {
+        way,
+        after: position,
+        newestId,
+        isBackward: false,
+        limit: PAGE,
+      });
       for (const { task, state } of page.kinds) {
         states.set(state, (states.get(state) ?? 0) + 1);
         tasks.set(task, (tasks.get(task) ?? 0) + 1);
@@ -42,6 +46,17 @@ export async function previewOperation(
     }
   }
   return { matched, exact: true, ...summary(states, tasks) };
+}
+
+/** Which jobs to count. */
+interface PreviewOrder {
+  /** Counts the jobs that this would change; `undefined` for all that pass the filter. */
+  readonly action?: OperationAction | undefined;
+  readonly filter: JobSelection;
+  /** The largest id that counts. */
+  readonly newestId?: string | undefined;
+  /** Where counting ends. */
+  readonly mostPages?: number | undefined;
 }
 
 /** Where counting ends. A page looks at 50,000 jobs at most. */

@@ -127,7 +127,7 @@ export function createBulkChanges(session: Session, { runner, byId }: BulkParts)
 
   const order = (action: OperationAction, filter: unknown, change: OperationChange = {}): BulkOrder => ({
     action,
-    filter: readFilter(action, filter),
+    filter: readBulkFilter(action, filter),
     change,
   });
 
@@ -213,7 +213,8 @@ function checkNone(action: OperationAction, options: unknown): void {
   );
 }
 
-function readFilter(action: OperationAction, given: unknown): queries.JobSelection {
+/** Reads the filter of a bulk change. Throws `HOWDAH_OPTION_INVALID` when it has no condition. */
+export function readBulkFilter(action: OperationAction, given: unknown): queries.JobSelection {
   const shape = { ...FILTER_OPTIONS, state: oneOf(STATES[action]) };
   const filter = toFilter(readOptions(METHODS[action], given, shape));
   if (Object.entries(filter).some(([name, value]) => name !== "payload" || value !== "{}")) return filter;

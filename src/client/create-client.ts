@@ -42,6 +42,7 @@ import { createDoctor } from "./doctor/diagnose.ts";
 import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { OperatorReads } from "./operator-reads.ts";
+import { giveOperatorAccess } from "./operator-access.ts";
 import { createOperations } from "./operations.ts";
 import { createSchedules } from "./schedules.ts";
 import { Session } from "./session.ts";
@@ -172,7 +173,7 @@ export function clientOver(ground: ClientGround): Client {
     return closing;
   }
 
-  return {
+  const client: Client = {
     ...calls.awaited({
       ...createAdds(session, joined),
       ...byId,
@@ -199,6 +200,8 @@ export function clientOver(ground: ClientGround): Client {
     close,
     [Symbol.asyncDispose]: close,
   };
+  giveOperatorAccess(client, session, calls);
+  return client;
 }
 
 /** The methods inside of a transaction. They are not waited for: such a call may last as long as the transaction. */

@@ -1,7 +1,6 @@
 import { toDate } from "../job/row.ts";
 import type { CountTarget } from "../postgres/queries/count-jobs.ts";
 import { listErrors } from "../postgres/queries/list-errors.ts";
-import type { JobSelection } from "../postgres/queries/job-selection.ts";
 import type { Count } from "./counts.ts";
 
 /** The errors of jobs that failed for good. */
@@ -29,7 +28,7 @@ export interface ErrorInfo {
 /** Groups the newest failed jobs by the first line of their error. */
 export async function readErrors(
   target: CountTarget,
-  filter: Pick<JobSelection, "task" | "queueName">,
+  filter: Parameters<typeof listErrors>[1],
   limit: number,
 ): Promise<ErrorList> {
   const { groups, asOf, oldestId } = await listErrors(target, filter, limit);

@@ -182,7 +182,12 @@ const LIST_OPTIONS = {
   limit: LIMIT,
 };
 
-async function readQueueList(target: CountTarget, filter: QueueFilter, request: QueuePageRequest): Promise<QueueList> {
+/** Reads one page of queues. */
+export async function readQueueList(
+  target: CountTarget,
+  filter: QueueFilter,
+  request: QueuePageRequest,
+): Promise<QueueList> {
   const { queues: records, hasMore, searchedTo, asOf } = await listQueues(target, filter, request);
   const queues = records.map(({ jobs, ready, lockedAt, pausedUntil, ...queue }) => ({
     ...queue,

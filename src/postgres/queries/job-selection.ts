@@ -1,4 +1,5 @@
 import type { Cell } from "../driver.ts";
+import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { type JobStateName, stateConditions } from "./job-columns.ts";
 
@@ -21,6 +22,10 @@ export interface JobSelection {
   readonly isOpen?: true | undefined;
   /** Only jobs that no worker runs. */
   readonly isIdle?: true | undefined;
+  /** Only jobs of these tasks. */
+  readonly tasks?: readonly string[] | undefined;
+  /** Only jobs of these queues; null stands for jobs without one. */
+  readonly queueNames?: readonly (string | null)[] | undefined;
 }
 
 /** The values of a statement, each with the place that stands for it in the text. */
@@ -38,7 +43,7 @@ export type FilterConditions = { readonly [Name in keyof JobSelection]?: string 
 
 /** Writes a filter as conditions. Names stand as the ids of their rows, so that indexes can be used. */
 export function filterConditions(schema: Schema, filter: JobSelection, values: Values): FilterConditions {
-  const { state, priority, isOpen, isIdle, ...texts } = filter;
+  const { state, priority, isOpen, isIdle, tasks, queueNames, ...texts } = filter;
   const written = Object.entries(texts)
     .filter((entry): entry is [TextFilter, string] => entry[1] !== undefined)
     .map(([name, value]) => [name, TEXT_CONDITIONS[name](values.add(value), schema)] as const);
@@ -50,10 +55,12 @@ export function filterConditions(schema: Schema, filter: JobSelection, values: V
     ...(priority === undefined
       ? {}
       : { priority: `job.priority operator(pg_catalog.=) ${values.add(String(priority))}::pg_catalog.int2` }),
+    ...(tasks === undefined ? {} : { tasks: taskCondition(schema, values.add(textArray(tasks))) }),
+    ...(queueNames === undefined ? {} : { queueNames: queueCondition(schema, queueNames, values) }),
   };
 }
 
-type TextFilter = Exclude<keyof JobSelection, "state" | "priority" | "isOpen" | "isIdle">;
+type TextFilter = Exclude<keyof JobSelection, "state" | "priority" | "isOpen" | "isIdle" | "tasks" | "queueNames">;
 
 const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schema) => string>> = {
   task: (name, schema) =>
@@ -68,6 +75,16 @@ const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schem
   since: (at) => `job.created_at operator(pg_catalog.>=) ${at}::pg_catalog.timestamptz`,
   until: (at) => `job.created_at operator(pg_catalog.<) ${at}::pg_catalog.timestamptz`,
 };
+
+function taskCondition(schema: Schema, names: string): string {
+  return `job.task_id operator(pg_catalog.=) any (array(select id from ${schema.of("_private_tasks")} where identifier operator(pg_catalog.=) any (${names}::pg_catalog.text[])))`;
+}
+
+function queueCondition(schema: Schema, names: readonly (string | null)[], values: Values): string {
+  const place = values.add(textArray(names.filter((name) => name !== null)));
+  const named = `job.job_queue_id operator(pg_catalog.=) any (array(select id from ${schema.of("_private_job_queues")} where queue_name operator(pg_catalog.=) any (${place}::pg_catalog.text[])))`;
+  return names.includes(null) ? `(${named} or job.job_queue_id is null)` : named;
+}
 
 const ESCAPE = String.raw`[\\\\]u(0000|[dD][89a-fA-F])`;
 const SURROGATE_PAIR = String.raw`[\\\\]u[dD][89abAB][0-9a-fA-F]{2}[\\\\]u[dD][c-fC-F][0-9a-fA-F]{2}`;

@@ -5,7 +5,7 @@ import { filterConditions, type JobSelection, Values } from "./job-selection.ts"
 /** Groups the newest jobs that failed for good by the first line of their error, the largest groups first. */
 export async function listErrors(
   { executor, schema }: { readonly executor: Executor; readonly schema: Schema },
-  filter: Pick<JobSelection, "task" | "queueName">,
+  filter: Pick<JobSelection, "task" | "queueName" | "tasks" | "queueNames">,
   limit: number,
 ): Promise<ErrorGroups> {
   const values = new Values();

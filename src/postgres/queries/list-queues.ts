@@ -1,4 +1,5 @@
 import type { Executor } from "../driver.ts";
+import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { Values } from "./job-selection.ts";
 import { stateConditions } from "./job-columns.ts";
@@ -14,8 +15,14 @@ export async function listQueues(
 ): Promise<QueuePage> {
   const values = new Values();
   const conditions = queueConditions(schema, filter, values);
-  const where =
-    after === undefined ? "" : `where queue.queue_name operator(pg_catalog.>) ${values.add(after)}::pg_catalog.text`;
+  const bounds = [
+    after === undefined ? [] : [`queue.queue_name operator(pg_catalog.>) ${values.add(after)}::pg_catalog.text`],
+    // In the window, which then has no others.
+    filter.names === undefined
+      ? []
+      : [`queue.queue_name operator(pg_catalog.=) any (${values.add(textArray(filter.names))}::pg_catalog.text[])`],
+  ].flat();
+  const where = bounds.length === 0 ? "" : `where ${bounds.join(" and ")}`;
   const window = (columns: string): string =>
     `select ${columns} from ${schema.of("_private_job_queues")} as queue ${where} order by queue.queue_name`;
   const us = schema.of("_howdah_us");
@@ -72,6 +79,8 @@ export interface QueueFilter {
   readonly isLocked?: boolean | undefined;
   /** Whether it has jobs that may still run. */
   readonly hasJobs?: boolean | undefined;
+  /** Only these. */
+  readonly names?: readonly string[] | undefined;
 }
 
 /** Which page of the queues. */

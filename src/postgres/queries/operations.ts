@@ -8,10 +8,10 @@ import { isDelay, runTime } from "./run-times.ts";
 /** Stores an operation on the jobs that there are now, and forgets those that ended a month ago. */
 export async function startOperation(
   { executor, schema }: ChangeTarget,
-  { action, filter, change }: OperationOrder,
+  { action, filter, change, newestId }: OperationOrder & { readonly newestId?: string | undefined },
 ): Promise<OperationRecord> {
   const table = schema.of("_howdah_operations");
-  // $1 action   $2 filter   $3 change
+  // $1 action   $2 filter   $3 change   $4 newest id
   const text = `
 with forgotten as (
   delete from ${table} where state operator(pg_catalog.=) any ('{stopped,done}'::pg_catalog.text[])
@@ -19,13 +19,19 @@ with forgotten as (
 ), operation as (
   insert into ${table} (action, filter, change, newest_id)
   values ($1::pg_catalog.text, $2::pg_catalog.json, $3::pg_catalog.json,
-    coalesce((select job.id from ${schema.of("_private_jobs")} as job order by job.id desc limit 1), 0))
+    coalesce($4::pg_catalog.int8, (select job.id from ${schema.of("_private_jobs")} as job order by job.id desc limit 1), 0))
   returning *
 )
 select ${columnsOf(schema)} from operation`;
-  const values = [action, JSON.stringify(filter), JSON.stringify(change)];
+  const values = [action, JSON.stringify(filter), JSON.stringify(change), newestId ?? null];
   const [row = []] = (await executor.query({ text, values })).rows;
   return toOperation(row);
+}
+
+/** The id of the newest job, "0" without any. */
+export async function readNewestJobId({ executor, schema }: ChangeTarget): Promise<string> {
+  const text = `select job.id from ${schema.of("_private_jobs")} as job order by job.id desc limit 1`;
+  return (await executor.query({ text })).rows[0]?.[0] ?? "0";
 }
 
 /** What an operation is about. */

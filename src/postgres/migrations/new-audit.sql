@@ -1,0 +1,21 @@
+-- What people changed through the admin API.
+
+set local search_path = pg_catalog, pg_temp;
+
+-- An entry is written before the change and gets its outcome after it: what is
+-- not recorded is not done. One that stays "begun" belongs to a process that ended.
+create table :"schema"._howdah_audit (
+  id bigint generated always as identity (sequence name :"schema"._howdah_audit_id_seq),
+  at timestamptz not null default now(),
+  who text not null,
+  action text not null,
+  -- Ids, names and filters, without payloads.
+  target jsonb not null,
+  -- "begun", "done", or the code of an error.
+  outcome text not null default 'begun',
+  -- How many jobs were changed; null where that is not known.
+  count bigint,
+  -- The operation that it began or changed.
+  operation_id bigint,
+  constraint _howdah_audit_pkey primary key (id)
+);
