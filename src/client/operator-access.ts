@@ -10,7 +10,7 @@ import {
   listAudit,
   settleAudit,
 } from "../postgres/queries/audit.ts";
-import { getJob } from "../postgres/queries/list-jobs.ts";
+import { getJob, getJobsById } from "../postgres/queries/list-jobs.ts";
 import type { JobSelection } from "../postgres/queries/job-selection.ts";
 import {
   getOperation,
@@ -29,7 +29,7 @@ import { unknownOperation } from "./bulk-runner.ts";
 import { type ErrorList, readErrors } from "./errors-by-line.ts";
 import { type JobCursor, readCursor } from "./job-cursor.ts";
 import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
-import { checkJobId } from "./job-ids.ts";
+import { checkJobId, checkJobIds } from "./job-ids.ts";
 import { type QueueList, type QueueListOptions, readQueueList } from "./inspect.ts";
 import { readReschedule, type RescheduleOptions } from "./manage.ts";
 import { readReason } from "./option-readers.ts";
@@ -47,6 +47,8 @@ export interface OperatorAccess {
   readonly schemaName: string;
   /** The job with this id and its payload as JSON; `undefined` when it is gone. */
   getStoredJob(id: string): Promise<StoredPayload | undefined>;
+  /** The jobs with these ids that there are, by id. */
+  getJobs(ids: readonly string[]): Promise<Job[]>;
   /** As `listJobs`, within a scope. */
   listJobs(filter: JobFilter, scope: Scope, page: JobPageOrder): Promise<JobList>;
   /** As `listErrors`, within a scope. */
@@ -148,6 +150,9 @@ function createOperatorAccess(session: Session, calls: OpenCalls): OperatorAcces
       async getStoredJob(id: string) {
         const found = await getJob(session, schema, checkJobId(id));
         return found && { job: toJob(found), payload: found.payload ?? "null" };
+      },
+      async getJobs(ids: readonly string[]) {
+        return (await getJobsById(reading, checkJobIds(ids))).map((record) => toJob(record));
       },
       async listJobs(filter: JobFilter, scope: Scope, { after, ...page }: JobPageOrder) {
         const cursor = readOptions("listJobs", { after }, { after: custom<JobCursor>(readCursor) }).after;

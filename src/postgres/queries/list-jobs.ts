@@ -1,4 +1,5 @@
 import type { Cell, Executor, Row } from "../driver.ts";
+import { numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import {
   jobColumns,
@@ -85,6 +86,14 @@ export async function getJob(executor: Executor, schema: Schema, id: string): Pr
 where job.id operator(pg_catalog.=) $1::bigint`;
   const [row] = (await executor.query({ name: "get_job", text, values: [id] })).rows;
   return row && toJobRecord(row);
+}
+
+/** Returns the jobs with these ids, by id. */
+export async function getJobsById({ executor, schema }: ListTarget, ids: readonly string[]): Promise<JobRecord[]> {
+  // $1 job ids
+  const text = `select ${jobColumns(schema)}\nfrom ${schema.of("_private_jobs")} as job${jobNames(schema)}
+where job.id operator(pg_catalog.=) any ($1::pg_catalog.int8[]) order by job.id`;
+  return (await executor.query({ text, values: [numberArray(ids)] })).rows.map(toJobRecord);
 }
 
 /** The row without a place says where the search ended. */
