@@ -3,7 +3,9 @@ import { CHECKS } from "../../src/client/doctor/diagnose.ts";
 import { projectFiles, readProjectFile } from "./project-tree.ts";
 
 const guide = readProjectFile("docs/guides/doctor.md");
-const tests = readProjectFile("test/integration/client/doctor.test.ts");
+const tests = ["doctor", "doctor-ground"]
+  .map((name) => readProjectFile(`test/integration/client/${name}.test.ts`))
+  .join();
 
 describe("the checks of the doctor", () => {
   it("are listed in the guide, in their order", () => {
@@ -23,7 +25,7 @@ describe("the checks of the doctor", () => {
   it.each(CHECKS)("have a test of $id that finds something", ({ id, question }) => {
     expect(tests).toMatch(
       new RegExp(
-        `assertFound\\("${id}"|only: \\["${id}"\\]|find\\("${id}"\\)|look\\("${id}"|judge\\((DATABASE_CHECKS\\.)?${question},`,
+        `assertFound\\("${id}"|only: \\["${id}"\\]|find\\("${id}"\\)|look\\("${id}"|judge\\((\\w+_CHECKS\\.)?${question},`,
       ),
     );
   });

@@ -1,6 +1,7 @@
 import { Option } from "commander";
 import type { Client } from "../../client/client.ts";
 import type { Diagnosis, DiagnosisResult } from "../../client/doctor/diagnose.ts";
+import { formatCount } from "../../client/views/amounts.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
@@ -16,28 +17,43 @@ export const doctorCommand: CliCommand = {
   examples: ["howdah doctor", "howdah doctor --only workers,unknown-tasks,locked-queues", "howdah doctor --json"],
   options: [
     new Option("--only <ids>", "make only these checks, separated by commas"),
-    new Option("--watch", "look again every five seconds, until Ctrl-C"),
+    new Option("--watch", "look again every five seconds, until Ctrl-C; without --only at what changes quickly"),
+    new Option("--strict", "count what this role cannot see as a warning"),
   ],
   async run({ screen, globals, options }) {
     const given = options["only"] as string | undefined;
-    const only = given === undefined ? [] : given.split(",").map((id) => id.trim());
+    const isWatching = options["watch"] === true;
+    const only = given?.split(",").map((id) => id.trim()) ?? (isWatching ? QUICK : []);
     const look = async (client: Client): Promise<Diagnosis> => {
       const diagnosis = await client.diagnose({ only });
-      if (globals.json && options["watch"] === true) screen.printLine(diagnosis);
+      if (globals.json && isWatching) screen.printLine(diagnosis);
       else if (globals.json) screen.printJson(diagnosis);
       else print(screen, diagnosis);
       return diagnosis;
     };
-    const { status } = await withClient(globals, async (client, { waiting }) => {
-      if (options["watch"] !== true) return look(client);
+    const { status, unseen } = await withClient(globals, async (client, { waiting }) => {
+      if (!isWatching) return look(client);
       waiting.cancel();
       return repeat(screen, () => look(client));
     });
     if (status !== "ok") throw new Verdict(EXIT_CODES[status]);
+    if (unseen > 0 && options["strict"] === true) throw new Verdict(EXIT_CODES.warn);
   },
 };
 
 const EXIT_CODES = { warn: 1, fail: 2 };
+
+/** What may change from one look to the next. */
+const QUICK = [
+  "workers",
+  "oldest-due",
+  "locked-queues",
+  "unknown-tasks",
+  "open-transactions",
+  "dead-rows",
+  "notifications",
+  "lock-waits",
+];
 
 const INTERVAL_MS = 5_000;
 
@@ -68,7 +84,19 @@ function print(screen: Screen, { results }: Diagnosis): void {
     ),
   );
   for (const result of results) if (result.status === "warn" || result.status === "fail") explain(screen, result);
+  screen.print();
+  screen.print(summaryOf(results));
 }
+
+/** What was found in one line: how much of it was not seen, too. */
+function summaryOf(results: readonly DiagnosisResult[]): string {
+  const counted = STATUSES.map((status) => ({ status, count: results.filter((one) => one.status === status).length }));
+  const told = counted.filter(({ count }) => count > 0).map(({ status, count }) => `${count} ${status}`);
+  const isPartial = results.some(({ status }) => status === "unseen");
+  return `${formatCount(results.length, "check")}: ${told.join(", ")}.${isPartial ? " What is unseen may be wrong: see the findings for what to grant." : ""}`;
+}
+
+const STATUSES = ["fail", "warn", "note", "unseen", "ok"] as const;
 
 function explain(screen: Screen, { id, finding, means, todo, guide }: DiagnosisResult): void {
   screen.print();

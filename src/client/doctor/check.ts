@@ -1,8 +1,9 @@
-import type { DoctorFacts, Question } from "../../postgres/queries/doctor/ask-doctor.ts";
+import type { DoctorFacts } from "../../postgres/queries/doctor/ask-doctor.ts";
 import type { Limits } from "./limits.ts";
+import type { ProbeFacts } from "./probes.ts";
 
 /** What the doctor looks at in one place. */
-export interface Check<Q extends Question> {
+export interface Check<Q extends Checked> {
   readonly id: string;
   readonly question: Q;
   /** What is looked at. */
@@ -13,7 +14,7 @@ export interface Check<Q extends Question> {
   readonly todo: string;
   /** The page that explains it, in the documentation. */
   readonly guide: string;
-  judge(facts: DoctorFacts[Q], context: JudgeContext): Finding;
+  judge(facts: CheckedFacts[Q], context: JudgeContext): Finding;
 }
 
 /** What was found. */
@@ -38,8 +39,17 @@ export interface JudgeContext {
   readonly answeredMs: number;
 }
 
-/** A check of any question. */
-export type AnyCheck = { [Q in Question]: Check<Q> }[Question];
+/** What checks judge: answers to one question each, and what takes more than that. */
+export interface CheckedFacts extends DoctorFacts, ProbeFacts {}
+
+/** What a check is about. */
+export type Checked = keyof CheckedFacts;
+
+/** Checks by their subject, some of them. */
+export type Checks = { readonly [Q in Checked]?: Check<Q> };
+
+/** A check of any subject. */
+export type AnyCheck = { [Q in Checked]: Check<Q> }[Checked];
 
 /** Nothing is wrong. */
 function ok(finding: string): Finding {

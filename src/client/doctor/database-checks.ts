@@ -1,9 +1,9 @@
-import type { DatabaseFacts } from "../../postgres/queries/doctor/database-facts.ts";
+import type { RoleKind } from "../../postgres/queries/doctor/database-facts.ts";
 import { formatCount } from "../views/amounts.ts";
-import { age, type Check, percent, when, worst } from "./check.ts";
+import { age, type Checks, percent, when, worst } from "./check.ts";
 
 /** The checks of the server, its sessions and the tables. */
-export const DATABASE_CHECKS: { readonly [Q in keyof DatabaseFacts]: Check<Q> } = {
+export const DATABASE_CHECKS = {
   server: {
     id: "server",
     question: "server",
@@ -37,6 +37,22 @@ export const DATABASE_CHECKS: { readonly [Q in keyof DatabaseFacts]: Check<Q> } 
         [when(seconds > limits.skewWarnSeconds, "warn", say), when(seconds > limits.skewNoteSeconds, "note", say)],
         "The clocks agree.",
       );
+    },
+  },
+  rights: {
+    id: "rights",
+    question: "rights",
+    title: "the rights of this role",
+    means: "What it may not do rejects with HOWDAH_DATABASE_FORBIDDEN.",
+    todo: "Grant what is missing as the owner of the schema; docs/guides/roles.sql has all of it, also after an upgrade.",
+    guide: "guides/database-roles.md",
+    judge({ role, mayInsertJobs, mayUpdateJobs, lacking }) {
+      const kind = mayUpdateJobs ? "worker" : mayInsertJobs ? "producer" : "reader";
+      const grants = lacking[kind] ?? [];
+      const [first] = grants;
+      const more = grants.length > 1 ? `; ${grants.length - 1} more` : "";
+      const say = (): string => `${role} ${MAY[kind]}, and lacks: ${first}${more}.`;
+      return worst([when(first !== undefined, "fail", say)], `${role} ${MAY[kind]}, and has all rights for that.`);
     },
   },
   connections: {
@@ -272,6 +288,26 @@ export const DATABASE_CHECKS: { readonly [Q in keyof DatabaseFacts]: Check<Q> } 
       return { status: "unseen", finding: `Cannot see the sequences${remedy}.` };
     },
   },
+  extensions: {
+    id: "extensions",
+    question: "extensions",
+    title: "extensions that show what statements cost",
+    means: "Without pg_stat_statements no operator sees which statements take the time of the server.",
+    todo: "Add it to shared_preload_libraries, then create extension pg_stat_statements; pgstattuple measures dead space.",
+    guide: "guides/operations.md",
+    judge: ({ hasStatements, hasStatTuple }) =>
+      worst(
+        [when(!hasStatements, "note", () => "pg_stat_statements is not in this database.")],
+        `pg_stat_statements is there, ${hasStatTuple ? "and pgstattuple" : "pgstattuple is not"}.`,
+      ),
+  },
+} satisfies Checks;
+
+/** What a role of each kind does, told by what it may do to jobs. */
+const MAY: { readonly [Kind in RoleKind]: string } = {
+  reader: "reads, and neither adds nor runs jobs",
+  producer: "adds jobs and does not run them",
+  worker: "runs jobs",
 };
 
 const TABLE_OPTIONS = [

@@ -1,20 +1,23 @@
-import { askDoctor, type DoctorTarget, type Question } from "../../postgres/queries/doctor/ask-doctor.ts";
+import { askDoctor } from "../../postgres/queries/doctor/ask-doctor.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import { list, oneOf, required } from "../../runtime/option-kinds.ts";
 import { readOptions } from "../../runtime/options.ts";
-import type { AnyCheck, Check, DiagnosisStatus, Finding } from "./check.ts";
+import type { AnyCheck, Check, CheckedFacts, DiagnosisStatus, Finding, Checked } from "./check.ts";
+import { CONNECTION_CHECKS } from "./connection-checks.ts";
 import { DATABASE_CHECKS } from "./database-checks.ts";
 import { LIMITS, type Limits } from "./limits.ts";
+import { PROBES, type ProbeFacts, type ProbeTarget } from "./probes.ts";
 import { QUEUE_CHECKS } from "./queue-checks.ts";
+import { STORAGE_CHECKS } from "./storage-checks.ts";
 
 /** Looks over the database and the queue for what slows them down or stops them. */
 export interface Doctor {
   /**
-   * Makes the checks, one after another: each is a statement that only reads,
-   * looks at a bounded number of rows and ends after two seconds. Nothing is
-   * changed. What this role may not see is `unseen`, never `ok`. Rejects when it
+   * Makes the checks, one after another: each reads in statements that look at a
+   * bounded number of rows and end after two seconds. Nothing is changed; one
+   * sends a notification to itself. What this role may not see is `unseen`, never `ok`. Rejects when it
    * may see nothing, with `HOWDAH_DATABASE_FORBIDDEN`; with
    * `HOWDAH_CONNECTION_LOST` when the database goes away, and with
    * `HOWDAH_SCHEMA_MISSING` when tables do.
@@ -30,8 +33,10 @@ export interface DiagnoseOptions {
 
 /** What was found. */
 export interface Diagnosis {
-  /** The worst of all results, where `note` and `unseen` are not bad. */
+  /** The worst of what was seen, where `note` is not bad. It says nothing of what is `unseen`. */
   readonly status: "ok" | "warn" | "fail";
+  /** How many of the checks could not be made. */
+  readonly unseen: number;
   /** In the order of the documentation. */
   readonly results: readonly DiagnosisResult[];
 }
@@ -52,10 +57,20 @@ export interface DiagnosisResult {
 }
 
 /** All checks: those of the queue first. */
-export const CHECKS: readonly AnyCheck[] = [...Object.values(QUEUE_CHECKS), ...Object.values(DATABASE_CHECKS)];
+export const CHECKS: readonly AnyCheck[] = [
+  ...Object.values(QUEUE_CHECKS),
+  ...Object.values(DATABASE_CHECKS),
+  ...Object.values(STORAGE_CHECKS),
+  ...Object.values(CONNECTION_CHECKS),
+];
 
 /** The method over a driver. `limits` are for tests. */
-export function createDoctor(target: DoctorTarget, clock: Clock, limits: Limits = LIMITS): Doctor {
+export function createDoctor(
+  { driver, schema }: Pick<ProbeTarget, "driver" | "schema">,
+  clock: Clock,
+  limits: Limits = LIMITS,
+): Doctor {
+  const target = { driver, schema, clock };
   const ids = CHECKS.map(({ id }) => id);
   return {
     async diagnose(options) {
@@ -64,30 +79,31 @@ export function createDoctor(target: DoctorTarget, clock: Clock, limits: Limits 
       const results: DiagnosisResult[] = [];
       const refusals: unknown[] = [];
       for (const check of chosen) {
-        const ground = { target, clock, limits, refused: (error: unknown) => void refusals.push(error) };
+        const ground = { target, limits, refused: (error: unknown) => void refusals.push(error) };
         results.push(await carryOut(check, ground));
       }
       // That this role may look at nothing is no finding.
       if (results.length > 0 && refusals.length === results.length) throw refusals[0];
-      return { status: worstOf(results), results };
+      const unseen = results.filter(({ status }) => status === "unseen").length;
+      return { status: worstOf(results), unseen, results };
     },
   };
 }
 
 interface Ground {
-  readonly target: DoctorTarget;
-  readonly clock: Clock;
+  readonly target: ProbeTarget;
   readonly limits: Limits;
   /** The database has refused a question. */
   refused(error: unknown): void;
 }
 
-async function carryOut(check: Check<Question>, { target, clock, limits, refused }: Ground): Promise<DiagnosisResult> {
+async function carryOut(check: Check<Checked>, { target, limits, refused }: Ground): Promise<DiagnosisResult> {
   const { id, title, means, todo, guide, question } = check;
+  const { clock } = target;
   const askedMs = clock.now();
   let found: Finding;
   try {
-    const facts = await askDoctor(target, question);
+    const facts = await findOut(target, question);
     found = check.judge(facts, { limits, askedMs, answeredMs: clock.now() });
   } catch (error) {
     if (!isUnseen(error)) throw error;
@@ -95,6 +111,14 @@ async function carryOut(check: Check<Question>, { target, clock, limits, refused
     found = { status: "unseen", finding: `Cannot see: ${errorMessage(error)}` };
   }
   return { id, title, ...found, means, todo, guide };
+}
+
+async function findOut(target: ProbeTarget, subject: Checked): Promise<CheckedFacts[Checked]> {
+  return isProbe(subject) ? PROBES[subject](target) : askDoctor(target, subject);
+}
+
+function isProbe(subject: Checked): subject is keyof ProbeFacts {
+  return Object.hasOwn(PROBES, subject);
 }
 
 /** The server has answered, and will not say: for want of a right, or in time, or it has no such thing. */

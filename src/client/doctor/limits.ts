@@ -15,6 +15,12 @@ export const LIMITS = {
   /** The share of updates that leave the indexes alone, of at least this number of updates. */
   hotWarn: 0.9,
   updatesJudged: 10_000,
+  /** How many times as large as its rows need a table or an index may be, from this number of bytes on. */
+  sizeWarn: 4,
+  sizeJudgedBytes: 100_000_000,
+  /** How long a vacuum may take, and how long one may be blocked. */
+  vacuumWarnSeconds: 3_600,
+  vacuumBlockedWarnSeconds: 60,
   /** How long a worker may be silent. */
   silentWarnSeconds: 20,
   /** How long a job may be due. */
@@ -24,6 +30,8 @@ export const LIMITS = {
   lockedByNoneFailSeconds: 300,
   /** How many failed jobs may be kept. */
   failedWarn: 10_000,
+  /** How long a statement may take that does nothing, in milliseconds. */
+  roundTripNoteMs: 20,
   /** The share of the notification queue that is filled. */
   notificationsWarn: 0.1,
   notificationsFail: 0.5,

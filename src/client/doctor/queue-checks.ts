@@ -1,10 +1,10 @@
 import { didYouMean } from "../../runtime/suggestion.ts";
-import type { QueueFacts } from "../../postgres/queries/doctor/queue-facts.ts";
 import { formatBytes, formatCount } from "../views/amounts.ts";
-import { age, type Check, percent, when, worst } from "./check.ts";
+import { age, type Checks, percent, when, worst } from "./check.ts";
+import type { ExplainedJob } from "./probes.ts";
 
 /** The checks of jobs, queues and workers. */
-export const QUEUE_CHECKS: { readonly [Q in keyof QueueFacts]: Check<Q> } = {
+export const QUEUE_CHECKS = {
   workers: {
     id: "workers",
     question: "workers",
@@ -38,24 +38,25 @@ export const QUEUE_CHECKS: { readonly [Q in keyof QueueFacts]: Check<Q> } = {
       );
     },
   },
-  oldestDue: {
+  oldestJobs: {
     id: "oldest-due",
-    question: "oldestDue",
-    title: "the oldest due jobs",
+    question: "oldestJobs",
+    title: "the oldest due jobs, and what is in their way",
     means: "Jobs wait longer than they should.",
-    todo: "See unknown-tasks, pauses and locked-queues; else all slots are busy: add workers.",
-    guide: "guides/metrics.md",
-    judge({ plainSeconds, queuedSeconds }, { limits }) {
-      const plain = plainSeconds ?? 0;
-      const queued = queuedSeconds ?? 0;
+    todo: "howdah why ID says all that is in the way of a job, and what mends it.",
+    guide: "guides/inspecting-jobs.md",
+    judge({ plain, queued }, { limits }) {
+      const say = (where: string, { id, seconds, reason }: ExplainedJob): string =>
+        `Job ${id} ${where} has been due for ${age(seconds)}${reason ? `: ${reason.message}` : "."}`;
+      const isLate = (job: ExplainedJob | null): job is ExplainedJob => (job?.seconds ?? 0) > limits.dueWarnSeconds;
       return worst(
         [
-          when(plain > limits.dueWarnSeconds, "warn", () => `A job without a queue has been due for ${age(plain)}.`),
-          when(queued > limits.dueWarnSeconds, "warn", () => `A job in a queue has been due for ${age(queued)}.`),
+          isLate(plain) ? { status: "warn", finding: say("without a queue", plain) } : undefined,
+          isLate(queued) ? { status: "warn", finding: say("in a queue", queued) } : undefined,
         ],
-        plainSeconds === null && queuedSeconds === null
+        plain === null && queued === null
           ? "None waits."
-          : `They have waited for ${age(Math.max(plain, queued))}.`,
+          : `They have waited for ${age(Math.max(plain?.seconds ?? 0, queued?.seconds ?? 0))}.`,
       );
     },
   },
@@ -132,6 +133,21 @@ export const QUEUE_CHECKS: { readonly [Q in keyof QueueFacts]: Check<Q> } = {
         ],
         "None.",
       ),
+  },
+  schedules: {
+    id: "schedules",
+    question: "schedules",
+    title: "stored schedules that miss their ticks",
+    means: "No worker runs that adds their jobs, or the database refuses these.",
+    todo: "Start a worker, look at the log of those that run, and see howdah schedules list.",
+    guide: "guides/cron.md",
+    judge({ late }) {
+      const [first] = late;
+      const others = late.length > 1 ? `, and ${formatCount(late.length - 1, "other")} too` : "";
+      const say = (): string =>
+        `${first?.id} has missed every tick since ${first?.missedAt.toISOString()}${first?.isTaskKnown ? "" : ", and no worker knows its task"}${others}.`;
+      return worst([when(first !== undefined, "warn", say)], "None has missed two.");
+    },
   },
   failed: {
     id: "failed",
@@ -212,4 +228,4 @@ export const QUEUE_CHECKS: { readonly [Q in keyof QueueFacts]: Check<Q> } = {
     guide: "guides/recovery.md",
     judge: ({ ids }) => worst([when((ids?.length ?? 0) > 0, "note", () => `Jobs ${ids?.join(", ")}.`)], "None."),
   },
-};
+} satisfies Checks;

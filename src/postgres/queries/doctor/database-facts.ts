@@ -9,6 +9,7 @@ export interface DatabaseFacts {
     readonly synchronousCommit: string;
   };
   readonly clock: { readonly databaseMs: number };
+  readonly rights: RoleRights;
   readonly connections: {
     readonly used: number;
     readonly most: number;
@@ -25,6 +26,8 @@ export interface DatabaseFacts {
   readonly vacuum: {
     readonly tables: readonly VacuumedTable[] | null;
   };
+  readonly sizes: { readonly relations: readonly RelationSize[] | null };
+  readonly vacuumsUnderWay: { readonly seesAll: boolean; readonly vacuums: readonly VacuumUnderWay[] | null };
   readonly tableOptions: {
     readonly tables: readonly { readonly name: string; readonly options: string[] | null }[] | null;
   };
@@ -44,6 +47,47 @@ export interface DatabaseFacts {
     /** Those that have used the most of their numbers; null for a share that this role may not see. */
     readonly sequences: readonly { readonly name: string; readonly share: number | null }[] | null;
   };
+  readonly extensions: {
+    /** Whether `pg_stat_statements` is in this database. */
+    readonly hasStatements: boolean;
+    readonly hasStatTuple: boolean;
+  };
+}
+
+/** What the role of this connection may do. */
+export interface RoleRights {
+  readonly role: string;
+  readonly mayInsertJobs: boolean;
+  readonly mayUpdateJobs: boolean;
+  /** The statements that would grant what it lacks to read, to add jobs, and to run them; null for none. */
+  readonly lacking: { readonly [Kind in RoleKind]: readonly string[] | null };
+}
+
+/** What a role is there for: one that adds jobs reads, too, and one that runs them adds. */
+export type RoleKind = "reader" | "producer" | "worker";
+
+/** A table, or an index of it. */
+export interface RelationSize {
+  readonly name: string;
+  readonly isIndex: boolean;
+  readonly bytes: number;
+  /** Rows or entries, as PostgreSQL has estimated them; null before it has. */
+  readonly rows: number | null;
+  /** The bytes of a row by the statistics; null without any, and for an index. */
+  readonly width: number | null;
+  /** The share of a page that is filled when rows are added. */
+  readonly fillFactor: number;
+}
+
+/** A vacuum of one of the tables. */
+export interface VacuumUnderWay {
+  readonly pid: number;
+  readonly table: string;
+  readonly phase: string;
+  readonly seconds: number;
+  /** It waits for a session that reads a page, a cursor for instance. */
+  readonly waitsForPage: boolean;
+  readonly blockedBy: readonly number[];
 }
 
 /** A session in a transaction that holds back vacuum. */

@@ -1,4 +1,5 @@
 import { quoteLiteral } from "../../schema.ts";
+import { lackingRights } from "./lacking-rights.ts";
 import type { Questions } from "./questions.ts";
 import type { DatabaseFacts } from "./database-facts.ts";
 
@@ -10,6 +11,10 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
       current_setting('synchronous_commit') as "synchronousCommit"`,
 
   clock: () => `select extract(epoch from clock_timestamp()) * 1000 as "databaseMs"`,
+
+  rights: (of, schema) => `
+    select current_user as role, has_any_column_privilege(${regclass(of("_private_jobs"))}, 'insert') as "mayInsertJobs",
+      has_table_privilege(${regclass(of("_private_jobs"))}, 'update') as "mayUpdateJobs", ${lackingRights(schema)} as lacking`,
 
   // The sessions of other roles are there, only what they do is hidden.
   connections: () => `
@@ -45,6 +50,34 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
         coalesce(last_autovacuum, last_vacuum) is not null as "wasVacuumed"
       from pg_stat_user_tables where schemaname = ${quoteLiteral(name)} and relname in ${BUSY_TABLES} order by relname
     ) as found) as tables`,
+
+  sizes: (_, { name }) => `
+    select (select json_agg(found) from (
+      select class.relname as name, class.relkind = 'i' as "isIndex", pg_relation_size(class.oid) as bytes,
+        nullif(greatest(class.reltuples, case when class.relkind = 'r' then pg_stat_get_live_tuples(class.oid) end), -1) as rows,
+        (select sum(stats.avg_width * (1 - stats.null_frac)) from pg_stats as stats
+          where stats.schemaname = namespace.nspname and stats.tablename = class.relname) as width,
+        coalesce((
+          select option_value::float8 / 100 from pg_options_to_table(class.reloptions) where option_name = 'fillfactor'
+        ), case when class.relkind = 'i' then 0.9 else 1 end) as "fillFactor"
+      from pg_class as class join pg_namespace as namespace on namespace.oid = class.relnamespace
+      left join pg_index as index on index.indexrelid = class.oid left join pg_class as owner on owner.oid = index.indrelid
+      where namespace.nspname = ${quoteLiteral(name)} and class.relkind in ('r', 'i')
+        and coalesce(owner.relname, class.relname) in ${BUSY_TABLES}
+      order by 3 desc
+    ) as found) as relations`,
+
+  vacuumsUnderWay: (_, { name }) => `
+    select ${SEES_ALL} as "seesAll", (select json_agg(vacuum) from (
+      select activity.pid, class.relname as table, progress.phase,
+        extract(epoch from clock_timestamp() - activity.xact_start) as seconds,
+        activity.wait_event_type is not distinct from 'BufferPin' as "waitsForPage",
+        pg_blocking_pids(activity.pid) as "blockedBy"
+      from pg_stat_progress_vacuum as progress join pg_stat_activity as activity using (pid)
+      join pg_class as class on class.oid = progress.relid join pg_namespace as namespace on namespace.oid = class.relnamespace
+      where progress.datname = current_database() and namespace.nspname = ${quoteLiteral(name)}
+      order by activity.xact_start limit 10
+    ) as vacuum) as vacuums`,
 
   tableOptions: (_, { name }) => `
     select (select json_agg(found) from (
@@ -102,6 +135,10 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
           then coalesce(last_value, 0)::float8 / max_value end as share
       from pg_sequences where schemaname = ${quoteLiteral(name)} order by 2 desc nulls last
     ) as found) as sequences`,
+
+  extensions: () => `
+    select exists (select from pg_extension where extname = 'pg_stat_statements') as "hasStatements",
+      exists (select from pg_extension where extname = 'pgstattuple') as "hasStatTuple"`,
 };
 
 /** Whether this role sees what sessions of other roles do. */

@@ -1,7 +1,7 @@
 /** What the doctor knows of jobs, queues and workers. */
 export interface QueueFacts {
   readonly workers: { readonly workers: readonly KnownWorker[] | null };
-  readonly oldestDue: { readonly plainSeconds: number | null; readonly queuedSeconds: number | null };
+  readonly oldestDue: { readonly plain: OldestJob | null; readonly queued: OldestJob | null };
   readonly lockedQueues: { readonly queues: readonly LockedQueue[] | null };
   readonly unknownTasks: {
     /** The tasks of the due jobs near the head of each priority. */
@@ -21,6 +21,12 @@ export interface QueueFacts {
   readonly unusedQueues: { readonly queues: number };
   readonly payloads: { readonly large: number; readonly longest: number | null };
   readonly poison: { readonly ids: readonly string[] | null };
+}
+
+/** The job that has waited the longest. */
+export interface OldestJob {
+  readonly id: string;
+  readonly seconds: number;
 }
 
 /** A registered worker. */

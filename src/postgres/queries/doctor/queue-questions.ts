@@ -12,12 +12,12 @@ export const QUEUE_QUESTIONS: Questions<QueueFacts> = {
   oldestDue: (of) => `
     with recursive ${levels(of("_private_jobs"))}
     select
-      (select ${since("min(job.since)")} from level cross join lateral (
+      (select ${WAITING_JOB} from level cross join lateral (
         ${waiting(of("_private_jobs"), `${PLAIN} and priority = level.priority`, SINCE)} limit 1
-      ) as job) as "plainSeconds",
-      (select ${since("job.since")} from (
+      ) as job order by job.since limit 1) as plain,
+      (select ${WAITING_JOB} from (
         ${waiting(of("_private_jobs"), QUEUED, SINCE)} limit 1
-      ) as job) as "queuedSeconds"`,
+      ) as job) as queued`,
 
   lockedQueues: (of) => `
     select (select json_agg(found) from (
@@ -139,7 +139,9 @@ function waiting(
 }
 
 /** Of the oldest job: past at most 3,000 that are claimed. */
-const SINCE = { columns: "greatest(run_at, created_at) as since", limit: 3_000 };
+const SINCE = { columns: "id, greatest(run_at, created_at) as since", limit: 3_000 };
+
+const WAITING_JOB = `json_build_object('id', job.id::text, 'seconds', ${since("job.since")})`;
 
 /** Of the jobs near the head. */
 const HEAD = { columns: "task_id, run_at", limit: 300 };
