@@ -77,6 +77,11 @@ export default defineConfig({
       },
       {
         extends: true,
+        oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+        test: { name: "page", include: ["page/**/*.test.{ts,tsx}"] },
+      },
+      {
+        extends: true,
         test: { name: "integration", include: ["test/{integration,contract,upgrade}/**/*.test.ts"], ...database },
       },
       {
@@ -98,7 +103,7 @@ export default defineConfig({
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,
-        test: { name: "dist", include: ["test/dist/package.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
+        test: { name: "dist", include: ["test/dist/{package,page}.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
       },
     ],
   },

@@ -31,9 +31,9 @@ const STEPS = [
   },
   {
     name: "types",
-    command: "tsc -p tsconfig.json",
+    command: "tsc -p tsconfig.json && tsc -p page",
     needs: "generated",
-    why: "the compiler's word on sources, tests and test/types",
+    why: "the compiler's word on sources, tests, test/types and the page",
   },
   {
     name: "layers",

@@ -1,0 +1,46 @@
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A length of time in at most two units: `180 ms`, `0.4 s`, `12 s`, `3 m 12 s`, `2 h 7 m`, `4 d 3 h`. */
+export function durationText(ms: number): string {
+  if (ms < 0) return `-${durationText(-ms)}`;
+  if (ms < 1_000) return ms < 250 ? `${Math.round(ms)} ms` : `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  if (ms < 10_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  if (ms < MINUTE) return `${Math.floor(ms / 1_000)} s`;
+  if (ms < HOUR) return two([Math.floor(ms / MINUTE), "m"], [Math.floor((ms % MINUTE) / 1_000), "s"]);
+  if (ms < DAY) return two([Math.floor(ms / HOUR), "h"], [Math.floor((ms % HOUR) / MINUTE), "m"]);
+  return two([Math.floor(ms / DAY), "d"], [Math.floor((ms % DAY) / HOUR), "h"]);
+}
+
+/** The same to the millisecond, for a title: `7,620,512 ms`. */
+export function durationTitle(ms: number): string {
+  return `${Math.round(ms).toLocaleString("en")} ms`;
+}
+
+type Part = readonly [amount: number, unit: string];
+
+function two([amount, unit]: Part, [rest, lesser]: Part): string {
+  return rest === 0 ? `${amount} ${unit}` : `${amount} ${unit} ${rest} ${lesser}`;
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: MINUTE,
+  min: MINUTE,
+  h: HOUR,
+  d: DAY,
+  w: 7 * DAY,
+};
+
+/** Reads `5m`, `2h30m`, `90 s`; undefined for what is none. */
+export function readDuration(text: string): number | undefined {
+  const compact = text.trim().replaceAll(/\s+/g, "");
+  if (!/^(\d+(\.\d+)?(ms|s|min|m|h|d|w))+$/.test(compact)) return undefined;
+  let ms = 0;
+  for (const [, amount, unit] of compact.matchAll(/(\d+(?:\.\d+)?)(ms|min|[smhdw])/g)) {
+    ms += Number(amount) * (UNITS[unit ?? ""] ?? 0);
+  }
+  return ms;
+}

@@ -1,0 +1,3 @@
+export function Job() {
+  return <p>Job</p>;
+}

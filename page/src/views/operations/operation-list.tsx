@@ -1,0 +1,3 @@
+export function OperationList() {
+  return <p>OperationList</p>;
+}

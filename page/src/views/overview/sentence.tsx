@@ -1,0 +1,46 @@
+import type { FindingView, OverviewAnswer } from "../../../../src/admin/contract/overview-views.ts";
+import { usePage } from "../../page.ts";
+import { Icon } from "../../parts/icons.tsx";
+
+/** One sentence on how it goes, and what needs a person. */
+export function Sentence({ overview }: { readonly overview: OverviewAnswer }) {
+  const { status, sentence, needs } = overview;
+  return (
+    <section class={`sentence ${status}`} aria-label="Health">
+      <p>
+        <Icon name={status === "ok" ? "check" : "warning"} />
+        {sentence}
+      </p>
+      {needs.length > 0 && (
+        <ul>
+          {needs.slice(0, 5).map((finding) => (
+            <Need key={finding.id} finding={finding} />
+          ))}
+          {needs.length > 5 && (
+            <li>
+              <MoreNeeds count={needs.length - 5} />
+            </li>
+          )}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Need({ finding: { id, title, finding, status } }: { readonly finding: FindingView }) {
+  const page = usePage();
+  return (
+    <li class={status}>
+      <span class="what">
+        <b>{title}</b> {finding}
+      </span>
+      <a class="button small" href={page.href("health", { check: id })} aria-label={`What to do: ${title}`}>
+        What to do
+      </a>
+    </li>
+  );
+}
+
+function MoreNeeds({ count }: { readonly count: number }) {
+  return <a href={usePage().href("health")}>{count} more</a>;
+}

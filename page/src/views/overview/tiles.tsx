@@ -1,0 +1,103 @@
+import type { ComponentChildren } from "preact";
+import type { OverviewAnswer, SampleView } from "../../../../src/admin/contract/overview-views.ts";
+import { durationText, durationTitle } from "../../format/durations.ts";
+import { exactNumber, percent, shortNumber } from "../../format/numbers.ts";
+import { usePage } from "../../page.ts";
+import { Count } from "../../parts/figures.tsx";
+import { Sparkline } from "../../parts/sparkline.tsx";
+
+/** As many points as a small line can show. */
+const POINTS = 48;
+
+interface TilesProps {
+  readonly overview: OverviewAnswer;
+  readonly samples: readonly SampleView[];
+}
+
+/** Four figures: what waits, what runs, what failed, and how fast it goes. */
+export function Tiles({ overview, samples }: TilesProps) {
+  const { counts, workers, lastHour, rates, oldestDueMs } = overview;
+  const attempts = lastHour.completed + lastHour.attemptsFailed;
+  const recent = samples.slice(-POINTS);
+  return (
+    <dl class="tiles">
+      <Tile
+        title="Waiting"
+        query={{ state: "ready" }}
+        line={<Sparkline state="ready" values={recent.map(({ ready }) => ready)} />}
+        note={
+          <>
+            oldest <Ms ms={oldestDueMs} />, <Count of={counts.scheduled} /> scheduled
+          </>
+        }
+      >
+        <Count of={counts.ready} />
+      </Tile>
+      <Tile
+        title="Running"
+        query={{ state: "running" }}
+        line={<Sparkline state="running" values={recent.map(({ busy }) => busy)} />}
+        note={
+          <>
+            longest <Ms ms={workers.longestRunMs} />, {workers.count} {workers.count === 1 ? "worker" : "workers"}
+            {workers.stale > 0 && (
+              <>
+                , <b class="bad">{workers.stale} silent</b>
+              </>
+            )}
+          </>
+        }
+      >
+        <span class="figure">{exactNumber(workers.busy)}</span>
+        <small> of {exactNumber(workers.slots)} slots</small>
+      </Tile>
+      <Tile
+        title="Attempts failed, last hour"
+        query={{ state: "failed" }}
+        line={<Sparkline state="failed" values={recent.map(({ failed }) => failed)} />}
+        note={
+          <>
+            {percent(lastHour.attemptsFailed, attempts)} of attempts, <Count of={counts.failed} /> for good
+          </>
+        }
+      >
+        <span class="figure" title={exactNumber(lastHour.attemptsFailed)}>
+          {shortNumber(lastHour.attemptsFailed)}
+        </span>
+      </Tile>
+      <Tile
+        title="Finished per second"
+        line={<Sparkline values={recent.map(({ finishedPerSecond }) => finishedPerSecond ?? 0)} />}
+        note={rates ? <>{shortNumber(rates.addedPerSecond)} added per second</> : <>workers have not sampled yet</>}
+      >
+        <span class="figure" title={rates ? exactNumber(rates.finishedPerSecond) : undefined}>
+          {rates ? shortNumber(rates.finishedPerSecond) : "-"}
+        </span>
+      </Tile>
+    </dl>
+  );
+}
+
+interface TileProps {
+  readonly title: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly line: ComponentChildren;
+  readonly note: ComponentChildren;
+  readonly children: ComponentChildren;
+}
+
+function Tile({ title, query, line, note, children }: TileProps) {
+  const page = usePage();
+  return (
+    <div class="tile">
+      <dt>{query ? <a href={page.href("jobs", query)}>{title}</a> : title}</dt>
+      <dd class="big">{children}</dd>
+      <dd class="line">{line}</dd>
+      <dd class="note">{note}</dd>
+    </div>
+  );
+}
+
+function Ms({ ms }: { readonly ms: number | null }) {
+  return ms === null ? <>-</> : <span title={durationTitle(ms)}>{durationText(ms)}</span>;
+}

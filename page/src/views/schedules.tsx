@@ -1,0 +1,3 @@
+export function ScheduleList() {
+  return <p>ScheduleList</p>;
+}

@@ -1,0 +1,3 @@
+export function Worker() {
+  return <p>Worker</p>;
+}
