@@ -229,6 +229,7 @@ export const job: JobView = {
     attempts: 3,
     error: "TypeError: order.lines is not iterable",
     createdAt: at(-1_200),
+    updatedAt: at(-560),
     runAt: at(-540),
   }),
   payload: {

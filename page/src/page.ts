@@ -38,6 +38,8 @@ export class Page {
   readonly said = signal("");
   /** The bulk change that is being looked at. */
   readonly order = signal<Order | undefined>(undefined);
+  /** Goes up when jobs were changed here: what lists them reads them again. */
+  readonly changed = signal(0);
   /** Whether the sheet of keys is open. */
   readonly isSheetOpen = signal(false);
   /** Whether this person may change jobs, queues and tasks. */
@@ -115,6 +117,10 @@ export function useAnswer<T>(path: string, { isLive = true } = {}): ViewState<T>
       end();
     };
   }, [page, resource, path, isLive]);
+  const changes = page.changed.value;
+  useEffect(() => {
+    if (changes > 0) resource.reload();
+  }, [resource, changes]);
   return resource.state.value;
 }
 

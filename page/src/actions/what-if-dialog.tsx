@@ -1,4 +1,211 @@
-import type { Order } from "./what-if-state.ts";
+import { useEffect, useReducer } from "preact/hooks";
+import type {
+  BulkAction,
+  OperationAnswer,
+  OperationView,
+  PreviewAnswer,
+} from "../../../src/admin/contract/bulk-views.ts";
+import { toProblem } from "../api/problem.ts";
+import { exactNumber, percent, plural } from "../format/numbers.ts";
+import { type Page, usePage } from "../page.ts";
+import { Dialog } from "../parts/dialog.tsx";
+import { Count } from "../parts/figures.tsx";
+import { StateMark } from "../parts/icons.tsx";
+import { Table } from "../parts/table.tsx";
+import { ChangesForm } from "./changes-form.tsx";
+import { OperationProgress } from "./operation-progress.tsx";
+import {
+  type Changes,
+  confirmOf,
+  firstState,
+  mayBegin,
+  nextWhatIf,
+  type Order,
+  type WhatIfEvent,
+} from "./what-if-state.ts";
+
+const TITLES: Readonly<Record<BulkAction, string>> = {
+  retry: "Retry",
+  reschedule: "Reschedule",
+  complete: "Complete",
+  fail: "Fail for good",
+  cancel: "Cancel",
+  remove: "Remove",
+};
+
+/** What a change would do and what it would leave alone; then the change itself, with its progress. */
 export function WhatIfDialog({ order }: { readonly order: Order }) {
-  return <p>{order.words}</p>;
+  const page = usePage();
+  const [state, send] = useReducer(nextWhatIf, firstState(order.action));
+  const close = (): void => void (page.order.value = undefined);
+  const look = async (changes: Changes): Promise<void> => send(await previewOf(page, order, changes));
+  useEffect(() => {
+    if (state.kind === "previewing") void look({});
+  }, []);
+  const choose = (changes: Changes): void => {
+    send({ type: "chosen" });
+    void look(changes);
+  };
+  return (
+    <Dialog title={`${TITLES[order.action]} ${order.words}`} isWide={state.kind === "shown"} onClose={close}>
+      {state.kind === "choosing" && <ChangesForm action={order.action} problem={state.problem} onChosen={choose} />}
+      {state.kind === "previewing" && <p aria-busy="true">Looking at which jobs that would be…</p>}
+      {state.kind === "refused" && (
+        <p class="notice bad" role="alert">
+          {state.problem.message}
+        </p>
+      )}
+      {(state.kind === "shown" || state.kind === "starting") && (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (!mayBegin(state)) return;
+            send({ type: "confirmed" });
+            void begin(page, state.preview, send);
+          }}
+        >
+          <Preview preview={state.preview} />
+          {state.preview.confirm !== null && state.preview.matched.value > 0 && (
+            <label class="confirm">
+              Type {exactNumber(Number(state.preview.confirm))} to go on{" "}
+              <input
+                inputMode="numeric"
+                autocomplete="off"
+                value={state.typed}
+                onInput={(event) => send({ type: "typed", text: event.currentTarget.value })}
+              />
+            </label>
+          )}
+          {state.kind === "shown" && state.problem && (
+            <p class="notice bad" role="alert">
+              {state.problem.message}
+            </p>
+          )}
+          <footer>
+            <button type="button" onClick={close}>
+              Leave it
+            </button>
+            {state.preview.matched.value > 0 && (
+              <button
+                type="submit"
+                class={order.action === "remove" || order.action === "cancel" ? "main danger" : "main"}
+                disabled={!mayBegin(state)}
+              >
+                {state.preview.sentence}
+              </button>
+            )}
+          </footer>
+        </form>
+      )}
+      {state.kind === "begun" && <Begun operation={state.operation} onClose={close} />}
+    </Dialog>
+  );
+}
+
+function Preview({ preview }: { readonly preview: PreviewAnswer }) {
+  const { matched, byState, byTask, untouched, sample, undo } = preview;
+  const states = (["ready", "scheduled", "running", "failed"] as const).filter((state) => byState[state] > 0);
+  if (matched.value === 0) {
+    return (
+      <>
+        <p class="empty">No job would be changed.</p>
+        <Untouched untouched={untouched} />
+      </>
+    );
+  }
+  return (
+    <div class="what-if">
+      <p class="matched">
+        <b>
+          <Count of={matched} />
+        </b>{" "}
+        {matched.value === 1 ? "job" : "jobs"} would be changed:{" "}
+        {states.map((state) => (
+          <span key={state} class="part">
+            <StateMark state={state} /> {exactNumber(byState[state])}
+          </span>
+        ))}
+      </p>
+      {byTask.length > 1 && (
+        <ul class="by-task">
+          {byTask.slice(0, 6).map(({ task, count }) => (
+            <li key={task}>
+              <span class="mono">{task}</span> {exactNumber(count)} <small>({percent(count, matched.value)})</small>
+            </li>
+          ))}
+          {byTask.length > 6 && <li>and {plural(byTask.length - 6, "more task")}</li>}
+        </ul>
+      )}
+      <Untouched untouched={untouched} />
+      <Table
+        label="The first of these jobs"
+        columns={[
+          { key: "id", title: "The first of them", render: ({ id }) => <span class="id">{id}</span> },
+          { key: "task", title: "Task", render: ({ task }) => <span class="mono">{task}</span> },
+          { key: "error", title: "Error", render: ({ error }) => <span class="error">{error ?? "-"}</span> },
+        ]}
+        rows={sample}
+        keyOf={({ id }) => id}
+      />
+      <p class="quiet">{undo} Jobs that are added from now on are not changed.</p>
+    </div>
+  );
+}
+
+/** What stays as it is, with the reason. */
+function Untouched({ untouched }: Pick<PreviewAnswer, "untouched">) {
+  const left = untouched.filter(({ count }) => count.value > 0);
+  if (left.length === 0) return null;
+  return (
+    <ul class="untouched" aria-label="Not changed">
+      {left.map(({ reason, count }) => (
+        <li key={reason}>
+          <b>
+            <Count of={count} />
+          </b>{" "}
+          would be left alone. {reason}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Begun({ operation, onClose }: { readonly operation: OperationView; readonly onClose: () => void }) {
+  const page = usePage();
+  return (
+    <>
+      <OperationProgress operation={operation} />
+      <footer>
+        {operation.id !== null && (
+          <a class="button" href={page.href(`operations/${operation.id}`)} onClick={onClose}>
+            Open operation {operation.id}
+          </a>
+        )}
+        <button type="button" class="main" onClick={onClose}>
+          Close
+        </button>
+      </footer>
+    </>
+  );
+}
+
+async function previewOf(page: Page, { action, ids, filter }: Order, changes: Changes): Promise<WhatIfEvent> {
+  try {
+    const preview = await page.api.post<PreviewAnswer>("jobs/preview", { action, ids, filter, ...changes });
+    return { type: "previewed", preview };
+  } catch (error) {
+    return { type: "failed", problem: toProblem(error) };
+  }
+}
+
+async function begin(page: Page, answer: PreviewAnswer, send: (event: WhatIfEvent) => void): Promise<void> {
+  try {
+    const body = { token: answer.token, ...confirmOf(answer) };
+    const { operation } = await page.api.post<OperationAnswer>("operations", body);
+    send({ type: "begun", operation });
+    page.say("Begun.");
+    page.changed.value += 1;
+  } catch (error) {
+    send({ type: "failed", problem: toProblem(error) });
+  }
 }

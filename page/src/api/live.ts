@@ -34,10 +34,10 @@ export interface LiveParts {
 }
 
 /** Without a first event within this time the page asks for itself. */
-export const FIRST_EVENT_MS = 3_000;
+const FIRST_EVENT_MS = 3_000;
 
 /** How often it asks then. */
-export const POLL_MS = 5_000;
+const POLL_MS = 5_000;
 
 /** Subscriptions of one turn of the page become one stream. */
 const SETTLE_MS = 50;

@@ -23,7 +23,7 @@ interface TableProps<Row> {
   /** Where a row leads; the first column is its link. */
   readonly href?: (row: Row) => string;
   readonly selection?: TableSelection | undefined;
-  /** Further looks of a row: `bad`, `gone`. */
+  /** Further looks of a row: `alarming`. */
   readonly lookOf?: (row: Row) => string | undefined;
   /** What the row with the focus does with a key; false leaves it to others. */
   readonly onCommand?: (command: Command, row: Row | undefined) => boolean;

@@ -1,3 +1,217 @@
+import { useLocation } from "preact-iso";
+import { useMemo } from "preact/hooks";
+import type { JobPageAnswer } from "../../../../src/admin/contract/job-views.ts";
+import type { Params } from "../../api/api.ts";
+import { dataOf } from "../../api/view-state.ts";
+import {
+  type Condition,
+  conditionText,
+  filterInWords,
+  filterOfQuery,
+  mostSpecific,
+  queryOfFilter,
+  withoutCondition,
+} from "../../filter/filter.ts";
+import { useAnswer, usePage } from "../../page.ts";
+import { Async } from "../../parts/async.tsx";
+import { ViewHead } from "../../parts/view-head.tsx";
+import { ErrorGroups } from "./error-groups.tsx";
+import { FilterBar } from "./filter-bar.tsx";
+import { JOB_COLUMNS, columnsOf, columnsParam } from "./job-columns.tsx";
+import { JobList } from "./job-list.tsx";
+import { isNewestFirst, jobsPath } from "./job-query.ts";
+
+/** All jobs, or those that pass a filter. Filter, columns and place are in the address. */
 export function Jobs() {
-  return <p>Jobs</p>;
+  const { url } = useLocation();
+  const query = url.split("?")[1] ?? "";
+  const conditions = useMemo(() => filterOfQuery(query), [query]);
+  const params = new URLSearchParams(query);
+  const isGrouped = params.get("group") === "error";
+  const go = useGo(conditions, params);
+  return (
+    <div class="view jobs">
+      <FilterBar conditions={conditions} onChange={(next) => go({ conditions: next, after: undefined })} />
+      {isGrouped ? (
+        <>
+          <ViewHead title="Errors">
+            <button type="button" aria-pressed onClick={() => go({ group: undefined })}>
+              By error
+            </button>
+          </ViewHead>
+          <ErrorGroups conditions={conditions} />
+        </>
+      ) : (
+        <JobPage key={query} conditions={conditions} params={params} go={go} />
+      )}
+    </div>
+  );
+}
+
+/** What changes in the address. */
+interface Going {
+  readonly conditions?: readonly Condition[];
+  readonly after?: string | undefined;
+  readonly columns?: string | undefined;
+  readonly group?: string | undefined;
+}
+
+type Go = (to: Going) => void;
+
+function useGo(conditions: readonly Condition[], params: URLSearchParams): Go {
+  const page = usePage();
+  const { route } = useLocation();
+  return (to) => {
+    const kept = (name: "after" | "columns" | "group"): string | undefined =>
+      name in to ? to[name] : (params.get(name) ?? undefined);
+    const query: Params = {
+      ...queryOfFilter(to.conditions ?? conditions),
+      group: kept("group"),
+      columns: kept("columns"),
+      after: kept("after"),
+    };
+    route(page.href("jobs", query));
+  };
+}
+
+interface JobPageProps {
+  readonly conditions: readonly Condition[];
+  readonly params: URLSearchParams;
+  readonly go: Go;
+}
+
+function JobPage({ conditions, params, go }: JobPageProps) {
+  const page = usePage();
+  const after = params.get("after") ?? undefined;
+  const columns = params.get("columns") ?? undefined;
+  const path = useMemo(() => jobsPath({ conditions, after, now: page.now.peek() }), [conditions, after]);
+  // What is further back does not change by itself, and costs the server a look each time.
+  const state = useAnswer<JobPageAnswer>(path, { isLive: after === undefined });
+  return (
+    <>
+      <ViewHead title="Jobs" asOf={dataOf(state)?.asOf}>
+        <button type="button" aria-pressed={false} onClick={() => go({ group: "error", after: undefined })}>
+          By error
+        </button>
+        <ColumnChoice columns={columns} go={go} />
+      </ViewHead>
+      <Async state={state} path={path} rows={12}>
+        {(answer) => (
+          <>
+            <JobList
+              answer={answer}
+              conditions={conditions}
+              columns={columns}
+              empty={<NoMatch answer={answer} conditions={conditions} go={go} />}
+            />
+            <Pages answer={answer} after={after} isNewestFirst={isNewestFirst(conditions)} go={go} />
+          </>
+        )}
+      </Async>
+    </>
+  );
+}
+
+/** Says what was looked for, and what would find more. */
+function NoMatch({ answer, conditions, go }: { answer: JobPageAnswer; conditions: readonly Condition[]; go: Go }) {
+  const broadest = mostSpecific(conditions);
+  if (answer.next !== null) {
+    return (
+      <div class="empty">
+        <b>Nothing yet.</b> No {filterInWords(conditions)} among the jobs {searchedInWords(answer)}.{" "}
+        <button type="button" class="main" onClick={() => go({ after: answer.next ?? undefined })}>
+          Search on
+        </button>
+      </div>
+    );
+  }
+  return (
+    <div class="empty">
+      <b>There are no {filterInWords(conditions)}.</b>{" "}
+      {broadest && (
+        <button
+          type="button"
+          onClick={() => go({ conditions: withoutCondition(conditions, broadest), after: undefined })}
+        >
+          Without {conditionText(broadest)}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function searchedInWords({ searched }: JobPageAnswer): string {
+  if (!searched) return "that were searched";
+  const { from, to } = searched;
+  return [from === null ? "" : `behind id ${from}`, to === null ? "to the end" : `to id ${to}`]
+    .filter(Boolean)
+    .join(" ");
+}
+
+/** Where each page came from, as long as the page is open: the API only goes on. */
+const CAME_FROM = new Map<string, string | undefined>();
+
+function Pages({
+  answer,
+  after,
+  isNewestFirst,
+  go,
+}: {
+  answer: JobPageAnswer;
+  after: string | undefined;
+  isNewestFirst: boolean;
+  go: Go;
+}) {
+  const [back, on] = isNewestFirst ? ["Newer", "Older"] : ["Before", "Next"];
+  const next = answer.next;
+  if (after === undefined && next === null) return null;
+  return (
+    <nav class="pages" aria-label="Pages">
+      {after !== undefined && (
+        <>
+          <button type="button" onClick={() => go({ after: undefined })}>
+            First page
+          </button>
+          {CAME_FROM.has(after) && (
+            <button type="button" onClick={() => go({ after: CAME_FROM.get(after) })}>
+              {back}
+            </button>
+          )}
+        </>
+      )}
+      {answer.searched && answer.jobs.length > 0 && <span class="quiet">Searched {searchedInWords(answer)}.</span>}
+      {next !== null && (
+        <button
+          type="button"
+          onClick={() => {
+            CAME_FROM.set(next, after);
+            go({ after: next });
+          }}
+        >
+          {on}
+        </button>
+      )}
+    </nav>
+  );
+}
+
+function ColumnChoice({ columns, go }: { columns: string | undefined; go: Go }) {
+  const shown = columnsOf(columns).map(({ key }) => key);
+  const toggle = (key: string): void => {
+    const next = shown.includes(key) ? shown.filter((one) => one !== key) : [...shown, key];
+    go({ columns: columnsParam(next) });
+  };
+  return (
+    <details class="menu">
+      <summary class="button">Columns</summary>
+      <div class="menu-body">
+        {JOB_COLUMNS.filter(({ key }) => key !== "id").map(({ key, title }) => (
+          <label key={key}>
+            <input type="checkbox" checked={shown.includes(key)} onChange={() => toggle(key)} />
+            {title}
+          </label>
+        ))}
+      </div>
+    </details>
+  );
 }

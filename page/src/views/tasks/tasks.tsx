@@ -1,3 +1,91 @@
+import type { TasksAnswer, TaskView } from "../../../../src/admin/contract/group-views.ts";
+import { PauseButton } from "../../actions/pause-button.tsx";
+import { dataOf } from "../../api/view-state.ts";
+import { percent } from "../../format/numbers.ts";
+import { inPath, useAnswer, usePage } from "../../page.ts";
+import { Async } from "../../parts/async.tsx";
+import { copyText } from "../../parts/copy.tsx";
+import { Amount, Count, Length } from "../../parts/figures.tsx";
+import { StateMark } from "../../parts/icons.tsx";
+import { type Column, Table } from "../../parts/table.tsx";
+import { ViewHead } from "../../parts/view-head.tsx";
+
+/** All tasks; one that no worker runs is on top. */
 export function Tasks() {
-  return <p>Tasks</p>;
+  const page = usePage();
+  const state = useAnswer<TasksAnswer>("tasks");
+  return (
+    <div class="view tasks">
+      <ViewHead title="Tasks" asOf={dataOf(state)?.asOf} />
+      <Async state={state} path="tasks" rows={12}>
+        {({ tasks }) => (
+          <>
+            <Table
+              label="Tasks"
+              rows={tasks}
+              keyOf={({ name }) => name}
+              href={({ name }) => page.href(`tasks/${inPath(name)}`)}
+              lookOf={(task) => (isOrphan(task) ? "alarming" : undefined)}
+              onCommand={(command, task) => {
+                if (command !== "copy-id" || !task) return false;
+                void copyText(task.name).then((said) => page.say(said));
+                return true;
+              }}
+              columns={page.canOperate.value ? [...COLUMNS, PAUSE] : COLUMNS}
+              empty={<p class="empty">No job of any task was added, and no worker runs one.</p>}
+            />
+            <p class="hint quiet">Failure shares and run times are those of the last hour; 95% is the worst minute.</p>
+          </>
+        )}
+      </Async>
+    </div>
+  );
+}
+
+const COLUMNS: readonly Column<TaskView>[] = [
+  { key: "name", title: "Task", render: ({ name }) => name },
+  { key: "workers", title: "Workers", narrow: "end", render: (task) => <Runners task={task} /> },
+  { key: "ready", title: "Ready", isFigure: true, render: ({ ready }) => <Count of={ready} /> },
+  { key: "oldest", title: "Oldest due", isFigure: true, render: ({ oldestDueMs }) => <Length ms={oldestDueMs} /> },
+  { key: "running", title: "Running", isFigure: true, narrow: "none", render: ({ running }) => <Count of={running} /> },
+  { key: "failed", title: "Failed", isFigure: true, narrow: "none", render: ({ failed }) => <Count of={failed} /> },
+  {
+    key: "share",
+    title: "Failing",
+    isFigure: true,
+    narrow: "none",
+    render: ({ completed, attemptsFailed }) => percent(attemptsFailed, completed + attemptsFailed),
+  },
+  {
+    key: "hour",
+    title: "Done, 1 h",
+    isFigure: true,
+    narrow: "none",
+    render: ({ completed }) => <Amount of={completed} />,
+  },
+  { key: "p50", title: "Run 50%", isFigure: true, narrow: "none", render: ({ p50Ms }) => <Length ms={p50Ms} /> },
+  { key: "p95", title: "95%", isFigure: true, narrow: "none", render: ({ p95Ms }) => <Length ms={p95Ms} /> },
+];
+
+const PAUSE: Column<TaskView> = {
+  key: "pause",
+  title: "",
+  isFigure: true,
+  narrow: "none",
+  render: ({ name, isPaused }) => <PauseButton of="tasks" name={name} isPaused={isPaused} reloads={["tasks"]} />,
+};
+
+/** Who runs a task; none is what a person has to know first. */
+function Runners({ task }: { readonly task: TaskView }) {
+  return (
+    <>
+      {isOrphan(task) ? <b class="bad">no worker runs it</b> : <span class="figure">{task.workers}</span>}{" "}
+      {task.isPaused && <StateMark state="paused" />}
+    </>
+  );
+}
+
+/** Whether jobs wait that no living worker runs. */
+export function isOrphan({ workers, ready, scheduled, running }: TaskView): boolean {
+  return workers === 0 && ready.value + scheduled.value + running.value > 0;
 }

@@ -1,0 +1,32 @@
+import { readDuration } from "../format/durations.ts";
+import type { Changes } from "./what-if-state.ts";
+
+/** What a form of rescheduling says, or what is wrong with it. */
+export interface ReadReschedule {
+  readonly changes?: Changes;
+  readonly problem?: string;
+}
+
+/** Reads it; at least one thing has to change. A time is that of the browser. */
+export function readReschedule(form: Pick<FormData, "get">): ReadReschedule {
+  const text = (name: string): string => {
+    const given = form.get(name);
+    return typeof given === "string" ? given.trim() : "";
+  };
+  const [runIn, runAt] = [text("runIn"), text("runAt")];
+  if (runIn !== "" && runAt !== "") return { problem: "Say when by one of both: in how long, or at which time." };
+  if (runIn !== "" && runIn !== "now" && readDuration(runIn) === undefined)
+    return { problem: `"${runIn}" is no time such as 5m or 2h.` };
+  if (runAt !== "" && Number.isNaN(Date.parse(runAt))) return { problem: `"${runAt}" is no time.` };
+  const to: Record<string, unknown> = {};
+  if (runIn !== "") to["runIn"] = runIn === "now" ? "0s" : runIn.replaceAll(/\s+/g, "");
+  if (runAt !== "") to["runAt"] = new Date(runAt).toISOString();
+  for (const name of ["priority", "attempts", "maxAttempts"]) {
+    const given = text(name);
+    if (given === "") continue;
+    if (!/^-?\d{1,5}$/.test(given)) return { problem: `"${given}" is no whole number.` };
+    to[name] = Number(given);
+  }
+  if (Object.keys(to).length === 0) return { problem: "Say what is to change." };
+  return { changes: { to } };
+}
