@@ -52,11 +52,11 @@ const runtimes: TestProjectInlineConfiguration = {
 };
 
 /** In a browser, which takes a core of its own: after the other tests, one file at a time. */
-const page: TestProjectInlineConfiguration = {
+const browser: TestProjectInlineConfiguration = {
   extends: true,
   test: {
-    name: "page",
-    include: ["test/page/*.test.ts"],
+    name: "browser",
+    include: ["test/browser/*.test.ts"],
     ...database,
     testTimeout: 60_000,
     fileParallelism: false,
@@ -99,7 +99,7 @@ export default defineConfig({
       ...(process.env["HOWDAH_TEST_COMPILERS"] === "1" ? [compilers] : []),
       ...(process.env["HOWDAH_TEST_NEWCOMER"] === "1" ? [newcomer] : []),
       ...(process.env["HOWDAH_TEST_RUNTIMES"] === "1" ? [runtimes] : []),
-      ...(process.env["HOWDAH_TEST_PAGE"] === "1" ? [page] : []),
+      ...(process.env["HOWDAH_TEST_BROWSER"] === "1" ? [browser] : []),
       { extends: true, test: { name: "docs", include: ["test/docs/**/*.test.ts"], testTimeout: 60_000 } },
       {
         extends: true,

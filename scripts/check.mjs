@@ -77,10 +77,10 @@ const STEPS = [
     why: "unit, integration, docs and the packed package",
   },
   {
-    name: "page",
-    command: "vitest run --project page",
+    name: "browser",
+    command: "vitest run --project browser",
     needs: "build",
-    environment: { HOWDAH_TEST_PAGE: "1" },
+    environment: { HOWDAH_TEST_BROWSER: "1" },
     tests: true,
     why: "the page in a real browser; left out where there is no Chromium",
   },

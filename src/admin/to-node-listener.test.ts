@@ -19,20 +19,21 @@ async function serve(listener: RequestListener): Promise<string> {
 
 /** Answers with what it has been asked. */
 const echo = {
-  async fetch(request: Request): Promise<Response> {
+  async fetch(request: Request, info: object): Promise<Response> {
     const { pathname, search } = new URL(request.url);
-    return Response.json({ method: request.method, path: pathname + search, body: await request.text() });
+    return Response.json({ method: request.method, path: pathname + search, body: await request.text(), ...info });
   },
 };
 
 const post = { method: "POST", body: '{"a":1}', headers: { "content-type": "application/json" } };
 
-it("passes on method, path, query and body", async () => {
+it("passes on method, path, query and body, and who asks", async () => {
   const url = await serve(toNodeListener(echo));
   expect(await (await fetch(`${url}/admin/x?y=%20`, post)).json()).toEqual({
     method: "POST",
     path: "/admin/x?y=%20",
     body: '{"a":1}',
+    remoteAddress: "127.0.0.1",
   });
 });
 

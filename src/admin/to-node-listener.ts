@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono/node-server";
 
 /**
  * Answers the requests of `node:http`, Express, Fastify, Koa and the like with a `fetch` handler, such as that of
@@ -7,10 +7,10 @@ import { getRequestListener } from "@hono/node-server";
  * sees the request as it came.
  */
 export function toNodeListener(handler: FetchHandler): NodeListener {
-  const listener = getRequestListener((request) => handler.fetch(request), {
-    // The globals belong to the application.
-    overrideGlobalObjects: false,
-  });
+  const answer: FetchCallback = (request, { incoming }) =>
+    handler.fetch(request, { remoteAddress: incoming.socket.remoteAddress });
+  // The globals belong to the application.
+  const listener = getRequestListener(answer, { overrideGlobalObjects: false });
   return (incoming, outgoing) => {
     asItCame(incoming);
     void listener(incoming, outgoing);
@@ -19,12 +19,14 @@ export function toNodeListener(handler: FetchHandler): NodeListener {
 
 /** What answers a `Request` of the web's `fetch`. */
 export interface FetchHandler {
-  /** Answers one request. */
-  fetch(request: Request): Response | Promise<Response>;
+  /** Answers one request, which came from this address. */
+  fetch(request: Request, info: { readonly remoteAddress: string | undefined }): Response | Promise<Response>;
 }
 
 /** A listener of `node:http`. */
 export type NodeListener = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+
+type FetchCallback = (request: Request, connection: HttpBindings | Http2Bindings) => Response | Promise<Response>;
 
 /** What frameworks add to a request. */
 interface FrameworkRequest extends IncomingMessage {
