@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { component, CountView, Id, Time, Whole } from "./component.ts";
+import { component, CountView, DurationText, Id, Time, Whole } from "./component.ts";
 import { JobFilterView, JobRow } from "./job-views.ts";
 
 /** What can be done to jobs. */
@@ -15,7 +15,7 @@ const Changes = {
   to: z
     .strictObject({
       runAt: z.iso.datetime({ offset: true }).optional(),
-      runIn: z.string().max(50).optional().describe('Such as "5m".'),
+      runIn: DurationText.optional().describe('Such as "5m".'),
       priority: z.int().min(-32_768).max(32_767).optional(),
       attempts: z.int().min(0).max(32_767).optional(),
       maxAttempts: z.int().min(1).max(32_767).optional(),

@@ -21,6 +21,13 @@ export const Name = z.string().min(1).max(512);
 /** A whole number that is not negative. */
 export const Whole = z.int().min(0);
 
+/** A duration such as "5m", as the client takes it. */
+export const DurationText = z
+  .string()
+  .max(30)
+  .regex(/^\d{1,15}(?:\.\d{1,15})?(?:ms|s|m|h|d|w)$/) as unknown as z.ZodType<DurationText, DurationText>;
+export type DurationText = `${number}${"ms" | "s" | "m" | "h" | "d" | "w"}`;
+
 /** A number, and how good it is. */
 export const CountView = component(
   "Count",

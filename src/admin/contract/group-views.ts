@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { component, CountView, Id, Time, Whole } from "./component.ts";
+import { component, CountView, DurationText, Id, Time, Whole } from "./component.ts";
 import { JobRow } from "./job-views.ts";
 import { RunningView, WorkerView } from "./worker-views.ts";
 
@@ -155,13 +155,13 @@ export const AddRequest = component(
     ),
     queueName: z.string().min(1).max(128).optional(),
     runAt: z.iso.datetime({ offset: true }).optional(),
-    runIn: z.string().max(50).optional(),
+    runIn: DurationText.optional(),
     maxAttempts: z.int().min(1).max(32_767).optional(),
     jobKey: z.string().min(1).max(512).optional(),
     jobKeyMode: z.enum(["replace", "preserve_run_at", "unsafe_dedupe"]).optional(),
     priority: z.int().min(-32_768).max(32_767).optional(),
     flags: z.array(z.string().min(1).max(128)).max(100).optional(),
-    timeout: z.string().max(50).optional(),
+    timeout: DurationText.optional(),
   }),
 );
 export type AddRequest = z.infer<typeof AddRequest>;

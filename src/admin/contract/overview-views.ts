@@ -66,6 +66,7 @@ export const OverviewAnswer = component(
     status: z.enum(["ok", "warn", "fail"]),
     sentence: z.string().describe('"Healthy. 12 of 24 slots busy, oldest due job 0.4 s." or "3 things need you."'),
     needs: z.array(FindingView).describe("What needs a person, the worst first; without those that are ok."),
+    needsAsOf: Time.nullable().describe("When that was looked for; null for someone limited to some tasks or queues."),
     counts: StateCountsView,
     oldestDueMs: z.number().nullable(),
     workers: z.object({

@@ -34,11 +34,13 @@ import { SweptView, SweepBody, UnlockAnswer, UnlockRequest, WorkerAnswer, Worker
 
 /**
  * Every route of the API, by its operation id. Paths are behind `/api/v1`; a
- * part that begins with a colon is a parameter. Those with `isLive` can be a
- * topic of the live stream.
+ * part that begins with a colon is a parameter.
  */
 export const ROUTES = {
-  session: read("/session", "Who asks, and what this page is about.", { response: SessionAnswer }),
+  session: read("/session", "Who asks, and what this page is about.", {
+    response: SessionAnswer,
+    isLive: false,
+  }),
   overview: read("/overview", "Everything at a glance.", { response: OverviewAnswer }),
   samples: read("/samples", "What workers counted over time.", { query: samplesQuery(), response: SamplesAnswer }),
   listJobs: read("/jobs", "One page of jobs.", { query: jobsQuery(), response: JobPageAnswer }),
@@ -150,18 +152,19 @@ export interface Route {
   readonly response: z.ZodType;
   /** Of an answer that is no problem. */
   readonly status?: number;
-  readonly isLive: boolean;
+  /** Whether it can be a topic of the live stream. Default: every `GET`. */
+  readonly isLive?: boolean;
 }
 
-type Parts = Pick<Route, "params" | "query" | "body" | "response" | "status">;
+type Parts = Pick<Route, "params" | "query" | "body" | "response" | "status" | "isLive">;
 
 function read<P extends Parts>(path: string, summary: string, parts: P) {
-  return { method: "GET", path, role: "read", summary, isLive: true, ...parts } as const;
+  return { method: "GET", path, role: "read", summary, ...parts } as const;
 }
 
 // oxlint-disable-next-line max-params -- a row of the table
 function write<P extends Parts>(role: Role, path: string, summary: string, parts: P) {
-  return { method: "POST", path, role, summary, isLive: false, ...parts } as const;
+  return { method: "POST", path, role, summary, ...parts } as const;
 }
 
 function named() {
@@ -205,6 +208,7 @@ function samplesQuery() {
     since: z.iso.datetime({ offset: true }).optional(),
     resolution: z.enum(["10s", "1m", "10m"]).default("10s"),
     limit: limit(2_000, 360),
+    top: z.coerce.number().int().min(0).max(50).default(10).describe("How many tasks and queues of each sample."),
   });
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { component, Time, Whole } from "./component.ts";
+import { component, DurationText, Time, Whole } from "./component.ts";
 
 /** A job that a worker runs. */
 export const RunningView = component(
@@ -86,11 +86,9 @@ export const SweepBody = component(
   "SweepRequest",
   "How to sweep.",
   z.strictObject({
-    sweepThreshold: z
-      .string()
-      .max(50)
-      .optional()
-      .describe('Workers that have been silent for longer are declared dead. Default "5m".'),
+    sweepThreshold: DurationText.optional().describe(
+      'Workers that have been silent for longer are declared dead. Default "5m".',
+    ),
     dryRun: z.boolean().optional(),
   }),
 );

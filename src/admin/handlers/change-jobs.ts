@@ -1,0 +1,123 @@
+import type { Job } from "../../job/job.ts";
+import type { ActionAnswer, ActionRequest } from "../contract/bulk-views.ts";
+import type { AddRequest } from "../contract/group-views.ts";
+import type { AdminGround, Handlers } from "../ground.ts";
+import { forbidden, isLimited, maySee, type Principal } from "../principal.ts";
+import { RequestError } from "../problem.ts";
+import { parseJsonTree, type JsonTree } from "../redact/json-tree.ts";
+import { visibleJob } from "./read-jobs.ts";
+
+/** The routes that add and change single jobs. */
+export function createJobChanges(ground: AdminGround): Pick<Handlers, "addJob" | "changeJobs"> {
+  const { access, audit, client } = ground;
+
+  return {
+    async addJob({ body, principal, requestId }) {
+      const { task, payload: _payload, copyOf, jobKey, queueName = null, ...spec } = body;
+      if (!maySee(principal, { task, queueName }))
+        throw forbidden(`You may not add jobs of the task ${JSON.stringify(task)} ${queueOf(queueName)}.`);
+      if (spec.jobKeyMode !== undefined && jobKey === undefined)
+        throw new RequestError("A `jobKeyMode` needs a `jobKey`.", [{ path: "jobKey", message: "is missing" }]);
+      await checkKey(ground, principal, jobKey);
+      const payload = await toPayload(ground, principal, body);
+      const target = { name: task, queueName, jobKey, ids: copyOf === undefined ? undefined : [copyOf] };
+      return audit.record({ principal, requestId, action: "jobs.add", target }, async () => {
+        const job = await client.addJob(task, payload, { ...spec, jobKey, queueName: queueName ?? undefined });
+        return { answer: { id: job.id }, count: 1 };
+      });
+    },
+
+    async changeJobs({ body, principal, requestId }) {
+      const { action, reason, to } = body;
+      const target = { ids: body.ids, reason, to };
+      return audit.record({ principal, requestId, action: `jobs.${action}`, target }, async () => {
+        const ids = isLimited(principal) ? await visibleIds(access, principal, body.ids) : body.ids;
+        const { changed, signalled } = await change(ground.client, { ...body, ids });
+        const done = new Set([...changed, ...signalled]);
+        const untouched = body.ids.filter((id) => !done.has(id));
+        return { answer: { changed, signalled, untouched }, count: done.size };
+      });
+    },
+  };
+}
+
+/** Changes jobs by their ids, and says which. */
+export async function change(
+  client: AdminGround["client"],
+  { action, ids, reason, to }: ActionRequest,
+): Promise<Pick<ActionAnswer, "changed" | "signalled">> {
+  const idsOf = (jobs: readonly Job[]): string[] => jobs.map(({ id }) => id);
+  switch (action) {
+    case "retry":
+      return { changed: idsOf(await client.retryJobs(ids)), signalled: [] };
+    case "reschedule":
+      return { changed: idsOf(await client.rescheduleJobs(ids, to ?? {})), signalled: [] };
+    case "complete":
+      return { changed: idsOf(await client.completeJobs(ids)), signalled: [] };
+    case "fail":
+      return { changed: idsOf(await client.permanentlyFailJobs(ids, reason)), signalled: [] };
+    case "remove":
+      return { changed: idsOf(await client.removeJobs(ids)), signalled: [] };
+    case "cancel": {
+      const { removed, signalled } = await client.cancelJobs(ids, reason);
+      return { changed: [...removed], signalled: [...signalled] };
+    }
+  }
+}
+
+/** Those of these jobs that someone may see. */
+export async function visibleIds(
+  access: AdminGround["access"],
+  principal: Principal,
+  ids: readonly string[],
+): Promise<string[]> {
+  return (await access.getJobs(ids)).filter((job) => maySee(principal, job)).map(({ id }) => id);
+}
+
+/** An add with a key changes the job that has it: that must be one of theirs. */
+async function checkKey({ access }: AdminGround, principal: Principal, jobKey: string | undefined): Promise<void> {
+  if (jobKey === undefined || !isLimited(principal)) return;
+  const { jobs } = await access.listJobs({ jobKey }, {}, { isBackward: false, after: undefined, limit: 1 });
+  if (jobs.every((job) => maySee(principal, job))) return;
+  throw forbidden("A job of another task or queue has this key.");
+}
+
+/** The payload as it is stored: where a copy is redacted, what the original has. */
+async function toPayload(ground: AdminGround, principal: Principal, { payload, copyOf }: AddRequest): Promise<unknown> {
+  const text = payload ?? "{}";
+  const field = (message: string) => [{ path: "payload", message }];
+  let tree: JsonTree;
+  try {
+    tree = parseJsonTree(text);
+  } catch {
+    throw new RequestError("The payload must be JSON.", field("must be JSON"));
+  }
+  const rounded = roundedNumber(tree);
+  if (rounded !== undefined)
+    throw new RequestError(
+      `The number ${rounded.slice(0, 50)} of the payload would be rounded: write it as a text, or add the job with SQL.`,
+      field("has a number that would be rounded"),
+    );
+  if (copyOf === undefined) return JSON.parse(text);
+  const original = await visibleJob(ground.access, principal, copyOf);
+  return JSON.parse(ground.redaction.restored(text, original.payload));
+}
+
+/** An integer beyond those that JavaScript is exact for. */
+function roundedNumber(tree: JsonTree): string | undefined {
+  if (tree.kind === "leaf") return isRounded(tree.text) ? tree.text : undefined;
+  const values = tree.kind === "array" ? tree.items : tree.members.map(([, value]) => value);
+  for (const value of values) {
+    const found = roundedNumber(value);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function isRounded(text: string): boolean {
+  return /^-?\d+$/.test(text) && !Number.isSafeInteger(Number(text));
+}
+
+function queueOf(queueName: string | null): string {
+  return queueName === null ? "without a queue" : `in the queue ${JSON.stringify(queueName)}`;
+}

@@ -1,0 +1,243 @@
+import type { BoundOrder } from "../../client/operator-access.ts";
+import type { Job, JobState } from "../../job/job.ts";
+import { formatCount } from "../../client/views/amounts.ts";
+import type {
+  ActionRequest,
+  BulkAction,
+  OperationAnswer,
+  PreviewAnswer,
+  PreviewRequest,
+} from "../contract/bulk-views.ts";
+import type { AdminGround, Caller, Handlers } from "../ground.ts";
+import { isLimited, maySee, type Principal, scopeOf } from "../principal.ts";
+import { expired, type PreviewClaims } from "../preview-tokens.ts";
+import { RequestError } from "../problem.ts";
+import { toJobRow } from "../views/job-view.ts";
+import { change, visibleIds } from "./change-jobs.ts";
+import { readOperation, visibleOperation } from "./read-changes.ts";
+import { toJobFilter } from "./read-jobs.ts";
+
+type Names = "preview" | "startOperation" | "pauseOperation" | "resumeOperation" | "stopOperation";
+
+/** The routes that change many jobs: what would be changed, and the operations that do. */
+export function createBulkRoutes(ground: AdminGround): Pick<Handlers, Names> {
+  const { audit, client, runs, tokens } = ground;
+
+  /** Changes the state of an operation, and records it. */
+  async function steer(verb: "pause" | "stop" | "resume", { params, principal, requestId }: OperationCall) {
+    const { id, action } = await visibleOperation(ground, principal, params.id);
+    const target = { id, action };
+    return audit.record({ principal, requestId, action: `operations.${verb}`, target, operationId: id }, async () => {
+      if (verb === "resume") runs.begin(id);
+      else await client.operations[verb](id);
+      return { answer: await readOperation(ground, principal, id) };
+    });
+  }
+
+  return {
+    async preview({ body, principal }) {
+      if ((body.ids === undefined) === (body.filter === undefined))
+        throw new RequestError("A preview takes exactly one of `ids` and `filter`.");
+      return body.ids === undefined
+        ? previewFilter(ground, principal, body)
+        : previewIds(ground, principal, { ...body, ids: body.ids });
+    },
+
+    async startOperation({ body: { token, confirm }, principal, requestId }) {
+      const claims = tokens.read(token, { who: principal.name, scope: scopeText(principal) });
+      if (claims.confirm !== null && confirm !== claims.confirm)
+        throw expired(`This changes many jobs: give the number ${claims.confirm} as \`confirm\`.`);
+      tokens.use(token);
+      return begin(ground, { principal, requestId }, claims);
+    },
+
+    pauseOperation: (call) => steer("pause", call),
+    stopOperation: (call) => steer("stop", call),
+    resumeOperation: (call) => steer("resume", call),
+  };
+}
+
+interface OperationCall extends Caller {
+  readonly params: { readonly id: string };
+}
+
+async function begin(ground: AdminGround, caller: Caller, claims: PreviewClaims): Promise<OperationAnswer> {
+  const { access, audit, runs } = ground;
+  const { order, byId, expected } = claims;
+  const { payload, ...filter } = order.filter;
+  const about = byId
+    ? { ids: byId.ids }
+    : { filter: { ...filter, ...(payload === undefined ? {} : { payload: true }) } };
+  const target = { action: order.action, ...about, expected };
+  return audit.record({ ...caller, action: "operations.start", target }, async () => {
+    if (byId) return changeByIds(ground, caller, claims, byId);
+    const { id } = await access.startOperation(order);
+    runs.begin(id);
+    const { asOf, operation } = await readOperation(ground, caller.principal, id);
+    // Its author is recorded with its outcome, a moment later.
+    const answer = { asOf, operation: { ...operation, who: caller.principal.name, expected } };
+    return { answer, operationId: id };
+  });
+}
+
+/** What was named one by one is done at once, and is no operation that goes on. */
+async function changeByIds(
+  ground: AdminGround,
+  { principal }: Caller,
+  { expected }: PreviewClaims,
+  byId: ActionRequest,
+) {
+  const ids = isLimited(principal) ? await visibleIds(ground.access, principal, byId.ids) : byId.ids;
+  const { changed, signalled } = await change(ground.client, { ...byId, ids });
+  const now = new Date(ground.clock.now()).toISOString();
+  const operation = {
+    id: null,
+    action: byId.action,
+    state: "done" as const,
+    isStalled: false,
+    filter: null,
+    expected,
+    matched: ids.length,
+    changed: changed.length,
+    signalled: signalled.length,
+    who: principal.name,
+    createdAt: now,
+    updatedAt: now,
+  };
+  return { answer: { asOf: now, operation }, count: changed.length + signalled.length };
+}
+
+async function previewFilter(ground: AdminGround, principal: Principal, body: PreviewRequest): Promise<PreviewAnswer> {
+  const { access, clock, facts } = ground;
+  const { action, reason, to } = body;
+  const filter = toJobFilter(body.filter ?? {}, ground);
+  const order = await access.toOrder({ action, filter, reason, to }, scopeOf(principal));
+  const sampled = { ...filter, state: filter.state ?? (action === "retry" ? ("failed" as const) : undefined) };
+  const [preview, untouched, sample, pauses] = await Promise.all([
+    access.preview(order),
+    untouchedOf(ground, order),
+    access.listJobs(sampled, scopeOf(principal), { isBackward: false, after: undefined, limit: 50 }),
+    facts.pauses.get(),
+  ]);
+  const first = sample.jobs.filter(({ state }) => TOUCHED[action].includes(state)).slice(0, 5);
+  const asOf = new Date(clock.now()).toISOString();
+  return signed(ground, principal, {
+    order,
+    asOf,
+    matched: { value: preview.matched, exact: preview.exact, asOf },
+    byState: preview.byState,
+    byTask: preview.byTask.map((group) => ({ ...group })),
+    untouched,
+    sample: first.map((job) => toJobRow(job, pauses.value, ground)),
+  });
+}
+
+async function previewIds(
+  ground: AdminGround,
+  principal: Principal,
+  { action, ids, reason, to }: PreviewRequest & { readonly ids: readonly string[] },
+): Promise<PreviewAnswer> {
+  const { access, clock, facts } = ground;
+  // Names a job only to have the rest checked as that of a filter is.
+  const order = await access.toOrder({ action, filter: { task: "by id" }, reason, to }, {});
+  const [jobs, pauses] = await Promise.all([access.getJobs(ids), facts.pauses.get()]);
+  const own = jobs.filter((job) => maySee(principal, job));
+  const touched = own.filter(({ state }) => TOUCHED[action].includes(state));
+  const asOf = new Date(clock.now()).toISOString();
+  const exactly = (value: number) => ({ value, exact: true, asOf });
+  const others = (Object.keys(REASONS) as JobState[])
+    .filter((state) => !TOUCHED[action].includes(state))
+    .map((state) => ({ reason: REASONS[state], count: exactly(own.filter((job) => job.state === state).length) }));
+  const gone = { reason: "They are gone, or none of yours.", count: exactly(new Set(ids).size - own.length) };
+  return signed(ground, principal, {
+    order,
+    byId: { action, ids: touched.map(({ id }) => id), reason, to },
+    asOf,
+    matched: exactly(touched.length),
+    byState: countBy(touched),
+    byTask: tasksOf(touched),
+    untouched: [...others, gone].filter(({ count }) => count.value > 0),
+    sample: touched.slice(0, 5).map((job) => toJobRow(job, pauses.value, ground)),
+  });
+}
+
+interface Found extends Pick<PreviewAnswer, "asOf" | "matched" | "byState" | "byTask" | "untouched" | "sample"> {
+  readonly order: BoundOrder;
+  readonly byId?: ActionRequest;
+}
+
+function signed({ tokens }: AdminGround, principal: Principal, { order, byId, ...found }: Found): PreviewAnswer {
+  const { value } = found.matched;
+  const confirm = value > 1_000 ? String(value) : null;
+  const claims = { who: principal.name, scope: scopeText(principal), order, byId, expected: value, confirm };
+  const { token, expiresAt } = tokens.issue(claims);
+  const { action } = order;
+  const number = found.matched.exact ? formatCount(value, "job") : `more than ${formatCount(value, "job")}`;
+  const of = found.byTask.length === 0 ? "" : ` of ${formatCount(found.byTask.length, "task")}`;
+  const sentence = `${VERBS[action]} ${number}${of}`;
+  return { ...found, action, sentence, undo: UNDO[action], confirm, token, expiresAt: expiresAt.toISOString() };
+}
+
+/** Jobs that pass the filter and are in a state that the action does not change. */
+async function untouchedOf({ access, clock }: AdminGround, order: BoundOrder): Promise<PreviewAnswer["untouched"]> {
+  const { state } = order.filter;
+  const others = (Object.keys(REASONS) as JobState[]).filter((other) => !TOUCHED[order.action].includes(other));
+  const asked = state === undefined ? others : [];
+  const found: PreviewAnswer["untouched"] = [];
+  for (const other of asked) {
+    const { matched, exact } = await access.countUntouched(order, other);
+    const count = { value: matched, exact, asOf: new Date(clock.now()).toISOString() };
+    if (matched > 0) found.push({ reason: REASONS[other], count });
+  }
+  return found;
+}
+
+/** The states in which each action changes jobs. */
+const TOUCHED: Readonly<Record<BulkAction, readonly JobState[]>> = {
+  retry: ["failed"],
+  reschedule: ["ready", "scheduled", "failed"],
+  complete: ["ready", "scheduled", "failed"],
+  fail: ["ready", "scheduled"],
+  remove: ["ready", "scheduled", "failed"],
+  cancel: ["ready", "scheduled", "running"],
+};
+
+const REASONS: Readonly<Record<JobState, string>> = {
+  ready: "They wait, and have not failed for good.",
+  scheduled: "They are scheduled for later, and have not failed for good.",
+  running: "They run: a job that runs can only be cancelled.",
+  failed: "They have failed for good.",
+};
+
+const VERBS: Readonly<Record<BulkAction, string>> = {
+  retry: "Retry",
+  reschedule: "Reschedule",
+  complete: "Complete",
+  fail: "Fail",
+  cancel: "Cancel",
+  remove: "Remove",
+};
+
+const UNDO: Readonly<Record<BulkAction, string>> = {
+  retry: "Can be undone while the jobs wait: fail them again.",
+  reschedule: "Cannot be undone: the old times and attempts are not kept.",
+  complete: "Cannot be undone: the jobs are deleted.",
+  fail: "Can be undone: retry them.",
+  cancel: "Cannot be undone: jobs that wait are deleted, and those that run are told to stop.",
+  remove: "Cannot be undone: the jobs are deleted.",
+};
+
+function scopeText({ tasks, queues }: Principal): string {
+  return JSON.stringify([tasks ?? null, queues ?? null]);
+}
+
+function countBy(jobs: readonly Job[]): PreviewAnswer["byState"] {
+  const count = (state: JobState): number => jobs.filter((job) => job.state === state).length;
+  return { ready: count("ready"), scheduled: count("scheduled"), running: count("running"), failed: count("failed") };
+}
+
+function tasksOf(jobs: readonly Job[]): PreviewAnswer["byTask"] {
+  const counts = new Map<string, number>();
+  for (const { task } of jobs) counts.set(task, (counts.get(task) ?? 0) + 1);
+  return [...counts].map(([task, count]) => ({ task, count })).sort((a, b) => b.count - a.count);
+}

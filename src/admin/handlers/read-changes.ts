@@ -1,0 +1,64 @@
+import { HowdahError } from "../../errors.ts";
+import type { StoredOperation } from "../../client/operator-access.ts";
+import type { OperationAnswer, OperationView } from "../contract/bulk-views.ts";
+import type { AdminGround, Handlers } from "../ground.ts";
+import { isLimited, type Principal } from "../principal.ts";
+import { toActivityView } from "../views/activity-view.ts";
+import { maySeeOperation, toOperationView } from "../views/operation-view.ts";
+
+/** The routes that read what was changed, and what is being changed. */
+export function createChangeReads(ground: AdminGround): Pick<Handlers, "activity" | "listOperations" | "getOperation"> {
+  const { access, clock } = ground;
+  const now = (): string => new Date(clock.now()).toISOString();
+
+  return {
+    async activity({ query: { before, jobId, limit }, principal }) {
+      // Those who are limited to some tasks and queues see what they did themselves.
+      const who = isLimited(principal) ? principal.name : undefined;
+      const entries = await access.listAudit({ before, jobId, who, limit: limit + 1 });
+      const shown = entries.slice(0, limit);
+      const next = entries.length > limit ? (shown.at(-1)?.id ?? null) : null;
+      return { asOf: now(), activity: shown.map(toActivityView), next };
+    },
+
+    async listOperations({ principal }) {
+      const operations = (await access.listOperations()).filter((operation) => maySeeOperation(principal, operation));
+      return { asOf: now(), operations: await withAuthors(operations, ground) };
+    },
+
+    async getOperation({ params: { id }, principal }) {
+      return readOperation(ground, principal, id);
+    },
+  };
+}
+
+/** An operation that someone may see. Rejects with `HOWDAH_OPERATION_UNKNOWN`. */
+export async function readOperation(ground: AdminGround, principal: Principal, id: string): Promise<OperationAnswer> {
+  const found = await visibleOperation(ground, principal, id);
+  const [operation] = await withAuthors([found], ground);
+  if (!operation) throw unknownTo(id);
+  return { asOf: new Date(ground.clock.now()).toISOString(), operation };
+}
+
+/** The same as it is stored. */
+export async function visibleOperation(
+  { access }: Pick<AdminGround, "access">,
+  principal: Principal,
+  id: string,
+): Promise<StoredOperation> {
+  const operation = await access.getOperation(id);
+  if (maySeeOperation(principal, operation)) return operation;
+  throw unknownTo(id);
+}
+
+async function withAuthors(operations: readonly StoredOperation[], ground: AdminGround): Promise<OperationView[]> {
+  if (operations.length === 0) return [];
+  const operationIds = operations.map(({ id }) => id);
+  const entries = await ground.access.listAudit({ operationIds, limit: operationIds.length });
+  const byId = new Map(entries.map((entry) => [entry.operationId, entry]));
+  return operations.map((operation) => toOperationView(operation, byId.get(operation.id), ground));
+}
+
+function unknownTo(id: string): HowdahError {
+  return new HowdahError("HOWDAH_OPERATION_UNKNOWN", `There is no operation ${id}, or it is none of yours.`);
+}

@@ -1,0 +1,146 @@
+import type { QueueInfo } from "../../client/inspect.ts";
+import type { WorkerInfo } from "../../client/workers.ts";
+import { formatSpan } from "../../client/why/times.ts";
+import type { LockAnswer, QueueView } from "../contract/group-views.ts";
+import type { AdminGround, Handlers } from "../ground.ts";
+import { forbidden, isLimited, maySee, maySeeQueue, type Principal, scopeOf } from "../principal.ts";
+import { notFound } from "../problem.ts";
+import { toCountView } from "../views/count-view.ts";
+import { toJobRow, toTime } from "../views/job-view.ts";
+import { toWorkerView } from "../views/worker-view.ts";
+
+/** The routes that read queues. */
+export function createQueueReads(ground: AdminGround): Pick<Handlers, "listQueues" | "getQueue" | "getLock"> {
+  const { access, clock, facts } = ground;
+  const now = (): string => new Date(clock.now()).toISOString();
+
+  async function firstJobs(principal: Principal, queueName: string) {
+    const page = { isBackward: false, after: undefined, limit: 50 };
+    return (await access.listJobs({ queueName }, scopeOf(principal), page)).jobs;
+  }
+
+  return {
+    async listQueues({ query, principal }) {
+      const names = principal.queues?.filter((name) => name !== null);
+      if (names === undefined && isLimited(principal))
+        throw forbidden("You may see the jobs of some tasks, and no queues.");
+      const { queues, next } = await access.listQueues(query, names);
+      return { asOf: now(), queues: queues.map(toQueueView), next: next ?? null };
+    },
+
+    async getQueue({ params: { name }, principal }) {
+      const [queue, jobs, pauses] = await Promise.all([
+        visibleQueue(access, principal, name),
+        firstJobs(principal, name),
+        facts.pauses.get(),
+      ]);
+      const rows = jobs.map((job) => toJobRow(job, pauses.value, ground));
+      return { asOf: now(), queue: toQueueView(queue), jobs: rows };
+    },
+
+    async getLock({ params: { name }, principal }) {
+      const queue = await visibleQueue(access, principal, name);
+      const [jobs, workers, pauses] = await Promise.all([
+        firstJobs(principal, name),
+        facts.workers.get(),
+        facts.pauses.get(),
+      ]);
+      const holder = workers.value.find(({ id }) => id === queue.lockedBy);
+      const isClaimed = ({ lockedBy }: { readonly lockedBy: string | null }): boolean => lockedBy !== null;
+      const waiting = jobs.filter((job) => !isClaimed(job) && job.state !== "failed");
+      const oldest = waiting.reduce<(typeof waiting)[number] | undefined>(
+        (first, job) => (first === undefined || job.runAt < first.runAt ? job : first),
+        undefined,
+      );
+      const running = (holder?.report?.running ?? []).filter((job) => job.queueName === name && maySee(principal, job));
+      return {
+        asOf: now(),
+        queue: toQueueView(queue),
+        ...stateOfLock(queue, holder, clock.now()),
+        holder: holder ? toWorkerView(holder, principal) : null,
+        running: running.map((job) => ({ ...job, since: job.since.toISOString() })),
+        chain: jobs.filter(isClaimed).map((job) => toJobRow(job, pauses.value, ground)),
+        waiting: {
+          count: toCountView(queue.jobCount),
+          oldest: oldest ? toJobRow(oldest, pauses.value, ground) : null,
+          oldestDueMs: oldest ? Math.max(0, Math.round(clock.now() - oldest.runAt.getTime())) : null,
+        },
+        promise: PROMISE,
+      };
+    },
+  };
+}
+
+/** A queue as an answer has it. */
+export function toQueueView({
+  name,
+  jobCount,
+  readyCount,
+  lockedAt,
+  lockedBy,
+  isPaused,
+  pausedUntil,
+}: QueueInfo): QueueView {
+  return {
+    name,
+    jobCount: toCountView(jobCount),
+    readyCount: toCountView(readyCount),
+    lockedAt: toTime(lockedAt),
+    lockedBy,
+    isPaused,
+    pausedUntil: toTime(pausedUntil),
+  };
+}
+
+/** The queue of this name, if someone may see it. Throws `HOWDAH_ADMIN_NOT_FOUND`. */
+export async function visibleQueue(
+  access: AdminGround["access"],
+  principal: Principal,
+  name: string,
+): Promise<QueueInfo> {
+  const [queue] = maySeeQueue(principal, name) ? (await access.listQueues({ limit: 1 }, [name])).queues : [];
+  if (queue) return queue;
+  throw notFound(
+    `There is no queue ${JSON.stringify(name)}: it has never had a job, was cleaned up, or is none of yours.`,
+  );
+}
+
+type LockState = Pick<LockAnswer, "sentence" | "state" | "heldForMs" | "freedInMs">;
+
+function stateOfLock(queue: QueueInfo, holder: WorkerInfo | undefined, nowMs: number): LockState {
+  const { lockedAt, lockedBy, isPaused } = queue;
+  if (lockedAt === null) {
+    const sentence = isPaused ? "Free, and paused: none of its jobs starts." : "Free: its next job can start.";
+    return { sentence, state: isPaused ? "paused" : "free", heldForMs: null, freedInMs: null };
+  }
+  const heldForMs = Math.max(0, Math.round(nowMs - lockedAt.getTime()));
+  const held = `for ${formatSpan(heldForMs)}`;
+  if (!holder) {
+    const sentence = `Held by ${lockedBy}, which is not registered, ${held}.`;
+    return { sentence, state: "holder_unknown", heldForMs, freedInMs: null };
+  }
+  const silentMs = Math.max(0, nowMs - holder.lastHeartbeatAt.getTime());
+  if (holder.isStale || holder.session === "lost") {
+    const freedInMs = Math.max(0, Math.round(RECOVERY_MS - silentMs));
+    const sentence = `Held by ${holder.id}, which died: silent for ${formatSpan(silentMs)}. Any living worker frees it in about ${formatSpan(freedInMs)}.`;
+    return { sentence, state: "holder_dead", heldForMs, freedInMs };
+  }
+  const isSilent = silentMs > SILENT_MS;
+  const alive = isSilent ? `silent for ${formatSpan(silentMs)}` : `alive ${formatSpan(silentMs)} ago`;
+  return {
+    sentence: `Held by ${holder.id}, ${alive}, ${held}.`,
+    state: isSilent ? "holder_silent" : "held",
+    heldForMs,
+    freedInMs: null,
+  };
+}
+
+/** Heartbeats come every four seconds or so. */
+const SILENT_MS = 15_000;
+
+/** A dead worker is noticed after 10 to 15 s, and its queues are freed 30 s later. */
+const RECOVERY_MS = 45_000;
+
+const PROMISE =
+  "Jobs of one queue never run two at once. Unlocking by force breaks this promise while the holder still runs: " +
+  "do it only for a worker that is certainly gone. All that the worker holds is unlocked, of other queues, too.";
