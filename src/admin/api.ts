@@ -30,7 +30,7 @@ export class Api implements TopicSource {
   constructor(ground: AdminGround) {
     this.#ground = ground;
     this.#live = new LiveHub(this, ground.clock, ground.settings.maxStreams);
-    this.#app = new Hono({ getPath: (_, options) => (options?.env as ApiRequest).path });
+    this.#app = new Hono({ getPath: (_, options) => options?.env?.path ?? "" });
     const handlers = handlersOf(ground);
     for (const [name, route] of Object.entries<Route>(ROUTES)) {
       const handler = handlers[name as keyof Handlers] as AnyHandler;
@@ -70,7 +70,6 @@ export class Api implements TopicSource {
     this.#live.close();
   }
 
-  // oxlint-disable-next-line max-params -- a route with what answers it
   async #carryOut(route: Route, handler: AnyHandler, context: Context<{ Bindings: ApiRequest }>): Promise<Response> {
     const { settings, clock, redaction } = this.#ground;
     const { caller } = context.env;

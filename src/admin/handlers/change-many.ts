@@ -70,7 +70,7 @@ async function begin(ground: AdminGround, caller: Caller, claims: PreviewClaims)
     : { filter: { ...filter, ...(payload === undefined ? {} : { payload: true }) } };
   const target = { action: order.action, ...about, expected };
   return audit.record({ ...caller, action: "operations.start", target }, async () => {
-    if (byId) return changeByIds(ground, caller, claims, byId);
+    if (byId) return changeByIds(ground, caller, { expected, byId });
     const { id } = await access.startOperation(order);
     runs.begin(id);
     const { asOf, operation } = await readOperation(ground, caller.principal, id);
@@ -84,8 +84,7 @@ async function begin(ground: AdminGround, caller: Caller, claims: PreviewClaims)
 async function changeByIds(
   ground: AdminGround,
   { principal }: Caller,
-  { expected }: PreviewClaims,
-  byId: ActionRequest,
+  { expected, byId }: Pick<PreviewClaims, "expected"> & { readonly byId: ActionRequest },
 ) {
   const ids = isLimited(principal) ? await visibleIds(ground.access, principal, byId.ids) : byId.ids;
   const { changed, signalled } = await change(ground.client, { ...byId, ids });

@@ -79,7 +79,6 @@ export class LiveHub implements StreamHost {
     for (const stream of this.#streams.keys()) stream.end();
   }
 
-  // oxlint-disable-next-line max-params -- a name within what someone sees
   #topic(name: string, seen: string, caller: Caller): Topic {
     const key = `${seen} ${name}`;
     const known = this.#topics.get(key);
