@@ -92,18 +92,24 @@ describe("a worker that takes samples", () => {
     await start({ clock, connectionString: proxy.connectionString });
     await until(() => proxy.statements.some((text) => text.includes("_howdah_workers_v1")));
     const before = proxy.statements.length;
+    const startedAt = clock.monotonic();
     for (let second = 0; second < 60; second += 1) {
       clock.skip(1_000);
       await systemClock.sleep(60);
     }
     const sent = proxy.statements.slice(before);
+    // A busy machine takes longer than it is put forward.
+    const seconds = (clock.monotonic() - startedAt) / 1_000;
     const claims = sent.filter((text) => text.includes("_howdah_claim_v1")).length;
     const beats = sent.filter((text) => text.includes("last_heartbeat_at =")).length;
     const samples = sent.filter((text) => text.includes("_howdah_sample_v1")).length;
     // It polls each second, and beats every four. The database's clock was not put forward: it is asked more often.
-    expect([claims <= 62, beats <= 18, samples > 0 && samples <= 30]).toEqual([true, true, true]);
+    expect(claims).toBeLessThanOrEqual(seconds + 2);
+    expect(beats).toBeLessThanOrEqual(seconds / 4 + 3);
+    expect(samples).toBeGreaterThan(0);
+    expect(samples).toBeLessThanOrEqual(seconds / 2);
     // What is said once after a start, and once a minute.
-    expect(sent.length - claims - beats - samples).toBeLessThan(25);
+    expect(sent.length - claims - beats - samples).toBeLessThan(seconds / 2);
     expect(sent.filter((text) => text.includes("_howdah_task_samples"))).toEqual([]);
   });
 });
