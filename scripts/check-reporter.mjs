@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 /**
  * A reporter of vitest for the check: writes how many tests passed and failed, and what failed, as JSON to the file
  * that HOWDAH_CHECK_REPORT names. What fails beside a test counts as well: a file that cannot be read, a hook, an error
- * that nobody caught.
+ * that no test caught.
  */
 export default class CheckReporter {
   onTestRunEnd(modules, unhandledErrors) {
