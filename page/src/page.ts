@@ -23,6 +23,9 @@ export interface PageParts {
   readonly session: SessionAnswer | undefined;
 }
 
+/** How many answers are kept, so that a view that was left shows something when it is back. */
+const MOST_RESOURCES = 60;
+
 /** What all views of the page share. */
 export class Page {
   readonly base: string;
@@ -77,10 +80,19 @@ export class Page {
   resource<T>(path: string): Resource<T> {
     let found = this.#resources.get(path);
     if (!found) {
+      this.#forget();
       found = new Resource<unknown>(this.clock, (abort) => this.api.get(path, {}, abort));
       this.#resources.set(path, found);
     }
     return found as Resource<T>;
+  }
+
+  /** A page that is open for days forgets what it showed long ago. */
+  #forget(): void {
+    for (const [path, resource] of this.#resources) {
+      if (this.#resources.size < MOST_RESOURCES) return;
+      if (!resource.isUsed) this.#resources.delete(path);
+    }
   }
 
   /** An address of the page: `href("jobs", { state: "failed" })`. */

@@ -1,4 +1,4 @@
-import { useEffect, useReducer } from "preact/hooks";
+import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import type {
   BulkAction,
   OperationAnswer,
@@ -13,6 +13,7 @@ import { Count } from "../parts/figures.tsx";
 import { StateMark } from "../parts/icons.tsx";
 import { Table } from "../parts/table.tsx";
 import { ChangesForm } from "./changes-form.tsx";
+import { rowsOf, saveAs } from "./download-rows.ts";
 import { OperationProgress } from "./operation-progress.tsx";
 import {
   type Changes,
@@ -21,6 +22,7 @@ import {
   mayBegin,
   nextWhatIf,
   type Order,
+  type WhatIf,
   type WhatIfEvent,
 } from "./what-if-state.ts";
 
@@ -56,49 +58,105 @@ export function WhatIfDialog({ order }: { readonly order: Order }) {
         </p>
       )}
       {(state.kind === "shown" || state.kind === "starting") && (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
+        <Decision
+          order={order}
+          state={state}
+          onTyped={(text) => send({ type: "typed", text })}
+          onClose={close}
+          onConfirm={() => {
             if (!mayBegin(state)) return;
             send({ type: "confirmed" });
             void begin(page, state.preview, send);
           }}
-        >
-          <Preview preview={state.preview} />
-          {state.preview.confirm !== null && state.preview.matched.value > 0 && (
-            <label class="confirm">
-              Type {exactNumber(Number(state.preview.confirm))} to go on{" "}
-              <input
-                inputMode="numeric"
-                autocomplete="off"
-                value={state.typed}
-                onInput={(event) => send({ type: "typed", text: event.currentTarget.value })}
-              />
-            </label>
-          )}
-          {state.kind === "shown" && state.problem && (
-            <p class="notice bad" role="alert">
-              {state.problem.message}
-            </p>
-          )}
-          <footer>
-            <button type="button" onClick={close}>
-              Leave it
-            </button>
-            {state.preview.matched.value > 0 && (
-              <button
-                type="submit"
-                class={order.action === "remove" || order.action === "cancel" ? "main danger" : "main"}
-                disabled={!mayBegin(state)}
-              >
-                {state.preview.sentence}
-              </button>
-            )}
-          </footer>
-        </form>
+        />
       )}
       {state.kind === "begun" && <Begun operation={state.operation} onClose={close} />}
     </Dialog>
+  );
+}
+
+interface DecisionProps {
+  readonly order: Order;
+  readonly state: Extract<WhatIf, { kind: "shown" | "starting" }>;
+  readonly onTyped: (text: string) => void;
+  readonly onConfirm: () => void;
+  readonly onClose: () => void;
+}
+
+/** What would happen, and the button that lets it. */
+function Decision({ order, state, onTyped, onConfirm, onClose }: DecisionProps) {
+  const { preview, typed } = state;
+  const isAny = preview.matched.value > 0;
+  const first = useRef<HTMLInputElement & HTMLButtonElement>(null);
+  useEffect(() => first.current?.focus(), []);
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        onConfirm();
+      }}
+    >
+      <Preview preview={preview} />
+      {order.action === "remove" && isAny && <Download order={order} />}
+      {preview.confirm !== null && isAny && (
+        <label class="confirm">
+          Type {exactNumber(Number(preview.confirm))} to go on{" "}
+          <input
+            ref={first}
+            inputMode="numeric"
+            autocomplete="off"
+            value={typed}
+            onInput={(event) => onTyped(event.currentTarget.value)}
+          />
+        </label>
+      )}
+      {state.kind === "shown" && state.problem && (
+        <p class="notice bad" role="alert">
+          {state.problem.message}
+        </p>
+      )}
+      <footer>
+        <button type="button" ref={isAny ? undefined : first} onClick={onClose}>
+          Leave it
+        </button>
+        {isAny && (
+          <button
+            type="submit"
+            ref={preview.confirm === null ? first : undefined}
+            class={order.action === "remove" || order.action === "cancel" ? "main danger" : "main"}
+            disabled={!mayBegin(state)}
+          >
+            {preview.sentence}
+          </button>
+        )}
+      </footer>
+    </form>
+  );
+}
+
+/** What is removed cannot come back, so it can be kept as a file. */
+function Download({ order }: { readonly order: Order }) {
+  const page = usePage();
+  const [said, setSaid] = useState("");
+  const download = async (): Promise<void> => {
+    setSaid("Reading the jobs…");
+    try {
+      const { lines, count } = await rowsOf(page.api, order);
+      saveAs("removed-jobs.ndjson", lines);
+      setSaid(`${plural(count, "job")} saved.`);
+    } catch (error) {
+      setSaid(`Not saved: ${toProblem(error).message}`);
+    }
+  };
+  return (
+    <p class="download">
+      <button type="button" class="small" onClick={() => void download()}>
+        Save them as a file first
+      </button>{" "}
+      <span class="quiet" role="status">
+        {said === "" ? (order.ids ? "With their payloads." : "Without their payloads, 10,000 at most.") : said}
+      </span>
+    </p>
   );
 }
 

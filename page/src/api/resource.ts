@@ -35,6 +35,11 @@ export class Resource<T> {
     };
   }
 
+  /** Whether a view shows it. */
+  get isUsed(): boolean {
+    return this.#users > 0;
+  }
+
   /** Asks now, unless a request is under way. */
   load(): void {
     if (this.#running === undefined) this.reload();

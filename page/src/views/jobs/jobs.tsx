@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useMemo } from "preact/hooks";
 import type { JobPageAnswer } from "../../../../src/admin/contract/job-views.ts";
@@ -29,9 +30,9 @@ export function Jobs() {
   const params = new URLSearchParams(query);
   const isGrouped = params.get("group") === "error";
   const go = useGo(conditions, params);
+  const filter = <FilterBar conditions={conditions} onChange={(next) => go({ conditions: next, after: undefined })} />;
   return (
     <div class="view jobs">
-      <FilterBar conditions={conditions} onChange={(next) => go({ conditions: next, after: undefined })} />
       {isGrouped ? (
         <>
           <ViewHead title="Errors">
@@ -39,10 +40,11 @@ export function Jobs() {
               By error
             </button>
           </ViewHead>
+          {filter}
           <ErrorGroups conditions={conditions} />
         </>
       ) : (
-        <JobPage key={query} conditions={conditions} params={params} go={go} />
+        <JobPage conditions={conditions} params={params} go={go} filter={filter} />
       )}
     </div>
   );
@@ -78,9 +80,10 @@ interface JobPageProps {
   readonly conditions: readonly Condition[];
   readonly params: URLSearchParams;
   readonly go: Go;
+  readonly filter: ComponentChildren;
 }
 
-function JobPage({ conditions, params, go }: JobPageProps) {
+function JobPage({ conditions, params, go, filter }: JobPageProps) {
   const page = usePage();
   const after = params.get("after") ?? undefined;
   const columns = params.get("columns") ?? undefined;
@@ -95,10 +98,12 @@ function JobPage({ conditions, params, go }: JobPageProps) {
         </button>
         <ColumnChoice columns={columns} go={go} />
       </ViewHead>
+      {filter}
       <Async state={state} path={path} rows={12}>
         {(answer) => (
           <>
             <JobList
+              key={path}
               answer={answer}
               conditions={conditions}
               columns={columns}
