@@ -1,5 +1,6 @@
 import type { CliCommand } from "./command.ts";
 import { addCommand } from "./commands/add.ts";
+import { adminCommand } from "./commands/admin.ts";
 import { cancelCommand, failCommand, removeCommand, retryCommand } from "./commands/changes.ts";
 import { cleanupCommand } from "./commands/cleanup.ts";
 import { completeCommand } from "./commands/complete.ts";
@@ -45,6 +46,7 @@ const COMPLETED: readonly CliCommand[] = [
   healthCommand,
   metricsCommand,
   watchCommand,
+  adminCommand,
   unlockCommand,
   cleanupCommand,
   schedulesCommand,

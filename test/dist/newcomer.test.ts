@@ -64,6 +64,21 @@ it("the first program of the README has few lines, compiles strictly, and runs i
   expect(first.lines.join("\n")).toContain("completed: 2");
 }, 180_000);
 
+it("one command serves the page, and the first job is on it", async () => {
+  await using database = await createDatabase();
+  const [{ id }] = (await database.sql(`select id::text from howdah.add_job('first_job')`)) as [{ id: string }];
+  const env = { DATABASE_URL: database.connectionString };
+  const main = join(project, "node_modules/.bin/howdah");
+  await using admin = await startNode(main, { cwd: project, env, args: ["admin", "--listen", "0", "--json"] });
+  const { url, secret } = JSON.parse(await admin.line("{")) as { readonly url: string; readonly secret: string };
+  const headers = { authorization: `Basic ${Buffer.from(`admin:${secret}`).toString("base64")}` };
+  const page = await fetch(url, { headers });
+  expect([page.status, await page.text()]).toEqual([200, expect.stringContaining("<title>Howdah</title>")]);
+  const jobs = await fetch(`${url}api/v1/jobs`, { headers });
+  expect(await jobs.json()).toMatchObject({ jobs: [{ id, task: "first_job", state: "ready" }] });
+  await assertEndsWell(admin);
+}, 60_000);
+
 it("a service, its worker and its tests compile strictly", async () => {
   await runCommand(project, ["npx", "prisma", "generate"]);
   expect(await runTool("tsc")).toBe("");

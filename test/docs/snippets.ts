@@ -22,6 +22,7 @@ export const COMPILED_ELSEWHERE: Readonly<Record<string, string>> = {
   "docs/guides/connecting.md": "test/transactions",
   "docs/guides/with-your-orm.md": "test/transactions",
   "docs/guides/using-it-with.md": "test/stack",
+  "docs/guides/admin.md": "test/stack",
 };
 
 /** Whether a block is compiled where its libraries are. */

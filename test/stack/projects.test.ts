@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { ROOT } from "../docs/project-tree.ts";
 import { freePort } from "../../src/embedded/free-port.ts";
 import { createClient } from "../../src/index.ts";
+import { ADA, assertMounted } from "../harness/admin-mount.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
 import { installProject } from "../harness/install-libraries.ts";
 import { startNode } from "../harness/process.ts";
@@ -65,11 +66,11 @@ it("the example of Nest is compiled, answers, runs the job, and stops its worker
   expect({ workers: await activeWorkers(), errors: app.errorLines }).toEqual({ workers: 0, errors: [] });
 }, 300_000);
 
-it("the example of Next.js is built, its route adds a job, and the worker beside it runs it", async () => {
+it("the example of Next.js is built, its route adds a job, the worker beside it runs it, and the page is behind /admin", async () => {
   const project = await projectOf("16-next");
   await build(project, "next/dist/bin/next", "build");
   const port = await freePort();
-  const env = { ...environment(), NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1" };
+  const env = { ...environment(), NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1", ADMIN_PASSWORD: ADA.password };
   const args = ["start", "--hostname", "127.0.0.1", "--port", String(port)];
   await using server = await startNode(join(project, "node_modules/next/dist/bin/next"), { cwd: project, env, args });
   await using worker = await startNode(join(project, "worker.mjs"), { cwd: project, env });
@@ -77,6 +78,7 @@ it("the example of Next.js is built, its route adds a job, and the worker beside
   await until(async () => (await fetch(address)).ok, { deadlineMs: 60_000, message: "the page of Next.js" });
   expect(await askForEmail(address, "next")).toBe(202);
   await worker.line("an email to next");
+  await assertMounted(`${address}/admin`);
   worker.kill("SIGTERM");
   expect(await worker.ended).toEqual({ code: 0, signal: null });
   expect(server.errorLines).toEqual([]);

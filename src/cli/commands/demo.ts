@@ -40,11 +40,13 @@ export const demoCommand: CliCommand = {
     "howdah demo                  all files below this directory, Ctrl-C and again to go on",
     "howdah demo /usr/share --fresh",
     "howdah demo --crash          the same while workers are killed, and the database once",
+    "howdah demo --page           the same, to watch in the browser",
     "howdah demo --database-url postgresql://localhost/test --manifest SHA256SUMS",
   ],
   options: [
     new Option("--fresh", "forget what earlier runs did"),
     new Option("--crash", "run the jobs in processes that are killed at random, and restart the database once"),
+    new Option("--page", "serve the page for operators on this machine, until Ctrl-C"),
     new Option("--manifest <file>", "where to write the hashes (default: next to the data of the demo)"),
     new Option("--concurrency <number>", "how many jobs to run at once")
       .default(SLOTS_PER_CORE * availableParallelism())
@@ -52,7 +54,8 @@ export const demoCommand: CliCommand = {
   ],
   async run({ screen, globals, arguments: [given = "."], options }) {
     const directory = readDirectory(given);
-    const { fresh = false, crash = false, concurrency, manifest: file } = options as unknown as DemoCommandOptions;
+    const flags = options as unknown as DemoCommandOptions;
+    const { fresh = false, crash = false, concurrency, manifest: file } = flags;
     const folder = demoFolder(directory);
     const manifest = await readManifest(file ?? `${folder}.sha256`);
     const quiet = globals.json === true;
@@ -67,17 +70,29 @@ export const demoCommand: CliCommand = {
     screen.onClosed(() => stop.abort());
     await using database = await openDatabase({ globals, folder, fresh, crash, tell: quiet ? undefined : screen });
     const schema = globals.schema ?? SCHEMA;
+    const { connectionString } = database;
+    await using page = flags.page
+      ? // Without it the demo starts without a web server.
+        new (await import("../demo/demo-page.ts")).DemoPage({
+          connectionString,
+          schema,
+          screen,
+          quiet,
+          signal: stop.signal,
+        })
+      : undefined;
     const demo = (options: DemoOptions) => withHowdahErrors(createSchema(schema), () => runDemo(options));
     const result = await demo({
       directory,
       manifest,
       fresh,
       concurrency,
-      connectionString: database.connectionString,
+      connectionString,
       isDatabaseOwn: database.isOwn,
       crash: crash ? { workers: CRASH_WORKERS, restart: database.crash } : undefined,
       schema,
       own: [manifest, folder],
+      prepared: page && (() => page.open()),
       signal: stop.signal,
       clock: systemClock,
       logger: process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "error" }),
@@ -86,6 +101,7 @@ export const demoCommand: CliCommand = {
     }).finally(() => progress.stop());
     if (quiet) screen.printJson(toJson(result));
     else printResult(screen, result);
+    await page?.visited();
     process.exitCode = exitCodeOf(result);
     ignoreSignals();
   },
@@ -94,6 +110,7 @@ export const demoCommand: CliCommand = {
 interface DemoCommandOptions {
   readonly fresh?: boolean;
   readonly crash?: boolean;
+  readonly page?: boolean;
   readonly concurrency: number;
   readonly manifest?: string;
 }

@@ -250,6 +250,20 @@ describe("howdah demo", () => {
     expect(await checkManifest(folder, summary.manifest)).toBe(240);
   }, 120_000);
 
+  it("serves the page with --page, and goes on doing so until Ctrl-C when all files are hashed", async () => {
+    await using database = await createDatabase({ migrate: false });
+    const folder = await temporaryFolder();
+    await fill(folder, manyFiles(10));
+    const started = await demo(database, ["--page", folder]);
+    const [, url = ""] = /^Page +(http:\/\/127\.0\.0\.1:\d+\/)$/.exec(await started.line(/^Page/)) ?? [];
+    await started.line("Check it", 60_000);
+    const session = await fetch(`${url}api/v1/session`);
+    expect(await session.json()).toMatchObject({ environment: { name: "demo" }, schema: "howdah_demo" });
+    expect((await fetch(url)).status).toBe(200);
+    started.kill("SIGINT");
+    expect(await started.ended).toEqual({ code: 0, signal: null });
+  });
+
   it("kills workers only when the database is the user's", async () => {
     await using database = await createDatabase({ migrate: false });
     const folder = await temporaryFolder();

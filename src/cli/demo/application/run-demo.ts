@@ -41,6 +41,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       },
     });
     await prepare(files, worker.client, options);
+    await options.prepared?.();
     const walked = await addJobs({ driver, files, client: worker.client }, options);
     options.view.walked(walked);
     const total = walked.waiting;
@@ -82,6 +83,8 @@ export interface DemoOptions {
   readonly own: readonly string[];
   /** Ignores the results of earlier runs. */
   readonly fresh: boolean;
+  /** Called when the schema is there, before jobs are added, which waits for it. */
+  readonly prepared?: (() => Promise<void>) | undefined;
   /** Ends the demo early; the next run continues from there. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
