@@ -12,10 +12,12 @@ const RELEASE_LIMIT_MS = 10_000;
 
 /**
  * Fills a fresh database with a load (see `jobAt`) and drains it: `drainFilled` after `fill`, with `prepare` (if any)
- * in between. What `fill`, `prepare` and the start of the processes take is not measured.
+ * in between. What `fill`, `prepare` and the start of the processes take is not measured. `beside` opens something that
+ * goes on during the drain; what its `stop` resolves with are further figures of the cell.
  */
-export async function fillAndDrain(run, side, { total, load, prepare, ...options }) {
+export async function fillAndDrain(run, side, { total, load, prepare, beside, ...options }) {
   const database = await run.postgres.createDatabase();
+  let other;
   try {
     const { connectionString } = database;
     await callInChild({
@@ -25,8 +27,12 @@ export async function fillAndDrain(run, side, { total, load, prepare, ...options
       input: { peer: side.peer, connectionString, total, load },
     });
     await prepare?.(database);
-    return await drainFilled(run, side, { database, total, ...options });
+    if (!beside) return await drainFilled(run, side, { database, total, ...options });
+    other = await beside(database);
+    const cell = await drainFilled(run, side, { database, total, ...options });
+    return { ...cell, ...(await other.stop()) };
   } finally {
+    other?.kill();
     await database.drop();
   }
 }

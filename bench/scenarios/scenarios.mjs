@@ -17,6 +17,7 @@ import { rawLimit } from "./raw-limit.mjs";
 import { reads } from "./reads.mjs";
 import { serialQueue } from "./serial-queue.mjs";
 import { singleAdds } from "./single-adds.mjs";
+import { watchedDrain } from "./watched-drain.mjs";
 
 /**
  * Everything that is measured, in the order of the report. A scenario is
@@ -52,4 +53,5 @@ export const SCENARIOS = [
   idle,
   memory,
   reads,
+  watchedDrain,
 ];
