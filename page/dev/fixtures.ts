@@ -84,6 +84,7 @@ export const overview: OverviewAnswer = {
   status: "fail",
   sentence: "2 things need you.",
   needs: [...findings],
+  needsAsOf: asOf,
   counts: {
     ready: count(3_512_345, false),
     scheduled: count(1_099_000, false),

@@ -15,11 +15,11 @@ export function readReschedule(form: Pick<FormData, "get">): ReadReschedule {
   };
   const [runIn, runAt] = [text("runIn"), text("runAt")];
   if (runIn !== "" && runAt !== "") return { problem: "Say when by one of both: in how long, or at which time." };
-  if (runIn !== "" && runIn !== "now" && readDuration(runIn) === undefined)
-    return { problem: `"${runIn}" is no time such as 5m or 2h.` };
+  const waitMs = runIn === "now" ? 0 : readDuration(runIn);
+  if (runIn !== "" && waitMs === undefined) return { problem: `"${runIn}" is no time such as 5m or 2h.` };
   if (runAt !== "" && Number.isNaN(Date.parse(runAt))) return { problem: `"${runAt}" is no time.` };
   const to: Record<string, unknown> = {};
-  if (runIn !== "") to["runIn"] = runIn === "now" ? "0s" : runIn.replaceAll(/\s+/g, "");
+  if (waitMs !== undefined) to["runIn"] = `${waitMs}ms`;
   if (runAt !== "") to["runAt"] = new Date(runAt).toISOString();
   for (const name of ["priority", "attempts", "maxAttempts"]) {
     const given = text(name);

@@ -261,7 +261,7 @@ async function begin(page: Page, answer: PreviewAnswer, send: (event: WhatIfEven
     const body = { token: answer.token, ...confirmOf(answer) };
     const { operation } = await page.api.post<OperationAnswer>("operations", body);
     send({ type: "begun", operation });
-    page.say("Begun.");
+    page.say(operation.id === null ? "Done." : `Operation ${operation.id} has begun.`);
     page.changed.value += 1;
   } catch (error) {
     send({ type: "failed", problem: toProblem(error) });

@@ -81,8 +81,8 @@ it("offers what applies to jobs in these states", () => {
 });
 
 it.each([
-  [{ runIn: "2 h" }, { changes: { to: { runIn: "2h" } } }],
-  [{ runIn: "now", priority: "-5" }, { changes: { to: { runIn: "0s", priority: -5 } } }],
+  [{ runIn: "2 h" }, { changes: { to: { runIn: "7200000ms" } } }],
+  [{ runIn: "now", priority: "-5" }, { changes: { to: { runIn: "0ms", priority: -5 } } }],
   [{ runAt: "2026-11-30T12:00:00Z" }, { changes: { to: { runAt: "2026-11-30T12:00:00.000Z" } } }],
   [{}, { problem: "Say what is to change." }],
   [{ runIn: "soon" }, { problem: '"soon" is no time such as 5m or 2h.' }],

@@ -37,6 +37,11 @@ export function plural(count: number, word: string, many = `${word}s`): string {
   return `${exactNumber(count)} ${count === 1 ? word : many}`;
 }
 
+/** A text as it begins a line: `Old snapshots`. */
+export function capitalized(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}
+
 /** A share of a whole: `0.2%`, `17%`; `-` of nothing. */
 export function percent(part: number, whole: number): string {
   if (whole <= 0) return "-";

@@ -8,6 +8,8 @@ export interface Column<Row> {
   readonly key: string;
   readonly title: string;
   readonly render: (row: Row) => ComponentChild;
+  /** Of buttons: the title is for those who hear the table. */
+  readonly isTitleAloud?: boolean;
   /** Numbers and times stand at the end. */
   readonly isFigure?: boolean;
   /** Where it stands in the two lines of a row on a phone: on top, at its end, or below. */
@@ -72,9 +74,9 @@ export function Table<Row>(props: TableProps<Row>) {
                 />
               </th>
             )}
-            {columns.map(({ key, title, isFigure }) => (
+            {columns.map(({ key, title, isFigure, isTitleAloud }) => (
               <th key={key} role="columnheader" scope="col" class={isFigure ? "end" : undefined}>
-                {title}
+                {isTitleAloud ? <span class="aloud">{title}</span> : title}
               </th>
             ))}
           </tr>

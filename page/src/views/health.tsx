@@ -1,7 +1,7 @@
 import { useLocation } from "preact-iso";
 import type { DoctorAnswer, FindingView } from "../../../src/admin/contract/overview-views.ts";
 import { dataOf } from "../api/view-state.ts";
-import { plural } from "../format/numbers.ts";
+import { capitalized, plural } from "../format/numbers.ts";
 import { useAnswer } from "../page.ts";
 import { Async } from "../parts/async.tsx";
 import { Icon, type IconName } from "../parts/icons.tsx";
@@ -38,7 +38,9 @@ function Findings({ answer: { results } }: { readonly answer: DoctorAnswer }) {
   return (
     <>
       <p class="summary" role="status">
-        {bad === 0 ? "Nothing needs you." : `${plural(bad, "check")} of ${results.length} need you.`}
+        {bad === 0
+          ? "Nothing needs you."
+          : `${plural(bad, "check")} of ${results.length} ${bad === 1 ? "needs" : "need"} you.`}
       </p>
       {ORDER.map((status) => {
         const found = results.filter((one) => one.status === status);
@@ -71,7 +73,7 @@ function Finding({
     <details class={`finding ${status}`} open={isOpen}>
       <summary>
         <Icon name={MARKS[status].icon} />
-        <b>{title}</b>
+        <b>{capitalized(title)}</b>
         <span>{finding}</span>
         <span class="quiet mono">{id}</span>
       </summary>
@@ -80,12 +82,19 @@ function Finding({
         <dd>{means}</dd>
         <dt>What to do</dt>
         <dd>
-          {todo}{" "}
-          <a href={guide} rel="noreferrer" target="_blank">
-            Guide
-          </a>
+          {todo} <Guide guide={guide} />
         </dd>
       </dl>
     </details>
+  );
+}
+
+/** A page of the documentation: a link where it has an address. */
+function Guide({ guide }: { readonly guide: string }) {
+  if (!/^https?:/.test(guide)) return <span class="quiet mono">docs/{guide}</span>;
+  return (
+    <a href={guide} rel="noreferrer" target="_blank">
+      Guide
+    </a>
   );
 }

@@ -103,7 +103,7 @@ function ScheduleActions({ schedule: { id, isPaused } }: { readonly schedule: Sc
     });
   return (
     <div class="actions">
-      <button type="button" class="small" aria-label={`Add a job of schedule ${id} now`} onClick={trigger}>
+      <button type="button" class="small" aria-label={`Add a job now, schedule ${id}`} onClick={trigger}>
         Add a job now
       </button>
       <PauseButton of="schedules" name={id} isPaused={isPaused} reloads={["schedules"]} />

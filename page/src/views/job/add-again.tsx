@@ -3,6 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import type { AddAnswer, AddRequest } from "../../../../src/admin/contract/group-views.ts";
 import type { JobView } from "../../../../src/admin/contract/job-views.ts";
 import { act } from "../../actions/act.ts";
+import { readDuration } from "../../format/durations.ts";
 import { usePage } from "../../page.ts";
 import { Dialog } from "../../parts/dialog.tsx";
 import { jsonChanges, prettyJson, readJsonTree } from "../../payload/json-tree.ts";
@@ -16,10 +17,11 @@ export function AddAgain({ job, onClose }: { readonly job: JobView; readonly onC
   const [queue, setQueue] = useState(job.queueName ?? "");
   const [runIn, setRunIn] = useState("");
   const after = readJsonTree(text);
+  const waitMs = runIn === "" ? 0 : readDuration(runIn);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
-    if (!after) return;
-    const body = requestOf(job, { text, queue, runIn });
+    if (!after || waitMs === undefined) return;
+    const body = requestOf(job, { text, queue, waitMs: waitMs ?? 0 });
     const added = await act<AddAnswer>(page, { path: "jobs", body, says: ({ id }) => `Job ${id} is added.` });
     if (!added) return;
     onClose();
@@ -44,7 +46,12 @@ export function AddAgain({ job, onClose }: { readonly job: JobView; readonly onC
           </label>
           <label>
             <span>Run in, such as 5m</span>
-            <input value={runIn} placeholder="now" onInput={(event) => setRunIn(event.currentTarget.value)} />
+            <input
+              value={runIn}
+              placeholder="now"
+              aria-invalid={waitMs === undefined}
+              onInput={(event) => setRunIn(event.currentTarget.value)}
+            />
           </label>
         </div>
         <Differences changes={before && after ? jsonChanges(before, after) : undefined} />
@@ -52,7 +59,7 @@ export function AddAgain({ job, onClose }: { readonly job: JobView; readonly onC
           <button type="button" onClick={onClose}>
             Leave it
           </button>
-          <button type="submit" class="main" disabled={after === undefined}>
+          <button type="submit" class="main" disabled={after === undefined || waitMs === undefined}>
             Add the job
           </button>
         </footer>
@@ -86,7 +93,7 @@ function Differences({ changes }: { changes: ReturnType<typeof jsonChanges> | un
   );
 }
 
-function requestOf(job: JobView, { text, queue, runIn }: { text: string; queue: string; runIn: string }): AddRequest {
+function requestOf(job: JobView, { text, queue, waitMs }: { text: string; queue: string; waitMs: number }): AddRequest {
   return {
     task: job.task,
     payload: text,
@@ -94,8 +101,8 @@ function requestOf(job: JobView, { text, queue, runIn }: { text: string; queue: 
     priority: job.priority,
     maxAttempts: job.maxAttempts,
     ...(job.flags.length > 0 ? { flags: job.flags } : {}),
-    ...(job.timeoutMs === null ? {} : { timeout: `${job.timeoutMs}ms` }),
+    ...(job.timeoutMs === null ? {} : { timeout: `${job.timeoutMs}ms` as const }),
     ...(queue === "" ? {} : { queueName: queue }),
-    ...(runIn === "" ? {} : { runIn }),
+    ...(waitMs === 0 ? {} : { runIn: `${waitMs}ms` as const }),
   };
 }

@@ -65,7 +65,8 @@ function Groups({ answer, conditions }: { answer: ErrorsAnswer; conditions: read
             ? [
                 {
                   key: "retry",
-                  title: "",
+                  title: "Actions",
+                  isTitleAloud: true,
                   isFigure: true,
                   render: (group: ErrorGroup) =>
                     group.message === "" ? null : (

@@ -12,6 +12,8 @@ export interface PlotInput {
   /** The moment that the lists show; undefined for now. */
   readonly cursor: string | undefined;
   readonly isUtc: boolean;
+  /** How far back the chart goes, also where there are no samples yet. */
+  readonly spanSeconds: number;
 }
 
 /** Layers of jobs over time, drawn by uPlot. Colours are those of the theme, read when it is drawn. */
@@ -60,9 +62,12 @@ export class BacklogPlot {
         this.#input.isUtc ? uPlot.tzDate(new Date(seconds * 1_000), "Etc/UTC") : new Date(seconds * 1_000),
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
-      scales: { y: { range: (_, __, most) => [0, most === 0 ? 10 : most * 1.08] } },
+      scales: {
+        x: { range: (_, __, last) => [last - this.#input.spanSeconds, last] },
+        y: { range: (_, __, most) => [0, most === 0 ? 10 : most * 1.08] },
+      },
       axes: [
-        { ...axis, size: 24, values: TIMES },
+        { ...axis, size: 24, space: 72, values: TIMES },
         { ...axis, size: 44, values: (_, values) => values.map((value) => shortNumber(value)) },
       ],
       series: [
@@ -71,6 +76,7 @@ export class BacklogPlot {
           stroke: () => this.#colour(`--${layer}`),
           fill: () => this.#colour(`--fill-${layer}`),
           width: 1,
+          points: { show: false },
         })),
       ],
       // A higher layer is filled down to the one below it, so that colours do not mix.

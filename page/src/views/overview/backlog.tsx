@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { SampleView, SamplesAnswer } from "../../../../src/admin/contract/overview-views.ts";
 import { usePage } from "../../page.ts";
 import { Amount, Length, Moment } from "../../parts/figures.tsx";
-import { type Layer, LAYERS, type Range, RANGES } from "./samples.ts";
+import { type Layer, LAYERS, type Range, RANGES, spanSeconds } from "./samples.ts";
 import type { BacklogPlot } from "./backlog-plot.ts";
 
 interface BacklogProps {
@@ -61,12 +61,19 @@ function NoSamples() {
   );
 }
 
-function Plot({ samples, hidden, cursor, onPick }: BacklogProps) {
+function Plot({ samples, range, hidden, cursor, onPick }: BacklogProps) {
   const page = usePage();
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<BacklogPlot>(undefined);
   const isUtc = page.settings.zone.value !== "local";
-  const input = { samples: samples.samples, markers: samples.markers, hidden, cursor, isUtc };
+  const input = {
+    samples: samples.samples,
+    markers: samples.markers,
+    hidden,
+    cursor,
+    isUtc,
+    spanSeconds: spanSeconds(range),
+  };
   const newest = useRef({ input, onPick });
   newest.current = { input, onPick };
   useEffect(() => {
@@ -84,7 +91,7 @@ function Plot({ samples, hidden, cursor, onPick }: BacklogProps) {
       plot.current?.remove();
     };
   }, []);
-  useEffect(() => plot.current?.update(input), [samples, hidden, cursor, isUtc]);
+  useEffect(() => plot.current?.update(input), [samples, range, hidden, cursor, isUtc]);
   useEffect(() => plot.current?.redraw(), [page.settings.theme.value]);
   const last = samples.samples.at(-1);
   return (

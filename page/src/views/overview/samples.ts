@@ -16,6 +16,13 @@ export const RANGES: readonly [Range, ...Range[]] = [
   { name: "7d", resolution: "10m", limit: 1_008 },
 ];
 
+const SECONDS: Readonly<Record<Range["resolution"], number>> = { "10s": 10, "1m": 60, "10m": 600 };
+
+/** How long a range is. */
+export function spanSeconds({ resolution, limit }: Range): number {
+  return SECONDS[resolution] * limit;
+}
+
 /** Adds newer samples to those that are known: each time once, the newest `limit` of them. */
 export function mergeSamples(
   known: readonly SampleView[],

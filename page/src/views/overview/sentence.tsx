@@ -1,4 +1,5 @@
 import type { FindingView, OverviewAnswer } from "../../../../src/admin/contract/overview-views.ts";
+import { capitalized } from "../../format/numbers.ts";
 import { usePage } from "../../page.ts";
 import { Icon } from "../../parts/icons.tsx";
 
@@ -32,9 +33,13 @@ function Need({ finding: { id, title, finding, status } }: { readonly finding: F
   return (
     <li class={status}>
       <span class="what">
-        <b>{title}</b> {finding}
+        <b>{capitalized(title)}</b> {finding}
       </span>
-      <a class="button small" href={page.href("health", { check: id })} aria-label={`What to do: ${title}`}>
+      <a
+        class="button small"
+        href={page.href("health", { check: id })}
+        aria-label={`What to do: ${capitalized(title)}`}
+      >
         What to do
       </a>
     </li>

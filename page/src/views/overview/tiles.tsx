@@ -57,7 +57,8 @@ export function Tiles({ overview, samples }: TilesProps) {
         line={<Sparkline state="failed" values={recent.map(({ failed }) => failed)} />}
         note={
           <>
-            {percent(lastHour.attemptsFailed, attempts)} of attempts, <Count of={counts.failed} /> for good
+            {attempts === 0 ? "no attempt yet" : `${percent(lastHour.attemptsFailed, attempts)} of attempts`},{" "}
+            <Count of={counts.failed} /> for good
           </>
         }
       >

@@ -22,6 +22,7 @@ export function LockInspector({ lock, reloads }: LockProps) {
   return (
     <section class={`lock ${state}`} aria-label="Lock">
       <header>
+        <h2 class="aloud">Lock</h2>
         <Icon name="lock" />
         <p>
           <b>{sentence}</b>

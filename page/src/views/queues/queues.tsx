@@ -121,7 +121,8 @@ function QueueTable({ queues, path, empty }: { queues: readonly QueueView[]; pat
           ? [
               {
                 key: "pause",
-                title: "",
+                title: "Actions",
+                isTitleAloud: true,
                 isFigure: true,
                 narrow: "none" as const,
                 render: ({ name, isPaused }: QueueView) => (

@@ -69,7 +69,8 @@ const COLUMNS: readonly Column<TaskView>[] = [
 
 const PAUSE: Column<TaskView> = {
   key: "pause",
-  title: "",
+  title: "Actions",
+  isTitleAloud: true,
   isFigure: true,
   narrow: "none",
   render: ({ name, isPaused }) => <PauseButton of="tasks" name={name} isPaused={isPaused} reloads={["tasks"]} />,

@@ -8,9 +8,9 @@ if (!report) throw new Error("It has no report.");
 
 it.each([
   ["alive", {}],
-  ["silent", { lastHeartbeatAt: at(-11) }],
+  ["silent", { lastHeartbeatAt: at(-31) }],
   ["dead", { isStale: true }],
-  ["dead", { session: "lost", lastHeartbeatAt: at(-11) }],
+  ["dead", { session: "lost", lastHeartbeatAt: at(-9) }],
   ["alive", { session: "lost" }],
   ["stopping", { report: { ...report, isStopping: true } }],
   ["retired", { report: { ...report, isRetired: true } }],

@@ -3,13 +3,16 @@ import type { WorkerView } from "../../../../src/admin/contract/worker-views.ts"
 /** How a worker does, as far as one look tells. */
 export type WorkerLife = "alive" | "silent" | "dead" | "stopping" | "retired";
 
-/** Longer than workers keep silent between two heartbeats. */
-const SILENT_MS = 10_000;
+/** Several times as long as workers keep silent between two heartbeats. */
+const SILENT_MS = 30_000;
+
+/** The same of one whose session is gone. */
+const LOST_MS = 8_000;
 
 /** How it does, by its heartbeat, its session, and what it says itself. */
 export function lifeOf(worker: WorkerView, now: number): WorkerLife {
   const silentMs = now - Date.parse(worker.lastHeartbeatAt);
-  if (worker.isStale || (worker.session === "lost" && silentMs > SILENT_MS)) return "dead";
+  if (worker.isStale || (worker.session === "lost" && silentMs > LOST_MS)) return "dead";
   if (silentMs > SILENT_MS) return "silent";
   if (worker.report?.isStopping) return "stopping";
   return worker.report?.isRetired ? "retired" : "alive";
