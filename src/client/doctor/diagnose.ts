@@ -7,6 +7,7 @@ import { readOptions } from "../../runtime/options.ts";
 import type { AnyCheck, Check, CheckedFacts, DiagnosisStatus, Finding, Checked } from "./check.ts";
 import { CONNECTION_CHECKS } from "./connection-checks.ts";
 import { DATABASE_CHECKS } from "./database-checks.ts";
+import { JOB_CHECKS } from "./job-checks.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { PROBES, type ProbeFacts, type ProbeTarget } from "./probes.ts";
 import { QUEUE_CHECKS } from "./queue-checks.ts";
@@ -59,6 +60,7 @@ export interface DiagnosisResult {
 /** All checks: those of the queue first. */
 export const CHECKS: readonly AnyCheck[] = [
   ...Object.values(QUEUE_CHECKS),
+  ...Object.values(JOB_CHECKS),
   ...Object.values(DATABASE_CHECKS),
   ...Object.values(STORAGE_CHECKS),
   ...Object.values(CONNECTION_CHECKS),

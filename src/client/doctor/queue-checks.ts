@@ -1,5 +1,5 @@
 import { didYouMean } from "../../runtime/suggestion.ts";
-import { formatBytes, formatCount } from "../views/amounts.ts";
+import { formatCount } from "../views/amounts.ts";
 import { age, type Checks, percent, when, worst } from "./check.ts";
 import type { ExplainedJob } from "./probes.ts";
 
@@ -12,7 +12,7 @@ export const QUEUE_CHECKS = {
     means: "A silent worker runs nothing new; what a dead one held waits for its recovery, which other workers do.",
     todo: "Start workers. When none runs, howdah workers --sweep returns what the dead ones held.",
     guide: "guides/recovery.md",
-    judge({ workers }, { limits }) {
+    judge({ workers, idle }, { limits }) {
       const list = workers ?? [];
       const silent = list.filter(({ swept, silentSeconds }) => swept === 0 && silentSeconds > limits.silentWarnSeconds);
       const dead = list.filter(({ swept }) => swept > 0);
@@ -27,14 +27,14 @@ export const QUEUE_CHECKS = {
               `${silent[0]?.id} has sent no heartbeat for ${age(silent[0]?.silentSeconds ?? 0)}; ${silent.length} are silent.`,
           ),
           when(dead.length > 0, "note", () => `${dead.length} are dead, and their recovery is under way.`),
-          when(alive === 0, "note", () => "No worker is registered."),
+          when(alive === 0 && idle === 0, "note", () => "No worker is registered."),
           when(
             unwatched.length > 0,
             "note",
             () => `${unwatched.length} of ${alive} have no session lock: their death is noticed later.`,
           ),
         ],
-        `${alive} live.`,
+        `${alive} live${idle === 0 ? "" : `, and ${idle} ${idle === 1 ? "is" : "are"} idle: what these run is not known`}.`,
       );
     },
   },
@@ -99,7 +99,9 @@ export const QUEUE_CHECKS = {
     todo: "Deploy a worker with the task, or remove the jobs.",
     guide: "guides/workers.md",
     judge({ due, known, isOpen }) {
-      if (known === null) return { status: "note", finding: "No worker lives, so it is not known who would run them." };
+      if (known === null) {
+        return { status: "note", finding: "No worker is registered, so it is not known who would run them." };
+      }
       const names = new Set(known);
       const unknown = (due ?? []).filter(({ task }) => !names.has(task));
       const [most] = unknown;
@@ -162,70 +164,5 @@ export const QUEUE_CHECKS = {
         `${many ? "More than " : ""}${formatCount(Math.min(counted, 10_000))}; of the newest ${percent((topJobs ?? 0) / Math.min(Math.max(counted, 1), 1_000))} with ${JSON.stringify(top)}.`;
       return worst([when(many, "warn", say), when(counted > 0, "note", say)], "None.");
     },
-  },
-  orphans: {
-    id: "orphans",
-    question: "orphans",
-    title: "jobs whose task or queue was deleted",
-    means: "They never run.",
-    todo: "Remove them: client.removeJobs() with a filter. Delete tasks and queues with client.cleanup() only.",
-    guide: "reference/sql.md",
-    judge: ({ jobs }) =>
-      worst([when(jobs > 0, "fail", () => `${jobs} of the first 5,000 jobs.`)], "None of the first 5,000 jobs."),
-  },
-  farFuture: {
-    id: "far-future",
-    question: "farFuture",
-    title: "jobs that are due in more than a year",
-    means: "A unit may be wrong: milliseconds for seconds.",
-    todo: "client.rescheduleJobs([id], { runAt }) or removeJobs.",
-    guide: "guides/adding-jobs.md",
-    judge: ({ jobs }) =>
-      worst(
-        [when((jobs?.length ?? 0) > 0, "note", () => `Job ${jobs?.[0]?.id} is due at ${jobs?.[0]?.runAt}.`)],
-        "None.",
-      ),
-  },
-  unusedQueues: {
-    id: "unused-queues",
-    question: "unusedQueues",
-    title: "queues without jobs",
-    means: "Each costs a row.",
-    todo: 'client.cleanup(["unusedQueues"]), from a cron for instance.',
-    guide: "guides/queues-and-concurrency.md",
-    judge: ({ queues }, { limits }) =>
-      worst(
-        [when(queues > limits.unusedQueuesNote, "note", () => `More than ${formatCount(limits.unusedQueuesNote)}.`)],
-        `${formatCount(queues)} of the first 20,000.`,
-      ),
-  },
-  payloads: {
-    id: "payloads",
-    question: "payloads",
-    title: "large payloads",
-    means: "Each claim carries them, and the database keeps them twice.",
-    todo: "Store the data elsewhere and add where it is.",
-    guide: "guides/payloads.md",
-    judge: ({ large, longest }) =>
-      worst(
-        [
-          when(
-            large > 0,
-            "note",
-            () =>
-              `${large} of the newest 500 jobs have more than 100 kB; the largest has ${formatBytes(longest ?? 0)}.`,
-          ),
-        ],
-        "None of the newest 500 jobs has more than 100 kB.",
-      ),
-  },
-  poison: {
-    id: "poison",
-    question: "poison",
-    title: "jobs whose workers died more than once",
-    means: "The job may kill its workers.",
-    todo: "Look at its payload and the log of the workers; howdah cancel ID.",
-    guide: "guides/recovery.md",
-    judge: ({ ids }) => worst([when((ids?.length ?? 0) > 0, "note", () => `Jobs ${ids?.join(", ")}.`)], "None."),
   },
 } satisfies Checks;
