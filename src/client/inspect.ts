@@ -79,6 +79,8 @@ export interface JobListOptions extends JobFilter {
   readonly after?: string | undefined;
   /** 1 to 1000. Default 100. */
   readonly limit?: number | undefined;
+  /** With false the database does not read the payloads, and each is null. Default true. */
+  readonly withPayloads?: boolean | undefined;
 }
 
 /** Which errors {@link JobInspection.listErrors} returns. */
@@ -141,8 +143,8 @@ export function createInspection(session: Session): JobInspection {
     },
 
     async listJobs(options) {
-      const { backward, after, limit, ...filter } = readOptions("listJobs", options, LIST_OPTIONS);
-      return readJobList(target, toFilter(filter), { isBackward: backward, after, limit });
+      const { backward, after, limit, withPayloads, ...filter } = readOptions("listJobs", options, LIST_OPTIONS);
+      return readJobList(target, toFilter(filter), { isBackward: backward, after, limit, withPayloads });
     },
 
     stats: (async (options?: unknown) => {
@@ -180,6 +182,7 @@ const LIST_OPTIONS = {
   backward: boolean({ default: false }),
   after: custom(readCursor),
   limit: LIMIT,
+  withPayloads: boolean({ default: true }),
 };
 
 /** Reads one page of queues. */

@@ -13,14 +13,14 @@ export async function readJobList(
   filter: JobSelection,
   request: JobListRequest,
 ): Promise<JobList> {
-  const { isBackward, limit } = request;
+  const { isBackward, limit, withPayloads = true } = request;
   const ways = waysOf(filter);
   let cursor = checkedStart(request.after, ways);
   const jobs: Job[] = [];
   let searched: SearchedJobs | undefined;
   for (;;) {
     const left: PageRequest = { ...cursor, isBackward, limit: limit - jobs.length };
-    const page = await listJobs(target, filter, left);
+    const page = await listJobs(target, filter, { ...left, withPayloads });
     jobs.push(...page.records.map((record) => toJob(record)));
     const next = cursorBehind(page, cursor.way, ways);
     if (page.isSearch) searched = { from: searched?.from ?? cursor.after?.id ?? null, to: next?.after?.id ?? null };
@@ -35,6 +35,8 @@ export interface JobListRequest {
   readonly isBackward: boolean;
   readonly after: JobCursor | undefined;
   readonly limit: number;
+  /** Default true. */
+  readonly withPayloads?: boolean;
 }
 
 /** One page of jobs. */

@@ -29,6 +29,8 @@ export interface SampleReads {
 export interface SampleListOptions {
   /** Not before this time; a string in ISO 8601. Default: as far back as `limit` goes. */
   readonly since?: Date | string | undefined;
+  /** Before this time. Default: up to now. */
+  readonly until?: Date | string | undefined;
   /** Default 10s. */
   readonly resolution?: "10s" | "1m" | "10m" | undefined;
   /** 1 to 10000. Default 1000. */
@@ -107,13 +109,15 @@ export interface TaskSample {
 export function createSampleReads({ schema, reads: executor }: Session): SampleReads {
   return {
     async listSamples(options) {
-      const { resolution, since, limit } = readOptions("listSamples", options, {
+      const { resolution, since, until, limit } = readOptions("listSamples", options, {
         resolution: oneOf(["10s", "1m", "10m"]),
         since: FILTER_OPTIONS.since,
+        until: FILTER_OPTIONS.until,
         limit: LIMIT,
       });
-      const range = { resolution: SECONDS[resolution ?? "10s"], since: since ?? "-infinity", limit };
-      return (await listSamples({ executor, schema }, range)).map(toSample);
+      const range = { since: since ?? "-infinity", until: until ?? "infinity", limit };
+      const seconds = SECONDS[resolution ?? "10s"];
+      return (await listSamples({ executor, schema }, { ...range, resolution: seconds })).map(toSample);
     },
 
     async listTaskSamples(options) {

@@ -1,4 +1,5 @@
 import type { Count } from "../../src/client/counts.ts";
+import type { Sample } from "../../src/client/samples.ts";
 import type { Facts, ShownJob } from "../../src/cli/watch/facts.ts";
 import type { JobState } from "../../src/job/job.ts";
 
@@ -38,11 +39,38 @@ export function exampleFacts(changes: Partial<Facts> = {}): Facts {
       },
     ],
     workers: [worker("worker-web-1", false), worker("worker-gone", true)],
+    idleWorkers: 0,
     running: [job("42", "running", { lockedAt: new Date(AT - 61_000), lockedBy: "worker-web-1" })],
     failed: [job("43", "failed", { lastError: "mailbox is full\n    at send (mail.js:1:1)" })],
     schedules: [],
     ...changes,
   };
+}
+
+/** The samples of these minutes before the facts, the oldest first, with groups. */
+export function exampleSamples(minutes: number): Sample[] {
+  return Array.from({ length: minutes }, (_, index) => ({
+    at: new Date(AT - (minutes - index) * 60_000),
+    ready: 1_000 * (index + 1),
+    scheduled: 12,
+    running: 19,
+    failed: 412,
+    workers: 2,
+    slots: 48,
+    busy: 19,
+    deadRows: 5,
+    oldestDueMs: 7_620_000,
+    oldestSnapshotMs: null,
+    tookMs: 12,
+    rowsInserted: 60_000 * index,
+    rowsUpdated: 0,
+    rowsDeleted: 600 * index,
+    tasks: [
+      { name: "send_email", jobCount: 3_400, oldestMs: 8_000 },
+      { name: "resize_image", jobCount: 412, oldestMs: 7_620_000 },
+    ],
+    queues: [{ name: "mail:17", jobCount: 3, oldestMs: 90_000 }],
+  }));
 }
 
 function count(value: number, exact = true): Count {

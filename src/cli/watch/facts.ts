@@ -20,6 +20,8 @@ export interface Facts {
   readonly pausedTasks: readonly string[];
   readonly queues: readonly QueueInfo[];
   readonly workers: readonly WorkerInfo[];
+  /** Those that only listen, and are in no list. */
+  readonly idleWorkers: number;
   /** Without their payloads, as everything here. */
   readonly running: readonly ShownJob[];
   readonly failed: readonly ShownJob[];
@@ -32,15 +34,18 @@ export type ShownJob = Omit<Job, "payload">;
 /** Reads all that is shown. Each list ends at what fits on a large screen. */
 export async function readFacts(client: Client, clock: Pick<Clock, "now">): Promise<Facts> {
   const limit = MOST_ROWS;
+  // Nothing here shows them.
+  const withPayloads = false;
   const stats = await client.stats();
-  const oldest = await client.listJobs({ state: "ready", limit: 1 });
-  const newest = await client.listJobs({ limit: 1, backward: true });
+  const oldest = await client.listJobs({ state: "ready", limit: 1, withPayloads });
+  const newest = await client.listJobs({ limit: 1, backward: true, withPayloads });
   const { groups } = await client.stats({ by: "task" });
   const { tasks } = await client.listPauses();
   const { queues } = await client.listQueues({ hasJobs: true, limit });
   const workers = await client.listActiveWorkers();
-  const { jobs: running } = await client.listJobs({ state: "running", limit });
-  const { jobs: failed } = await client.listJobs({ state: "failed", backward: true, limit });
+  const idle = await client.listIdleWorkers();
+  const { jobs: running } = await client.listJobs({ state: "running", limit, withPayloads });
+  const { jobs: failed } = await client.listJobs({ state: "failed", backward: true, limit, withPayloads });
   const schedules = await client.schedules.list();
   return {
     at: clock.now(),
@@ -51,6 +56,7 @@ export async function readFacts(client: Client, clock: Pick<Clock, "now">): Prom
     pausedTasks: tasks.map(({ name }) => name),
     queues,
     workers,
+    idleWorkers: idle.length,
     running: running.map(withoutPayload),
     failed: failed.map(withoutPayload),
     schedules,

@@ -1,8 +1,10 @@
+import { formatSeconds } from "../../client/views/amounts.ts";
 import { describeWhen } from "../../client/views/when.ts";
-import type { Count } from "../../client/counts.ts";
 import { printable } from "../printable.ts";
 import type { Column } from "../table.ts";
 import type { Facts } from "./facts.ts";
+import { formatAmount } from "./numbers.ts";
+import type { Past } from "./past.ts";
 import type { Subject, Tab, WatchState } from "./watch-state.ts";
 
 /** The rows of a tab, in order and filtered, with the columns that show them. */
@@ -23,29 +25,16 @@ export interface SheetRow {
 }
 
 /** The sheet of the tab that is open. */
-export function sheetOf({ tab, filter, order, facts }: WatchState): Sheet {
-  const { columns, orders, rows } = PAGES[tab];
+export function sheetOf({ tab, filter, order, facts, past }: WatchState): Sheet {
+  const { columns, orders, rows } = past === undefined ? PAGES[tab] : PAST_PAGE;
   const index = order % orders.length;
-  const all = facts === undefined ? [] : rows(facts);
+  const all = past !== undefined ? pastRows(tab, past) : facts === undefined ? [] : rows(facts);
   const wanted = all.filter(({ cells }) => cells.some((cell) => cell.toLowerCase().includes(filter.toLowerCase())));
   return {
     columns: columns.map((column, place) => ({ ...column, text: ({ cells }: SheetRow) => cells[place] ?? "" })),
     rows: wanted.sort((a, b) => compare(a.ranks[index], b.ranks[index])),
     order: orders[index] ?? "",
   };
-}
-
-/** A number for a narrow column: `3.5M~`, with `~` when it is an estimate. */
-export function formatAmount({ value, exact }: Pick<Count, "value" | "exact">): string {
-  const units = ["", "k", "M", "G"];
-  let amount = value;
-  let unit = 0;
-  while (amount >= (unit === 0 ? 9_999.5 : 999.5) && unit < units.length - 1) {
-    amount /= 1_000;
-    unit += 1;
-  }
-  const text = unit > 0 && amount < 99.95 ? amount.toFixed(1) : String(Math.round(amount));
-  return `${text}${units[unit]}${exact ? "" : "~"}`;
 }
 
 interface Page {
@@ -217,6 +206,28 @@ const PAGES: Readonly<Record<Tab, Page>> = {
       })),
   },
 };
+
+/** Of a moment the tasks and the queues are known whose due jobs were the oldest. */
+const PAST_PAGE: Page = {
+  columns: [
+    { title: "NAME", flexible: true },
+    { title: "DUE", align: "right" },
+    { title: "OLDEST", align: "right" },
+  ],
+  orders: ["oldest", "due", "name"],
+  rows: () => [],
+};
+
+function pastRows(tab: Tab, { moment }: Past): SheetRow[] {
+  if (tab !== "tasks" && tab !== "queues") return [];
+  return (moment?.[tab] ?? []).map(({ name, jobCount, oldestMs }) => ({
+    // Nothing is done to what was.
+    subject: { kind: "moment", name, isPaused: false },
+    cells: [printable(name), formatAmount({ value: jobCount, exact: true }), formatSeconds(oldestMs / 1_000)],
+    ranks: [oldestMs, jobCount, name],
+    isAlarming: false,
+  }));
+}
 
 /** Does a live worker run this task? One that does not say what it runs may. */
 function isKnown(task: string, workers: Facts["workers"]): boolean {

@@ -1,7 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { exampleFacts } from "../../../test/harness/watch-facts.ts";
-import { initialWatch, type Key, look, press, ratesOf, type Subject, TABS, type WatchState } from "./watch-state.ts";
+import { exampleFacts, exampleSamples } from "../../../test/harness/watch-facts.ts";
+import {
+  initialWatch,
+  type Key,
+  look,
+  press,
+  ratesOf,
+  recalled,
+  remembered,
+  type Subject,
+  TABS,
+  type WatchState,
+} from "./watch-state.ts";
 import { shownOf } from "./watch-view.ts";
 
 const key = (name: string, text = name.length === 1 ? name : ""): Key => ({ name, text, ctrl: false });
@@ -75,6 +86,30 @@ describe("keys", () => {
     const frozen = after(filled, key("space")).state;
     expect(look(frozen, exampleFacts({ at: 9_000_000 }))).toBe(frozen);
     expect(after(frozen, key("space"))).toMatchObject({ state: { isFrozen: false }, effect: { type: "refresh" } });
+  });
+
+  it("go back through the samples of a day, and forward again to now", () => {
+    expect(after(filled, key("]"))).toEqual({ state: filled, effect: undefined });
+    expect(after(filled, key("[")).effect).toEqual({ type: "remember" });
+    const samples = exampleSamples(100);
+    const [last, effect] = remembered(filled, samples);
+    expect(effect).toEqual({ type: "recall", at: samples[99]?.at });
+    const cursorOf = ({ past }: WatchState) => past?.cursor;
+    expect(cursorOf(after(last, key("[")).state)).toBe(98);
+    expect(cursorOf(after(last, key("{"), key("["), key("]")).state)).toBe(39);
+    expect(cursorOf(after(last, key("{"), key("{"), key("[")).state)).toBe(0);
+    for (const end of [key("]"), key("}"), key("q"), key("escape")]) {
+      expect(after(last, end)).toMatchObject({ state: { past: undefined }, effect: { type: "refresh" } });
+    }
+    // Nothing is done to what was, and what is read too late is not shown.
+    const shown = recalled(last, samples[99]?.at.getTime() ?? 0, samples[99]);
+    expect(shownOf(shown)).toEqual({ subject: { kind: "moment", name: "resize_image", isPaused: false }, rows: 2 });
+    for (const name of ["p", "r", "c", "return"]) expect(after(shown, key(name)).effect).toBeUndefined();
+    expect(recalled(shown, 0, samples[0])).toBe(shown);
+    expect(remembered(filled, [])[0]).toMatchObject({
+      past: undefined,
+      message: expect.stringContaining("no samples"),
+    });
   });
 
   it("change nothing in any order without a yes", () => {

@@ -1,4 +1,6 @@
+import type { Sample } from "../../client/samples.ts";
 import type { Facts } from "./facts.ts";
+import { lastOf, moved, type Past, timeOf } from "./past.ts";
 
 /**
  * What `howdah watch` shows and what it is about to do, as a pure function of
@@ -13,7 +15,9 @@ import type { Facts } from "./facts.ts";
  *             p                              pauses or resumes the row
  *             r, c                           confirm, for failed jobs, open ones
  *             space                          no new facts, until space again
- *             q, escape                      closes what is open, else the end
+ *             [, ]                           a minute back, and forward again, in the samples
+ *             {, }                           the same by an hour
+ *             q, escape                      closes what is open, returns to now, else the end
  *   filter    text, backspace                the rows with that text
  *             enter, escape                  none, with the filter, without it
  *   confirm   text, backspace
@@ -35,6 +39,8 @@ export interface WatchState {
   readonly facts: Facts | undefined;
   /** One point for each look, the newest last. */
   readonly history: readonly Point[];
+  /** The past that is shown in place of the facts. */
+  readonly past: Past | undefined;
 }
 
 /** The lists, by the digit that opens them. */
@@ -57,7 +63,7 @@ export interface Point {
 
 /** What a row is about. */
 export interface Subject {
-  readonly kind: "task" | "queue" | "worker" | "job" | "schedule";
+  readonly kind: "task" | "queue" | "worker" | "job" | "schedule" | "moment";
   readonly name: string;
   readonly isPaused: boolean;
 }
@@ -73,6 +79,10 @@ export type WatchEffect =
   | { readonly type: "quit" }
   | { readonly type: "refresh" }
   | { readonly type: "show"; readonly id: string }
+  /** Reads the samples of the last day. */
+  | { readonly type: "remember" }
+  /** Reads the groups of the sample at the cursor. */
+  | { readonly type: "recall"; readonly at: Date }
   /** Counts what a change is about, and asks. */
   | { readonly type: "preview"; readonly change: Change }
   | { readonly type: "change"; readonly change: Change };
@@ -90,6 +100,7 @@ export const initialWatch: WatchState = {
   message: "",
   facts: undefined,
   history: [],
+  past: undefined,
 };
 
 /** A key, as `readline` names it. */
@@ -113,6 +124,8 @@ export function press(state: WatchState, key: Key, { subject, rows }: Shown): Pr
   if (state.prompt?.kind === "filter") return [typeFilter(state, state.prompt, key)];
   if (state.prompt?.kind === "confirm") return confirm(state, state.prompt, key);
   const quiet = { ...state, message: "" };
+  const steps = STEPS[key.text];
+  if (steps !== undefined) return travel(quiet, steps);
   switch (key.name) {
     case "q":
     case "escape":
@@ -163,8 +176,41 @@ function pointOf({ at, newestId, stats }: Facts): Point {
   return { at, newestId: Number(newestId ?? 0), total, ready: ready.value };
 }
 
+/** Minutes, by the text of the key. */
+const STEPS: Readonly<Record<string, number>> = { "[": -1, "]": 1, "{": -60, "}": 60 };
+
+/** The state after the samples of a day were read: at the last of them. */
+export function remembered(state: WatchState, samples: readonly Sample[]): Pressed {
+  const past = lastOf(samples);
+  return past ? at(state, past) : [{ ...state, message: "There are no samples: no worker has taken any." }];
+}
+
+/** The state with the groups of a moment, if that is still the one that is shown. */
+export function recalled(state: WatchState, atMs: number, moment: Sample | undefined): WatchState {
+  const { past } = state;
+  return past && timeOf(past).getTime() === atMs ? { ...state, past: { ...past, moment } } : state;
+}
+
+function travel(state: WatchState, minutes: number): Pressed {
+  if (state.past === undefined) return minutes < 0 ? [state, { type: "remember" }] : [state];
+  const past = moved(state.past, minutes);
+  return past ? at(state, past) : [present(state), { type: "refresh" }];
+}
+
+function at(state: WatchState, past: Past): Pressed {
+  return [
+    { ...state, past, detail: undefined, selected: 0 },
+    { type: "recall", at: timeOf(past) },
+  ];
+}
+
+function present(state: WatchState): WatchState {
+  return { ...state, past: undefined, selected: 0 };
+}
+
 function close(state: WatchState): Pressed {
   if (state.detail !== undefined || state.isHelpOpen) return [{ ...state, detail: undefined, isHelpOpen: false }];
+  if (state.past !== undefined) return [present(state), { type: "refresh" }];
   if (state.filter !== "") return [{ ...state, filter: "", selected: 0 }];
   return [state, { type: "quit" }];
 }
@@ -214,9 +260,11 @@ function typed(text: string, { name, text: more }: Key): string {
 }
 
 function pauseOf(subject: Subject | undefined): WatchEffect | undefined {
-  if (subject === undefined || subject.kind === "job" || subject.kind === "worker") return undefined;
+  if (subject === undefined || !PAUSABLE.has(subject.kind)) return undefined;
   return { type: "change", change: { action: subject.isPaused ? "resume" : "pause", subject } };
 }
+
+const PAUSABLE: ReadonlySet<Subject["kind"]> = new Set(["task", "queue", "schedule"]);
 
 function changeOf(action: "retry" | "cancel", subject: Subject | undefined): WatchEffect | undefined {
   const isOfJobs = subject?.kind === "task" || subject?.kind === "queue" || subject?.kind === "job";

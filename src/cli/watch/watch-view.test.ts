@@ -1,8 +1,8 @@
 import picocolors from "picocolors";
 import { describe, expect, it } from "vitest";
 import type { JobGroup } from "../../client/read-group-stats.ts";
-import { exampleFacts } from "../../../test/harness/watch-facts.ts";
-import { initialWatch, look, press, TABS, type WatchState } from "./watch-state.ts";
+import { exampleFacts, exampleSamples } from "../../../test/harness/watch-facts.ts";
+import { initialWatch, look, press, recalled, remembered, TABS, type WatchState } from "./watch-state.ts";
 import { followed, shownOf, viewOf } from "./watch-view.ts";
 
 const SIZES = [
@@ -15,6 +15,10 @@ const facts = exampleFacts();
 const settings = { paint: picocolors.createColors(false), title: "db.example/app/howdah", now: facts.at + 2_000 };
 const earlier = exampleFacts({ at: facts.at - 10_000, newestId: "8999000" });
 const filled = look(look(initialWatch, earlier), facts);
+const samples = exampleSamples(120);
+const [past] = press(remembered(filled, samples)[0], { name: "{", text: "{", ctrl: false }, shownOf(filled));
+const [sample] = samples.slice(59);
+const then = recalled(past, sample?.at.getTime() ?? 0, sample);
 
 function draw(state: WatchState, [columns, rows]: readonly [number, number], isPlain = false): string[] {
   return viewOf(state, { columns, rows, isPlain }, settings);
@@ -23,6 +27,11 @@ function draw(state: WatchState, [columns, rows]: readonly [number, number], isP
 describe.each(SIZES)("at %i by %i", (...size) => {
   it("shows each list", () => {
     for (const tab of TABS) expect(draw({ ...filled, tab }, size).join("\n")).toMatchSnapshot(tab);
+  });
+
+  it("shows what was an hour ago", () => {
+    for (const tab of ["tasks", "queues", "failed"] as const)
+      expect(draw({ ...then, tab }, size).join("\n")).toMatchSnapshot(tab);
   });
 
   it("fills the screen and leaves it nowhere, whatever is shown", () => {
@@ -42,7 +51,10 @@ describe.each(SIZES)("at %i by %i", (...size) => {
       { ...filled, isHelpOpen: true },
       { ...filled, message: "x".repeat(300) },
     ];
-    const all = [...states, ...TABS.map((tab) => ({ ...filled, tab, selected: 99 }))];
+    const all = [
+      ...states,
+      ...[filled, past, then].flatMap((shown) => TABS.map((tab) => ({ ...shown, tab, selected: 99 }))),
+    ];
     for (const state of all) {
       const lines = draw(state, size);
       expect(lines).toHaveLength(size[1]);
@@ -80,6 +92,17 @@ describe("a view", () => {
       const [state] = press({ ...many, selected }, { name: "", text: "", ctrl: false }, shownOf(many));
       const name = shownOf(state).subject?.name ?? "";
       expect(draw(state, [60, 16]).join("\n")).toContain(name);
+    }
+  });
+
+  it("cuts a long name that needs a person, and not what is wrong with it", () => {
+    const [task] = facts.tasks as [JobGroup];
+    const name = `resize_${"very_".repeat(40)}large_image`;
+    const long = look(filled, exampleFacts({ tasks: [{ ...task, name }] }));
+    for (const size of SIZES) {
+      const [alarm = ""] = draw(long, size).filter((line) => line.startsWith("! task"));
+      expect(alarm).toMatch(/^! task resize_(very_)*v?e?r?y?_?>: no worker runs it$/);
+      expect(alarm).toHaveLength(size[0]);
     }
   });
 

@@ -1,7 +1,10 @@
 import type { createColors } from "picocolors";
 import { describeWhen } from "../../client/views/when.ts";
 import { formatTable } from "../table.ts";
-import { formatAmount, sheetOf, type SheetRow } from "./watch-sheets.ts";
+import type { Facts } from "./facts.ts";
+import { formatAmount, rateOf, trendOf } from "./numbers.ts";
+import { describePast, timeOf } from "./past.ts";
+import { sheetOf, type SheetRow } from "./watch-sheets.ts";
 import { ratesOf, type Shown, TABS, type WatchState } from "./watch-state.ts";
 
 /** What the screen can show. */
@@ -46,51 +49,67 @@ export function followed(before: WatchState, now: WatchState): WatchState {
   return selected < 0 ? now : { ...now, selected };
 }
 
-function headOf({ facts, history, isFrozen }: WatchState, size: Size, { paint, title, now }: ViewSettings): string[] {
-  const time = `${new Date(now).toISOString().slice(11, 19)}Z`;
-  const keys = "q quit  ? keys";
-  const age =
-    facts === undefined ? "reading ..." : isFrozen ? "frozen" : `${Math.round((now - facts.at) / 1_000)} s old`;
-  const left = cut(`howdah watch  ${title}`, size.columns - time.length - age.length - keys.length - 6);
-  const first = `${paint.bold(left)}  ${time}  ${paint.dim(age)}  ${paint.dim(keys)}`;
+function headOf(state: WatchState, size: Size, settings: ViewSettings): string[] {
+  const { facts, past } = state;
+  const first = titleOf(state, size, settings);
+  if (past !== undefined) return [first, ...wrap(describePast(past, size), size.columns)];
   if (facts === undefined) return [first, ""];
+  return [first, ...wrap(presentParts(facts, state, size), size.columns)];
+}
+
+function titleOf({ facts, past, isFrozen }: WatchState, size: Size, { paint, title, now }: ViewSettings): string {
+  const shownAt = past === undefined ? now : timeOf(past).getTime();
+  const time = `${new Date(shownAt).toISOString().slice(11, 19)}Z`;
+  const keys = past === undefined ? "q quit  ? keys" : "[ ] move  q now";
+  const age = past !== undefined ? describeWhen(new Date(shownAt), now) : ageOf(facts, isFrozen, now);
+  const left = cut(`howdah watch  ${title}`, size.columns - time.length - age.length - keys.length - 6);
+  return `${paint.bold(left)}  ${time}  ${paint.dim(age)}  ${paint.dim(keys)}`;
+}
+
+function ageOf(facts: Facts | undefined, isFrozen: boolean, now: number): string {
+  if (facts === undefined) return "reading ...";
+  return isFrozen ? "frozen" : `${Math.round((now - facts.at) / 1_000)} s old`;
+}
+
+function presentParts(facts: Facts, { history }: WatchState, size: Size): string[] {
   const { ready, scheduled, running, failed } = facts.stats;
   const slots = facts.workers.reduce((sum, { metadata }) => sum + Number(metadata?.["concurrency"] ?? 0), 0);
   const rates = ratesOf(history);
+  const trend = trendOf(
+    history.map((point) => point.ready),
+    size.isPlain,
+  );
   const parts = [
-    `ready ${formatAmount(ready)} ${trendOf(
-      history.map((point) => point.ready),
-      size.isPlain,
-    )}`.trimEnd(),
+    `ready ${formatAmount(ready)} ${trend}`.trimEnd(),
     facts.oldestDue === null ? undefined : `oldest ${describeWhen(facts.oldestDue, facts.at)}`,
     `running ${formatAmount(running)}${slots > 0 ? `/${slots}` : ""}`,
     `scheduled ${formatAmount(scheduled)}`,
     `failed ${formatAmount(failed)}`,
     rates === undefined ? undefined : `in ${rateOf(rates.added)}/s  out ${rateOf(rates.ended)}/s`,
+    facts.idleWorkers === 0 ? undefined : `${facts.idleWorkers} idle`,
   ];
-  return [
-    first,
-    ...wrap(
-      parts.filter((part) => part !== undefined),
-      size.columns,
-    ),
-  ];
+  return parts.filter((part) => part !== undefined);
 }
 
 /** What needs a person, two lines of it at most. */
 function alarmsOf(state: WatchState, { columns }: Size, { paint }: ViewSettings): string[] {
-  if (state.facts === undefined) return [];
+  if (state.facts === undefined || state.past !== undefined) return [];
   const found = TABS.flatMap((tab) =>
     sheetOf({ ...state, tab, filter: "", order: 0 })
       .rows.filter(({ isAlarming }) => isAlarming)
-      .map(({ subject, cells }) => `${subject.kind} ${cells[0]}: ${cells.at(-1)}`),
+      .map(({ subject, cells }) => ({ what: `! ${subject.kind} ${cells[0]}`, trouble: `: ${cells.at(-1)}` })),
   );
   const shown = found.slice(0, 2);
   const more = found.length - shown.length;
-  return shown.map((text, index) =>
-    paint.yellow(cut(`! ${text}${index === 1 && more > 0 ? `, and ${more} more` : ""}`, columns)),
-  );
+  return shown.map(({ what, trouble }, index) => {
+    // A long name is cut, and not what is wrong with it.
+    const end = `${trouble}${index === 1 && more > 0 ? `, and ${more} more` : ""}`;
+    return paint.yellow(cut(`${cut(what, Math.max(NAME, columns - end.length))}${end}`, columns));
+  });
 }
+
+/** As much is left of a name in any case. */
+const NAME = 12;
 
 function tabsOf(state: WatchState, { columns }: Size, { paint }: ViewSettings): string {
   const names = TABS.map((tab, index) => (tab === state.tab ? `[${index + 1} ${tab}]` : `${index + 1} ${tab}`));
@@ -108,7 +127,7 @@ function bodyOf(state: WatchState, size: Size, settings: ViewSettings): string[]
 /** The rows around the selected one. */
 function tableOf(state: WatchState, size: Size, { paint }: ViewSettings): string[] {
   const { columns, rows } = sheetOf(state);
-  if (rows.length === 0) return [paint.dim(state.facts === undefined ? "" : `No ${state.tab} to show.`)];
+  if (rows.length === 0) return [paint.dim(nothingOf(state))];
   const selected = Math.min(state.selected, rows.length - 1);
   const visible = Math.max(1, size.rows - 1);
   const start = Math.max(0, Math.min(selected - Math.floor(visible / 2), rows.length - visible));
@@ -122,6 +141,12 @@ function tableOf(state: WatchState, size: Size, { paint }: ViewSettings): string
       return seen[index]?.isAlarming === true ? paint.yellow(line) : line;
     }),
   ];
+}
+
+function nothingOf({ facts, past, tab }: WatchState): string {
+  if (past === undefined) return facts === undefined ? "" : `No ${tab} to show.`;
+  const isKept = tab === "tasks" || tab === "queues";
+  return isKept ? `No due ${tab} then.` : "Of the past only tasks and queues with due jobs are kept.";
 }
 
 function footOf(state: WatchState, { columns }: Size, { paint }: ViewSettings): string {
@@ -147,6 +172,7 @@ const HELP = [
   "r                  let failed jobs run again",
   "c                  cancel jobs",
   "space              keep what is shown",
+  "[, ]               a minute back, forward again; {, } an hour",
   "q, escape          back, or the end",
 ];
 
@@ -161,29 +187,6 @@ function wrap(parts: readonly string[], columns: number): string[] {
     else lines.push(` ${cut(part, columns - 1)}`);
   }
   return lines;
-}
-
-/** Blocks of one to eight eighths. */
-const BARS = {
-  fancy: Array.from({ length: 8 }, (_, index) => String.fromCodePoint(0x2581 + index)),
-  plain: Array.from(".:-=+*#@"),
-};
-
-/** Eight bars, each the mean of a part of the looks. */
-function trendOf(values: readonly number[], isPlain: boolean): string {
-  if (values.length < 2) return "";
-  const size = Math.ceil(values.length / 8);
-  const means = Array.from({ length: Math.ceil(values.length / size) }, (_, index) => {
-    const part = values.slice(index * size, (index + 1) * size);
-    return part.reduce((sum, value) => sum + value, 0) / part.length;
-  });
-  const most = Math.max(1, ...means);
-  const bars = isPlain ? BARS.plain : BARS.fancy;
-  return means.map((mean) => bars[Math.min(7, Math.floor((mean / most) * 8))]).join("");
-}
-
-function rateOf(rate: number): string {
-  return rate < 9.95 ? rate.toFixed(1) : formatAmount({ value: rate, exact: true });
 }
 
 function cut(text: string, columns: number): string {

@@ -5,9 +5,20 @@ import { describeWhen } from "../../client/views/when.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import { printable, printableLines } from "../printable.ts";
+import { applyChange, previewChange } from "./apply-change.ts";
 import { readFacts } from "./facts.ts";
 import { Terminal, type TerminalStreams, type TerminalUser } from "./terminal.ts";
-import { type Change, type WatchEffect, initialWatch, type Key, look, press, type WatchState } from "./watch-state.ts";
+import {
+  type Change,
+  type WatchEffect,
+  initialWatch,
+  type Key,
+  look,
+  press,
+  recalled,
+  remembered,
+  type WatchState,
+} from "./watch-state.ts";
 import { followed, shownOf, viewOf, type ViewSettings } from "./watch-view.ts";
 
 /** Shows a queue on the whole terminal until the operator quits. */
@@ -62,6 +73,10 @@ export class WatchScreen implements TerminalUser {
         return this.#do(() => this.#read());
       case "show":
         return this.#do(() => this.#openJob(effect.id));
+      case "remember":
+        return this.#do(() => this.#remember());
+      case "recall":
+        return this.#do(() => this.#recall(effect.at));
       case "preview":
         return this.#do(() => this.#ask(effect.change));
       case "change":
@@ -97,9 +112,26 @@ export class WatchScreen implements TerminalUser {
   }
 
   async #read(): Promise<void> {
-    if (this.#state.isFrozen || this.#ended.signal.aborted) return;
+    if (this.#state.isFrozen || this.#state.past !== undefined || this.#ended.signal.aborted) return;
     const facts = await readFacts(this.#client, this.#clock);
     this.#show(followed(this.#state, look(this.#state, facts)));
+  }
+
+  async #remember(): Promise<void> {
+    const since = new Date(this.#clock.now() - DAY_MS);
+    const samples = await this.#client.listSamples({ resolution: "1m", since, limit: DAY_MS / MINUTE_MS });
+    const [state, effect] = remembered(this.#state, samples);
+    this.#show(state);
+    if (effect !== undefined) this.#carryOut(effect);
+  }
+
+  /** The last of the samples of that minute: only those of ten seconds have tasks and queues. */
+  async #recall(at: Date): Promise<void> {
+    // Of several keys the last counts.
+    if (recalled(this.#state, at.getTime(), undefined) === this.#state) return;
+    const until = new Date(at.getTime() + MINUTE_MS);
+    const [moment] = await this.#client.listSamples({ since: at, until, limit: 1 });
+    this.#show(recalled(this.#state, at.getTime(), moment));
   }
 
   async #openJob(id: string): Promise<void> {
@@ -120,7 +152,7 @@ export class WatchScreen implements TerminalUser {
 
   async #ask(change: Change): Promise<void> {
     const { action, subject } = change;
-    const count = subject.kind === "job" ? undefined : await this.#preview(change);
+    const count = subject.kind === "job" ? undefined : await previewChange(this.#client, change);
     if (count === 0) return this.#show({ ...this.#state, message: `No jobs to ${action}.` });
     const jobs =
       count === undefined
@@ -130,41 +162,10 @@ export class WatchScreen implements TerminalUser {
     this.#show({ ...this.#state, prompt: { kind: "confirm", change, question, text: "" } });
   }
 
-  async #preview({ action, subject }: Change): Promise<number> {
-    const filter = filterOf(subject);
-    const dryRun = { dryRun: true } as const;
-    const { matched } = await (action === "retry"
-      ? this.#client.retryJobs(filter, dryRun)
-      : this.#client.cancelJobs(filter, undefined, dryRun));
-    return matched;
-  }
-
   async #change(change: Change): Promise<void> {
-    const message = await this.#apply(change);
+    const message = await applyChange(this.#client, change);
     this.#show({ ...this.#state, message });
     await this.#read();
-  }
-
-  async #apply({ action, subject }: Change): Promise<string> {
-    const { kind, name } = subject;
-    const client = this.#client;
-    if (action === "pause" || action === "resume") {
-      if (kind === "task") await (action === "pause" ? client.pauseTask(name) : client.resumeTask(name));
-      if (kind === "queue") await (action === "pause" ? client.pauseQueue(name) : client.resumeQueue(name));
-      if (kind === "schedule") await client.schedules[action](name);
-      return `${action === "pause" ? "Paused" : "Resumed"} ${kind} ${printable(name)}.`;
-    }
-    if (action === "retry") {
-      const changed =
-        kind === "job" ? (await client.retryJobs([name])).length : (await client.retryJobs(filterOf(subject))).changed;
-      return `Retried ${formatCount(changed, "job")}.`;
-    }
-    if (kind === "job") {
-      const { removed, signalled } = await client.cancelJobs([name]);
-      return `Cancelled ${formatCount(removed.length + signalled.length, "job")}.`;
-    }
-    const { changed, signalled } = await client.cancelJobs(filterOf(subject));
-    return `Removed ${formatCount(changed, "job")}, told ${formatCount(signalled, "job")} to stop.`;
   }
 
   #show(state: WatchState): void {
@@ -195,7 +196,5 @@ export interface WatchSettings extends Pick<ViewSettings, "paint" | "title"> {
 export const LOOK_MS = 2_000;
 const REST = 20;
 const DRAW_MS = 1_000;
-
-function filterOf({ kind, name }: Change["subject"]) {
-  return kind === "task" ? { task: name } : { queueName: name };
-}
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;

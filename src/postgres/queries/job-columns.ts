@@ -4,11 +4,12 @@ import type { Schema } from "../schema.ts";
 /**
  * What to select to get a whole job, as {@link toJobRecord} reads it. The row of
  * the job is called `job`; `jobNames` brings the row of its task and of its queue.
+ * Without payloads these are null, and not read.
  */
-export function jobColumns(schema: Schema): string {
+export function jobColumns(schema: Schema, withPayload = true): string {
   const us = schema.of("_howdah_us");
   return `
-  job.id, coalesce(task.identifier, ''), queue.queue_name, job.payload, job.priority, ${us}(job.run_at),
+  job.id, coalesce(task.identifier, ''), queue.queue_name, ${withPayload ? "job.payload" : "null"}, job.priority, ${us}(job.run_at),
   job.attempts, job.max_attempts, job.last_error, ${us}(job.created_at), ${us}(job.updated_at),
   job.key, job.revision, job.flags, ${us}(job.locked_at), job.locked_by, ${jobState}, job._howdah_timeout_ms`;
 }

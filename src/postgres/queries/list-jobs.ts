@@ -21,9 +21,9 @@ import { type PageRequest, type JobPlace, writePage } from "./job-pages.ts";
 export async function listJobs(
   { executor, schema }: ListTarget,
   filter: JobSelection,
-  page: PageRequest,
+  { withPayloads = true, ...page }: PageRequest & { readonly withPayloads?: boolean },
 ): Promise<JobPage> {
-  const whole = { columns: jobColumns(schema), joins: jobNames(schema), width: WHOLE_JOB_COLUMNS };
+  const whole = { columns: jobColumns(schema, withPayloads), joins: jobNames(schema), width: WHOLE_JOB_COLUMNS };
   const { text, values, isSearch } = writePage(schema, filter, { page, what: whole });
   const { found, searchedTo } = toPage((await executor.query({ text, values })).rows, whole.width);
   return {

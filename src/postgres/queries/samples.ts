@@ -70,16 +70,16 @@ export interface TaskCounts {
 /** Returns the newest samples of one resolution, in the order of time. */
 export async function listSamples(
   { executor, schema }: SampleTarget,
-  { resolution, since, limit }: SampleRange & { readonly resolution: number },
+  { resolution, since, until, limit }: SampleRange & { readonly resolution: number; readonly until: string },
 ): Promise<SampleRecord[]> {
   const columns = SAMPLE_COLUMNS.map((column) => `sample.${column}`).join(", ");
-  // $1 resolution   $2 since, a time as PostgreSQL reads it   $3 limit
+  // $1 resolution   $2 since, $3 until, times as PostgreSQL reads them   $4 limit
   const text = `
 select ${schema.of("_howdah_us")}(sample.at), ${columns}, sample.top from ${schema.of("_howdah_samples")} as sample
 where sample.resolution operator(pg_catalog.=) $1::pg_catalog.int2 and sample.at operator(pg_catalog.>=) $2::pg_catalog.timestamptz
-  and sample.taken_at operator(pg_catalog.<=) pg_catalog.now()
-order by sample.at desc limit $3::pg_catalog.int4`;
-  const { rows } = await executor.query({ text, values: [String(resolution), since, String(limit)] });
+  and sample.at operator(pg_catalog.<) $3::pg_catalog.timestamptz and sample.taken_at operator(pg_catalog.<=) pg_catalog.now()
+order by sample.at desc limit $4::pg_catalog.int4`;
+  const { rows } = await executor.query({ text, values: [String(resolution), since, until, String(limit)] });
   return rows.toReversed().map(([at, ...cells]) => ({
     at: at ?? "0",
     numbers: SAMPLE_COLUMNS.map((_, index) => (cells[index] == null ? null : Number(cells[index]))),

@@ -30,13 +30,13 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** `howdah watch` on a terminal of 80 by 24, which `script` makes. */
+/** `howdah watch` on a terminal that `script` makes, of 80 by 24 unless told otherwise. */
 class Terminal implements AsyncDisposable {
   readonly #child: ChildProcess;
   #text = "";
 
-  constructor(url = database.connectionString) {
-    const command = `stty rows 24 cols 80; exec "${process.execPath}" "${MAIN}" watch`;
+  constructor(url = database.connectionString, [columns, rows] = [80, 24]) {
+    const command = `stty rows ${rows} cols ${columns}; exec "${process.execPath}" "${MAIN}" watch`;
     const env = { ...process.env, DATABASE_URL: url, TERM: "xterm", HOWDAH_SCHEMA: undefined };
     this.#child = spawn("script", ["-qec", command, "/dev/null"], { env, stdio: ["pipe", "pipe", "inherit"] });
     this.#child.stdout?.setEncoding("utf8").on("data", (chunk: string) => (this.#text += chunk));
@@ -87,6 +87,37 @@ describe("watch", () => {
     terminal.type("q");
     await terminal.shows("\u001B[?25h\u001B[?1049l");
     expect(await terminal.ended()).toBe(0);
+  });
+
+  it.each([
+    [60, 16],
+    [80, 24],
+    [140, 40],
+  ])("fits a terminal of %i by %i, and goes back in time there", async (...size) => {
+    await database.sql("delete from howdah._howdah_samples");
+    await using terminal = new Terminal(database.connectionString, size);
+    await terminal.shows("send_email");
+    terminal.type("[");
+    await terminal.shows("There are no samples");
+    await database.sql(
+      `insert into howdah._howdah_samples (resolution, at, taken_at, samples, ready, scheduled, running, failed, workers, slots, busy,
+         dead_rows, took_ms, inserted, updated, deleted, top)
+       select resolution, at, at, 1, 73 - ago, 0, 0, 0, 1, 4, 0, 0, 1, 0, 0, 0,
+         case when resolution = 10 then '{"tasks": [["old_task", 71, 5000]], "queues": []}'::json end
+       from unnest('{60,10}'::int[]) as resolution, unnest('{1,2}'::int[]) as ago,
+         lateral (select date_trunc('minute', now()) - ago * interval '1 min' as at) as minute`,
+    );
+    terminal.type("[");
+    await terminal.shows("ready 72");
+    terminal.type("[");
+    await terminal.shows("ready 71");
+    await terminal.shows("old_task");
+    terminal.type("q");
+    await terminal.shows("send_email");
+    terminal.type("q");
+    await terminal.shows("\u001B[?1049l");
+    expect(await terminal.ended()).toBe(0);
+    await database.sql("delete from howdah._howdah_samples");
   });
 
   it("says in its last line what went wrong, and goes on", async () => {
@@ -155,6 +186,7 @@ describe("watch", () => {
       "pausedTasks",
       "queues",
       "workers",
+      "idleWorkers",
       "running",
       "failed",
       "schedules",
