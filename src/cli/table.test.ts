@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createScreen, type Screen } from "./screen.ts";
-import { formatTable, type Column } from "./table.ts";
+import { type Column, formatTable, printTable, type TableContent } from "./table.ts";
 
 interface Row {
   readonly id: string;
@@ -23,8 +23,31 @@ function screenOf(columns: number | undefined): Screen {
   return createScreen({ stdout: stream, stderr: stream });
 }
 
+describe("printTable", () => {
+  const print = (columns: number | undefined, content: TableContent<Row>): string => {
+    const lines: string[] = [];
+    printTable({ ...screenOf(columns), print: (line = "") => void lines.push(line) }, content);
+    return lines.join("\n");
+  };
+  const content = {
+    columns: [...COLUMNS, { title: "BYTES", isForPrograms: true, text: () => "1,000", plain: () => "1000" }],
+    rows: [{ id: "7", name: "a\tb", note: "" }],
+    none: "No rows.",
+  };
+
+  it("separates the columns by tabs where stdout is no terminal, with what is for programs", () => {
+    expect(print(undefined, content)).toBe("ID\tNAME\tNOTE\tBYTES\n7\ta b\t\t1000");
+    expect(print(undefined, { ...content, rows: [] })).toBe("ID\tNAME\tNOTE\tBYTES");
+  });
+
+  it("prints a table for people, or that there are no rows", () => {
+    expect(print(40, content)).not.toContain("BYTES");
+    expect(print(40, { ...content, rows: [] })).toContain("No rows.");
+  });
+});
+
 describe("formatTable", () => {
-  it("cuts nothing when the output is no terminal", () => {
+  it("cuts nothing where there is no limit", () => {
     expect(formatTable(screenOf(undefined), COLUMNS, ROWS).split("\n")).toEqual([
       `  ID  NAME${" ".repeat(38)}NOTE`,
       "   7  short",

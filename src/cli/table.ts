@@ -13,6 +13,10 @@ export interface Column<Row> {
   readonly dispensable?: number;
   /** One line, printable. */
   text(row: Row): string;
+  /** The same for a program, where that is something else: a time in ISO 8601, a number without separators. */
+  plain?(row: Row): string;
+  /** Only for programs: for people it stands elsewhere. */
+  readonly isForPrograms?: boolean;
   /** How to colour the text. */
   tint?(text: string, row: Row): string;
 }
@@ -23,12 +27,41 @@ export interface TableScreen {
   readonly width: number | undefined;
 }
 
+/**
+ * Prints rows: for people as a table, or what is said when there are none; in a
+ * file or pipe with tabs between the columns, all of them, below their names,
+ * which are there also without rows.
+ */
+export function printTable<Row>(
+  screen: TableScreen & { print(line?: string): void },
+  { columns, rows, none }: TableContent<Row>,
+): void {
+  if (screen.width === undefined) screen.print(separateByTabs(columns, rows));
+  else screen.print(rows.length === 0 ? screen.paint.dim(none) : formatTable(screen, columns, rows));
+}
+
+/** What {@link printTable} prints. */
+export interface TableContent<Row> {
+  readonly columns: readonly Column<Row>[];
+  readonly rows: readonly Row[];
+  /** What people are told when there are no rows. */
+  readonly none: string;
+}
+
+function separateByTabs<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const lines = rows.map((row) => columns.map((column) => column.plain?.(row) ?? column.text(row)));
+  return [columns.map(({ title }) => title), ...lines]
+    .map((cells) => cells.map((cell) => cell.replaceAll(/[\t\n\r]/g, " ")).join("\t"))
+    .join("\n");
+}
+
 /** A text that is cut to less is useless. */
 const NARROWEST = 10;
 const GAP = 2;
 
-/** Writes rows as a table without lines, cut to the width of the terminal; in a file or pipe nothing is cut. */
-export function formatTable<Row>(screen: TableScreen, columns: readonly Column<Row>[], rows: readonly Row[]): string {
+/** Writes rows as a table without lines for people, cut to the width of the terminal. */
+export function formatTable<Row>(screen: TableScreen, all: readonly Column<Row>[], rows: readonly Row[]): string {
+  const columns = all.filter(({ isForPrograms }) => isForPrograms !== true);
   const widths = columns.map((column) => naturalWidth(column, rows));
   const shown = fittingColumns(columns, widths, screen.width);
   const table = new Table({

@@ -11,13 +11,16 @@ export interface CliOutput {
 
 /** Who sits at the terminal. */
 export interface Person {
-  ask(question: string): Promise<string>;
+  ask?(question: string): Promise<string>;
+  /** How wide the terminal is; without it stdout is a pipe. */
+  readonly columns?: number;
 }
 
 /** Runs `howdah` in this process, which is much cheaper than a process of its own, as `main.ts` does. */
 export async function runCli(args: readonly string[], person?: Person): Promise<CliOutput> {
-  const [stdout, stderr] = [collector(), collector()];
-  const screen = { ...createScreen({ stdout, stderr }), ask: person && ((question: string) => person.ask(question)) };
+  const [stdout, stderr] = [collector(person?.columns), collector()];
+  const { ask } = person ?? {};
+  const screen = { ...createScreen({ stdout, stderr }), ask: ask && ((question: string) => ask(question)) };
   const codeBefore = process.exitCode;
   try {
     await runProgram(screen, ["node", "howdah", ...args]);
@@ -30,9 +33,10 @@ export async function runCli(args: readonly string[], person?: Person): Promise<
   }
 }
 
-function collector() {
+function collector(columns?: number) {
   const chunks: string[] = [];
-  return { write: (text: string) => chunks.push(text), on: () => undefined, text: () => chunks.join("") };
+  const terminal = columns === undefined ? {} : { isTTY: true, columns };
+  return { ...terminal, write: (text: string) => chunks.push(text), on: () => undefined, text: () => chunks.join("") };
 }
 
 /** The words of a line that a shell would run, up to a pipe or a redirection. */

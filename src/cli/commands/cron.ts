@@ -12,7 +12,7 @@ import { HowdahError } from "../../errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { Call, CliCommand } from "../command.ts";
 import { printable } from "../printable.ts";
-import { formatTable } from "../table.ts";
+import { type Column, printTable } from "../table.ts";
 
 const MOST = 1000;
 
@@ -54,7 +54,8 @@ async function check({ screen, globals }: Call, file: string): Promise<void> {
     for (const { line, column, message } of problems) {
       screen.note(printable(`${file}:${line}:${column}: ${message}`));
     }
-    if (problems.length === 0) screen.print(tableOf(screen, entries));
+    if (problems.length === 0)
+      printTable(screen, { columns: columnsAt(systemClock.now()), rows: entries, none: "No entries." });
   }
   if (problems.length > 0) {
     const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
@@ -62,21 +63,19 @@ async function check({ screen, globals }: Call, file: string): Promise<void> {
   }
 }
 
-function tableOf(screen: Call["screen"], entries: readonly CronEntry[]): string {
-  if (entries.length === 0) return screen.paint.dim("No entries.");
-  const nowMs = systemClock.now();
-  return formatTable(
-    screen,
-    [
-      { title: "ID", flexible: true, text: ({ id }) => printable(id) },
-      { title: "TASK", flexible: true, text: ({ task }) => printable(identifierOf(task)) },
-      { title: "SCHEDULE", text: ({ schedule }) => schedule },
-      { title: "ZONE", dispensable: 2, text: ({ timeZone }) => timeZone },
-      { title: "FILL", dispensable: 1, text: ({ fill }) => formatFill(fill) },
-      { title: "NEXT", text: (entry) => whenNext(entry, nowMs) },
-    ],
-    entries,
-  );
+function columnsAt(nowMs: number): Column<CronEntry>[] {
+  return [
+    { title: "ID", flexible: true, text: ({ id }) => printable(id) },
+    { title: "TASK", flexible: true, text: ({ task }) => printable(identifierOf(task)) },
+    { title: "SCHEDULE", text: ({ schedule }) => schedule },
+    { title: "ZONE", dispensable: 2, text: ({ timeZone }) => timeZone },
+    { title: "FILL", dispensable: 1, text: ({ fill }) => formatFill(fill) },
+    {
+      title: "NEXT",
+      text: (entry) => whenNext(entry, nowMs),
+      plain: (entry) => upcoming(entry, nowMs, 1)[0]?.toISOString() ?? "",
+    },
+  ];
 }
 
 function whenNext(entry: CronEntry, nowMs: number): string {

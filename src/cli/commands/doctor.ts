@@ -7,7 +7,7 @@ import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { formatTable } from "../table.ts";
+import { printTable } from "../table.ts";
 import { Verdict } from "../verdict.ts";
 
 /** `howdah doctor`: what slows the database and the queue down, or stops them. */
@@ -44,7 +44,7 @@ export const doctorCommand: CliCommand = {
 const EXIT_CODES = { warn: 1, fail: 2 };
 
 /** What may change from one look to the next. */
-const QUICK = [
+export const QUICK = [
   "workers",
   "oldest-due",
   "locked-queues",
@@ -72,17 +72,19 @@ function print(screen: Screen, { results }: Diagnosis): void {
   const tints = { ok: screen.paint.green, note: screen.paint.cyan, unseen: screen.paint.dim };
   const tint = (text: string, { status }: DiagnosisResult): string =>
     status === "warn" ? screen.paint.yellow(text) : status === "fail" ? screen.paint.red(text) : tints[status](text);
-  screen.print(
-    formatTable(
-      screen,
-      [
-        { title: "STATUS", text: ({ status }) => status, tint },
-        { title: "CHECK", text: ({ id }) => id },
-        { title: "FINDING", flexible: true, text: ({ finding }) => printable(finding) },
-      ],
-      results,
-    ),
-  );
+  printTable(screen, {
+    none: "",
+    columns: [
+      { title: "STATUS", text: ({ status }) => status, tint },
+      { title: "CHECK", text: ({ id }) => id },
+      { title: "FINDING", flexible: true, text: ({ finding }) => printable(finding) },
+      { title: "MEANS", isForPrograms: true, text: ({ means }) => means },
+      { title: "TODO", isForPrograms: true, text: ({ todo }) => todo },
+      { title: "GUIDE", isForPrograms: true, text: ({ guide }) => `docs/${guide}` },
+    ],
+    rows: results,
+  });
+  if (screen.width === undefined) return screen.note(summaryOf(results));
   for (const result of results) if (result.status === "warn" || result.status === "fail") explain(screen, result);
   screen.print();
   screen.print(summaryOf(results));

@@ -11,7 +11,7 @@ import { tintByState } from "../job-state.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 import { selectionOptions, type SelectionOptions, readSelection } from "../selection.ts";
-import { formatTable, type Column } from "../table.ts";
+import { type Column, printTable } from "../table.ts";
 import { MOST_LISTED, parseLimit } from "../values.ts";
 
 /** `howdah list`: one page of jobs. */
@@ -47,8 +47,8 @@ interface ListOptions extends SelectionOptions {
 }
 
 function printPage(screen: Screen, { jobs, next, searched }: JobList, limit = MOST_LISTED): void {
-  if (jobs.length > 0) screen.print(formatTable(screen, columnsFor(screen), jobs));
-  else screen.print(screen.paint.dim(next === undefined ? "No such jobs." : "No such jobs so far."));
+  const none = next === undefined ? "No such jobs." : "No such jobs so far.";
+  printTable(screen, { columns: columnsFor(screen), rows: jobs, none });
   if (next === undefined) return;
   const isCut = searched !== undefined && jobs.length < limit;
   screen.note(
@@ -66,7 +66,13 @@ function columnsFor(screen: Screen): Column<Job>[] {
     { title: "TASK", flexible: true, text: (job) => printable(job.task) },
     { title: "QUEUE", flexible: true, dispensable: 2, text: (job) => printable(job.queueName ?? "") },
     { title: "STATE", text: (job) => job.state, tint: (text, job) => tintByState(screen, job.state, text) },
-    { title: "DUE", align: "right", dispensable: 3, text: (job) => describeWhen(job.runAt, nowMs) },
+    {
+      title: "DUE",
+      align: "right",
+      dispensable: 3,
+      text: (job) => describeWhen(job.runAt, nowMs),
+      plain: (job) => job.runAt.toISOString(),
+    },
     { title: "PRIO", align: "right", dispensable: 5, text: (job) => String(job.priority) },
     { title: "TRIES", align: "right", dispensable: 4, text: (job) => `${job.attempts}/${job.maxAttempts}` },
     { title: "KEY", flexible: true, dispensable: 6, text: (job) => printable(job.jobKey ?? "") },

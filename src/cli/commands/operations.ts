@@ -6,8 +6,7 @@ import { HowdahError } from "../../errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
-import type { Screen } from "../screen.ts";
-import { formatTable } from "../table.ts";
+import { type Column, printTable } from "../table.ts";
 import { parseLimit } from "../values.ts";
 
 const ACTIONS = ["pause", "resume", "stop"] as const;
@@ -24,7 +23,7 @@ export const operationsCommand: CliCommand = {
       const limit = options["limit"] as number;
       const operations = await withClient(globals, (client) => client.operations.list({ limit }));
       if (globals.json) return screen.printJson(operations);
-      return screen.print(operations.length === 0 ? screen.paint.dim("No operations.") : tableOf(screen, operations));
+      return printTable(screen, { columns: columnsAt(systemClock.now()), rows: operations, none: "No operations." });
     }
     const known = ACTIONS.find((name) => name === action);
     if (known === undefined || id === undefined)
@@ -43,20 +42,41 @@ function describe({ id, action, state, matched, changed, signalled }: BulkOperat
   return `Operation ${id} (${action}) is ${state}: ${formatCount(changed)} of ${formatCount(matched, "job")} changed${told}.`;
 }
 
-function tableOf(screen: Screen, operations: readonly BulkOperation[]): string {
-  const nowMs = systemClock.now();
-  return formatTable<BulkOperation>(
-    screen,
-    [
-      { title: "ID", align: "right", text: ({ id }) => id },
-      { title: "ACTION", text: ({ action }) => action },
-      { title: "STATE", text: ({ state }) => state },
-      { title: "FOUND", align: "right", text: ({ matched }) => formatCount(matched) },
-      { title: "CHANGED", align: "right", text: ({ changed }) => formatCount(changed) },
-      { title: "STOPPED", align: "right", dispensable: 2, text: ({ signalled }) => formatCount(signalled) },
-      { title: "BEGUN", dispensable: 3, text: ({ createdAt }) => describeWhen(createdAt, nowMs) },
-      { title: "LAST BATCH", dispensable: 1, text: ({ updatedAt }) => describeWhen(updatedAt, nowMs) },
-    ],
-    operations,
-  );
+function columnsAt(nowMs: number): Column<BulkOperation>[] {
+  return [
+    { title: "ID", align: "right", text: ({ id }) => id },
+    { title: "ACTION", text: ({ action }) => action },
+    { title: "STATE", text: ({ state }) => state },
+    {
+      title: "FOUND",
+      align: "right",
+      text: ({ matched }) => formatCount(matched),
+      plain: ({ matched }) => String(matched),
+    },
+    {
+      title: "CHANGED",
+      align: "right",
+      text: ({ changed }) => formatCount(changed),
+      plain: ({ changed }) => String(changed),
+    },
+    {
+      title: "STOPPED",
+      align: "right",
+      dispensable: 2,
+      text: ({ signalled }) => formatCount(signalled),
+      plain: ({ signalled }) => String(signalled),
+    },
+    {
+      title: "BEGUN",
+      dispensable: 3,
+      text: ({ createdAt }) => describeWhen(createdAt, nowMs),
+      plain: ({ createdAt }) => createdAt.toISOString(),
+    },
+    {
+      title: "LAST BATCH",
+      dispensable: 1,
+      text: ({ updatedAt }) => describeWhen(updatedAt, nowMs),
+      plain: ({ updatedAt }) => updatedAt.toISOString(),
+    },
+  ];
 }

@@ -15,7 +15,7 @@ import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import { parseLimit } from "../values.ts";
 import { didYouMean, suggestName } from "../../runtime/suggestion.ts";
-import { formatTable } from "../table.ts";
+import { printTable } from "../table.ts";
 
 /** `howdah queues list|pause|resume`: lists named queues and pauses them. */
 export const queuesCommand = pausesCommand("queues", "queue", {
@@ -32,23 +32,32 @@ export const queuesCommand = pausesCommand("queues", "queue", {
     const { queues, next } = await client.listQueues(toQueueOptions(options));
     if (globals.json) return screen.printJson({ queues, next: next ?? null });
     if (next !== undefined) screen.note(`There are more queues; next page: --after ${JSON.stringify(next)}`);
-    if (queues.length === 0) return screen.print(screen.paint.dim("No queues."));
-    const table = formatTable(
-      screen,
-      [
+    printTable(screen, {
+      none: "No queues.",
+      columns: [
         { title: "QUEUE", flexible: true, text: ({ name }) => printable(name) },
-        { title: "JOBS", align: "right", text: ({ jobCount }) => describeCapped(jobCount) },
-        { title: "READY", align: "right", text: ({ readyCount }) => describeCapped(readyCount) },
+        {
+          title: "JOBS",
+          align: "right",
+          text: ({ jobCount }) => describeCapped(jobCount),
+          plain: ({ jobCount }) => String(jobCount.value),
+        },
+        {
+          title: "READY",
+          align: "right",
+          text: ({ readyCount }) => describeCapped(readyCount),
+          plain: ({ readyCount }) => String(readyCount.value),
+        },
         { title: "HELD BY", flexible: true, dispensable: 1, text: ({ lockedBy }) => printable(lockedBy ?? "") },
         {
           title: "PAUSED",
           text: ({ isPaused, pausedUntil }) => (isPaused ? describeEnd(pausedUntil) : ""),
+          plain: ({ isPaused, pausedUntil }) => (isPaused ? endOf(pausedUntil) : ""),
           tint: (text) => screen.paint.yellow(text),
         },
       ],
-      queues,
-    );
-    screen.print(table);
+      rows: queues,
+    });
   },
   // Not with `listQueues()`, which reads the table of jobs: queues are paused when that is large.
   async check({ driver, schema }, name) {
@@ -86,16 +95,14 @@ export const tasksCommand = pausesCommand("tasks", "task", {
   async list(client, { screen, globals }) {
     const { tasks } = await client.listPauses();
     if (globals.json) return screen.printJson(tasks);
-    if (tasks.length === 0) return screen.print(screen.paint.dim("No task is paused."));
-    const table = formatTable(
-      screen,
-      [
+    printTable(screen, {
+      none: "No task is paused.",
+      columns: [
         { title: "TASK", flexible: true, text: ({ name }) => printable(name) },
-        { title: "PAUSED", text: ({ until }) => describeEnd(until) },
+        { title: "PAUSED", text: ({ until }) => describeEnd(until), plain: ({ until }) => endOf(until) },
       ],
-      tasks,
-    );
-    screen.print(table);
+      rows: tasks,
+    });
   },
   pause: (client, name, options) => client.pauseTask(name, options),
   resume: (client, name) => client.resumeTask(name),
@@ -179,6 +186,11 @@ function describePause(singular: string, { name, until }: Pause): string {
 
 function titleOf(singular: string, name: string): string {
   return `${singular.charAt(0).toUpperCase()}${singular.slice(1)} ${printable(JSON.stringify(name))}`;
+}
+
+/** The end of a pause for a program. */
+function endOf(until: Date | null): string {
+  return until?.toISOString() ?? "infinity";
 }
 
 function describeEnd(until: Date | null): string {

@@ -8,7 +8,7 @@ import type { Call, CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { formatTable } from "../table.ts";
+import { type Column, printTable } from "../table.ts";
 import { didYouMean } from "../../runtime/suggestion.ts";
 
 /** `howdah schedules list|pause|resume|trigger`: manages stored schedules. */
@@ -45,7 +45,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   async list({ schedules }, { screen, globals }) {
     const found = await schedules.list();
     if (globals.json) screen.printJson(found);
-    else screen.print(found.length === 0 ? screen.paint.dim("No schedules.") : tableOf(screen, found));
+    else printTable(screen, { columns: columnsFor(screen), rows: found, none: "No schedules." });
   },
   async pause({ schedules }, { screen, globals, options }, id) {
     const until = options["until"] as string | undefined;
@@ -69,27 +69,28 @@ function say({ screen, globals }: Pick<Call, "screen" | "globals">, result: unkn
   else screen.print(sentence);
 }
 
-function tableOf(screen: Screen, schedules: readonly Schedule[]): string {
+function columnsFor(screen: Screen): Column<Schedule>[] {
   const nowMs = systemClock.now();
   const when = (at: Date | null): string => (at === null ? "" : describeWhen(at, nowMs));
-  return formatTable(
-    screen,
-    [
-      { title: "ID", flexible: true, text: ({ id }) => printable(id) },
-      { title: "TASK", flexible: true, text: ({ task }) => printable(task) },
-      { title: "SCHEDULE", text: ({ schedule }) => printable(schedule) },
-      { title: "ZONE", dispensable: 3, text: ({ timeZone }) => printable(timeZone) },
-      { title: "LAST", dispensable: 2, text: ({ lastTick }) => when(lastTick) },
-      { title: "NEXT", text: ({ nextTick }) => when(nextTick) },
-      {
-        title: "STATE",
-        dispensable: 1,
-        text: stateOf,
-        tint: (text) => (text === "" ? text : screen.paint.yellow(text)),
-      },
-    ],
-    schedules,
-  );
+  return [
+    { title: "ID", flexible: true, text: ({ id }) => printable(id) },
+    { title: "TASK", flexible: true, text: ({ task }) => printable(task) },
+    { title: "SCHEDULE", text: ({ schedule }) => printable(schedule) },
+    { title: "ZONE", dispensable: 3, text: ({ timeZone }) => printable(timeZone) },
+    {
+      title: "LAST",
+      dispensable: 2,
+      text: ({ lastTick }) => when(lastTick),
+      plain: ({ lastTick }) => lastTick?.toISOString() ?? "",
+    },
+    { title: "NEXT", text: ({ nextTick }) => when(nextTick), plain: ({ nextTick }) => nextTick?.toISOString() ?? "" },
+    {
+      title: "STATE",
+      dispensable: 1,
+      text: stateOf,
+      tint: (text) => (text === "" ? text : screen.paint.yellow(text)),
+    },
+  ];
 }
 
 /** States that need attention. */

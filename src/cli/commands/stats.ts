@@ -8,7 +8,7 @@ import { withClient } from "../connect.ts";
 import { tintByState } from "../job-state.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { formatTable, type Column } from "../table.ts";
+import { type Column, printTable } from "../table.ts";
 
 /** `howdah stats`: the number of jobs in each state, in all or by task, queue or error. */
 export const statsCommand: CliCommand = {
@@ -43,25 +43,27 @@ function printStats(screen: Screen, stats: JobStats): void {
     asOf: stats.ready.asOf,
   };
   const rows = [...JOB_STATES.map((state) => ({ state, count: stats[state] })), { state: undefined, count: total }];
-  screen.print(
-    formatTable(
-      screen,
-      [
-        {
-          title: "STATE",
-          text: ({ state }) => state ?? "total",
-          tint: (text, { state }) => (state ? tintByState(screen, state, text) : screen.paint.bold(text)),
-        },
-        { title: "JOBS", align: "right", text: ({ count }) => describeCount(count) },
-      ],
-      rows,
-    ),
-  );
+  printTable(screen, {
+    none: "",
+    columns: [
+      {
+        title: "STATE",
+        text: ({ state }) => state ?? "total",
+        tint: (text, { state }) => (state ? tintByState(screen, state, text) : screen.paint.bold(text)),
+      },
+      {
+        title: "JOBS",
+        align: "right",
+        text: ({ count }) => describeCount(count),
+        plain: ({ count }) => String(count.value),
+      },
+    ],
+    rows,
+  });
   noteEstimates(screen, [total]);
 }
 
 function printGroups(screen: Screen, { by, groups }: GroupStats): void {
-  if (groups.length === 0) return screen.print(screen.paint.dim("No such jobs."));
   const states = by === "error" ? (["failed"] as const) : JOB_STATES;
   const columns: Column<JobGroup>[] = [
     { title: by.toUpperCase(), flexible: true, text: ({ name }) => printable(name) },
@@ -69,10 +71,11 @@ function printGroups(screen: Screen, { by, groups }: GroupStats): void {
       title: state.toUpperCase(),
       align: "right",
       text: (group) => describeCount(group[state]),
+      plain: (group) => String(group[state].value),
       tint: (text) => tintByState(screen, state, text),
     })),
   ];
-  screen.print(formatTable(screen, columns, groups));
+  printTable(screen, { columns, rows: groups, none: "No such jobs." });
   noteEstimates(
     screen,
     groups.flatMap((group) => states.map((state) => group[state])),
@@ -81,5 +84,7 @@ function printGroups(screen: Screen, { by, groups }: GroupStats): void {
 
 function noteEstimates(screen: Screen, counts: readonly Count[]): void {
   if (counts.every(({ exact }) => exact)) return;
-  screen.print(screen.paint.dim("Numbers with ~ are estimates, because there are too many jobs to count."));
+  const isForPrograms = screen.width === undefined;
+  if (isForPrograms) screen.note("Some of these numbers are estimates; --json says which.");
+  else screen.print(screen.paint.dim("Numbers with ~ are estimates, because there are too many jobs to count."));
 }

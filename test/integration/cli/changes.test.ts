@@ -288,7 +288,7 @@ describe("operations", () => {
     const { id } = (await howdahJson(["retry", "--task", "mail", "--yes"])) as { id: string };
     const [newest] = (await howdahJson(["operations", "list"])) as unknown[];
     expect(newest).toMatchObject({ id, action: "retry", state: "done" });
-    expect((await howdah(["operations", "list"])).out).toMatch(/ID +ACTION +STATE/);
+    expect((await howdah(["operations", "list"])).out).toMatch(/^ID\tACTION\tSTATE\t/);
     expect((await howdah(["operations", "stop", id])).out).toBe(
       `Operation ${id} (retry) is done: 2 of 2 jobs changed.\n`,
     );

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Check, JudgeContext, Checked } from "../../../src/client/doctor/check.ts";
 import { DATABASE_CHECKS } from "../../../src/client/doctor/database-checks.ts";
+import { QUICK } from "../../../src/cli/commands/doctor.ts";
 import { CHECKS, createDoctor, type DiagnosisResult } from "../../../src/client/doctor/diagnose.ts";
 import { LIMITS, type Limits } from "../../../src/client/doctor/limits.ts";
 import { defineTask } from "../../../src/job/task.ts";
@@ -83,7 +84,9 @@ describe("a queue that is well", () => {
     expect(found.filter(({ status }) => status !== "ok")).toEqual([]);
     expect(diagnosis.results.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
     expect(diagnosis).toMatchObject({ status: "ok", unseen: 0 });
-    const { code, out, error } = await runCli(["doctor", "--database-url", own.connectionString]);
+    const { code, out, error } = await runCli(["doctor", "--database-url", own.connectionString], {
+      columns: 120,
+    });
     expect({ code, error }).toEqual({ code: 0, error: "" });
     expect(out.split("\n")).toHaveLength(CHECKS.length + 4);
     expect(out).toMatch(new RegExp(`\n${CHECKS.length} checks: (1 note, )?\\d+ ok\\.\n$`));
@@ -132,7 +135,7 @@ describe("the check of", () => {
 
   it("unknown tasks finds due jobs that no living worker runs, with the nearest name", async () => {
     await database.sql("select howdah.add_job('send_emial'), howdah.add_job('send_email', queue_name => 'q')");
-    await assertFound("unknown-tasks", "note", /^No worker lives/);
+    await assertFound("unknown-tasks", "note", /^No worker is registered, so/);
     await worker("silent", { tasks: ["send_emial"] }, "5 minutes");
     await worker("w", { tasks: ["send_email"] });
     await assertFound(
@@ -381,9 +384,11 @@ describe("a role that may not look", () => {
       const call = ["doctor", "--database-url", url.href, "--only", "open-transactions,clock"];
       await own.sql(`grant select on howdah._howdah_migrations, howdah.migrations to ${role}`);
       const told = await runCli(call);
-      expect(told).toMatchObject({ code: 0, error: "" });
-      expect(told.out).toContain("\n2 checks: 1 unseen, 1 ok. What is unseen may be wrong");
-      expect(await runCli([...call, "--strict"])).toMatchObject({ code: 1, error: "", out: told.out });
+      expect(told).toMatchObject({
+        code: 0,
+        error: expect.stringMatching(/^2 checks: 1 unseen, 1 ok\. What is unseen may/),
+      });
+      expect(await runCli([...call, "--strict"])).toEqual({ ...told, code: 1 });
       expect(results.find(({ id }) => id === "open-transactions")?.finding).toContain("pg_read_all_stats");
       expect(results.find(({ id }) => id === "connections")?.finding).toMatch(/connections are in use\.$/);
       expect(results.find(({ id }) => id === "sequences")?.finding).toMatch(
@@ -412,7 +417,7 @@ describe("howdah doctor", () => {
     await worker("silent", { tasks: ["known"] }, "40 s");
     const call = ["doctor", "--database-url", database.connectionString];
     const warned = await runCli([...call, "--only", "workers, pauses"]);
-    expect(warned).toMatchObject({ code: 1, error: "" });
+    expect(warned).toMatchObject({ code: 1, error: "2 checks: 1 warn, 1 ok.\n" });
     expect(warned.out).toContain("howdah workers --sweep");
     await database.sql("select howdah.add_job('unknown')");
     const failed = await runCli([...call, "--only", "unknown-tasks", "--json"]);
@@ -447,16 +452,14 @@ describe("howdah doctor --watch", () => {
 
   it("looks at what changes quickly, unless it is told at what", async () => {
     const env = { ...process.env, DATABASE_URL: database.connectionString };
-    const child = spawn(process.execPath, [MAIN, "doctor", "--watch"], { env, stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [MAIN, "doctor", "--watch"], { env, stdio: ["ignore", "pipe", "ignore"] });
     const lines: string[] = [];
     for await (const line of createInterface({ input: child.stdout })) {
       lines.push(line);
-      if (/^\d+ checks: /.test(line)) break;
+      if (lines.length === 9) break;
     }
     child.kill();
-    expect(lines.at(-1)).toMatch(/^8 checks: /);
-    for (const id of ["workers", "oldest-due", "lock-waits"])
-      expect(lines.join("\n")).toMatch(new RegExp(`\\s${id}\\s`));
+    expect(lines.map((line) => line.split("\t")[1])).toEqual(["CHECK", ...QUICK]);
   });
 });
 

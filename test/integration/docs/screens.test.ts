@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { expect, it } from "vitest";
 import { createWorker, defineTask, silentLogger } from "../../../src/index.ts";
 import { readProjectFile } from "../../docs/project-tree.ts";
@@ -24,7 +25,7 @@ async function screens(): Promise<string> {
   await client.addJob("send_report", {}, { runIn: "3h" });
   const outputs: string[] = [];
   for (const args of COMMANDS) {
-    const { code, out } = await runCli([...args, "--database-url", database.connectionString]);
+    const { code, out } = await runCli([...args, "--database-url", database.connectionString], { columns: 120 });
     expect(code).toBe(0);
     outputs.push(`$ howdah ${args.join(" ")}\n${out.trimEnd()}`);
   }
@@ -34,7 +35,7 @@ async function screens(): Promise<string> {
 /** Spaces differ with the width of a time, and times with the day. */
 function alike(screen: string): string[] {
   return screen.split("\n").map((line) =>
-    line
+    stripVTControlCharacters(line)
       .replaceAll(/\d+ (?:s|min|h)\b|now/g, "TIME")
       .replaceAll(/\s+/g, " ")
       .trim(),
