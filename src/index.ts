@@ -27,6 +27,7 @@ export type {
   RunningJob,
   SweepOptions,
   SweepResult,
+  IdleWorker,
   WorkerInfo,
   WorkerListOptions,
   WorkerReport,

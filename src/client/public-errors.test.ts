@@ -71,6 +71,7 @@ const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction" | "di
   listSamples: (client) => client.listSamples(),
   listTaskSamples: (client) => client.listTaskSamples(),
   listActiveWorkers: (client) => client.listActiveWorkers(),
+  listIdleWorkers: (client) => client.listIdleWorkers(),
   sweepStaleWorkers: (client) => client.sweepStaleWorkers(),
   cleanup: (client) => client.cleanup(["unusedQueues"]),
   migrate: (client) => client.migrate(),

@@ -1,5 +1,6 @@
 import { toDate } from "../job/row.ts";
 import { readReport, type WorkerReport } from "../job/worker-report.ts";
+import { listIdleWorkers } from "../postgres/queries/idle-workers.ts";
 import { listWorkers, sweepWorkers, type WorkerRecord } from "../postgres/queries/list-workers.ts";
 import type { RefusedRow } from "../postgres/queries/recover.ts";
 import { longestSilenceMs, RESILIENCE, RESILIENT_JOB_FLAGS } from "../job/longest-silence.ts";
@@ -67,10 +68,20 @@ export interface SweepResult {
   readonly refused: readonly RefusedRow[];
 }
 
+/** A worker that is idle with `pollInterval: "adaptive"`: it only listens. What it runs, and who it is, is not stored. */
+export interface IdleWorker {
+  /** The process of the server that serves the session on which it listens. */
+  readonly serverPid: number;
+  /** Whether that session comes from the address that this client comes from, as far as this role sees it. */
+  readonly isFromHere: boolean;
+}
+
 /** Who runs jobs in this schema. */
 export interface WorkerRegister {
-  /** Every registered worker, the longest registered first, those of other implementations too. */
+  /** Every registered worker, the longest registered first, those of other implementations too; idle ones are not. */
   listActiveWorkers(options?: WorkerListOptions): Promise<WorkerInfo[]>;
+  /** The workers that are idle, and for a moment one that has just started. They are told by a lock of their sessions. */
+  listIdleWorkers(): Promise<IdleWorker[]>;
   /**
    * Gives back, once and now, what silent workers hold. Workers do that for each
    * other all the time and watch before they decide; this call goes by the
@@ -96,6 +107,10 @@ export function createWorkerRegister(session: Session): WorkerRegister {
       });
       const workers = await listWorkers(session, schema);
       return workers.map((worker) => toWorkerInfo(worker, sweepThresholdMs));
+    },
+
+    async listIdleWorkers() {
+      return [...(await listIdleWorkers(session, schema))];
     },
 
     async sweepStaleWorkers(options) {

@@ -18,15 +18,22 @@ export const healthCommand: CliCommand = {
   async run({ screen, globals, options }) {
     const maxAgeMs = parseDuration(options["maxAge"], "--max-age");
     const host = options["here"] === true ? hostname() : undefined;
-    const all = await withClient(globals, (client) => client.listActiveWorkers({ sweepThreshold: maxAgeMs }));
+    const [all, resting] = await withClient(globals, async (client) => [
+      await client.listActiveWorkers({ sweepThreshold: maxAgeMs }),
+      await client.listIdleWorkers(),
+    ]);
     const asked = all.filter(({ metadata }) => host === undefined || metadata?.["host"] === host);
     const alive = asked.filter(({ isStale }) => !isStale).length;
     const registered = asked.length;
+    const idle = resting.filter(({ isFromHere }) => host === undefined || isFromHere).length;
     const place = host === undefined ? "" : ` of host ${host}`;
-    const message = `${alive} of ${registered} workers${place} sent a heartbeat in the last ${formatSeconds(maxAgeMs / 1_000)}.`;
-    if (globals.json) screen.printJson({ healthy: alive > 0, alive, registered, message });
+    const more = idle === 0 ? "" : ` ${idle} more ${idle === 1 ? "is idle: it listens" : "are idle: they listen"}.`;
+    const message = `${alive} of ${registered} workers${place} sent a heartbeat in the last ${formatSeconds(maxAgeMs / 1_000)}.${more}`;
+    // It listens, and would be back with the next job.
+    const healthy = alive + idle > 0;
+    if (globals.json) screen.printJson({ healthy, alive, registered, idle, message });
     else screen.print(message);
-    if (alive === 0) throw new Verdict(UNHEALTHY);
+    if (!healthy) throw new Verdict(UNHEALTHY);
   },
 };
 

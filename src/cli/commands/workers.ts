@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import { describeWhen } from "../../client/views/when.ts";
-import { formatSeconds } from "../../client/views/amounts.ts";
+import { formatCount, formatSeconds } from "../../client/views/amounts.ts";
 import type { WorkerInfo } from "../../client/workers.ts";
 import { HowdahError } from "../../errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -9,7 +9,7 @@ import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { formatTable } from "../table.ts";
+import { type Column, printTable } from "../table.ts";
 
 /** `howdah workers`: the registered workers, and those that are dead. */
 export const workersCommand: CliCommand = {
@@ -28,9 +28,14 @@ export const workersCommand: CliCommand = {
     const given = threshold === undefined ? {} : { sweepThreshold: threshold };
     if (options["sweep"] !== true) {
       if (dryRun) throw new HowdahError("HOWDAH_OPTION_INVALID", "Option --dry-run goes with --sweep only.");
-      const workers = await withClient(globals, (client) => client.listActiveWorkers(given));
+      const [workers, idle] = await withClient(globals, async (client) => [
+        await client.listActiveWorkers(given),
+        await client.listIdleWorkers(),
+      ]);
       if (globals.json) return screen.printJson(workers);
-      return screen.print(workers.length === 0 ? screen.paint.dim("No workers.") : tableOf(screen, workers));
+      printTable(screen, { columns: columnsFor(screen), rows: workers, none: "No workers." });
+      if (idle.length > 0) screen.note(describeIdle(idle.length));
+      return;
     }
     const swept = await withClient(globals, (client) => client.sweepStaleWorkers({ ...given, dryRun }));
     if (globals.json) return screen.printJson(swept);
@@ -46,31 +51,42 @@ export const workersCommand: CliCommand = {
   },
 };
 
-function tableOf(screen: Screen, workers: readonly WorkerInfo[]): string {
+function columnsFor(screen: Screen): Column<WorkerInfo>[] {
   const nowMs = systemClock.now();
   const metadata = (worker: WorkerInfo, name: string): string => {
     const value = worker.metadata?.[name];
     return typeof value === "string" || typeof value === "number" ? printable(String(value)) : "";
   };
-  return formatTable(
-    screen,
-    [
-      { title: "WORKER", text: ({ id }) => printable(id) },
-      { title: "HOST", dispensable: 1, text: (worker) => metadata(worker, "host") },
-      { title: "PID", align: "right", text: (worker) => metadata(worker, "pid") },
-      { title: "SLOTS", align: "right", text: ({ report }) => (report ? `${report.busy}/${report.slots}` : "") },
-      { title: "RUNS", flexible: true, text: (worker) => describeWork(worker, nowMs) },
-      { title: "STARTED", dispensable: 2, text: ({ startedAt }) => describeWhen(startedAt, nowMs) },
-      { title: "HEARTBEAT", text: ({ lastHeartbeatAt }) => describeWhen(lastHeartbeatAt, nowMs) },
-      { title: "SESSION", text: ({ session }) => session },
-      {
-        title: "",
-        text: describeTrouble,
-        tint: (text) => screen.paint.red(text),
-      },
-    ],
-    workers,
-  );
+  return [
+    { title: "WORKER", text: ({ id }) => printable(id) },
+    { title: "HOST", dispensable: 1, text: (worker) => metadata(worker, "host") },
+    { title: "PID", align: "right", text: (worker) => metadata(worker, "pid") },
+    { title: "SLOTS", align: "right", text: ({ report }) => (report ? `${report.busy}/${report.slots}` : "") },
+    { title: "RUNS", flexible: true, text: (worker) => describeWork(worker, nowMs) },
+    {
+      title: "STARTED",
+      dispensable: 2,
+      text: ({ startedAt }) => describeWhen(startedAt, nowMs),
+      plain: ({ startedAt }) => startedAt.toISOString(),
+    },
+    {
+      title: "HEARTBEAT",
+      text: ({ lastHeartbeatAt }) => describeWhen(lastHeartbeatAt, nowMs),
+      plain: ({ lastHeartbeatAt }) => lastHeartbeatAt.toISOString(),
+    },
+    { title: "SESSION", text: ({ session }) => session },
+    {
+      title: "TROUBLE",
+      text: describeTrouble,
+      tint: (text) => screen.paint.red(text),
+    },
+  ];
+}
+
+function describeIdle(count: number): string {
+  return count === 1
+    ? "1 more is idle: it only listens, and what it is is not known."
+    : `${formatCount(count)} more are idle: they only listen, and what they are is not known.`;
 }
 
 /** What a worker ran with its last heartbeat, the longest first. */

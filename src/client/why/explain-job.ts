@@ -28,7 +28,7 @@ export interface JobExplanation {
   readonly asOf: Date;
 }
 
-function toFacts(id: string, { job, workers }: JobFactsRecord): JobFacts {
+function toFacts(id: string, { job, workers, idleWorkers }: JobFactsRecord): JobFacts {
   return {
     id,
     job: job && {
@@ -38,6 +38,7 @@ function toFacts(id: string, { job, workers }: JobFactsRecord): JobFacts {
       queuePausedUntil: job.queuePausedUntil === null ? null : toDate(job.queuePausedUntil),
     },
     workers: workers.map(toWorkerFacts),
+    idleWorkers,
   };
 }
 

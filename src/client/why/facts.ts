@@ -8,6 +8,8 @@ export interface JobFacts {
   readonly job: WaitingJob | undefined;
   /** Those that hold it or its queue first, then those that know its task. */
   readonly workers: readonly WorkerFacts[];
+  /** How many listen and are not registered: what they run is not known. */
+  readonly idleWorkers: number;
 }
 
 /** A job, and what its task and queue add. */

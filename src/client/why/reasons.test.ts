@@ -58,7 +58,7 @@ function worker(report: Partial<WorkerReport> | null = {}, facts: Partial<Worker
 }
 
 function reasons(job: Partial<WaitingJob> | null, ...workers: WorkerFacts[]) {
-  return reasonsOf({ id: "42", job: job === null ? undefined : { ...JOB, ...job }, workers });
+  return reasonsOf({ id: "42", job: job === null ? undefined : { ...JOB, ...job }, workers, idleWorkers: 0 });
 }
 
 const QUEUED = { queueName: "mail" };
@@ -69,6 +69,21 @@ const failing = worker({ claims });
 const running = (id: string, queueName: string | null) => [{ id, task: "send_email", queueName, since: NOW }];
 
 describe("the reasons of a job", () => {
+  it("mention idle workers where no other is there, or none knows the task", () => {
+    const found = (workers: WorkerFacts[], idleWorkers: number) =>
+      reasonsOf({ id: "42", job: { ...JOB, task: "x" }, workers, idleWorkers })[0];
+    expect(found([], 1)).toMatchObject({
+      code: "no_worker",
+      message: "No worker lives that is registered. 1 worker is idle, of which it is not known what it runs.",
+      remedy: expect.stringContaining("idlePollInterval"),
+    });
+    expect(found([worker()], 2)).toMatchObject({
+      code: "task_unknown",
+      message: expect.stringMatching(/ 2 workers are idle, of which it is not known what they run\.$/),
+    });
+    expect(found([], 0)?.message).not.toContain("idle");
+  });
+
   it.each<[string, Partial<WaitingJob> | null, readonly WorkerFacts[], readonly JobReasonCode[], RegExp]>([
     ["that is not there", null, [worker()], ["gone"], /no job 42/],
     [
@@ -330,6 +345,7 @@ const names = fc.subarray(["send_email", "resize_image", "gpu"]);
 const date = fc.constantFrom(NOW, new Date(8.64e15));
 const FACTS: fc.Arbitrary<JobFacts> = fc.record({
   id: fc.constant("42"),
+  idleWorkers: fc.constantFrom(0, 2),
   job: fc.option(
     fc
       .record({

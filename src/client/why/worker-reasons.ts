@@ -5,7 +5,7 @@ import type { JobReason } from "./reason.ts";
 import { formatSpan } from "./times.ts";
 
 /** No worker lives, or those that do take no more jobs. */
-export function noWorker({ workers }: JobFacts): JobReason | undefined {
+export function noWorker({ workers, idleWorkers }: JobFacts): JobReason | undefined {
   if (livingOf(workers).length > 0) return undefined;
   const dead = workers.filter((worker) => !isAlive(worker)).length;
   const stopping = workers.filter((worker) => isAlive(worker) && worker.report?.isStopping === true).length;
@@ -15,13 +15,16 @@ export function noWorker({ workers }: JobFacts): JobReason | undefined {
       : `No worker takes jobs: ${formatCount(stopping, "worker")} shutting down.`;
   return {
     code: "no_worker",
-    message: `${none}${dead === 0 ? "" : ` ${formatCount(dead, "worker")} registered and dead.`}`,
-    remedy: "Start a worker. One that is idle, or has `recovery: false`, is not registered and not seen here.",
+    message: `${none}${dead === 0 ? "" : ` ${formatCount(dead, "worker")} registered and dead.`}${alsoIdle(idleWorkers)}`,
+    remedy:
+      idleWorkers > 0
+        ? "Idle workers look around every `idlePollInterval`, and when they are notified of another job; or start a worker."
+        : "Start a worker. One that has `recovery: false` is not registered and not seen here.",
   };
 }
 
 /** No worker that lives knows its task. */
-export function taskUnknown({ job, workers }: JobFacts): JobReason | undefined {
+export function taskUnknown({ job, workers, idleWorkers }: JobFacts): JobReason | undefined {
   const living = livingOf(workers);
   if (!job || living.length === 0 || knowingOf(job, living).length > 0) return undefined;
   const nearest = suggestName(job.task, new Set(living.flatMap(({ tasks }) => tasks ?? [])));
@@ -32,12 +35,17 @@ export function taskUnknown({ job, workers }: JobFacts): JobReason | undefined {
   const near = nearest === undefined ? "" : `; the nearest name of a task that ${they} is ${JSON.stringify(nearest)}`;
   return {
     code: "task_unknown",
-    message: `${who} its task ${JSON.stringify(job.task)}${near}.`,
+    message: `${who} its task ${JSON.stringify(job.task)}${near}.${alsoIdle(idleWorkers)}`,
     remedy:
       nearest === undefined
         ? "Start a worker with this task."
         : "Start a worker with this task, or add the job again under the right name.",
   };
+}
+
+function alsoIdle(count: number): string {
+  if (count === 0) return "";
+  return ` ${formatCount(count, "worker")} ${count === 1 ? "is" : "are"} idle, of which it is not known what ${count === 1 ? "it runs" : "they run"}.`;
 }
 
 /** Each worker that knows its task forbids one of its flags. */

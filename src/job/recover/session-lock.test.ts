@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Driver, Executor, QueryResult } from "../../postgres/driver.ts";
+import { createSchema } from "../../postgres/schema.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import type { Reporter } from "../reporter.ts";
 import { SessionHistory, SessionLockKeeper } from "./session-lock.ts";
@@ -23,7 +24,7 @@ function setUp({ echoes = Number.POSITIVE_INFINITY, isShown = true } = {}) {
   } as Driver;
   const reporter = { failure: (_: string, error: Error) => void log.push(`failed: ${error.message}`) } as Reporter;
   const keeper = new SessionLockKeeper(
-    { clock, driver, reporter },
+    { clock, driver, reporter, schema: createSchema("howdah") },
     {
       timeoutMs: 1_000,
       listens: true,

@@ -126,7 +126,7 @@ export class SessionLockKeeper {
     let counts = false;
     let isHeard = false;
     try {
-      lock = await lockSession(session, { key, channel, timeoutMs });
+      lock = await lockSession(session, this.#context.schema, { key, channel, timeoutMs });
       isHeard = await this.#hears(channel, stopping);
       await session.query({ text: `unlisten ${channel}`, timeoutMs });
       counts = lock !== undefined && isHeard && (await isSessionLocked(this.#context.driver, lock, timeoutMs));
@@ -167,7 +167,7 @@ export class SessionLockKeeper {
   }
 }
 
-type SessionLockContext = Pick<WorkerContext, "clock" | "driver" | "reporter">;
+type SessionLockContext = Pick<WorkerContext, "clock" | "driver" | "reporter" | "schema">;
 
 /** What a session lock needs to know, and who is told of it. */
 export interface SessionLockParts {

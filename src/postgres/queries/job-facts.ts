@@ -1,5 +1,6 @@
 import type { Executor } from "../driver.ts";
 import type { Schema } from "../schema.ts";
+import { idleSessions } from "./idle-workers.ts";
 import { levels, PLAIN } from "./running-jobs.ts";
 
 /**
@@ -39,7 +40,8 @@ select ${us}(pg_catalog.now()), job.id, coalesce(job.task, ''), job.queue_name, 
     from ${schema.of("_howdah_samples")} as sample
     where sample.resolution operator(pg_catalog.=) 10 and sample.at operator(pg_catalog.>) (pg_catalog.now() operator(pg_catalog.-) interval '2 minutes')),
   (select pg_catalog.json_agg(pg_catalog.json_build_array(worker.id, worker.beat, worker.silent_ms, worker.lock,
-    worker.is_dead, worker.metadata)) from worker)
+    worker.is_dead, worker.metadata)) from worker),
+  (select pg_catalog.count(*) from (${idleSessions(schema)}) as idle)
 from (values (1)) as one(row) left join job on true`;
   const [row = []] = (await executor.query({ name: "job_facts", text, values: [id] })).rows;
   return toFacts(row);
@@ -51,6 +53,8 @@ export interface JobFactsRecord {
   /** `undefined` when there is none. */
   readonly job: JobFactsOfRow | undefined;
   readonly workers: readonly WorkerFactsRecord[];
+  /** How many listen and are not registered. */
+  readonly idleWorkers: number;
 }
 
 /** A job, and what its task and queue add. */
@@ -162,7 +166,7 @@ function toFacts(row: readonly (string | null)[]): JobFactsRecord {
   const [now, id, task, queueName, attempts, maxAttempts, lastError, flags, runAt, dueInMs, changedInMs] = row;
   const [lockedBy = null, lockedInMs, cancelReason = null, taskPausedUntil = null, queuePausedUntil = null] =
     row.slice(11);
-  const [queueLockedBy = null, queueLockedInMs, count, looked, firstId = null, locked, perSecond, workers] =
+  const [queueLockedBy = null, queueLockedInMs, count, looked, firstId = null, locked, perSecond, workers, idle] =
     row.slice(16);
   const agoMs = (inMs: string | null | undefined): number | null => (inMs == null ? null : -Number(inMs));
   const job = id != null && {
@@ -192,7 +196,7 @@ function toFacts(row: readonly (string | null)[]): JobFactsRecord {
     },
   };
   const told = (JSON.parse(workers ?? "null") ?? []) as WorkerRow[];
-  return { now: now ?? "0", job: job || undefined, workers: told.map(toWorker) };
+  return { now: now ?? "0", job: job || undefined, workers: told.map(toWorker), idleWorkers: Number(idle) };
 }
 
 type WorkerRow = [string, string, number, WorkerFactsRecord["lock"], boolean, unknown];

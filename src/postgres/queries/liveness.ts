@@ -1,6 +1,7 @@
 import type { Executor } from "../driver.ts";
 import { jsonArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { SCHEMA_LOCK_CLASS } from "./idle-workers.ts";
 import { lockedWorkers } from "./locked-workers.ts";
 import { readSightings, type WorkerSightings } from "./sweep.ts";
 
@@ -150,17 +151,20 @@ export async function deregisterWorkers(
 /**
  * Makes a session one that stands for a worker: the server notices within half a
  * minute when the other end has vanished, does not end it for idleness, and
- * holds a lock for as long as it lives. Listens to `channel`, too. `undefined`
+ * holds a lock for as long as it lives, and one that is shared by all workers of
+ * the schema: those that are not registered are idle. Listens to `channel`, too. `undefined`
  * when another session has a lock with this number.
  */
 export async function lockSession(
   session: Executor,
+  schema: Schema,
   { key, channel, timeoutMs }: { readonly key: number; readonly channel: string; readonly timeoutMs: number },
 ): Promise<SessionLock | undefined> {
   const { rows } = await session.query({
     text: `
 set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;
 set tcp_user_timeout = ${VANISHED_MS}; set idle_session_timeout = 0; listen ${channel};
+select pg_catalog.pg_try_advisory_lock_shared(${SCHEMA_LOCK_CLASS}, pg_catalog.hashtext(${schema.literal}));
 select pg_catalog.pg_backend_pid(), pg_catalog.pg_try_advisory_lock(${LOCK_CLASS}, ${key})`,
     timeoutMs,
   });

@@ -84,6 +84,7 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
   ],
   "see workers and what they do, and why a job does not run": ({ client }) => [
     () => client.listActiveWorkers(),
+    () => client.listIdleWorkers(),
     () => client.explainJob("1"),
   ],
   "see samples": ({ client }) => [() => client.listSamples(), () => client.listTaskSamples()],

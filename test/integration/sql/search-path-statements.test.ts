@@ -163,6 +163,7 @@ describe("an attacker's schema before pg_catalog in the search_path", () => {
     await client.stats();
     await client.listQueues();
     await client.listActiveWorkers();
+    await client.listIdleWorkers();
     for (const resolution of ["10s", "1m", "10m"] as const) await client.listSamples({ resolution });
     await client.listTaskSamples({ task: "t", since: new Date(0) });
     await client.sweepStaleWorkers({ dryRun: true });

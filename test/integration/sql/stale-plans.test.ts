@@ -122,6 +122,7 @@ function otherMethodsOf(client: Client) {
     listSamples: () => client.listSamples(),
     listTaskSamples: () => client.listTaskSamples(),
     listActiveWorkers: () => client.listActiveWorkers(),
+    listIdleWorkers: () => client.listIdleWorkers(),
     sweepStaleWorkers: () => client.sweepStaleWorkers({ dryRun: true }),
     cleanup: () => client.cleanup(["permanentlyFailedJobs", "unusedQueues"]),
   };

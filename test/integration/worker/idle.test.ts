@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createClient } from "../../../src/client/create-client.ts";
 import { defineTask } from "../../../src/job/task.ts";
+import { silentLogger } from "../../../src/runtime/logger.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import type { WorkerOptions } from "../../../src/worker/options.ts";
 import type { Worker } from "../../../src/worker/worker.ts";
@@ -13,6 +15,7 @@ import {
   registerDead,
   startWorkerProcess,
 } from "../../harness/recovery.ts";
+import { runCli } from "../../harness/run-cli.ts";
 import { createShiftedClock } from "../../harness/shifted-clock.ts";
 import { until } from "../../harness/until.ts";
 import { createGate, createTestWorker } from "../../harness/worker.ts";
@@ -100,6 +103,43 @@ describe.each(SOURCES)("an idle worker %s", (_, source) => {
     expect(ran).toEqual([1, 2, 3, 4]);
     expect(seen).toEqual(Array.from({ length: 4 }, () => [worker.id]));
     await end();
+  });
+
+  it("is seen as idle by operators, and not while it is active or gone", async () => {
+    const { worker, end } = await start(source);
+    await idle(worker);
+    await using other = await createDatabase({ schema: "other" });
+    await using elsewhere = await createClient({
+      connectionString: other.connectionString,
+      schema: "other",
+      logger: silentLogger,
+    });
+    const { client } = worker;
+    expect(await client.listIdleWorkers()).toEqual([{ serverPid: expect.any(Number), isFromHere: true }]);
+    expect(await elsewhere.listIdleWorkers()).toEqual([]);
+    const call = (...args: string[]) => runCli([...args, "--database-url", database.connectionString]);
+    expect(await call("workers")).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^WORKER\t.*\n$/),
+      error: "1 more is idle: it only listens, and what it is is not known.\n",
+    });
+    const healthy = { healthy: true, alive: 0, registered: 0, idle: 1 };
+    for (const here of [[], ["--here"]]) {
+      const { code, out } = await call("health", "--json", ...here);
+      expect({ code, ...JSON.parse(out) }).toMatchObject({ code: 0, ...healthy });
+    }
+    const { results } = await client.diagnose({ only: ["workers"] });
+    expect(results).toMatchObject([{ status: "ok", finding: "0 live, and 1 is idle: what these run is not known." }]);
+    await addUnannounced("1");
+    const [job] = (await client.listJobs()).jobs;
+    expect((await client.explainJob(job?.id ?? "")).reasons).toMatchObject([
+      { code: "no_worker", message: expect.stringContaining("1 worker is idle") },
+    ]);
+    await database.sql("select howdah.add_job('quick')");
+    await until(async () => (await client.listActiveWorkers()).length === 1);
+    expect(await client.listIdleWorkers()).toEqual([]);
+    await end();
+    expect((await call("health", "--json")).code).toBe(1);
   });
 
   it("misses no job that is added while it goes idle", async () => {

@@ -1,6 +1,10 @@
 /** What the doctor knows of jobs, queues and workers. */
 export interface QueueFacts {
-  readonly workers: { readonly workers: readonly KnownWorker[] | null };
+  readonly workers: {
+    readonly workers: readonly KnownWorker[] | null;
+    /** How many listen and are not registered. */
+    readonly idle: number;
+  };
   readonly oldestDue: { readonly plain: OldestJob | null; readonly queued: OldestJob | null };
   readonly lockedQueues: { readonly queues: readonly LockedQueue[] | null };
   readonly unknownTasks: {
@@ -8,7 +12,7 @@ export interface QueueFacts {
     readonly due: readonly { readonly task: string; readonly jobs: number; readonly seconds: number }[] | null;
     /** What the living workers say that they run; null when none lives. */
     readonly known: readonly string[] | null;
-    /** A worker lives that does not say what it runs. */
+    /** A worker lives that does not say what it runs, or is idle. */
     readonly isOpen: boolean;
   };
   readonly pauses: {

@@ -1,13 +1,14 @@
+import { idleSessions } from "../idle-workers.ts";
 import type { Questions } from "./questions.ts";
 import type { QueueFacts } from "./queue-facts.ts";
 
 /** Questions about jobs, queues and workers: each looks at a bounded number of rows, through an index. */
 export const QUEUE_QUESTIONS: Questions<QueueFacts> = {
-  workers: (of) => `
+  workers: (of, schema) => `
     select (select json_agg(worker) from (
       select id, ${since("last_heartbeat_at")} as "silentSeconds", _howdah_swept as swept, _howdah_lock_key is not null as "hasLock"
       from ${of("_private_workers")} order by last_heartbeat_at limit 1000
-    ) as worker) as workers`,
+    ) as worker) as workers, (select count(*) from (${idleSessions(schema)}) as idle) as idle`,
 
   oldestDue: (of) => `
     with recursive ${levels(of("_private_jobs"))}
@@ -28,7 +29,7 @@ export const QUEUE_QUESTIONS: Questions<QueueFacts> = {
       where queue.locked_at is not null order by queue.locked_at limit 20
     ) as found) as queues`,
 
-  unknownTasks: (of) => `
+  unknownTasks: (of, schema) => `
     with recursive ${levels(of("_private_jobs"))},
     alive as materialized (
       select metadata from ${of("_private_workers")}
@@ -50,7 +51,8 @@ export const QUEUE_QUESTIONS: Questions<QueueFacts> = {
         select json_agg(distinct name) from alive,
           jsonb_array_elements_text(case when jsonb_typeof(metadata -> 'tasks') = 'array' then metadata -> 'tasks' else '[]' end) as name
       ), '[]') end as known,
-      exists (select from alive where jsonb_typeof(metadata -> 'tasks') is distinct from 'array') as "isOpen"`,
+      exists (select from alive where jsonb_typeof(metadata -> 'tasks') is distinct from 'array')
+        or exists (${idleSessions(schema)}) as "isOpen"`,
 
   pauses: (of) => `
     select (select json_agg(found) from (
