@@ -8,6 +8,7 @@
  *   node bench/pairs.mjs --base ../before --only NAME,…          other scenarios (those of run.mjs --list)
  *   node bench/pairs.mjs --base ../before --sides TEXT           only sides whose label holds the text
  *   node bench/pairs.mjs --base ../before --pairs N              how many pairs (20)
+ *   node bench/pairs.mjs --settings tuned=observed               this tree against itself: what other settings cost
  *   node bench/pairs.mjs --quick                                 this tree against itself, to see that it runs
  *
  * Each further figure of a scenario has a line of its own, such as the processor time of the server for a job. An
@@ -18,6 +19,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { openPostgres } from "./measure/postgres.mjs";
 import { median, medianInterval } from "./measure/statistics.mjs";
+import { SETTINGS } from "./peers/howdah.mjs";
 import { formatFigure } from "./report/format.mjs";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
@@ -27,6 +29,7 @@ const OPTIONS = /** @type {const} */ ({
   only: { type: "string", default: "drain-tuned,drain-default,latency,single-adds" },
   sides: { type: "string", default: "" },
   pairs: { type: "string", default: "20" },
+  settings: { type: "string" },
   quick: { type: "boolean", default: false },
 });
 const flags = readFlags();
@@ -35,7 +38,15 @@ const flags = readFlags();
 function readFlags() {
   try {
     const { values } = parseArgs({ options: OPTIONS });
-    if (values.base === undefined && !values.quick) throw new Error("Option '--base FOLDER' is required");
+    const { base, quick, settings } = values;
+    if (base === undefined && settings === undefined && !quick) {
+      throw new Error("Option '--base FOLDER' or '--settings FROM=TO' is required");
+    }
+    for (const name of settings?.split("=", 2) ?? []) {
+      if (!(name in SETTINGS)) {
+        throw new Error(`Howdah has no settings '${name}'; there are: ${Object.keys(SETTINGS).join(", ")}`);
+      }
+    }
     return values;
   } catch (error) {
     const known = Object.keys(OPTIONS).map((name) => `--${name}`);
@@ -46,6 +57,7 @@ function readFlags() {
 
 const names = flags.only.split(",");
 const pairs = flags.quick ? 2 : Number(flags.pairs);
+const [fromSettings, toSettings] = flags.settings?.split("=", 2) ?? [];
 const trees = { here: await scenariosOf(HERE), base: await scenariosOf(resolve(flags.base ?? HERE)) };
 const postgres = await openPostgres();
 const run = { postgres, node: process.execPath, quick: flags.quick, limitMs: flags.quick ? 1_000 : 30_000 };
@@ -70,6 +82,7 @@ function variantsOf(name) {
   }
   const chosen = scenario.sides
     .filter(({ peer, variant = "" }) => peer === "howdah" && variant.includes(flags.sides))
+    .filter(({ settings }) => fromSettings === undefined || settings === fromSettings)
     .map(({ variant }) => variant);
   const known = new Set(trees.base.get(name).sides.map(({ variant }) => variant));
   return (flags.quick ? chosen.slice(0, 1) : chosen).filter((variant) => known.has(variant));
@@ -81,7 +94,9 @@ async function measurePairs(name, variant) {
     for (const tree of pair % 2 === 0 ? ["here", "base"] : ["base", "here"]) {
       const scenario = trees[tree].get(name);
       const side = scenario.sides.find((candidate) => candidate.peer === "howdah" && candidate.variant === variant);
-      cells[tree].push(await scenario.run(run, side));
+      cells[tree].push(
+        await scenario.run(run, tree === "here" && toSettings ? { ...side, settings: toSettings } : side),
+      );
     }
   }
   const { unit, columns = {} } = trees.here.get(name);

@@ -1,3 +1,4 @@
+import { prometheus } from "../../dist/observe/prometheus.js";
 import { createClient, createWorker, defineTask, silentLogger } from "../../dist/index.js";
 
 /** What the scenarios run Howdah with. */
@@ -11,6 +12,10 @@ export const SETTINGS = {
   large: {
     options: { concurrency: 24, localQueue: { size: 2_000, queueCount: 2 } },
     source: "for comparison with other large batches: 4,000 jobs held at most",
+  },
+  observed: {
+    options: { concurrency: 24, localQueue: { size: 500, queueCount: 2 }, metrics: true },
+    source: "as tuned, with metrics for Prometheus",
   },
   mixed: {
     options: { concurrency: 200, localQueue: { size: 500, queueCount: 2 } },
@@ -36,8 +41,10 @@ export async function open(connectionString, _peer, { connections } = {}) {
     addOne: (payload) => client.addJob(task, payload),
 
     async startWorker(settings, run) {
+      const { metrics = false, ...options } = SETTINGS[settings].options;
       const worker = await createWorker({
-        ...SETTINGS[settings].options,
+        ...options,
+        plugins: metrics ? [prometheus()] : [],
         connectionString,
         tasks: [defineTask({ identifier: "noop", run: (payload) => run(payload) })],
         logger: silentLogger,
