@@ -41,6 +41,7 @@ export function PauseButton(props: Pausable & { readonly hasKey?: boolean }) {
         type="button"
         class={hasKey ? undefined : "small"}
         onClick={press}
+        data-command="pause"
         aria-label={`${isPaused ? "Resume" : "Pause"} ${WORDS[of].one} ${name}`}
       >
         {isPaused ? "Resume" : "Pause…"}

@@ -18,7 +18,10 @@ export function runInRows(command: Command, root: Document): boolean {
   if (command === "row-next" || command === "row-previous") return move(focused, root, command === "row-next" ? 1 : -1);
   const row = root.activeElement?.closest("tr[data-key]");
   const key = row && focused.contains(row) ? (row.getAttribute("data-key") ?? undefined) : undefined;
-  return TABLES.get(focused)?.(command, key) ?? false;
+  if (TABLES.get(focused)?.(command, key)) return true;
+  const button = key === undefined ? undefined : row?.querySelector<HTMLElement>(`[data-command="${command}"]`);
+  button?.click();
+  return button !== undefined && button !== null;
 }
 
 /** Moves the focus by rows; from outside of the table to its current row. */

@@ -1,7 +1,7 @@
 import type { ComponentChild, ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { followRows } from "../keyboard/rows.ts";
 import type { Command } from "../keyboard/key-map.ts";
+import { followRows } from "../keyboard/rows.ts";
 
 /** One column of a table. */
 export interface Column<Row> {
@@ -34,7 +34,7 @@ interface TableProps<Row> {
 }
 
 /** Which rows are selected, and how that changes. */
-export interface TableSelection {
+interface TableSelection {
   readonly has: (key: string) => boolean;
   readonly toggle: (key: string) => void;
   readonly togglePage: () => void;
@@ -43,7 +43,7 @@ export interface TableSelection {
 
 /** A table whose rows are one stop for the tabulator; arrows or j and k go on from there. On a phone each row takes two lines. */
 export function Table<Row>(props: TableProps<Row>) {
-  const { label, columns, rows, keyOf, href, selection, lookOf, onCommand, empty } = props;
+  const { label, columns, rows, keyOf, selection, onCommand, empty } = props;
   const table = useRef<HTMLTableElement>(null);
   const [current, setCurrent] = useState<string>();
   useLayoutEffect(() => {
@@ -57,79 +57,96 @@ export function Table<Row>(props: TableProps<Row>) {
         ) ?? false,
     );
   });
-  if (rows.length === 0) return <div class="frame">{empty}</div>;
-  const stop = rows.some((row) => keyOf(row) === current) ? current : keyOf(rows[0] as Row);
+  const [first] = rows;
+  if (first === undefined) return <div class="frame">{empty}</div>;
+  const stop = rows.some((row) => keyOf(row) === current) ? current : keyOf(first);
   return (
     <div class="frame">
       <table ref={table} role="table" aria-label={label} data-rows={rows.length}>
-        <thead role="rowgroup">
-          <tr role="row">
-            {selection && (
-              <th role="columnheader" scope="col" class="pick">
-                <input
-                  type="checkbox"
-                  aria-label="Select the rows in sight"
-                  checked={selection.isPageSelected}
-                  onChange={selection.togglePage}
-                />
-              </th>
-            )}
-            {columns.map(({ key, title, isFigure, isTitleAloud }) => (
-              <th key={key} role="columnheader" scope="col" class={isFigure ? "end" : undefined}>
-                {isTitleAloud ? <span class="aloud">{title}</span> : title}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head columns={columns} selection={selection} />
         <tbody role="rowgroup">
-          {rows.map((row) => {
-            const key = keyOf(row);
-            const isStop = key === stop;
-            const classes = [lookOf?.(row), selection?.has(key) && "selected"].filter(Boolean).join(" ");
-            return (
-              <tr
-                key={key}
-                role="row"
-                data-key={key}
-                data-focus={href ? undefined : ""}
-                tabIndex={href ? undefined : isStop ? 0 : -1}
-                class={classes === "" ? undefined : classes}
-                aria-selected={selection ? selection.has(key) : undefined}
-                onFocusIn={() => setCurrent(key)}
-              >
-                {selection && (
-                  <td role="cell" class="pick">
-                    <input
-                      type="checkbox"
-                      tabIndex={-1}
-                      aria-label={`Select ${key}`}
-                      checked={selection.has(key)}
-                      onChange={() => selection.toggle(key)}
-                    />
-                  </td>
-                )}
-                {columns.map((column, index) => (
-                  <td
-                    key={column.key}
-                    role="cell"
-                    class={column.isFigure ? "end" : undefined}
-                    data-column={column.key}
-                    data-narrow={column.narrow ?? (index === 0 ? "top" : "below")}
-                  >
-                    {index === 0 && href ? (
-                      <a class="row-link" data-focus="" tabIndex={isStop ? 0 : -1} href={href(row)}>
-                        {column.render(row)}
-                      </a>
-                    ) : (
-                      column.render(row)
-                    )}
-                  </td>
-                ))}
-              </tr>
-            );
-          })}
+          {rows.map((row) => (
+            <Line key={keyOf(row)} {...props} row={row} isStop={keyOf(row) === stop} onFocus={setCurrent} />
+          ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+function Head<Row>({ columns, selection }: Pick<TableProps<Row>, "columns" | "selection">) {
+  return (
+    <thead role="rowgroup">
+      <tr role="row">
+        {selection && (
+          <th role="columnheader" scope="col" class="pick">
+            <input
+              type="checkbox"
+              aria-label="Select the rows in sight"
+              checked={selection.isPageSelected}
+              onChange={selection.togglePage}
+            />
+          </th>
+        )}
+        {columns.map(({ key, title, isFigure, isTitleAloud }) => (
+          <th key={key} role="columnheader" scope="col" class={isFigure ? "end" : undefined}>
+            {isTitleAloud ? <span class="aloud">{title}</span> : title}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
+interface LineProps<Row> extends TableProps<Row> {
+  readonly row: Row;
+  /** Whether the tabulator stops at this row. */
+  readonly isStop: boolean;
+  readonly onFocus: (key: string) => void;
+}
+
+function Line<Row>({ row, isStop, onFocus, columns, keyOf, href, selection, lookOf }: LineProps<Row>) {
+  const key = keyOf(row);
+  const tabIndex = isStop ? 0 : -1;
+  const classes = [lookOf?.(row), selection?.has(key) && "selected"].filter(Boolean).join(" ");
+  return (
+    <tr
+      role="row"
+      data-key={key}
+      data-focus={href ? undefined : ""}
+      tabIndex={href ? undefined : tabIndex}
+      class={classes === "" ? undefined : classes}
+      aria-selected={selection ? selection.has(key) : undefined}
+      onFocusIn={() => onFocus(key)}
+    >
+      {selection && (
+        <td role="cell" class="pick">
+          <input
+            type="checkbox"
+            tabIndex={-1}
+            aria-label={`Select ${key}`}
+            checked={selection.has(key)}
+            onChange={() => selection.toggle(key)}
+          />
+        </td>
+      )}
+      {columns.map((column, index) => (
+        <td
+          key={column.key}
+          role="cell"
+          class={column.isFigure ? "end" : undefined}
+          data-column={column.key}
+          data-narrow={column.narrow ?? (index === 0 ? "top" : "below")}
+        >
+          {index === 0 && href ? (
+            <a class="row-link" data-focus="" tabIndex={tabIndex} href={href(row)}>
+              {column.render(row)}
+            </a>
+          ) : (
+            column.render(row)
+          )}
+        </td>
+      ))}
+    </tr>
   );
 }

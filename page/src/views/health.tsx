@@ -6,6 +6,7 @@ import { useAnswer } from "../page.ts";
 import { Async } from "../parts/async.tsx";
 import { Icon, type IconName } from "../parts/icons.tsx";
 import { ViewHead } from "../parts/view-head.tsx";
+import { Words } from "../parts/words.tsx";
 
 type Status = FindingView["status"];
 
@@ -74,15 +75,19 @@ function Finding({
       <summary>
         <Icon name={MARKS[status].icon} />
         <b>{capitalized(title)}</b>
-        <span>{finding}</span>
+        <span>
+          <Words text={finding} />
+        </span>
         <span class="quiet mono">{id}</span>
       </summary>
       <dl>
         <dt>What it means</dt>
-        <dd>{means}</dd>
+        <dd>
+          <Words text={means} />
+        </dd>
         <dt>What to do</dt>
         <dd>
-          {todo} <Guide guide={guide} />
+          <Words text={todo} /> <Guide guide={guide} />
         </dd>
       </dl>
     </details>

@@ -2,6 +2,7 @@ import type { WhyAnswer } from "../../../../src/admin/contract/job-views.ts";
 import { inPath, useAnswer, usePage } from "../../page.ts";
 import { Async } from "../../parts/async.tsx";
 import { Moment } from "../../parts/figures.tsx";
+import { Words } from "../../parts/words.tsx";
 
 type Reason = WhyAnswer["reasons"][number];
 
@@ -18,7 +19,7 @@ export function WhyBox({ id, queueName }: { readonly id: string; readonly queueN
               {reasons.map((reason) => (
                 <li key={`${reason.code} ${reason.message}`}>
                   <p>
-                    {reason.message}
+                    <Words text={reason.message} />
                     {reason.until !== undefined && (
                       <>
                         {" "}
@@ -27,8 +28,9 @@ export function WhyBox({ id, queueName }: { readonly id: string; readonly queueN
                     )}
                   </p>
                   <p class="quiet">
-                    {reason.remedy} <Mends reason={reason} queueName={queueName} />
+                    <Words text={reason.remedy} />
                   </p>
+                  <Mends reason={reason} queueName={queueName} />
                 </li>
               ))}
             </ol>
@@ -54,10 +56,10 @@ function Mends({ reason: { code, workerId, jobId }, queueName }: { reason: Reaso
   const page = usePage();
   const isOfQueue = queueName !== null && ["queue_locked", "queue_paused", "not_first", "holder_dead"].includes(code);
   return (
-    <span class="mends">
+    <p class="mends">
       {isOfQueue && <a href={page.href(`queues/${inPath(queueName)}`)}>Inspect the lock</a>}
       {jobId !== undefined && <a href={page.href(`jobs/${jobId}`)}>Job {jobId}</a>}
       {workerId !== undefined && <a href={page.href(`workers/${inPath(workerId)}`)}>Worker {workerId}</a>}
-    </span>
+    </p>
   );
 }

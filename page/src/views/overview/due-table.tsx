@@ -7,12 +7,14 @@ import { type Column, Table } from "../../parts/table.tsx";
 interface DueTableProps {
   readonly of: "tasks" | "queues";
   readonly rows: readonly DueView[];
+  /** Whether workers have sampled yet: before that, nothing is known. */
+  readonly isSampled: boolean;
   /** How many more are due now than at the moment that is shown; undefined for now. */
   readonly since: ReadonlyMap<string, number> | undefined;
 }
 
 /** The ten tasks or queues whose oldest due jobs have waited the longest. */
-export function DueTable({ of, rows, since }: DueTableProps) {
+export function DueTable({ of, rows, isSampled, since }: DueTableProps) {
   const page = usePage();
   const columns: Column<DueView>[] = [
     { key: "name", title: of === "tasks" ? "Task" : "Queue", render: ({ name }) => name },
@@ -41,7 +43,13 @@ export function DueTable({ of, rows, since }: DueTableProps) {
         rows={rows}
         keyOf={({ name }) => name}
         href={({ name }) => page.href(`${of}/${inPath(name)}`)}
-        empty={<p class="empty">No job is due{of === "queues" && " in a queue"}.</p>}
+        empty={
+          <p class="empty">
+            {isSampled
+              ? `No job was due${of === "queues" ? " in a queue" : ""}.`
+              : "Workers have not sampled yet: they do every ten seconds."}
+          </p>
+        }
       />
     </section>
   );

@@ -68,8 +68,14 @@ function Glance({ overview }: { readonly overview: OverviewAnswer }) {
       </Async>
       {then && <CursorBar sample={then} onNow={() => setCursor(undefined)} />}
       <div class="columns">
-        <DueTable of="tasks" rows={shown.tasks.slice(0, 10)} since={then && changesOf(overview.tasks, then.tasks)} />
         <DueTable
+          isSampled={overview.sampleAt !== null}
+          of="tasks"
+          rows={shown.tasks.slice(0, 10)}
+          since={then && changesOf(overview.tasks, then.tasks)}
+        />
+        <DueTable
+          isSampled={overview.sampleAt !== null}
           of="queues"
           rows={shown.queues.slice(0, 10)}
           since={then && changesOf(overview.queues, then.queues)}

@@ -2,6 +2,7 @@ import type { FindingView, OverviewAnswer } from "../../../../src/admin/contract
 import { capitalized } from "../../format/numbers.ts";
 import { usePage } from "../../page.ts";
 import { Icon } from "../../parts/icons.tsx";
+import { Words } from "../../parts/words.tsx";
 
 /** One sentence on how it goes, and what needs a person. */
 export function Sentence({ overview }: { readonly overview: OverviewAnswer }) {
@@ -10,7 +11,7 @@ export function Sentence({ overview }: { readonly overview: OverviewAnswer }) {
     <section class={`sentence ${status}`} aria-label="Health">
       <p>
         <Icon name={status === "ok" ? "check" : "warning"} />
-        {sentence}
+        <Words text={sentence} />
       </p>
       {needs.length > 0 && (
         <ul>
@@ -33,7 +34,7 @@ function Need({ finding: { id, title, finding, status } }: { readonly finding: F
   return (
     <li class={status}>
       <span class="what">
-        <b>{capitalized(title)}</b> {finding}
+        <b>{capitalized(title)}</b> <Words text={finding} />
       </span>
       <a
         class="button small"

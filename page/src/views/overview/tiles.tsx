@@ -48,8 +48,12 @@ export function Tiles({ overview, samples }: TilesProps) {
           </>
         }
       >
-        <span class="figure">{exactNumber(workers.busy)}</span>
-        <small> of {exactNumber(workers.slots)} slots</small>
+        <Count of={counts.running} />
+        <small>
+          {" "}
+          {counts.running.value <= workers.slots ? "of " : "in "}
+          {exactNumber(workers.slots)} slots
+        </small>
       </Tile>
       <Tile
         title="Attempts failed, last hour"

@@ -8,6 +8,7 @@ import { Confirm } from "../../parts/confirm.tsx";
 import { Count, Length, Since } from "../../parts/figures.tsx";
 import { Icon } from "../../parts/icons.tsx";
 import { JobLink, NameLink } from "../../parts/links.tsx";
+import { Words } from "../../parts/words.tsx";
 import { JobState } from "../jobs/job-columns.tsx";
 
 interface LockProps {
@@ -25,7 +26,9 @@ export function LockInspector({ lock, reloads }: LockProps) {
         <h2 class="aloud">Lock</h2>
         <Icon name="lock" />
         <p>
-          <b>{sentence}</b>
+          <b>
+            <Words text={sentence} />
+          </b>
           {freedInMs !== null && (
             <>
               {" "}
