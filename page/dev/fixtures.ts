@@ -172,7 +172,7 @@ export function jobRow(id: number, changes: Partial<JobRow> = {}): JobRow {
   };
 }
 
-export const jobPage: JobPageAnswer = {
+const jobPage: JobPageAnswer = {
   asOf,
   jobs: Array.from({ length: 50 }, (_, index) => {
     const id = 5_000_050 - index;
@@ -193,7 +193,7 @@ export const jobPage: JobPageAnswer = {
   searched: null,
 };
 
-export const errors: ErrorsAnswer = {
+const errors: ErrorsAnswer = {
   asOf,
   errors: [
     {
@@ -248,7 +248,7 @@ export const job: JobView = {
   traceUrl: "https://traces.example.com/4bf92f3577b34da6a3ce929d0e0e4736",
 };
 
-export const jobAnswer: JobAnswer = { asOf, job };
+const jobAnswer: JobAnswer = { asOf, job };
 
 export const why: WhyAnswer = {
   asOf,
@@ -286,7 +286,7 @@ export function queueView(name: string, changes: Partial<QueueView> = {}): Queue
   };
 }
 
-export const queues: QueuesAnswer = {
+const queues: QueuesAnswer = {
   asOf,
   queues: [
     queueView("invoices", { isPaused: true, pausedUntil: at(3_000) }),
@@ -346,7 +346,7 @@ export function workerView(id: string, changes: Partial<WorkerView> = {}): Worke
 
 const w1 = workerView("w_1");
 
-export const workers: WorkersAnswer = {
+const workers: WorkersAnswer = {
   asOf,
   workers: [
     w1,
@@ -391,7 +391,7 @@ export function taskView(name: string, changes: Partial<TaskView> = {}): TaskVie
   };
 }
 
-export const tasks: TasksAnswer = {
+const tasks: TasksAnswer = {
   asOf,
   tasks: [
     taskView("resize_image", {
@@ -433,7 +433,7 @@ export const task: TaskAnswer = {
   nearest: null,
 };
 
-export const queue: QueueAnswer = {
+const queue: QueueAnswer = {
   asOf,
   queue: queueView("tenant-7", { lockedAt: at(-661), lockedBy: "w_3" }),
   jobs: Array.from({ length: 12 }, (_, index) => jobRow(40 + index, { queueName: "tenant-7" })),
@@ -459,7 +459,7 @@ export const lock: LockAnswer = {
 };
 
 /** A schedule. */
-export function scheduleView(id: string, changes: Partial<ScheduleView> = {}): ScheduleView {
+function scheduleView(id: string, changes: Partial<ScheduleView> = {}): ScheduleView {
   return {
     id,
     task: "send_report",
@@ -480,7 +480,7 @@ export function scheduleView(id: string, changes: Partial<ScheduleView> = {}): S
   };
 }
 
-export const schedules: SchedulesAnswer = {
+const schedules: SchedulesAnswer = {
   asOf,
   schedules: [
     scheduleView("daily-report"),
@@ -495,7 +495,7 @@ export const schedules: SchedulesAnswer = {
   ],
 };
 
-export const doctor: DoctorAnswer = {
+const doctor: DoctorAnswer = {
   asOf,
   status: "fail",
   results: [
@@ -513,7 +513,7 @@ export const doctor: DoctorAnswer = {
   ],
 };
 
-export const activity: ActivityAnswer = {
+const activity: ActivityAnswer = {
   asOf,
   activity: [
     {
@@ -579,7 +579,7 @@ export function operationView(changes: Partial<OperationView> = {}): OperationVi
   };
 }
 
-export const operations = {
+const operations = {
   asOf,
   operations: [
     operationView(),
