@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { operatorAccessOf } from "../client/operator-access.ts";
-import { HowdahError } from "../errors.ts";
+import { HowdahError, isHowdahError } from "../errors.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type AdminOptions, type AdminSettings, isPathPrefix, readAdminOptions } from "./admin-options.ts";
 import { Api } from "./api.ts";
@@ -124,8 +124,14 @@ export class AdminServer implements Admin {
   }
 
   async #authorize(request: Request, info: RequestInfo): Promise<Principal | Response> {
-    const given = await this.#settings.authorize(request, info);
-    return given instanceof Response ? given : checkPrincipal(given);
+    try {
+      const given = await this.#settings.authorize(request, info);
+      return given instanceof Response ? given : checkPrincipal(given);
+    } catch (error) {
+      if (isHowdahError(error, "HOWDAH_ADMIN_FORBIDDEN")) throw error;
+      // Not the fault of who asks, whatever its code says.
+      throw new HowdahError("HOWDAH_UNEXPECTED", "`authorize` failed, so the request was refused.", error);
+    }
   }
 
   /** Asks again with the request that a stream began with, because credentials expire. */

@@ -5,12 +5,14 @@ import { formatCount } from "../../client/views/amounts.ts";
 import type { OverviewAnswer, SampleView } from "../contract/overview-views.ts";
 import type { AdminGround, Handlers } from "../ground.ts";
 import { isLimited, maySeeQueue, maySeeTask, type Principal, requireUnlimited } from "../principal.ts";
+import type { Redaction } from "../redact/redaction.ts";
 import { sumOfStats, toStateCountsView } from "../views/count-view.ts";
+import { toFindingView } from "../views/finding-view.ts";
 import { toActivityText } from "../views/activity-view.ts";
 
 /** The routes about the whole. */
 export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overview" | "samples" | "doctor"> {
-  const { access, client, clock, facts } = ground;
+  const { access, client, clock, facts, redaction } = ground;
 
   return {
     async overview({ principal }) {
@@ -26,7 +28,7 @@ export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overvi
       ]);
       const last = samples.value.at(-1);
       const hour = taskSamples.value.filter(({ task }) => maySeeTask(principal, task));
-      const needs = needsOf(diagnosis?.value);
+      const needs = needsOf(diagnosis?.value, redaction);
       const { plainMs, queuedMs } = backlog.value.oldestDue;
       const body = {
         counts: isWhole ? toStateCountsView(backlog.value.jobs) : await countsFor(principal, ground),
@@ -79,7 +81,7 @@ export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overvi
       return {
         asOf: asOf.toISOString(),
         status: value.status,
-        results: value.results.map((result) => ({ ...result })),
+        results: value.results.map((result) => toFindingView(result, redaction)),
       };
     },
   };
@@ -89,10 +91,10 @@ export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overvi
 const MARKED = /^(?:(?:queues|tasks|schedules)\.(?:pause|resume)|operations\.start|workers\.|queues\.unlock)/;
 
 /** What needs someone, the worst first. */
-function needsOf(diagnosis: Diagnosis | undefined): OverviewAnswer["needs"] {
+function needsOf(diagnosis: Diagnosis | undefined, redaction: Redaction): OverviewAnswer["needs"] {
   const bad = (diagnosis?.results ?? []).filter(({ status }) => status === "fail" || status === "warn");
   return bad
-    .map((result) => ({ ...result }))
+    .map((result) => toFindingView(result, redaction))
     .sort((a, b) => (a.status === b.status ? 0 : a.status === "fail" ? -1 : 1));
 }
 

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Route, ROUTES } from "../../../src/admin/contract/routes.ts";
+import { createTestAdmin, type TestAdmin } from "../../harness/admin.ts";
+import { readEvents } from "../../harness/event-stream.ts";
+
+const CARD = "4111111111111111";
+const MAIL = "ada@example.org";
+
+let test: TestAdmin;
+let waiting: string;
+let failed: string;
+
+beforeAll(async () => {
+  test = await createTestAdmin({ redact: ["$.card.number", "$..password", /[\w.]+@example\.org/] });
+  const { client } = test;
+  const payload = { card: { number: CARD, cvc: 1 }, user: { password: "hunter22" }, amount: 12 };
+  waiting = (await client.addJob("pay", payload, { queueName: "box", jobKey: MAIL })).id;
+  failed = (await client.addJob("pay", payload)).id;
+  await client.permanentlyFailJobs([failed], `Error: card ${CARD} of ${MAIL} refused\n    at pay("hunter22")`);
+  await client.schedules.upsert({ id: "monthly", task: "pay", schedule: "0 0 1 * *", payload });
+});
+afterAll(() => test[Symbol.asyncDispose]());
+
+describe("what is redacted", () => {
+  it("is in no answer of any route", async () => {
+    for (const id of [waiting, failed]) {
+      for (const [name, route] of Object.entries<Route>(ROUTES)) {
+        if (route.method === "POST" || name === "getOperation" || name === "getWorker") continue;
+        const thing = route.path.startsWith("/queues") ? "box" : "pay";
+        const path = route.path.replace(":id", id).replace(":name", thing);
+        const { status, text } = await test.ask(`/api/v1${path}`);
+        expect([name, status]).toEqual([name, 200]);
+        expect([name, /4111|hunter|ada@/.test(text)]).toEqual([name, false]);
+      }
+    }
+  });
+
+  it("is marked where it was, and everything else stays", async () => {
+    const { json } = await test.ask(`/api/v1/jobs/${failed}`);
+    expect(json["job"].payload).toMatchObject({
+      text: '{"card":{"number":"[redacted]","cvc":1},"user":{"password":"[redacted]"},"amount":12}',
+      isRedacted: true,
+    });
+    expect(json["job"].lastError).toBe('Error: card [redacted] of [redacted] refused\n    at pay("[redacted]")');
+    const list = await test.ask("/api/v1/jobs?state=failed");
+    expect(list.json["jobs"][0].error).toBe("Error: card [redacted] of [redacted] refused");
+    const why = await test.ask(`/api/v1/jobs/${failed}/why`);
+    expect(why.json["reasons"][0].message).toContain("card [redacted] of [redacted] refused");
+    const errors = await test.ask("/api/v1/errors");
+    expect(errors.json["errors"][0].message).toBe("Error: card [redacted] of [redacted] refused");
+    const schedules = await test.ask("/api/v1/schedules");
+    expect(schedules.json["schedules"][0].payload.text).toContain('"number":"[redacted]"');
+  });
+
+  it("is not in the live stream", async () => {
+    const topics = [`jobs/${failed}`, `jobs/${failed}/why`, "errors", "jobs?state=failed", "schedules"];
+    const events = await readEvents(test.admin, topics, topics.length);
+    expect(events.map(({ data }) => data.topic).sort()).toEqual(topics.sort());
+    expect(JSON.stringify(events)).not.toMatch(/4111|hunter|ada@/);
+    expect(JSON.stringify(events)).toContain("[redacted]");
+  });
+
+  it("is not in a preview, in problems, or in what people did", async () => {
+    const preview = await test.ask("/api/v1/jobs/preview", { body: { action: "retry", filter: { task: "pay" } } });
+    expect(preview.json["sample"][0].error).toContain("[redacted]");
+    await test.ask("/api/v1/jobs/actions", { body: { action: "fail", ids: [waiting], reason: `of ${MAIL}` } });
+    const problem = await test.ask(`/api/v1/jobs?after=${encodeURIComponent(MAIL)}`);
+    expect(problem.status).toBe(400);
+    const { text } = await test.ask("/api/v1/activity");
+    expect(preview.text + problem.text + text).not.toMatch(/4111|hunter|ada@/);
+    await test.client.retryJobs([waiting]);
+  });
+
+  it("cannot be asked for by a filter", async () => {
+    for (const payload of [{ card: { number: CARD } }, { user: { password: "hunter22" } }, { password: "x" }]) {
+      const query = `payload=${encodeURIComponent(JSON.stringify(payload))}`;
+      const { status, json } = await test.ask(`/api/v1/jobs?${query}`);
+      expect([status, json["code"]]).toEqual([403, "HOWDAH_ADMIN_FORBIDDEN"]);
+      const body = { action: "cancel", filter: { payload: JSON.stringify(payload) } };
+      expect((await test.ask("/api/v1/jobs/preview", { body })).status).toBe(403);
+    }
+    const { json } = await test.ask(`/api/v1/jobs?payload=${encodeURIComponent('{"amount":12}')}`);
+    expect(json["jobs"]).toHaveLength(2);
+  });
+
+  it("is kept by a copy that someone makes with changes", async () => {
+    const { json } = await test.ask(`/api/v1/jobs/${failed}`);
+    const payload = json["job"].payload.text.replace('"amount":12', '"amount":13');
+    const added = await test.ask("/api/v1/jobs", { body: { task: "pay", payload, copyOf: failed } });
+    expect((await test.client.getJob(added.json["id"]))?.payload).toEqual({
+      card: { number: CARD, cvc: 1 },
+      user: { password: "hunter22" },
+      amount: 13,
+    });
+  });
+});
