@@ -110,7 +110,7 @@ export class AdminServer implements Admin {
   async #answer(request: Request, { info, requestId, place }: Arrival): Promise<Response> {
     if (this.#closing) throw new HowdahError("HOWDAH_CLIENT_CLOSED", "The admin API was closed.");
     const principal = await this.#authorize(request, info);
-    if (principal instanceof Response) return this.#unauthenticated(principal, { requestId, place });
+    if (principal instanceof Response) return this.#unauthenticated(principal, request, { requestId, place });
     const caller: Caller = { principal, requestId };
     if (isApi(place)) {
       requireSameSite(request, this.#settings.trustProxy);
@@ -151,8 +151,14 @@ export class AdminServer implements Admin {
   }
 
   /** What `authorize` answers with goes out as it is, with a body for people where it has none. */
-  #unauthenticated(given: Response, at: Pick<Arrival, "requestId" | "place">): Response {
+  async #unauthenticated(
+    given: Response,
+    request: Request,
+    at: Pick<Arrival, "requestId" | "place">,
+  ): Promise<Response> {
     if (given.body !== null || given.status < 400) return given;
+    if (mayShowPage(given, request, at.place))
+      return this.#page.answer(at.place.path, request, { prefix: at.place.prefix, session: undefined });
     const error = new HowdahError(
       given.status === 401 ? "HOWDAH_ADMIN_UNAUTHENTICATED" : "HOWDAH_ADMIN_FORBIDDEN",
       given.status === 401
@@ -211,6 +217,15 @@ interface Place {
 const TEXTS: Readonly<Record<number, string>> = {
   503: "The admin page is not there: its files are not built (npm run build), or the server is shutting down. The API may work.",
 };
+
+/**
+ * Whether the page itself is shown without credentials: its files say nothing,
+ * and where the browser does not ask for a password by itself, it has to.
+ */
+function mayShowPage({ status, headers }: Response, { method }: Request, place: Place): boolean {
+  const isAsked = /^basic\b/i.test(headers.get("www-authenticate") ?? "");
+  return status === 401 && !isAsked && !isApi(place) && (method === "GET" || method === "HEAD");
+}
 
 function isApi({ path }: Place): boolean {
   return path === PREFIX || path.startsWith("/api/");

@@ -43,8 +43,8 @@ export class PageFiles {
 export interface PageHead {
   /** Where the page is, without a slash at the end. */
   readonly prefix: string;
-  /** What the page begins with. */
-  readonly session: Readonly<Record<string, unknown>>;
+  /** What the page begins with; `undefined` for someone without credentials, whom it asks for them. */
+  readonly session: Readonly<Record<string, unknown>> | undefined;
 }
 
 interface PageFile {
@@ -107,7 +107,9 @@ function nameOf(path: string): string {
 }
 
 function withHead(html: string, { prefix, session }: PageHead): string {
-  const meta = `<base href="${escape(prefix)}/"><meta name="howdah" content="${escape(JSON.stringify(session))}">`;
+  const base = `<base href="${escape(prefix)}/">`;
+  const meta =
+    session === undefined ? base : `${base}<meta name="howdah" content="${escape(JSON.stringify(session))}">`;
   // Not a text, in which `$` would have a meaning.
   return html.replace(/<head>/i, (head) => `${head}${meta}`);
 }

@@ -49,7 +49,7 @@ export class Grants {
   }
 
   /**
-   * Who has this secret and, if it is given, this name; `undefined` for nobody.
+   * Who has this secret and, if it is given, this name; or `undefined`.
    * It looks at all credentials and compares digests in constant time, so that
    * the time of an answer tells nothing of a secret.
    */

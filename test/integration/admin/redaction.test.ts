@@ -55,7 +55,7 @@ describe("what is redacted", () => {
   it("is not in the live stream", async () => {
     const topics = [`jobs/${failed}`, `jobs/${failed}/why`, "errors", "jobs?state=failed", "schedules"];
     const events = await readEvents(test.admin, topics, topics.length);
-    expect(events.map(({ data }) => data.topic).sort()).toEqual(topics.sort());
+    expect(new Set(events.map(({ data }) => data.topic))).toEqual(new Set(topics));
     expect(JSON.stringify(events)).not.toMatch(/4111|hunter|ada@/);
     expect(JSON.stringify(events)).toContain("[redacted]");
   });

@@ -115,15 +115,15 @@ describe("credentials", () => {
   });
 
   it("are asked of everything: the page, its files, the description and the live stream", async () => {
-    const admin = adminWith(bearerAuth({ token: "t" }));
+    const admin = adminWith(basicAuth({ name: "ada", password: SECRET }));
     for (const path of ["/", "/jobs", "/assets/x.js", "/api/v1/openapi.json", "/api/v1/live?topics=overview", "/api/x"])
       expect([path, (await ask(admin, path)).status]).toEqual([path, 401]);
   });
 
   it("that authorize cannot judge let nobody in, and say nothing of why", async () => {
     const log: string[] = [];
-    const keep = (message: string, fields?: object) =>
-      void log.push(`${message} ${String((fields as { error?: Error } | undefined)?.error?.cause)}`);
+    const keep = (message: string, fields?: { readonly error?: Error }) =>
+      void log.push(`${message} ${String(fields?.error?.cause)}`);
     const logger = { ...silentLogger, error: keep };
     for (const authorize of [
       () => {
@@ -254,8 +254,9 @@ describe("headers", () => {
 
 describe("files of the page", () => {
   let admin: AdminServer;
+  let folder: string;
   beforeAll(async () => {
-    const folder = join(await mkdtemp(join(tmpdir(), "howdah-page-")), "page");
+    folder = join(await mkdtemp(join(tmpdir(), "howdah-page-")), "page");
     await mkdir(join(folder, "assets"), { recursive: true });
     await writeFile(join(folder, "index.html"), "<!doctype html><html><head><title>Howdah</title></head></html>");
     await writeFile(join(folder, "assets/main-1a2b.js"), "export {};");
@@ -272,6 +273,17 @@ describe("files of the page", () => {
     const again = await ask(admin, "/assets/main-1a2b.js", { headers: { "if-none-match": headers.get("etag") ?? "" } });
     expect(again.status).toBe(304);
     expect((await ask(admin, "/ops/assets/main-1a2b.js", { method: "HEAD" })).text).toBe("");
+  });
+
+  it("are shown without credentials where a browser does not ask for them, without a session", async () => {
+    const authorize = bearerAuth({ token: "t" });
+    const options = readAdminOptions({ client: test.client, logger: silentLogger, authorize });
+    const open = new AdminServer(options, { clock: systemClock, pageFolder: folder });
+    const page = await ask(open, "/jobs");
+    expect([page.status, page.text]).toEqual([200, expect.stringContaining('<base href="/"><title>')]);
+    expect((await ask(open, "/assets/main-1a2b.js")).status).toBe(200);
+    for (const path of ["/api/v1/session", "/api/v1/openapi.json", "/api/v1/live?topics=overview"])
+      expect((await ask(open, path)).status).toBe(401);
   });
 
   it.each([

@@ -1,0 +1,233 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readAdminOptions } from "../../../src/admin/admin-options.ts";
+import { AdminServer } from "../../../src/admin/create-admin.ts";
+import { createAdmin } from "../../../src/admin/index.ts";
+import { silentLogger } from "../../../src/runtime/logger.ts";
+import { createManualClock } from "../../../src/testing/manual-clock.ts";
+import { ask, createTestAdmin, type TestAdmin } from "../../harness/admin.ts";
+import { until } from "../../harness/until.ts";
+
+let test: TestAdmin;
+beforeAll(async () => {
+  test = await createTestAdmin();
+});
+afterAll(() => test[Symbol.asyncDispose]());
+beforeEach(() => test.database.sql("truncate howdah._private_jobs, howdah._howdah_operations, howdah._howdah_audit"));
+
+const authorize = () => ({ name: "root", role: "admin" }) as const;
+
+/** Adds so many jobs of a task, which have failed for good when they are told to. */
+async function fill(count: number, { task = "many", isFailed = true } = {}): Promise<void> {
+  await test.database.sql("insert into howdah._private_tasks (identifier) values ($1) on conflict do nothing", [task]);
+  await test.database.sql(
+    `insert into howdah._private_jobs (task_id, attempts)
+     select (select id from howdah._private_tasks where identifier = $2), case when $3::boolean then 25 else 0 end
+     from generate_series(1, $1::int)`,
+    [count, task, isFailed],
+  );
+}
+
+const preview = (body: object) => test.ask("/api/v1/jobs/preview", { body });
+const begin = (token: string, confirm?: string) =>
+  test.ask("/api/v1/operations", { body: { token, ...(confirm === undefined ? {} : { confirm }) } });
+const operationOf = async (id: string) => (await test.ask(`/api/v1/operations/${id}`)).json["operation"];
+
+describe("a preview", () => {
+  it("says what would be changed and what would not, and changes nothing", async () => {
+    await fill(7);
+    await fill(3, { isFailed: false });
+    await fill(2, { task: "other" });
+    const { json } = await preview({ action: "retry", filter: { since: "2020-01-01T00:00:00Z" } });
+    expect(json).toMatchObject({
+      action: "retry",
+      sentence: "Retry 9 jobs of 2 tasks",
+      matched: { value: 9, exact: true },
+      byState: { ready: 0, scheduled: 0, running: 0, failed: 9 },
+      byTask: [
+        { task: "many", count: 7 },
+        { task: "other", count: 2 },
+      ],
+      untouched: [{ reason: "They wait, and have not failed for good.", count: { value: 3 } }],
+      confirm: null,
+    });
+    expect(json["sample"]).toHaveLength(5);
+    expect((await test.client.stats()).failed.value).toBe(9);
+  });
+
+  it("of ids says the same", async () => {
+    await fill(2);
+    await fill(1, { isFailed: false });
+    const { jobs } = await test.client.listJobs();
+    const ids = [...jobs.map(({ id }) => id), "999999"];
+    const { json } = await preview({ action: "retry", ids });
+    expect(json).toMatchObject({ sentence: "Retry 2 jobs of 1 task", matched: { value: 2 } });
+    expect(json["untouched"]).toHaveLength(2);
+    const { json: begun, status } = await begin(json["token"]);
+    expect([status, begun["operation"]]).toEqual([
+      202,
+      expect.objectContaining({ id: null, state: "done", changed: 2, who: "root" }),
+    ]);
+  });
+
+  it.each([
+    [{ action: "retry" }, 400],
+    [{ action: "retry", ids: ["1"], filter: { task: "a" } }, 400],
+    [{ action: "retry", filter: {} }, 400],
+    [{ action: "retry", filter: { state: "ready" } }, 400],
+    [{ action: "reschedule", filter: { task: "a" } }, 400],
+    [{ action: "explode", filter: { task: "a" } }, 400],
+  ])("of %j is refused", async (body, status) => {
+    expect((await preview(body)).status).toBe(status);
+  });
+});
+
+describe("an operation", () => {
+  it("leaves alone what was added after the preview", async () => {
+    await fill(4);
+    const { json } = await preview({ action: "retry", filter: { task: "many" } });
+    await fill(5);
+    const begun = await begin(json["token"]);
+    const id = begun.json["operation"].id as string;
+    const done = await until(async () => {
+      const operation = await operationOf(id);
+      return operation.state === "done" ? operation : undefined;
+    });
+    expect(done).toMatchObject({ expected: 4, matched: 4, changed: 4, who: "root" });
+    expect((await test.client.stats()).failed.value).toBe(5);
+  });
+
+  it("of more than a thousand jobs wants the number", async () => {
+    await fill(1_200);
+    const { json } = await preview({ action: "remove", filter: { task: "many" } });
+    expect(json["confirm"]).toBe("1200");
+    for (const confirm of [undefined, "", "1199", "yes"]) {
+      const refused = await begin(json["token"], confirm);
+      expect([refused.status, refused.json["code"]]).toEqual([409, "HOWDAH_ADMIN_PREVIEW_EXPIRED"]);
+    }
+    const begun = await begin(json["token"], "1200");
+    expect(begun.status).toBe(202);
+    await until(async () => (await operationOf(begun.json["operation"].id)).state === "done");
+    expect((await test.client.stats()).failed.value).toBe(0);
+  });
+
+  it("is paused, resumed and stopped, and each is recorded", async () => {
+    await fill(1);
+    // A transaction that holds its only job keeps it from ending.
+    const session = await test.database.connect();
+    await session.query("begin; select * from howdah._private_jobs for update");
+    const { json } = await preview({ action: "retry", filter: { task: "many" } });
+    const begun = await begin(json["token"]);
+    const id = begun.json["operation"].id as string;
+    expect((await operationOf(id)).state).toBe("running");
+    await session.query("rollback");
+    await session.end();
+    await until(async () => (await operationOf(id)).state === "done");
+    await test.database.sql(
+      "update howdah._howdah_operations set state = 'running', updated_at = now() - interval '1 minute'",
+    );
+    expect(await operationOf(id)).toMatchObject({ state: "running", isStalled: true });
+    for (const [verb, state] of [
+      ["pause", "paused"],
+      ["resume", "done"],
+    ] as const) {
+      await test.ask(`/api/v1/operations/${id}/${verb}`, { body: {} });
+      await until(async () => (await operationOf(id)).state === state);
+    }
+    const activity = await test.database.sql(
+      "select action, outcome, operation_id::int from howdah._howdah_audit order by id",
+    );
+    expect(activity).toEqual(
+      ["operations.start", "operations.pause", "operations.resume"].map((action) => ({
+        action,
+        outcome: "done",
+        operation_id: Number(id),
+      })),
+    );
+  });
+
+  it("is begun once by a preview, within ten minutes, by the one who asked, at the server that signed it", async () => {
+    await fill(1);
+    const clock = createManualClock();
+    const options = readAdminOptions({ client: test.client, authorize, logger: silentLogger });
+    const admin = new AdminServer(options, { clock, pageFolder: "/none" });
+    const other = createAdmin({ client: test.client, authorize, logger: silentLogger });
+    const order = { body: { action: "retry", filter: { task: "many" } } };
+    const { json } = await ask(admin, "/api/v1/jobs/preview", order);
+    const token = json["token"] as string;
+    const at = async (server: Pick<AdminServer, "fetch">, given: string) =>
+      (await ask(server, "/api/v1/operations", { body: { token: given } })).status;
+    expect(await at(other, token)).toBe(409);
+    const [body = "", signature = ""] = token.split(".");
+    const claims = JSON.parse(Buffer.from(body, "base64url").toString());
+    const forged = Buffer.from(JSON.stringify({ ...claims, order: { ...claims.order, filter: {} } })).toString(
+      "base64url",
+    );
+    for (const bad of [`${forged}.${signature}`, body, `${body}.`, "x", `${token}x`])
+      expect(await at(admin, bad)).toBe(409);
+    await clock.advance(599_999);
+    expect(await at(admin, token)).toBe(202);
+    expect(await at(admin, token)).toBe(409);
+    const late = await ask(admin, "/api/v1/jobs/preview", order);
+    await clock.advance(600_000);
+    expect(await at(admin, late.json["token"])).toBe(409);
+    await admin.close();
+    await other.close();
+  });
+
+  it("is paused when the server that carries it out is closed, and goes on with another", async () => {
+    await fill(3_000);
+    const admin = createAdmin({ client: test.client, authorize, logger: silentLogger });
+    const { json } = await ask(admin, "/api/v1/jobs/preview", { body: { action: "retry", filter: { task: "many" } } });
+    const begun = await ask(admin, "/api/v1/operations", { body: { token: json["token"], confirm: "3000" } });
+    await admin.close();
+    const id = begun.json["operation"].id as string;
+    expect(["paused", "done"]).toContain((await operationOf(id)).state);
+    await test.ask(`/api/v1/operations/${id}/resume`, { body: {} });
+    await until(async () => (await operationOf(id)).state === "done");
+    expect((await test.client.stats()).failed.value).toBe(0);
+  });
+});
+
+describe("the record", () => {
+  it("is written before a change: what cannot be recorded is not done", async () => {
+    const { id } = await test.client.addJob("mail", {});
+    await test.database.sql("alter table howdah._howdah_audit add constraint full_up check (who <> 'root')");
+    const { status } = await test.ask("/api/v1/jobs/actions", { body: { action: "cancel", ids: [id] } });
+    await test.database.sql("alter table howdah._howdah_audit drop constraint full_up");
+    expect(status).toBe(500);
+    expect(await test.client.getJob(id)).toBeDefined();
+  });
+
+  it("says of a change that failed with which code", async () => {
+    await test.ask("/api/v1/jobs/actions", { body: { action: "reschedule", ids: ["1"] } });
+    const { json } = await test.ask("/api/v1/activity");
+    expect(json["activity"]).toMatchObject([
+      { who: "root", action: "jobs.reschedule", outcome: "HOWDAH_OPTION_INVALID" },
+    ]);
+  });
+
+  it("is read page by page, and by job", async () => {
+    for (const id of ["1", "2", "3"]) await test.ask("/api/v1/jobs/actions", { body: { action: "cancel", ids: [id] } });
+    const first = await test.ask("/api/v1/activity?limit=2");
+    const second = await test.ask(`/api/v1/activity?limit=2&before=${first.json["next"]}`);
+    const idsOf = (json: Record<string, { target: { ids: string[] } }[]>) =>
+      json["activity"]?.map(({ target }) => target.ids[0]);
+    expect([idsOf(first.json), idsOf(second.json), second.json["next"]]).toEqual([["3", "2"], ["1"], null]);
+    expect(idsOf((await test.ask("/api/v1/activity?jobId=2")).json)).toEqual(["2"]);
+  });
+
+  it("keeps the newest hundred thousand entries of the last 400 days, and forgets a few with each change", async () => {
+    await test.database.sql(
+      `insert into howdah._howdah_audit (who, action, target, at) select 'old', 'a', '{}', now() - interval '401 days' from generate_series(1, 150)`,
+    );
+    const count = async (): Promise<unknown> =>
+      (await test.database.sql("select count(*)::int as n from howdah._howdah_audit"))[0]?.["n"];
+    await test.ask("/api/v1/tasks/mail/pause", { body: {} });
+    expect(await count()).toBe(51);
+    await test.ask("/api/v1/tasks/mail/resume", { body: {} });
+    expect(await count()).toBe(2);
+    await test.database.sql("select setval('howdah._howdah_audit_id_seq', 200000)");
+    await test.ask("/api/v1/tasks/mail/resume", { body: {} });
+    expect(await count()).toBe(1);
+  });
+});
