@@ -3,8 +3,50 @@ import { isHowdahError } from "../errors.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Principal } from "./principal.ts";
 
+/**
+ * Records what people do: in the table before it is done, so that nothing is
+ * done that is not recorded; then its outcome there and in the log.
+ */
+export class Audit {
+  readonly #access: OperatorAccess;
+  readonly #logger: Logger;
+
+  constructor(access: OperatorAccess, logger: Logger) {
+    this.#access = access;
+    this.#logger = logger;
+  }
+
+  /** Does what `work` does, and records it. Rejects as it does. */
+  async record<T>(change: AuditedChange, work: () => Promise<Changed<T>>): Promise<T> {
+    const { principal, action, target, operationId } = change;
+    const id = await this.#access.beginAudit({ who: principal.name, action, target, operationId });
+    try {
+      const changed = await work();
+      await this.#settle(id, change, { outcome: "done", count: changed.count, operationId: changed.operationId });
+      return changed.answer;
+    } catch (error) {
+      const outcome = isHowdahError(error) ? error.code : "HOWDAH_UNEXPECTED";
+      await this.#settle(id, change, { outcome });
+      throw error;
+    }
+  }
+
+  /** That the outcome cannot be written undoes nothing: the entry stays "begun". */
+  async #settle(id: string, change: AuditedChange, outcome: Outcome): Promise<void> {
+    const { action, requestId: request, principal } = change;
+    const operation = outcome.operationId ?? change.operationId;
+    const fields = { who: principal.name, action, ...outcome, operation, audit: id, request };
+    this.#logger.info(`${action} through the admin API: ${outcome.outcome}`, defined(fields));
+    try {
+      await this.#access.settleAudit(id, outcome);
+    } catch (error) {
+      this.#logger.error("The outcome of a change could not be recorded", { audit: id, request, error });
+    }
+  }
+}
+
 /** What someone is about to do. */
-export interface Change {
+export interface AuditedChange {
   readonly principal: Principal;
   readonly requestId: string;
   /** Such as `jobs.cancel`. */
@@ -20,48 +62,6 @@ export interface Changed<T> {
   /** How many jobs were changed, where that is known. */
   readonly count?: number | undefined;
   readonly operationId?: string | undefined;
-}
-
-/**
- * Records what people do: in the table before it is done, so that nothing is
- * done that is not recorded; then its outcome there and in the log.
- */
-export class Audit {
-  readonly #access: OperatorAccess;
-  readonly #logger: Logger;
-
-  constructor(access: OperatorAccess, logger: Logger) {
-    this.#access = access;
-    this.#logger = logger;
-  }
-
-  /** Does what `work` does, and records it. Rejects as it does. */
-  async record<T>(change: Change, work: () => Promise<Changed<T>>): Promise<T> {
-    const { principal, action, target, operationId } = change;
-    const id = await this.#access.beginAudit({ who: principal.name, action, target, operationId });
-    try {
-      const changed = await work();
-      await this.#settle(id, change, { outcome: "done", count: changed.count, operationId: changed.operationId });
-      return changed.answer;
-    } catch (error) {
-      const outcome = isHowdahError(error) ? error.code : "HOWDAH_UNEXPECTED";
-      await this.#settle(id, change, { outcome });
-      throw error;
-    }
-  }
-
-  /** That the outcome cannot be written undoes nothing: the entry stays "begun". */
-  async #settle(id: string, change: Change, outcome: Outcome): Promise<void> {
-    const { action, requestId: request, principal } = change;
-    const operation = outcome.operationId ?? change.operationId;
-    const fields = { who: principal.name, action, ...outcome, operation, audit: id, request };
-    this.#logger.info(`${action} through the admin API: ${outcome.outcome}`, defined(fields));
-    try {
-      await this.#access.settleAudit(id, outcome);
-    } catch (error) {
-      this.#logger.error("The outcome of a change could not be recorded", { audit: id, request, error });
-    }
-  }
 }
 
 interface Outcome {

@@ -7,7 +7,7 @@ import { type AdminOptions, type AdminSettings, isPathPrefix, readAdminOptions }
 import { Api } from "./api.ts";
 import { Audit } from "./audit.ts";
 import type { RequestInfo } from "./auth/authorize.ts";
-import { Facts } from "./facts.ts";
+import { SharedFacts } from "./shared-facts.ts";
 import type { AdminGround, Caller } from "./ground.ts";
 import { createWorkerReads } from "./handlers/read-workers.ts";
 import type { LiveGuard } from "./live/live-hub.ts";
@@ -17,6 +17,18 @@ import { PageFiles } from "./page-files.ts";
 import { PreviewTokens } from "./preview-tokens.ts";
 import { checkPrincipal, type Principal } from "./principal.ts";
 import { requireSameSite, securityHeaders } from "./security.ts";
+
+/**
+ * Makes the admin page and its API, to be mounted in any server: see
+ * `toNodeListener` for those of Node. Throws `HOWDAH_OPTION_INVALID` and
+ * `HOWDAH_OPTION_UNKNOWN`.
+ */
+export function createAdmin(options: AdminOptions): Admin {
+  return new AdminServer(readAdminOptions(options), {
+    clock: systemClock,
+    pageFolder: fileURLToPath(new URL("./page/", import.meta.url)),
+  });
+}
 
 /** The admin page and its API, which answers requests of the web's `fetch`. */
 export interface Admin extends AsyncDisposable {
@@ -30,18 +42,6 @@ export interface Admin extends AsyncDisposable {
    * out when their batches have ended. The client stays open. Closing twice is fine.
    */
   close(): Promise<void>;
-}
-
-/**
- * Makes the admin page and its API, to be mounted in any server: see
- * `toNodeListener` for those of Node. Throws `HOWDAH_OPTION_INVALID` and
- * `HOWDAH_OPTION_UNKNOWN`.
- */
-export function createAdmin(options: AdminOptions): Admin {
-  return new AdminServer(readAdminOptions(options), {
-    clock: systemClock,
-    pageFolder: fileURLToPath(new URL("./page/", import.meta.url)),
-  });
 }
 
 /** What an {@link AdminServer} stands on beside its options. */
@@ -69,7 +69,7 @@ export class AdminServer implements Admin {
       access,
       settings,
       redaction: settings.redact,
-      facts: new Facts(client, clock),
+      facts: new SharedFacts(client, clock),
       audit: new Audit(access, logger),
       tokens: new PreviewTokens(settings.secret, clock),
       runs: new OperationRuns(client.operations, logger),

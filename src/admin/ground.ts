@@ -6,7 +6,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { AdminSettings } from "./admin-options.ts";
 import type { Audit } from "./audit.ts";
 import type { RouteName, ROUTES } from "./contract/routes.ts";
-import type { Facts } from "./facts.ts";
+import type { SharedFacts } from "./shared-facts.ts";
 import type { OperationRuns } from "./operation-runs.ts";
 import type { PreviewTokens } from "./preview-tokens.ts";
 import type { Principal } from "./principal.ts";
@@ -18,7 +18,7 @@ export interface AdminGround {
   readonly access: OperatorAccess;
   readonly settings: AdminSettings;
   readonly redaction: Redaction;
-  readonly facts: Facts;
+  readonly facts: SharedFacts;
   readonly audit: Audit;
   readonly tokens: PreviewTokens;
   readonly runs: OperationRuns;
@@ -34,7 +34,7 @@ export interface Caller {
 }
 
 /** A request, read by the schemas of its route. */
-export interface Call<N extends RouteName> extends Caller {
+export interface RouteCall<N extends RouteName> extends Caller {
   readonly params: PartOf<N, "params">;
   readonly query: PartOf<N, "query">;
   readonly body: PartOf<N, "body">;
@@ -42,7 +42,7 @@ export interface Call<N extends RouteName> extends Caller {
 
 /** What answers each route. */
 export type Handlers<N extends RouteName = RouteName> = {
-  readonly [Name in N]: (call: Call<Name>) => Promise<AnswerOf<Name>>;
+  readonly [Name in N]: (call: RouteCall<Name>) => Promise<AnswerOf<Name>>;
 };
 
 /** What a route answers. */

@@ -4,21 +4,6 @@ import type { ActionRequest } from "./contract/bulk-views.ts";
 import { HowdahError } from "../errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 
-/** What was looked at: a filter with what is to be done, or the ids of jobs. */
-export interface PreviewClaims {
-  /** Whose preview it was. */
-  readonly who: string;
-  /** What they could see then. */
-  readonly scope: string;
-  readonly order: BoundOrder;
-  /** What is done to jobs that were named one by one. */
-  readonly byId?: ActionRequest | undefined;
-  /** How many jobs were found. */
-  readonly expected: number;
-  /** What has to be given to begin. */
-  readonly confirm: string | null;
-}
-
 /**
  * Makes tokens of what was previewed and reads them back. A token holds all of
  * it, signed, so that what is done is what was looked at; it is valid for ten
@@ -69,6 +54,21 @@ export class PreviewTokens {
   #sign(body: string): string {
     return createHmac("sha256", this.#secret).update(`howdah preview ${body}`).digest("base64url");
   }
+}
+
+/** What was looked at: a filter with what is to be done, or the ids of jobs. */
+export interface PreviewClaims {
+  /** Whose preview it was. */
+  readonly who: string;
+  /** What they could see then. */
+  readonly scope: string;
+  readonly order: BoundOrder;
+  /** What is done to jobs that were named one by one. */
+  readonly byId?: ActionRequest | undefined;
+  /** How many jobs were found. */
+  readonly expected: number;
+  /** What has to be given to begin. */
+  readonly confirm: string | null;
 }
 
 /** The error for a preview that nothing can be begun with. */

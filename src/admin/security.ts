@@ -34,7 +34,7 @@ export function requireChangeHeader(request: Request): void {
   throw crossOrigin(`a change needs the header ${CHANGE_HEADER}: 1`);
 }
 
-/** Reads a body, up to so many bytes and for 30 seconds. Throws `HOWDAH_ADMIN_TOO_LARGE`. */
+/** Reads a body, at most `maxBytes` of it and for 30 seconds. Throws `HOWDAH_ADMIN_TOO_LARGE`. */
 export async function readBody(request: Request, maxBytes: number, clock: Pick<Clock, "setTimer">): Promise<string> {
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > maxBytes) throw tooLarge(maxBytes);

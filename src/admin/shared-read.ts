@@ -1,11 +1,5 @@
 import type { Clock } from "../runtime/clock.ts";
 
-/** What was read, and when. */
-export interface Fact<T> {
-  readonly value: T;
-  readonly asOf: Date;
-}
-
 /**
  * A read that all who ask share. It is repeated when what it has is older than
  * `freshMs`; up to `staleMs` those who ask get what there is, and the next ones
@@ -34,7 +28,7 @@ export class SharedRead<T> {
     if (fact && ageMs >= 0 && ageMs < this.#freshMs) return fact;
     const reading = this.#refresh();
     if (!fact || ageMs < 0 || ageMs >= staleMs) return reading;
-    // Whoever has to wait for it hears of what goes wrong.
+    // The caller that has to wait for it hears of what goes wrong.
     reading.catch(() => undefined);
     return fact;
   }
@@ -52,4 +46,10 @@ export class SharedRead<T> {
     this.#fact = { value, asOf };
     return this.#fact;
   }
+}
+
+/** What was read, and when. */
+export interface Fact<T> {
+  readonly value: T;
+  readonly asOf: Date;
 }

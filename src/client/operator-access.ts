@@ -143,7 +143,6 @@ function createOperatorAccess(session: Session, calls: OpenCalls): OperatorAcces
   const { schema } = session;
   const reading = { executor: session.reads, schema };
   const primary = { executor: session.primaryReads, schema };
-  const writing = { executor: session, schema };
   return {
     schemaName: schema.name,
     ...calls.awaited({
@@ -178,26 +177,38 @@ function createOperatorAccess(session: Session, calls: OpenCalls): OperatorAcces
       async countUntouched({ filter, newestId }: BoundOrder, state: Job["state"]) {
         return previewOperation(reading, { filter: { ...filter, state }, newestId, mostPages: 4 });
       },
-      async startOperation(order: BoundOrder) {
-        return toStoredOperation(await startOperation(writing, order));
-      },
-      async getOperation(id: string) {
-        const checked = checkJobId(id, "The id", "an operation");
-        return toStoredOperation((await getOperation(writing, checked)) ?? raise(unknownOperation(checked)));
-      },
-      async listOperations() {
-        return (await listOperations(session, schema, 100)).map(toStoredOperation);
-      },
-      async beginAudit(order: AuditOrder) {
-        return beginAudit(writing, order);
-      },
-      async settleAudit(id: string, outcome: AuditOutcome) {
-        return settleAudit(writing, id, outcome);
-      },
-      async listAudit(request: AuditRequest) {
-        return (await listAudit(primary, request)).map((entry) => ({ ...entry, at: toDate(entry.at) }));
-      },
+      ...createRecords(session),
     }),
+  };
+}
+
+type RecordNames = "startOperation" | "getOperation" | "listOperations" | "beginAudit" | "settleAudit" | "listAudit";
+
+/** What is stored of changes: operations, and the record. */
+function createRecords(session: Session): Pick<OperatorAccess, RecordNames> {
+  const { schema } = session;
+  const primary = { executor: session.primaryReads, schema };
+  const writing = { executor: session, schema };
+  return {
+    async startOperation(order: BoundOrder) {
+      return toStoredOperation(await startOperation(writing, order));
+    },
+    async getOperation(id: string) {
+      const checked = checkJobId(id, "The id", "an operation");
+      return toStoredOperation((await getOperation(writing, checked)) ?? raise(unknownOperation(checked)));
+    },
+    async listOperations() {
+      return (await listOperations(session, schema, 100)).map(toStoredOperation);
+    },
+    async beginAudit(order: AuditOrder) {
+      return beginAudit(writing, order);
+    },
+    async settleAudit(id: string, outcome: AuditOutcome) {
+      return settleAudit(writing, id, outcome);
+    },
+    async listAudit(request: AuditRequest) {
+      return (await listAudit(primary, request)).map((entry) => ({ ...entry, at: toDate(entry.at) }));
+    },
   };
 }
 

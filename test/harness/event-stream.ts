@@ -62,7 +62,7 @@ export async function openStream(
   };
 }
 
-/** Reads so many events of a stream, and closes it. */
+/** Reads the first events of a stream, and closes it. */
 export async function readEvents(
   admin: Pick<Admin, "fetch">,
   topics: readonly string[],

@@ -1,13 +1,9 @@
-import type { Diagnosis } from "../../client/doctor/diagnose.ts";
 import type { DueGroup, Sample } from "../../client/samples.ts";
-import { formatSpan } from "../../client/why/times.ts";
-import { formatCount } from "../../client/views/amounts.ts";
 import type { OverviewAnswer, SampleView } from "../contract/overview-views.ts";
 import type { AdminGround, Handlers } from "../ground.ts";
 import { isLimited, maySeeQueue, maySeeTask, type Principal, requireUnlimited } from "../principal.ts";
-import type { Redaction } from "../redact/redaction.ts";
 import { sumOfStats, toStateCountsView } from "../views/count-view.ts";
-import { toFindingView } from "../views/finding-view.ts";
+import { needsOf, sentenceOf, statusOf, toFindingView } from "../views/finding-view.ts";
 import { toActivityText } from "../views/activity-view.ts";
 
 /** The routes about the whole. */
@@ -15,46 +11,7 @@ export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overvi
   const { access, client, clock, facts, redaction } = ground;
 
   return {
-    async overview({ principal }) {
-      const isWhole = !isLimited(principal);
-      const [backlog, workers, pauses, samples, taskSamples, diagnosis] = await Promise.all([
-        facts.backlog.get(),
-        facts.workers.get(),
-        facts.pauses.get(),
-        facts.samples.get(),
-        facts.taskSamples.get(),
-        // It takes a second in a large database: what was found before will do, until it is there.
-        isWhole ? facts.diagnosis.get(Infinity) : undefined,
-      ]);
-      const last = samples.value.at(-1);
-      const hour = taskSamples.value.filter(({ task }) => maySeeTask(principal, task));
-      const needs = needsOf(diagnosis?.value, redaction);
-      const { plainMs, queuedMs } = backlog.value.oldestDue;
-      const body = {
-        counts: isWhole ? toStateCountsView(backlog.value.jobs) : await countsFor(principal, ground),
-        oldestDueMs: isWhole && (plainMs ?? queuedMs) !== null ? Math.max(plainMs ?? 0, queuedMs ?? 0) : null,
-        workers: slotsOf(workers.value, clock.now()),
-      };
-      return {
-        asOf: backlog.asOf.toISOString(),
-        status: needs.some(({ status }) => status === "fail") ? "fail" : needs.length > 0 ? "warn" : "ok",
-        sentence: sentenceOf(needs.length, body),
-        needs,
-        needsAsOf: diagnosis?.asOf.toISOString() ?? null,
-        ...body,
-        rates: ratesOf(samples.value[0], last),
-        lastHour: {
-          completed: hour.reduce((sum, { completed }) => sum + completed, 0),
-          attemptsFailed: hour.reduce((sum, { failed }) => sum + failed, 0),
-        },
-        ...topOf(last, principal, 10),
-        pauses: {
-          tasks: pauses.value.tasks.filter(({ name }) => maySeeTask(principal, name)).length,
-          queues: pauses.value.queues.filter(({ name }) => maySeeQueue(principal, name)).length,
-        },
-        sampleAt: last?.at.toISOString() ?? null,
-      };
-    },
+    overview: ({ principal }) => readOverview(ground, principal),
 
     async samples({ query: { since, resolution, limit, top }, principal }) {
       const [samples, entries] = await Promise.all([
@@ -87,30 +44,50 @@ export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overvi
   };
 }
 
+async function readOverview(ground: AdminGround, principal: Principal): Promise<OverviewAnswer> {
+  const { clock, facts, redaction } = ground;
+  const isWhole = !isLimited(principal);
+  const [backlog, workers, pauses, samples, taskSamples, diagnosis] = await Promise.all([
+    facts.backlog.get(),
+    facts.workers.get(),
+    facts.pauses.get(),
+    facts.samples.get(),
+    facts.taskSamples.get(),
+    // It takes a second in a large database: what was found before will do, until it is there.
+    isWhole ? facts.diagnosis.get(Infinity) : undefined,
+  ]);
+  const last = samples.value.at(-1);
+  const hour = taskSamples.value.filter(({ task }) => maySeeTask(principal, task));
+  const needs = needsOf(diagnosis?.value, redaction);
+  const { plainMs, queuedMs } = backlog.value.oldestDue;
+  const body = {
+    counts: isWhole ? toStateCountsView(backlog.value.jobs) : await countsFor(principal, ground),
+    oldestDueMs: isWhole && (plainMs ?? queuedMs) !== null ? Math.max(plainMs ?? 0, queuedMs ?? 0) : null,
+    workers: slotsOf(workers.value, clock.now()),
+  };
+  return {
+    asOf: backlog.asOf.toISOString(),
+    status: statusOf(needs),
+    sentence: sentenceOf(needs.length, body),
+    needs,
+    needsAsOf: diagnosis?.asOf.toISOString() ?? null,
+    ...body,
+    rates: ratesOf(samples.value[0], last),
+    lastHour: {
+      completed: hour.reduce((sum, { completed }) => sum + completed, 0),
+      attemptsFailed: hour.reduce((sum, { failed }) => sum + failed, 0),
+    },
+    ...topOf(last, principal, 10),
+    pauses: {
+      tasks: pauses.value.tasks.filter(({ name }) => maySeeTask(principal, name)).length,
+      queues: pauses.value.queues.filter(({ name }) => maySeeQueue(principal, name)).length,
+    },
+    sampleAt: last?.at.toISOString() ?? null,
+  };
+}
+
 /** What is marked on a chart. */
 const MARKED = /^(?:(?:queues|tasks|schedules)\.(?:pause|resume)|operations\.start|workers\.|queues\.unlock)/;
-
-/** What needs someone, the worst first. */
-function needsOf(diagnosis: Diagnosis | undefined, redaction: Redaction): OverviewAnswer["needs"] {
-  const bad = (diagnosis?.results ?? []).filter(({ status }) => status === "fail" || status === "warn");
-  return bad
-    .map((result) => toFindingView(result, redaction))
-    .sort((a, b) => (a.status === b.status ? 0 : a.status === "fail" ? -1 : 1));
-}
-
-function sentenceOf(
-  needs: number,
-  { workers, oldestDueMs, counts }: Pick<OverviewAnswer, "workers" | "oldestDueMs" | "counts">,
-): string {
-  if (needs > 0) return needs === 1 ? "1 thing needs you." : `${formatCount(needs, "thing")} need you.`;
-  const slots =
-    workers.count === 0 ? "No worker is registered" : `${workers.busy} of ${formatCount(workers.slots, "slot")} busy`;
-  const oldest =
-    oldestDueMs === null
-      ? `${formatCount(counts.ready.value, "job")} waiting`
-      : `oldest due job ${formatSpan(oldestDueMs)}`;
-  return `${workers.count === 0 ? "Quiet" : "Healthy"}. ${slots}, ${oldest}.`;
-}
 
 /** The counts of what someone may see: of their tasks, or else of their queues. */
 async function countsFor(principal: Principal, { facts }: AdminGround) {

@@ -14,48 +14,17 @@ import { toJobRow, toTime } from "../views/job-view.ts";
 export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks" | "getTask"> {
   const { client, clock, facts } = ground;
 
-  /** The hundred with the most jobs, and those that living workers know. */
-  async function readTasks(): Promise<readonly TaskView[]> {
-    const [backlog, workers, pauses, samples, taskSamples] = await Promise.all([
-      facts.backlog.get(),
-      facts.workers.get(),
-      facts.pauses.get(),
-      facts.samples.get(),
-      facts.taskSamples.get(),
-    ]);
-    const known = new Map<string, number>();
-    for (const { report, isStale } of workers.value) {
-      if (!isStale) for (const task of report?.tasks ?? []) known.set(task, (known.get(task) ?? 0) + 1);
-    }
-    const groups = new Map(backlog.value.tasks.map((group) => [group.name, group]));
-    const due = new Map((samples.value.at(-1)?.tasks ?? []).map(({ name, oldestMs }) => [name, oldestMs]));
-    const names = new Set([...groups.keys(), ...known.keys(), ...pauses.value.tasks.map(({ name }) => name)]);
-    const views = [...names].map((name): TaskView => {
-      const pause = pauses.value.tasks.find((one) => one.name === name);
-      return {
-        name,
-        ...countsOf(groups.get(name), backlog.asOf),
-        oldestDueMs: roundedOrNull(due.get(name)),
-        workers: known.get(name) ?? 0,
-        isPaused: pause !== undefined,
-        pausedUntil: toTime(pause?.until ?? null),
-        ...hourOf(taskSamples.value.filter(({ task }) => task === name)),
-      };
-    });
-    return views.sort(byNeed);
-  }
-
   return {
     async listTasks({ principal }) {
       if (principal.tasks === undefined && principal.queues !== undefined)
         throw forbidden("You may see the jobs of some queues, and no tasks.");
-      const tasks = (await readTasks()).filter(({ name }) => maySeeTask(principal, name));
+      const tasks = (await readTasks(ground)).filter(({ name }) => maySeeTask(principal, name));
       return { asOf: new Date(clock.now()).toISOString(), tasks };
     },
 
     async getTask({ params: { name }, principal }) {
       const task = maySeeTask(principal, name)
-        ? ((await readTasks()).find((one) => one.name === name) ?? (await rareTask(ground, name)))
+        ? ((await readTasks(ground)).find((one) => one.name === name) ?? (await rareTask(ground, name)))
         : undefined;
       if (!task)
         throw notFound(`No job and no living worker has the task ${JSON.stringify(name)}, or it is none of yours.`);
@@ -77,6 +46,37 @@ export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks"
       };
     },
   };
+}
+
+/** The hundred with the most jobs, and those that living workers know. */
+async function readTasks({ facts }: AdminGround): Promise<readonly TaskView[]> {
+  const [backlog, workers, pauses, samples, taskSamples] = await Promise.all([
+    facts.backlog.get(),
+    facts.workers.get(),
+    facts.pauses.get(),
+    facts.samples.get(),
+    facts.taskSamples.get(),
+  ]);
+  const known = new Map<string, number>();
+  for (const { report, isStale } of workers.value) {
+    if (!isStale) for (const task of report?.tasks ?? []) known.set(task, (known.get(task) ?? 0) + 1);
+  }
+  const groups = new Map(backlog.value.tasks.map((group) => [group.name, group]));
+  const due = new Map((samples.value.at(-1)?.tasks ?? []).map(({ name, oldestMs }) => [name, oldestMs]));
+  const names = new Set([...groups.keys(), ...known.keys(), ...pauses.value.tasks.map(({ name }) => name)]);
+  const views = [...names].map((name): TaskView => {
+    const pause = pauses.value.tasks.find((one) => one.name === name);
+    return {
+      name,
+      ...countsOf(groups.get(name), backlog.asOf),
+      oldestDueMs: roundedOrNull(due.get(name)),
+      workers: known.get(name) ?? 0,
+      isPaused: pause !== undefined,
+      pausedUntil: toTime(pause?.until ?? null),
+      ...hourOf(taskSamples.value.filter(({ task }) => task === name)),
+    };
+  });
+  return views.sort(byNeed);
 }
 
 const THREE_HOURS_MS = 3 * 3_600_000;

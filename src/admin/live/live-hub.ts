@@ -7,21 +7,6 @@ import { RequestError } from "../problem.ts";
 import { LiveStream, type StreamHost } from "./live-stream.ts";
 import { Numbers, Topic, type TopicSource } from "./topic.ts";
 
-/** Who asked for a stream, and whether they may still have it. */
-export interface LiveGuard {
-  /** Asks again who they are; `undefined` when they are refused. Never rejects. */
-  principal(): Promise<Principal | undefined>;
-}
-
-/** A request for a stream. */
-export interface LiveOrder {
-  readonly topics: readonly string[];
-  readonly caller: Caller;
-  readonly guard: LiveGuard;
-  /** The id of the last event that the client has, if it had a stream before. */
-  readonly lastEventId: string | undefined;
-}
-
 /**
  * All live streams of this process, and the topics that they share: of people
  * who may see the same, however many follow a topic, it is read once.
@@ -89,6 +74,21 @@ export class LiveHub implements StreamHost {
     this.#topics.set(key, topic);
     return topic;
   }
+}
+
+/** Who asked for a stream, and whether they may still have it. */
+export interface LiveGuard {
+  /** Asks again who they are; `undefined` when they are refused. Never rejects. */
+  principal(): Promise<Principal | undefined>;
+}
+
+/** A request for a stream. */
+export interface LiveOrder {
+  readonly topics: readonly string[];
+  readonly caller: Caller;
+  readonly guard: LiveGuard;
+  /** The id of the last event that the client has, if it had a stream before. */
+  readonly lastEventId: string | undefined;
 }
 
 const MOST_TOPICS = 1_000;

@@ -2,30 +2,9 @@ import type { Clock, Timer } from "../../runtime/clock.ts";
 import type { Problem } from "../contract/component.ts";
 import type { Caller } from "../ground.ts";
 
-/** What a topic is read from. */
-export interface TopicSource {
-  /** Answers as `GET` of the topic does. Never rejects. */
-  answer(topic: string, caller: Caller): Promise<TopicAnswer>;
-}
-
-/** An answer, or why there is none. */
-export interface TopicAnswer {
-  readonly asOf: string;
-  readonly body?: Readonly<Record<string, unknown>> | undefined;
-  readonly problem?: Problem | undefined;
-}
-
-/** Who follows a topic. */
-export interface TopicListener {
-  /** Something new is to be told. */
-  changed(topic: Topic): void;
-  /** Everything is as it was, at a later time. */
-  same(topic: Topic): void;
-}
-
 /**
  * One topic, read for all who follow it: every two seconds, or after twenty
- * times as long as it took, up to ten seconds. Nobody follows it: it is not read.
+ * times as long as it took, up to ten seconds. It is not read while no client follows it.
  */
 export class Topic {
   readonly name: string;
@@ -60,7 +39,7 @@ export class Topic {
     return this.#asOf;
   }
 
-  /** Whether nobody has followed it for a minute. */
+  /** Whether no client has followed it for a minute. */
   get isForgotten(): boolean {
     return this.#listeners.size === 0 && this.#clock.monotonic() - this.#leftAtMs > KEPT_MS;
   }
@@ -121,6 +100,27 @@ export class Topic {
   }
 }
 
+/** What a topic is read from. */
+export interface TopicSource {
+  /** Answers as `GET` of the topic does. Never rejects. */
+  answer(topic: string, caller: Caller): Promise<TopicAnswer>;
+}
+
+/** An answer, or why there is none. */
+export interface TopicAnswer {
+  readonly asOf: string;
+  readonly body?: Readonly<Record<string, unknown>> | undefined;
+  readonly problem?: Problem | undefined;
+}
+
+/** Who follows a topic. */
+export interface TopicListener {
+  /** Something new is to be told. */
+  changed(topic: Topic): void;
+  /** Everything is as it was, at a later time. */
+  same(topic: Topic): void;
+}
+
 /** What topics stand on. */
 export interface TopicGround {
   readonly source: TopicSource;
@@ -141,6 +141,6 @@ export class Numbers {
 
 const FASTEST_MS = 2_000;
 const SLOWEST_MS = 10_000;
-/** The part of the time that reading takes is one of so many. */
+/** Reading takes one of this number of parts of the time. */
 const RESTS = 20;
 const KEPT_MS = 60_000;

@@ -1,6 +1,9 @@
 import { HowdahError } from "../../errors.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 
+/** The steps from the root to a value. */
+export type JsonPath = readonly JsonStep[];
+
 /**
  * Reads a path of a payload: `$.card.number`, `$.items[*].token`, `$["a b"]`,
  * `$..password` for any depth, `$.*` for every member. Throws
@@ -25,9 +28,6 @@ export function parseJsonPath(path: string): JsonPath {
     );
   return steps;
 }
-
-/** The steps from the root to a value. */
-export type JsonPath = readonly JsonStep[];
 
 /** One step. */
 export interface JsonStep {

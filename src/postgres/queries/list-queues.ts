@@ -15,14 +15,7 @@ export async function listQueues(
 ): Promise<QueuePage> {
   const values = new Values();
   const conditions = queueConditions(schema, filter, values);
-  const bounds = [
-    after === undefined ? [] : [`queue.queue_name operator(pg_catalog.>) ${values.add(after)}::pg_catalog.text`],
-    // In the window, which then has no others.
-    filter.names === undefined
-      ? []
-      : [`queue.queue_name operator(pg_catalog.=) any (${values.add(textArray(filter.names))}::pg_catalog.text[])`],
-  ].flat();
-  const where = bounds.length === 0 ? "" : `where ${bounds.join(" and ")}`;
+  const where = boundsOf(filter, after, values);
   const window = (columns: string): string =>
     `select ${columns} from ${schema.of("_private_job_queues")} as queue ${where} order by queue.queue_name`;
   const us = schema.of("_howdah_us");
@@ -122,6 +115,15 @@ const QUEUE_WINDOW = 50_000;
 export async function listQueueNames(executor: Executor, schema: Schema): Promise<string[]> {
   const text = `select queue.queue_name from ${schema.of("_private_job_queues")} as queue`;
   return (await executor.query({ text })).rows.map(([name]) => name ?? "");
+}
+
+/** Where the window begins; and with names it has no others. */
+function boundsOf({ names }: QueueFilter, after: string | undefined, values: Values): string {
+  const bounds: string[] = [];
+  if (after !== undefined) bounds.push(`queue.queue_name operator(pg_catalog.>) ${values.add(after)}::pg_catalog.text`);
+  if (names !== undefined)
+    bounds.push(`queue.queue_name operator(pg_catalog.=) any (${values.add(textArray(names))}::pg_catalog.text[])`);
+  return bounds.length === 0 ? "" : `where ${bounds.join(" and ")}`;
 }
 
 function queueConditions(schema: Schema, filter: QueueFilter, values: Values): string[] {

@@ -16,7 +16,7 @@ beforeEach(() => test.database.sql("truncate howdah._private_jobs, howdah._howda
 
 const authorize = () => ({ name: "root", role: "admin" }) as const;
 
-/** Adds so many jobs of a task, which have failed for good when they are told to. */
+/** Adds jobs of a task, which have failed for good unless `isFailed` is false. */
 async function fill(count: number, { task = "many", isFailed = true } = {}): Promise<void> {
   await test.database.sql("insert into howdah._private_tasks (identifier) values ($1) on conflict do nothing", [task]);
   await test.database.sql(

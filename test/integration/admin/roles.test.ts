@@ -181,7 +181,7 @@ describe("someone of some tasks and queues", () => {
     expect(await test.client.getJob(idOf("hidden"))).toMatchObject({ priority: 0 });
   });
 
-  it("previews and changes their own jobs only, and nobody takes another's preview", async () => {
+  it("previews and changes their own jobs only, and cannot use another's preview", async () => {
     const preview = (as: string, body: object) => test.ask("/api/v1/jobs/preview", { as, body });
     const { json } = await preview("ann", {
       action: "reschedule",

@@ -120,7 +120,7 @@ describe("credentials", () => {
       expect([path, (await ask(admin, path)).status]).toEqual([path, 401]);
   });
 
-  it("that authorize cannot judge let nobody in, and say nothing of why", async () => {
+  it("that authorize cannot judge let no request in, and say nothing of why", async () => {
     const log: string[] = [];
     const keep = (message: string, fields?: { readonly error?: Error }) =>
       void log.push(`${message} ${String(fields?.error?.cause)}`);

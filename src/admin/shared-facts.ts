@@ -3,7 +3,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { SharedRead } from "./shared-read.ts";
 
 /** What several answers are made of, read once for all who ask. */
-export class Facts {
+export class SharedFacts {
   readonly backlog: SharedRead<Awaited<ReturnType<Client["backlog"]>>>;
   readonly queueCounts: SharedRead<Awaited<ReturnType<Client["stats"]>>>;
   readonly workers: SharedRead<Awaited<ReturnType<Client["listActiveWorkers"]>>>;
