@@ -90,6 +90,8 @@ export interface JobPageOrder {
   readonly isBackward: boolean;
   readonly after: string | undefined;
   readonly limit: number;
+  /** Without them the payload of each job is null. Default true. */
+  readonly withPayloads?: boolean;
 }
 
 /** What someone asks to be done. */

@@ -1,6 +1,8 @@
 import type { QueueInfo } from "../../client/inspect.ts";
 import type { WorkerInfo } from "../../client/workers.ts";
+import type { Job } from "../../job/job.ts";
 import { formatSpan } from "../../client/why/times.ts";
+import type { CountView } from "../contract/component.ts";
 import type { LockAnswer, QueueView } from "../contract/group-views.ts";
 import type { AdminGround, Handlers } from "../ground.ts";
 import { forbidden, isLimited, maySee, maySeeQueue, type Principal, scopeOf } from "../principal.ts";
@@ -16,7 +18,8 @@ export function createQueueReads(ground: AdminGround): Pick<Handlers, "listQueue
 
   async function firstJobs(principal: Principal, queueName: string) {
     const page = { isBackward: false, after: undefined, limit: 50 };
-    return (await access.listJobs({ queueName }, scopeOf(principal), page)).jobs;
+    const { jobs } = await access.listJobs({ queueName }, scopeOf(principal), page);
+    return jobs.filter(({ state }) => state !== "failed");
   }
 
   return {
@@ -47,11 +50,9 @@ export function createQueueReads(ground: AdminGround): Pick<Handlers, "listQueue
       ]);
       const holder = workers.value.find(({ id }) => id === queue.lockedBy);
       const isClaimed = ({ lockedBy }: { readonly lockedBy: string | null }): boolean => lockedBy !== null;
-      const waiting = jobs.filter((job) => !isClaimed(job) && job.state !== "failed");
-      const oldest = waiting.reduce<(typeof waiting)[number] | undefined>(
-        (first, job) => (first === undefined || job.runAt < first.runAt ? job : first),
-        undefined,
-      );
+      const chain = jobs.filter(isClaimed);
+      const waiting = jobs.filter((job) => !isClaimed(job));
+      const oldest = oldestOf(waiting);
       const running = (holder?.report?.running ?? []).filter((job) => job.queueName === name && maySee(principal, job));
       return {
         asOf: now(),
@@ -59,9 +60,9 @@ export function createQueueReads(ground: AdminGround): Pick<Handlers, "listQueue
         ...stateOfLock(queue, holder, clock.now()),
         holder: holder ? toWorkerView(holder, principal) : null,
         running: running.map((job) => ({ ...job, since: job.since.toISOString() })),
-        chain: jobs.filter(isClaimed).map((job) => toJobRow(job, pauses.value, ground)),
+        chain: chain.map((job) => toJobRow(job, pauses.value, ground)),
         waiting: {
-          count: toCountView(queue.jobCount),
+          count: without(toCountView(queue.jobCount), chain.length),
           oldest: oldest ? toJobRow(oldest, pauses.value, ground) : null,
           oldestDueMs: oldest ? Math.max(0, Math.round(clock.now() - oldest.runAt.getTime())) : null,
         },
@@ -69,6 +70,15 @@ export function createQueueReads(ground: AdminGround): Pick<Handlers, "listQueue
       };
     },
   };
+}
+
+function oldestOf(jobs: readonly Job[]): Job | undefined {
+  return jobs.reduce<Job | undefined>((first, job) => (first && first.runAt <= job.runAt ? first : job), undefined);
+}
+
+/** A count without those that are counted elsewhere. */
+function without(count: CountView, others: number): CountView {
+  return { ...count, value: Math.max(0, count.value - others) };
 }
 
 /** A queue as an answer has it. */

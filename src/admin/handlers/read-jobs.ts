@@ -16,7 +16,12 @@ export function createJobReads(ground: AdminGround): Pick<Handlers, "listJobs" |
     async listJobs({ query, principal }) {
       const { backward = false, after, limit, ...filter } = query;
       const [list, pauses] = await Promise.all([
-        access.listJobs(toJobFilter(filter, ground), scopeOf(principal), { isBackward: backward, after, limit }),
+        access.listJobs(toJobFilter(filter, ground), scopeOf(principal), {
+          isBackward: backward,
+          after,
+          limit,
+          withPayloads: redaction.hasPaths,
+        }),
         facts.pauses.get(),
       ]);
       const jobs = list.jobs.map((job) => toJobRow(job, pauses.value, ground));
@@ -46,14 +51,8 @@ export function createJobReads(ground: AdminGround): Pick<Handlers, "listJobs" |
       const { errors, searchedTo } = await access.listErrors(filter, scopeOf(principal), limit);
       const shown = [];
       for (const { message, jobCount, newestId, newestAt, tasks } of errors) {
-        // The values that must not be seen are those of the job's payload.
-        const stored = redaction.hasPaths && message !== "" ? await access.getStoredJob(newestId) : undefined;
         shown.push({
-          message: stored
-            ? firstLine(redaction.textOf(message, stored.payload))
-            : redaction.hasPaths && message !== ""
-              ? GONE
-              : message,
+          message: await toShownError(ground, message, newestId),
           jobCount: { ...jobCount, asOf: jobCount.asOf.toISOString() },
           newestId,
           newestAt: newestAt.toISOString(),
@@ -90,6 +89,13 @@ export function toJobFilter(
   }
   if (redaction.touches(payload)) throw forbidden("This part of payloads is redacted, so jobs cannot be found by it.");
   return { ...filter, payload: value };
+}
+
+/** The values that must not be seen in an error are those of its job. */
+async function toShownError({ access, redaction }: AdminGround, message: string, jobId: string): Promise<string> {
+  if (!redaction.hasPaths || message === "") return message;
+  const stored = await access.getStoredJob(jobId);
+  return stored ? firstLine(redaction.textOf(message, stored.payload)) : GONE;
 }
 
 /** Stands for an error whose job is gone, so that what must not be seen in it is not known. */

@@ -136,7 +136,7 @@ describe("someone of some tasks and queues", () => {
     expect(shared.text).not.toMatch(/hidden/);
     expect(shared.json["reasons"].some(({ jobId }: { jobId?: string }) => jobId === idOf("holder"))).toBe(false);
     // Who may see all reads it.
-    expect((await test.ask(`/api/v1/jobs/${idOf("mailShared")}/why`)).text).toContain("hidden_task");
+    await until(async () => (await test.ask(`/api/v1/jobs/${idOf("mailShared")}/why`)).text.includes("hidden_task"));
   });
 
   it("sees queues only by their queues, and tasks only by their tasks", async () => {
