@@ -43,9 +43,16 @@ interface CleanUpFlags {
 
 const TASKS: readonly CleanUpTask[] = ["permanentlyFailedJobs", "unusedTasks", "unusedQueues"];
 
-/** Workers know their tasks by the rows, so those stay. Throws `HOWDAH_OPTION_INVALID` when a worker has more than it can say. */
+/** Workers know their tasks by the rows, so those stay. Throws `HOWDAH_OPTION_INVALID` when not all of them are known. */
 async function tasksOfWorkers(client: Client): Promise<string[]> {
   const workers = await client.listActiveWorkers();
+  const idle = await client.listIdleWorkers();
+  if (idle.length > 0)
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `${formatCount(idle.length, "worker")} ${idle.length === 1 ? "is" : "are"} idle, and what idle workers run is not known, ` +
+        "so the unused tasks cannot be told. Clean up with `client.cleanup()`, which is given the names of all tasks.",
+    );
   const silent = workers.find(({ report }) => report !== null && report.moreTasks > 0);
   if (silent !== undefined)
     throw new HowdahError(

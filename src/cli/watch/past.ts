@@ -24,7 +24,7 @@ export function moved({ samples, cursor }: Past, minutes: number): Past | undefi
 }
 
 /** When the minute begins that is shown. */
-export function timeOf({ samples, cursor }: Past): Date {
+export function minuteOf({ samples, cursor }: Past): Date {
   return samples[cursor]?.at ?? new Date(0);
 }
 

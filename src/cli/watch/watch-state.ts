@@ -1,6 +1,6 @@
 import type { Sample } from "../../client/samples.ts";
 import type { Facts } from "./facts.ts";
-import { lastOf, moved, type Past, timeOf } from "./past.ts";
+import { lastOf, moved, type Past, minuteOf } from "./past.ts";
 
 /**
  * What `howdah watch` shows and what it is about to do, as a pure function of
@@ -188,7 +188,7 @@ export function remembered(state: WatchState, samples: readonly Sample[]): Press
 /** The state with the groups of a moment, if that is still the one that is shown. */
 export function recalled(state: WatchState, atMs: number, moment: Sample | undefined): WatchState {
   const { past } = state;
-  return past && timeOf(past).getTime() === atMs ? { ...state, past: { ...past, moment } } : state;
+  return past && minuteOf(past).getTime() === atMs ? { ...state, past: { ...past, moment } } : state;
 }
 
 function travel(state: WatchState, minutes: number): Pressed {
@@ -200,7 +200,7 @@ function travel(state: WatchState, minutes: number): Pressed {
 function at(state: WatchState, past: Past): Pressed {
   return [
     { ...state, past, detail: undefined, selected: 0 },
-    { type: "recall", at: timeOf(past) },
+    { type: "recall", at: minuteOf(past) },
   ];
 }
 

@@ -3,7 +3,7 @@ import { describeWhen } from "../../client/views/when.ts";
 import { formatTable } from "../table.ts";
 import type { Facts } from "./facts.ts";
 import { formatAmount, rateOf, trendOf } from "./numbers.ts";
-import { describePast, timeOf } from "./past.ts";
+import { describePast, minuteOf } from "./past.ts";
 import { sheetOf, type SheetRow } from "./watch-sheets.ts";
 import { ratesOf, type Shown, TABS, type WatchState } from "./watch-state.ts";
 
@@ -58,7 +58,7 @@ function headOf(state: WatchState, size: Size, settings: ViewSettings): string[]
 }
 
 function titleOf({ facts, past, isFrozen }: WatchState, size: Size, { paint, title, now }: ViewSettings): string {
-  const shownAt = past === undefined ? now : timeOf(past).getTime();
+  const shownAt = past === undefined ? now : minuteOf(past).getTime();
   const time = `${new Date(shownAt).toISOString().slice(11, 19)}Z`;
   const keys = past === undefined ? "q quit  ? keys" : "[ ] move  q now";
   const age = past !== undefined ? describeWhen(new Date(shownAt), now) : ageOf(facts, isFrozen, now);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vites
 import { createClient, type Client, defineTask, type Job, type JobContext } from "../../../src/index.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
+import { PATIENT_RECOVERY } from "../../harness/recovery.ts";
 import { type CliOutput, type Person, runCli } from "../../harness/run-cli.ts";
 import { createTestWorker } from "../../harness/worker.ts";
 
@@ -323,6 +324,39 @@ describe("unlock", () => {
 });
 
 describe("cleanup", () => {
+  it("removes no task when a worker has more of them than it can say, or is idle", async () => {
+    await stored("unused", 1);
+    await database.sql("truncate howdah._private_jobs");
+    const names = Array.from({ length: 200 }, (_, n) => `task_${n}_${"long_".repeat(12)}`);
+    const refusedWith = async (message: RegExp): Promise<void> => {
+      const refused = await howdah(["cleanup", "--unused-tasks"]);
+      expect(refused).toMatchObject({ code: 2, out: "", error: expect.stringMatching(message) });
+      // What has nothing to do with tasks is done.
+      expect(await howdahJson(["cleanup", "--failed-jobs"])).toEqual({ permanentlyFailedJobs: 0 });
+      expect(await database.sql("select from howdah._private_tasks where identifier = 'unused'")).toHaveLength(1);
+    };
+    {
+      await using worker = await running(Object.fromEntries(names.map((name) => [name, () => Promise.resolve()])));
+      await vi.waitUntil(async () => (await client.listActiveWorkers())[0]?.report);
+      expect((await client.listActiveWorkers())[0]?.report?.moreTasks).toBeGreaterThan(0);
+      await refusedWith(/runs more tasks than its report has room for/);
+      expect(worker).toBeDefined();
+    }
+    const idle = await createTestWorker(database, {
+      tasks: [defineTask({ identifier: "rests", run: () => undefined })],
+      pollInterval: "adaptive",
+      idleTimeout: "100ms",
+      recovery: PATIENT_RECOVERY,
+    });
+    const ended = idle.run();
+    await vi.waitUntil(() => idle.metrics().idle, 20_000);
+    await refusedWith(/1 worker is idle, and what idle workers run is not known/);
+    await idle.stop();
+    await ended;
+    expect(await howdahJson(["cleanup", "--unused-tasks"])).toEqual({ unusedTasks: expect.any(Number) });
+    expect(await database.sql("select from howdah._private_tasks")).toEqual([]);
+  });
+
   it("removes what was named, and keeps the tasks of live workers", async () => {
     await failed("mail", 2);
     await client.completeJobs(await stored("gone", 1));

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { clientOver } from "../../../src/client/create-client.ts";
 import type { JobReason, JobReasonCode } from "../../../src/client/why/explain-job.ts";
@@ -8,7 +9,8 @@ import type { Worker } from "../../../src/worker/worker.ts";
 import { withBrokenClaims } from "../../harness/broken-claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { createHeldTask } from "../../harness/held-task.ts";
-import { addDeadJob, PATIENT_RECOVERY, registerDead } from "../../harness/recovery.ts";
+import { addDeadJob, PATIENT_RECOVERY, registerDead, startWorkerProcess } from "../../harness/recovery.ts";
+import { runCli } from "../../harness/run-cli.ts";
 import { until } from "../../harness/until.ts";
 import { aborted, createGate, createTestWorker } from "../../harness/worker.ts";
 
@@ -52,7 +54,19 @@ async function why(id: string, code: JobReasonCode): Promise<readonly JobReason[
     },
     { message: `the reason ${code}` },
   ).catch(() => expect(found.map((reason) => reason.code)).toEqual([code]));
+  await assertToldByCommand(id, found);
   return found;
+}
+
+/** Whether `howdah why` says the same, to programs and to people. */
+async function assertToldByCommand(id: string, reasons: readonly JobReason[]): Promise<void> {
+  const call = ["why", id, "--database-url", database.connectionString];
+  const { out } = await runCli([...call, "--json"]);
+  const told = (JSON.parse(out) as { readonly reasons: readonly JobReason[] }).reasons;
+  const compared = ({ code, workerId, jobId }: JobReason) => ({ code, workerId, jobId });
+  expect(told.map(compared)).toEqual(reasons.map(compared));
+  const people = await runCli(call, { columns: 100 });
+  for (const { remedy } of reasons) expect(stripVTControlCharacters(people.out)).toContain(remedy);
 }
 
 const add = async (payload: string, spec: Parameters<typeof client.addJob>[2] = {}) =>
@@ -135,6 +149,35 @@ describe.each<[string, Partial<WorkerOptions>]>([
     expect((await why(id, "running"))[0]?.message).toContain("told to stop: not wanted");
     gate.open();
     expect((await why(id, "cancelled"))[0]?.message).toContain("not wanted");
+  });
+
+  it("says that its outcome is in memory, as long as it cannot be written", async () => {
+    const { started: names, openAll, worker } = await start(mode);
+    const id = await add("a");
+    await until(() => names.length === 1);
+    const other = await database.connect();
+    await other.query("begin");
+    await other.query("select from howdah._private_jobs where id = $1 for update", [id]);
+    openAll();
+    const [reason] = await why(id, "in_memory");
+    expect(reason).toMatchObject({ workerId: worker.id });
+    expect(reason?.message).toContain("it has ended and is not written yet (1 are not)");
+    await other.query("rollback");
+    await why(id, "gone");
+  });
+
+  it("says that its worker was killed", { timeout: 60_000 }, async () => {
+    const killed = await startWorkerProcess(database, { taskNames: ["hold"], ...mode });
+    const { id } = await client.addJob("hold");
+    await killed.tells("job", { id });
+    expect((await why(id, "running"))[0]).toMatchObject({ workerId: killed.workerId });
+    killed.kill();
+    await killed.ended;
+    // Of a session that has just ended it is not known why.
+    await until(async () => (await client.explainJob(id)).reasons[0]?.code === "holder_dead", { deadlineMs: 20_000 });
+    const [reason] = await why(id, "holder_dead");
+    expect(reason).toMatchObject({ workerId: killed.workerId });
+    expect(reason?.remedy).toMatch(/Any worker that lives recovers it/);
   });
 
   it("says that the queue is locked, by whom and for which job", async () => {
