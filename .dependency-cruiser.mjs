@@ -85,6 +85,7 @@ export default {
     }),
     closed("worker", "Only the entries wire a worker.", ["^src/index\\.ts$", "^src/(cli|testing)/"]),
     closed("embedded", "An application that brings its own PostgreSQL never loads it.", ["^src/(cli|testing)/"]),
+    closed("admin", "The API of the page is for servers; only the command line has one.", ["^src/cli/"]),
     closed("testing", "Production code has no knobs for tests."),
     closed("cli", "No other folder imports the command line."),
     {
