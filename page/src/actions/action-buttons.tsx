@@ -21,8 +21,14 @@ export function ActionButtons({ actions, onAction }: ActionButtonsProps) {
       </button>
       {isOpen && (
         <Dialog title="Actions" onClose={() => setOpen(false)}>
-          <div class="sheet" onClick={() => setOpen(false)}>
-            <Buttons actions={actions} onAction={onAction} />
+          <div class="sheet">
+            <Buttons
+              actions={actions}
+              onAction={(action) => {
+                setOpen(false);
+                onAction(action);
+              }}
+            />
           </div>
         </Dialog>
       )}

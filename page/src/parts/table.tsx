@@ -12,6 +12,8 @@ export interface Column<Row> {
   readonly isTitleAloud?: boolean;
   /** Numbers and times stand at the end. */
   readonly isFigure?: boolean;
+  /** On a phone, a figure has its title in front of it, unless it says itself what it is. */
+  readonly isPlain?: boolean;
   /** Where it stands in the two lines of a row on a phone: on top, at its end, or below. */
   readonly narrow?: "top" | "end" | "below" | "none";
 }
@@ -136,6 +138,7 @@ function Line<Row>({ row, isStop, onFocus, columns, keyOf, href, selection, look
           role="cell"
           class={column.isFigure ? "end" : undefined}
           data-column={column.key}
+          data-title={column.isFigure && !column.isPlain ? column.title : undefined}
           data-narrow={column.narrow ?? (index === 0 ? "top" : "below")}
         >
           {index === 0 && href ? (

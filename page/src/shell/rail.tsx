@@ -55,8 +55,8 @@ export function Tabs() {
         <Dialog title="Places" onClose={() => setOpen(false)}>
           <ul class="places">
             {PLACES.filter(({ isTab }) => !isTab).map((place) => (
-              <li key={place.path} onClick={() => setOpen(false)}>
-                <PlaceLink place={place} />
+              <li key={place.path}>
+                <PlaceLink place={place} onGo={() => setOpen(false)} />
               </li>
             ))}
           </ul>
@@ -69,17 +69,19 @@ export function Tabs() {
 function PlaceLink({
   place,
   title = place.title,
+  onGo,
   children,
 }: {
   place: Place;
   title?: string;
+  onGo?: () => void;
   children?: ComponentChildren;
 }) {
   const page = usePage();
   const { path } = useLocation();
   const isCurrent = placeOfPath(path, page.base) === place;
   return (
-    <a href={page.href(place.path)} aria-current={isCurrent ? "page" : undefined}>
+    <a href={page.href(place.path)} aria-current={isCurrent ? "page" : undefined} onClick={onGo}>
       <Icon name={place.icon} />
       <span>{title}</span>
       {children}

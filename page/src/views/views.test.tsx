@@ -28,6 +28,7 @@ import { StandingClock } from "../clock.ts";
 import { KeySheet } from "../keyboard/key-sheet.tsx";
 import { Page, PageContext } from "../page.ts";
 import { createSettings } from "../settings.ts";
+import { Gate } from "../shell/gate.tsx";
 import { Rail } from "../shell/rail.tsx";
 import { TopBar } from "../shell/top-bar.tsx";
 import { Activity } from "./activity.tsx";
@@ -113,7 +114,7 @@ const VIEWS: readonly { name: string; view: ComponentChild; paths: readonly stri
   { name: "Schedules", view: <ScheduleList />, paths: ["schedules"], says: "at 08:00 from Monday to Friday" },
   { name: "Health", view: <Health />, paths: ["doctor"], says: "2 checks of 6 need you." },
   { name: "Activity", view: <Activity />, paths: ["activity"], says: "retry, state failed, task send_email" },
-  { name: "Operations", view: <OperationList />, paths: ["operations"], says: "Stalled: no process carries it out." },
+  { name: "Operations", view: <OperationList />, paths: ["operations"], says: "Stalled" },
   { name: "Operation", view: <Operation id="7" />, paths: ["operations/7"], says: "2,491 jobs retried" },
 ];
 
@@ -388,4 +389,13 @@ it("has the places, their counts, and who may do what", () => {
 
 it("has a sheet of keys", () => {
   expect(textOf(shown(<KeySheet />, pageWith(FULL)))).toContain("shift a Select everything that passes the filter");
+});
+
+it("shows nothing of the page before it is known who asks", () => {
+  const page = pageWith(FULL);
+  expect(shown(<Gate>inside</Gate>, page)).toContain("inside");
+  page.session.value = undefined;
+  const html = shown(<Gate>inside</Gate>, page);
+  expect(html).toContain('aria-busy="true"');
+  expect(html).not.toContain("inside");
 });

@@ -17,7 +17,7 @@ export const JOB_COLUMNS: readonly Column<JobRow>[] = [
       queueName === null ? <span class="none">-</span> : <NameLink of="queues" name={queueName} />,
   },
   { key: "key", title: "Key", narrow: "none", render: ({ jobKey }) => <Text of={jobKey} /> },
-  { key: "since", title: "Since", isFigure: true, render: (job) => <JobSince job={job} /> },
+  { key: "since", title: "Since", isFigure: true, isPlain: true, render: (job) => <JobSince job={job} /> },
   {
     key: "attempts",
     title: "Attempt",

@@ -51,7 +51,9 @@ const COLUMNS: readonly Column<OperationView>[] = [
     key: "state",
     title: "State",
     narrow: "end",
-    render: (operation) => <span class={operation.isStalled ? "bad" : undefined}>{stateInWords(operation)}</span>,
+    render: (operation) => (
+      <span class={operation.isStalled ? "bad" : undefined}>{stateInWords(operation).replace(/:.*/, "")}</span>
+    ),
   },
   {
     key: "progress",

@@ -1,7 +1,7 @@
 import type { TasksAnswer, TaskView } from "../../../../src/admin/contract/group-views.ts";
 import { PauseButton } from "../../actions/pause-button.tsx";
 import { dataOf } from "../../api/view-state.ts";
-import { percent } from "../../format/numbers.ts";
+import { percent, plural } from "../../format/numbers.ts";
 import { inPath, useAnswer, usePage } from "../../page.ts";
 import { Async } from "../../parts/async.tsx";
 import { copyText } from "../../parts/copy.tsx";
@@ -44,7 +44,14 @@ export function Tasks() {
 
 const COLUMNS: readonly Column<TaskView>[] = [
   { key: "name", title: "Task", render: ({ name }) => name },
-  { key: "workers", title: "Workers", narrow: "end", render: (task) => <Runners task={task} /> },
+  {
+    key: "workers",
+    title: "Workers",
+    isFigure: true,
+    isPlain: true,
+    narrow: "end",
+    render: (task) => <Runners task={task} />,
+  },
   { key: "ready", title: "Ready", isFigure: true, render: ({ ready }) => <Count of={ready} /> },
   { key: "oldest", title: "Oldest due", isFigure: true, render: ({ oldestDueMs }) => <Length ms={oldestDueMs} /> },
   { key: "running", title: "Running", isFigure: true, narrow: "none", render: ({ running }) => <Count of={running} /> },
@@ -80,7 +87,14 @@ const PAUSE: Column<TaskView> = {
 function Runners({ task }: { readonly task: TaskView }) {
   return (
     <>
-      {isOrphan(task) ? <b class="bad">no worker runs it</b> : <span class="figure">{task.workers}</span>}{" "}
+      {isOrphan(task) ? (
+        <b class="bad">no worker runs it</b>
+      ) : (
+        <span class="figure" title={plural(task.workers, "worker")}>
+          {task.workers}
+          <span class="aloud-wide"> {task.workers === 1 ? "worker" : "workers"}</span>
+        </span>
+      )}{" "}
       {task.isPaused && <StateMark state="paused" />}
     </>
   );
