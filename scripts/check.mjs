@@ -118,6 +118,15 @@ const STEPS = [
     why: "the page on frameworks and bundlers, with the real ones",
   },
   {
+    name: "browser-bulk",
+    command: "vitest run --project browser test/browser/bulk",
+    needs: "build",
+    environment: { HOWDAH_TEST_BROWSER: "1", HOWDAH_BULK_JOBS: "500000" },
+    tests: true,
+    full: true,
+    why: "half a million jobs retried from the page, paused, stopped, and while its process is killed",
+  },
+  {
     name: "site",
     command: "npm run docs --silent -- --look",
     needs: "generated",

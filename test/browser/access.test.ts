@@ -108,6 +108,20 @@ describe.skipIf(chromium === undefined)("who looks at the page", () => {
     expect(await page.locator("script").count()).toBe(0);
   });
 
+  it("asks for a token where the server wants one, and for it again when it is wrong", async () => {
+    const served = await servePage(stage.database, { token: "a-token-of-the-test" });
+    const { page } = await browser.visit(served.url, { expected: [/status of 401/] });
+    await page.getByLabel("Token").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").getByText("The server does not know this token.").waitFor();
+    await page.getByLabel("Token").fill("a-token-of-the-test");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    await settled(page);
+    await page.getByRole("status").getByText("Live").waitFor();
+    expect(await page.getByLabel("Token").count()).toBe(0);
+  });
+
   it("says that no job passes a filter, and shows the first one as it comes", async () => {
     const served = await servePage(stage.database);
     const { page } = await browser.visit(`${served.url}jobs?task=first_job`, { credentials: person("ada") });

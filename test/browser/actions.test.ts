@@ -173,6 +173,7 @@ describe.skipIf(chromium === undefined)("what can be done on the page", () => {
     await until(async () => (await stage.client.getJob(stage.jobs.running))?.state !== "running");
     await until(async () => (await stage.client.getJob(stage.jobs.behind)) === undefined);
     await page.getByText("Free: its next job can start.").waitFor();
+    await page.getByText("No job waits in this queue.").waitFor();
   });
 
   it("adds a job of a schedule now, pauses it and resumes it; and sweeps workers, after it said whom", async () => {

@@ -17,7 +17,7 @@ select
   greatest(0, 12 + 10 * sin(age / 700.0) + bump * 380), 4, least(12, 6 + 4 * sin(age / 300.0) + bump * 6), 25 * exp(-least(200, age / 3000.0)),
   3, 12, least(12, 6 + 4 * sin(age / 300.0) + bump * 6), 40,
   greatest(0, 400 + 300 * sin(age / 250.0) + bump * 240000), 800, 3,
-  100 - (age * 41 + 4000 * sin(age / 900.0))::bigint, 0, 60 - (age * 40.6 + 4000 * sin(age / 900.0 + 0.1))::bigint,
+  38 - (age * 41 + 4000 * sin(age / 900.0))::bigint, 0, 1 - (age * 40.6 + 4000 * (sin(age / 900.0 + 0.1) - sin(0.1)))::bigint,
   case when $1 = 10 then json_build_object('tasks', '[]'::json, 'queues', '[]'::json) end
 from (
   select at, extract(epoch from now() - at)::float8 as age,

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../docs/project-tree.ts";
 import { chromiumForTests, useBrowser } from "../harness/browser.ts";
 import { fillSamples } from "./fill-samples.ts";
+import { until } from "../harness/until.ts";
 import { settled } from "./settled.ts";
 import { clearStage, person, type ServedPage, servePage, setStage, type Stage } from "./stage.ts";
 
@@ -22,6 +23,9 @@ describe.skipIf(chromium === undefined || !isAsked)("pictures of the page", () =
   beforeAll(async () => {
     stage = await setStage();
     await fillSamples(stage.database);
+    // Until the worker has taken one that knows what waits.
+    const newest = `select top->'tasks'->0 as first from howdah._howdah_samples where resolution = 10 order by at desc limit 1`;
+    await until(async () => (await stage.database.sql(newest))[0]?.["first"], { deadlineMs: 40_000 });
     served = await servePage(stage.database, { environment: { name: "production", colour: "#b91c1c" } });
   });
   afterAll(() => clearStage(stage));
