@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import type { Client } from "../client/client.ts";
-import type { Job } from "../job/job.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { boolean, custom, func, integer, list, nested, object, required, string } from "../runtime/option-kinds.ts";
@@ -28,9 +27,9 @@ export interface AdminOptions {
   readonly trustProxy?: boolean | undefined;
   /**
    * Where the trace of a job is: a URL with `{traceId}`, `{id}` and `{task}` in
-   * it, or a function. A job without a trace has no link where `{traceId}` is.
+   * it. A job without a trace has no link where `{traceId}` is.
    */
-  readonly traceUrl?: string | ((job: Job) => string | undefined) | undefined;
+  readonly traceUrl?: string | undefined;
   /** Shown on every page, so that production is not taken for anything else. */
   readonly environment?: AdminEnvironment | undefined;
   /** Sites that may show the page in a frame, such as `"https://intranet.example.com"`. Default: none. */
@@ -93,10 +92,9 @@ function readRules(given: unknown): readonly (string | RegExp)[] {
   throw invalidOption({ owner: "admin", path: "redact" }, "must be a list of paths and regular expressions", given);
 }
 
-function readTraceUrl(given: unknown, place: OptionPlace): string | ((job: Job) => string | undefined) {
-  if (typeof given === "function") return given as (job: Job) => string | undefined;
+function readTraceUrl(given: unknown, place: OptionPlace): string {
   if (typeof given === "string" && /^https?:\/\/[^\s"'<>]+$/.test(given)) return given;
-  throw invalidOption(place, "must be a URL of http or https, or a function", given);
+  throw invalidOption(place, "must be a URL of http or https", given);
 }
 
 function readColour(given: unknown, place: OptionPlace): string {

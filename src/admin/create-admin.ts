@@ -24,7 +24,7 @@ import { requireSameSite, securityHeaders } from "./security.ts";
  * `HOWDAH_OPTION_UNKNOWN`.
  */
 export function createAdmin(options: AdminOptions): Admin {
-  return new AdminServer(readAdminOptions(options), {
+  return new AdminHost(readAdminOptions(options), {
     clock: systemClock,
     pageFolder: fileURLToPath(new URL("./page/", import.meta.url)),
   });
@@ -44,7 +44,7 @@ export interface Admin extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** What an {@link AdminServer} stands on beside its options. */
+/** What an {@link AdminHost} stands on beside its options. */
 export interface ServerGround {
   readonly clock: Clock;
   /** Where the build has left the files of the page. */
@@ -52,7 +52,7 @@ export interface ServerGround {
 }
 
 /** Finds out who asks, refuses what comes from other sites, and passes the rest on to the API or the page. */
-export class AdminServer implements Admin {
+export class AdminHost implements Admin {
   readonly #settings: AdminSettings;
   readonly #ground: AdminGround;
   readonly #api: Api;

@@ -72,8 +72,8 @@ function endOf(pauses: readonly Pause[], name: string | null): string | null {
 }
 
 function traceUrlOf(job: Job, traceUrl: AdminGround["settings"]["traceUrl"]): string | null {
-  const url = typeof traceUrl === "function" ? traceUrl(job) : fromTemplate(job, traceUrl);
-  return url !== undefined && /^https?:\/\//.test(url) && URL.canParse(url) ? url : null;
+  const url = fromTemplate(job, traceUrl);
+  return url !== undefined && URL.canParse(url) ? url : null;
 }
 
 function fromTemplate(job: Job, template: string | undefined): string | undefined {

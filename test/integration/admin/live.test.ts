@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
 import { readAdminOptions } from "../../../src/admin/admin-options.ts";
-import { AdminServer } from "../../../src/admin/create-admin.ts";
+import { AdminHost } from "../../../src/admin/create-admin.ts";
 import { createAdmin, toNodeListener } from "../../../src/admin/index.ts";
 import { clientOver } from "../../../src/client/create-client.ts";
 import type { Driver } from "../../../src/postgres/driver.ts";
@@ -35,7 +35,7 @@ it("ten clients that follow the same topics cost the database what one does", as
     const client = clientOver({ ...database, driver: counted.driver, logger: silentLogger });
     await client.addJob("mail", {});
     const options = readAdminOptions({ client, authorize, logger: silentLogger });
-    const admin = new AdminServer(options, { clock, pageFolder: "/none" });
+    const admin = new AdminHost(options, { clock, pageFolder: "/none" });
     const topics = ["overview", "jobs?state=ready", "workers", "tasks"];
     const streams = await Promise.all(Array.from({ length: clients }, () => openStream(admin, topics)));
     const readAll = () =>

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readAdminOptions } from "../../../src/admin/admin-options.ts";
-import { AdminServer } from "../../../src/admin/create-admin.ts";
+import { AdminHost } from "../../../src/admin/create-admin.ts";
 import { createAdmin } from "../../../src/admin/index.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
 import { createManualClock } from "../../../src/testing/manual-clock.ts";
@@ -149,12 +149,12 @@ describe("an operation", () => {
     await fill(1);
     const clock = createManualClock();
     const options = readAdminOptions({ client: test.client, authorize, logger: silentLogger });
-    const admin = new AdminServer(options, { clock, pageFolder: "/none" });
+    const admin = new AdminHost(options, { clock, pageFolder: "/none" });
     const other = createAdmin({ client: test.client, authorize, logger: silentLogger });
     const order = { body: { action: "retry", filter: { task: "many" } } };
     const { json } = await ask(admin, "/api/v1/jobs/preview", order);
     const token = json["token"] as string;
-    const at = async (server: Pick<AdminServer, "fetch">, given: string) =>
+    const at = async (server: Pick<AdminHost, "fetch">, given: string) =>
       (await ask(server, "/api/v1/operations", { body: { token: given } })).status;
     expect(await at(other, token)).toBe(409);
     const [body = "", signature = ""] = token.split(".");

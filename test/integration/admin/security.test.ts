@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readAdminOptions } from "../../../src/admin/admin-options.ts";
-import { AdminServer } from "../../../src/admin/create-admin.ts";
+import { AdminHost } from "../../../src/admin/create-admin.ts";
 import {
   type Authorize,
   basicAuth,
@@ -253,7 +253,7 @@ describe("headers", () => {
 });
 
 describe("files of the page", () => {
-  let admin: AdminServer;
+  let admin: AdminHost;
   let folder: string;
   beforeAll(async () => {
     folder = join(await mkdtemp(join(tmpdir(), "howdah-page-")), "page");
@@ -263,7 +263,7 @@ describe("files of the page", () => {
     await writeFile(join(folder, "..", "secret.txt"), "secret");
     const options = { client: test.client, logger: silentLogger, trustProxy: true, basePath: "/ops" };
     const authorize: Authorize = () => ({ name: 'a"><script>', role: "read" });
-    admin = new AdminServer(readAdminOptions({ ...options, authorize }), { clock: systemClock, pageFolder: folder });
+    admin = new AdminHost(readAdminOptions({ ...options, authorize }), { clock: systemClock, pageFolder: folder });
   });
 
   it("are served with their type, and kept for a year when their name has a hash", async () => {
@@ -278,7 +278,7 @@ describe("files of the page", () => {
   it("are shown without credentials where a browser does not ask for them, without a session", async () => {
     const authorize = bearerAuth({ token: "t" });
     const options = readAdminOptions({ client: test.client, logger: silentLogger, authorize });
-    const open = new AdminServer(options, { clock: systemClock, pageFolder: folder });
+    const open = new AdminHost(options, { clock: systemClock, pageFolder: folder });
     const page = await ask(open, "/jobs");
     expect([page.status, page.text]).toEqual([200, expect.stringContaining('<base href="/"><title>')]);
     expect((await ask(open, "/assets/main-1a2b.js")).status).toBe(200);
@@ -408,7 +408,7 @@ describe("a body", () => {
       logger: silentLogger,
       authorize: () => ({ name: "a", role: "admin" }) as const,
     };
-    const admin = new AdminServer(readAdminOptions(options), { clock, pageFolder: "/none" });
+    const admin = new AdminHost(readAdminOptions(options), { clock, pageFolder: "/none" });
     const slow = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(Buffer.from("{")) });
     const init = { method: "POST", body: slow, duplex: "half", headers: { "x-howdah-request": "1" } };
     const pending = admin.fetch(new Request("http://howdah.test/api/v1/jobs", init as RequestInit));
