@@ -1,7 +1,8 @@
-import { stat } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { HowdahError } from "../../errors.ts";
 import type { AnyTask } from "../../job/task.ts";
+import { suggestName } from "../../runtime/suggestion.ts";
 import type { WorkerOptions } from "../../worker/options.ts";
 import { importModule, MODULE_EXTENSIONS } from "./import-module.ts";
 import { tasksOfFolder, type TaskSettings } from "./task-folder.ts";
@@ -19,7 +20,7 @@ export async function loadTasks(
 ): Promise<LoadedTasks> {
   const path = source === undefined ? await findSource(settings.folder) : resolve(settings.folder, source);
   const found = await stat(path).catch(() => undefined);
-  if (found === undefined) throw invalid(`There is no file or folder ${JSON.stringify(source ?? path)}.`);
+  if (found === undefined) throw await missing(source ?? path, path, settings.folder);
   if (found.isDirectory()) return { options: {}, ...(await tasksOfFolder(path, settings)) };
   const exported = await importModule(path);
   const configuration = exported["default"];
@@ -57,6 +58,25 @@ async function findSource(folder: string): Promise<string> {
     "Say which tasks to run: howdah work FILE or howdah work FOLDER. Without either it takes howdah.config.ts " +
       "(or .mts, .js, .mjs, .cjs) or the folder tasks, and this folder has neither.",
   );
+}
+
+/** Names what was most likely meant: the nearest name where the first part of the path that there is not should be. */
+async function missing(source: string, path: string, folder: string): Promise<HowdahError> {
+  const near = await nearestPath(path);
+  const shown = near === undefined || isAbsolute(source) ? near : relative(folder, near);
+  const hint = shown === undefined ? "" : ` Did you mean ${JSON.stringify(shown)}?`;
+  return invalid(`There is no file or folder ${JSON.stringify(source)}.${hint}`);
+}
+
+async function nearestPath(path: string): Promise<string | undefined> {
+  const parent = dirname(path);
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return parent === path ? undefined : nearestPath(parent);
+  const names = entries
+    .filter((entry) => entry.isDirectory() || MODULE_EXTENSIONS.some((extension) => entry.name.endsWith(extension)))
+    .map(({ name }) => name);
+  const name = suggestName(basename(path), names);
+  return name === undefined ? undefined : join(parent, name);
 }
 
 function withoutExtension(name: string): string {

@@ -245,7 +245,11 @@ describe("a program", () => {
 describe("what was given wrongly", () => {
   it.each([
     [[], /Say which tasks to run: howdah work FILE or howdah work FOLDER/],
-    [["nowhere"], /There is no file or folder "nowhere"/],
+    [["nowhere"], /There is no file or folder "nowhere"\.$/m],
+    [["jbos"], /There is no file or folder "jbos"\. Did you mean "jobs"\?/],
+    [["jobs/male.mjs"], /There is no file or folder "jobs\/male\.mjs"\. Did you mean "jobs\/mail\.mjs"\?/],
+    [["jbos/mail.mjs"], /There is no file or folder "jbos\/mail\.mjs"\. Did you mean "jobs"\?/],
+    [["fine.js"], /There is no file or folder "fine\.js"\. Did you mean "fine\.mjs"\?/],
     [["empty"], /Folder ".*empty" has no module and no executable file/],
     [["twice"], /HOWDAH_TASK_DUPLICATE: Task "same" is in two files, "same.mjs" and "same.sh"/],
     [["constants.mjs"], /"constants.mjs" exports no task: export what defineTask\(\) returns/],
@@ -257,6 +261,7 @@ describe("what was given wrongly", () => {
   ] as const)("%j is said", async (args, said) => {
     await write({
       "empty/README.md": "nothing\n",
+      "jobs/mail.mjs": "export default () => {};\n",
       "twice/same.mjs": "export default () => {};\n",
       "twice/same.sh": "#!/bin/sh\n",
       "constants.mjs": "export const limit = 3;\n",
