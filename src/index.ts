@@ -2,7 +2,7 @@ export type { AddJobsOptions } from "./client/adds.ts";
 export type { BulkChanges, BulkFilter, BulkOperation, BulkOptions, DryRun } from "./client/bulk.ts";
 export type { BulkPreview } from "./client/bulk-preview.ts";
 export type { CleanUpOptions, CleanUpResult, CleanUpTask } from "./client/clean-up.ts";
-export type { Backlog, BacklogReads, OldestDueMs } from "./client/backlog.ts";
+export type { Backlog, BacklogOptions, BacklogReads, OldestDueMs } from "./client/backlog.ts";
 export type { Client, TransactionClient } from "./client/client.ts";
 export { createClient } from "./client/create-client.ts";
 export type { ClientOptions } from "./client/create-client.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Backlog } from "../client/backlog.ts";
+import type { Backlog, BacklogOptions } from "../client/backlog.ts";
 import type { Client } from "../client/client.ts";
 import { HowdahError } from "../errors.ts";
 import { createHooks } from "../hooks/hooks.ts";
@@ -12,6 +12,7 @@ const count = (value: number) => ({ value, exact: true, asOf: new Date(0) });
 const states = (ready: number) => ({ ready: count(ready), scheduled: count(0), running: count(0), failed: count(0) });
 const BACKLOG: Backlog = {
   jobs: states(7),
+  isSample: false,
   tasks: [
     { name: "a", ...states(4) },
     { name: "b", ...states(2) },
@@ -24,21 +25,26 @@ function setUp() {
   const clock = createManualClock();
   const reader = new BacklogReader(clock, new TaskLabels(1));
   const asked: string[] = [];
+  const options: BacklogOptions[] = [];
   /** A client whose readings take so long. */
-  const client = (name: string, answer: { readonly takesMs?: number; readonly error?: Error } = {}): void => {
+  const client = (
+    name: string,
+    answer: { readonly takesMs?: number; readonly error?: Error; isSample?: boolean } = {},
+  ): void => {
     const hooks = createHooks({ logger: silentLogger });
-    const backlog = async (): Promise<Backlog> => {
+    const backlog = async ({ maxSampleAge, tasks }: BacklogOptions = {}): Promise<Backlog> => {
       asked.push(name);
+      options.push({ maxSampleAge, tasks });
       await clock.sleep(answer.takesMs ?? 0);
       if (answer.error) throw answer.error;
-      return BACKLOG;
+      return { ...BACKLOG, isSample: answer.isSample === true, tasks: tasks === false ? [] : BACKLOG.tasks };
     };
     hooks.attach({ backlog } as Partial<Client> as Client);
     reader.follow(hooks);
   };
   const values = () =>
     Object.fromEntries([...reader.values()].map(({ name, labels, value }) => [[name, ...labels].join(" "), value]));
-  return { clock, reader, asked, client, values };
+  return { clock, reader, asked, options, client, values };
 }
 
 describe("a reader of the backlog", () => {
@@ -62,6 +68,27 @@ describe("a reader of the backlog", () => {
     await clock.advance(1);
     await Promise.all([reader.refresh(), clock.advance(0)]);
     expect(asked).toHaveLength(2);
+  });
+
+  it("takes the numbers of a sample, and reads those of tasks once a minute beside it", async () => {
+    const { clock, reader, options, client, values } = setUp();
+    const answer = { isSample: true };
+    client("one", answer);
+    for (let times = 0; times < 8; times += 1) {
+      await Promise.all([reader.refresh(), clock.advance(0)]);
+      expect(values()).toMatchObject({ "howdah_queue_jobs ready": 7, "howdah_task_jobs a ready": 4 });
+      await clock.advance(10_000);
+    }
+    const maxSampleAge = 20_000;
+    expect(options.map(({ tasks }) => tasks)).toEqual([true, false, false, false, false, false, true, false]);
+    expect(options[0]).toEqual({ maxSampleAge, tasks: true });
+    // No worker takes samples any more: what is counted is counted together.
+    answer.isSample = false;
+    for (let times = 0; times < 3; times += 1) {
+      await Promise.all([reader.refresh(), clock.advance(0)]);
+      await clock.advance(10_000);
+    }
+    expect(options.slice(8).map(({ tasks }) => tasks)).toEqual([false, true, true]);
   });
 
   it("rests for a minute at most after a reading that has failed", async () => {

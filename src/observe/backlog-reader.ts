@@ -8,7 +8,8 @@ import type { TaskLabels } from "./task-labels.ts";
  * Reads the backlog when it is asked for, through the client of one of the
  * workers or clients of the process: not again before ten seconds, nor before
  * twenty times what the last reading took, have passed; a minute at most after
- * one that has failed.
+ * one that has failed. Where workers take samples, all processes have the counts
+ * from the last one, and each counts the jobs of each task once a minute.
  */
 export class BacklogReader {
   readonly #clock: Clock;
@@ -17,6 +18,7 @@ export class BacklogReader {
   #reading: Promise<void> | undefined;
   #last: { readonly backlog: Backlog; readonly readAt: number; readonly tookMs: number } | undefined;
   #restUntil = Number.NEGATIVE_INFINITY;
+  #tasksReadAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, tasks: TaskLabels) {
     this.#clock = clock;
@@ -62,7 +64,7 @@ export class BacklogReader {
   async #ask(): Promise<Backlog | undefined> {
     for (const source of this.#sources) {
       try {
-        return await source.client.backlog();
+        return await this.#readThrough(source);
       } catch (error) {
         const code = codeOf(error);
         if (code === "HOWDAH_CLIENT_CLOSED") this.#sources.delete(source);
@@ -71,7 +73,22 @@ export class BacklogReader {
     }
     return undefined;
   }
+
+  async #readThrough({ client }: Hooks): Promise<Backlog> {
+    const startedAt = this.#clock.monotonic();
+    const isFresh = startedAt - this.#tasksReadAt < TASKS_REST_MS;
+    const known = this.#last?.backlog.isSample === true && isFresh ? this.#last.backlog.tasks : undefined;
+    const backlog = await client.backlog({ maxSampleAge: MAX_SAMPLE_AGE_MS, tasks: known === undefined });
+    if (known === undefined) this.#tasksReadAt = startedAt;
+    return known === undefined ? backlog : { ...backlog, tasks: known };
+  }
 }
+
+/** Twice as long as a sample is the newest one. */
+const MAX_SAMPLE_AGE_MS = 20_000;
+
+/** How long the numbers of tasks may be old while those of all jobs come from samples. */
+const TASKS_REST_MS = 60_000;
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;

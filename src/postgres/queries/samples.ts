@@ -1,6 +1,7 @@
 import type { Executor } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
+import { sqlStateOf } from "../sqlstate.ts";
 
 /** Where samples are stored. */
 export interface SampleTarget {
@@ -85,6 +86,43 @@ order by sample.at desc limit $4::pg_catalog.int4`;
     numbers: SAMPLE_COLUMNS.map((_, index) => (cells[index] == null ? null : Number(cells[index]))),
     top: cells[SAMPLE_COLUMNS.length] ?? null,
   }));
+}
+
+/**
+ * The counts of the newest sample of ten seconds that was taken within this
+ * time, by the database's clock; `undefined` without one, or without the right to see it.
+ */
+export async function readFreshCounts(
+  { executor, schema }: SampleTarget,
+  maxAgeMs: number,
+): Promise<SampledCounts | undefined> {
+  // $1 milliseconds
+  const since = `(pg_catalog.now() operator(pg_catalog.-) ($1::pg_catalog.float8 operator(pg_catalog.*) interval '1 millisecond'))`;
+  const text = `
+select ${schema.of("_howdah_us")}(sample.taken_at), sample.ready, sample.scheduled, sample.running, sample.failed
+from ${schema.of("_howdah_samples")} as sample
+where sample.resolution operator(pg_catalog.=) 10 and sample.at operator(pg_catalog.>) (${since} operator(pg_catalog.-) interval '10 seconds')
+  and sample.taken_at operator(pg_catalog.>=) ${since} and sample.taken_at operator(pg_catalog.<=) pg_catalog.now()
+order by sample.at desc limit 1`;
+  const { rows } = await executor.query({ text, values: [String(maxAgeMs)] }).catch((error: unknown) => {
+    // Roles that got their rights before there were samples.
+    if (sqlStateOf(error) === "42501") return { rows: [] };
+    throw error;
+  });
+  const [row] = rows;
+  if (!row) return undefined;
+  const [takenAt, ...counts] = row;
+  const [ready = 0, scheduled = 0, running = 0, failed = 0] = counts.map((count) => Math.round(Number(count)));
+  return { asOf: takenAt ?? "0", ready, scheduled, running, failed };
+}
+
+/** Jobs by state; `asOf` in microseconds since 1970. */
+export interface SampledCounts {
+  readonly asOf: string;
+  readonly ready: number;
+  readonly scheduled: number;
+  readonly running: number;
+  readonly failed: number;
 }
 
 /** Which samples to return. */

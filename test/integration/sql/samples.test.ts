@@ -1,6 +1,7 @@
+import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { clientOver } from "../../../src/client/create-client.ts";
+import { clientOver, createClient } from "../../../src/client/create-client.ts";
 import { addTaskSamples } from "../../../src/postgres/queries/samples.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
@@ -237,5 +238,54 @@ describe("what handlers did", () => {
     const sum = (name: "completed" | "failed" | "runMs") => found.reduce((all, entry) => all + entry[name], 0);
     expect([sum("completed"), sum("failed"), sum("runMs")]).toEqual([16, 8, 12]);
     expect(found[0]).toMatchObject({ task: "a", p50Ms: 2, p95Ms: 2 });
+  });
+});
+
+describe("a backlog that may come from a sample", () => {
+  it("has the counts of the newest one that is fresh, and counts otherwise", async () => {
+    await client.addJobs(Array.from({ length: 3 }, () => ({ identifier: "t" })));
+    const maxSampleAge = "20s";
+    const counted = { isSample: false, jobs: { ready: { value: 3, exact: true } } };
+    expect(await client.backlog({ maxSampleAge })).toMatchObject(counted);
+    await store("30 s", { ready: "70" });
+    expect(await client.backlog({ maxSampleAge })).toMatchObject(counted);
+    await store("15 s", { ready: "71.6" });
+    const sampled = await client.backlog({ maxSampleAge });
+    expect(sampled).toMatchObject({
+      isSample: true,
+      jobs: { ready: { value: 72, exact: false }, failed: { value: 0 } },
+    });
+    const agoMs = Date.now() - sampled.jobs.ready.asOf.getTime();
+    expect(agoMs).toBeGreaterThan(14_000);
+    // What no sample has is read all the same, unless it is not wanted.
+    expect(sampled).toMatchObject({ tasks: [{ name: "t", ready: { value: 3 } }], oldestDue: { queuedMs: null } });
+    expect(sampled.oldestDue.plainMs).not.toBeNull();
+    expect(await client.backlog({ maxSampleAge, tasks: false })).toMatchObject({ isSample: true, tasks: [] });
+    expect(await client.backlog()).toMatchObject(counted);
+    // Taken by a clock that was set back since.
+    await store("-30 s", { ready: "73" });
+    expect((await client.backlog({ maxSampleAge })).jobs.ready.value).toBe(72);
+  });
+
+  it("is counted for a role that may not see samples", async () => {
+    const role = `blind_${randomBytes(4).toString("hex")}`;
+    await database.sql(`create role ${role}`);
+    try {
+      await database.sql(
+        `grant usage on schema howdah to ${role}; grant select on all tables in schema howdah to ${role}`,
+      );
+      await database.sql(`revoke select on howdah._howdah_samples from ${role}`);
+      await client.addJob("t");
+      await store("5 s", { ready: "70" });
+      const url = new URL(database.connectionString);
+      url.searchParams.set("options", `-c role=${role}`);
+      await using blind = await createClient({ connectionString: url.href, migrate: false, logger: silentLogger });
+      expect(await blind.backlog({ maxSampleAge: "20s" })).toMatchObject({
+        isSample: false,
+        jobs: { ready: { value: 1 } },
+      });
+    } finally {
+      await database.sql(`drop owned by ${role}; drop role ${role}`);
+    }
   });
 });
