@@ -255,7 +255,7 @@ describe("a backlog that may come from a sample", () => {
       isSample: true,
       jobs: { ready: { value: 72, exact: false }, failed: { value: 0 } },
     });
-    const agoMs = Date.now() - sampled.jobs.ready.asOf.getTime();
+    const agoMs = systemClock.now() - sampled.jobs.ready.asOf.getTime();
     expect(agoMs).toBeGreaterThan(14_000);
     // What no sample has is read all the same, unless it is not wanted.
     expect(sampled).toMatchObject({ tasks: [{ name: "t", ready: { value: 3 } }], oldestDue: { queuedMs: null } });
