@@ -142,8 +142,9 @@ export class ClaimedJob implements Job {
   waitedMs(now: number): number {
     const { runAt, extras } = this.#row;
     const { claimedAt, sentAt } = this.#tag;
-    const dueAt = Math.max(Number(runAt), Number(extras?.createdAt ?? runAt));
-    return Math.max(0, (Number(claimedAt) - dueAt) / 1_000) + Math.max(0, now - sentAt);
+    const runAtUs = Number(runAt);
+    const dueAtUs = extras?.createdAt === undefined ? runAtUs : Math.max(runAtUs, Number(extras.createdAt));
+    return Math.max(0, (Number(claimedAt) - dueAtUs) / 1_000) + Math.max(0, now - sentAt);
   }
 
   /** The database was asked at this time, and it may be started. */

@@ -7,6 +7,7 @@ import type { TaskLabels } from "./task-labels.ts";
 export class JobMeter {
   readonly #instruments: Instruments;
   readonly #tasks: TaskLabels;
+  readonly #meters = new Map<string, TaskMeter>();
 
   constructor(instruments: Instruments, tasks: TaskLabels) {
     this.#instruments = instruments;
@@ -16,41 +17,104 @@ export class JobMeter {
   /** Follows a worker or a client. */
   follow(hooks: Hooks): void {
     const instruments = this.#instruments;
-    hooks.on("jobAdd", ({ task }) => instruments.add("howdah_jobs_added_total", 1, [this.#tasks.of(task)]));
-    hooks.on("jobStart", ({ job, waitedMs }) => {
-      instruments.record("howdah_job_wait_seconds", waitedMs / 1_000, [this.#tasks.of(job.task)]);
-    });
-    hooks.on("jobSettle", ({ job, outcome, durationMs }) => this.#settled(job, outcome, durationMs));
+    const claimSeconds = instruments.histogram("howdah_claim_seconds");
+    const recoveredWorkers = instruments.counter("howdah_workers_recovered_total");
+    const recoveredJobs = instruments.counter("howdah_jobs_recovered_total");
+    const errors = instruments.counter("howdah_worker_errors_total");
+    hooks.on("jobAdd", ({ task }) => this.#of(task).added());
+    hooks.on("jobStart", ({ job, waitedMs }) => this.#of(job.task).started(waitedMs));
+    hooks.on("jobSettle", ({ job, outcome, durationMs }) => this.#of(job.task).settled(job, outcome, durationMs));
     hooks.on("claimEnd", ({ jobCount, durationMs, error }) => {
       const result = error !== undefined ? "error" : jobCount > 0 ? "jobs" : "empty";
-      instruments.add("howdah_claims_total", 1, [result]);
-      instruments.record("howdah_claim_seconds", durationMs / 1_000);
+      instruments.counter("howdah_claims_total", result).add(1);
+      claimSeconds.record(durationMs / 1_000);
     });
     hooks.on("workerRecovered", ({ jobCount }) => {
-      instruments.add("howdah_workers_recovered_total", 1);
-      instruments.add("howdah_jobs_recovered_total", jobCount);
+      recoveredWorkers.add(1);
+      recoveredJobs.add(jobCount);
     });
-    hooks.on("workerError", () => instruments.add("howdah_worker_errors_total", 1));
+    hooks.on("workerError", () => errors.add(1));
   }
 
-  #settled(job: SettledJob, outcome: AttemptOutcome, durationMs: number): void {
-    const task = this.#tasks.of(job.task);
-    const result = outcome === "completed" || outcome === "snoozed" ? "ok" : "error";
-    this.#instruments.add("howdah_jobs_finished_total", 1, [task, outcome]);
-    this.#instruments.record("howdah_job_run_seconds", durationMs / 1_000, [task, result]);
-    if (LAST.has(outcome)) this.#instruments.record("howdah_job_attempts", job.attempts, [task]);
+  #of(task: string): TaskMeter {
+    return this.#meters.get(task) ?? this.#meterOf(this.#tasks.of(task));
+  }
+
+  /** Tasks without a label of their own share a meter. */
+  #meterOf(label: string): TaskMeter {
+    const known = this.#meters.get(label);
+    if (known) return known;
+    const meter = new TaskMeter(this.#instruments, label);
+    this.#meters.set(label, meter);
+    return meter;
   }
 }
 
-/** Takes measurements. Values of labels are in the order of the table. Default: none. */
+/** Gives the instruments of metrics. Values of labels are in the order of the table; there are two at most. */
 export interface Instruments {
-  add(name: NameOf<"counter">, count: number, labels?: readonly string[]): void;
-  record(name: NameOf<"histogram">, value: number, labels?: readonly string[]): void;
+  counter(name: NameOf<"counter">, first?: string, second?: string): CounterInstrument;
+  histogram(name: NameOf<"histogram">, first?: string, second?: string): HistogramInstrument;
 }
 
-interface SettledJob {
-  readonly task: string;
-  readonly attempts: number;
+/** One value that is counted. */
+export interface CounterInstrument {
+  add(count: number): void;
+}
+
+/** One distribution of values. */
+export interface HistogramInstrument {
+  record(value: number): void;
+}
+
+/** The instruments of one task, each from when it is used first: a value that never was is not shown. */
+class TaskMeter {
+  readonly #instruments: Instruments;
+  readonly #label: string;
+  #adds: CounterInstrument | undefined;
+  #waits: HistogramInstrument | undefined;
+  #attempts: HistogramInstrument | undefined;
+  readonly #ends = new Map<AttemptOutcome, EndInstruments>();
+
+  constructor(instruments: Instruments, label: string) {
+    this.#instruments = instruments;
+    this.#label = label;
+  }
+
+  added(): void {
+    this.#adds ??= this.#instruments.counter("howdah_jobs_added_total", this.#label);
+    this.#adds.add(1);
+  }
+
+  started(waitedMs: number): void {
+    this.#waits ??= this.#instruments.histogram("howdah_job_wait_seconds", this.#label);
+    this.#waits.record(waitedMs / 1_000);
+  }
+
+  settled(job: { readonly attempts: number }, outcome: AttemptOutcome, durationMs: number): void {
+    const { finished, ran, isLast } = this.#ends.get(outcome) ?? this.#endOf(outcome);
+    finished.add(1);
+    ran.record(durationMs / 1_000);
+    if (!isLast) return;
+    this.#attempts ??= this.#instruments.histogram("howdah_job_attempts", this.#label);
+    this.#attempts.record(job.attempts);
+  }
+
+  #endOf(outcome: AttemptOutcome): EndInstruments {
+    const result = outcome === "completed" || outcome === "snoozed" ? "ok" : "error";
+    const end = {
+      finished: this.#instruments.counter("howdah_jobs_finished_total", this.#label, outcome),
+      ran: this.#instruments.histogram("howdah_job_run_seconds", this.#label, result),
+      isLast: LAST.has(outcome),
+    };
+    this.#ends.set(outcome, end);
+    return end;
+  }
+}
+
+interface EndInstruments {
+  readonly finished: CounterInstrument;
+  readonly ran: HistogramInstrument;
+  readonly isLast: boolean;
 }
 
 /** After these there is no further attempt. */

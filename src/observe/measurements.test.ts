@@ -7,9 +7,9 @@ const BOUNDS = metricOf("howdah_job_wait_seconds").buckets ?? [];
 
 it("counts for each value of the labels, and from zero where there are none", () => {
   const measurements = new Measurements();
-  measurements.add("howdah_jobs_finished_total", 1, ["a", "completed"]);
-  measurements.add("howdah_jobs_finished_total", 2, ["a", "completed"]);
-  measurements.add("howdah_jobs_finished_total", 1, ["a", "failed"]);
+  measurements.counter("howdah_jobs_finished_total", "a", "completed").add(1);
+  measurements.counter("howdah_jobs_finished_total", "a", "completed").add(2);
+  measurements.counter("howdah_jobs_finished_total", "a", "failed").add(1);
   expect([...measurements.counts("howdah_jobs_finished_total")]).toEqual([
     { labels: ["a", "completed"], value: 3 },
     { labels: ["a", "failed"], value: 1 },
@@ -23,7 +23,7 @@ it("has for each bound as many values as are at most that", () => {
   fc.assert(
     fc.property(values, (given) => {
       const measurements = new Measurements();
-      for (const value of given) measurements.record("howdah_job_wait_seconds", value, ["t"]);
+      for (const value of given) measurements.histogram("howdah_job_wait_seconds", "t").record(value);
       const [found] = measurements.distributions("howdah_job_wait_seconds");
       if (given.length === 0) return found === undefined;
       expect(found?.atMost).toEqual(BOUNDS.map((bound) => given.filter((value) => value <= bound).length));
@@ -39,7 +39,7 @@ it("has for each bound as many values as are at most that", () => {
 
 it("ignores what is no number", () => {
   const measurements = new Measurements();
-  measurements.record("howdah_claim_seconds", Number.NaN);
-  measurements.record("howdah_claim_seconds", Number.POSITIVE_INFINITY);
+  measurements.histogram("howdah_claim_seconds").record(Number.NaN);
+  measurements.histogram("howdah_claim_seconds").record(Number.POSITIVE_INFINITY);
   expect([...measurements.distributions("howdah_claim_seconds")]).toMatchObject([{ sum: 0, count: 0 }]);
 });

@@ -1,31 +1,30 @@
-import type { Instruments } from "./job-meter.ts";
+import type { CounterInstrument, HistogramInstrument, Instruments } from "./job-meter.ts";
 import { METRIC_NAMES, metricOf, type MetricName, type NameOf } from "./metric-set.ts";
 
 /**
- * Keeps counters and histograms in memory until they are asked for. A
- * measurement costs a few look-ups, because some are made for each job.
+ * Keeps counters and histograms in memory until they are asked for. Who
+ * measures keeps the instrument, because some measurements are made for each job.
  */
 export class Measurements implements Instruments {
-  readonly #counters = new Map<MetricName, Family<{ count: number }>>();
+  readonly #counters = new Map<MetricName, Family<CounterCell>>();
   readonly #histograms = new Map<MetricName, Family<HistogramCell>>();
 
   constructor() {
     for (const name of METRIC_NAMES) {
       const { type, buckets = [], labels } = metricOf(name);
-      if (type === "counter") this.#counters.set(name, new Family(() => ({ count: 0 }), labels.length === 0));
+      if (type === "counter") this.#counters.set(name, new Family(() => new CounterCell(), labels.length === 0));
       if (type === "histogram") {
         this.#histograms.set(name, new Family(() => new HistogramCell(buckets), labels.length === 0));
       }
     }
   }
 
-  add(name: NameOf<"counter">, count: number, labels: readonly string[] = []): void {
-    const cell = this.#counters.get(name)?.cell(labels);
-    if (cell) cell.count += count;
+  counter(name: NameOf<"counter">, first = "", second = ""): CounterInstrument {
+    return familyOf(this.#counters, name).cell(first, second);
   }
 
-  record(name: NameOf<"histogram">, value: number, labels: readonly string[] = []): void {
-    this.#histograms.get(name)?.cell(labels).record(value);
+  histogram(name: NameOf<"histogram">, first = "", second = ""): HistogramInstrument {
+    return familyOf(this.#histograms, name).cell(first, second);
   }
 
   /** The values of a counter. */
@@ -56,10 +55,10 @@ class Family<Cell> implements Iterable<{ readonly labels: readonly string[]; rea
   constructor(create: () => Cell, hasNoLabels: boolean) {
     this.#create = create;
     // Without labels there is one value from the beginning.
-    if (hasNoLabels) this.cell([]);
+    if (hasNoLabels) this.cell("", "");
   }
 
-  cell([first = "", second = ""]: readonly string[]): Cell {
+  cell(first: string, second: string): Cell {
     let row = this.#cells.get(first);
     if (!row) this.#cells.set(first, (row = new Map<string, Cell>()));
     let cell = row.get(second);
@@ -74,7 +73,22 @@ class Family<Cell> implements Iterable<{ readonly labels: readonly string[]; rea
   }
 }
 
-class HistogramCell {
+/** The constructor has made one for each metric. */
+function familyOf<Cell>(families: ReadonlyMap<MetricName, Family<Cell>>, name: MetricName): Family<Cell> {
+  const family = families.get(name);
+  if (!family) throw new TypeError(`There is no metric ${name} of this type.`);
+  return family;
+}
+
+class CounterCell implements CounterInstrument {
+  count = 0;
+
+  add(count: number): void {
+    this.count += count;
+  }
+}
+
+class HistogramCell implements HistogramInstrument {
   readonly #bounds: readonly number[];
   readonly #counts: number[];
   #sum = 0;

@@ -11,7 +11,7 @@ import { systemClock } from "../runtime/clock.ts";
 import { boolean, integer, object } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { BacklogReader } from "./backlog-reader.ts";
-import { type Instruments, JobMeter } from "./job-meter.ts";
+import { type CounterInstrument, type HistogramInstrument, type Instruments, JobMeter } from "./job-meter.ts";
 import { type Label, METRIC_NAMES, metricOf, type MetricName, type NameOf } from "./metric-set.ts";
 import { ProcessGauges } from "./process-gauges.ts";
 import { TaskLabels } from "./task-labels.ts";
@@ -79,12 +79,16 @@ class OtelInstruments implements Instruments {
     }
   }
 
-  add(name: NameOf<"counter">, count: number, labels: readonly string[] = []): void {
-    this.#counters.get(name)?.add(count, attributesOf(name, labels));
+  counter(name: NameOf<"counter">, ...labels: string[]): CounterInstrument {
+    const counter = this.#counters.get(name);
+    const attributes = attributesOf(name, labels);
+    return { add: (count) => counter?.add(count, attributes) };
   }
 
-  record(name: NameOf<"histogram">, value: number, labels: readonly string[] = []): void {
-    this.#histograms.get(name)?.record(value, attributesOf(name, labels));
+  histogram(name: NameOf<"histogram">, ...labels: string[]): HistogramInstrument {
+    const histogram = this.#histograms.get(name);
+    const attributes = attributesOf(name, labels);
+    return { record: (value) => histogram?.record(value, attributes) };
   }
 }
 
