@@ -2,6 +2,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Client } from "../../../src/client/client.ts";
 import { clientOver } from "../../../src/client/create-client.ts";
+import { operatorAccessOf } from "../../../src/client/operator-access.ts";
 import { JOB_STATES } from "../../../src/job/job.ts";
 import type { Driver } from "../../../src/postgres/driver.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
@@ -104,6 +105,21 @@ describe.each([
     ["of a queue, with an error", { queueName: "q7", error: "nowhere" }],
   ] as const)("looks at 50,000 jobs at most where none does: %s", async (_, options) => {
     const scans = await scansOf(() => client.listJobs(options));
+    for (const { by, rows } of scans) {
+      expect(by).toMatch(/^Index (Only )?Scan (_howdah_(queued|failed)|jobs_pkey1)$/);
+      expect([by, rows <= 50_000]).toEqual([by, true]);
+    }
+  });
+
+  it.each([
+    ["of tasks that have none", {}, { tasks: ["none", "neither"] }],
+    ["of a queue", {}, { queueNames: ["q7"] }],
+    ["failed, without a queue or of one", { state: "failed" }, { queueNames: [null, "none"] }],
+    ["ready, of a task and a queue", { state: "ready" }, { tasks: ["t3"], queueNames: ["q7"] }],
+    ["of a queue, of tasks that have none there", { queueName: "q7" }, { tasks: ["none"] }],
+  ] as const)("looks at 50,000 jobs at most for someone of some tasks and queues: %s", async (_, options, scope) => {
+    const page = { isBackward: false, after: undefined, limit: 100 };
+    const scans = await scansOf(() => operatorAccessOf(client).listJobs(options, scope, page));
     for (const { by, rows } of scans) {
       expect(by).toMatch(/^Index (Only )?Scan (_howdah_(queued|failed)|jobs_pkey1)$/);
       expect([by, rows <= 50_000]).toEqual([by, true]);
