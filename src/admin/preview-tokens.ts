@@ -65,8 +65,8 @@ export interface PreviewClaims {
   readonly order: BoundOrder;
   /** What is done to jobs that were named one by one. */
   readonly byId?: ActionRequest | undefined;
-  /** How many jobs were found. */
-  readonly expected: number;
+  /** How many jobs were found; null when there are more than a preview counts. */
+  readonly expected: number | null;
   /** What has to be given to begin. */
   readonly confirm: string | null;
 }

@@ -166,12 +166,19 @@ interface Found extends Pick<PreviewAnswer, "asOf" | "matched" | "byState" | "by
 }
 
 function signed({ tokens }: AdminGround, principal: Principal, { order, byId, ...found }: Found): PreviewAnswer {
-  const { value } = found.matched;
+  const { value, exact } = found.matched;
   const confirm = value > 1_000 ? String(value) : null;
-  const claims = { who: principal.name, scope: scopeText(principal), order, byId, expected: value, confirm };
+  const claims = {
+    who: principal.name,
+    scope: scopeText(principal),
+    order,
+    byId,
+    expected: exact ? value : null,
+    confirm,
+  };
   const { token, expiresAt } = tokens.issue(claims);
   const { action } = order;
-  const number = found.matched.exact ? formatCount(value, "job") : `more than ${formatCount(value, "job")}`;
+  const number = exact ? formatCount(value, "job") : `more than ${formatCount(value, "job")}`;
   const of = found.byTask.length === 0 ? "" : ` of ${formatCount(found.byTask.length, "task")}`;
   const sentence = `${VERBS[action]} ${number}${of}`;
   return { ...found, action, sentence, undo: UNDO[action], confirm, token, expiresAt: expiresAt.toISOString() };
