@@ -100,6 +100,15 @@ const STEPS = [
     why: "what depends on the version of PostgreSQL, on an older one",
   },
   {
+    name: "test-reads-14",
+    command:
+      "vitest run --project integration /sql/samples /worker/samples /client/why /client/doctor /client/inspect /client/read-plans",
+    needs: "build",
+    environment: { HOWDAH_TEST_POSTGRES: "14" },
+    tests: true,
+    why: "samples, explanations, the doctor and lists on the oldest PostgreSQL",
+  },
+  {
     name: "test-prisma",
     command: "vitest run --project prisma",
     needs: "build",

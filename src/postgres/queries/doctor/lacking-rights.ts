@@ -67,7 +67,14 @@ const RUNS: readonly RoleRight[] = [
   { to: ["select", "insert", "update"], on: ["_private_known_crontabs"] },
   {
     to: ["select", "insert", "update", "delete"],
-    on: ["_howdah_paused_tasks", "_howdah_operations", "_howdah_samples", "_howdah_task_samples", "_howdah_schedules"],
+    on: [
+      "_howdah_audit",
+      "_howdah_paused_tasks",
+      "_howdah_operations",
+      "_howdah_samples",
+      "_howdah_task_samples",
+      "_howdah_schedules",
+    ],
   },
 ];
 
