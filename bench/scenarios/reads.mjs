@@ -37,7 +37,7 @@ const CALLS = {
       "overview",
       "samples?top=10",
       "jobs?backward=true",
-      "jobs?queue=queue-0",
+      "jobs?queueName=queue-0",
       "errors",
       "queues",
       "queues/queue-0",
