@@ -59,7 +59,8 @@ export const OF_SOURCES: readonly Measure<Sources>[] = [
   },
   {
     what: "functions among the members of parameter objects",
-    most: 22,
+    // Two are those of the admin API: who asks, and `fetch` itself.
+    most: 24,
     value: (sources) => callbackMembers(sources).length,
     list: callbackMembers,
   },

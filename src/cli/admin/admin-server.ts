@@ -5,9 +5,6 @@ import { type FetchHandler, toNodeListener } from "../../admin/to-node-listener.
 import { HowdahError } from "../../errors.ts";
 import { formatListenAddress, type ListenAddress } from "./listen-address.ts";
 
-/** Limits of one request, in milliseconds: those of Node.js are made for slow uploads. */
-const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 10_000 };
-
 /** A server that answers with a page. */
 export interface AdminServer extends AsyncDisposable {
   /** Where it listens, without a slash at the end. */
@@ -37,6 +34,9 @@ export async function startAdminServer(handler: FetchHandler, address: ListenAdd
     [Symbol.asyncDispose]: () => end(server),
   };
 }
+
+/** Limits of one request, in milliseconds: those of Node.js are made for slow uploads. */
+const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 10_000 };
 
 const WORDS: Readonly<Record<string, string>> = {
   EADDRINUSE: "another program does",

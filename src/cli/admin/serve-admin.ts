@@ -7,19 +7,6 @@ import { printStep } from "../demo/report.ts";
 import { type Access, type AccessOptions, createAccess } from "./admin-access.ts";
 import { startAdminServer } from "./admin-server.ts";
 
-/** The options of `howdah admin`. */
-export interface AdminFlags extends Pick<AccessOptions, "listen" | "auth" | "user" | "header"> {
-  readonly readOnly?: boolean;
-  readonly basePath: string;
-  readonly trustProxy?: boolean;
-  readonly redact?: readonly string[];
-  readonly environment?: string;
-  readonly migrate?: boolean;
-}
-
-/** Enough for the reads of several people; the live ones share one. */
-const CONNECTIONS = 5;
-
 /**
  * Serves the page for operators until a signal ends it. Rejects as `createClient` does, and with
  * `HOWDAH_OPTION_INVALID` for what the command line has wrong.
@@ -50,6 +37,19 @@ export async function serveAdmin({ screen, globals, options }: Call): Promise<vo
   announce({ screen, globals }, `${server.origin}${slashed(flags.basePath)}`, { access, flags });
   await new Promise<void>((resolve) => void onOsSignal(() => resolve()));
 }
+
+/** The options of `howdah admin`. */
+export interface AdminFlags extends Pick<AccessOptions, "listen" | "auth" | "user" | "header"> {
+  readonly readOnly?: boolean;
+  readonly basePath: string;
+  readonly trustProxy?: boolean;
+  readonly redact?: readonly string[];
+  readonly environment?: string;
+  readonly migrate?: boolean;
+}
+
+/** Enough for the reads of several people; the live ones share one. */
+const CONNECTIONS = 5;
 
 /** With a slash at both ends. */
 function slashed(path: string): string {

@@ -92,7 +92,7 @@ export const demoCommand: CliCommand = {
       crash: crash ? { workers: CRASH_WORKERS, restart: database.crash } : undefined,
       schema,
       own: [manifest, folder],
-      prepared: page && (() => page.open()),
+      audience: page,
       signal: stop.signal,
       clock: systemClock,
       logger: process.env["HOWDAH_LOG"] ? consoleLogger() : consoleLogger({ level: "error" }),

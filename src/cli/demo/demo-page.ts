@@ -6,17 +6,6 @@ import { startAdminServer } from "../admin/admin-server.ts";
 import type { Screen } from "../screen.ts";
 import { printStep } from "./report.ts";
 
-/** The queue of a demo, and who watches it. */
-interface DemoPageOptions {
-  readonly connectionString: string;
-  readonly schema: string;
-  readonly screen: Screen;
-  /** Prints nothing. */
-  readonly quiet: boolean;
-  /** Aborted by Ctrl-C. */
-  readonly signal: AbortSignal;
-}
-
 /** The page for operators, while a demo runs. */
 export class DemoPage implements AsyncDisposable {
   readonly #options: DemoPageOptions;
@@ -67,6 +56,17 @@ export class DemoPage implements AsyncDisposable {
     for (const part of this.#opened) await part[Symbol.asyncDispose]();
     this.#opened = [];
   }
+}
+
+/** The queue of a demo, and who watches it. */
+interface DemoPageOptions {
+  readonly connectionString: string;
+  readonly schema: string;
+  readonly screen: Screen;
+  /** Prints nothing. */
+  readonly quiet: boolean;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

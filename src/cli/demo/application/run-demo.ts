@@ -41,7 +41,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       },
     });
     await prepare(files, worker.client, options);
-    await options.prepared?.();
+    await options.audience?.open();
     const walked = await addJobs({ driver, files, client: worker.client }, options);
     options.view.walked(walked);
     const total = walked.waiting;
@@ -83,8 +83,8 @@ export interface DemoOptions {
   readonly own: readonly string[];
   /** Ignores the results of earlier runs. */
   readonly fresh: boolean;
-  /** Called when the schema is there, before jobs are added, which waits for it. */
-  readonly prepared?: (() => Promise<void>) | undefined;
+  /** Opened when the schema is there; jobs are added after that. */
+  readonly audience?: Audience | undefined;
   /** Ends the demo early; the next run continues from there. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -289,4 +289,9 @@ async function finish(files: FilesTable, { directory, manifest }: DemoOptions) {
     problems: [...failed.filter(isHere), ...changed.map((path) => ({ path, problem: "changed after it was read" }))],
     vanished: vanished + failed.filter((file) => !isHere(file)).length,
   };
+}
+
+/** Those who watch a demo. */
+export interface Audience {
+  open(): Promise<void>;
 }
