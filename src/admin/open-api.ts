@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { version } from "../runtime/version.generated.ts";
-import { COMPONENTS } from "./contract/component.ts";
+import { COMPONENTS, Problem } from "./contract/component.ts";
 import { type Route, ROUTES } from "./contract/routes.ts";
+import { LiveEvent } from "./contract/overview-views.ts";
 
 /** Describes the API in OpenAPI 3.1, from the schemas by which requests are read. */
 export function toOpenApi(): Readonly<Record<string, unknown>> {
@@ -45,10 +46,10 @@ const OTHER_PATHS = {
         { name: "Last-Event-ID", in: "header", schema: { type: "string" } },
       ],
       responses: {
-        200: { description: "A stream.", content: { "text/event-stream": { schema: { $ref: `${PLACE}LiveEvent` } } } },
+        200: { description: "A stream.", content: { "text/event-stream": { schema: refTo(LiveEvent) } } },
         default: {
           description: "What went wrong.",
-          content: { "application/problem+json": { schema: { $ref: `${PLACE}Problem` } } },
+          content: { "application/problem+json": { schema: refTo(Problem) } },
         },
       },
     },
@@ -80,7 +81,7 @@ function toOperation(operationId: string, route: Route): Readonly<Record<string,
       [status]: { description: summary, content: { "application/json": { schema: refTo(response) } } },
       default: {
         description: "What went wrong.",
-        content: { "application/problem+json": { schema: { $ref: `${PLACE}Problem` } } },
+        content: { "application/problem+json": { schema: refTo(Problem) } },
       },
     },
   };

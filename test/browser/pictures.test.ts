@@ -32,7 +32,6 @@ describe.skipIf(chromium === undefined || !isAsked)("pictures of the page", () =
 
   it.each([
     ["overview", "light", 1280, ""],
-    ["overview-dark", "dark", 1280, ""],
     ["job", "light", 1280, "jobs/:behind"],
     ["queue", "dark", 1280, "queues/tenant-7"],
     ["phone", "light", 360, ""],

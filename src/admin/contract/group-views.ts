@@ -93,7 +93,7 @@ export const TasksAnswer = component(
 export type TasksAnswer = z.infer<typeof TasksAnswer>;
 
 /** What the handlers of a task did in one minute. */
-export const TaskSampleView = component(
+const TaskSampleView = component(
   "TaskSample",
   "What the handlers of a task did in one minute, of all workers.",
   z.object({
@@ -106,7 +106,6 @@ export const TaskSampleView = component(
     p95Ms: z.number().nullable(),
   }),
 );
-export type TaskSampleView = z.infer<typeof TaskSampleView>;
 
 /** The answer of `GET tasks/:name`. */
 export const TaskAnswer = component(

@@ -201,4 +201,3 @@ export const LiveEvent = component(
     problem: z.unknown().optional().describe("A Problem, where it could not be read."),
   }),
 );
-export type LiveEvent = z.infer<typeof LiveEvent>;

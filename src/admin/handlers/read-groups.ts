@@ -82,15 +82,7 @@ function without(count: CountView, others: number): CountView {
 }
 
 /** A queue as an answer has it. */
-export function toQueueView({
-  name,
-  jobCount,
-  readyCount,
-  lockedAt,
-  lockedBy,
-  isPaused,
-  pausedUntil,
-}: QueueInfo): QueueView {
+function toQueueView({ name, jobCount, readyCount, lockedAt, lockedBy, isPaused, pausedUntil }: QueueInfo): QueueView {
   return {
     name,
     jobCount: toCountView(jobCount),
