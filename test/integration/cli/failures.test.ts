@@ -28,6 +28,9 @@ afterAll(() => rm(folder, { recursive: true }));
 /** Commands that never ask a database. */
 const WITHOUT_DATABASE = ["cron", "completion"];
 
+/** Begins to serve when it is connected, and answers what fails later. */
+const SERVES = "admin";
+
 /** The examples of every command as calls, in schema howdah. A command without one is not walked: there is a test for that. */
 const CALLS: readonly (readonly string[])[] = COMMANDS.flatMap((command) => {
   const [name = ""] = command.usage.split(" ");
@@ -251,7 +254,7 @@ describe("every command says what it found and what to do", () => {
     await other.sql(`drop table ${tables.map((row) => String(row["name"])).join(", ")} cascade`);
     const url = urlAs(other, { password: passwordOf(other) });
     expect(
-      await faultsOfAll(unnamed("migrate", "demo"), url, {
+      await faultsOfAll(unnamed("migrate", "demo", SERVES), url, {
         code: "HOWDAH_SCHEMA_MISSING",
         said: /lacks something that Howdah needs .* run `howdah migrate` with the role that owns it\.\n$/,
       }),
@@ -367,7 +370,7 @@ function answerTo(number: number): (typeof ANSWERS)[number] {
 describe("every command gives a code to what the server says to any of its statements", () => {
   it.each(ROUNDS)("one error for each statement, beginning with number %i", { timeout: 120_000 }, async (first) => {
     const met = new Set<string>();
-    for (const [index, call] of oneEach("demo", "work", FINDS).entries()) {
+    for (const [index, call] of oneEach("demo", "work", FINDS, SERVES).entries()) {
       for (let after = FIRST_STATEMENTS, answered = 1; answered > 0; after += 1) {
         const [state, ...answer] = answerTo(first + index + after);
         await using proxy = await openProxy(database.connectionString);
@@ -419,7 +422,7 @@ describe("every command gives a code to what the server says to any of its state
       expect(failed).toBeGreaterThan(0);
     };
     // `health` fails for want of a worker, too.
-    await Promise.all(oneEach("demo", "work", "show", "health", FINDS).map(endFor));
+    await Promise.all(oneEach("demo", "work", "show", "health", FINDS, SERVES).map(endFor));
   });
 });
 
