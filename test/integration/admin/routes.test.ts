@@ -1,3 +1,4 @@
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { type Route, type RouteName, ROUTES } from "../../../src/admin/contract/routes.ts";
@@ -187,5 +188,15 @@ describe("the description", () => {
         .reduce<any>((at, part) => at?.[part], json); // oxlint-disable-line typescript/no-explicit-any -- any JSON
       expect([reference, typeof found]).toEqual([reference, "object"]);
     }
+  });
+
+  it("is what the standard's own schema takes", async () => {
+    const { json } = await admin.ask("/api/v1/openapi.json");
+    expect(await new Validator().validate(json)).toEqual({ valid: true });
+    expect(
+      await new Validator().validate({ ...json, paths: { "/api/v1/jobs": { get: {}, fetch: {} } } }),
+    ).toMatchObject({
+      valid: false,
+    });
   });
 });
