@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -104,6 +104,18 @@ describe("the packed package", () => {
     expect(strangers).toEqual([]);
     expect(packed.files.filter((file) => /\.test\.|\.test-d\.|(?<!\.d)\.ts$/.test(file))).toEqual([]);
     expect(packed.files).toEqual(expect.arrayContaining(["README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md"]));
+  });
+
+  it("imports none of the sources, which are not in it", async () => {
+    const scripts = packed.files.filter((file) => file.startsWith("dist/") && file.endsWith(".js"));
+    expect(scripts.length).toBeGreaterThan(300);
+    const found = await Promise.all(
+      scripts.map(async (file) => {
+        const text = await readFile(join(unpacked.folder, file), "utf8");
+        return /(?:from|import\()\s*"\.[^"]*\.ts"/.test(text) ? file : undefined;
+      }),
+    );
+    expect(found.filter((file) => file !== undefined)).toEqual([]);
   });
 
   it("stays within its size budget", () => {

@@ -1,3 +1,4 @@
+import type { DemoPage, DemoPageOptions } from "../demo/demo-page.ts";
 import { realpathSync, statSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -71,16 +72,8 @@ export const demoCommand: CliCommand = {
     await using database = await openDatabase({ globals, folder, fresh, crash, tell: quiet ? undefined : screen });
     const schema = globals.schema ?? SCHEMA;
     const { connectionString } = database;
-    await using page = flags.page
-      ? // Without it the demo starts without a web server.
-        new (await import("../demo/demo-page.ts")).DemoPage({
-          connectionString,
-          schema,
-          screen,
-          quiet,
-          signal: stop.signal,
-        })
-      : undefined;
+    const watched = { connectionString, schema, screen, quiet, signal: stop.signal };
+    await using page = flags.page ? await createPage(watched) : undefined;
     const demo = (options: DemoOptions) => withHowdahErrors(createSchema(schema), () => runDemo(options));
     const result = await demo({
       directory,
@@ -113,6 +106,12 @@ interface DemoCommandOptions {
   readonly page?: boolean;
   readonly concurrency: number;
   readonly manifest?: string;
+}
+
+/** Without `--page` the demo starts without a web server. */
+async function createPage(options: DemoPageOptions): Promise<DemoPage> {
+  const { DemoPage } = await import("../demo/demo-page.ts");
+  return new DemoPage(options);
 }
 
 function parseConcurrency(text: string): number {

@@ -59,7 +59,7 @@ export class DemoPage implements AsyncDisposable {
 }
 
 /** The queue of a demo, and who watches it. */
-interface DemoPageOptions {
+export interface DemoPageOptions {
   readonly connectionString: string;
   readonly schema: string;
   readonly screen: Screen;

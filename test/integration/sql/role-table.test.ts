@@ -205,6 +205,12 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => sql("update howdah._private_tasks set identifier = 'other' where identifier = 'unused'"),
     () => sql("update howdah._private_job_queues set queue_name = 'other'"),
   ],
+  "the [record](../reference/admin-api.md#routes) of changes through the admin API": ({ sql }) => [
+    () => sql("insert into howdah._howdah_audit (who, action, target) values ('ada', 'jobs.add', '{}')"),
+    () => sql("select from howdah._howdah_audit"),
+    () => sql("update howdah._howdah_audit set outcome = 'done'"),
+    () => sql("delete from howdah._howdah_audit"),
+  ],
   "register and deregister workers": ({ sql }) => [
     () => sql("select howdah.worker_heartbeat('w')"),
     () => sql("select howdah.worker_deregister('w')"),
