@@ -100,7 +100,13 @@ async function toPayload(ground: AdminGround, principal: Principal, { payload, c
     );
   if (copyOf === undefined) return JSON.parse(text);
   const original = await visibleJob(ground.access, principal, copyOf);
-  return JSON.parse(ground.redaction.restored(text, original.payload));
+  const restored = ground.redaction.restored(text, original.payload);
+  if (restored !== text && roundedNumber(parseJsonTree(restored)) !== undefined)
+    throw new RequestError(
+      "A hidden number of the payload would be rounded: add the job with SQL.",
+      field("has a hidden number that would be rounded"),
+    );
+  return JSON.parse(restored);
 }
 
 /** An integer beyond those that JavaScript is exact for. */

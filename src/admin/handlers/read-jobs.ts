@@ -1,6 +1,7 @@
 import { HowdahError } from "../../errors.ts";
 import type { StoredPayload } from "../../client/operator-access.ts";
 import type { JobFilter } from "../../client/job-filter.ts";
+import { quotedLine } from "../../client/why/job-reasons.ts";
 import type { JobFilterView, WhyAnswer } from "../contract/job-views.ts";
 import type { AdminGround, Handlers } from "../ground.ts";
 import { forbidden, isLimited, maySee, type Principal, scopeOf } from "../principal.ts";
@@ -42,7 +43,7 @@ export function createJobReads(ground: AdminGround): Pick<Handlers, "listJobs" |
       );
       const told = shown.map((reason) => ({
         ...reason,
-        message: stored ? redaction.textOf(reason.message, stored.payload) : reason.message,
+        message: stored ? redactedMessage(reason.message, stored, redaction) : reason.message,
       }));
       return { asOf: asOf.toISOString(), id, reasons: told };
     },
@@ -91,11 +92,26 @@ export function toJobFilter(
   return { ...filter, payload: value };
 }
 
-/** The values that must not be seen in an error are those of its job. */
+/** The values that must not be seen in an error are those of its job, and may reach beyond its first line. */
 async function toShownError({ access, redaction }: AdminGround, message: string, jobId: string): Promise<string> {
-  if (!redaction.hasPaths || message === "") return message;
+  if (!redaction.isOn || message === "") return message;
   const stored = await access.getStoredJob(jobId);
-  return stored ? firstLine(redaction.textOf(message, stored.payload)) : GONE;
+  const error = stored?.job.lastError?.startsWith(message) ? stored.job.lastError : undefined;
+  return stored && error !== undefined ? firstLine(redaction.textOf(error, stored.payload)) : GONE;
+}
+
+/** The error in a message is only a part of its first line: what is cut is looked for in the whole. */
+function redactedMessage(
+  message: string,
+  { job, payload }: StoredPayload,
+  redaction: AdminGround["redaction"],
+): string {
+  const { lastError } = job;
+  if (lastError === null || lastError === "") return redaction.textOf(message, payload);
+  const line = quotedLine(lastError);
+  const shown =
+    line === "" ? message : message.replaceAll(line, () => quotedLine(redaction.textOf(lastError, payload)));
+  return redaction.textOf(shown, payload);
 }
 
 /** Stands for an error whose job is gone, so that what must not be seen in it is not known. */

@@ -47,5 +47,15 @@ export function pathsInside(paths: readonly JsonPath[], member: string): readonl
   });
 }
 
+/** The same inside of any item of a list, whatever its index is. */
+export function pathsInsideItems(paths: readonly JsonPath[]): readonly JsonPath[] {
+  return paths.flatMap((path) => {
+    const [step, ...rest] = path;
+    if (step === undefined) return [];
+    const taken = step.name === undefined || /^\d+$/.test(step.name) ? [rest] : [];
+    return step.isDeep ? [...taken, path] : taken;
+  });
+}
+
 /** Dots and a name or a star; or an index, a star or a quoted name in brackets. */
 const STEP = /^(?:(\.\.?)([^.[\]"]+)|(?:\.\.)?\[(?:(\d+|\*)|("(?:[^"\\]|\\.)*"))\])/;

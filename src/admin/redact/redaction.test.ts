@@ -42,10 +42,33 @@ describe("redaction by path", () => {
     expect(redaction.textOf("no card", CARD)).toBe("no card");
   });
 
+  it("removes them from errors as JSON, and numbers however they are written", () => {
+    const redaction = new Redaction(["$.n", "$.key"]);
+    const payload = '{"n":12345678901234567890,"key":"a\\"b\\nc"}';
+    expect(redaction.textOf(String.raw`refused {"key":"a\"b\nc"}`, payload)).toBe('refused {"key":"[redacted]"}');
+    // As a client has it, which has rounded the number.
+    for (const known of [payload, JSON.stringify(JSON.parse(payload))])
+      expect(redaction.textOf("no account 12345678901234567890", known)).toBe("no account [redacted]");
+  });
+
+  it("shows no error of a payload that cannot be looked through", () => {
+    const redaction = new Redaction(["$.password"]);
+    const deep = `{"password":"hunter22","deep":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
+    expect(redaction.textOf("hunter22 is wrong", deep)).toBe("[redacted]");
+    expect(redaction.textOf("hunter22 is wrong", undefined)).toBe("[redacted]");
+  });
+
   it("knows a filter that asks for them", () => {
     const redaction = new Redaction(["$.card.number"]);
     expect(redaction.touches('{"card":{"number":"4"}}')).toBe(true);
     expect(redaction.touches('{"card":{"cvc":1}}')).toBe(false);
+    // PostgreSQL finds an item of a list wherever it is, and a value alone in a list.
+    const item = new Redaction(["$.items[1].token"]);
+    expect(item.touches('{"items":[{"token":"abcdef"}]}')).toBe(true);
+    expect(item.touches('{"items":[{"n":1}]}')).toBe(false);
+    expect(new Redaction(["$[0]"]).touches('"abcdef"')).toBe(true);
+    expect(new Redaction(["$.*"]).touches("12")).toBe(true);
+    expect(redaction.touches('"4111111111111111"')).toBe(false);
   });
 
   it("takes the original where a copy has the mark, and nowhere else", () => {
@@ -53,6 +76,17 @@ describe("redaction by path", () => {
     const copy = '{"card":{"number":"[redacted]","cvc":"[redacted]"},"items":[{"token":"new"}],"password":"x"}';
     expect(redaction.restored(copy, CARD)).toBe(
       '{"card":{"number":"4111111111111111","cvc":"[redacted]"},"items":[{"token":"new"}],"password":"x"}',
+    );
+  });
+
+  it("takes the original where a copy has what patterns left of it", () => {
+    const redaction = new Redaction([/[\w.]+@example\.org/]);
+    const original = '{"to":"Ada <ada@example.org>","cc":["bob@example.org"]}';
+    const copy = redaction.payload(original);
+    expect(copy).toMatchObject({ text: '{"to":"Ada <[redacted]>","cc":["[redacted]"]}', isRedacted: true });
+    expect(redaction.restored(copy.text, original)).toBe(original);
+    expect(redaction.restored(copy.text.replace("Ada", "Eve"), original)).toBe(
+      '{"to":"Eve <[redacted]>","cc":["bob@example.org"]}',
     );
   });
 

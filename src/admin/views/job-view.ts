@@ -26,7 +26,8 @@ export type JobGround = Pick<AdminGround, "redaction" | "settings">;
 /** A job in a list. */
 export function toJobRow(job: Job, pauses: Pauses, { redaction }: JobGround): JobRow {
   const { id, task, queueName, state, priority, attempts, maxAttempts, jobKey, lockedBy, lastError } = job;
-  const error = lastError !== null && redaction.hasPaths ? redaction.textOf(lastError, payloadOf(job)) : lastError;
+  const payload = redaction.hasPaths ? payloadOf(job) : undefined;
+  const error = lastError === null ? null : redaction.textOf(lastError, payload);
   return {
     id,
     task,
@@ -59,8 +60,13 @@ export function firstLine(text: string): string {
 /** The last date that there is stands for infinity. */
 const LAST_MS = 8.64e15;
 
-function payloadOf({ payload }: Job): string {
-  return JSON.stringify(payload) ?? "null";
+/** Nothing for one that is nested too deep. */
+function payloadOf({ payload }: Job): string | undefined {
+  try {
+    return JSON.stringify(payload) ?? "null";
+  } catch {
+    return undefined;
+  }
 }
 
 function isNamed(pauses: readonly Pause[], name: string | null): boolean {

@@ -28,10 +28,10 @@ export function failed({ job }: JobFacts): JobReason | undefined {
   if (!job || job.attempts < job.maxAttempts) return undefined;
   const remedy = "Retry it when the cause is mended.";
   if (job.cancelReason !== null) {
-    return { code: "cancelled", message: `It was cancelled while it ran: ${firstLine(job.cancelReason)}`, remedy };
+    return { code: "cancelled", message: `It was cancelled while it ran: ${quotedLine(job.cancelReason)}`, remedy };
   }
   const { attempts, maxAttempts, lastError } = job;
-  const error = lastError === null ? "no error is stored." : `the last error was: ${firstLine(lastError)}`;
+  const error = lastError === null ? "no error is stored." : `the last error was: ${quotedLine(lastError)}`;
   const message = `It failed for good, no attempts are left (${attempts} of ${maxAttempts}); ${error}`;
   return { code: "failed", message, remedy };
 }
@@ -105,7 +105,7 @@ function running({ job }: JobFacts, holder: WorkerFacts, lockedForMs: number): J
   const { report, silentMs } = holder;
   const work = report?.running.find(({ id }) => id === job?.id);
   const where = report ? ` (process ${report.pid} on ${report.host})` : "";
-  const told = job?.cancelReason == null ? "" : ` It was told to stop: ${firstLine(job.cancelReason)}.`;
+  const told = job?.cancelReason == null ? "" : ` It was told to stop: ${quotedLine(job.cancelReason)}.`;
   const does = work ? "runs it" : "holds it";
   return {
     code: "running",
@@ -174,7 +174,8 @@ function paused(code: "task_paused" | "queue_paused", what: string, until: Date)
   return { code, message: `${what} is paused until ${until.toISOString()}.`, remedy, until };
 }
 
-function firstLine(text: string): string {
+/** What a reason says of an error. */
+export function quotedLine(text: string): string {
   const [line = ""] = text.split("\n", 1);
   return line.length > LINE ? `${line.slice(0, LINE)}...` : line;
 }

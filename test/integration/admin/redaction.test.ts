@@ -93,4 +93,57 @@ describe("what is redacted", () => {
       amount: 13,
     });
   });
+
+  it("is not seen in part where an error is cut, in any view of it", async () => {
+    const secret = "hunter22hunter22";
+    const fail = async (payload: object, error: string): Promise<string> => {
+      const { id } = await test.client.addJob("cut", payload);
+      await test.client.permanentlyFailJobs([id], error);
+      return id;
+    };
+    const shownOf = async (id: string): Promise<string> => {
+      const paths = [`jobs/${id}`, `jobs/${id}/why`, "jobs?task=cut", "errors?task=cut", "tasks/cut"];
+      return (await Promise.all(paths.map(async (path) => (await test.ask(`/api/v1/${path}`)).text))).join("\n");
+    };
+    for (const length of [185, 285, 485]) {
+      const by = await fail({ password: secret }, `${"x".repeat(length)} ${secret} is wrong`);
+      expect(await shownOf(by)).not.toContain("hunt");
+      const pattern = await fail({}, `${"x".repeat(length)} adalovelace@example.org is wrong`);
+      expect(await shownOf(pattern)).not.toMatch(/x ada/);
+    }
+    const lines = await fail({ password: "first-line\nsecond-line" }, "wrong: first-line\nsecond-line");
+    expect(await shownOf(lines)).not.toMatch(/first-line|second-line/);
+    await test.client.removeJobs((await test.client.listJobs({ task: "cut" })).jobs.map(({ id }) => id));
+  });
+
+  it("is not seen where the payload has a number that is rounded, or is nested deep", async () => {
+    const { id } = await test.client.addJob("cut", {});
+    const set = (payload: string) =>
+      test.database.sql("update howdah._private_jobs set payload = $1 where id = $2", [payload, id]);
+    await set('{"password":12345678901234567890}');
+    await test.client.permanentlyFailJobs([id], "no account 12345678901234567890");
+    expect((await test.ask("/api/v1/jobs?task=cut")).json["jobs"]).toMatchObject([{ error: "no account [redacted]" }]);
+    await set(`{"password":12345678901234567890,"deep":${"[".repeat(5_000)}${"]".repeat(5_000)}}`);
+    for (const path of ["jobs?task=cut", `jobs/${id}`, `jobs/${id}/why`, "errors?task=cut", "tasks/cut"]) {
+      const { status, text } = await test.ask(`/api/v1/${path}`);
+      expect([path, status, text.includes("1234567890")]).toEqual([path, 200, false]);
+    }
+    await test.client.removeJobs([id]);
+  });
+
+  it("by patterns is kept by a copy, too, and a hidden number that would be rounded is refused", async () => {
+    const { id } = await test.client.addJob("pay", { to: MAIL, amount: 1 });
+    const { json } = await test.ask(`/api/v1/jobs/${id}`);
+    const payload = json["job"].payload.text.replace('"amount":1', '"amount":2');
+    const added = await test.ask("/api/v1/jobs", { body: { task: "pay", payload, copyOf: id } });
+    expect((await test.client.getJob(added.json["id"]))?.payload).toEqual({ to: MAIL, amount: 2 });
+    await test.database.sql("update howdah._private_jobs set payload = $1 where id = $2", [
+      '{"password":12345678901234567890}',
+      id,
+    ]);
+    const body = { task: "pay", payload: '{"password":"[redacted]"}', copyOf: id };
+    const refused = await test.ask("/api/v1/jobs", { body });
+    expect([refused.status, refused.text.includes("123456")]).toEqual([400, false]);
+    await test.client.removeJobs([id, added.json["id"]]);
+  });
 });
