@@ -49,7 +49,9 @@ export class Api implements TopicSource {
 
   async answer(topic: string, caller: Caller): Promise<TopicAnswer> {
     const url = new URL(`http://topic${PREFIX}/${topic}`);
-    const response = await this.fetch(new Request(url), { path: url.pathname, caller, guard: undefined });
+    // Dots and tabs may lead to what is said of the first who follows a topic.
+    const path = NO_TOPIC.test(url.pathname) ? "" : url.pathname;
+    const response = await this.fetch(new Request(url), { path, caller, guard: undefined });
     const asOf = new Date(this.#ground.clock.now()).toISOString();
     const body = (await response.json()) as Readonly<Record<string, unknown>>;
     if (!response.ok) return { asOf, problem: body as unknown as Problem };
@@ -90,6 +92,8 @@ export class Api implements TopicSource {
   }
 
   #open(request: Request, { caller, guard }: ApiRequest): Response {
+    // No client would read its stream.
+    if (request.method === "HEAD") throw new RequestError("A live stream answers GET only.");
     if (!guard) throw new RequestError("A live stream is no topic.");
     const [, list = ""] = /[?&]topics=([^&]*)/.exec(request.url) ?? [];
     const lastEventId = request.headers.get("last-event-id") ?? undefined;
@@ -119,6 +123,8 @@ export interface ApiRequest {
 }
 
 type AnyHandler = (call: Caller & { params: unknown; query: unknown; body: unknown }) => Promise<unknown>;
+
+const NO_TOPIC = new RegExp(`^${PREFIX}/(?:live|session|openapi\\.json)$`);
 
 const NO_QUERY = z.strictObject({});
 

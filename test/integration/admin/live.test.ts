@@ -9,7 +9,8 @@ import type { Driver } from "../../../src/postgres/driver.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
 import { createManualClock } from "../../../src/testing/manual-clock.ts";
 import { createDatabase } from "../../harness/database.ts";
-import { openStream } from "../../harness/event-stream.ts";
+import { createTestAdmin } from "../../harness/admin.ts";
+import { openStream, readEvents } from "../../harness/event-stream.ts";
 
 const authorize = () => ({ name: "ada", role: "admin" }) as const;
 
@@ -83,4 +84,21 @@ it("is told over HTTP as it happens, by a listener of Node, and ends with the ad
   // Nothing holds the server open.
   await new Promise((resolve) => server.close(resolve));
   await client.close();
+});
+
+it("a topic that leads to the session by a detour says nothing of who follows it", async () => {
+  await using test = await createTestAdmin();
+  for (const topic of ["jobs/../session", "./session", "x/%2e%2e/session", "jobs\\..\\session", "ses\tsion"]) {
+    const [event] = await readEvents(test.admin, [topic], 1);
+    expect([topic, event?.data["body"], event?.data["problem"].status]).toEqual([topic, undefined, 404]);
+  }
+});
+
+it("a question for the headers of the stream opens none", async () => {
+  await using test = await createTestAdmin({ maxStreams: 1 });
+  const head = new Request("http://howdah.test/api/v1/live?topics=overview", { method: "HEAD" });
+  expect((await test.admin.fetch(head)).status).toBe(400);
+  const stream = await openStream(test.admin, ["overview"]);
+  expect(stream.response.status).toBe(200);
+  await stream.close();
 });
