@@ -1,4 +1,6 @@
+import { isUtf8 } from "node:buffer";
 import { HowdahError } from "../errors.ts";
+import { RequestError } from "./problem.ts";
 import type { Clock } from "../runtime/clock.ts";
 
 /** The headers of every answer: nothing is loaded from elsewhere, framed, guessed or kept. */
@@ -51,7 +53,7 @@ export async function readBody(request: Request, maxBytes: number, clock: Pick<C
     for (;;) {
       const { done, value } = await reader.read();
       if (isLate) throw new HowdahError("HOWDAH_ADMIN_TOO_LARGE", "The body did not arrive within 30 seconds.");
-      if (done) return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+      if (done) return decoded(Buffer.concat(chunks));
       bytes += value.byteLength;
       if (bytes > maxBytes) throw tooLarge(maxBytes);
       chunks.push(value);
@@ -60,6 +62,11 @@ export async function readBody(request: Request, maxBytes: number, clock: Pick<C
     timer.cancel();
     void reader.cancel().catch(() => undefined);
   }
+}
+
+function decoded(bytes: Buffer): string {
+  if (isUtf8(bytes)) return new TextDecoder().decode(bytes);
+  throw new RequestError("The body is not in UTF-8.");
 }
 
 const CHANGE_HEADER = "x-howdah-request";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { component, CountView, DurationText, Id, Time, Whole } from "./component.ts";
+import { component, CountView, DurationText, Id, storable, Time, Whole } from "./component.ts";
 import { JobFilterView, JobRow } from "./job-views.ts";
 
 /** What can be done to jobs. */
@@ -11,7 +11,7 @@ export const BulkAction = component(
 export type BulkAction = z.infer<typeof BulkAction>;
 
 const Changes = {
-  reason: z.string().max(10_000).optional().describe("For `cancel` and `fail`: becomes the last error."),
+  reason: storable(z.string().max(10_000)).optional().describe("For `cancel` and `fail`: becomes the last error."),
   to: z
     .strictObject({
       runAt: z.iso.datetime({ offset: true }).optional(),
@@ -84,7 +84,7 @@ export type PreviewAnswer = z.infer<typeof PreviewAnswer>;
 export const OperationRequest = component(
   "OperationRequest",
   "Begins what a preview showed.",
-  z.strictObject({ token: z.string().min(1).max(100_000), confirm: z.string().max(30).optional() }),
+  z.strictObject({ token: z.string().min(1).max(1_000_000), confirm: z.string().max(30).optional() }),
 );
 export type OperationRequest = z.infer<typeof OperationRequest>;
 

@@ -13,10 +13,21 @@ export const COMPONENTS = z.registry<{ id: string; description: string }>();
 export const Time = z.iso.datetime();
 
 /** An id of the database, as digits: it may be larger than a number of JavaScript is exact. */
-export const Id = z.string().regex(/^\d{1,19}$/);
+export const Id = z
+  .string()
+  .regex(/^\d{1,19}$/)
+  .refine((digits) => !/^\d{1,19}$/.test(digits) || BigInt(digits) <= MAX_ID, "is larger than any id");
+
+/** The largest id that PostgreSQL gives out. */
+const MAX_ID = 9_223_372_036_854_775_807n;
 
 /** A name of a task, queue, schedule or worker. */
-export const Name = z.string().min(1).max(512);
+export const Name = storable(z.string().min(1).max(512));
+
+/** A text as PostgreSQL can store it: without NUL, and without halves of surrogate pairs. */
+export function storable(text: z.ZodString): z.ZodString {
+  return text.refine((given) => !/[\0\p{Surrogate}]/u.test(given), "has a character that PostgreSQL cannot store");
+}
 
 /** A whole number that is not negative. */
 export const Whole = z.int().min(0);

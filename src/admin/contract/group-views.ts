@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { component, CountView, DurationText, Id, Time, Whole } from "./component.ts";
+import { component, CountView, DurationText, Id, Name, storable, Time, Whole } from "./component.ts";
 import { JobRow } from "./job-views.ts";
 import { RunningView, WorkerView } from "./worker-views.ts";
 
@@ -147,16 +147,16 @@ export const AddRequest = component(
   "AddRequest",
   "A job to add.",
   z.strictObject({
-    task: z.string().min(1).max(128),
+    task: storable(z.string().min(1).max(128)),
     payload: z.string().max(10_000_000).optional().describe("JSON as a text. Left out: `{}`."),
     copyOf: Id.optional().describe(
       'The job that this is made of: where the payload has `"[redacted]"` at a redacted path, it takes what that job has.',
     ),
-    queueName: z.string().min(1).max(128).optional(),
+    queueName: storable(z.string().min(1).max(128)).optional(),
     runAt: z.iso.datetime({ offset: true }).optional(),
     runIn: DurationText.optional(),
     maxAttempts: z.int().min(1).max(32_767).optional(),
-    jobKey: z.string().min(1).max(512).optional(),
+    jobKey: Name.optional(),
     jobKeyMode: z.enum(["replace", "preserve_run_at", "unsafe_dedupe"]).optional(),
     priority: z.int().min(-32_768).max(32_767).optional(),
     flags: z.array(z.string().min(1).max(128)).max(100).optional(),

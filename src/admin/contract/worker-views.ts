@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { component, DurationText, Time, Whole } from "./component.ts";
+import { component, DurationText, Name, Time, Whole } from "./component.ts";
 
 /** A job that a worker runs. */
 export const RunningView = component(
@@ -98,7 +98,7 @@ export type SweepBody = z.infer<typeof SweepBody>;
 export const UnlockRequest = component(
   "UnlockRequest",
   "Unlocks all that these workers hold: what they still run would run twice.",
-  z.strictObject({ workerIds: z.array(z.string().min(1).max(512)).min(1).max(100) }),
+  z.strictObject({ workerIds: z.array(Name).min(1).max(100) }),
 );
 export type UnlockRequest = z.infer<typeof UnlockRequest>;
 

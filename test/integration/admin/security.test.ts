@@ -394,6 +394,42 @@ describe("a body", () => {
     expect(json["detail"]).toMatch(/limit|offset|state|since|payload|after/);
   });
 
+  it.each([
+    ["activity?before=9999999999999999999", undefined],
+    ["activity?jobId=9999999999999999999", undefined],
+    ["queues/a%00b/lock", undefined],
+    ["queues?search=a%00b", undefined],
+    ["queues?after=a%00b", undefined],
+    ["tasks/a%00b/pause", "{}"],
+    ["queues/a%00b/pause", "{}"],
+    ["workers/unlock", '{"workerIds":["a\\u0000"]}'],
+    ["jobs", '{"task":"a\\u0000b"}'],
+    ["jobs", '{"task":"mail","queueName":"a\\ud800b"}'],
+    ["jobs", '{"task":"mail","jobKey":"a\\u0000b"}'],
+    ["jobs/actions", '{"action":"fail","ids":["1"],"reason":"a\\u0000b"}'],
+    ["jobs/actions", '{"action":"fail","ids":["1"],"reason":"a\\udfffb"}'],
+  ])("that PostgreSQL cannot store is the fault of who asks: %s %s", async (path, body) => {
+    await using own = await createTestAdmin();
+    const { status } = await own.ask(`/api/v1/${path}`, body === undefined ? {} : { body });
+    expect([status, own.log]).toEqual([400, []]);
+  });
+
+  it("that is no UTF-8 is the fault of who asks", async () => {
+    const headers = { "x-howdah-request": "1", "content-type": "application/json" };
+    const init = { method: "POST", headers, body: new Uint8Array([0x7b, 0xff, 0x7d]) };
+    const response = await test.admin.fetch(new Request("http://howdah.test/api/v1/jobs", init));
+    expect(response.status).toBe(400);
+  });
+
+  it("of a preview with a long reason makes a token that is taken", async () => {
+    const ids = await Promise.all(Array.from({ length: 50 }, async () => (await test.client.addJob("token", {})).id));
+    const { json } = await test.ask("/api/v1/jobs/preview", {
+      body: { action: "fail", ids, reason: "\u0001".repeat(10_000) },
+    });
+    expect(json["token"].length).toBeGreaterThan(100_000);
+    expect((await test.ask("/api/v1/operations", { body: { token: json["token"] } })).status).toBe(202);
+  });
+
   it("that comes too slowly is given up, and others are answered meanwhile", async () => {
     const timers: { ms: number; callback: () => void }[] = [];
     const clock = {
