@@ -72,7 +72,7 @@ export class AdminHost implements Admin {
       facts: new SharedFacts(client, clock),
       audit: new Audit(access, logger),
       tokens: new PreviewTokens(settings.secret, clock),
-      runs: new OperationRuns(client.operations, logger),
+      runs: new OperationRuns(client.operations, access, logger),
       clock,
       logger,
     };

@@ -200,7 +200,7 @@ export function clientOver(ground: ClientGround): Client {
     close,
     [Symbol.asyncDispose]: close,
   };
-  giveOperatorAccess(client, session, calls);
+  giveOperatorAccess(client, { session, calls, runner });
   return client;
 }
 

@@ -19,13 +19,14 @@ import {
   type OperationAction,
   type OperationChange,
   type OperationRecord,
+  setOperationState,
   startOperation,
 } from "../postgres/queries/operations.ts";
 import { custom } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { type BulkPreview, previewOperation } from "./bulk-preview.ts";
 import { type BulkOperation, readBulkFilter, toBulkOperation } from "./bulk.ts";
-import { unknownOperation } from "./bulk-runner.ts";
+import { type BulkRunner, unknownOperation } from "./bulk-runner.ts";
 import { type ErrorList, readErrors } from "./errors-by-line.ts";
 import { type JobCursor, readCursor } from "./job-cursor.ts";
 import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
@@ -61,8 +62,12 @@ export interface OperatorAccess {
   preview(order: BoundOrder): Promise<BulkPreview>;
   /** How many of the jobs of an order are in these states; counts in four pages at most. */
   countUntouched(order: BoundOrder, state: Job["state"]): Promise<BulkPreview>;
-  /** Stores the operation of an order; `operations.resume` carries it out. */
+  /** Stores the operation of an order; `carryOut` does what it says. */
   startOperation(order: BoundOrder): Promise<StoredOperation>;
+  /** Lets an operation that is paused go on, and carries out nothing of it. */
+  resumeOperation(id: string): Promise<void>;
+  /** Carries an operation out until it has ended, or was paused or stopped: then nothing of it. */
+  carryOut(id: string): Promise<void>;
   /** Rejects with `HOWDAH_OPERATION_UNKNOWN`. */
   getOperation(id: string): Promise<StoredOperation>;
   /** A hundred, those that have not ended first. */
@@ -135,13 +140,20 @@ export function operatorAccessOf(client: object): OperatorAccess {
 }
 
 /** Gives a client its access. */
-export function giveOperatorAccess(client: object, session: Session, calls: OpenCalls): void {
-  ACCESS.set(client, createOperatorAccess(session, calls));
+export function giveOperatorAccess(client: object, ground: AccessGround): void {
+  ACCESS.set(client, createOperatorAccess(ground));
+}
+
+/** What a client stands on. */
+export interface AccessGround {
+  readonly session: Session;
+  readonly calls: OpenCalls;
+  readonly runner: BulkRunner;
 }
 
 const ACCESS = new WeakMap<object, OperatorAccess>();
 
-function createOperatorAccess(session: Session, calls: OpenCalls): OperatorAccess {
+function createOperatorAccess({ session, calls, runner }: AccessGround): OperatorAccess {
   const { schema } = session;
   const reading = { executor: session.reads, schema };
   const primary = { executor: session.primaryReads, schema };
@@ -180,11 +192,15 @@ function createOperatorAccess(session: Session, calls: OpenCalls): OperatorAcces
         return previewOperation(reading, { filter: { ...filter, state }, newestId, mostPages: 4 });
       },
       ...createRecords(session),
+      async carryOut(id: string) {
+        await runner.run(checkJobId(id, "The id", "an operation"));
+      },
     }),
   };
 }
 
-type RecordNames = "startOperation" | "getOperation" | "listOperations" | "beginAudit" | "settleAudit" | "listAudit";
+type RecordNames =
+  "startOperation" | "resumeOperation" | "getOperation" | "listOperations" | "beginAudit" | "settleAudit" | "listAudit";
 
 /** What is stored of changes: operations, and the record. */
 function createRecords(session: Session): Pick<OperatorAccess, RecordNames> {
@@ -194,6 +210,9 @@ function createRecords(session: Session): Pick<OperatorAccess, RecordNames> {
   return {
     async startOperation(order: BoundOrder) {
       return toStoredOperation(await startOperation(writing, order));
+    },
+    async resumeOperation(id: string) {
+      await setOperationState(writing, checkJobId(id, "The id", "an operation"), { from: ["paused"], to: "running" });
     },
     async getOperation(id: string) {
       const checked = checkJobId(id, "The id", "an operation");

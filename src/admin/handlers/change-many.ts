@@ -21,15 +21,18 @@ type Names = "preview" | "startOperation" | "pauseOperation" | "resumeOperation"
 
 /** The routes that change many jobs: what would be changed, and the operations that do. */
 export function createBulkRoutes(ground: AdminGround): Pick<Handlers, Names> {
-  const { audit, client, runs, tokens } = ground;
+  const { access, audit, client, runs, tokens } = ground;
 
   /** Changes the state of an operation, and records it. */
   async function steer(verb: "pause" | "stop" | "resume", { params, principal, requestId }: OperationCall) {
     const { id, action } = await visibleOperation(ground, principal, params.id);
     const target = { id, action };
     return audit.record({ principal, requestId, action: `operations.${verb}`, target, operationId: id }, async () => {
-      if (verb === "resume") runs.begin(id);
-      else await client.operations[verb](id);
+      if (verb === "resume") {
+        // First, so that a pause that comes next is not undone.
+        await access.resumeOperation(id);
+        await runs.begin(id);
+      } else await client.operations[verb](id);
       return { answer: await readOperation(ground, principal, id) };
     });
   }
@@ -72,7 +75,7 @@ async function begin(ground: AdminGround, caller: Caller, claims: PreviewClaims)
   return audit.record({ ...caller, action: "operations.start", target }, async () => {
     if (byId) return changeByIds(ground, caller, { expected, byId });
     const { id } = await access.startOperation(order);
-    runs.begin(id);
+    await runs.begin(id);
     const { asOf, operation } = await readOperation(ground, caller.principal, id);
     // Its author is recorded with its outcome, a moment later.
     const answer = { asOf, operation: { ...operation, who: caller.principal.name, expected } };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readAdminOptions } from "../../../src/admin/admin-options.ts";
 import { AdminHost } from "../../../src/admin/create-admin.ts";
 import { createAdmin } from "../../../src/admin/index.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
 import { createManualClock } from "../../../src/testing/manual-clock.ts";
 import { ask, createTestAdmin, type TestAdmin } from "../../harness/admin.ts";
@@ -108,6 +109,47 @@ describe("an operation", () => {
     expect(begun.status).toBe(202);
     await until(async () => (await operationOf(begun.json["operation"].id)).state === "done");
     expect((await test.client.stats()).failed.value).toBe(0);
+  });
+
+  it("goes on when it is resumed right after a pause, and rests when it is paused right after that", async () => {
+    await fill(1);
+    const session = await test.database.connect();
+    await session.query("begin; select * from howdah._private_jobs for update");
+    const { json } = await preview({ action: "retry", filter: { task: "many" } });
+    const begun = await begin(json["token"]);
+    const id = begun.json["operation"].id as string;
+    const steer = async (verb: string) =>
+      (await test.ask(`/api/v1/operations/${id}/${verb}`, { body: {} })).json["operation"].state as string;
+    // The batch holds the operation until it gives up the job; then it rests before it looks again.
+    expect(await steer("pause")).toBe("paused");
+    expect(await steer("resume")).toBe("running");
+    expect(await steer("pause")).toBe("paused");
+    await systemClock.sleep(1_500);
+    expect((await operationOf(id)).state).toBe("paused");
+    expect(await steer("resume")).toBe("running");
+    expect(await steer("pause")).toBe("paused");
+    expect(await steer("resume")).toBe("running");
+    await session.query("rollback");
+    await until(async () => (await operationOf(id)).state === "done");
+    expect((await test.client.stats()).failed.value).toBe(0);
+  });
+
+  it("that begins while the admin API is closed is paused", async () => {
+    await using own = await createTestAdmin();
+    await own.client.addJob("many", {});
+    const { json } = await own.ask("/api/v1/jobs/preview", { body: { action: "remove", filter: { task: "many" } } });
+    const session = await own.database.connect();
+    await session.query("begin; lock table howdah._howdah_operations in exclusive mode");
+    const beginning = own.ask("/api/v1/operations", { body: { token: json["token"] } });
+    await until(async () => {
+      const waiting = "select 1 from pg_locks where not granted";
+      return (await own.database.sql(waiting)).length > 0;
+    });
+    await own.admin.close();
+    await session.query("rollback");
+    expect((await beginning).status).toBe(202);
+    expect(await own.client.operations.list()).toMatchObject([{ state: "paused", changed: 0 }]);
+    expect((await own.client.listJobs()).jobs).toHaveLength(1);
   });
 
   it("is paused, resumed and stopped, and each is recorded", async () => {
