@@ -78,6 +78,16 @@ export function maySeeQueue({ tasks, queues }: Principal, name: string): boolean
   return queues === undefined ? tasks === undefined : queues.includes(name);
 }
 
+/** Whether someone may pause a task: not when only some queues are theirs, whose jobs are not all of it. */
+export function mayPauseTask(principal: Principal, name: string): boolean {
+  return principal.queues === undefined && maySeeTask(principal, name);
+}
+
+/** Whether someone may pause a queue: not when only some tasks are theirs. */
+export function mayPauseQueue(principal: Principal, name: string): boolean {
+  return principal.tasks === undefined && maySeeQueue(principal, name);
+}
+
 /** Throws `HOWDAH_ADMIN_FORBIDDEN` when someone is limited to some tasks or queues. */
 export function requireUnlimited(principal: Principal, what: string): void {
   if (isLimited(principal)) throw forbidden(`${what} concerns all tasks and queues; you are limited to some of them.`);

@@ -1,5 +1,5 @@
 import type { AdminGround, Handlers } from "../ground.ts";
-import { forbidden, maySeeQueue, maySeeTask, type Principal, requireUnlimited } from "../principal.ts";
+import { forbidden, mayPauseQueue, mayPauseTask, type Principal, requireUnlimited } from "../principal.ts";
 import { notFound } from "../problem.ts";
 import { toTime } from "../views/job-view.ts";
 import { visibleQueue } from "./read-groups.ts";
@@ -13,7 +13,7 @@ type WorkerNames = "unlockQueue" | "sweepWorkers" | "unlockWorkers";
 export function createPauseRoutes({ audit, client }: AdminGround): Pick<Handlers, PauseNames> {
   return {
     async pauseQueue({ params: { name }, body: { until }, principal, requestId }) {
-      requireOwn(maySeeQueue(principal, name), `the queue ${JSON.stringify(name)}`);
+      requireOwn(mayPauseQueue(principal, name), `the queue ${JSON.stringify(name)}`);
       return audit.record({ principal, requestId, action: "queues.pause", target: { name, until } }, async () => {
         const pause = await client.pauseQueue(name, { until });
         return { answer: { name, isPaused: true, pausedUntil: toTime(pause.until) } };
@@ -21,7 +21,7 @@ export function createPauseRoutes({ audit, client }: AdminGround): Pick<Handlers
     },
 
     async resumeQueue({ params: { name }, principal, requestId }) {
-      requireOwn(maySeeQueue(principal, name), `the queue ${JSON.stringify(name)}`);
+      requireOwn(mayPauseQueue(principal, name), `the queue ${JSON.stringify(name)}`);
       return audit.record({ principal, requestId, action: "queues.resume", target: { name } }, async () => {
         await client.resumeQueue(name);
         return { answer: { name, isPaused: false, pausedUntil: null } };
@@ -29,7 +29,7 @@ export function createPauseRoutes({ audit, client }: AdminGround): Pick<Handlers
     },
 
     async pauseTask({ params: { name }, body: { until }, principal, requestId }) {
-      requireOwn(maySeeTask(principal, name), `the task ${JSON.stringify(name)}`);
+      requireOwn(mayPauseTask(principal, name), `the task ${JSON.stringify(name)}`);
       return audit.record({ principal, requestId, action: "tasks.pause", target: { name, until } }, async () => {
         const pause = await client.pauseTask(name, { until });
         return { answer: { name, isPaused: true, pausedUntil: toTime(pause.until) } };
@@ -37,7 +37,7 @@ export function createPauseRoutes({ audit, client }: AdminGround): Pick<Handlers
     },
 
     async resumeTask({ params: { name }, principal, requestId }) {
-      requireOwn(maySeeTask(principal, name), `the task ${JSON.stringify(name)}`);
+      requireOwn(mayPauseTask(principal, name), `the task ${JSON.stringify(name)}`);
       return audit.record({ principal, requestId, action: "tasks.resume", target: { name } }, async () => {
         await client.resumeTask(name);
         return { answer: { name, isPaused: false, pausedUntil: null } };
@@ -107,7 +107,7 @@ export function createRecoveryRoutes({ access, audit, client }: AdminGround): Pi
 }
 
 function requireOwn(isOwn: boolean, what: string): void {
-  if (!isOwn) throw forbidden(`You may not change ${what}: it is none of yours.`);
+  if (!isOwn) throw forbidden(`You may not change ${what}: it is none of yours, or has jobs that are not.`);
 }
 
 async function requireSchedule({ client }: AdminGround, principal: Principal, name: string): Promise<void> {

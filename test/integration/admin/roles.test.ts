@@ -171,6 +171,11 @@ describe("someone of some tasks and queues", () => {
     await refused("ann", "queues/shared/pause", {});
     await refused("bob", "queues/hidden_queue/pause", {});
     await refused("bob", "tasks/mail/resume", {});
+    // Of these only some jobs are theirs.
+    for (const verb of ["pause", "resume"]) {
+      await refused("cas", `tasks/mail/${verb}`, {});
+      await refused("cas", `queues/box/${verb}`, {});
+    }
     await refused("ann", "schedules/hidden_schedule/trigger", {}, 404);
     const all = Object.values(ids);
     const { json } = await test.ask("/api/v1/jobs/actions", {
