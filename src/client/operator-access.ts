@@ -48,7 +48,7 @@ export interface OperatorAccess {
   readonly schemaName: string;
   /** The job with this id and its payload as JSON; `undefined` when it is gone. */
   getStoredJob(id: string): Promise<StoredPayload | undefined>;
-  /** The jobs with these ids that there are, by id. */
+  /** The jobs with these ids that there are, by id; never from a replica, because it decides what is changed. */
   getJobs(ids: readonly string[]): Promise<Job[]>;
   /** As `listJobs`, within a scope. */
   listJobs(filter: JobFilter, scope: Scope, page: JobPageOrder): Promise<JobList>;
@@ -97,6 +97,8 @@ export interface JobPageOrder {
   readonly limit: number;
   /** Without them the payload of each job is null. Default true. */
   readonly withPayloads?: boolean;
+  /** Never from a replica. Default false. */
+  readonly isFresh?: boolean;
 }
 
 /** What someone asks to be done. */
@@ -165,11 +167,12 @@ function createOperatorAccess({ session, calls, runner }: AccessGround): Operato
         return found && { job: toJob(found), payload: found.payload ?? "null" };
       },
       async getJobs(ids: readonly string[]) {
-        return (await getJobsById(reading, checkJobIds(ids))).map((record) => toJob(record));
+        return (await getJobsById(primary, checkJobIds(ids))).map((record) => toJob(record));
       },
-      async listJobs(filter: JobFilter, scope: Scope, { after, ...page }: JobPageOrder) {
+      async listJobs(filter: JobFilter, scope: Scope, { after, isFresh, ...page }: JobPageOrder) {
         const cursor = readOptions("listJobs", { after }, { after: custom<JobCursor>(readCursor) }).after;
-        return readJobList(reading, { ...readFilter(filter), ...scope }, { ...page, after: cursor });
+        const source = isFresh === true ? primary : reading;
+        return readJobList(source, { ...readFilter(filter), ...scope }, { ...page, after: cursor });
       },
       async listErrors(filter: Pick<JobFilter, "task" | "queueName">, scope: Scope, limit: number) {
         return readErrors(reading, { ...readFilter(filter), ...scope }, limit);

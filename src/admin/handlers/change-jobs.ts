@@ -77,7 +77,8 @@ export async function visibleIds(
 /** An add with a key changes the job that has it: that must be one of theirs. */
 async function checkKey({ access }: AdminGround, principal: Principal, jobKey: string | undefined): Promise<void> {
   if (jobKey === undefined || !isLimited(principal)) return;
-  const { jobs } = await access.listJobs({ jobKey }, {}, { isBackward: false, after: undefined, limit: 1 });
+  const page = { isBackward: false, after: undefined, limit: 1, isFresh: true };
+  const { jobs } = await access.listJobs({ jobKey }, {}, page);
   if (jobs.every((job) => maySee(principal, job))) return;
   throw forbidden("A job of another task or queue has this key.");
 }

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Route, ROUTES } from "../../../src/admin/contract/routes.ts";
-import { createTestAdmin, type TestAdmin } from "../../harness/admin.ts";
+import { createAdmin } from "../../../src/admin/index.ts";
+import { clientOver } from "../../../src/client/create-client.ts";
+import { silentLogger } from "../../../src/runtime/logger.ts";
+import { ask, createTestAdmin, type TestAdmin } from "../../harness/admin.ts";
+import { createDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";
 import { createGate, createTestWorker } from "../../harness/worker.ts";
 import { defineTask } from "../../../src/job/task.ts";
@@ -184,6 +188,28 @@ describe("someone of some tasks and queues", () => {
     });
     expect(json["changed"].sort()).toEqual([idOf("mail"), idOf("mailBox")].sort());
     expect(await test.client.getJob(idOf("hidden"))).toMatchObject({ priority: 0 });
+  });
+
+  it("changes nothing that only a replica still takes for theirs", async () => {
+    await using database = await createDatabase();
+    await using behind = await createDatabase();
+    const ground = { ...database, readDriver: behind.driver, logger: silentLogger };
+    const client = clientOver(ground);
+    const admin = createAdmin({
+      client,
+      logger: silentLogger,
+      authorize: () => ({ name: "ann", role: "operate", tasks: ["mail"] }),
+    });
+    // On the replica the key is not there yet, and the job is still one of "mail".
+    const { id } = await client.addJob("hidden_task", {}, { jobKey: "key" });
+    await behind.sql("select howdah.add_job('mail')");
+    const keyed = await ask(admin, "/api/v1/jobs", { body: { task: "mail", jobKey: "key" } });
+    expect(keyed.status).toBe(403);
+    const removed = await ask(admin, "/api/v1/jobs/actions", { body: { action: "remove", ids: [id] } });
+    expect(removed.json).toEqual({ changed: [], signalled: [], untouched: [id] });
+    expect(await client.getJob(id)).toMatchObject({ task: "hidden_task", jobKey: "key" });
+    await admin.close();
+    await client.close();
   });
 
   it("previews and changes their own jobs only, and cannot use another's preview", async () => {
