@@ -39,6 +39,7 @@ export class Grants {
 
   constructor(entries: readonly (Grant & { readonly name: string; readonly secret: string })[]) {
     if (entries.length === 0) throw invalid("at least one credential is needed");
+    requireOwnNames(entries);
     this.#entries = entries.map((entry) => {
       if (entry.secret === "" || typeof entry.secret !== "string")
         throw invalid("a secret must be a text that is not empty");
@@ -66,6 +67,22 @@ export class Grants {
   /** Of the same length for all. */
   #digest(secret: string): Buffer {
     return createHmac("sha256", this.#key).update(secret).digest();
+  }
+}
+
+/**
+ * Throws `HOWDAH_OPTION_INVALID` for credentials of the same name that grant different things: the record tells people
+ * apart by their names, and shows those who are limited what was done under theirs.
+ */
+export function requireOwnNames(grants: readonly (Grant & { readonly name: string })[]): void {
+  const granted = new Map<string, string>();
+  for (const { name, role, tasks, queues } of grants) {
+    const grant = JSON.stringify([role ?? null, tasks ?? null, queues ?? null]);
+    if ((granted.get(name) ?? grant) !== grant)
+      throw invalid(
+        `credentials that grant different things need a \`name\` each, and several have ${JSON.stringify(name)}`,
+      );
+    granted.set(name, grant);
   }
 }
 

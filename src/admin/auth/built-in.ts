@@ -1,7 +1,15 @@
 import { type Clock, systemClock } from "../../runtime/clock.ts";
 import type { Role } from "../contract/component.ts";
 import { forbidden } from "../principal.ts";
-import { type Authorize, Grants, invalid, type Grant, type RequestInfo, unauthenticated } from "./authorize.ts";
+import {
+  type Authorize,
+  Grants,
+  invalid,
+  type Grant,
+  type RequestInfo,
+  requireOwnNames,
+  unauthenticated,
+} from "./authorize.ts";
 
 /** A name with its password. */
 export interface BasicCredential extends Grant {
@@ -77,6 +85,7 @@ export function headerAuth(
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(one.header)) throw invalid("a header must have a name that HTTP allows");
     return { header: one.header, grants: new Grants([{ ...one, name: one.name ?? one.header, secret: one.value }]) };
   });
+  requireOwnNames(listOf(credentials).map((one) => ({ ...one, name: one.name ?? one.header })));
   return (request) => {
     const found = each.map(({ header, grants }) => grants.find(request.headers.get(header) ?? "", clock.now()));
     return found.find((principal) => principal !== undefined) ?? unauthenticated();

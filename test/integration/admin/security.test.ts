@@ -100,6 +100,17 @@ describe("credentials", () => {
     () => headerAuth({ header: "x-admin", value: "" }),
     () => bearerAuth({ token: "x", expires: "tomorrow" }),
     () => bearerAuth({ token: "x", role: "root" as "admin" }),
+    // The record could not tell them apart, and would show the one what the other did.
+    () =>
+      bearerAuth([
+        { token: "x", tasks: ["a"] },
+        { token: "y", tasks: ["b"] },
+      ]),
+    () =>
+      headerAuth([
+        { header: "x-admin", value: "x" },
+        { header: "x-admin", value: "y", role: "read" },
+      ]),
     () => createAdmin({ client: test.client } as Parameters<typeof createAdmin>[0]),
     () => createAdmin({ client: { ...test.client }, authorize: noAuth() }),
     () => adminWith(noAuth(), { basePath: '/a"b' }),
