@@ -95,13 +95,14 @@ export function headerAuth(
 /**
  * Asks for nothing, and lets in only who is on the same machine: a request whose
  * connection comes from a loopback address, to a host that is one, so that no
- * other site can pose as this one. The role is `admin` unless it is given.
+ * other site can pose as this one, and without a proxy that says so in between.
+ * The role is `admin` unless it is given.
  */
 export function noAuth({ role = "admin" }: { readonly role?: Role | undefined } = {}): Authorize {
   return (request, info) => {
     if (isLocal(request, info)) return { name: "local", role };
     throw forbidden(
-      "Without authentication only requests from this machine are answered, to localhost or a loopback address.",
+      "Without authentication only requests from this machine are answered, to localhost or a loopback address, without a proxy in between.",
     );
   };
 }
@@ -113,8 +114,12 @@ export function isLoopback(address: string): boolean {
 
 function isLocal(request: Request, { remoteAddress = "" }: RequestInfo): boolean {
   const host = request.headers.get("host") ?? new URL(request.url).host;
-  return isLoopback(remoteAddress) && isLoopback(host.replace(/:\d+$/, ""));
+  const isForwarded = FORWARDED.some((name) => request.headers.has(name));
+  return isLoopback(remoteAddress) && isLoopback(host.replace(/:\d+$/, "")) && !isForwarded;
 }
+
+/** What proxies add for whom they ask; that may be anyone. */
+const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
 
 /** A name has no colon, so that no other pair makes the same text. */
 function secretOf(name: string, password: string): string {
