@@ -56,6 +56,8 @@ describe("redaction by path", () => {
     const deep = `{"password":"hunter22","deep":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
     expect(redaction.textOf("hunter22 is wrong", deep)).toBe("[redacted]");
     expect(redaction.textOf("hunter22 is wrong", undefined)).toBe("[redacted]");
+    const many = JSON.stringify({ password: Array.from({ length: 1_001 }, (_, index) => `hunter${index}`) });
+    expect(redaction.textOf("hunter22 is wrong", many)).toBe("[redacted]");
   });
 
   it("knows a filter that asks for them", () => {

@@ -117,7 +117,7 @@ export class Redaction {
     return original.kind === "leaf" && text === this.text(original.text);
   }
 
-  /** The values that are hidden; `undefined` when the payload is nested too deep to be looked through. */
+  /** The values that are hidden; `undefined` when they are too many to be looked for, or nested too deep. */
   #secretsOf(payload: string): Secrets | undefined {
     const found: JsonTree[] = [];
     try {
@@ -126,6 +126,7 @@ export class Redaction {
       return undefined;
     }
     const leaves = found.flatMap(leavesOf);
+    if (leaves.length > MOST_LEAVES) return undefined;
     const texts = leaves.flatMap(textsOf).filter((text) => text.length >= SHORTEST);
     const numbers = leaves.filter((leaf) => leaf.length >= SHORTEST && /^-?\d/.test(leaf));
     return {
@@ -149,6 +150,9 @@ const MARK = JSON.stringify(HIDDEN);
 
 /** The characters of a payload that are shown. */
 const MOST_SHOWN = 256 * 1_024;
+
+/** The hidden values of a payload that are looked for in texts. */
+const MOST_LEAVES = 1_000;
 
 /** A shorter value stands in texts by chance. */
 const SHORTEST = 4;
