@@ -8,6 +8,7 @@ import {
   type AuditRequest,
   beginAudit,
   listAudit,
+  listOperationStarts,
   settleAudit,
 } from "../postgres/queries/audit.ts";
 import { getJob, getJobsById } from "../postgres/queries/list-jobs.ts";
@@ -76,6 +77,8 @@ export interface OperatorAccess {
   beginAudit(order: AuditOrder): Promise<string>;
   /** Writes how it ended. */
   settleAudit(id: string, outcome: AuditOutcome): Promise<void>;
+  /** The entries that began these operations. */
+  listOperationStarts(operationIds: readonly string[]): Promise<AuditEntry[]>;
   /** The newest entries first. */
   listAudit(request: AuditRequest): Promise<AuditEntry[]>;
 }
@@ -203,7 +206,14 @@ function createOperatorAccess({ session, calls, runner }: AccessGround): Operato
 }
 
 type RecordNames =
-  "startOperation" | "resumeOperation" | "getOperation" | "listOperations" | "beginAudit" | "settleAudit" | "listAudit";
+  | "startOperation"
+  | "resumeOperation"
+  | "getOperation"
+  | "listOperations"
+  | "beginAudit"
+  | "settleAudit"
+  | "listOperationStarts"
+  | "listAudit";
 
 /** What is stored of changes: operations, and the record. */
 function createRecords(session: Session): Pick<OperatorAccess, RecordNames> {
@@ -229,6 +239,9 @@ function createRecords(session: Session): Pick<OperatorAccess, RecordNames> {
     },
     async settleAudit(id: string, outcome: AuditOutcome) {
       return settleAudit(writing, id, outcome);
+    },
+    async listOperationStarts(operationIds: readonly string[]) {
+      return (await listOperationStarts(primary, operationIds)).map((entry) => ({ ...entry, at: toDate(entry.at) }));
     },
     async listAudit(request: AuditRequest) {
       return (await listAudit(primary, request)).map((entry) => ({ ...entry, at: toDate(entry.at) }));

@@ -54,7 +54,7 @@ export async function visibleOperation(
 async function withAuthors(operations: readonly StoredOperation[], ground: AdminGround): Promise<OperationView[]> {
   if (operations.length === 0) return [];
   const operationIds = operations.map(({ id }) => id);
-  const entries = await ground.access.listAudit({ operationIds, limit: operationIds.length });
+  const entries = await ground.access.listOperationStarts(operationIds);
   const byId = new Map(entries.map((entry) => [entry.operationId, entry]));
   return operations.map((operation) => toOperationView(operation, byId.get(operation.id), ground));
 }

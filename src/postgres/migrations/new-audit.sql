@@ -19,3 +19,6 @@ create table :"schema"._howdah_audit (
   operation_id bigint,
   constraint _howdah_audit_pkey primary key (id)
 );
+
+-- Who began an operation is looked up with each view of it.
+create index _howdah_audit_operation_idx on :"schema"._howdah_audit (operation_id) where action = 'operations.start';

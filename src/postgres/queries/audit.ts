@@ -1,4 +1,5 @@
 import type { Executor, Row } from "../driver.ts";
+import { numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 
 /**
@@ -66,15 +67,27 @@ export interface AuditOutcome {
   readonly operationId?: string | undefined;
 }
 
+/** Returns the entries that began these operations, however old they are. */
+export async function listOperationStarts(
+  { executor, schema }: AuditTarget,
+  operationIds: readonly string[],
+): Promise<AuditRecord[]> {
+  // $1 operation ids
+  const text = `select ${COLUMNS}, ${schema.of("_howdah_us")}(entry.at)
+from ${schema.of("_howdah_audit")} as entry
+where entry.operation_id operator(pg_catalog.=) any ($1::pg_catalog.int8[]) and entry.action operator(pg_catalog.=) 'operations.start'`;
+  return (await executor.query({ text, values: [numberArray(operationIds)] })).rows.map(toRecord);
+}
+
 /**
  * Returns entries, the newest first. With a filter it looks at the newest
  * {@link WINDOW} before `before`.
  */
 export async function listAudit(
   { executor, schema }: AuditTarget,
-  { before, limit, who, jobId, operationIds }: AuditRequest,
+  { before, limit, who, jobId }: AuditRequest,
 ): Promise<AuditRecord[]> {
-  // $1 before   $2 limit   $3 who   $4 job id   $5 operation ids
+  // $1 before   $2 limit   $3 who   $4 job id
   const text = `select ${COLUMNS}, ${schema.of("_howdah_us")}(entry.at)
 from (
   select * from ${schema.of("_howdah_audit")} as entry
@@ -83,11 +96,8 @@ from (
 ) as entry
 where ($3::pg_catalog.text is null or entry.who operator(pg_catalog.=) $3::pg_catalog.text)
   and ($4::pg_catalog.text is null or (entry.target operator(pg_catalog.->) 'ids') operator(pg_catalog.?) $4::pg_catalog.text)
-  and ($5::pg_catalog.int8[] is null or (entry.operation_id operator(pg_catalog.=) any ($5::pg_catalog.int8[])
-    and entry.action operator(pg_catalog.=) 'operations.start'))
 order by entry.id desc limit $2::pg_catalog.int4`;
-  const ids = operationIds === undefined ? null : `{${operationIds.join(",")}}`;
-  const values = [before ?? null, String(limit), who ?? null, jobId ?? null, ids];
+  const values = [before ?? null, String(limit), who ?? null, jobId ?? null];
   return (await executor.query({ text, values })).rows.map(toRecord);
 }
 
@@ -99,8 +109,6 @@ export interface AuditRequest {
   readonly who?: string | undefined;
   /** Only those that name this job. */
   readonly jobId?: string | undefined;
-  /** Only those that began one of these operations. */
-  readonly operationIds?: readonly string[] | undefined;
 }
 
 /** An entry. Its time is in microseconds since 1970. */

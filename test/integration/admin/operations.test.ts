@@ -258,6 +258,17 @@ describe("the record", () => {
     expect(idsOf((await test.ask("/api/v1/activity?jobId=2")).json)).toEqual(["2"]);
   });
 
+  it("knows who began an operation after many other changes", async () => {
+    await fill(1);
+    const { json } = await preview({ action: "retry", filter: { task: "many" } });
+    const id = (await begin(json["token"])).json["operation"].id as string;
+    await until(async () => (await operationOf(id)).state === "done");
+    await test.database.sql(
+      "insert into howdah._howdah_audit (who, action, target) select 'bob', 'tasks.pause', '{}' from generate_series(1, 10001)",
+    );
+    expect(await operationOf(id)).toMatchObject({ who: "root", expected: 1 });
+  });
+
   it("keeps the newest hundred thousand entries of the last 400 days, and forgets a few with each change", async () => {
     await test.database.sql(
       `insert into howdah._howdah_audit (who, action, target, at) select 'old', 'a', '{}', now() - interval '401 days' from generate_series(1, 150)`,
