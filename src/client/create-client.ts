@@ -42,6 +42,7 @@ import { createDoctor } from "./doctor/diagnose.ts";
 import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { OperatorReads } from "./operator-reads.ts";
+import { createOperatorAccess } from "./create-operator-access.ts";
 import { giveOperatorAccess } from "./operator-access.ts";
 import { createOperations } from "./operations.ts";
 import { createSchedules } from "./schedules.ts";
@@ -200,7 +201,7 @@ export function clientOver(ground: ClientGround): Client {
     close,
     [Symbol.asyncDispose]: close,
   };
-  giveOperatorAccess(client, { session, calls, runner });
+  giveOperatorAccess(client, createOperatorAccess({ session, calls, runner }));
   return client;
 }
 

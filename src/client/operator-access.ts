@@ -1,43 +1,15 @@
 import { HowdahError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
-import { toDate, toJob } from "../job/row.ts";
-import {
-  type AuditOrder,
-  type AuditOutcome,
-  type AuditRecord,
-  type AuditRequest,
-  beginAudit,
-  listAudit,
-  listOperationStarts,
-  settleAudit,
-} from "../postgres/queries/audit.ts";
-import { getJob, getJobsById } from "../postgres/queries/list-jobs.ts";
+import type { AuditOrder, AuditOutcome, AuditRecord, AuditRequest } from "../postgres/queries/audit.ts";
 import type { JobSelection } from "../postgres/queries/job-selection.ts";
-import {
-  getOperation,
-  listOperations,
-  readNewestJobId,
-  type OperationAction,
-  type OperationChange,
-  type OperationRecord,
-  setOperationState,
-  startOperation,
-} from "../postgres/queries/operations.ts";
-import { custom } from "../runtime/option-kinds.ts";
-import { readOptions } from "../runtime/options.ts";
-import { type BulkPreview, previewOperation } from "./bulk-preview.ts";
-import { type BulkOperation, readBulkFilter, toBulkOperation } from "./bulk.ts";
-import { type BulkRunner, unknownOperation } from "./bulk-runner.ts";
-import { type ErrorList, readErrors } from "./errors-by-line.ts";
-import { type JobCursor, readCursor } from "./job-cursor.ts";
-import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
-import { checkJobId, checkJobIds } from "./job-ids.ts";
-import { type QueueList, type QueueListOptions, readQueueList } from "./inspect.ts";
-import { readReschedule, type RescheduleOptions } from "./manage.ts";
-import { readReason } from "./option-readers.ts";
-import { type JobList, readJobList } from "./read-job-list.ts";
-import type { OpenCalls } from "./open-calls.ts";
-import type { Session } from "./session.ts";
+import type { OperationAction, OperationChange } from "../postgres/queries/operations.ts";
+import type { BulkPreview } from "./bulk-preview.ts";
+import type { BulkOperation } from "./bulk.ts";
+import type { ErrorList } from "./errors-by-line.ts";
+import type { JobFilter } from "./job-filter.ts";
+import type { QueueList, QueueListOptions } from "./inspect.ts";
+import type { RescheduleOptions } from "./manage.ts";
+import type { JobList } from "./read-job-list.ts";
 
 /**
  * What the admin API needs of a client beyond its methods: lists for people who
@@ -145,118 +117,8 @@ export function operatorAccessOf(client: object): OperatorAccess {
 }
 
 /** Gives a client its access. */
-export function giveOperatorAccess(client: object, ground: AccessGround): void {
-  ACCESS.set(client, createOperatorAccess(ground));
-}
-
-/** What a client stands on. */
-export interface AccessGround {
-  readonly session: Session;
-  readonly calls: OpenCalls;
-  readonly runner: BulkRunner;
+export function giveOperatorAccess(client: object, access: OperatorAccess): void {
+  ACCESS.set(client, access);
 }
 
 const ACCESS = new WeakMap<object, OperatorAccess>();
-
-function createOperatorAccess({ session, calls, runner }: AccessGround): OperatorAccess {
-  const { schema } = session;
-  const reading = { executor: session.reads, schema };
-  const primary = { executor: session.primaryReads, schema };
-  return {
-    schemaName: schema.name,
-    ...calls.awaited({
-      async getStoredJob(id: string) {
-        const found = await getJob(session, schema, checkJobId(id));
-        return found && { job: toJob(found), payload: found.payload ?? "null" };
-      },
-      async getJobs(ids: readonly string[]) {
-        return (await getJobsById(primary, checkJobIds(ids))).map((record) => toJob(record));
-      },
-      async listJobs(filter: JobFilter, scope: Scope, { after, isFresh, ...page }: JobPageOrder) {
-        const cursor = readOptions("listJobs", { after }, { after: custom<JobCursor>(readCursor) }).after;
-        const source = isFresh === true ? primary : reading;
-        return readJobList(source, { ...readFilter(filter), ...scope }, { ...page, after: cursor });
-      },
-      async listErrors(filter: Pick<JobFilter, "task" | "queueName">, scope: Scope, limit: number) {
-        return readErrors(reading, { ...readFilter(filter), ...scope }, limit);
-      },
-      async listQueues({ after, limit, ...filter }: QueueListOptions & { limit: number }, names?: readonly string[]) {
-        return readQueueList(reading, { ...filter, names }, { after, limit });
-      },
-      async toOrder({ action, filter, reason, to }: OrderRequest, scope: Scope) {
-        const change = {
-          ...readOptions("jobs", { reason }, { reason: custom(readReason) }),
-          ...(action === "reschedule" ? { reschedule: readReschedule(to) } : {}),
-        };
-        const selection = { ...readBulkFilter(action, filter), ...scope };
-        return { action, filter: selection, change, newestId: await readNewestJobId(primary) };
-      },
-      async preview(order: BoundOrder) {
-        return previewOperation(reading, order);
-      },
-      async countUntouched({ filter, newestId }: BoundOrder, state: Job["state"]) {
-        return previewOperation(reading, { filter: { ...filter, state }, newestId, mostPages: 4 });
-      },
-      ...createRecords(session),
-      async carryOut(id: string) {
-        await runner.run(checkJobId(id, "The id", "an operation"));
-      },
-    }),
-  };
-}
-
-type RecordNames =
-  | "startOperation"
-  | "resumeOperation"
-  | "getOperation"
-  | "listOperations"
-  | "beginAudit"
-  | "settleAudit"
-  | "listOperationStarts"
-  | "listAudit";
-
-/** What is stored of changes: operations, and the record. */
-function createRecords(session: Session): Pick<OperatorAccess, RecordNames> {
-  const { schema } = session;
-  const primary = { executor: session.primaryReads, schema };
-  const writing = { executor: session, schema };
-  return {
-    async startOperation(order: BoundOrder) {
-      return toStoredOperation(await startOperation(writing, order));
-    },
-    async resumeOperation(id: string) {
-      await setOperationState(writing, checkJobId(id, "The id", "an operation"), { from: ["paused"], to: "running" });
-    },
-    async getOperation(id: string) {
-      const checked = checkJobId(id, "The id", "an operation");
-      return toStoredOperation((await getOperation(writing, checked)) ?? raise(unknownOperation(checked)));
-    },
-    async listOperations() {
-      return (await listOperations(session, schema, 100)).map(toStoredOperation);
-    },
-    async beginAudit(order: AuditOrder) {
-      return beginAudit(writing, order);
-    },
-    async settleAudit(id: string, outcome: AuditOutcome) {
-      return settleAudit(writing, id, outcome);
-    },
-    async listOperationStarts(operationIds: readonly string[]) {
-      return (await listOperationStarts(primary, operationIds)).map((entry) => ({ ...entry, at: toDate(entry.at) }));
-    },
-    async listAudit(request: AuditRequest) {
-      return (await listAudit(primary, request)).map((entry) => ({ ...entry, at: toDate(entry.at) }));
-    },
-  };
-}
-
-function toStoredOperation(record: OperationRecord): StoredOperation {
-  return { ...toBulkOperation(record), filter: record.filter };
-}
-
-function readFilter(filter: JobFilter): JobSelection {
-  return toFilter(readOptions("listJobs", filter, FILTER_OPTIONS));
-}
-
-function raise(error: HowdahError): never {
-  throw error;
-}
