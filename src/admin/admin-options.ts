@@ -38,7 +38,7 @@ export interface AdminOptions {
   readonly secret?: string | undefined;
   /** The largest body of a request. Default 1 MiB. */
   readonly maxBodyBytes?: number | undefined;
-  /** How many live streams are open at once, at most. Default 200. */
+  /** How many live streams are open at once, at most; half of them for one person. Default 200. */
   readonly maxStreams?: number | undefined;
   /** Has a line for each change. Default: `consoleLogger()`. */
   readonly logger?: Logger | undefined;

@@ -30,7 +30,7 @@ beforeEach(() => {
       },
     },
     clock,
-    3,
+    6,
   );
 });
 
@@ -199,9 +199,24 @@ describe("a stream", () => {
     },
   );
 
-  it("beyond as many as may be is refused, and none is opened after the end", async () => {
+  it("beyond as many as may be is refused, and beyond half of them when all are of one person", async () => {
+    const others: readonly Principal[] = ["grace", "hedy"].map((name) => ({ name, role: "read" }));
     await Promise.all([open(["a"]), open(["b"]), open(["c"])]);
-    await expect(open(["d"])).rejects.toMatchObject({ code: "HOWDAH_ADMIN_BUSY" });
+    await expect(open(["d"])).rejects.toMatchObject({
+      code: "HOWDAH_ADMIN_BUSY",
+      message: expect.stringContaining("3 live streams of yours"),
+    });
+    for (const [index, principal] of [others[0], others[1], others[1]].entries()) {
+      await open([`${index}`], { principal: principal as Principal });
+    }
+    await expect(open(["d"], { principal: others[0] as Principal })).rejects.toMatchObject({
+      code: "HOWDAH_ADMIN_BUSY",
+      message: expect.stringContaining("6 live streams are open"),
+    });
+  });
+
+  it("is not opened after the end", async () => {
+    await open(["a"]);
     hub.close();
     expect(hub.streams).toBe(0);
     await expect(open(["a"])).rejects.toMatchObject({ code: "HOWDAH_CLIENT_CLOSED" });

@@ -17,7 +17,10 @@ export class LiveHub implements StreamHost {
   readonly #maxStreams: number;
   readonly #numbers = new Numbers();
   readonly #topics = new Map<string, Topic>();
-  readonly #streams = new Map<LiveStream, { readonly guard: LiveGuard; readonly seen: string }>();
+  readonly #streams = new Map<
+    LiveStream,
+    { readonly guard: LiveGuard; readonly seen: string; readonly name: string }
+  >();
   /** Ids of another process, or of one that was restarted, say nothing here. */
   readonly #epoch = randomBytes(6).toString("hex");
   #isClosed = false;
@@ -33,13 +36,18 @@ export class LiveHub implements StreamHost {
     if (this.#isClosed) throw new HowdahError("HOWDAH_CLIENT_CLOSED", "The admin API was closed.");
     const names = checkTopics(topics);
     if (this.#streams.size >= this.#maxStreams) throw busy(`${this.#maxStreams} live streams are open`);
+    const { name } = caller.principal;
+    // One person cannot take those of all others.
+    const most = Math.ceil(this.#maxStreams / 2);
+    const own = [...this.#streams.values()].filter((stream) => stream.name === name).length;
+    if (own >= most) throw busy(`${most} live streams of yours are open`);
     const seen = seenBy(caller.principal);
     const mark = `${this.#epoch}-${digestOf([seen, ...names])}`;
     const [, number] = lastEventId?.startsWith(`${mark}-`) ? (/-(\d{1,15})$/.exec(lastEventId) ?? []) : [];
     const joined = names.map((name) => this.#topic(name, seen, caller));
     const order = { host: this, mark, afterNumber: Number(number ?? 0), greeting: "howdah" };
     const stream = new LiveStream(joined, order, this.#clock);
-    this.#streams.set(stream, { guard, seen });
+    this.#streams.set(stream, { guard, seen, name });
     return stream.body;
   }
 
