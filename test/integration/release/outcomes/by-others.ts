@@ -205,6 +205,10 @@ export const BY_WORKER: readonly EndingCase[] = [
     task: waits(),
     options: { concurrency: 1 },
     act: meanwhile(async ({ worker, job }) => {
+      // When its session begins to listen a worker asks about all that it holds, and would learn of it by that.
+      await until(async () =>
+        (await worker.client.listActiveWorkers()).some(({ id, session }) => id === worker.id && session === "held"),
+      );
       // Otherwise it would be claimed again at once.
       await worker.client.pauseTask(job.task);
       await worker.client.forceUnlockWorkers([job.lockedBy ?? worker.id]);
