@@ -10,6 +10,7 @@ import { toDate } from "./row.ts";
 export class ClaimedJob implements Job {
   readonly #row: ClaimedRow;
   readonly #tag: ClaimTag;
+  #task: string | undefined;
   #payload: unknown = UNREAD;
   #claimTimes: readonly string[] | undefined;
   #askedAt: number | undefined;
@@ -35,7 +36,7 @@ export class ClaimedJob implements Job {
     return this.#row.taskId;
   }
   get task(): string {
-    return this.#tag.taskIdentifiers.get(this.taskId) ?? "";
+    return (this.#task ??= this.#tag.taskIdentifiers.get(this.taskId) ?? "");
   }
   /** The id of its named queue. */
   get queueId(): number | null {
@@ -141,10 +142,10 @@ export class ClaimedJob implements Job {
   /** How long it has waited at `now`, by the monotonic clock, since it was due, or was added when that was later. */
   waitedMs(now: number): number {
     const { runAt, extras } = this.#row;
-    const { claimedAt, sentAt } = this.#tag;
+    const { claimedAtUs, sentAt } = this.#tag;
     const runAtUs = Number(runAt);
     const dueAtUs = extras?.createdAt === undefined ? runAtUs : Math.max(runAtUs, Number(extras.createdAt));
-    return Math.max(0, (Number(claimedAt) - dueAtUs) / 1_000) + Math.max(0, now - sentAt);
+    return Math.max(0, (claimedAtUs - dueAtUs) / 1_000) + Math.max(0, now - sentAt);
   }
 
   /** The database was asked at this time, and it may be started. */
@@ -198,10 +199,17 @@ export interface ClaimTag {
   readonly workerId: string;
   /** When they were locked, in microseconds by the database's clock. */
   readonly claimedAt: string;
+  /** The same as a number, to reckon with: for comparisons there is the text. */
+  readonly claimedAtUs: number;
   /** When the claim was sent, by the monotonic clock. */
   readonly sentAt: number;
   /** The identifiers of the worker's tasks by their id. */
   readonly taskIdentifiers: ReadonlyMap<number, string>;
+}
+
+/** Names what the jobs of one claim have in common. */
+export function tagOfClaim(claim: Omit<ClaimTag, "claimedAtUs">): ClaimTag {
+  return { ...claim, claimedAtUs: Number(claim.claimedAt) };
 }
 
 /** The place of a claim in the register of its worker, `held-jobs.ts`. */
