@@ -59,7 +59,7 @@ interface PreviewOrder {
   readonly mostPages?: number | undefined;
 }
 
-/** Where counting ends. A page looks at 50,000 jobs at most. */
+/** Where counting ends. A page looks at 50,000 jobs at most, at 20,000 for a payload. */
 const MOST = 100_000;
 const MOST_PAGES = 20;
 

@@ -42,8 +42,8 @@ export interface JobInspection {
    *   everything else   by id
    *
    * No page costs more than that, however far into the table it is. Where no
-   * index serves the filter, a page looks at 50,000 jobs at most and says which:
-   * `next` is there even when none was found.
+   * index serves the filter, a page looks at 50,000 jobs at most (20,000 for a
+   * payload) and says which: `next` is there even when none was found.
    */
   listJobs(options?: JobListOptions): Promise<JobList>;
   /**

@@ -71,7 +71,9 @@ export const JobPageAnswer = component(
     searched: z
       .object({ from: Id.nullable(), to: Id.nullable() })
       .nullable()
-      .describe("Which jobs were looked at, 50,000 at most, where no index serves the filter; else null."),
+      .describe(
+        "Which jobs were looked at, 50,000 at most (20,000 for a payload), where no index serves the filter; else null.",
+      ),
   }),
 );
 export type JobPageAnswer = z.infer<typeof JobPageAnswer>;

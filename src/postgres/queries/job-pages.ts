@@ -16,13 +16,14 @@ export function writePage(schema: Schema, filter: JobSelection, { page, what }: 
     (serves as readonly string[]).includes(name) ? [] : [condition],
   );
   const isSearch = rest.length > 0 && way !== "key" && way !== "running";
+  const window = conditions.payload === undefined ? WINDOW : PAYLOAD_WINDOW;
   const scan: Scan = {
     schema,
     order: keys.map((key) => `${KEYS[key].column}${isBackward ? " desc" : ""}`).join(", "),
     bounds: boundsOf(schema, page, values),
     conditions,
     // Nothing but the rows of the page, or as many as a search looks at; few pass a condition on the key or the lock.
-    limit: rest.length === 0 ? limit + 1 : WINDOW,
+    limit: rest.length === 0 ? limit + 1 : window,
   };
   const source = sourceOf(way, scan);
   const text = `
@@ -33,7 +34,7 @@ with recursive ${source.tables}page as materialized (
   ) as job
 )
 select ${what.columns}, job.place, null, null, null
-from page as job${what.joins}${isSearch ? `\nunion all\n${edgeOf(schema, source, { limit, width: what.width })}` : ""}
+from page as job${what.joins}${isSearch ? `\nunion all\n${edgeOf(schema, source, { limit, window, width: what.width })}` : ""}
 order by ${what.width + 1}`;
   return { text, values: values.cells, isSearch };
 }
@@ -113,6 +114,9 @@ export function waysById(filter: JobSelection): readonly Way[] {
 
 /** The rows that one page looks at, at most, where no index serves the filter. */
 const WINDOW = 50_000;
+
+/** The same where each payload is read as JSON, which takes several times as long as the rest of a row. */
+const PAYLOAD_WINDOW = 20_000;
 
 const KEYS = {
   priority: { column: "job.priority", type: "pg_catalog.int2" },
@@ -205,10 +209,17 @@ function membersOf({ schema, bounds, conditions, limit }: Scan): Source {
 }
 
 /** The last row that a full window has, where it held too few jobs that pass the filter. */
-function edgeOf(schema: Schema, source: Source, { limit, width }: { readonly limit: number; readonly width: number }) {
+function edgeOf(schema: Schema, source: Source, { limit, window, width }: EdgeOrder): string {
   return `select ${"null, ".repeat(width + 1)}edge.priority::pg_catalog.text, ${schema.of("_howdah_us")}(edge.run_at)::pg_catalog.text, edge.id::pg_catalog.text
-from (select * from (${source.of("job.priority, job.run_at, job.id")}) as job offset ${WINDOW - 1} limit 1) as edge
+from (select * from (${source.of("job.priority, job.run_at, job.id")}) as job offset ${window - 1} limit 1) as edge
 where (select pg_catalog.count(*) from page) operator(pg_catalog.<=) ${limit}`;
+}
+
+interface EdgeOrder {
+  readonly limit: number;
+  readonly window: number;
+  /** How many columns the page has before its place. */
+  readonly width: number;
 }
 
 function boundsOf(schema: Schema, { way, after, newestId, isBackward }: PageRequest, values: Values): string {

@@ -236,6 +236,7 @@ describe("any filter", () => {
     ]);
     expect((await client.listJobs({ task: "rare", backward: true, limit: 1 })).jobs).toEqual([rare]);
     expect((await client.listJobs({ task: "common", limit: 5 })).searched).toEqual({ from: null, to: edge(5) });
+    expect((await client.listJobs({ payload: { a: 1 } })).searched).toEqual({ from: null, to: edge(20_000) });
     expect((await client.listJobs({ state: "ready" })).searched).toBeUndefined();
   });
 
