@@ -2,10 +2,10 @@ import { formatFigure } from "./format.mjs";
 import { table } from "./table.mjs";
 
 /** The questions of a newcomer, in the order of the overview. */
-const PICKED = ["drain-tuned", "many-queues", "latency"];
+const PICKED = ["drain-tuned", "many-queues", "latency-apart"];
 
 /** Those, and where the others are better more often. */
-const COMPARED = ["drain-tuned", "serial-queue", "many-queues", "latency", "bulk-add", "idle", "memory"];
+const COMPARED = ["drain-tuned", "serial-queue", "many-queues", "latency-apart", "bulk-add", "idle", "memory"];
 
 /** By what the names of their releases begin with. */
 const SIDES = {
@@ -21,7 +21,9 @@ const SIDES = {
 export function picked({ results }) {
   return PICKED.flatMap((name) => results.find((result) => result.name === name) ?? []).map((result) => ({
     ...result,
-    rows: result.rows.filter(({ peer, label }) => isQueue(peer) && !label.includes("large batches")),
+    rows: result.rows.filter(
+      ({ peer, label, value }) => isQueue(peer) && Number.isFinite(value) && !label.includes("large batches"),
+    ),
   }));
 }
 
@@ -30,19 +32,25 @@ export function toCaption(report) {
   const results = picked(report);
   const [newest] = results.toSorted((a, b) => b.conditions.at.localeCompare(a.conditions.at));
   if (newest === undefined) return "No results are stored yet: `npm run bench` writes them.";
-  const { at, machine, server } = newest.conditions;
-  const [tuned, latency] = ["drain-tuned", "latency"].map((name) => ownAndBest(results, name));
+  const { machine, server } = newest.conditions;
+  const [tuned, latency] = ["drain-tuned", "latency-apart"].map((name) => ownAndBest(results, name));
   return (
     (tuned
       ? `**${tuned.own} jobs a second** in one process with tuned settings; the best of the others: ${tuned.best}. `
       : "") +
     (latency
-      ? `An idle worker starts a job ${latency.own} ms after it was added; the best of the others: ${latency.best}. `
+      ? `An idle worker starts a job ${latency.own} ms after another process added it; the best of the others: ${latency.best}. `
       : "") +
-    `Measured on ${at.slice(0, 10)} on ${machine.cores} cores, with PostgreSQL ${server.version.split(" ")[0]} that ` +
+    `Measured on ${daysOf(results)}, on ${machine.cores} cores, with PostgreSQL ${server.version.split(" ")[0]} that ` +
     "waits for its disk at each commit, one process a side. [How, and all figures](docs/benchmarks.md), also the " +
     "targets that Howdah missed."
   );
+}
+
+/** The day of the oldest and of the newest result, where these are two. */
+function daysOf(results) {
+  const days = results.map(({ conditions }) => conditions.at.slice(0, 10)).sort();
+  return [...new Set([days.at(0), days.at(-1)])].join(" to ");
 }
 
 /** Howdah's figure with the settings that come first, and the best of the others with any. */
