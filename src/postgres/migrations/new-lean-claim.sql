@@ -185,3 +185,15 @@ begin
   end loop;
 end
 $$;
+
+-- What these statements look up by number is dear to read and cheap to find. The planner
+-- believes in statistics, which are from when no queue was locked, or each: then it expects
+-- one row of a whole table of queues, reads all of them to find it, and compares each
+-- with each that was asked for. With this price of a row it never does, however few there
+-- are; and dear plans would be given to several processes.
+alter function :"schema"._howdah_heads_v1 set cpu_tuple_cost = 100 set max_parallel_workers_per_gather = 0;
+alter function :"schema"._howdah_claim_v1 set cpu_tuple_cost = 100 set max_parallel_workers_per_gather = 0;
+alter function :"schema"._howdah_claim_straight_v1 set cpu_tuple_cost = 100 set max_parallel_workers_per_gather = 0;
+alter function :"schema"._howdah_release_v1 set cpu_tuple_cost = 100 set max_parallel_workers_per_gather = 0;
+alter function :"schema"._howdah_release_completed_v1 set cpu_tuple_cost = 100 set max_parallel_workers_per_gather = 0;
+alter function :"schema"._howdah_release_and_continue_v1 set cpu_tuple_cost = 100 set max_parallel_workers_per_gather = 0;

@@ -165,6 +165,50 @@ describe.each([
   });
 });
 
+describe.each([
+  ["none was locked", ""],
+  ["all were locked", "set locked_at = now(), locked_by = 'w'"],
+])("with statistics of when there were a few hundred queues and %s", (_, locked) => {
+  it("compares nothing with each queue that there is: claims, completions, failures", async () => {
+    await using own = await createDatabase();
+    const session = await own.connect();
+    await own.sql("alter table howdah._private_job_queues set (autovacuum_enabled = false)");
+    await own.sql("select howdah.add_job('t', queue_name => 'q' || n % 400) from generate_series(1, 2000) as n");
+    if (locked) await own.sql(`update howdah._private_job_queues ${locked}`);
+    await own.sql("vacuum analyze howdah._private_jobs, howdah._private_job_queues");
+    if (locked) await own.sql("update howdah._private_job_queues set locked_at = null, locked_by = null");
+    const claims = await createClaims(own, WORKER_ID, session);
+    const notices: string[] = [];
+    session.on("notice", ({ message }) => notices.push(String(message)));
+    await session.query(`
+      load 'auto_explain';
+      set auto_explain.log_min_duration = 0;
+      set auto_explain.log_analyze = on;
+      set auto_explain.log_timing = off;
+      set auto_explain.log_nested_statements = on;
+      set auto_explain.log_level = notice`);
+    for (const isCompleted of [true, false]) {
+      const { jobs, claimedAt } = await claims.claim({ quantity: 300, windowAfter: -1 });
+      const chainEnds = jobs.map(({ id, queueId }) => ({ queueId: Number(queueId), lastJobId: id, claimedAt }));
+      const ids = jobs.map(({ id }) => id);
+      const outcomes = isCompleted
+        ? { completed: ids }
+        : { changed: ids.map((id) => changeOf(id, { delayMs: 60_000 })) };
+      await claims.release({ claimTimes: [claimedAt], ...outcomes, chainEnds });
+      expect(new Set(chainEnds.map(({ queueId }) => queueId)).size).toBe(300);
+    }
+    const nodes = notices.flatMap((plan) => [
+      ...plan.matchAll(/-> +(.*?) +\(cost.*?actual rows=([\d.]+) loops=(\d+)\)/g),
+    ]);
+    expect(nodes.length).toBeGreaterThan(20);
+    const most = nodes
+      .map(([, node, rows, loops]) => ({ node, rows: Number(rows) * Number(loops) }))
+      .filter(({ rows }) => rows > 4_000);
+    expect(most).toEqual([]);
+    expect(await own.sql("select from howdah._private_job_queues where locked_at is not null")).toEqual([]);
+  });
+});
+
 describe("a claim of a job that has attempts left", () => {
   const counts = async (own: TestDatabase, session: pg.Client) => {
     const { rows: versions } = await session.query(
