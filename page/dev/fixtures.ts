@@ -95,6 +95,7 @@ export const overview: OverviewAnswer = {
   workers: { count: 4, stale: 1, slots: 24, busy: 19, longestRunMs: 192_000 },
   rates: { addedPerSecond: 790.4, finishedPerSecond: 812.1, overSeconds: 60 },
   lastHour: { completed: 2_900_000, attemptsFailed: 5_837 },
+  times: { meanMs: 41, p50Ms: 32, p95Ms: 256, waitP50Ms: 64, waitP95Ms: 4_096 },
   tasks: [
     ["resize_image", 412, 7_620_512],
     ["send_email", 3_412_000, 128_000],
@@ -144,7 +145,9 @@ export const samples: SamplesAnswer = {
   }),
   markers: [
     { at: at(-1_500), kind: "queues.pause", text: "ada paused the queue invoices" },
-    { at: at(-600), kind: "operations.begin", text: "ben retried 6,668 failed jobs of send_email" },
+    { at: at(-1_597), kind: "workers.started", text: "1 worker started: release 0.1.0 on web-4" },
+    { at: at(-900), kind: "workers.fewer", text: "1 worker fewer: ended, or died; 3 left" },
+    { at: at(-600), kind: "operations.start", text: "ben: start of operation \"retry\"" },
   ],
 };
 
@@ -387,6 +390,8 @@ export function taskView(name: string, changes: Partial<TaskView> = {}): TaskVie
     meanMs: 38,
     p50Ms: 32,
     p95Ms: 128,
+    waitP50Ms: 64,
+    waitP95Ms: 4_096,
     ...changes,
   };
 }
@@ -403,6 +408,8 @@ const tasks: TasksAnswer = {
       meanMs: null,
       p50Ms: null,
       p95Ms: null,
+      waitP50Ms: null,
+      waitP95Ms: null,
     }),
     taskView("send_email", {
       ready: count(3_412_000, false),
@@ -425,8 +432,11 @@ export const task: TaskAnswer = {
     completed: Math.round(600 + Math.sin(index / 5) * 200),
     failed: index % 9,
     runMs: 24_000,
+    meanMs: 38,
     p50Ms: 32,
     p95Ms: 128,
+    waitP50Ms: 64,
+    waitP95Ms: 4_096,
   })),
   workerIds: ["w_1", "w_3"],
   lastFailed: jobRow(4_999_981, { state: "failed", error: "TypeError: order.lines is not iterable" }),

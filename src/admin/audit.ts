@@ -1,6 +1,7 @@
 import type { OperatorAccess } from "../client/operator-access.ts";
 import { isHowdahError } from "../errors.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { expired } from "./preview-tokens.ts";
 import type { Principal } from "./principal.ts";
 
 /**
@@ -16,10 +17,14 @@ export class Audit {
     this.#logger = logger;
   }
 
-  /** Does what `work` does, and records it. Rejects as it does. */
+  /**
+   * Does what `work` does, and records it. Rejects as it does, and with
+   * `HOWDAH_ADMIN_PREVIEW_EXPIRED` when the preview was begun before, by whatever process.
+   */
   async record<T>(change: AuditedChange, work: () => Promise<Changed<T>>): Promise<T> {
-    const { principal, action, target, operationId } = change;
-    const id = await this.#access.beginAudit({ who: principal.name, action, target, operationId });
+    const { principal, action, target, operationId, preview } = change;
+    const id = await this.#access.beginAudit({ who: principal.name, action, target, operationId, preview });
+    if (id === undefined) throw expired("What this preview showed was begun already.");
     try {
       const changed = await work();
       await this.#settle(id, change, { outcome: "done", count: changed.count, operationId: changed.operationId });
@@ -54,6 +59,8 @@ export interface AuditedChange {
   /** Ids, names and filters, without payloads. */
   readonly target: Readonly<Record<string, unknown>>;
   readonly operationId?: string | undefined;
+  /** Stands for the preview that is begun. */
+  readonly preview?: string | undefined;
 }
 
 /** What came of it. */

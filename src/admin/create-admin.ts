@@ -69,7 +69,7 @@ export class AdminHost implements Admin {
       access,
       settings,
       redaction: settings.redact,
-      facts: new SharedFacts(client, clock),
+      facts: new SharedFacts({ client, access }, clock),
       audit: new Audit(access, logger),
       tokens: new PreviewTokens(settings.secret, clock),
       runs: new OperationRuns(client.operations, access, logger),

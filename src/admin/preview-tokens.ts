@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { BoundOrder } from "../client/operator-access.ts";
 import type { ActionRequest } from "./contract/bulk-views.ts";
 import { HowdahError } from "../errors.ts";
@@ -7,13 +7,12 @@ import type { Clock } from "../runtime/clock.ts";
 /**
  * Makes tokens of what was previewed and reads them back. A token holds all of
  * it, signed, so that what is done is what was looked at; it is valid for ten
- * minutes, for one person, once.
+ * minutes, for one person. That it begins one thing only is up to the record,
+ * which all processes share.
  */
 export class PreviewTokens {
   readonly #secret: string;
   readonly #clock: Pick<Clock, "now">;
-  /** Until when each that was used has to be remembered. */
-  readonly #used = new Map<string, number>();
 
   constructor(secret: string, clock: Pick<Clock, "now">) {
     this.#secret = secret;
@@ -37,18 +36,7 @@ export class PreviewTokens {
     const claims = JSON.parse(Buffer.from(body, "base64url").toString()) as PreviewClaims & { expiresMs: number };
     if (claims.who !== who || claims.scope !== scope) throw expired("This preview was made for someone else.");
     if (claims.expiresMs <= this.#clock.now()) throw expired("This preview is older than ten minutes.");
-    if (this.#used.has(signature)) throw expired("What this preview showed was begun already.");
     return claims;
-  }
-
-  /** Lets a token that was read begin nothing again. */
-  use(token: string): void {
-    const now = this.#clock.now();
-    for (const [signature, untilMs] of this.#used) {
-      if (untilMs > now) break;
-      this.#used.delete(signature);
-    }
-    this.#used.set(token.split(".")[1] ?? "", now + VALID_MS);
   }
 
   #sign(body: string): string {
@@ -69,6 +57,13 @@ export interface PreviewClaims {
   readonly expected: number | null;
   /** What has to be given to begin. */
   readonly confirm: string | null;
+}
+
+/** Names what a token that was read stands for, without what it allows. */
+export function nameOfPreview(token: string): string {
+  // By its signature: what may stand behind that is not read.
+  const [, signature = ""] = token.split(".");
+  return createHash("sha256").update(signature).digest("base64url").slice(0, 22);
 }
 
 /** The error for a preview that nothing can be begun with. */

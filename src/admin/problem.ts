@@ -52,6 +52,7 @@ const KINDS: { readonly [Code in HowdahErrorCode]?: readonly [status: number, ti
   HOWDAH_ADMIN_UNAUTHENTICATED: [401, "Not signed in"],
   HOWDAH_ADMIN_FORBIDDEN: [403, "Not allowed"],
   HOWDAH_ADMIN_READ_ONLY: [403, "Read-only"],
+  HOWDAH_DATABASE_FORBIDDEN: [403, "Not allowed by the database"],
   HOWDAH_ADMIN_CROSS_ORIGIN: [403, "From another site"],
   HOWDAH_ADMIN_NOT_FOUND: [404, "Not found"],
   HOWDAH_ADMIN_TOO_LARGE: [413, "Too large"],
@@ -84,10 +85,12 @@ const PRIVATE: ReadonlySet<string> = new Set<HowdahErrorCode>([
   "HOWDAH_DATABASE_UNREACHABLE",
   "HOWDAH_CONNECTION_LOST",
   "HOWDAH_CONNECTIONS_EXHAUSTED",
+  "HOWDAH_DATABASE_FORBIDDEN",
 ]);
 
 /** What is said instead. */
 const SAID: Readonly<Record<number, string>> = {
+  403: "The database role of this server lacks a right for this. The owner of the schema can grant it: see docs/guides/database-roles.md.",
   500: "Internal server error. The log of the server has the cause under the id of this request.",
   503: "The database cannot be reached at the moment. Try again in a few seconds.",
   504: "The database did not answer in time. Try again, or ask for less: a narrower filter, a shorter page.",

@@ -1,4 +1,5 @@
 import type { Client } from "../client/client.ts";
+import type { OperatorAccess } from "../client/operator-access.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { SharedRead } from "./shared-read.ts";
 
@@ -9,10 +10,10 @@ export class SharedFacts {
   readonly workers: SharedRead<Awaited<ReturnType<Client["listActiveWorkers"]>>>;
   readonly pauses: SharedRead<Awaited<ReturnType<Client["listPauses"]>>>;
   readonly samples: SharedRead<Awaited<ReturnType<Client["listSamples"]>>>;
-  readonly taskSamples: SharedRead<Awaited<ReturnType<Client["listTaskSamples"]>>>;
+  readonly taskCounts: SharedRead<Awaited<ReturnType<OperatorAccess["listTaskCounts"]>>>;
   readonly diagnosis: SharedRead<Awaited<ReturnType<Client["diagnose"]>>>;
 
-  constructor(client: Client, clock: Clock) {
+  constructor({ client, access }: FactSources, clock: Clock) {
     const hourAgo = (): Date => new Date(clock.now() - 3_600_000);
     this.backlog = new SharedRead(() => client.backlog(), clock, SOON_MS);
     this.queueCounts = new SharedRead(() => client.stats({ by: "queue" }), clock, SOON_MS);
@@ -20,14 +21,16 @@ export class SharedFacts {
     this.pauses = new SharedRead(() => client.listPauses(), clock, SOON_MS);
     this.samples = new SharedRead(() => client.listSamples({ limit: 7 }), clock, SOON_MS);
     // Written once a minute.
-    this.taskSamples = new SharedRead(
-      () => client.listTaskSamples({ since: hourAgo(), limit: 10_000 }),
-      clock,
-      LATER_MS,
-    );
+    this.taskCounts = new SharedRead(() => access.listTaskCounts({ since: hourAgo(), limit: 10_000 }), clock, LATER_MS);
     // A second of work in a large database, spread over thirty statements.
     this.diagnosis = new SharedRead(() => client.diagnose(), clock, LATER_MS);
   }
+}
+
+/** What facts are read from. */
+export interface FactSources {
+  readonly client: Client;
+  readonly access: Pick<OperatorAccess, "listTaskCounts">;
 }
 
 const SOON_MS = 1_900;

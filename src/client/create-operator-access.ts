@@ -20,6 +20,7 @@ import {
   setOperationState,
   startOperation,
 } from "../postgres/queries/operations.ts";
+import { listTaskSamples } from "../postgres/queries/samples.ts";
 import { custom } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { previewOperation } from "./bulk-preview.ts";
@@ -42,6 +43,7 @@ import type {
   OrderRequest,
   Scope,
   StoredOperation,
+  TaskCountsRequest,
 } from "./operator-access.ts";
 
 /** Makes the access that a client gives to the admin API. */
@@ -83,6 +85,10 @@ export function createOperatorAccess({ session, calls, runner }: AccessGround): 
       },
       async countUntouched({ filter, newestId }: BoundOrder, state: Job["state"]) {
         return previewOperation(reading, { filter: { ...filter, state }, newestId, mostPages: 4 });
+      },
+      async listTaskCounts({ since, task, limit }: TaskCountsRequest) {
+        const counts = await listTaskSamples(reading, { since: since.toISOString(), task, limit });
+        return counts.map((one) => ({ ...one, at: toDate(one.at) }));
       },
       ...createRecords(session),
       async carryOut(id: string) {
@@ -138,7 +144,8 @@ function createRecords(session: Session): Pick<OperatorAccess, RecordNames> {
       return (await listOperationStarts(primary, operationIds)).map((entry) => ({ ...entry, at: toDate(entry.at) }));
     },
     async listAudit(request: AuditRequest) {
-      return (await listAudit(primary, request)).map((entry) => ({ ...entry, at: toDate(entry.at) }));
+      const { entries, next } = await listAudit(primary, request);
+      return { entries: entries.map((entry) => ({ ...entry, at: toDate(entry.at) })), next };
     },
   };
 }

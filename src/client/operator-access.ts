@@ -1,8 +1,9 @@
 import { HowdahError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
-import type { AuditOrder, AuditOutcome, AuditRecord, AuditRequest } from "../postgres/queries/audit.ts";
+import type { AuditOrder, AuditOutcome, AuditPage, AuditRecord, AuditRequest } from "../postgres/queries/audit.ts";
 import type { JobSelection } from "../postgres/queries/job-selection.ts";
 import type { OperationAction, OperationChange } from "../postgres/queries/operations.ts";
+import type { TaskCounts } from "../postgres/queries/samples.ts";
 import type { BulkPreview } from "./bulk-preview.ts";
 import type { BulkOperation } from "./bulk.ts";
 import type { ErrorList } from "./errors-by-line.ts";
@@ -45,14 +46,16 @@ export interface OperatorAccess {
   getOperation(id: string): Promise<StoredOperation>;
   /** A hundred, those that have not ended first. */
   listOperations(): Promise<StoredOperation[]>;
-  /** Writes that a change begins, and returns the id of the entry. */
-  beginAudit(order: AuditOrder): Promise<string>;
+  /** As `listTaskSamples`, with what its quantiles are made of. */
+  listTaskCounts(request: TaskCountsRequest): Promise<TaskCountsAt[]>;
+  /** Writes that a change begins, and returns the id of the entry; `undefined` when its preview was begun before. */
+  beginAudit(order: AuditOrder): Promise<string | undefined>;
   /** Writes how it ended. */
   settleAudit(id: string, outcome: AuditOutcome): Promise<void>;
   /** The entries that began these operations. */
   listOperationStarts(operationIds: readonly string[]): Promise<AuditEntry[]>;
-  /** The newest entries first. */
-  listAudit(request: AuditRequest): Promise<AuditEntry[]>;
+  /** One page of entries, the newest first. */
+  listAudit(request: AuditRequest): Promise<AuditPage<AuditEntry>>;
 }
 
 /** Which tasks and queues someone may see; what is left out does not matter. */
@@ -96,6 +99,18 @@ export interface BoundOrder {
 /** An operation with its filter. */
 export interface StoredOperation extends BulkOperation {
   readonly filter: JobSelection;
+}
+
+/** Which minutes to return. */
+export interface TaskCountsRequest {
+  readonly since: Date;
+  readonly limit: number;
+  readonly task?: string | undefined;
+}
+
+/** What the handlers of a task did in a minute. */
+export interface TaskCountsAt extends TaskCounts {
+  readonly at: Date;
 }
 
 /** What someone did. */

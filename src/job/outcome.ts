@@ -77,6 +77,8 @@ export interface Ending {
   readonly outcome: Outcome;
   /** How long its handler ran; 0 when it was not called. */
   readonly durationMs: number;
+  /** When its handler was called, by the monotonic clock; `undefined` when it was not. */
+  readonly startedAt?: number | undefined;
   /** With this job its chain ends, and the queue is free. */
   readonly endsChain: boolean;
   /** Others may have the job by now, or another claim of the same worker. Default `false`. */

@@ -5,7 +5,15 @@ import type { ClaimedJob } from "./claimed-job.ts";
 import type { Ending, Outcome } from "./outcome.ts";
 import type { Identity } from "./identity.ts";
 import { toDate } from "./row.ts";
-import { LAST_BUCKET_MS, UNCOUNTED_TASKS, RUN_BUCKETS, type TaskCount } from "./task-tally.ts";
+import {
+  countWait,
+  FIRST_WAITS,
+  LAST_BUCKET_MS,
+  RUN_BUCKETS,
+  type TaskCount,
+  UNCOUNTED_TASKS,
+  WAITS_APART,
+} from "./task-tally.ts";
 import type { RefusedRow } from "../postgres/queries/recover.ts";
 import type { UnclaimableJob } from "../postgres/queries/find-unclaimable.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -66,7 +74,7 @@ export class Reporter {
 
   /** An outcome was written. */
   released(ending: Ending, runAt: string | undefined): void {
-    const { job, outcome, durationMs } = ending;
+    const { job, outcome, durationMs, startedAt } = ending;
     const workerId = job.lockedBy;
     const count = this.#counts?.get(job.task) ?? this.#counts?.get(UNCOUNTED_TASKS);
     if (count && (outcome.kind === "completed" || outcome.kind === "failed" || outcome.kind === "cancelled")) {
@@ -74,6 +82,9 @@ export class Reporter {
       count.runMs += durationMs;
       const bucket = durationMs < LAST_BUCKET_MS ? 32 - Math.clz32(durationMs) : RUN_BUCKETS - 1;
       count.buckets[bucket] = (count.buckets[bucket] ?? 0) + 1;
+      const place = count.completed + count.failed;
+      if (startedAt !== undefined && (place <= FIRST_WAITS || place % WAITS_APART === 0))
+        countWait(count, job.waitedMs(startedAt));
     }
     switch (outcome.kind) {
       case "completed":

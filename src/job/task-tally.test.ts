@@ -1,9 +1,9 @@
 import fc from "fast-check";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../test/harness/claimed-job.ts";
 import { workerContext } from "../../test/harness/worker-context.ts";
 import type { Outcome } from "./outcome.ts";
-import { RUN_BUCKETS, TaskTally } from "./task-tally.ts";
+import { countWait, RUN_BUCKETS, TaskTally, WAIT_BUCKETS } from "./task-tally.ts";
 
 /** Reports jobs of the task `t`, as the releaser does once their outcomes are written. */
 function setUp(tasks = ["t"]) {
@@ -63,4 +63,36 @@ it("puts a run into the first bucket whose end it is below, and the longest into
       if (bucket > 0) expect(ms).toBeGreaterThanOrEqual(2 ** (bucket - 1));
     }),
   );
+});
+
+describe("waits", () => {
+  it("are in the first bucket whose end they are below, and the longest in the last", () => {
+    const bucketOf = (ms: number): number => {
+      const count = new TaskTally(["t"]).counts.get("t");
+      if (!count) throw new Error("There is no count of the task.");
+      countWait(count, ms);
+      expect(count.waits).toHaveLength(WAIT_BUCKETS);
+      return count.waits.indexOf(1);
+    };
+    expect([0, 0.9, 1, 3.9, 4, 1_000, 2 ** 28 - 1, 2 ** 28, 1e12].map(bucketOf)).toEqual([
+      0, 0, 1, 2, 3, 10, 28, 29, 29,
+    ]);
+  });
+
+  it("are as many as the attempts that started, although of many only some are looked at", () => {
+    const { reporter, tally } = setUp();
+    let looks = 0;
+    const waitedMs = (at: number): number => {
+      looks += 1;
+      return at;
+    };
+    const job = Object.assign(claimedJob(), { waitedMs });
+    const ending = { job, outcome: { kind: "completed" }, durationMs: 1, endsChain: true, lost: false } as const;
+    reporter.released(ending, "0");
+    expect([looks, tally.take()[0]?.waits.every((one) => one === 0)]).toEqual([0, true]);
+    for (let times = 0; times < 1_024; times += 1) reporter.released({ ...ending, startedAt: 5 }, "0");
+    const [counted] = tally.take();
+    expect([counted?.completed, counted?.waits[3], looks]).toEqual([1_024, 1_024, 16 + (1_024 - 16) / 8]);
+    expect(tally.counts.get("t")?.waits.every((one) => one === 0)).toBe(true);
+  });
 });

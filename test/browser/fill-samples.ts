@@ -35,6 +35,9 @@ select at, task, completed, failed, completed * mean, (
   select array_agg(case bucket when middle then (completed * 0.7)::bigint when middle + 1 then (completed * 0.25)::bigint
     when middle + 3 then (completed * 0.05)::bigint else 0 end order by bucket)
   from generate_series(1, 16) as bucket
+), (
+  select array_agg(case bucket when 6 then (completed * 0.8)::bigint when 9 then (completed * 0.2)::bigint else 0 end order by bucket)
+  from generate_series(1, 30) as bucket
 )
 from (values ('send_email', 2100, 3, 41, 6), ('import_csv', 2, 0, 9300, 13), ('charge_card', 260, 21, 180, 8))
   as task(task, completed, failed, mean, middle)

@@ -13,6 +13,11 @@ export function durationText(ms: number): string {
   return two([Math.floor(ms / DAY), "d"], [Math.floor((ms % DAY) / HOUR), "h"]);
 }
 
+/** What attempts took at most, where there were some: the last bucket has no end. */
+export function quantileText(ms: number | null, most: string): string {
+  return ms === null ? `over ${most}` : `under ${durationText(ms)}`;
+}
+
 /** The same to the millisecond, for a title: `7,620,512 ms`. */
 export function durationTitle(ms: number): string {
   return `${Math.round(ms).toLocaleString("en")} ms`;

@@ -343,6 +343,7 @@ it("shows the chart's frame, its changes in words, and the moment of the cursor"
     />
   );
   const html = shown(frame, pageWith(FULL));
+  expect(textOf(html)).toContain("2 changes by people, 1 start of workers, 1 loss of workers");
   expect(textOf(html)).toContain("ada paused the queue invoices");
   expect(html).toMatch(/aria-pressed="false"[^>]*>.*failed/);
   const sample = samples.samples[0];
@@ -398,4 +399,20 @@ it("shows nothing of the page before it is known who asks", () => {
   const html = shown(<Gate>inside</Gate>, page);
   expect(html).toContain('aria-busy="true"');
   expect(html).not.toContain("inside");
+});
+
+it("shows no history to those who may see some tasks only, because it is that of all", () => {
+  const answers = { overview: { ...overview, rates: null } };
+  expect(textOf(shown(<Overview />, pageWith(answers, { tasks: ["send_email"] })))).not.toContain("Backlog");
+});
+
+it("says how long attempts waited and ran, and that the longest have no end", () => {
+  const text = (times: object): string =>
+    textOf(shown(<Overview />, pageWith({ overview: { ...overview, times: { ...overview.times, ...times } } })));
+  expect(text({})).toContain("95% waited under 4.0 s, ran under 256 ms");
+  expect(text({ waitP95Ms: null, p95Ms: null })).toContain("95% waited over 3 d, ran over 16 s");
+  expect(text({ meanMs: null })).toContain("no attempt in ten minutes");
+  const long = { ...task, task: taskView("send_email", { p95Ms: null }) };
+  const details = textOf(shown(<Task name="send_email" />, pageWith({ "tasks/send_email": long })));
+  expect(details).toContain("Run time 50%, 95% 32 ms , over 16 s");
 });

@@ -47,6 +47,22 @@ export const CountView = component(
 );
 export type CountView = z.infer<typeof CountView>;
 
+const Milliseconds = z.number().nullable();
+
+/** How long attempts waited and ran. */
+export const TimesView = component(
+  "Times",
+  "How long attempts ran, and had waited since they were due: half, and 95 of 100, for less than this; a power of two. Null without an attempt, for runs of more than 16 s, and for waits of more than three days.",
+  z.object({
+    meanMs: Milliseconds,
+    p50Ms: Milliseconds,
+    p95Ms: Milliseconds,
+    waitP50Ms: Milliseconds,
+    waitP95Ms: Milliseconds,
+  }),
+);
+export type TimesView = z.infer<typeof TimesView>;
+
 /** How many jobs there are in each state. */
 export const StateCountsView = component(
   "StateCounts",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { component, CountView, DurationText, Id, Name, storable, Time, Whole } from "./component.ts";
+import { component, CountView, DurationText, Id, Name, storable, Time, TimesView, Whole } from "./component.ts";
 import { JobRow } from "./job-views.ts";
 import { RunningView, WorkerView } from "./worker-views.ts";
 
@@ -77,9 +77,7 @@ export const TaskView = component(
     pausedUntil: Time.nullable(),
     completed: Whole.describe("In the last hour."),
     attemptsFailed: Whole.describe("In the last hour."),
-    meanMs: z.number().nullable(),
-    p50Ms: z.number().nullable(),
-    p95Ms: z.number().nullable().describe("The worst minute; null for more than 16 s, or none."),
+    ...TimesView.shape,
   }),
 );
 export type TaskView = z.infer<typeof TaskView>;
@@ -102,8 +100,7 @@ const TaskSampleView = component(
     completed: Whole,
     failed: Whole,
     runMs: z.number(),
-    p50Ms: z.number().nullable(),
-    p95Ms: z.number().nullable(),
+    ...TimesView.shape,
   }),
 );
 

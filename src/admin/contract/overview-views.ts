@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { component, Id, Role, StateCountsView, Time, Whole } from "./component.ts";
+import { component, Id, Role, StateCountsView, Time, TimesView, Whole } from "./component.ts";
 import { JsonText } from "./job-views.ts";
 
 /** Who asks, and what this page is about. */
@@ -81,6 +81,7 @@ export const OverviewAnswer = component(
       .nullable()
       .describe("Of rows inserted and deleted by all programs, between the last samples; null without samples."),
     lastHour: z.object({ completed: Whole, attemptsFailed: Whole }).describe("Of all handlers, by the samples."),
+    times: TimesView.describe("Of the last ten minutes; workers write it once a minute."),
     tasks: z.array(DueView).describe("The ten tasks whose oldest due jobs are the oldest."),
     queues: z.array(DueView).describe("The same of queues."),
     pauses: z.object({ tasks: Whole, queues: Whole }),
@@ -116,6 +117,22 @@ export const SampleView = component(
 );
 export type SampleView = z.infer<typeof SampleView>;
 
+/** What happened at one time. */
+export const MarkerView = component(
+  "Marker",
+  "What happened at one time.",
+  z.object({
+    at: Time,
+    kind: z
+      .string()
+      .describe(
+        'What people changed, as in the record, such as "queues.pause"; or of workers: "workers.started" of those that are still registered, "workers.silent" of one that died and whose recovery is not over, "workers.fewer" and "workers.none" by the samples.',
+      ),
+    text: z.string(),
+  }),
+);
+export type MarkerView = z.infer<typeof MarkerView>;
+
 /** The answer of `GET samples`. */
 export const SamplesAnswer = component(
   "Samples",
@@ -124,9 +141,7 @@ export const SamplesAnswer = component(
     asOf: Time,
     resolution: z.enum(["10s", "1m", "10m"]),
     samples: z.array(SampleView),
-    markers: z
-      .array(z.object({ at: Time, kind: z.string(), text: z.string() }))
-      .describe("Changes that people made: pauses, operations."),
+    markers: z.array(MarkerView),
   }),
 );
 export type SamplesAnswer = z.infer<typeof SamplesAnswer>;
@@ -185,8 +200,12 @@ export type ActivityView = z.infer<typeof ActivityView>;
 /** The answer of `GET activity`. */
 export const ActivityAnswer = component(
   "Activity",
-  "What people did, the newest first.",
-  z.object({ asOf: Time, activity: z.array(ActivityView), next: Id.nullable() }),
+  "What people did, the newest first. Of a filter a page looks at 10,000 entries at most: it may be empty although others follow.",
+  z.object({
+    asOf: Time,
+    activity: z.array(ActivityView),
+    next: Id.nullable().describe("What to give as `before` for the next page; null when this was the last."),
+  }),
 );
 export type ActivityAnswer = z.infer<typeof ActivityAnswer>;
 

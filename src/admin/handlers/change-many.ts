@@ -10,7 +10,7 @@ import type {
 } from "../contract/bulk-views.ts";
 import type { AdminGround, Caller, Handlers } from "../ground.ts";
 import { isLimited, maySee, type Principal, scopeOf } from "../principal.ts";
-import { expired, type PreviewClaims } from "../preview-tokens.ts";
+import { expired, nameOfPreview, type PreviewClaims } from "../preview-tokens.ts";
 import { RequestError } from "../problem.ts";
 import { toJobRow } from "../views/job-view.ts";
 import { change, visibleIds } from "./change-jobs.ts";
@@ -50,8 +50,7 @@ export function createBulkRoutes(ground: AdminGround): Pick<Handlers, Names> {
       const claims = tokens.read(token, { who: principal.name, scope: scopeText(principal) });
       if (claims.confirm !== null && confirm !== claims.confirm)
         throw expired(`This changes many jobs: give the number ${claims.confirm} as \`confirm\`.`);
-      tokens.use(token);
-      return begin(ground, { principal, requestId }, claims);
+      return begin(ground, { principal, requestId, preview: nameOfPreview(token) }, claims);
     },
 
     pauseOperation: (call) => steer("pause", call),
@@ -64,7 +63,11 @@ interface OperationCall extends Caller {
   readonly params: { readonly id: string };
 }
 
-async function begin(ground: AdminGround, caller: Caller, claims: PreviewClaims): Promise<OperationAnswer> {
+interface BeginCall extends Caller {
+  readonly preview: string;
+}
+
+async function begin(ground: AdminGround, caller: BeginCall, claims: PreviewClaims): Promise<OperationAnswer> {
   const { access, audit, runs } = ground;
   const { order, byId, expected } = claims;
   const { payload, ...filter } = order.filter;

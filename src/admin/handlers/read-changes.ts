@@ -15,10 +15,8 @@ export function createChangeReads(ground: AdminGround): Pick<Handlers, "activity
     async activity({ query: { before, jobId, limit }, principal }) {
       // Those who are limited to some tasks and queues see what they did themselves.
       const who = isLimited(principal) ? principal.name : undefined;
-      const entries = await access.listAudit({ before, jobId, who, limit: limit + 1 });
-      const shown = entries.slice(0, limit);
-      const next = entries.length > limit ? (shown.at(-1)?.id ?? null) : null;
-      return { asOf: now(), activity: shown.map(toActivityView), next };
+      const { entries, next } = await access.listAudit({ before, jobId, who, limit });
+      return { asOf: now(), activity: entries.map(toActivityView), next };
     },
 
     async listOperations({ principal }) {

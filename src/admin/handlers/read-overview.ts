@@ -1,10 +1,13 @@
+import type { AuditEntry } from "../../client/operator-access.ts";
 import type { DueGroup, Sample } from "../../client/samples.ts";
+import { isHowdahError } from "../../errors.ts";
 import type { OverviewAnswer, SampleView } from "../contract/overview-views.ts";
 import type { AdminGround, Handlers } from "../ground.ts";
 import { isLimited, maySeeQueue, maySeeTask, type Principal, requireUnlimited } from "../principal.ts";
 import { sumOfStats, toStateCountsView } from "../views/count-view.ts";
 import { needsOf, sentenceOf, statusOf, toFindingView } from "../views/finding-view.ts";
-import { toActivityText } from "../views/activity-view.ts";
+import { markersOf } from "../views/markers.ts";
+import { toTimesView } from "../views/times-view.ts";
 
 /** The routes about the whole. */
 export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overview" | "samples" | "doctor"> {
@@ -14,21 +17,19 @@ export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overvi
     overview: ({ principal }) => readOverview(ground, principal),
 
     async samples({ query: { since, resolution, limit, top }, principal }) {
-      const [samples, entries] = await Promise.all([
+      requireUnlimited(principal, "What workers counted");
+      const [samples, entries, workers] = await Promise.all([
         client.listSamples({ since, resolution, limit }),
-        isLimited(principal) ? [] : access.listAudit({ limit: 500 }),
+        readRecord(access),
+        facts.workers.get(),
       ]);
-      const from = samples[0]?.at.getTime() ?? Infinity;
-      const markers = entries
-        .filter(({ at, action, outcome }) => at.getTime() >= from && outcome === "done" && MARKED.test(action))
-        .map((entry) => ({ at: entry.at.toISOString(), kind: entry.action, text: toActivityText(entry) }));
       return {
         asOf: new Date(clock.now()).toISOString(),
         resolution,
         samples: samples.map((sample, index) =>
           toSampleView(sample, samples[index - 1], topOf(sample, principal, top)),
         ),
-        markers: markers.reverse(),
+        markers: markersOf({ samples, entries, workers: workers.value }),
       };
     },
 
@@ -47,17 +48,17 @@ export function createOverviewReads(ground: AdminGround): Pick<Handlers, "overvi
 async function readOverview(ground: AdminGround, principal: Principal): Promise<OverviewAnswer> {
   const { clock, facts, redaction } = ground;
   const isWhole = !isLimited(principal);
-  const [backlog, workers, pauses, samples, taskSamples, diagnosis] = await Promise.all([
+  const [backlog, workers, pauses, samples, taskCounts, diagnosis] = await Promise.all([
     facts.backlog.get(),
     facts.workers.get(),
     facts.pauses.get(),
     facts.samples.get(),
-    facts.taskSamples.get(),
+    facts.taskCounts.get(),
     // It takes a second in a large database: what was found before will do, until it is there.
     isWhole ? facts.diagnosis.get(Infinity) : undefined,
   ]);
   const last = samples.value.at(-1);
-  const hour = taskSamples.value.filter(({ task }) => maySeeTask(principal, task));
+  const hour = taskCounts.value.filter(({ task }) => maySeeTask(principal, task));
   const needs = needsOf(diagnosis?.value, redaction);
   const { plainMs, queuedMs } = backlog.value.oldestDue;
   const body = {
@@ -72,11 +73,12 @@ async function readOverview(ground: AdminGround, principal: Principal): Promise<
     needs,
     needsAsOf: diagnosis?.asOf.toISOString() ?? null,
     ...body,
-    rates: ratesOf(samples.value[0], last),
+    rates: isWhole ? ratesOf(samples.value[0], last) : null,
     lastHour: {
       completed: hour.reduce((sum, { completed }) => sum + completed, 0),
       attemptsFailed: hour.reduce((sum, { failed }) => sum + failed, 0),
     },
+    times: toTimesView(hour.filter(({ at }) => at.getTime() >= clock.now() - TEN_MINUTES_MS)),
     ...topOf(last, principal, 10),
     pauses: {
       tasks: pauses.value.tasks.filter(({ name }) => maySeeTask(principal, name)).length,
@@ -86,8 +88,17 @@ async function readOverview(ground: AdminGround, principal: Principal): Promise<
   };
 }
 
-/** What is marked on a chart. */
-const MARKED = /^(?:(?:queues|tasks|schedules)\.(?:pause|resume)|operations\.start|workers\.|queues\.unlock)/;
+const TEN_MINUTES_MS = 600_000;
+
+/** The newest entries of the record; none where the database role may not see it. */
+async function readRecord(access: AdminGround["access"]): Promise<readonly AuditEntry[]> {
+  try {
+    return (await access.listAudit({ limit: 500 })).entries;
+  } catch (error) {
+    if (isHowdahError(error, "HOWDAH_DATABASE_FORBIDDEN")) return [];
+    throw error;
+  }
+}
 
 /** The counts of what someone may see: of their tasks, or else of their queues. */
 async function countsFor(principal: Principal, { facts }: AdminGround) {

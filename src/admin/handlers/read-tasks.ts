@@ -1,5 +1,5 @@
 import type { JobGroup } from "../../client/read-group-stats.ts";
-import type { TaskSample } from "../../client/samples.ts";
+import type { TaskCountsAt } from "../../client/operator-access.ts";
 import type { WorkerInfo } from "../../client/workers.ts";
 import { suggestName } from "../../runtime/suggestion.ts";
 import type { CountView } from "../contract/component.ts";
@@ -9,10 +9,11 @@ import { forbidden, maySeeTask, type Principal, scopeOf } from "../principal.ts"
 import { notFound } from "../problem.ts";
 import { toStateCountsView } from "../views/count-view.ts";
 import { toJobRow, toTime } from "../views/job-view.ts";
+import { toTimesView } from "../views/times-view.ts";
 
 /** The routes that read tasks. */
 export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks" | "getTask"> {
-  const { client, clock, facts } = ground;
+  const { access, clock, facts } = ground;
 
   return {
     async listTasks({ principal }) {
@@ -30,7 +31,7 @@ export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks"
         throw notFound(`No job and no living worker has the task ${JSON.stringify(name)}, or it is none of yours.`);
       const since = new Date(clock.now() - THREE_HOURS_MS);
       const [samples, workers, pauses, failed] = await Promise.all([
-        client.listTaskSamples({ task: name, since, limit: 200 }),
+        access.listTaskCounts({ task: name, since, limit: 200 }),
         facts.workers.get(),
         facts.pauses.get(),
         lastFailed(ground, principal, name),
@@ -39,7 +40,7 @@ export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks"
       return {
         asOf: new Date(clock.now()).toISOString(),
         task,
-        samples: samples.map((sample) => ({ ...sample, at: sample.at.toISOString() })),
+        samples: samples.map(toTaskSampleView),
         workerIds: living.filter(({ report }) => report?.tasks.includes(name)).map(({ id }) => id),
         lastFailed: failed ? toJobRow(failed, pauses.value, ground) : null,
         nearest: task.workers > 0 ? null : nearestOf(name, living, principal),
@@ -50,12 +51,12 @@ export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks"
 
 /** The hundred with the most jobs, and those that living workers know. */
 async function readTasks({ facts }: AdminGround): Promise<readonly TaskView[]> {
-  const [backlog, workers, pauses, samples, taskSamples] = await Promise.all([
+  const [backlog, workers, pauses, samples, taskCounts] = await Promise.all([
     facts.backlog.get(),
     facts.workers.get(),
     facts.pauses.get(),
     facts.samples.get(),
-    facts.taskSamples.get(),
+    facts.taskCounts.get(),
   ]);
   const known = new Map<string, number>();
   for (const { report, isStale } of workers.value) {
@@ -73,7 +74,7 @@ async function readTasks({ facts }: AdminGround): Promise<readonly TaskView[]> {
       workers: known.get(name) ?? 0,
       isPaused: pause !== undefined,
       pausedUntil: toTime(pause?.until ?? null),
-      ...hourOf(taskSamples.value.filter(({ task }) => task === name)),
+      ...hourOf(taskCounts.value.filter(({ task }) => task === name)),
     };
   });
   return views.sort(byNeed);
@@ -111,22 +112,15 @@ function countsOf(group: JobGroup | undefined, asOf: Date, exact = true) {
   return { ready: none, scheduled: none, running: none, failed: none };
 }
 
-function hourOf(samples: readonly TaskSample[]) {
-  const completed = samples.reduce((sum, one) => sum + one.completed, 0);
-  const attemptsFailed = samples.reduce((sum, one) => sum + one.failed, 0);
-  const runMs = samples.reduce((sum, one) => sum + one.runMs, 0);
-  const worst = (name: "p50Ms" | "p95Ms"): number | null =>
-    samples.length === 0 || samples.some((one) => one[name] === null)
-      ? null
-      : Math.max(...samples.map((one) => one[name] ?? 0));
-  const runs = completed + attemptsFailed;
-  return {
-    completed,
-    attemptsFailed,
-    meanMs: runs === 0 ? null : runMs / runs,
-    p50Ms: worst("p50Ms"),
-    p95Ms: worst("p95Ms"),
-  };
+function hourOf(counts: readonly TaskCountsAt[]) {
+  const completed = counts.reduce((sum, one) => sum + one.completed, 0);
+  const attemptsFailed = counts.reduce((sum, one) => sum + one.failed, 0);
+  return { completed, attemptsFailed, ...toTimesView(counts) };
+}
+
+function toTaskSampleView(counts: TaskCountsAt) {
+  const { at, task, completed, failed, runMs } = counts;
+  return { at: at.toISOString(), task, completed, failed, runMs, ...toTimesView([counts]) };
 }
 
 function roundedOrNull(value: number | undefined): number | null {

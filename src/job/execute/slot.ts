@@ -202,7 +202,8 @@ export class Slot {
     this.#endedAt = now;
     if (this.#state.phase === "detached") context.held.detached(job);
     else context.held.ended(job);
-    engine.ended({ job, outcome, durationMs: now - this.#startedAt, endsChain, lost: this.#state.isLost });
+    const startedAt = this.#startedAt;
+    engine.ended({ job, outcome, durationMs: now - startedAt, startedAt, endsChain, lost: this.#state.isLost });
   }
 
   #startNext(job: ClaimedJob): void {

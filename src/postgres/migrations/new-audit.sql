@@ -17,8 +17,12 @@ create table :"schema"._howdah_audit (
   count bigint,
   -- The operation that it began or changed.
   operation_id bigint,
+  -- Stands for the preview that it began: whatever process reads it, that is done once.
+  preview text,
   constraint _howdah_audit_pkey primary key (id)
 );
 
 -- Who began an operation is looked up with each view of it.
 create index _howdah_audit_operation_idx on :"schema"._howdah_audit (operation_id) where action = 'operations.start';
+
+create unique index _howdah_audit_preview_idx on :"schema"._howdah_audit (preview) where preview is not null;

@@ -35,7 +35,8 @@ create table :"schema"._howdah_samples (
 
 -- What the handlers of a task did in the minute that begins at this time, of all
 -- workers. Bucket n counts runs of less than 2^(n-1) milliseconds that are in none
--- before it, the last one all others.
+-- before it, the last one all others. `waits` are the same of the time from when
+-- attempts were due to their start; of many, some stand for the others.
 create table :"schema"._howdah_task_samples (
   at timestamptz not null,
   task text not null,
@@ -43,6 +44,7 @@ create table :"schema"._howdah_task_samples (
   failed bigint not null,
   run_ms double precision not null,
   buckets bigint[] not null,
+  waits bigint[] not null default '{}',
   constraint _howdah_task_samples_pkey primary key (at, task)
 );
 

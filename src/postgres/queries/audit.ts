@@ -3,31 +3,35 @@ import { numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 
 /**
- * Writes that a change begins, and returns the id of the entry. Keeps the newest
- * {@link KEPT} entries, and of these none that is older than 400 days.
+ * Writes that a change begins, and returns the id of the entry; `undefined` when
+ * another entry has begun the same preview. Keeps every entry for 90 days, so
+ * that many changes cannot push an old one out; after that the newest
+ * {@link KEPT}, and none for longer than 400 days.
  */
 export async function beginAudit(
   { executor, schema }: AuditTarget,
-  { who, action, target, operationId }: AuditOrder,
-): Promise<string> {
+  { who, action, target, operationId, preview }: AuditOrder,
+): Promise<string | undefined> {
   const table = schema.of("_howdah_audit");
-  // $1 who   $2 action   $3 target   $4 operation id
+  // $1 who   $2 action   $3 target   $4 operation id   $5 preview
   const text = `
 with entry as (
-  insert into ${table} (who, action, target, operation_id)
-  values ($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.jsonb, $4::pg_catalog.int8)
+  insert into ${table} (who, action, target, operation_id, preview)
+  values ($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.jsonb, $4::pg_catalog.int8, $5::pg_catalog.text)
+  on conflict (preview) where preview is not null do nothing
   returning id
 ), forgotten as (
   delete from ${table} as old where old.id operator(pg_catalog.=) any (array(
     select old.id from ${table} as old order by old.id limit ${FORGOTTEN_AT_ONCE}
   )) and (
     old.at operator(pg_catalog.<) (pg_catalog.now() operator(pg_catalog.-) interval '400 days')
-    or old.id operator(pg_catalog.<=) ((select id from entry) operator(pg_catalog.-) ${KEPT}::pg_catalog.int8)
+    or old.at operator(pg_catalog.<) (pg_catalog.now() operator(pg_catalog.-) interval '90 days')
+      and old.id operator(pg_catalog.<=) ((select id from entry) operator(pg_catalog.-) ${KEPT}::pg_catalog.int8)
   )
 )
 select id from entry`;
-  const values = [who, action, JSON.stringify(target), operationId ?? null];
-  return (await executor.query({ text, values })).rows[0]?.[0] ?? "0";
+  const values = [who, action, JSON.stringify(target), operationId ?? null, preview ?? null];
+  return (await executor.query({ text, values })).rows[0]?.[0] ?? undefined;
 }
 
 /** Where entries are. */
@@ -43,6 +47,8 @@ export interface AuditOrder {
   /** Ids, names and filters, without payloads. */
   readonly target: Readonly<Record<string, unknown>>;
   readonly operationId?: string | undefined;
+  /** Stands for the preview that it begins: no second entry has it. */
+  readonly preview?: string | undefined;
 }
 
 /** Writes how a change ended. */
@@ -80,25 +86,44 @@ where entry.operation_id operator(pg_catalog.=) any ($1::pg_catalog.int8[]) and 
 }
 
 /**
- * Returns entries, the newest first. With a filter it looks at the newest
- * {@link WINDOW} before `before`.
+ * Returns one page of entries, the newest first. With a filter a page looks at
+ * {@link WINDOW} entries at most, and may be empty although others follow.
  */
 export async function listAudit(
   { executor, schema }: AuditTarget,
   { before, limit, who, jobId }: AuditRequest,
-): Promise<AuditRecord[]> {
+): Promise<AuditPage> {
   // $1 before   $2 limit   $3 who   $4 job id
-  const text = `select ${COLUMNS}, ${schema.of("_howdah_us")}(entry.at)
-from (
+  const text = `
+with looked as materialized (
   select * from ${schema.of("_howdah_audit")} as entry
   where ($1::pg_catalog.int8 is null or entry.id operator(pg_catalog.<) $1::pg_catalog.int8)
   order by entry.id desc limit ${WINDOW}
-) as entry
-where ($3::pg_catalog.text is null or entry.who operator(pg_catalog.=) $3::pg_catalog.text)
-  and ($4::pg_catalog.text is null or (entry.target operator(pg_catalog.->) 'ids') operator(pg_catalog.?) $4::pg_catalog.text)
-order by entry.id desc limit $2::pg_catalog.int4`;
-  const values = [before ?? null, String(limit), who ?? null, jobId ?? null];
-  return (await executor.query({ text, values })).rows.map(toRecord);
+), page as (
+  select * from looked as entry
+  where ($3::pg_catalog.text is null or entry.who operator(pg_catalog.=) $3::pg_catalog.text)
+    and ($4::pg_catalog.text is null or (entry.target operator(pg_catalog.->) 'ids') operator(pg_catalog.?) $4::pg_catalog.text)
+  order by entry.id desc limit $2::pg_catalog.int4
+)
+select ${COLUMNS}, ${schema.of("_howdah_us")}(entry.at), edge.id
+from (select (
+  select pg_catalog.min(looked.id) from looked having pg_catalog.count(*) operator(pg_catalog.=) ${WINDOW}
+) as id) as edge left join page as entry on true
+order by entry.id desc`;
+  const values = [before ?? null, String(limit + 1), who ?? null, jobId ?? null];
+  const { rows } = await executor.query({ text, values });
+  // Where the page ended is in each row, also in one without an entry.
+  const entries = rows.filter(([id]) => id !== null).map(toRecord);
+  const shown = entries.slice(0, limit);
+  const edge = rows[0]?.[COLUMN_COUNT + 1] ?? null;
+  return { entries: shown, next: entries.length > limit ? (shown.at(-1)?.id ?? null) : edge };
+}
+
+/** One page of the record. */
+export interface AuditPage<Entry = AuditRecord> {
+  readonly entries: readonly Entry[];
+  /** What to give as `before` for the next page; null when this was the last. */
+  readonly next: string | null;
 }
 
 /** Which entries to list; what is left out does not matter. */
@@ -123,16 +148,19 @@ export interface AuditRecord {
   readonly at: string;
 }
 
-/** The entries that are kept, at most. */
+/** The entries that are kept for more than 90 days, at most. */
 const KEPT = 100_000;
 
 /** Entries that one change forgets, at most. */
 const FORGOTTEN_AT_ONCE = 100;
 
-/** Entries that a list with a filter looks at. */
+/** Entries that one page of a list with a filter looks at. */
 const WINDOW = 10_000;
 
 const COLUMNS = "entry.id, entry.who, entry.action, entry.target, entry.outcome, entry.count, entry.operation_id";
+
+/** How many these are. */
+const COLUMN_COUNT = 7;
 
 function toRecord([id, who, action, target, outcome, count, operationId, at]: Row): AuditRecord {
   return {

@@ -1,4 +1,4 @@
-import type { Executor } from "../driver.ts";
+import type { Cell, Executor } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { sqlStateOf } from "../sqlstate.ts";
@@ -31,32 +31,40 @@ export async function addTaskSamples(
   counts: readonly TaskCounts[],
   timeoutMs: number,
 ): Promise<void> {
-  // $1 tasks   $2 completed   $3 failed   $4 milliseconds   $5 buckets
+  // $1 tasks   $2 completed   $3 failed   $4 milliseconds   $5 buckets of runs   $6 buckets of waits
   const text = `
-insert into ${schema.of("_howdah_task_samples")} as sample (at, task, completed, failed, run_ms, buckets)
-select pg_catalog.date_trunc('minute', pg_catalog.now(), 'UTC'), task, completed, failed, run_ms, buckets::pg_catalog.int8[]
+insert into ${schema.of("_howdah_task_samples")} as sample (at, task, completed, failed, run_ms, buckets, waits)
+select pg_catalog.date_trunc('minute', pg_catalog.now(), 'UTC'), task, completed, failed, run_ms,
+  buckets::pg_catalog.int8[], waits::pg_catalog.int8[]
 from rows from (
   pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.int8[]), pg_catalog.unnest($3::pg_catalog.int8[]),
-  pg_catalog.unnest($4::pg_catalog.float8[]), pg_catalog.unnest($5::pg_catalog.text[])
-) as counted(task, completed, failed, run_ms, buckets)
+  pg_catalog.unnest($4::pg_catalog.float8[]), pg_catalog.unnest($5::pg_catalog.text[]), pg_catalog.unnest($6::pg_catalog.text[])
+) as counted(task, completed, failed, run_ms, buckets, waits)
 order by task
 on conflict (at, task) do update set
   completed = sample.completed operator(pg_catalog.+) excluded.completed,
   failed = sample.failed operator(pg_catalog.+) excluded.failed,
   run_ms = sample.run_ms operator(pg_catalog.+) excluded.run_ms,
-  buckets = array(
-    select coalesce(bucket.one, 0) operator(pg_catalog.+) coalesce(bucket.other, 0)
-    from rows from (pg_catalog.unnest(sample.buckets), pg_catalog.unnest(excluded.buckets)) with ordinality as bucket(one, other, place)
-    order by bucket.place
-  )`;
+  buckets = ${sumOfBuckets("buckets")},
+  waits = ${sumOfBuckets("waits")}`;
   const values = [
     textArray(counts.map(({ task }) => task)),
     numberArray(counts.map(({ completed }) => completed)),
     numberArray(counts.map(({ failed }) => failed)),
     numberArray(counts.map(({ runMs }) => runMs)),
     textArray(counts.map(({ buckets }) => numberArray(buckets))),
+    textArray(counts.map(({ waits }) => numberArray(waits))),
   ];
   await executor.query({ text, values, timeoutMs });
+}
+
+/** What a column of buckets has together with what is added to it. */
+function sumOfBuckets(column: "buckets" | "waits"): string {
+  return `array(
+    select coalesce(bucket.one, 0) operator(pg_catalog.+) coalesce(bucket.other, 0)
+    from rows from (pg_catalog.unnest(sample.${column}), pg_catalog.unnest(excluded.${column})) with ordinality as bucket(one, other, place)
+    order by bucket.place
+  )`;
 }
 
 /** What the handlers of one task did. */
@@ -65,7 +73,9 @@ export interface TaskCounts {
   readonly completed: number;
   readonly failed: number;
   readonly runMs: number;
+  /** Of runs. */
   readonly buckets: readonly number[];
+  readonly waits: readonly number[];
 }
 
 /** Returns the newest samples of one resolution, in the order of time. */
@@ -166,20 +176,25 @@ export async function listTaskSamples(
 ): Promise<TaskSampleRecord[]> {
   // $1 since, a time as PostgreSQL reads it   $2 limit   $3 task
   const text = `
-select ${schema.of("_howdah_us")}(sample.at), sample.task, sample.completed, sample.failed, sample.run_ms, sample.buckets
+select ${schema.of("_howdah_us")}(sample.at), sample.task, sample.completed, sample.failed, sample.run_ms, sample.buckets, sample.waits
 from ${schema.of("_howdah_task_samples")} as sample
 where sample.at operator(pg_catalog.>=) $1::pg_catalog.timestamptz
   and ($3::pg_catalog.text is null or sample.task operator(pg_catalog.=) $3::pg_catalog.text)
 order by sample.at desc, sample.task desc limit $2::pg_catalog.int4`;
   const { rows } = await executor.query({ text, values: [since, String(limit), task ?? null] });
-  return rows.toReversed().map(([at, name, completed, failed, runMs, buckets]) => ({
+  return rows.toReversed().map(([at, name, completed, failed, runMs, buckets, waits]) => ({
     at: at ?? "0",
     task: name ?? "",
     completed: Number(completed),
     failed: Number(failed),
     runMs: Number(runMs),
-    buckets: (buckets ?? "{}").slice(1, -1).split(",").map(Number),
+    buckets: readBuckets(buckets),
+    waits: readBuckets(waits),
   }));
+}
+
+function readBuckets(cell: Cell | undefined): number[] {
+  return cell == null || cell === "{}" ? [] : cell.slice(1, -1).split(",").map(Number);
 }
 
 /** What the handlers of a task did in a minute. */

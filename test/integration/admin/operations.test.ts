@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readAdminOptions } from "../../../src/admin/admin-options.ts";
 import { AdminHost } from "../../../src/admin/create-admin.ts";
 import { createAdmin } from "../../../src/admin/index.ts";
+import { createClient } from "../../../src/index.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
 import { createManualClock } from "../../../src/testing/manual-clock.ts";
@@ -190,8 +192,11 @@ describe("an operation", () => {
   it("is begun once by a preview, within ten minutes, by the one who asked, at the server that signed it", async () => {
     await fill(1);
     const clock = createManualClock();
-    const options = readAdminOptions({ client: test.client, authorize, logger: silentLogger });
-    const admin = new AdminHost(options, { clock, pageFolder: "/none" });
+    const secret = "a secret of several processes";
+    const options = readAdminOptions({ client: test.client, authorize, logger: silentLogger, secret });
+    const ground = { clock, pageFolder: "/none" };
+    const admin = new AdminHost(options, ground);
+    const twin = new AdminHost(options, ground);
     const other = createAdmin({ client: test.client, authorize, logger: silentLogger });
     const order = { body: { action: "retry", filter: { task: "many" } } };
     const { json } = await ask(admin, "/api/v1/jobs/preview", order);
@@ -208,11 +213,19 @@ describe("an operation", () => {
       expect(await at(admin, bad)).toBe(409);
     await clock.advance(599_999);
     expect(await at(admin, token)).toBe(202);
-    expect(await at(admin, token)).toBe(409);
+    for (const server of [admin, twin]) {
+      expect(await at(server, token)).toBe(409);
+      expect(await at(server, `${token}.more`)).toBe(409);
+    }
+    // At the same time, at two processes: one of them begins it.
+    const { json: again } = await ask(twin, "/api/v1/jobs/preview", order);
+    const both = await Promise.all([admin, twin].map((server) => at(server, again["token"])));
+    expect(both.sort()).toEqual([202, 409]);
     const late = await ask(admin, "/api/v1/jobs/preview", order);
     await clock.advance(600_000);
     expect(await at(admin, late.json["token"])).toBe(409);
     await admin.close();
+    await twin.close();
     await other.close();
   });
 
@@ -258,6 +271,37 @@ describe("the record", () => {
     expect(idsOf((await test.ask("/api/v1/activity?jobId=2")).json)).toEqual(["2"]);
   });
 
+  it("goes on behind the ten thousand entries that a page by job looks at", async () => {
+    await test.ask("/api/v1/jobs/actions", { body: { action: "cancel", ids: ["7"] } });
+    await test.database.sql(
+      "insert into howdah._howdah_audit (who, action, target) select 'bob', 'tasks.pause', '{}' from generate_series(1, 10000)",
+    );
+    const first = await test.ask("/api/v1/activity?jobId=7");
+    expect([first.json["activity"], typeof first.json["next"]]).toEqual([[], "string"]);
+    const second = await test.ask(`/api/v1/activity?jobId=7&before=${first.json["next"]}`);
+    expect(second.json).toMatchObject({ activity: [{ who: "root", target: { ids: ["7"] } }], next: null });
+  });
+
+  it("is left out, and said to be missing a right, where the database role may not see it", async () => {
+    const role = `howdah_reader_${randomBytes(4).toString("hex")}`;
+    await test.database.sql(
+      `create role ${role}; grant usage on schema howdah to ${role}; grant select on all tables in schema howdah to ${role};
+       revoke all on howdah._howdah_audit from ${role}`,
+    );
+    const url = new URL(test.database.connectionString);
+    url.searchParams.set("options", `-c role=${role}`);
+    const client = await createClient({ connectionString: url.href, migrate: false, logger: silentLogger });
+    const admin = createAdmin({ client, authorize, logger: silentLogger });
+    const samples = await ask(admin, "/api/v1/samples");
+    expect([samples.status, samples.json["markers"]]).toEqual([200, []]);
+    const { status, json } = await ask(admin, "/api/v1/activity");
+    expect([status, json["code"]]).toEqual([403, "HOWDAH_DATABASE_FORBIDDEN"]);
+    expect(json["detail"]).not.toContain(role);
+    await admin.close();
+    await client.close();
+    await test.database.sql(`drop owned by ${role}; drop role ${role}`);
+  });
+
   it("knows who began an operation after many other changes", async () => {
     await fill(1);
     const { json } = await preview({ action: "retry", filter: { task: "many" } });
@@ -269,7 +313,7 @@ describe("the record", () => {
     expect(await operationOf(id)).toMatchObject({ who: "root", expected: 1 });
   });
 
-  it("keeps the newest hundred thousand entries of the last 400 days, and forgets a few with each change", async () => {
+  it("keeps every entry for 90 days, and up to a hundred thousand for 400, and forgets a few with each change", async () => {
     await test.database.sql(
       `insert into howdah._howdah_audit (who, action, target, at) select 'old', 'a', '{}', now() - interval '401 days' from generate_series(1, 150)`,
     );
@@ -279,8 +323,12 @@ describe("the record", () => {
     expect(await count()).toBe(51);
     await test.ask("/api/v1/tasks/mail/resume", { body: {} });
     expect(await count()).toBe(2);
+    // However many changes come after them.
     await test.database.sql("select setval('howdah._howdah_audit_id_seq', 200000)");
     await test.ask("/api/v1/tasks/mail/resume", { body: {} });
-    expect(await count()).toBe(1);
+    expect(await count()).toBe(3);
+    await test.database.sql("update howdah._howdah_audit set at = now() - interval '91 days' where id <= 200000");
+    await test.ask("/api/v1/tasks/mail/resume", { body: {} });
+    expect(await count()).toBe(2);
   });
 });

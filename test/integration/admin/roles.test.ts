@@ -154,10 +154,13 @@ describe("someone of some tasks and queues", () => {
     expect((await test.ask("/api/v1/queues/hidden_queue", { as: "bob" })).status).toBe(404);
     expect((await test.ask("/api/v1/tasks/hidden_task", { as: "ann" })).status).toBe(404);
     expect((await test.ask("/api/v1/doctor", { as: "ann" })).status).toBe(403);
+    // The counts of all tasks and queues.
+    for (const as of ["ann", "bob", "cas"]) expect((await test.ask("/api/v1/samples", { as })).status).toBe(403);
     const schedules = await test.ask("/api/v1/schedules", { as: "ann" });
     expect(schedules.json["schedules"].map(({ id }: { id: string }) => id)).toEqual(["mails"]);
     const { json } = await test.ask("/api/v1/overview", { as: "ann" });
     expect([json["counts"].ready.value, json["counts"].failed.value, json["needs"]]).toEqual([3, 0, []]);
+    expect(json["rates"]).toBeNull();
   });
 
   it("changes nothing that is not theirs, by whatever route", async () => {

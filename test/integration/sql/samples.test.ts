@@ -228,7 +228,14 @@ describe("longer samples", () => {
 
 describe("what handlers did", () => {
   it("adds up over workers that write at the same time", async () => {
-    const counts = (task: string) => ({ task, completed: 2, failed: 1, runMs: 1.5, buckets: [1, 2, 0] });
+    const counts = (task: string) => ({
+      task,
+      completed: 2,
+      failed: 1,
+      runMs: 1.5,
+      buckets: [1, 2, 0],
+      waits: [0, 0, 0, 3],
+    });
     await Promise.all(
       Array.from({ length: 8 }, (_, n) =>
         addTaskSamples(target, (n % 2 ? ["a", "b"] : ["b", "a"]).map(counts), 10_000),
@@ -237,7 +244,10 @@ describe("what handlers did", () => {
     const found = await client.listTaskSamples({ task: "a" });
     const sum = (name: "completed" | "failed" | "runMs") => found.reduce((all, entry) => all + entry[name], 0);
     expect([sum("completed"), sum("failed"), sum("runMs")]).toEqual([16, 8, 12]);
-    expect(found[0]).toMatchObject({ task: "a", p50Ms: 2, p95Ms: 2 });
+    expect(found[0]).toMatchObject({ task: "a", p50Ms: 2, p95Ms: 2, waitP50Ms: null });
+    await addTaskSamples(target, [{ ...counts("b"), waits: [0, 3, 0, 0, 0] }], 10_000);
+    const [waits] = await database.sql("select waits from howdah._howdah_task_samples where task = 'b' order by at desc");
+    expect(waits?.["waits"]).toHaveLength(5);
   });
 });
 

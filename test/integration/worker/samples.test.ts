@@ -57,8 +57,10 @@ describe("a worker that takes samples", () => {
     held.openAll();
     await stopping;
     // The last count is given up after a second, so on a busy machine the job that ended with the worker may be missing.
-    const counted = (await client.listTaskSamples()).map(({ task, completed }) => [task, completed]);
+    const found = await client.listTaskSamples();
+    const counted = found.map(({ task, completed }) => [task, completed]);
     expect(counted).toContainEqual(["quick", 1]);
+    expect(found.find(({ task }) => task === "quick")?.waitP95Ms).toBeGreaterThan(0);
     expect([[], [["held", 1]]]).toContainEqual(counted.filter(([task]) => task !== "quick"));
   });
 

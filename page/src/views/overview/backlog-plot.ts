@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { SampleView } from "../../../../src/admin/contract/overview-views.ts";
+import type { MarkerView, SampleView } from "../../../../src/admin/contract/overview-views.ts";
 import { shortNumber } from "../../format/numbers.ts";
 import { type Layer, LAYERS, stacked } from "./samples.ts";
 
@@ -8,7 +8,7 @@ import { type Layer, LAYERS, stacked } from "./samples.ts";
 export interface PlotInput {
   readonly samples: readonly SampleView[];
   readonly hidden: ReadonlySet<Layer>;
-  readonly markers: readonly { readonly at: string }[];
+  readonly markers: readonly Pick<MarkerView, "at" | "kind">[];
   /** The moment that the lists show; undefined for now. */
   readonly cursor: string | undefined;
   readonly isUtc: boolean;
@@ -97,7 +97,7 @@ export class BacklogPlot {
 
   #drawMoments(): void {
     const { markers, cursor } = this.#input;
-    for (const { at } of markers) this.#drawLine(at, this.#colour("--quiet"), [2, 3]);
+    for (const { at, kind } of markers) this.#drawLine(at, this.#colour(colourOf(kind)), [2, 3]);
     if (cursor !== undefined) this.#drawLine(cursor, this.#colour("--accent"), []);
   }
 
@@ -126,6 +126,12 @@ export class BacklogPlot {
     probe.remove();
     return color;
   }
+}
+
+/** Of what people changed, of workers that were started, and of workers that went. */
+function colourOf(kind: string): string {
+  if (!kind.startsWith("workers.")) return "--quiet";
+  return kind === "workers.started" ? "--running" : "--failed";
 }
 
 /** Hours and minutes, or days where a mark begins one. */

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { SampleView, SamplesAnswer } from "../../../../src/admin/contract/overview-views.ts";
+import { plural } from "../../format/numbers.ts";
 import { usePage } from "../../page.ts";
 import { Amount, Length, Moment } from "../../parts/figures.tsx";
 import { type Layer, LAYERS, type Range, RANGES, spanSeconds } from "./samples.ts";
@@ -109,21 +110,37 @@ function inWords({ ready, scheduled, failed, at }: SampleView): string {
   return `Backlog over time; at ${at}: ${ready} ready, ${scheduled} scheduled, ${failed} failed. The tiles and lists say the same in numbers.`;
 }
 
-/** What people did meanwhile; the chart has a line for each. */
+/** What happened meanwhile, by people and to workers; the chart has a line for each. */
 function Markers({ samples: { markers } }: { readonly samples: SamplesAnswer }) {
   if (markers.length === 0) return null;
   return (
     <details class="markers">
-      <summary>{markers.length === 1 ? "1 change" : `${markers.length} changes`} by people in this time</summary>
+      <summary>{markersInWords(markers)}</summary>
       <ul>
-        {markers.toReversed().map(({ at, text }) => (
-          <li key={`${at} ${text}`}>
+        {markers.toReversed().map(({ at, kind, text }) => (
+          <li key={`${at} ${text}`} class={lookOf(kind)}>
             <Moment at={at} /> {text}
           </li>
         ))}
       </ul>
     </details>
   );
+}
+
+/** `2 changes by people, 1 start of workers, 1 loss of workers` */
+function markersInWords(markers: SamplesAnswer["markers"]): string {
+  const counted = (look: string): number => markers.filter(({ kind }) => lookOf(kind) === look).length;
+  const [changes, starts, losses] = [counted("person"), counted("start"), counted("loss")];
+  return [
+    ...(changes > 0 ? [`${plural(changes, "change")} by people`] : []),
+    ...(starts > 0 ? [`${plural(starts, "start")} of workers`] : []),
+    ...(losses > 0 ? [`${plural(losses, "loss", "losses")} of workers`] : []),
+  ].join(", ");
+}
+
+function lookOf(kind: string): "person" | "start" | "loss" {
+  if (kind === "workers.started") return "start";
+  return /^workers\.(?:silent|fewer|none)$/.test(kind) ? "loss" : "person";
 }
 
 /** Says which moment the lists show, and leads back to now. */

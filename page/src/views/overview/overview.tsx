@@ -32,7 +32,10 @@ export function Overview() {
 }
 
 function Glance({ overview }: { readonly overview: OverviewAnswer }) {
-  const { series, range, setRange } = useSeries(overview.sampleAt);
+  const page = usePage();
+  // What workers counted is of all tasks and queues.
+  const isWhole = page.session.value?.tasks == null && page.session.value?.queues == null;
+  const { series, range, setRange } = useSeries(overview.sampleAt, isWhole);
   const [hidden, setHidden] = useState<ReadonlySet<Layer>>(new Set());
   const { state } = series;
   const answer = dataOf(state.value) ?? NO_SAMPLES;
@@ -44,28 +47,30 @@ function Glance({ overview }: { readonly overview: OverviewAnswer }) {
     <>
       <Sentence overview={overview} />
       <Tiles overview={overview} samples={answer.samples} />
-      <Async
-        state={state.value}
-        path="samples"
-        rows={6}
-        failed={({ message }) => (
-          <p class="notice bad" role="alert">
-            No history: {message}
-          </p>
-        )}
-      >
-        {(samples) => (
-          <Backlog
-            samples={samples}
-            range={range}
-            onRange={setRange}
-            hidden={hidden}
-            onHide={(layer) => setHidden(toggled(hidden, layer))}
-            cursor={cursor}
-            onPick={setCursor}
-          />
-        )}
-      </Async>
+      {isWhole && (
+        <Async
+          state={state.value}
+          path="samples"
+          rows={6}
+          failed={({ message }) => (
+            <p class="notice bad" role="alert">
+              No history: {message}
+            </p>
+          )}
+        >
+          {(samples) => (
+            <Backlog
+              samples={samples}
+              range={range}
+              onRange={setRange}
+              hidden={hidden}
+              onHide={(layer) => setHidden(toggled(hidden, layer))}
+              cursor={cursor}
+              onPick={setCursor}
+            />
+          )}
+        </Async>
+      )}
       {then && <CursorBar sample={then} onNow={() => setCursor(undefined)} />}
       <div class="columns">
         <DueTable
@@ -87,12 +92,14 @@ function Glance({ overview }: { readonly overview: OverviewAnswer }) {
 
 const NO_SAMPLES: SamplesAnswer = { asOf: "", resolution: "10s", samples: [], markers: [] };
 
-/** The samples of the chosen range; `newest` is when workers sampled last. */
-function useSeries(newest: string | null) {
+/** The samples of the chosen range; `newest` is when workers sampled last. None for those who may not see them. */
+function useSeries(newest: string | null, isWanted: boolean) {
   const page = usePage();
   const [range, setRange] = useState(RANGES[0]);
   const series = useMemo(() => new SampleSeries(page, range), [page, range]);
-  useEffect(() => void series.update(), [series, newest]);
+  useEffect(() => {
+    if (isWanted) void series.update();
+  }, [series, newest, isWanted]);
   return { series, range, setRange };
 }
 

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { SamplesAnswer } from "../../../../src/admin/contract/overview-views.ts";
+import type { MarkerView, SamplesAnswer } from "../../../../src/admin/contract/overview-views.ts";
 import { address } from "../../api/api.ts";
 import { toProblem } from "../../api/problem.ts";
 import { nextState, UNASKED, type ViewState } from "../../api/view-state.ts";
@@ -41,6 +41,13 @@ export class SampleSeries {
 function joined(known: SamplesAnswer, answer: SamplesAnswer, limit: number): SamplesAnswer {
   const samples = [...mergeSamples(known.samples, answer.samples, limit)];
   const since = samples[0]?.at ?? "";
-  const markers = [...known.markers, ...answer.markers.filter((one) => !known.markers.some(({ at }) => at === one.at))];
-  return { ...answer, samples, markers: markers.filter(({ at }) => at >= since) };
+  // What is told of a moment later counts: more workers were started, or went, than was known.
+  const isNews = (one: MarkerView): boolean =>
+    answer.markers.every(({ at, kind }) => at !== one.at || kind !== one.kind);
+  const markers = [...known.markers.filter(isNews), ...answer.markers];
+  return { ...answer, samples, markers: markers.filter(({ at }) => at >= since).toSorted(byTime) };
+}
+
+function byTime(one: MarkerView, other: MarkerView): number {
+  return one.at < other.at ? -1 : 1;
 }

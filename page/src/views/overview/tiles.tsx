@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import type { OverviewAnswer, SampleView } from "../../../../src/admin/contract/overview-views.ts";
-import { durationText, durationTitle } from "../../format/durations.ts";
+import { durationText, durationTitle, quantileText } from "../../format/durations.ts";
 import { exactNumber, percent, shortNumber } from "../../format/numbers.ts";
 import { usePage } from "../../page.ts";
 import { Count } from "../../parts/figures.tsx";
@@ -16,7 +16,7 @@ interface TilesProps {
 
 /** Four figures: what waits, what runs, what failed, and how fast it goes. */
 export function Tiles({ overview, samples }: TilesProps) {
-  const { counts, workers, lastHour, rates, oldestDueMs } = overview;
+  const { counts, workers, lastHour, rates, times, oldestDueMs } = overview;
   const attempts = lastHour.completed + lastHour.attemptsFailed;
   const recent = samples.slice(-POINTS);
   return (
@@ -73,7 +73,15 @@ export function Tiles({ overview, samples }: TilesProps) {
       <Tile
         title="Finished per second"
         line={<Sparkline values={recent.map(({ finishedPerSecond }) => finishedPerSecond ?? 0)} />}
-        note={rates ? <>{shortNumber(rates.addedPerSecond)} added per second</> : <>workers have not sampled yet</>}
+        note={
+          rates ? (
+            <>
+              {shortNumber(rates.addedPerSecond)} added per second; <Times times={times} />
+            </>
+          ) : (
+            <Times times={times} />
+          )
+        }
       >
         <span class="figure" title={rates ? exactNumber(rates.finishedPerSecond) : undefined}>
           {rates ? shortNumber(rates.finishedPerSecond) : "-"}
@@ -100,6 +108,16 @@ function Tile({ title, query, line, note, children }: TileProps) {
       <dd class="line">{line}</dd>
       <dd class="note">{note}</dd>
     </div>
+  );
+}
+
+/** How long attempts waited and ran in the last minutes, but for the slowest of twenty. */
+function Times({ times: { meanMs, p95Ms, waitP95Ms } }: Pick<OverviewAnswer, "times">) {
+  if (meanMs === null) return <>no attempt in ten minutes</>;
+  return (
+    <span title="95 of 100 attempts of the last ten minutes waited, and ran, for less">
+      95% waited {quantileText(waitP95Ms, "3 d")}, ran {quantileText(p95Ms, "16 s")}
+    </span>
   );
 }
 

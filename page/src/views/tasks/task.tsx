@@ -11,7 +11,7 @@ import { Icon } from "../../parts/icons.tsx";
 import { JobLink, NameLink } from "../../parts/links.tsx";
 import { Sparkline } from "../../parts/sparkline.tsx";
 import { ViewHead } from "../../parts/view-head.tsx";
-import { isOrphan } from "./tasks.tsx";
+import { isOrphan, Run95, Wait95 } from "./tasks.tsx";
 
 /** One task: who runs it, how its handlers do, and what failed last. */
 export function Task({ name = "" }: { readonly name?: string }) {
@@ -138,7 +138,13 @@ function States({ answer: { task } }: { readonly answer: TaskAnswer }) {
       <div>
         <dt>Run time 50%, 95%</dt>
         <dd>
-          <Length ms={task.p50Ms} />, <Length ms={task.p95Ms} />
+          <Length ms={task.p50Ms} />, <Run95 task={task} />
+        </dd>
+      </div>
+      <div>
+        <dt>Wait 50%, 95%</dt>
+        <dd>
+          <Length ms={task.waitP50Ms} />, <Wait95 task={task} />
         </dd>
       </div>
     </dl>

@@ -1,6 +1,7 @@
 import type { TasksAnswer, TaskView } from "../../../../src/admin/contract/group-views.ts";
 import { PauseButton } from "../../actions/pause-button.tsx";
 import { dataOf } from "../../api/view-state.ts";
+import { durationText, durationTitle } from "../../format/durations.ts";
 import { percent, plural } from "../../format/numbers.ts";
 import { inPath, useAnswer, usePage } from "../../page.ts";
 import { Async } from "../../parts/async.tsx";
@@ -34,7 +35,9 @@ export function Tasks() {
               columns={page.canOperate.value ? [...COLUMNS, PAUSE] : COLUMNS}
               empty={<p class="empty">No job of any task was added, and no worker runs one.</p>}
             />
-            <p class="hint quiet">Failure shares and run times are those of the last hour; 95% is the worst minute.</p>
+            <p class="hint quiet">
+              Failure shares and times are those of the last hour: 95 of 100 attempts waited, and ran, for less.
+            </p>
           </>
         )}
       </Async>
@@ -70,9 +73,33 @@ const COLUMNS: readonly Column<TaskView>[] = [
     narrow: "none",
     render: ({ completed }) => <Amount of={completed} />,
   },
+  { key: "wait", title: "Wait 95%", isFigure: true, narrow: "none", render: (task) => <Wait95 task={task} /> },
   { key: "p50", title: "Run 50%", isFigure: true, narrow: "none", render: ({ p50Ms }) => <Length ms={p50Ms} /> },
-  { key: "p95", title: "95%", isFigure: true, narrow: "none", render: ({ p95Ms }) => <Length ms={p95Ms} /> },
+  { key: "p95", title: "Run 95%", isFigure: true, narrow: "none", render: (task) => <Run95 task={task} /> },
 ];
+
+/** How long 95 of 100 attempts of the last hour had waited when they started. */
+export function Wait95({ task }: TimedProps) {
+  return <Quantile task={task} ms={task.waitP95Ms} most="3 d" />;
+}
+
+/** How long 95 of 100 attempts of the last hour ran. */
+export function Run95({ task }: TimedProps) {
+  return <Quantile task={task} ms={task.p95Ms} most="16 s" />;
+}
+
+interface TimedProps {
+  readonly task: Pick<TaskView, "meanMs" | "p95Ms" | "waitP95Ms">;
+}
+
+function Quantile({ task, ms, most }: TimedProps & { readonly ms: number | null; readonly most: string }) {
+  if (task.meanMs === null) return <span class="figure none">-</span>;
+  return (
+    <span class="figure" title={ms === null ? undefined : durationTitle(ms)}>
+      {ms === null ? `over ${most}` : durationText(ms)}
+    </span>
+  );
+}
 
 const PAUSE: Column<TaskView> = {
   key: "pause",
