@@ -11,6 +11,8 @@ export interface JobFilter {
   readonly task?: string | undefined;
   readonly queueName?: string | undefined;
   readonly jobKey?: string | undefined;
+  /** The worker that runs it; jobs that it holds in memory are found, too. */
+  readonly workerId?: string | undefined;
   /** -32768 to 32767. */
   readonly priority?: number | undefined;
   /** A part of the last error, in its case. */
@@ -26,12 +28,16 @@ export interface JobFilter {
   readonly until?: Date | string | undefined;
 }
 
+/** Ids of ours are shorter, those of other implementations may be longer. */
+const WORKER_ID_LENGTH = 512;
+
 /** How a {@link JobFilter} is read. */
 export const FILTER_OPTIONS = {
   state: oneOf(JOB_STATES),
   task: storableName(MAX_LENGTH.identifier),
   queueName: storableName(MAX_LENGTH.queueName),
   jobKey: storableName(MAX_LENGTH.jobKey),
+  workerId: storableName(WORKER_ID_LENGTH),
   priority: integer({ min: -32_768, max: 32_767 }),
   error: custom(readText),
   payload: custom(readJson),

@@ -71,6 +71,9 @@ it("says the filter in words", () => {
   expect(filterInWords(parseFilter("task:send_email state:failed age:<1h").conditions)).toBe(
     "failed jobs of task send_email added less than 1h ago",
   );
+  expect(filterInWords(parseFilter("state:running worker:howdah_1").conditions)).toBe(
+    "running jobs that worker howdah_1 holds",
+  );
 });
 
 it("keeps the digits of a number in a payload condition", () => {

@@ -1,7 +1,7 @@
 import { readDuration } from "../format/durations.ts";
 
 /** What a filter can be about, the least specific first: what is dropped last to find more. */
-export const FILTER_NAMES = ["state", "task", "queue", "age", "priority", "key", "error", "payload"] as const;
+export const FILTER_NAMES = ["state", "task", "queue", "worker", "age", "priority", "key", "error", "payload"] as const;
 
 /** What a condition is about. */
 export type FilterName = (typeof FILTER_NAMES)[number];
@@ -93,6 +93,7 @@ export function filterInWords(conditions: readonly Condition[]): string {
     "jobs",
     ...part("task", (value) => `of task ${value}`),
     ...part("queue", (value) => `in queue ${value}`),
+    ...part("worker", (value) => `that worker ${value} holds`),
     ...part("key", (value) => `with key ${value}`),
     ...part("priority", (value) => `of priority ${value}`),
     ...part("age", (value) => `added ${value.startsWith("<") ? "less" : "more"} than ${value.slice(1)} ago`),

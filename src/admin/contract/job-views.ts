@@ -129,6 +129,7 @@ export const JobFilterView = component(
     task: Name.optional(),
     queueName: Name.optional(),
     jobKey: Name.optional(),
+    workerId: Name.optional().describe("The worker that holds the job: then it runs."),
     priority: z.coerce.number().int().min(-32_768).max(32_767).optional(),
     error: z.string().min(1).max(1_000).optional().describe("A part of the last error, in its case."),
     payload: z.string().min(1).max(10_000).optional().describe("JSON that the payload contains, as a text."),

@@ -42,13 +42,14 @@ export function maySeeOperation({ tasks, queues }: Principal, { filter }: Stored
 const STALLED_MS = 30_000;
 
 function toFilterView(filter: JobSelection, redaction: AdminGround["redaction"]): JobFilterView {
-  const { state, task, queueName, jobKey, priority, error, payload } = filter;
+  const { state, task, queueName, jobKey, workerId, priority, error, payload } = filter;
   const times = [["since", toTime(filter.since)] as const, ["until", toTime(filter.until)] as const];
   const parts = {
     state,
     task,
     queueName,
     jobKey,
+    workerId,
     priority,
     error,
     payload: payload && redaction.payload(payload).text,

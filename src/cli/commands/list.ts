@@ -27,13 +27,14 @@ export const listCommand: CliCommand = {
   ],
   options: [
     ...selectionOptions(JOB_STATES),
+    new Option("--worker <id>", "only jobs that this worker runs"),
     new Option("--backward", "the last first"),
     new Option("--limit <number>", `how many at most, 1 to ${MOST_LISTED}`).default(50).argParser(parseLimit),
     new Option("--after <next>", "the next page: what the page before printed"),
   ],
   async run({ screen, globals, options }) {
-    const { backward, limit, after, ...selected } = options as unknown as ListOptions;
-    const filter: JobListOptions = { ...readSelection(selected), backward, limit, after };
+    const { backward, limit, after, worker, ...selected } = options as unknown as ListOptions;
+    const filter: JobListOptions = { ...readSelection(selected), workerId: worker, backward, limit, after };
     const page = await withClient(globals, (client) => client.listJobs(filter));
     if (globals.json) screen.printJson({ jobs: page.jobs, next: page.next ?? null, searched: page.searched ?? null });
     else printPage(screen, page, filter.limit);
@@ -41,6 +42,7 @@ export const listCommand: CliCommand = {
 };
 
 interface ListOptions extends SelectionOptions {
+  readonly worker?: string | undefined;
   readonly backward?: boolean | undefined;
   readonly limit: number;
   readonly after?: string | undefined;

@@ -95,8 +95,10 @@ export interface WrittenPage {
 
 /** The ways that a list of the jobs that pass this filter takes, one after another. */
 export function waysOf(filter: JobSelection): readonly Way[] {
-  const { state, queueName, jobKey, ...others } = filter;
+  const { state, queueName, jobKey, workerId, ...others } = filter;
   if (jobKey !== undefined) return ["key"];
+  // What a worker holds runs.
+  if (workerId !== undefined) return [state === undefined || state === "running" ? "running" : "id"];
   if (state === "running" || state === "failed") return [state];
   if (queueName !== undefined) return state === undefined ? ["queue", "failed"] : ["queue"];
   const isPlain = Object.values(others).every((value) => value === undefined);

@@ -9,6 +9,8 @@ export interface JobSelection {
   readonly task?: string | undefined;
   readonly queueName?: string | undefined;
   readonly jobKey?: string | undefined;
+  /** The worker that holds it. */
+  readonly workerId?: string | undefined;
   readonly priority?: number | undefined;
   /** A part of the last error. */
   readonly error?: string | undefined;
@@ -68,6 +70,7 @@ const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schem
   queueName: (name, schema) =>
     `job.job_queue_id operator(pg_catalog.=) (select id from ${schema.of("_private_job_queues")} where queue_name operator(pg_catalog.=) ${name}::pg_catalog.text)`,
   jobKey: (key) => `job.key operator(pg_catalog.=) ${key}::pg_catalog.text`,
+  workerId: (id) => `job.locked_by operator(pg_catalog.=) ${id}::pg_catalog.text`,
   error: (part) => `pg_catalog.strpos(job.last_error, ${part}::pg_catalog.text) operator(pg_catalog.>) 0`,
   // What is JSON need not be jsonb: some escapes and numbers would be errors.
   payload: (json) => `case when ${IS_NO_JSONB} then false

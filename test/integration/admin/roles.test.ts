@@ -122,6 +122,10 @@ describe("someone of some tasks and queues", () => {
     expect(other.json["jobs"]).toEqual([]);
     const key = await test.ask("/api/v1/jobs?jobKey=hidden-key", { as });
     expect(key.json["jobs"]).toEqual([]);
+    const holder = (await test.client.getJob(idOf("holder")))?.lockedBy;
+    const held = (who: string) => test.ask(`/api/v1/jobs?workerId=${holder}`, { as: who });
+    expect((await held("reader")).json["jobs"]).toMatchObject([{ id: idOf("holder"), state: "running" }]);
+    expect((await held(as)).json["jobs"]).toEqual([]);
   });
 
   it("reads nowhere a name, an error or an id of what is not theirs", async () => {

@@ -76,6 +76,11 @@ describe("listJobs", () => {
     expect(await found({ queueName: "one" })).toEqual(["one running", "one scheduled"]);
     expect(await found({ queueName: "one", state: "running", task: "one" })).toEqual(["one running"]);
     expect(await found({ jobKey: "two key" })).toEqual(["two ready"]);
+    expect(await found({ workerId: "w" })).toEqual(["one running", "two running"]);
+    expect(await found({ workerId: "w", state: "running", task: "two" })).toEqual(["two running"]);
+    expect(await found({ workerId: "w", queueName: "one" })).toEqual(["one running"]);
+    expect(await found({ workerId: "w", state: "ready" })).toEqual([]);
+    expect(await found({ workerId: "another" })).toEqual([]);
     expect(await found({ task: "three" })).toEqual([]);
     expect(await found({ queueName: "three" })).toEqual([]);
   });

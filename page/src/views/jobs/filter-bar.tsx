@@ -71,7 +71,7 @@ function NewCondition({ conditions, onChange }: FilterBarProps) {
         ref={field}
         list="condition-suggestions"
         aria-label="Add a condition"
-        placeholder="task:, queue:, key:, error:, payload.account=17, age:>5m"
+        placeholder="task:, queue:, worker:, key:, error:, payload.account=17, age:>5m"
         autocomplete="off"
         spellcheck={false}
         aria-describedby="condition-problem"

@@ -56,6 +56,10 @@ it("changes rows in their place, and keeps newer ones until they are asked for",
   expect(heldRows([], latest)).toEqual({ rows: latest, newer: 0 });
 });
 
+it("asks for the jobs that a worker holds", () => {
+  expect(filterOf(parseFilter("worker:howdah_1").conditions, NOW)).toEqual({ workerId: "howdah_1" });
+});
+
 it("asks for the newest first, but for what waits", () => {
   const first = (text: string): boolean => isNewestFirst(parseFilter(text).conditions);
   expect([first(""), first("state:failed"), first("state:ready"), first("queue:mail"), first("task:a")]).toEqual([

@@ -38,6 +38,7 @@ export function filterOf(conditions: readonly Condition[], now: number): NonNull
     task: valueOf("task"),
     queueName: valueOf("queue"),
     jobKey: valueOf("key"),
+    workerId: valueOf("worker"),
     priority: priority === undefined ? undefined : Number(priority),
     error: valueOf("error"),
     payload: payloadJson(conditions),

@@ -16,6 +16,7 @@ export function conditionsOf(filter: NonNullable<OperationView["filter"]>): read
   add("state", filter.state);
   add("task", filter.task);
   add("queue", filter.queueName);
+  add("worker", filter.workerId);
   add("key", filter.jobKey);
   add("priority", filter.priority);
   add("error", filter.error);

@@ -28,6 +28,9 @@ export function Worker({ name = "" }: { readonly name?: string }) {
   return (
     <div class="view worker">
       <ViewHead title={name} asOf={dataOf(state)?.asOf} parent={{ href: page.href("workers"), title: "Workers" }}>
+        <a class="button" href={page.href("jobs", { worker: name })}>
+          All that it holds
+        </a>
         {page.isAdmin.value && <UnlockButton id={name} path={path} />}
       </ViewHead>
       <Async state={state} path={path} rows={8}>
