@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { Client } from "../client/client.ts";
+import type { AnyTaskDeclaration } from "../job/task-declaration.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { boolean, custom, func, integer, list, nested, object, required, string } from "../runtime/option-kinds.ts";
-import { invalidOption, type OptionPlace, type OptionsOf, readOptions } from "../runtime/options.ts";
+import { invalidOption, isOptionsObject, type OptionPlace, type OptionsOf, readOptions } from "../runtime/options.ts";
 import type { Authorize } from "./auth/authorize.ts";
 import { Redaction } from "./redact/redaction.ts";
 
@@ -15,6 +16,13 @@ export interface AdminOptions {
   readonly authorize: Authorize;
   /** Where it is mounted, such as `"/admin"`. Default: at the root. */
   readonly basePath?: string | undefined;
+  /**
+   * Tasks of which the page shows what their payloads must be, where their schemas
+   * can say it as JSON Schema. What is added of them through the API must fit; it
+   * gets their defaults, unless it is a copy or added by someone who is limited to
+   * some tasks or queues. Default: none.
+   */
+  readonly tasks?: readonly AnyTaskDeclaration[] | undefined;
   /** Refuses every change. Default false. */
   readonly readOnly?: boolean | undefined;
   /**
@@ -63,6 +71,7 @@ const SHAPE = {
   client: required(object<Client>(["listJobs"])),
   authorize: required(func<Authorize>()),
   basePath: custom(readBasePath),
+  tasks: list(required(custom(readDeclaration))),
   readOnly: boolean({ default: false }),
   redact: { suffix: "", read: (given: unknown) => new Redaction(readRules(given)) },
   trustProxy: boolean({ default: false }),
@@ -78,6 +87,12 @@ const SHAPE = {
 /** Whether a text is a path that can stand before others: nothing in it ends an attribute or a header. */
 export function isPathPrefix(text: string): boolean {
   return text.length <= 500 && /^(?:\/[\w.~-]+)*$/.test(text) && !/\/\.\.?(?:\/|$)/.test(text);
+}
+
+function readDeclaration(given: unknown, place: OptionPlace): AnyTaskDeclaration {
+  const { identifier, kind } = (isOptionsObject(given) ? given : {}) as Partial<AnyTaskDeclaration>;
+  if (typeof identifier === "string" && (kind === "single" || kind === "batch")) return given as AnyTaskDeclaration;
+  throw invalidOption(place, "must be a task made by defineTask() or defineBatchTask()", given);
 }
 
 function readBasePath(given: unknown, place: OptionPlace): string {

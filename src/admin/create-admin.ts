@@ -17,6 +17,7 @@ import { PageFiles } from "./page-files.ts";
 import { PreviewTokens } from "./preview-tokens.ts";
 import { checkPrincipal, type Principal } from "./principal.ts";
 import { requireSameSite, securityHeaders } from "./security.ts";
+import { TaskSchemas } from "./task-schemas.ts";
 
 /**
  * Makes the admin page and its API, to be mounted in any server: see
@@ -73,6 +74,7 @@ export class AdminHost implements Admin {
       audit: new Audit(access, logger),
       tokens: new PreviewTokens(settings.secret, clock),
       runs: new OperationRuns(client.operations, access, logger),
+      schemas: new TaskSchemas(settings.tasks),
       clock,
       logger,
     };

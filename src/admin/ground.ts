@@ -11,6 +11,7 @@ import type { OperationRuns } from "./operation-runs.ts";
 import type { PreviewTokens } from "./preview-tokens.ts";
 import type { Principal } from "./principal.ts";
 import type { Redaction } from "./redact/redaction.ts";
+import type { TaskSchemas } from "./task-schemas.ts";
 
 /** What the routes stand on. */
 export interface AdminGround {
@@ -22,6 +23,7 @@ export interface AdminGround {
   readonly audit: Audit;
   readonly tokens: PreviewTokens;
   readonly runs: OperationRuns;
+  readonly schemas: TaskSchemas;
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -64,6 +64,7 @@ const KINDS: { readonly [Code in HowdahErrorCode]?: readonly [status: number, ti
   HOWDAH_JOB_INVALID: [400, "Invalid job"],
   HOWDAH_JOB_KEY_MODE_UNSUPPORTED: [400, "Invalid job"],
   HOWDAH_PAYLOAD_INVALID: [400, "Invalid payload"],
+  HOWDAH_BATCH_EMPTY: [400, "Invalid payload"],
   HOWDAH_TASK_UNKNOWN: [400, "Unknown task"],
   HOWDAH_CRON_INVALID: [400, "Invalid schedule"],
   HOWDAH_JOB_UNKNOWN: [404, "Job not found"],

@@ -20,6 +20,7 @@ import {
   why,
 } from "../../dev/fixtures.ts";
 import type { SessionAnswer } from "../../../src/admin/contract/overview-views.ts";
+import { AddJob } from "../actions/add-job.tsx";
 import { OperationProgress } from "../actions/operation-progress.tsx";
 import { WhatIfDialog } from "../actions/what-if-dialog.tsx";
 import { Api } from "../api/api.ts";
@@ -33,7 +34,6 @@ import { Rail } from "../shell/rail.tsx";
 import { TopBar } from "../shell/top-bar.tsx";
 import { Activity } from "./activity.tsx";
 import { Health } from "./health.tsx";
-import { AddAgain } from "./job/add-again.tsx";
 import { Job } from "./job/job.tsx";
 import { Jobs } from "./jobs/jobs.tsx";
 import { Operation } from "./operations/operation.tsx";
@@ -375,7 +375,8 @@ it("follows an operation, and offers what applies to it", () => {
 });
 
 it("offers a copy of a job with changes", () => {
-  const text = textOf(shown(<AddAgain job={job} onClose={() => undefined} />, pageWith(FULL)));
+  const dialog = <AddJob task={job.task} from={job} onClose={() => undefined} />;
+  const text = textOf(shown(dialog, pageWith(FULL)));
   expect(text).toContain("The payload is that of this job.");
   expect(text).toContain('what is "[redacted]" is taken from this job');
 });
@@ -415,4 +416,17 @@ it("says how long attempts waited and ran, and that the longest have no end", ()
   const long = { ...task, task: taskView("send_email", { p95Ms: null }) };
   const details = textOf(shown(<Task name="send_email" />, pageWith({ "tasks/send_email": long })));
   expect(details).toContain("Run time 50%, 95% 32 ms , over 16 s");
+});
+
+it("begins a new job with what its payload must be, as far as the server knows it", () => {
+  const known = { task: "send_email", isKnown: true, isBatch: false };
+  const schema = '{"type":"object","properties":{"to":{"type":"string","format":"email"}},"required":["to"]}';
+  const text = (answer: object): string => {
+    const page = pageWith({ "tasks/send_email/schema": { ...known, schema: null, ...answer } });
+    return textOf(shown(<AddJob task="send_email" onClose={() => undefined} />, page));
+  };
+  expect(text({ schema })).toContain("to text (email) required");
+  expect(text({ schema })).toContain('{ "to": "" }');
+  expect(text({ isBatch: true })).toContain("must be a list of items");
+  expect(text({ isKnown: false })).toContain("any JSON can be added");
 });

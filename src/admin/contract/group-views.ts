@@ -119,6 +119,19 @@ export const TaskAnswer = component(
 );
 export type TaskAnswer = z.infer<typeof TaskAnswer>;
 
+/** The answer of `GET tasks/:name/schema`. */
+export const TaskSchemaAnswer = component(
+  "TaskSchema",
+  "What the payload of a task must be, as far as the server knows the task.",
+  z.object({
+    task: z.string(),
+    isKnown: z.boolean().describe("Whether the server was given the task: then what is added must fit its schema."),
+    isBatch: z.boolean(),
+    schema: z.string().nullable().describe("JSON Schema (2020-12) as a text; null where it is not known."),
+  }),
+);
+export type TaskSchemaAnswer = z.infer<typeof TaskSchemaAnswer>;
+
 /** How long to pause. */
 export const PauseRequest = component(
   "PauseRequest",

@@ -18,6 +18,7 @@ import {
   QueueAnswer,
   QueuesAnswer,
   TaskAnswer,
+  TaskSchemaAnswer,
   TasksAnswer,
 } from "./group-views.ts";
 import { ErrorsAnswer, JobAnswer, JobFilterView, JobPageAnswer, WhyAnswer } from "./job-views.ts";
@@ -52,6 +53,10 @@ export const ROUTES = {
   getLock: read("/queues/:name/lock", "Who holds a queue.", { params: named(), response: LockAnswer }),
   listTasks: read("/tasks", "The tasks.", { response: TasksAnswer }),
   getTask: read("/tasks/:name", "One task.", { params: named(), response: TaskAnswer }),
+  getTaskSchema: read("/tasks/:name/schema", "What its payload must be.", {
+    params: named(),
+    response: TaskSchemaAnswer,
+  }),
   listWorkers: read("/workers", "The workers.", { response: WorkersAnswer }),
   getWorker: read("/workers/:name", "One worker.", { params: named(), response: WorkerAnswer }),
   listSchedules: read("/schedules", "The stored schedules.", { response: SchedulesAnswer }),

@@ -9,7 +9,7 @@ import { visibleJob } from "./read-jobs.ts";
 
 /** The routes that add and change single jobs. */
 export function createJobChanges(ground: AdminGround): Pick<Handlers, "addJob" | "changeJobs"> {
-  const { access, audit, client } = ground;
+  const { access, audit, client, schemas } = ground;
 
   return {
     async addJob({ body, principal, requestId }) {
@@ -22,7 +22,15 @@ export function createJobChanges(ground: AdminGround): Pick<Handlers, "addJob" |
       const payload = await toPayload(ground, principal, body);
       const target = { name: task, queueName, jobKey, ids: copyOf === undefined ? undefined : [copyOf] };
       return audit.record({ principal, requestId, action: "jobs.add", target }, async () => {
-        const job = await client.addJob(task, payload, { ...spec, jobKey, queueName: queueName ?? undefined });
+        const known = schemas.find(task);
+        // A copy is as its original was; and defaults may name a queue or a key that is none of theirs.
+        const isPlain = copyOf !== undefined || isLimited(principal);
+        const declared = known && isPlain ? { ...known, defaults: undefined } : known;
+        const whole = { ...spec, jobKey, queueName: queueName ?? undefined };
+        const job =
+          declared?.kind === "batch"
+            ? await client.addBatchJob(declared, payload as unknown[], whole)
+            : await client.addJob(declared ?? task, payload, whole);
         return { answer: { id: job.id }, count: 1 };
       });
     },

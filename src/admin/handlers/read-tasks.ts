@@ -12,8 +12,8 @@ import { toJobRow, toTime } from "../views/job-view.ts";
 import { toTimesView } from "../views/times-view.ts";
 
 /** The routes that read tasks. */
-export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks" | "getTask"> {
-  const { access, clock, facts } = ground;
+export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks" | "getTask" | "getTaskSchema"> {
+  const { access, clock, facts, schemas } = ground;
 
   return {
     async listTasks({ principal }) {
@@ -44,6 +44,19 @@ export function createTaskReads(ground: AdminGround): Pick<Handlers, "listTasks"
         workerIds: living.filter(({ report }) => report?.tasks.includes(name)).map(({ id }) => id),
         lastFailed: failed ? toJobRow(failed, pauses.value, ground) : null,
         nearest: task.workers > 0 ? null : nearestOf(name, living, principal),
+      };
+    },
+
+    async getTaskSchema({ params: { name }, principal: { tasks } }) {
+      // Those who may add jobs of a queue may add them of any task.
+      const isOwn = tasks === undefined || tasks.includes(name);
+      const task = isOwn ? schemas.find(name) : undefined;
+      const schema = task && schemas.jsonSchemaOf(name);
+      return {
+        task: name,
+        isKnown: task !== undefined,
+        isBatch: task?.kind === "batch",
+        schema: schema === undefined ? null : JSON.stringify(schema),
       };
     },
   };

@@ -82,6 +82,7 @@ describe("every route", () => {
     const tasks = await call("listTasks", "/tasks");
     expect(tasks.json["tasks"].map(({ name }: { name: string }) => name)).toEqual(["mail", "other"]);
     await call("getTask", "/tasks/mail");
+    await call("getTaskSchema", "/tasks/mail/schema");
     const workers = await call("listWorkers", "/workers");
     await call("getWorker", `/workers/${encodeURIComponent(workers.json["workers"][0].id)}`);
     const schedules = await call("listSchedules", "/schedules");

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import type { JobAnswer, JobView } from "../../../../src/admin/contract/job-views.ts";
 import type { ActivityAnswer } from "../../../../src/admin/contract/overview-views.ts";
 import { ActionButtons } from "../../actions/action-buttons.tsx";
+import { AddJob } from "../../actions/add-job.tsx";
 import { actionsFor } from "../../actions/actions.ts";
 import type { BulkAction } from "../../../../src/admin/contract/bulk-views.ts";
 import type { Problem } from "../../api/problem.ts";
@@ -17,7 +18,6 @@ import { ViewHead } from "../../parts/view-head.tsx";
 import { PayloadTree } from "../../payload/payload-tree.tsx";
 import { ActivityTable } from "../activity-table.tsx";
 import { JobState } from "../jobs/job-columns.tsx";
-import { AddAgain } from "./add-again.tsx";
 import { ErrorText } from "./error-text.tsx";
 import { TimelineStrip } from "./timeline-strip.tsx";
 import { WhyBox } from "./why-box.tsx";
@@ -66,7 +66,7 @@ function AddAgainButton({ job }: { readonly job: JobView }) {
       <button type="button" onClick={() => setOpen(true)}>
         Add again…
       </button>
-      {isOpen && <AddAgain job={job} onClose={() => setOpen(false)} />}
+      {isOpen && <AddJob task={job.task} from={job} onClose={() => setOpen(false)} />}
     </>
   );
 }

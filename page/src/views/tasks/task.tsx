@@ -1,4 +1,6 @@
+import { useState } from "preact/hooks";
 import type { TaskAnswer } from "../../../../src/admin/contract/group-views.ts";
+import { AddJob } from "../../actions/add-job.tsx";
 import { PauseButton } from "../../actions/pause-button.tsx";
 import { dataOf } from "../../api/view-state.ts";
 import { percent } from "../../format/numbers.ts";
@@ -27,11 +29,24 @@ export function Task({ name = "" }: { readonly name?: string }) {
         <a class="button" href={page.href("jobs", { task: name })}>
           All its jobs
         </a>
+        {page.canOperate.value && task && <AddButton task={name} />}
       </ViewHead>
       <Async state={state} path={path} rows={8}>
         {(answer) => <Details answer={answer} />}
       </Async>
     </div>
+  );
+}
+
+function AddButton({ task }: { readonly task: string }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <button type="button" onClick={() => setOpen(true)}>
+        Add a job…
+      </button>
+      {isOpen && <AddJob task={task} onClose={() => setOpen(false)} />}
+    </>
   );
 }
 
