@@ -582,6 +582,7 @@ export function operationView(changes: Partial<OperationView> = {}): OperationVi
     matched: 2_500,
     changed: 2_491,
     signalled: 0,
+    undo: null,
     who: "ada",
     createdAt: at(-30),
     updatedAt: at(-1),

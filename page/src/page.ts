@@ -1,4 +1,4 @@
-import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext, useEffect } from "preact/hooks";
 import type { SessionAnswer } from "../../src/admin/contract/overview-views.ts";
@@ -39,6 +39,8 @@ export class Page {
   readonly now: Signal<number>;
   /** The last thing that the page has to say; read aloud. */
   readonly said = signal("");
+  /** Takes back what was said last; undefined where that cannot be. */
+  readonly undo = signal<(() => void) | undefined>(undefined);
   /** The bulk change that is being looked at. */
   readonly order = signal<Order | undefined>(undefined);
   /** Goes up when jobs were changed here: what lists them reads them again. */
@@ -100,9 +102,12 @@ export class Page {
     return `${this.base}${address(path, params)}`;
   }
 
-  /** Says something, in a corner and aloud. */
-  say(text: string): void {
-    this.said.value = text;
+  /** Says something, in a corner and aloud, with a button that takes it back. */
+  say(text: string, undo?: () => void): void {
+    batch(() => {
+      this.said.value = text;
+      this.undo.value = undo;
+    });
   }
 }
 

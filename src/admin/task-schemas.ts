@@ -33,7 +33,7 @@ interface Convertible {
 }
 
 function toJsonSchema(schema: PayloadSchema | undefined): Readonly<Record<string, unknown>> | undefined {
-  const standard: Convertible | undefined = schema?.["~standard"];
+  const standard = schema?.["~standard"] as Convertible | undefined;
   try {
     const found = standard?.jsonSchema?.input?.({ target: "draft-2020-12" });
     return typeof found === "object" && found !== null ? (found as Readonly<Record<string, unknown>>) : undefined;

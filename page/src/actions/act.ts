@@ -10,13 +10,15 @@ export interface Act<T> {
   readonly says: string | ((answer: T) => string);
   /** What has to be read again. */
   readonly reloads?: readonly string[];
+  /** What takes it back. */
+  readonly undo?: Act<unknown> | undefined;
 }
 
 /** Does it and says what became of it; resolves with the answer, or undefined when it failed. Never rejects. */
-export async function act<T>(page: Page, { path, body, says, reloads = [] }: Act<T>): Promise<T | undefined> {
+export async function act<T>(page: Page, { path, body, says, reloads = [], undo }: Act<T>): Promise<T | undefined> {
   try {
     const answer = await page.api.post<T>(path, body ?? {});
-    page.say(typeof says === "string" ? says : says(answer));
+    page.say(typeof says === "string" ? says : says(answer), undo && (() => void act(page, undo)));
     return answer;
   } catch (error) {
     page.say(`Not done: ${toProblem(error).message}`);

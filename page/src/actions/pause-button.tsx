@@ -3,13 +3,15 @@ import { readDuration } from "../format/durations.ts";
 import { useCommand } from "../keyboard/use-command.ts";
 import { inPath, type Page, usePage } from "../page.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { act } from "./act.ts";
+import { act, type Act } from "./act.ts";
 
 /** What can be paused. */
 export interface Pausable {
   readonly of: "queues" | "tasks" | "schedules";
   readonly name: string;
   readonly isPaused: boolean;
+  /** Null for a pause without an end. */
+  readonly pausedUntil: string | null;
   /** What shows it, and has to be read again. */
   readonly reloads: readonly string[];
 }
@@ -61,7 +63,7 @@ function PauseDialog({ onClose, ...of }: Pausable & { readonly onClose: () => vo
     const ms = length === undefined ? undefined : readDuration(length);
     const body = ms === undefined ? {} : { until: new Date(page.now.value + ms).toISOString() };
     const says = `The ${one} ${of.name} is paused${length === undefined ? "" : ` for ${length}`}.`;
-    void act(page, { path: `${of.of}/${inPath(of.name)}/pause`, body, says, reloads: of.reloads });
+    void act(page, { ...pauseOf(of, body), says, undo: resumeOf(of) });
   };
   return (
     <Dialog title={`Pause ${one} ${of.name}`} onClose={onClose}>
@@ -80,6 +82,16 @@ function PauseDialog({ onClose, ...of }: Pausable & { readonly onClose: () => vo
   );
 }
 
-async function resume(page: Page, { of, name, reloads }: Pausable): Promise<void> {
-  await act(page, { path: `${of}/${inPath(name)}/resume`, says: `The ${WORDS[of].one} ${name} goes on.`, reloads });
+async function resume(page: Page, pausable: Pausable): Promise<void> {
+  const { pausedUntil } = pausable;
+  const undo = pauseOf(pausable, pausedUntil === null ? {} : { until: pausedUntil });
+  await act(page, { ...resumeOf(pausable), undo });
+}
+
+function pauseOf({ of, name, reloads }: Pausable, body: { readonly until?: string }): Act<unknown> {
+  return { path: `${of}/${inPath(name)}/pause`, body, says: `The ${WORDS[of].one} ${name} is paused.`, reloads };
+}
+
+function resumeOf({ of, name, reloads }: Pausable): Act<unknown> {
+  return { path: `${of}/${inPath(name)}/resume`, says: `The ${WORDS[of].one} ${name} goes on.`, reloads };
 }

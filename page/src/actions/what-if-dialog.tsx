@@ -15,6 +15,7 @@ import { Table } from "../parts/table.tsx";
 import { ChangesForm } from "./changes-form.tsx";
 import { rowsOf, saveAs } from "./download-rows.ts";
 import { OperationProgress } from "./operation-progress.tsx";
+import { UndoButton } from "./undo-button.tsx";
 import {
   type Changes,
   confirmOf,
@@ -233,6 +234,7 @@ function Begun({ operation, onClose }: { readonly operation: OperationView; read
   return (
     <>
       <OperationProgress operation={operation} />
+      {operation.undo !== null && <UndoButton undo={operation.undo} />}
       <footer>
         {operation.id !== null && (
           <a class="button" href={page.href(`operations/${operation.id}`)} onClick={onClose}>

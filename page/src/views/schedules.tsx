@@ -92,7 +92,7 @@ function Schedule({ schedule }: { readonly schedule: ScheduleView }) {
   );
 }
 
-function ScheduleActions({ schedule: { id, isPaused } }: { readonly schedule: ScheduleView }) {
+function ScheduleActions({ schedule: { id, isPaused, pausedUntil } }: { readonly schedule: ScheduleView }) {
   const page = usePage();
   if (!page.canOperate.value) return null;
   const trigger = (): void =>
@@ -106,7 +106,7 @@ function ScheduleActions({ schedule: { id, isPaused } }: { readonly schedule: Sc
       <button type="button" class="small" aria-label={`Add a job now, schedule ${id}`} onClick={trigger}>
         Add a job now
       </button>
-      <PauseButton of="schedules" name={id} isPaused={isPaused} reloads={["schedules"]} />
+      <PauseButton of="schedules" name={id} isPaused={isPaused} pausedUntil={pausedUntil} reloads={["schedules"]} />
     </div>
   );
 }

@@ -32,6 +32,18 @@ export const ActionRequest = component(
 );
 export type ActionRequest = z.infer<typeof ActionRequest>;
 
+/** How to undo a change. */
+export const UndoView = component(
+  "Undo",
+  "How to undo a change: requests for `POST jobs/actions`, one after another, as long as the jobs have not begun to run and were not changed again.",
+  z.object({ sentence: z.string().describe("What they do."), steps: z.array(ActionRequest) }),
+);
+export type UndoView = z.infer<typeof UndoView>;
+
+const Undo = UndoView.nullable().describe(
+  "Null where it cannot be undone: what was deleted or told to stop, and operations, whose ids are not kept.",
+);
+
 /** What became of them. */
 export const ActionAnswer = component(
   "ActionResult",
@@ -42,6 +54,7 @@ export const ActionAnswer = component(
     untouched: z
       .array(Id)
       .describe("They are gone, or not in a state for this, or not of this person's tasks and queues."),
+    undo: Undo,
   }),
 );
 export type ActionAnswer = z.infer<typeof ActionAnswer>;
@@ -102,6 +115,7 @@ export const OperationView = component(
     matched: Whole.describe("How many passed the filter so far."),
     changed: Whole,
     signalled: Whole.describe("How many of them ran, and were told to stop."),
+    undo: Undo,
     who: z.string().nullable().describe("Who began it; null when it was not begun here."),
     createdAt: Time,
     updatedAt: Time,

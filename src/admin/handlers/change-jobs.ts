@@ -5,11 +5,12 @@ import type { AdminGround, Handlers } from "../ground.ts";
 import { forbidden, isLimited, maySee, type Principal } from "../principal.ts";
 import { RequestError } from "../problem.ts";
 import { parseJsonTree, type JsonTree } from "../redact/json-tree.ts";
+import { isUndoable, undoOf } from "../undo.ts";
 import { visibleJob } from "./read-jobs.ts";
 
 /** The routes that add and change single jobs. */
 export function createJobChanges(ground: AdminGround): Pick<Handlers, "addJob" | "changeJobs"> {
-  const { access, audit, client, schemas } = ground;
+  const { audit, client, schemas } = ground;
 
   return {
     async addJob({ body, principal, requestId }) {
@@ -39,18 +40,31 @@ export function createJobChanges(ground: AdminGround): Pick<Handlers, "addJob" |
       const { action, reason, to } = body;
       const target = { ids: body.ids, reason, to };
       return audit.record({ principal, requestId, action: `jobs.${action}`, target }, async () => {
-        const ids = isLimited(principal) ? await visibleIds(access, principal, body.ids) : body.ids;
-        const { changed, signalled } = await change(ground.client, { ...body, ids });
+        const { changed, signalled, undo } = await changeOwn(ground, principal, body);
         const done = new Set([...changed, ...signalled]);
         const untouched = body.ids.filter((id) => !done.has(id));
-        return { answer: { changed, signalled, untouched }, count: done.size };
+        return { answer: { changed, signalled, untouched, undo }, count: done.size };
       });
     },
   };
 }
 
-/** Changes jobs by their ids, and says which. */
-export async function change(
+/** Changes those of these jobs that someone may see, and says which, and how that is undone. */
+export async function changeOwn(
+  { access, client }: Pick<AdminGround, "access" | "client">,
+  principal: Principal,
+  request: ActionRequest,
+): Promise<Omit<ActionAnswer, "untouched">> {
+  const isRead = isLimited(principal) || isUndoable(request.action);
+  const found = isRead ? (await access.getJobs(request.ids)).filter((job) => maySee(principal, job)) : [];
+  const ids = isLimited(principal) ? found.map(({ id }) => id) : request.ids;
+  const done = await change(client, { ...request, ids });
+  const changed = new Set(done.changed);
+  const before = found.filter(({ id }) => changed.has(id));
+  return { ...done, undo: undoOf(request, before) };
+}
+
+async function change(
   client: AdminGround["client"],
   { action, ids, reason, to }: ActionRequest,
 ): Promise<Pick<ActionAnswer, "changed" | "signalled">> {
@@ -71,15 +85,6 @@ export async function change(
       return { changed: [...removed], signalled: [...signalled] };
     }
   }
-}
-
-/** Those of these jobs that someone may see. */
-export async function visibleIds(
-  access: AdminGround["access"],
-  principal: Principal,
-  ids: readonly string[],
-): Promise<string[]> {
-  return (await access.getJobs(ids)).filter((job) => maySee(principal, job)).map(({ id }) => id);
 }
 
 /** An add with a key changes the job that has it: that must be one of theirs. */

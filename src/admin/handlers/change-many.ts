@@ -9,11 +9,12 @@ import type {
   PreviewRequest,
 } from "../contract/bulk-views.ts";
 import type { AdminGround, Caller, Handlers } from "../ground.ts";
-import { isLimited, maySee, type Principal, scopeOf } from "../principal.ts";
+import { maySee, type Principal, scopeOf } from "../principal.ts";
 import { expired, nameOfPreview, type PreviewClaims } from "../preview-tokens.ts";
 import { RequestError } from "../problem.ts";
+import { isUndoable } from "../undo.ts";
 import { toJobRow } from "../views/job-view.ts";
-import { change, visibleIds } from "./change-jobs.ts";
+import { changeOwn } from "./change-jobs.ts";
 import { readOperation, visibleOperation } from "./read-changes.ts";
 import { toJobFilter } from "./read-jobs.ts";
 
@@ -92,8 +93,7 @@ async function changeByIds(
   { principal }: Caller,
   { expected, byId }: Pick<PreviewClaims, "expected"> & { readonly byId: ActionRequest },
 ) {
-  const ids = isLimited(principal) ? await visibleIds(ground.access, principal, byId.ids) : byId.ids;
-  const { changed, signalled } = await change(ground.client, { ...byId, ids });
+  const { changed, signalled, undo } = await changeOwn(ground, principal, byId);
   const now = new Date(ground.clock.now()).toISOString();
   const operation = {
     id: null,
@@ -102,9 +102,10 @@ async function changeByIds(
     isStalled: false,
     filter: null,
     expected,
-    matched: ids.length,
+    matched: byId.ids.length,
     changed: changed.length,
     signalled: signalled.length,
+    undo,
     who: principal.name,
     createdAt: now,
     updatedAt: now,
@@ -187,7 +188,8 @@ function signed({ tokens }: AdminGround, principal: Principal, { order, byId, ..
   const number = exact ? formatCount(value, "job") : `more than ${formatCount(value, "job")}`;
   const of = found.byTask.length === 0 ? "" : ` of ${formatCount(found.byTask.length, "task")}`;
   const sentence = `${VERBS[action]} ${number}${of}`;
-  return { ...found, action, sentence, undo: UNDO[action], confirm, token, expiresAt: expiresAt.toISOString() };
+  const undo = byId && isUndoable(action) ? UNDO_HERE : UNDO[action];
+  return { ...found, action, sentence, undo, confirm, token, expiresAt: expiresAt.toISOString() };
 }
 
 /** Jobs that pass the filter and are in a state that the action does not change. */
@@ -230,6 +232,10 @@ const VERBS: Readonly<Record<BulkAction, string>> = {
   remove: "Remove",
 };
 
+/** Of jobs by their ids. */
+const UNDO_HERE = "Can be undone right after it, while no worker has begun the jobs.";
+
+/** Of jobs by a filter. */
 const UNDO: Readonly<Record<BulkAction, string>> = {
   retry: "Can be undone while the jobs wait: fail them again.",
   reschedule: "Cannot be undone: the old times and attempts are not kept.",

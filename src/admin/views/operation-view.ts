@@ -23,6 +23,7 @@ export function toOperationView(
     matched,
     changed,
     signalled,
+    undo: null,
     who: entry?.who ?? null,
     createdAt: createdAt.toISOString(),
     updatedAt: updatedAt.toISOString(),

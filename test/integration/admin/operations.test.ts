@@ -72,6 +72,36 @@ describe("a preview", () => {
     ]);
   });
 
+  it("of ids says that it can be undone, and its answer says how", async () => {
+    await fill(2);
+    const [first, second] = (await test.client.listJobs()).jobs;
+    const ids = [first?.id ?? "", second?.id ?? ""];
+    await test.client.rescheduleJobs(ids.slice(1), { maxAttempts: 30, attempts: 30 });
+    const before = (await test.client.listJobs()).jobs.map(({ attempts, state }) => [attempts, state]);
+    const orders = [
+      { action: "retry" },
+      { action: "reschedule", to: { priority: 7, runIn: "1h", attempts: 0 } },
+    ] as const;
+    for (const order of orders) {
+      const due = (await test.client.getJob(ids[0] ?? ""))?.runAt;
+      const { json } = await preview({ ...order, ids });
+      expect(json["undo"]).toMatch(/^Can be undone/);
+      const { operation } = (await begin(json["token"])).json;
+      expect([operation.changed, (await test.client.stats()).failed.value]).toEqual([2, 0]);
+      for (const step of operation.undo.steps) {
+        const answer = await test.ask("/api/v1/jobs/actions", { body: step });
+        expect([answer.status, answer.json["untouched"]]).toEqual([200, []]);
+      }
+      const { jobs } = await test.client.listJobs();
+      expect(jobs.map(({ attempts, state }) => [attempts, state])).toEqual(before);
+      expect(jobs.map(({ priority }) => priority)).toEqual([0, 0]);
+      // A job that has failed for good does not run, whenever it was due.
+      if (order.action === "reschedule") expect(jobs[0]?.runAt).toEqual(due);
+    }
+    const failed = await test.ask("/api/v1/jobs/actions", { body: { action: "remove", ids } });
+    expect(failed.json["undo"]).toBeNull();
+  });
+
   it.each([
     [{ action: "retry" }, 400],
     [{ action: "retry", ids: ["1"], filter: { task: "a" } }, 400],

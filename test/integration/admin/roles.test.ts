@@ -213,7 +213,7 @@ describe("someone of some tasks and queues", () => {
     const keyed = await ask(admin, "/api/v1/jobs", { body: { task: "mail", jobKey: "key" } });
     expect(keyed.status).toBe(403);
     const removed = await ask(admin, "/api/v1/jobs/actions", { body: { action: "remove", ids: [id] } });
-    expect(removed.json).toEqual({ changed: [], signalled: [], untouched: [id] });
+    expect(removed.json).toEqual({ changed: [], signalled: [], untouched: [id], undo: null });
     expect(await client.getJob(id)).toMatchObject({ task: "hidden_task", jobKey: "key" });
     await admin.close();
     await client.close();

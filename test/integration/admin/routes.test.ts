@@ -96,7 +96,8 @@ describe("every route", () => {
     const changed = await call("changeJobs", "/jobs/actions", {
       body: { action: "cancel", ids: [added.json["id"], "999999"] },
     });
-    expect(changed.json).toEqual({ changed: [added.json["id"]], signalled: [], untouched: ["999999"] });
+    const { id: addedId } = added.json;
+    expect(changed.json).toEqual({ changed: [addedId], signalled: [], untouched: ["999999"], undo: null });
     const preview = await call("preview", "/jobs/preview", { body: { action: "retry", filter: { task: "mail" } } });
     expect(preview.json).toMatchObject({
       sentence: "Retry 1 job of 1 task",

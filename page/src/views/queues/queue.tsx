@@ -22,7 +22,16 @@ export function Queue({ name = "" }: { readonly name?: string }) {
   return (
     <div class="view queue">
       <ViewHead title={name} asOf={dataOf(lock)?.asOf} parent={{ href: page.href("queues"), title: "Queues" }}>
-        {queue && <PauseButton of="queues" name={name} isPaused={queue.isPaused} reloads={[path, lockPath]} hasKey />}
+        {queue && (
+          <PauseButton
+            of="queues"
+            name={name}
+            isPaused={queue.isPaused}
+            pausedUntil={queue.pausedUntil}
+            reloads={[path, lockPath]}
+            hasKey
+          />
+        )}
         <a class="button" href={page.href("jobs", { queue: name })}>
           All its jobs
         </a>

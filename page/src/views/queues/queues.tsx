@@ -125,8 +125,8 @@ function QueueTable({ queues, path, empty }: { queues: readonly QueueView[]; pat
                 isTitleAloud: true,
                 isFigure: true,
                 narrow: "none" as const,
-                render: ({ name, isPaused }: QueueView) => (
-                  <PauseButton of="queues" name={name} isPaused={isPaused} reloads={[path]} />
+                render: ({ name, isPaused, pausedUntil }: QueueView) => (
+                  <PauseButton of="queues" name={name} isPaused={isPaused} pausedUntil={pausedUntil} reloads={[path]} />
                 ),
               },
             ]

@@ -25,7 +25,16 @@ export function Task({ name = "" }: { readonly name?: string }) {
   return (
     <div class="view task">
       <ViewHead title={name} asOf={dataOf(state)?.asOf} parent={{ href: page.href("tasks"), title: "Tasks" }}>
-        {task && <PauseButton of="tasks" name={name} isPaused={task.isPaused} reloads={[path]} hasKey />}
+        {task && (
+          <PauseButton
+            of="tasks"
+            name={name}
+            isPaused={task.isPaused}
+            pausedUntil={task.pausedUntil}
+            reloads={[path]}
+            hasKey
+          />
+        )}
         <a class="button" href={page.href("jobs", { task: name })}>
           All its jobs
         </a>

@@ -107,7 +107,9 @@ const PAUSE: Column<TaskView> = {
   isTitleAloud: true,
   isFigure: true,
   narrow: "none",
-  render: ({ name, isPaused }) => <PauseButton of="tasks" name={name} isPaused={isPaused} reloads={["tasks"]} />,
+  render: ({ name, isPaused, pausedUntil }) => (
+    <PauseButton of="tasks" name={name} isPaused={isPaused} pausedUntil={pausedUntil} reloads={["tasks"]} />
+  ),
 };
 
 /** Who runs a task; none is what a person has to know first. */
