@@ -9,7 +9,7 @@ import { toProblem } from "../api/problem.ts";
 import { exactNumber, percent, plural } from "../format/numbers.ts";
 import { type Page, usePage } from "../page.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { Count } from "../parts/figures.tsx";
+import { Bound } from "../parts/figures.tsx";
 import { StateMark } from "../parts/icons.tsx";
 import { Table } from "../parts/table.tsx";
 import { ChangesForm } from "./changes-form.tsx";
@@ -176,7 +176,7 @@ function Preview({ preview }: { readonly preview: PreviewAnswer }) {
     <div class="what-if">
       <p class="matched">
         <b>
-          <Count of={matched} />
+          <Bound of={matched} />
         </b>{" "}
         {matched.value === 1 ? "job" : "jobs"} would be changed:{" "}
         {states.map((state) => (
@@ -220,7 +220,7 @@ function Untouched({ untouched }: Pick<PreviewAnswer, "untouched">) {
       {left.map(({ reason, count }) => (
         <li key={reason}>
           <b>
-            <Count of={count} />
+            <Bound of={count} />
           </b>{" "}
           would be left alone. {reason}
         </li>

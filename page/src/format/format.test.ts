@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { durationText, durationTitle, readDuration } from "./durations.ts";
-import { bytesText, countText, countTitle, percent, plural, shortNumber } from "./numbers.ts";
+import { boundText, boundTitle, bytesText, countText, countTitle, percent, plural, shortNumber } from "./numbers.ts";
 import { absoluteTime, relativeTime, timeText, timeTitle } from "./times.ts";
 
 const NOW = Date.UTC(2026, 10, 30, 12, 0, 7);
@@ -104,4 +104,10 @@ describe("times", () => {
   it("has both zones in the title", () => {
     expect(timeTitle(NOW)).toMatch(/^2026-11-30T12:00:07\.000Z \(here .* [+-]\d\d:\d\d\)$/);
   });
+});
+
+it("says of a count that ended at its limit that there are more", () => {
+  const most = { value: 1_000, exact: false };
+  expect([boundText(most), boundTitle(most)]).toEqual(["1,000+", "at least 1,000: it was not counted further"]);
+  expect([boundText({ value: 7, exact: true }), boundTitle({ value: 12_345, exact: true })]).toEqual(["7", "12,345"]);
 });

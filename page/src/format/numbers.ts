@@ -32,6 +32,16 @@ export function countTitle({ value, exact }: Counted): string {
   return `${exactNumber(value)}${exact ? "" : ", estimated"}`;
 }
 
+/** A count that ended at its limit says so: `1,000+`. */
+export function boundText({ value, exact }: Counted): string {
+  return `${shortNumber(value)}${exact ? "" : "+"}`;
+}
+
+/** What such a count is in full: `at least 1,000: it was not counted further`. */
+export function boundTitle({ value, exact }: Counted): string {
+  return exact ? exactNumber(value) : `at least ${exactNumber(value)}: it was not counted further`;
+}
+
 /** `1 job`, `6,668 jobs`. */
 export function plural(count: number, word: string, many = `${word}s`): string {
   return `${exactNumber(count)} ${count === 1 ? word : many}`;

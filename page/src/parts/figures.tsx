@@ -1,12 +1,17 @@
 import { useRef } from "preact/hooks";
 import { durationText, durationTitle } from "../format/durations.ts";
-import { countText, countTitle, type Counted, exactNumber, shortNumber } from "../format/numbers.ts";
+import { boundText, boundTitle, countText, countTitle, type Counted, exactNumber, shortNumber } from "../format/numbers.ts";
 import { timeText, timeTitle } from "../format/times.ts";
 import { usePage } from "../page.ts";
 
 /** A count: short in sight, exact in its title, and an estimate says so. */
 export function Count({ of }: { readonly of: Counted }) {
   return <Changing text={countText(of)} title={countTitle(of)} />;
+}
+
+/** A count that may have ended at its limit: then there are more. */
+export function Bound({ of }: { readonly of: Counted }) {
+  return <Changing text={boundText(of)} title={boundTitle(of)} />;
 }
 
 /** A number that is exact. */

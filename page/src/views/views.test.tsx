@@ -263,7 +263,9 @@ it("offers what would find more where nothing was found", () => {
   const more = { ...none, next: "x", searched: { from: null, to: "4100000" } };
   const searched = textOf(shown(<Jobs />, pageWith({ [path]: more }), address));
   expect(searched).toContain("Nothing yet.");
-  expect(searched).toContain("to id 4100000");
+  expect(searched).toContain("among up to 50,000 jobs, to id 4100000.");
+  const known = textOf(shown(<Jobs />, pageWith({ [path]: more, overview }), address));
+  expect(known).toContain("to id 4100000, of about 5M.");
   expect(searched).toContain("Search on");
 });
 

@@ -3,7 +3,7 @@ import { address } from "../../api/api.ts";
 import { type Condition, filterInWords, queryOfFilter, withCondition } from "../../filter/filter.ts";
 import { useAnswer, usePage } from "../../page.ts";
 import { Async } from "../../parts/async.tsx";
-import { Count, Moment } from "../../parts/figures.tsx";
+import { Bound, Moment } from "../../parts/figures.tsx";
 import { Table } from "../../parts/table.tsx";
 import { filterOf } from "./job-query.ts";
 
@@ -48,7 +48,7 @@ function Groups({ answer, conditions }: { answer: ErrorsAnswer; conditions: read
             title: "Jobs",
             isFigure: true,
             narrow: "end",
-            render: ({ jobCount }) => <Count of={jobCount} />,
+            render: ({ jobCount }) => <Bound of={jobCount} />,
           },
           {
             key: "tasks",

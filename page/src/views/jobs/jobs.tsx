@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useMemo } from "preact/hooks";
 import type { JobPageAnswer } from "../../../../src/admin/contract/job-views.ts";
+import type { OverviewAnswer } from "../../../../src/admin/contract/overview-views.ts";
 import type { Params } from "../../api/api.ts";
 import { dataOf } from "../../api/view-state.ts";
 import {
@@ -13,6 +14,7 @@ import {
   queryOfFilter,
   withoutCondition,
 } from "../../filter/filter.ts";
+import { shortNumber } from "../../format/numbers.ts";
 import { useAnswer, usePage } from "../../page.ts";
 import { Async } from "../../parts/async.tsx";
 import { ViewHead } from "../../parts/view-head.tsx";
@@ -20,6 +22,7 @@ import { ErrorGroups } from "./error-groups.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { JOB_COLUMNS, columnsOf, columnsParam } from "./job-columns.tsx";
 import { JobList } from "./job-list.tsx";
+import { onTo, pageBefore, type PagePlace } from "./job-places.ts";
 import { isNewestFirst, jobsPath } from "./job-query.ts";
 
 /** All jobs, or those that pass a filter. Filter, columns and place are in the address. */
@@ -30,7 +33,7 @@ export function Jobs() {
   const params = new URLSearchParams(query);
   const isGrouped = params.get("group") === "error";
   const go = useGo(conditions, params);
-  const filter = <FilterBar conditions={conditions} onChange={(next) => go({ conditions: next, after: undefined })} />;
+  const filter = <FilterBar conditions={conditions} onChange={(next) => go({ conditions: next, ...FIRST })} />;
   return (
     <div class="view jobs">
       {isGrouped ? (
@@ -50,10 +53,14 @@ export function Jobs() {
   );
 }
 
+/** The first page. */
+const FIRST = { after: undefined, back: undefined };
+
 /** What changes in the address. */
 interface Going {
   readonly conditions?: readonly Condition[];
   readonly after?: string | undefined;
+  readonly back?: string | undefined;
   readonly columns?: string | undefined;
   readonly group?: string | undefined;
 }
@@ -64,13 +71,14 @@ function useGo(conditions: readonly Condition[], params: URLSearchParams): Go {
   const page = usePage();
   const { route } = useLocation();
   return (to) => {
-    const kept = (name: "after" | "columns" | "group"): string | undefined =>
+    const kept = (name: "after" | "back" | "columns" | "group"): string | undefined =>
       name in to ? to[name] : (params.get(name) ?? undefined);
     const query: Params = {
       ...queryOfFilter(to.conditions ?? conditions),
       group: kept("group"),
       columns: kept("columns"),
       after: kept("after"),
+      back: kept("back"),
     };
     route(page.href("jobs", query));
   };
@@ -86,6 +94,7 @@ interface JobPageProps {
 function JobPage({ conditions, params, go, filter }: JobPageProps) {
   const page = usePage();
   const after = params.get("after") ?? undefined;
+  const back = params.get("back") ?? undefined;
   const columns = params.get("columns") ?? undefined;
   const path = useMemo(() => jobsPath({ conditions, after, now: page.now.peek() }), [conditions, after]);
   // What is further back does not change by itself, and costs the server a look each time.
@@ -93,7 +102,7 @@ function JobPage({ conditions, params, go, filter }: JobPageProps) {
   return (
     <>
       <ViewHead title="Jobs" asOf={dataOf(state)?.asOf}>
-        <button type="button" aria-pressed={false} onClick={() => go({ group: "error", after: undefined })}>
+        <button type="button" aria-pressed={false} onClick={() => go({ group: "error", ...FIRST })}>
           By error
         </button>
         <ColumnChoice columns={columns} go={go} />
@@ -107,9 +116,15 @@ function JobPage({ conditions, params, go, filter }: JobPageProps) {
               answer={answer}
               conditions={conditions}
               columns={columns}
-              empty={<NoMatch answer={answer} conditions={conditions} go={go} />}
+              empty={<NoMatch answer={answer} conditions={conditions} after={after} back={back} go={go} />}
             />
-            <Pages answer={answer} after={after} isNewestFirst={isNewestFirst(conditions)} go={go} />
+            <Pages
+              answer={answer}
+              after={after}
+              back={back}
+              isNewestFirst={isNewestFirst(conditions)}
+              go={go}
+            />
           </>
         )}
       </Async>
@@ -117,14 +132,23 @@ function JobPage({ conditions, params, go, filter }: JobPageProps) {
   );
 }
 
+interface NoMatchProps extends PagePlace {
+  readonly answer: JobPageAnswer;
+  readonly conditions: readonly Condition[];
+  readonly go: Go;
+}
+
 /** Says what was looked for, and what would find more. */
-function NoMatch({ answer, conditions, go }: { answer: JobPageAnswer; conditions: readonly Condition[]; go: Go }) {
+function NoMatch({ answer, conditions, after, back, go }: NoMatchProps) {
   const broadest = mostSpecific(conditions);
-  if (answer.next !== null) {
+  const all = useJobTotal();
+  const { next } = answer;
+  if (next !== null) {
     return (
       <div class="empty">
-        <b>Nothing yet.</b> No {filterInWords(conditions)} among the jobs {searchedInWords(answer)}.{" "}
-        <button type="button" class="main" onClick={() => go({ after: answer.next ?? undefined })}>
+        <b>Nothing yet.</b> No {filterInWords(conditions)} among up to 50,000 jobs, {searchedInWords(answer)}
+        {all !== undefined && <>, of about {shortNumber(all)}</>}.{" "}
+        <button type="button" class="main" onClick={() => go(onTo(next, { after, back }))}>
           Search on
         </button>
       </div>
@@ -136,13 +160,19 @@ function NoMatch({ answer, conditions, go }: { answer: JobPageAnswer; conditions
       {broadest && (
         <button
           type="button"
-          onClick={() => go({ conditions: withoutCondition(conditions, broadest), after: undefined })}
+          onClick={() => go({ conditions: withoutCondition(conditions, broadest), ...FIRST })}
         >
           Without {conditionText(broadest)}
         </button>
       )}
     </div>
   );
+}
+
+/** How many jobs the table has, as the overview has it; undefined as long as that is not known. */
+function useJobTotal(): number | undefined {
+  const overview = dataOf(usePage().resource<OverviewAnswer>("overview").state.value);
+  return overview && Object.values(overview.counts).reduce((sum, { value }) => sum + value, 0);
 }
 
 function searchedInWords({ searched }: JobPageAnswer): string {
@@ -153,46 +183,34 @@ function searchedInWords({ searched }: JobPageAnswer): string {
     .join(" ");
 }
 
-/** Where each page came from, as long as the page is open: the API only goes on. */
-const CAME_FROM = new Map<string, string | undefined>();
+interface PagesProps extends PagePlace {
+  readonly answer: JobPageAnswer;
+  readonly isNewestFirst: boolean;
+  readonly go: Go;
+}
 
-function Pages({
-  answer,
-  after,
-  isNewestFirst,
-  go,
-}: {
-  answer: JobPageAnswer;
-  after: string | undefined;
-  isNewestFirst: boolean;
-  go: Go;
-}) {
-  const [back, on] = isNewestFirst ? ["Newer", "Older"] : ["Before", "Next"];
+function Pages({ answer, after, back, isNewestFirst, go }: PagesProps) {
+  const [backwards, on] = isNewestFirst ? ["Newer", "Older"] : ["Before", "Next"];
   const next = answer.next;
   if (after === undefined && next === null) return null;
+  const before = pageBefore({ after, back });
   return (
     <nav class="pages" aria-label="Pages">
       {after !== undefined && (
         <>
-          <button type="button" onClick={() => go({ after: undefined })}>
+          <button type="button" onClick={() => go(FIRST)}>
             First page
           </button>
-          {CAME_FROM.has(after) && (
-            <button type="button" onClick={() => go({ after: CAME_FROM.get(after) })}>
-              {back}
+          {before && (
+            <button type="button" onClick={() => go(before)}>
+              {backwards}
             </button>
           )}
         </>
       )}
       {answer.searched && answer.jobs.length > 0 && <span class="quiet">Searched {searchedInWords(answer)}.</span>}
       {next !== null && (
-        <button
-          type="button"
-          onClick={() => {
-            CAME_FROM.set(next, after);
-            go({ after: next });
-          }}
-        >
+        <button type="button" onClick={() => go(onTo(next, { after, back }))}>
           {on}
         </button>
       )}

@@ -5,7 +5,7 @@ import { act } from "../../actions/act.ts";
 import { plural } from "../../format/numbers.ts";
 import { inPath, usePage } from "../../page.ts";
 import { Confirm } from "../../parts/confirm.tsx";
-import { Count, Length, Since } from "../../parts/figures.tsx";
+import { Bound, Length, Since } from "../../parts/figures.tsx";
 import { Icon } from "../../parts/icons.tsx";
 import { JobLink, NameLink } from "../../parts/links.tsx";
 import { Words } from "../../parts/words.tsx";
@@ -102,7 +102,7 @@ function Behind({ lock: { waiting } }: { readonly lock: LockAnswer }) {
     <div>
       <h3>Waiting behind it</h3>
       <p>
-        <Count of={waiting.count} /> {waiting.count.value === 1 ? "job" : "jobs"}
+        <Bound of={waiting.count} /> {waiting.count.value === 1 ? "job" : "jobs"}
       </p>
       {waiting.oldest && (
         <p class="quiet">

@@ -6,7 +6,7 @@ import { dataOf } from "../../api/view-state.ts";
 import { inPath, usePage, useAnswer } from "../../page.ts";
 import { Async } from "../../parts/async.tsx";
 import { copyText } from "../../parts/copy.tsx";
-import { Count, Since } from "../../parts/figures.tsx";
+import { Bound, Since } from "../../parts/figures.tsx";
 import { Icon, StateMark } from "../../parts/icons.tsx";
 import { NameLink } from "../../parts/links.tsx";
 import { Table } from "../../parts/table.tsx";
@@ -108,14 +108,14 @@ function QueueTable({ queues, path, empty }: { queues: readonly QueueView[]; pat
           title: "Jobs",
           isFigure: true,
           narrow: "end",
-          render: ({ jobCount }) => <Count of={jobCount} />,
+          render: ({ jobCount }) => <Bound of={jobCount} />,
         },
         {
           key: "ready",
           title: "Ready",
           isFigure: true,
           narrow: "none",
-          render: ({ readyCount }) => <Count of={readyCount} />,
+          render: ({ readyCount }) => <Bound of={readyCount} />,
         },
         ...(page.canOperate.value
           ? [
