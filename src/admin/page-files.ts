@@ -2,11 +2,14 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { HowdahError } from "../errors.ts";
+import { compress, encodingFor, type FileEncoding, isCompressible } from "./encodings.ts";
 import { notFound } from "./problem.ts";
 
 /**
  * The files of the page, as the build has left them in a folder. They are read
- * once: a path can only name one of those that were found there.
+ * once: a path can only name one of those that were found there. Each is
+ * compressed once, when a browser first asks for it: the package has no
+ * compressed twins, which would make it larger for those who never open the page.
  */
 export class PageFiles {
   readonly #folder: string;
@@ -53,6 +56,8 @@ interface PageFile {
   readonly etag: string;
   /** Its name changes with what is in it. */
   readonly isHashed: boolean;
+  /** What was compressed so far. */
+  readonly encoded: Map<FileEncoding, Promise<Buffer>>;
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -85,17 +90,34 @@ async function readFiles(folder: string): Promise<ReadonlyMap<string, PageFile>>
 function toFile(name: string, body: Buffer): PageFile {
   const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
   const isHashed = name.startsWith("assets/");
-  return { body, type: TYPES[extname(name)] ?? "application/octet-stream", etag, isHashed };
+  return { body, type: TYPES[extname(name)] ?? "application/octet-stream", etag, isHashed, encoded: new Map() };
 }
 
-function toResponse({ body, type, etag, isHashed }: PageFile, request: Request): Response {
+async function toResponse(file: PageFile, request: Request): Promise<Response> {
+  const { type, isHashed } = file;
+  const isSmaller = isCompressible(type) && file.body.length >= LEAST_BYTES;
+  const encoding = isSmaller ? encodingFor(request.headers.get("accept-encoding")) : undefined;
+  // What a cache keeps of the one encoding is not the other.
+  const etag = encoding === undefined ? file.etag : file.etag.replace(/"$/, `-${encoding}"`);
   const headers = {
     "content-type": type,
     etag,
     "cache-control": isHashed ? "private, max-age=31536000, immutable" : "private, no-cache",
+    ...(isSmaller ? { vary: "accept-encoding" } : {}),
   };
   if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
-  return new Response(new Uint8Array(body), { headers });
+  if (encoding === undefined) return new Response(new Uint8Array(file.body), { headers });
+  const body = await encodedBody(file, encoding);
+  return new Response(new Uint8Array(body), { headers: { ...headers, "content-encoding": encoding } });
+}
+
+/** A smaller one fits into a packet as it is. */
+const LEAST_BYTES = 1_024;
+
+function encodedBody({ body, encoded }: PageFile, encoding: FileEncoding): Promise<Buffer> {
+  const known = encoded.get(encoding) ?? compress(body, encoding);
+  encoded.set(encoding, known);
+  return known;
 }
 
 function nameOf(path: string): string {

@@ -3,6 +3,7 @@ import { type AddressInfo, connect } from "node:net";
 import { mkdtemp, mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readAdminOptions } from "../../../src/admin/admin-options.ts";
 import { AdminHost } from "../../../src/admin/create-admin.ts";
@@ -31,6 +32,12 @@ afterAll(() => test[Symbol.asyncDispose]());
 /** An admin API of the same database with other credentials. */
 function adminWith(authorize: Authorize, options = {}) {
   return createAdmin({ client: test.client, logger: silentLogger, authorize, ...options });
+}
+
+/** The status, headers and bytes of a response. */
+async function read(answer: Promise<Response>) {
+  const response = await answer;
+  return { status: response.status, headers: response.headers, body: Buffer.from(await response.arrayBuffer()) };
 }
 
 const basic = (name: string, password: string) => ({
@@ -293,6 +300,28 @@ describe("files of the page", () => {
     const again = await ask(admin, "/assets/main-1a2b.js", { headers: { "if-none-match": headers.get("etag") ?? "" } });
     expect(again.status).toBe(304);
     expect((await ask(admin, "/ops/assets/main-1a2b.js", { method: "HEAD" })).text).toBe("");
+  });
+
+  it("are compressed for browsers that take it, each encoding under a tag of its own", async () => {
+    const path = "/assets/main-1a2b.css";
+    const text = ".howdah { color: teal }\n".repeat(100);
+    await writeFile(join(folder, path), text);
+    const options = readAdminOptions({ client: test.client, logger: silentLogger, authorize: () => ({ name: "a", role: "read" }) });
+    const fresh = new AdminHost(options, { clock: systemClock, pageFolder: folder });
+    const get = (headers: Record<string, string>) => fresh.fetch(new Request(`http://howdah.test${path}`, { headers }));
+    const tags = new Set<string | null>();
+    for (const [encoding, decode] of [["br", brotliDecompressSync], ["gzip", gunzipSync]] as const) {
+      const { status, headers, ...response } = await read(get({ "accept-encoding": encoding }));
+      expect([status, headers.get("content-encoding"), headers.get("vary")]).toEqual([200, encoding, "accept-encoding"]);
+      expect(String(decode(response.body))).toBe(text);
+      const tag = headers.get("etag") ?? "";
+      expect((await get({ "accept-encoding": encoding, "if-none-match": tag })).status).toBe(304);
+      tags.add(tag);
+    }
+    const plain = await read(get({}));
+    expect([String(plain.body), plain.headers.get("content-encoding")]).toEqual([text, null]);
+    expect(tags.add(plain.headers.get("etag")).size).toBe(3);
+    expect(plain.headers.get("content-security-policy")).toContain("default-src 'none'");
   });
 
   it("are shown without credentials where a browser does not ask for them, without a session", async () => {
