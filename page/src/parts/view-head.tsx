@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { usePage } from "../page.ts";
 import { Moment } from "./figures.tsx";
+import { HelpMenu, type HelpName } from "./help.tsx";
 import { Icon } from "./icons.tsx";
 
 interface ViewHeadProps {
@@ -10,12 +11,14 @@ interface ViewHeadProps {
   readonly asOf?: string | undefined;
   /** Where this view belongs: a link in front of the title. */
   readonly parent?: { readonly href: string; readonly title: string };
+  /** What explains it. */
+  readonly help: HelpName;
   /** Buttons. */
   readonly children?: ComponentChildren;
 }
 
 /** The top of a view: what it is, how old it is, and what can be done. */
-export function ViewHead({ title, asOf, parent, children }: ViewHeadProps) {
+export function ViewHead({ title, asOf, parent, help, children }: ViewHeadProps) {
   const page = usePage();
   const environment = page.session.value?.environment?.name;
   useEffect(() => {
@@ -35,7 +38,10 @@ export function ViewHead({ title, asOf, parent, children }: ViewHeadProps) {
           as of <Moment at={asOf} />
         </span>
       )}
-      <div class="actions">{children}</div>
+      <div class="actions">
+        {children}
+        <HelpMenu of={help} />
+      </div>
     </header>
   );
 }

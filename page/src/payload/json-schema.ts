@@ -117,7 +117,7 @@ function valueOf(given: Schema, root: Schema, depth: number): unknown {
       return isSchema(schema["items"]) && depth < DEEPEST ? [valueOf(schema["items"], root, depth + 1)] : [];
     case "integer":
     case "number":
-      return typeof schema["minimum"] === "number" ? schema["minimum"] : 0;
+      return typeof schema["minimum"] === "number" && schema["minimum"] > 0 ? schema["minimum"] : 0;
     case "boolean":
       return false;
     case "null":

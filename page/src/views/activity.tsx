@@ -16,7 +16,7 @@ export function Activity() {
   const state = useAnswer<ActivityAnswer>(path, { isLive: before === undefined });
   return (
     <div class="view activity">
-      <ViewHead title="Activity" asOf={dataOf(state)?.asOf} />
+      <ViewHead title="Activity" help="activity" asOf={dataOf(state)?.asOf} />
       <Async state={state} path={path} rows={12}>
         {({ activity, next }) => (
           <>

@@ -25,7 +25,7 @@ export function Health() {
   const state = useAnswer<DoctorAnswer>("doctor");
   return (
     <div class="view health">
-      <ViewHead title="Health" asOf={dataOf(state)?.asOf} />
+      <ViewHead title="Health" help="health" asOf={dataOf(state)?.asOf} />
       <Async state={state} path="doctor" rows={12}>
         {(answer) => <Findings answer={answer} />}
       </Async>

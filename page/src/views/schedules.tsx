@@ -16,7 +16,7 @@ export function ScheduleList() {
   const state = useAnswer<SchedulesAnswer>("schedules");
   return (
     <div class="view schedules">
-      <ViewHead title="Schedules" asOf={dataOf(state)?.asOf} />
+      <ViewHead title="Schedules" help="schedules" asOf={dataOf(state)?.asOf} />
       <Async state={state} path="schedules" rows={8}>
         {({ schedules }) =>
           schedules.length === 0 ? (

@@ -40,6 +40,7 @@ export function Job({ id = "" }: { readonly id?: string }) {
   return (
     <div class="view job">
       <ViewHead
+        help="job"
         title={job ? `${id} ${job.task}` : `Job ${id}`}
         asOf={dataOf(state)?.asOf}
         parent={{ href: page.href("jobs"), title: "Jobs" }}

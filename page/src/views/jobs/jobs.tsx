@@ -38,7 +38,7 @@ export function Jobs() {
     <div class="view jobs">
       {isGrouped ? (
         <>
-          <ViewHead title="Errors">
+          <ViewHead title="Errors" help="errors">
             <button type="button" aria-pressed onClick={() => go({ group: undefined })}>
               By error
             </button>
@@ -101,7 +101,7 @@ function JobPage({ conditions, params, go, filter }: JobPageProps) {
   const state = useAnswer<JobPageAnswer>(path, { isLive: after === undefined });
   return (
     <>
-      <ViewHead title="Jobs" asOf={dataOf(state)?.asOf}>
+      <ViewHead title="Jobs" help="jobs" asOf={dataOf(state)?.asOf}>
         <button type="button" aria-pressed={false} onClick={() => go({ group: "error", ...FIRST })}>
           By error
         </button>

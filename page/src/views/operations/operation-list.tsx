@@ -15,7 +15,7 @@ export function OperationList() {
   const state = useAnswer<OperationsAnswer>("operations");
   return (
     <div class="view operations">
-      <ViewHead title="Operations" asOf={dataOf(state)?.asOf} />
+      <ViewHead title="Operations" help="operations" asOf={dataOf(state)?.asOf} />
       <Async state={state} path="operations" rows={8}>
         {({ operations }) => (
           <Table

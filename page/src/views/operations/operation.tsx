@@ -17,6 +17,7 @@ export function Operation({ id = "" }: { readonly id?: string }) {
   return (
     <div class="view operation-view">
       <ViewHead
+        help="operations"
         title={`Operation ${id}`}
         asOf={dataOf(state)?.asOf}
         parent={{ href: page.href("operations"), title: "Operations" }}

@@ -21,7 +21,7 @@ export function Overview() {
   const state = useAnswer<OverviewAnswer>("overview");
   return (
     <div class="view overview">
-      <ViewHead title="Overview" asOf={dataOf(state)?.asOf}>
+      <ViewHead title="Overview" help="overview" asOf={dataOf(state)?.asOf}>
         <Share overview={dataOf(state)} />
       </ViewHead>
       <Async state={state} path="overview" rows={14}>

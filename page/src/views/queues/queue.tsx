@@ -21,7 +21,12 @@ export function Queue({ name = "" }: { readonly name?: string }) {
   useCommand("copy-id", () => void copyText(name).then((said) => page.say(said)));
   return (
     <div class="view queue">
-      <ViewHead title={name} asOf={dataOf(lock)?.asOf} parent={{ href: page.href("queues"), title: "Queues" }}>
+      <ViewHead
+        title={name}
+        help="queue"
+        asOf={dataOf(lock)?.asOf}
+        parent={{ href: page.href("queues"), title: "Queues" }}
+      >
         {queue && (
           <PauseButton
             of="queues"

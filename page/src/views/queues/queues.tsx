@@ -31,7 +31,7 @@ export function Queues() {
   const isFiltered = search !== undefined || FLAGS.some(({ name }) => query[name] !== undefined);
   return (
     <div class="view queues">
-      <ViewHead title="Queues" asOf={dataOf(state)?.asOf} />
+      <ViewHead title="Queues" help="queue" asOf={dataOf(state)?.asOf} />
       <div class="filter-bar">
         <form
           onSubmit={(event) => {

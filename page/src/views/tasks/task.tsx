@@ -24,7 +24,12 @@ export function Task({ name = "" }: { readonly name?: string }) {
   useCommand("copy-id", () => void copyText(name).then((said) => page.say(said)));
   return (
     <div class="view task">
-      <ViewHead title={name} asOf={dataOf(state)?.asOf} parent={{ href: page.href("tasks"), title: "Tasks" }}>
+      <ViewHead
+        title={name}
+        help="task"
+        asOf={dataOf(state)?.asOf}
+        parent={{ href: page.href("tasks"), title: "Tasks" }}
+      >
         {task && (
           <PauseButton
             of="tasks"

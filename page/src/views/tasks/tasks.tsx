@@ -17,7 +17,7 @@ export function Tasks() {
   const state = useAnswer<TasksAnswer>("tasks");
   return (
     <div class="view tasks">
-      <ViewHead title="Tasks" asOf={dataOf(state)?.asOf} />
+      <ViewHead title="Tasks" help="task" asOf={dataOf(state)?.asOf} />
       <Async state={state} path="tasks" rows={12}>
         {({ tasks }) => (
           <>

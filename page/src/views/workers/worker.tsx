@@ -27,7 +27,12 @@ export function Worker({ name = "" }: { readonly name?: string }) {
   useCommand("copy-id", () => void copyText(name).then((said) => page.say(said)));
   return (
     <div class="view worker">
-      <ViewHead title={name} asOf={dataOf(state)?.asOf} parent={{ href: page.href("workers"), title: "Workers" }}>
+      <ViewHead
+        title={name}
+        help="worker"
+        asOf={dataOf(state)?.asOf}
+        parent={{ href: page.href("workers"), title: "Workers" }}
+      >
         <a class="button" href={page.href("jobs", { worker: name })}>
           All that it holds
         </a>

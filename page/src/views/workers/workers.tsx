@@ -20,7 +20,7 @@ export function Workers() {
   const state = useAnswer<WorkersAnswer>("workers");
   return (
     <div class="view workers">
-      <ViewHead title="Workers" asOf={dataOf(state)?.asOf}>
+      <ViewHead title="Workers" help="worker" asOf={dataOf(state)?.asOf}>
         {page.isAdmin.value && <SweepButton />}
       </ViewHead>
       <Async state={state} path="workers" rows={8}>
