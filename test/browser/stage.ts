@@ -23,9 +23,9 @@ export interface ServedPage {
   readonly process: TestProcess;
 }
 
-/** Serves the page for a database, with options of `createAdmin`. */
+/** Serves the page for a database, with options of `createAdmin`; `withTasks` says that it knows resize_image. */
 export async function servePage(
-  database: TestDatabase,
+  database: Pick<TestDatabase, "connectionString">,
   options: Readonly<Record<string, unknown>> = {},
 ): Promise<ServedPage> {
   const process = await startNode(new URL("fixtures/admin.mjs", import.meta.url), {

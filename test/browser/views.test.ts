@@ -66,6 +66,26 @@ describe.skipIf(chromium === undefined)("the page", () => {
     },
     180_000,
   );
+
+  it.each([
+    { name: "forced", media: { forcedColors: "active" } },
+    { name: "contrast", media: { contrast: "more" } },
+  ] as const)(
+    "shows what matters with the colours that a reader forces, and with more contrast: $name",
+    async ({ name: look, media }) => {
+      for (const theme of ["light", "dark"] as const) {
+        const { page } = await browser.visit(served.url, { theme, credentials: person("ada") });
+        await page.emulateMedia({ ...media, colorScheme: theme });
+        for (const name of ["overview", "jobs", "job", "queue", "workers", "health"]) {
+          const [path, text] = VIEWS[name]?.(stage) ?? ["", ""];
+          await page.goto(served.url + path);
+          expect([name, await faultsOf(page, text)]).toEqual([name, []]);
+          await page.screenshot({ path: join(PICTURES, `${look}-${theme}-${name}.png`) });
+        }
+      }
+    },
+    120_000,
+  );
 });
 
 /** What is wrong with a view that should show a text. */

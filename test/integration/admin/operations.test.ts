@@ -250,7 +250,7 @@ describe("an operation", () => {
     // At the same time, at two processes: one of them begins it.
     const { json: again } = await ask(twin, "/api/v1/jobs/preview", order);
     const both = await Promise.all([admin, twin].map((server) => at(server, again["token"])));
-    expect(both.sort()).toEqual([202, 409]);
+    expect(both.sort((a, b) => a - b)).toEqual([202, 409]);
     const late = await ask(admin, "/api/v1/jobs/preview", order);
     await clock.advance(600_000);
     expect(await at(admin, late.json["token"])).toBe(409);
