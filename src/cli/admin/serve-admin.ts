@@ -4,6 +4,7 @@ import { onOsSignal } from "../../worker/process-end.ts";
 import type { Call } from "../command.ts";
 import { commandLogger, connectionOptions, sayingWhenSlow } from "../connect.ts";
 import { printStep } from "../demo/report.ts";
+import { type LoadedTasks, loadTasks } from "../work/load-tasks.ts";
 import { type Access, type AccessOptions, createAccess } from "./admin-access.ts";
 import { startAdminServer } from "./admin-server.ts";
 
@@ -15,6 +16,7 @@ export async function serveAdmin({ screen, globals, options }: Call): Promise<vo
   const flags = options as unknown as AdminFlags;
   const access = createAccess({ ...flags, secret: process.env["HOWDAH_ADMIN_SECRET"] });
   const logger = commandLogger();
+  const tasks = await tasksOf(flags);
   const connecting = createClient({
     ...connectionOptions(globals),
     maxConnections: CONNECTIONS,
@@ -25,6 +27,7 @@ export async function serveAdmin({ screen, globals, options }: Call): Promise<vo
   await using client = await sayingWhenSlow(logger, connecting);
   await using admin = createAdmin({
     client,
+    tasks,
     logger,
     authorize: access.authorize,
     basePath: flags.basePath,
@@ -40,12 +43,19 @@ export async function serveAdmin({ screen, globals, options }: Call): Promise<vo
 
 /** The options of `howdah admin`. */
 export interface AdminFlags extends Pick<AccessOptions, "listen" | "auth" | "user" | "header"> {
+  readonly tasks?: string;
   readonly readOnly?: boolean;
   readonly basePath: string;
   readonly trustProxy?: boolean;
   readonly redact?: readonly string[];
   readonly environment?: string;
   readonly migrate?: boolean;
+}
+
+/** None of them runs here, so how long one may take does not matter. */
+async function tasksOf({ tasks }: AdminFlags): Promise<LoadedTasks["tasks"]> {
+  if (tasks === undefined) return [];
+  return (await loadTasks(tasks, { folder: process.cwd(), timeout: "4h" })).tasks;
 }
 
 /** Enough for the reads of several people; the live ones share one. */

@@ -23,6 +23,7 @@ export const adminCommand: CliCommand = {
       .default("basic"),
     new Option("--user <name>", "with --auth basic: the name of the user").default("admin"),
     new Option("--header <name>", "with --auth header: the name of the header").default("x-howdah-token"),
+    new Option("--tasks <source>", "the module or folder of the tasks, to show and check what their payloads must be"),
     new Option("--read-only", "refuse every change"),
     new Option("--base-path <path>", "the path that the page stands behind, such as /jobs").default("/"),
     new Option("--trust-proxy", "believe the X-Forwarded headers of a proxy"),

@@ -1,6 +1,9 @@
 import { once } from "node:events";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
@@ -66,6 +69,16 @@ describe("howdah admin", () => {
     const headers = { "content-type": "application/json", "x-howdah-request": "1" };
     const added = await fetch(`${line.url}api/v1/jobs`, { method: "POST", headers, body: '{"task":"a"}' });
     expect(added.status).toBe(403);
+  });
+
+  it("knows the tasks of a module with --tasks", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "howdah-admin-"));
+    await writeFile(join(folder, "tasks.mjs"), "export function mail() {}");
+    await using child = await start(["--auth", "none", "--tasks", join(folder, "tasks.mjs")]);
+    const url = await said(child, "Page");
+    const isKnown = async (task: string): Promise<unknown> =>
+      ((await (await fetch(`${url}api/v1/tasks/${task}/schema`)).json()) as { isKnown: unknown }).isKnown;
+    expect([await isKnown("mail"), await isKnown("other")]).toEqual([true, false]);
   });
 
   it("answers with --auth none no page of another site that leads its name to this machine", async () => {
