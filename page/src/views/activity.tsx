@@ -22,7 +22,13 @@ export function Activity() {
           <>
             <ActivityTable
               activity={activity}
-              empty={<p class="empty">No change was made with this page or its API yet.</p>}
+              empty={
+                <p class="empty">
+                  {next === null
+                    ? "No change was made with this page or its API yet."
+                    : "Nothing yet among the 10,000 changes that were looked at."}
+                </p>
+              }
             />
             <nav class="pages" aria-label="Pages">
               {before !== undefined && (
@@ -32,7 +38,7 @@ export function Activity() {
               )}
               {next !== null && (
                 <a class="button" href={page.href("activity", { before: next })}>
-                  Older
+                  {activity.length === 0 ? "Search on" : "Older"}
                 </a>
               )}
             </nav>

@@ -432,3 +432,12 @@ it("begins a new job with what its payload must be, as far as the server knows i
   expect(text({ isBatch: true })).toContain("must be a list of items");
   expect(text({ isKnown: false })).toContain("any JSON can be added");
 });
+
+it("goes on where a page of the record has found nothing yet", () => {
+  const more = { asOf: at(0), activity: [], next: "4711" };
+  const text = textOf(shown(<Activity />, pageWith({ activity: more })));
+  expect(text).toContain("Nothing yet among the 10,000 changes that were looked at. Search on");
+  const page = pageWith({ "activity?jobId=42": more });
+  page.resource("jobs/42").hear({ asOf: at(0), problem: { status: 404, detail: "There is no job 42." } });
+  expect(textOf(shown(<Job id="42" />, page))).toContain("Nothing that named its id, among the 10,000 changes");
+});

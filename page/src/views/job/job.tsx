@@ -5,6 +5,7 @@ import { ActionButtons } from "../../actions/action-buttons.tsx";
 import { AddJob } from "../../actions/add-job.tsx";
 import { actionsFor } from "../../actions/actions.ts";
 import type { BulkAction } from "../../../../src/admin/contract/bulk-views.ts";
+import { address } from "../../api/api.ts";
 import type { Problem } from "../../api/problem.ts";
 import { dataOf } from "../../api/view-state.ts";
 import { type Condition, queryOfFilter } from "../../filter/filter.ts";
@@ -206,7 +207,8 @@ function Related({ job }: { readonly job: JobView }) {
 
 /** A job that is not in the table any more, and who had to do with it. */
 function Gone({ id, problem }: { readonly id: string; readonly problem: Problem }) {
-  const path = `activity?jobId=${id}`;
+  const [before, setBefore] = useState<string>();
+  const path = address("activity", { jobId: id, before });
   const state = useAnswer<ActivityAnswer>(path, { isLive: false });
   return (
     <section class="gone" aria-label="Gone">
@@ -215,8 +217,24 @@ function Gone({ id, problem }: { readonly id: string; readonly problem: Problem 
       </p>
       <h2>What people did to it</h2>
       <Async state={state} path={path} rows={3}>
-        {({ activity }) => (
-          <ActivityTable activity={activity} empty={<p class="empty">Nothing that named its id.</p>} />
+        {({ activity, next }) => (
+          <>
+            <ActivityTable
+              activity={activity}
+              empty={
+                <p class="empty">
+                  Nothing that named its id{next !== null && ", among the 10,000 changes that were looked at"}.
+                </p>
+              }
+            />
+            {next !== null && (
+              <nav class="pages" aria-label="Pages">
+                <button type="button" onClick={() => setBefore(next)}>
+                  {activity.length === 0 ? "Search on" : "Older"}
+                </button>
+              </nav>
+            )}
+          </>
         )}
       </Async>
     </section>
