@@ -147,7 +147,7 @@ export const samples: SamplesAnswer = {
     { at: at(-1_500), kind: "queues.pause", text: "ada paused the queue invoices" },
     { at: at(-1_597), kind: "workers.started", text: "1 worker started: release 0.1.0 on web-4" },
     { at: at(-900), kind: "workers.fewer", text: "1 worker fewer: ended, or died; 3 left" },
-    { at: at(-600), kind: "operations.start", text: "ben: start of operation \"retry\"" },
+    { at: at(-600), kind: "operations.start", text: 'ben: start of operation "retry"' },
   ],
 };
 

@@ -13,7 +13,7 @@ import { createWorkerReads } from "./handlers/read-workers.ts";
 import type { LiveGuard } from "./live/live-hub.ts";
 import { PREFIX } from "./open-api.ts";
 import { OperationRuns } from "./operation-runs.ts";
-import { PageFiles } from "./page-files.ts";
+import { PageFiles, PLAIN_TEXTS, toPlainPage } from "./page-files.ts";
 import { PreviewTokens } from "./preview-tokens.ts";
 import { checkPrincipal, type Principal } from "./principal.ts";
 import { requireSameSite, securityHeaders } from "./security.ts";
@@ -177,7 +177,7 @@ export class AdminHost implements Admin {
   #refusal(error: unknown, { requestId, place }: Pick<Arrival, "requestId" | "place">): Response {
     const refusal = this.#api.refusal(error, { requestId });
     if (isApi(place)) return refusal;
-    const text = error instanceof Error && refusal.status < 500 ? error.message : TEXTS[refusal.status];
+    const text = error instanceof Error && refusal.status < 500 ? error.message : PLAIN_TEXTS[refusal.status];
     return new Response(toPlainPage(text ?? `Something went wrong; the log has it under ${requestId}.`), {
       status: refusal.status,
       headers: { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" },
@@ -216,10 +216,6 @@ interface Place {
   readonly prefix: string;
 }
 
-const TEXTS: Readonly<Record<number, string>> = {
-  503: "The admin page is not there: its files are not built (npm run build), or the server is shutting down. The API may work.",
-};
-
 /**
  * Whether the page itself is shown without credentials: its files say nothing,
  * and where the browser does not ask for a password by itself, it has to.
@@ -231,9 +227,4 @@ function mayShowPage({ status, headers }: Response, { method }: Request, place: 
 
 function isApi({ path }: Place): boolean {
   return path === PREFIX || path.startsWith("/api/");
-}
-
-function toPlainPage(text: string): string {
-  const safe = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Howdah</title></head><body><p>${safe}</p></body></html>\n`;
 }

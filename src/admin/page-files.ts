@@ -139,3 +139,14 @@ function withHead(html: string, { prefix, session }: PageHead): string {
 function escape(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
+
+/** What people are told who get no page, by the status. */
+export const PLAIN_TEXTS: Readonly<Record<number, string>> = {
+  503: "The admin page is not there: its files are not built (npm run build), or the server is shutting down. The API may work.",
+};
+
+/** A page with nothing but a text, which needs no file. */
+export function toPlainPage(text: string): string {
+  const safe = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  return `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Howdah</title></head><body><p>${safe}</p></body></html>\n`;
+}

@@ -31,7 +31,10 @@ describe("the payload of a task as JSON Schema", () => {
     expect(schemas.jsonSchemaOf("batch")).toMatchObject({ type: "array", minItems: 1, items: { type: "string" } });
   });
 
-  it.each(["valibot", "odd", "plain", "unknown"])("is not known of a task that has none, or one in another form: %s", (name) => {
-    expect(schemas.jsonSchemaOf(name)).toBeUndefined();
-  });
+  it.each(["valibot", "odd", "plain", "unknown"])(
+    "is not known of a task that has none, or one in another form: %s",
+    (name) => {
+      expect(schemas.jsonSchemaOf(name)).toBeUndefined();
+    },
+  );
 });

@@ -16,10 +16,14 @@ async function said(...answers: readonly Response[]): Promise<{ text: string; se
   const left = [...answers];
   const sent: unknown[] = [];
   const fetch = async (_: unknown, init?: RequestInit): Promise<Response> => {
-    sent.push(JSON.parse(String(init?.body)));
+    sent.push(JSON.parse(init?.body as string));
     return left.shift() ?? Response.json({ detail: "The database is away." }, { status: 503 });
   };
-  const api = new Api({ url: "https://example.com/", fetch: fetch as typeof globalThis.fetch, clock: new StandingClock(0) });
+  const api = new Api({
+    url: "https://example.com/",
+    fetch,
+    clock: new StandingClock(0),
+  });
   return { text: await undone({ api }, UNDO), sent };
 }
 

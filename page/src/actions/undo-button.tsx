@@ -40,6 +40,9 @@ export async function undone({ api }: Pick<Page, "api">, { steps }: UndoView): P
   } catch (error) {
     return `Undone of ${plural(changed, "job")}, then stopped: ${toProblem(error).message}`;
   }
-  const left = untouched > 0 ? `; ${plural(untouched, "other")} had begun to run, or ${untouched === 1 ? "was" : "were"} gone` : "";
+  const left =
+    untouched > 0
+      ? `; ${plural(untouched, "other")} had begun to run, or ${untouched === 1 ? "was" : "were"} gone`
+      : "";
   return `Undone of ${plural(changed, "job")}${left}.`;
 }

@@ -15,7 +15,13 @@ export function durationText(ms: number): string {
 
 /** What attempts took at most, where there were some: the last bucket has no end. */
 export function quantileText(ms: number | null, most: string): string {
-  return ms === null ? `over ${most}` : `under ${durationText(ms)}`;
+  return ms === null ? `over ${most}` : `under ${bucketText(ms)}`;
+}
+
+/** The end of a bucket, rounded up: `256 ms`, `4.1 s`, `17 s`; what is below it is below this, too. */
+export function bucketText(ms: number): string {
+  if (ms < 1_000) return `${ms} ms`;
+  return ms < 10_000 ? `${(Math.ceil(ms / 100) / 10).toFixed(1)} s` : durationText(Math.ceil(ms / 1_000) * 1_000);
 }
 
 /** The same to the millisecond, for a title: `7,620,512 ms`. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { durationText, durationTitle, readDuration } from "./durations.ts";
+import { bucketText, durationText, durationTitle, readDuration } from "./durations.ts";
 import { boundText, boundTitle, bytesText, countText, countTitle, percent, plural, shortNumber } from "./numbers.ts";
 import { absoluteTime, relativeTime, timeText, timeTitle } from "./times.ts";
 
@@ -110,4 +110,15 @@ it("says of a count that ended at its limit that there are more", () => {
   const most = { value: 1_000, exact: false };
   expect([boundText(most), boundTitle(most)]).toEqual(["1,000+", "at least 1,000: it was not counted further"]);
   expect([boundText({ value: 7, exact: true }), boundTitle({ value: 12_345, exact: true })]).toEqual(["7", "12,345"]);
+});
+
+it("rounds the end of a bucket up, so that what is below it is below what is shown", () => {
+  expect([1, 256, 1_024, 4_096, 16_384, 131_072].map(bucketText)).toEqual([
+    "1 ms",
+    "256 ms",
+    "1.1 s",
+    "4.1 s",
+    "17 s",
+    "2 m 12 s",
+  ]);
 });

@@ -1,6 +1,14 @@
 import { useRef } from "preact/hooks";
 import { durationText, durationTitle } from "../format/durations.ts";
-import { boundText, boundTitle, countText, countTitle, type Counted, exactNumber, shortNumber } from "../format/numbers.ts";
+import {
+  boundText,
+  boundTitle,
+  countText,
+  countTitle,
+  type Counted,
+  exactNumber,
+  shortNumber,
+} from "../format/numbers.ts";
 import { timeText, timeTitle } from "../format/times.ts";
 import { usePage } from "../page.ts";
 

@@ -11,7 +11,12 @@ it.each(Object.entries(HELP))("of %s names guides and headings that there are", 
     expect([guide, existsSync(join(DOCS, file))]).toEqual([guide, true]);
     if (heading === undefined) continue;
     const headings = readFileSync(join(DOCS, file), "utf8").matchAll(/^#+ (.*)$/gm);
-    const anchors = [...headings].map(([, text = ""]) => text.toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-"));
+    const anchors = [...headings].map(([, text = ""]) =>
+      text
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, "")
+        .replaceAll(" ", "-"),
+    );
     expect([guide, anchors.includes(heading)]).toEqual([guide, true]);
   }
 });

@@ -36,7 +36,8 @@ it("says it of a payload that is no object, and nothing of what is no schema", (
 });
 
 it("does not follow references for ever", () => {
-  const round = '{"$ref":"#/$defs/a","$defs":{"a":{"type":"object","properties":{"a":{"$ref":"#/$defs/a"}},"required":["a"]}}}';
+  const round =
+    '{"$ref":"#/$defs/a","$defs":{"a":{"type":"object","properties":{"a":{"$ref":"#/$defs/a"}},"required":["a"]}}}';
   expect(schemaFields(round).map(({ path }) => path)).toEqual(["a", "a.a", "a.a.a"]);
   expect(JSON.parse(templateOf(round))).toEqual({ a: { a: { a: {} } } });
   expect(schemaFields('{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}}')).toHaveLength(1);

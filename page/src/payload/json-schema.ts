@@ -62,7 +62,8 @@ function resolved(schema: Schema, root: Schema): Schema {
   let found = schema;
   for (let steps = 0; steps < 5 && typeof found["$ref"] === "string"; steps += 1) {
     const [place = "", ...names] = found["$ref"].split("/");
-    const target = place === "#" ? names.reduce<unknown>((at, name) => (isSchema(at) ? at[name] : undefined), root) : {};
+    const target =
+      place === "#" ? names.reduce<unknown>((at, name) => (isSchema(at) ? at[name] : undefined), root) : {};
     if (!isSchema(target)) break;
     found = target;
   }

@@ -1,19 +1,14 @@
 import type { BoundOrder } from "../../client/operator-access.ts";
 import type { Job, JobState } from "../../job/job.ts";
 import { formatCount } from "../../client/views/amounts.ts";
-import type {
-  ActionRequest,
-  BulkAction,
-  OperationAnswer,
-  PreviewAnswer,
-  PreviewRequest,
-} from "../contract/bulk-views.ts";
+import type { ActionRequest, OperationAnswer, PreviewAnswer, PreviewRequest } from "../contract/bulk-views.ts";
 import type { AdminGround, Caller, Handlers } from "../ground.ts";
 import { maySee, type Principal, scopeOf } from "../principal.ts";
 import { expired, nameOfPreview, type PreviewClaims } from "../preview-tokens.ts";
 import { RequestError } from "../problem.ts";
 import { isUndoable } from "../undo.ts";
 import { toJobRow } from "../views/job-view.ts";
+import { REASONS, TOUCHED, UNDO, UNDO_HERE, VERBS } from "./action-words.ts";
 import { changeOwn } from "./change-jobs.ts";
 import { readOperation, visibleOperation } from "./read-changes.ts";
 import { toJobFilter } from "./read-jobs.ts";
@@ -205,45 +200,6 @@ async function untouchedOf({ access, clock }: AdminGround, order: BoundOrder): P
   }
   return found;
 }
-
-/** The states in which each action changes jobs. */
-const TOUCHED: Readonly<Record<BulkAction, readonly JobState[]>> = {
-  retry: ["failed"],
-  reschedule: ["ready", "scheduled", "failed"],
-  complete: ["ready", "scheduled", "failed"],
-  fail: ["ready", "scheduled"],
-  remove: ["ready", "scheduled", "failed"],
-  cancel: ["ready", "scheduled", "running"],
-};
-
-const REASONS: Readonly<Record<JobState, string>> = {
-  ready: "They wait, and have not failed for good.",
-  scheduled: "They are scheduled for later, and have not failed for good.",
-  running: "They run: a job that runs can only be cancelled.",
-  failed: "They have failed for good.",
-};
-
-const VERBS: Readonly<Record<BulkAction, string>> = {
-  retry: "Retry",
-  reschedule: "Reschedule",
-  complete: "Complete",
-  fail: "Fail",
-  cancel: "Cancel",
-  remove: "Remove",
-};
-
-/** Of jobs by their ids. */
-const UNDO_HERE = "Can be undone right after it, while no worker has begun the jobs.";
-
-/** Of jobs by a filter. */
-const UNDO: Readonly<Record<BulkAction, string>> = {
-  retry: "Can be undone while the jobs wait: fail them again.",
-  reschedule: "Cannot be undone: the old times and attempts are not kept.",
-  complete: "Cannot be undone: the jobs are deleted.",
-  fail: "Can be undone: retry them.",
-  cancel: "Cannot be undone: jobs that wait are deleted, and those that run are told to stop.",
-  remove: "Cannot be undone: the jobs are deleted.",
-};
 
 function scopeText({ tasks, queues }: Principal): string {
   return JSON.stringify([tasks ?? null, queues ?? null]);

@@ -38,7 +38,7 @@ describe("a job of a task that the server knows", () => {
   it("is refused with the places that do not fit, and without their values", async () => {
     const { status, json, text } = await add({ task: "mail", payload: '{"to":"a secret"}' });
     expect([status, json["code"]]).toEqual([400, "HOWDAH_PAYLOAD_INVALID"]);
-    expect(json["detail"]).toMatch(/payload of job `mail`.*to/);
+    expect(json["detail"]).toMatch(/payload\.to of job `mail`/);
     expect(text).not.toContain("a secret");
     for (const payload of ["{}", "[]"]) expect((await add({ task: "index", payload })).status).toBe(400);
     expect((await test.client.listJobs()).jobs).toEqual([]);
@@ -52,7 +52,9 @@ describe("a job of a task that the server knows", () => {
     expect(await job({ task: "mail", payload, queueName: "others" })).toMatchObject({ queueName: "others" });
     expect(await job({ task: "mail", payload, copyOf: whole?.id })).toMatchObject({ queueName: null, maxAttempts: 25 });
     expect(await job({ task: "mail", payload }, "ann")).toMatchObject({ queueName: null });
-    expect(await job({ task: "index", payload: '[{"id":1},{"id":2}]' })).toMatchObject({ payload: [{ id: 1 }, { id: 2 }] });
+    expect(await job({ task: "index", payload: '[{"id":1},{"id":2}]' })).toMatchObject({
+      payload: [{ id: 1 }, { id: 2 }],
+    });
     // Of other tasks nothing is known.
     expect(await job({ task: "other", payload: "[1]" })).toMatchObject({ payload: [1], queueName: null });
   });

@@ -306,13 +306,24 @@ describe("files of the page", () => {
     const path = "/assets/main-1a2b.css";
     const text = ".howdah { color: teal }\n".repeat(100);
     await writeFile(join(folder, path), text);
-    const options = readAdminOptions({ client: test.client, logger: silentLogger, authorize: () => ({ name: "a", role: "read" }) });
+    const options = readAdminOptions({
+      client: test.client,
+      logger: silentLogger,
+      authorize: () => ({ name: "a", role: "read" }),
+    });
     const fresh = new AdminHost(options, { clock: systemClock, pageFolder: folder });
     const get = (headers: Record<string, string>) => fresh.fetch(new Request(`http://howdah.test${path}`, { headers }));
     const tags = new Set<string | null>();
-    for (const [encoding, decode] of [["br", brotliDecompressSync], ["gzip", gunzipSync]] as const) {
+    for (const [encoding, decode] of [
+      ["br", brotliDecompressSync],
+      ["gzip", gunzipSync],
+    ] as const) {
       const { status, headers, ...response } = await read(get({ "accept-encoding": encoding }));
-      expect([status, headers.get("content-encoding"), headers.get("vary")]).toEqual([200, encoding, "accept-encoding"]);
+      expect([status, headers.get("content-encoding"), headers.get("vary")]).toEqual([
+        200,
+        encoding,
+        "accept-encoding",
+      ]);
       expect(String(decode(response.body))).toBe(text);
       const tag = headers.get("etag") ?? "";
       expect((await get({ "accept-encoding": encoding, "if-none-match": tag })).status).toBe(304);

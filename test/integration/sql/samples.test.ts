@@ -246,7 +246,9 @@ describe("what handlers did", () => {
     expect([sum("completed"), sum("failed"), sum("runMs")]).toEqual([16, 8, 12]);
     expect(found[0]).toMatchObject({ task: "a", p50Ms: 2, p95Ms: 2, waitP50Ms: null });
     await addTaskSamples(target, [{ ...counts("b"), waits: [0, 3, 0, 0, 0] }], 10_000);
-    const [waits] = await database.sql("select waits from howdah._howdah_task_samples where task = 'b' order by at desc");
+    const [waits] = await database.sql(
+      "select waits from howdah._howdah_task_samples where task = 'b' order by at desc",
+    );
     expect(waits?.["waits"]).toHaveLength(5);
   });
 });

@@ -17,6 +17,6 @@ it("knows the last twelve pages", () => {
   for (let page = 1; page <= 20; page += 1) place = onTo(`p${page}`, place);
   expect(place.back?.split(".")).toHaveLength(12);
   let steps = 0;
-  for (let at: PagePlace | undefined = place; (at = pageBefore(at)); ) steps += 1;
+  for (let at: PagePlace | undefined = place; (at = pageBefore(at));) steps += 1;
   expect(steps).toBe(12);
 });

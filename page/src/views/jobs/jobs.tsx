@@ -118,13 +118,7 @@ function JobPage({ conditions, params, go, filter }: JobPageProps) {
               columns={columns}
               empty={<NoMatch answer={answer} conditions={conditions} after={after} back={back} go={go} />}
             />
-            <Pages
-              answer={answer}
-              after={after}
-              back={back}
-              isNewestFirst={isNewestFirst(conditions)}
-              go={go}
-            />
+            <Pages answer={answer} after={after} back={back} isNewestFirst={isNewestFirst(conditions)} go={go} />
           </>
         )}
       </Async>
@@ -158,10 +152,7 @@ function NoMatch({ answer, conditions, after, back, go }: NoMatchProps) {
     <div class="empty">
       <b>There are no {filterInWords(conditions)}.</b>{" "}
       {broadest && (
-        <button
-          type="button"
-          onClick={() => go({ conditions: withoutCondition(conditions, broadest), ...FIRST })}
-        >
+        <button type="button" onClick={() => go({ conditions: withoutCondition(conditions, broadest), ...FIRST })}>
           Without {conditionText(broadest)}
         </button>
       )}

@@ -1,7 +1,7 @@
 import type { TasksAnswer, TaskView } from "../../../../src/admin/contract/group-views.ts";
 import { PauseButton } from "../../actions/pause-button.tsx";
 import { dataOf } from "../../api/view-state.ts";
-import { durationText, durationTitle } from "../../format/durations.ts";
+import { bucketText, durationTitle } from "../../format/durations.ts";
 import { percent, plural } from "../../format/numbers.ts";
 import { inPath, useAnswer, usePage } from "../../page.ts";
 import { Async } from "../../parts/async.tsx";
@@ -96,7 +96,7 @@ function Quantile({ task, ms, most }: TimedProps & { readonly ms: number | null;
   if (task.meanMs === null) return <span class="figure none">-</span>;
   return (
     <span class="figure" title={ms === null ? undefined : durationTitle(ms)}>
-      {ms === null ? `over ${most}` : durationText(ms)}
+      {ms === null ? `over ${most}` : bucketText(ms)}
     </span>
   );
 }
