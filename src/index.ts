@@ -75,8 +75,9 @@ export type { JobContext } from "./job/execute/context.ts";
 export type { Job, JobKeyMode, JobSpec, JobState } from "./job/job.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
-export { defineBatchTask, defineTask } from "./job/task.ts";
+export { defineBatchTask, defineTask, defineTasks } from "./job/task.ts";
 export type {
+  AnyHandler,
   AnyTask,
   BatchItemResult,
   BatchResult,
@@ -136,5 +137,6 @@ export { createWorker } from "./worker/create-worker.ts";
 export type { HealthCheck, HealthEffect, HealthReason, WorkerHealth } from "./worker/health.ts";
 export { healthHandler } from "./worker/health-handler.ts";
 export type { HealthHandler, HealthRequest, HealthResponse, HealthSource } from "./worker/health-handler.ts";
-export type { ShutdownOptions, StateOf, StateOption, WorkerOptions, WorkerOptionsFor } from "./worker/options.ts";
+export type { StateOf, StateOption, WorkerOptions, WorkerOptionsFor } from "./worker/options.ts";
+export type { ShutdownOptions } from "./worker/shutdown-options.ts";
 export type { RunOnceOptions, RunOnceResult, Worker } from "./worker/worker.ts";

@@ -75,6 +75,8 @@ export interface ConnectionOptions {
   readonly connectionString?: string | undefined;
   /** A `pg` pool of the application, which stays the application's to close. */
   readonly pool?: PgPool | undefined;
+  /** `pool`, as graphile-worker spells it. */
+  readonly pgPool?: PgPool | undefined;
   /** Another way to the database, which stays the application's to close. */
   readonly driver?: Driver | undefined;
   /** The schema of the queue. Default: `HOWDAH_SCHEMA` of the environment, or "howdah". */
@@ -85,6 +87,8 @@ export interface ConnectionOptions {
   readonly preparedStatements?: boolean | undefined;
   /** Connections at most. Default 10. */
   readonly maxConnections?: number | undefined;
+  /** `maxConnections`, as graphile-worker spells it. */
+  readonly maxPoolSize?: number | undefined;
   /** Takes a `pool` whose clients cannot tell whether they are inside of a transaction. Default false. */
   readonly trustPool?: boolean | undefined;
   /** How long the database may take to be reachable. Default 10s. */

@@ -1,7 +1,7 @@
 import type { HookEmitter, Interceptor } from "../hooks/emitter.ts";
 import { createHooks } from "../hooks/hooks.ts";
 import { type Plugin, registerHooks } from "../hooks/plugin.ts";
-import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
+import { CONNECTION_PEER_NAMES, CONNECTION_SPELLINGS } from "../job/peer-names.ts";
 import type { AnyTask } from "../job/task.ts";
 import { JoinedAdds } from "../job/add/joined-adds.ts";
 import { type AddWaits, JoinableStore } from "../job/add/store-and-notify.ts";
@@ -87,15 +87,19 @@ export interface ClientOptions extends ConnectionOptions {
 
 /** Does what {@link createClient} does, and returns what the client stands on, too. */
 export async function openClient(options: ClientOptions): Promise<OpenClient> {
-  const read = readOptions({ owner: "client", hints: CONNECTION_PEER_NAMES }, options, {
-    ...CONNECTION_OPTIONS,
-    tasks: list(required(object<AnyTask>())),
-    logger: LOGGER,
-    hooks: nested({ beforeJobSchedule: func<Interceptor<"beforeJobSchedule">>() }),
-    plugins: list(required(object<Plugin>(["register"]))),
-    interceptorTimeout: duration({ min: 1, default: "5s" }),
-    readConnectionString: CONNECTION_STRING,
-  });
+  const read = readOptions(
+    { owner: "client", hints: CONNECTION_PEER_NAMES, spellings: CONNECTION_SPELLINGS },
+    options,
+    {
+      ...CONNECTION_OPTIONS,
+      tasks: list(required(object<AnyTask>())),
+      logger: LOGGER,
+      hooks: nested({ beforeJobSchedule: func<Interceptor<"beforeJobSchedule">>() }),
+      plugins: list(required(object<Plugin>(["register"]))),
+      interceptorTimeout: duration({ min: 1, default: "5s" }),
+      readConnectionString: CONNECTION_STRING,
+    },
+  );
   const schema = createSchema(schemaNameOf(read));
   const tasks = options.tasks === undefined ? undefined : createTaskRegistry(read.tasks);
   const logger = read.logger;

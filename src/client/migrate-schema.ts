@@ -1,5 +1,5 @@
 import { HowdahError } from "../errors.ts";
-import { CONNECTION_PEER_NAMES } from "../job/peer-names.ts";
+import { CONNECTION_PEER_NAMES, CONNECTION_SPELLINGS } from "../job/peer-names.ts";
 import { applyMigrations, applyMigrationsWithin, type MigrateResult } from "../postgres/apply-migrations.ts";
 import type { Executor } from "../postgres/driver.ts";
 import type { PgQueryable } from "../postgres/drivers/pg-client.ts";
@@ -43,11 +43,15 @@ export interface MigrationSqlOptions {
  */
 export async function migrate(options: MigrateOptions = {}): Promise<MigrateResult> {
   const { migrate: _switch, ...connection } = CONNECTION_OPTIONS;
-  const read = readOptions({ owner: "migrate", hints: CONNECTION_PEER_NAMES }, options, {
-    ...connection,
-    logger: LOGGER,
-    transaction: object<PgQueryable | Executor>(["query"]),
-  });
+  const read = readOptions(
+    { owner: "migrate", hints: CONNECTION_PEER_NAMES, spellings: CONNECTION_SPELLINGS },
+    options,
+    {
+      ...connection,
+      logger: LOGGER,
+      transaction: object<PgQueryable | Executor>(["query"]),
+    },
+  );
   const schema = createSchema(schemaNameOf(read));
   if (read.transaction) {
     const other = (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);

@@ -1,4 +1,4 @@
-import type { OptionHints } from "../runtime/options.ts";
+import type { OptionHints, OptionSpellings } from "../runtime/options.ts";
 
 /*
  * What options of comparable queues are called here, by the place where they
@@ -41,20 +41,18 @@ export const JOB_PEER_NAMES: OptionHints = {
 
 /** Options of a worker. */
 export const WORKER_PEER_NAMES: OptionHints = {
-  taskList: theirs("graphile-worker", "`tasks`, a list of what `defineTask()` makes"),
+  taskList: theirs("graphile-worker", "`tasks`, a list of what `defineTask()` makes: `tasks: defineTasks(taskList)`"),
+  taskDirectory: "the tasks of a folder are run by the command line: `howdah work tasks`.",
   handler: "handlers are given as `tasks`, each made by `defineTask({ identifier, run })`.",
   processor: theirs("BullMQ", "`tasks`, a list of what `defineTask()` makes"),
   teamSize: theirs("pg-boss", "`concurrency`"),
   teamConcurrency: theirs("pg-boss", "`concurrency`"),
   localConcurrency: theirs("pg-boss", "`concurrency`"),
   batchSize: theirs("pg-boss", "`concurrency`; for jobs of many items there is `defineBatchTask()`"),
-  concurrentJobs: theirs("graphile-worker", "`concurrency`"),
-  maxPoolSize: theirs("graphile-worker", "`maxConnections`"),
   noHandleSignals: theirs("graphile-worker", "`shutdown: { osSignals: false }`"),
   gracefulShutdownAbortTimeout: theirs("graphile-worker", "`shutdown: { gracePeriod, abortPeriod }`"),
   parsedCronItems: theirs("graphile-worker", "`crons`"),
   crontabFile: theirs("graphile-worker", "`crontab`, which takes the text of the file"),
-  pgPool: theirs("graphile-worker", "`pool`"),
   events: theirs("graphile-worker", "`hooks`"),
   pollingIntervalSeconds: theirs("pg-boss", '`pollInterval`, such as "2s"'),
   newJobCheckInterval: theirs("pg-boss", "`pollInterval`"),
@@ -75,7 +73,6 @@ export const CONNECTION_PEER_NAMES: OptionHints = {
   connection: theirs("BullMQ", "`connectionString`"),
   databaseUrl: "a URL is given as `connectionString`.",
   url: "a URL is given as `connectionString`.",
-  pgPool: theirs("graphile-worker", "`pool`"),
   max: theirs("pg", "`maxConnections`"),
   host: "name host, user, password and database in `connectionString`, or give a `pool` of `pg`.",
   user: "name host, user, password and database in `connectionString`, or give a `pool` of `pg`.",
@@ -83,6 +80,15 @@ export const CONNECTION_PEER_NAMES: OptionHints = {
   database: "name host, user, password and database in `connectionString`, or give a `pool` of `pg`.",
   ssl: "ask for TLS in `connectionString` with `?sslmode=...`, or give a `pool` of `pg`.",
 };
+
+/** Options of whatever connects that graphile-worker spells in another way: they are accepted. */
+export const CONNECTION_SPELLINGS: OptionSpellings = { maxPoolSize: "maxConnections", pgPool: "pool" };
+
+/** The same for options of a worker. */
+export const WORKER_SPELLINGS: OptionSpellings = { ...CONNECTION_SPELLINGS, concurrentJobs: "concurrency" };
+
+/** The same for `refetchDelay` of a local queue. */
+export const REFETCH_SPELLINGS: OptionSpellings = { durationMs: "duration" };
 
 /** Options of a task. */
 export const TASK_PEER_NAMES: OptionHints = {

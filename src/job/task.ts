@@ -2,6 +2,7 @@ import type { JobContext } from "./execute/context.ts";
 import type { Directive, DIRECTIVE } from "./directive.ts";
 import { checkTask } from "./read-task.ts";
 import type { BatchTaskDeclaration, TaskDeclaration } from "./task-declaration.ts";
+import { invalidOption, isOptionsObject } from "../runtime/options.ts";
 
 /** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
 export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {
@@ -65,6 +66,23 @@ export function defineTask<Output, State = unknown, Input = Output>(
 ): Task<Input, Output, State> {
   return checkTask({ ...task, kind: "single" }, task);
 }
+
+/**
+ * Declares a task for each handler, under its name: `taskList` of
+ * graphile-worker, or what a module exports, becomes what a worker takes with
+ * `tasks: defineTasks(handlers)`. Retries, schemas and timeouts are said of each
+ * task by {@link defineTask}. Throws as that does.
+ */
+export function defineTasks<State = unknown>(handlers: Readonly<Record<string, AnyHandler<State>>>): AnyTask<State>[] {
+  if (!isOptionsObject(handlers)) {
+    throw invalidOption({ owner: "tasks", path: "" }, "must be an object with handlers", handlers);
+  }
+  return Object.entries(handlers).map(([identifier, run]) => defineTask({ identifier, run }));
+}
+
+/** A handler of whatever payload. */
+// oxlint-disable-next-line typescript/no-explicit-any -- an object of handlers holds those of any payload
+export type AnyHandler<State = any> = Task<any, any, State>["run"];
 
 /**
  * Declares a batch task: its jobs carry an array, and items can fail one by one.

@@ -1,7 +1,7 @@
 import { HowdahError } from "../errors.ts";
 import { parseDuration, type Duration } from "./duration.ts";
 import { invalidOption, isOptionsObject, optionLabel, readObject } from "./options.ts";
-import type { Option, OptionPlace, OptionShape, OptionsOf } from "./options.ts";
+import type { Option, OptionPlace, OptionShape, OptionsOf, OptionSpellings } from "./options.ts";
 
 interface Limits<D> {
   readonly min?: number;
@@ -111,7 +111,7 @@ export function nested<const Shape extends OptionShape>(shape: Shape): Option<Op
  */
 export function switchable<const Shape extends OptionShape>(
   shape: Shape,
-  settings: { readonly default?: boolean } = {},
+  settings: { readonly default?: boolean; readonly spellings?: OptionSpellings } = {},
 ): Option<OptionsOf<Shape> | undefined> {
   return {
     suffix: "",
@@ -121,7 +121,7 @@ export function switchable<const Shape extends OptionShape>(
       if (value === false && given !== null) return undefined;
       if (value !== true && !isOptionsObject(value))
         throw invalidOption(place, "must be true, false or an object", given);
-      return readObject(place, value === true ? {} : value, shape);
+      return readObject({ ...place, spellings: settings.spellings }, value === true ? {} : value, shape);
     },
   };
 }

@@ -186,3 +186,27 @@ describe("the kinds of options", () => {
     expect(() => readOptions("x", { even: 3 }, kinds)).toThrow("X option `even` must be two, found 3.");
   });
 });
+
+describe("spellings", () => {
+  const place = { owner: "worker", spellings: { slots: "concurrency", url: "connectionString" } };
+  const respelled = (given: unknown) => readOptions(place, given, shape);
+
+  it("are other names of an option", () => {
+    expect(respelled({ slots: 9, url: "x" })).toMatchObject({ concurrency: 9, connectionString: "x" });
+    expect(respelled({ slots: undefined, concurrency: 9 })).toMatchObject({ concurrency: 9 });
+    expect(respelled({ slots: 9, concurrency: undefined })).toMatchObject({ concurrency: 9 });
+    expect(respelled({ slots: undefined })).toMatchObject({ concurrency: 4 });
+  });
+
+  it("are refused beside the name itself, and checked like it", () => {
+    expect(() => respelled({ slots: 9, concurrency: 9 })).toThrow(
+      "Options `slots` and `concurrency` of the worker are the same. Specify only one of them.",
+    );
+    expect(() => respelled({ slots: 0 })).toThrow("Worker option `concurrency` must be a whole number");
+  });
+
+  it("count where they are declared only", () => {
+    expect(() => respelled({ localQueue: { slots: 1 } })).toThrow("Unknown worker option `localQueue.slots`");
+    expect(() => respelled({ slot: 1 })).toThrow("Unknown worker option `slot`");
+  });
+});

@@ -8,6 +8,8 @@ export interface OptionPlace {
   readonly path: string;
   /** For names that are unknown there. */
   readonly hints?: OptionHints | undefined;
+  /** Other names that are accepted there. */
+  readonly spellings?: OptionSpellings | undefined;
 }
 
 /**
@@ -29,6 +31,9 @@ export type OptionShape = Readonly<Record<string, Option<unknown, string>>>;
 /** Hints for unknown names that are common in other libraries; each ends a sentence. */
 export type OptionHints = Readonly<Record<string, string>>;
 
+/** What options are called here, by names that they have in other libraries and that are accepted as well. */
+export type OptionSpellings = Readonly<Record<string, string>>;
+
 /**
  * The result of {@link readOptions} for a shape: every option, defaults filled
  * in, durations in milliseconds as `…Ms`.
@@ -46,8 +51,9 @@ export type OptionsOf<Shape extends OptionShape> = {
  * Reads the options of a `worker`, a `client` and so on, once and completely.
  * Throws `HOWDAH_OPTION_UNKNOWN` for a name that is not in `shape`, with the
  * name that was probably meant or what `hints` says, and
- * `HOWDAH_OPTION_INVALID` for a value that is
- * not allowed. An option that is `undefined` counts as left out.
+ * `HOWDAH_OPTION_INVALID` for a value that is not allowed, and for an option
+ * that is given twice, under two of its `spellings`. An option that is
+ * `undefined` counts as left out.
  */
 export function readOptions<const Shape extends OptionShape>(
   owner: string | Omit<OptionPlace, "path">,
@@ -64,7 +70,7 @@ export function readObject<const Shape extends OptionShape>(
   shape: Shape,
 ): OptionsOf<Shape> {
   if (given !== undefined && !isOptionsObject(given)) throw invalidOption(place, "must be an object", given);
-  const values = (given ?? {}) as Readonly<Record<string, unknown>>;
+  const values = respell(place, (given ?? {}) as Readonly<Record<string, unknown>>);
   for (const name of Object.keys(values)) {
     if (!Object.hasOwn(shape, name)) throw unknownOption(place, name, shape);
   }
@@ -73,6 +79,34 @@ export function readObject<const Shape extends OptionShape>(
     result[name + option.suffix] = option.read(values[name], inside(place, name));
   }
   return result as OptionsOf<Shape>;
+}
+
+/** What was given, with every option under the name that it has here. */
+function respell(place: OptionPlace, given: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { spellings } = place;
+  if (spellings === undefined || !Object.keys(given).some((name) => Object.hasOwn(spellings, name))) return given;
+  const values: Record<string, unknown> = {};
+  const writtenAs = new Map<string, string>();
+  for (const [written, value] of Object.entries(given)) {
+    const name = Object.hasOwn(spellings, written) ? (spellings[written] ?? written) : written;
+    const before = writtenAs.get(name);
+    // One that is left out is not given twice, and does not take the place of the other.
+    if (value === undefined) values[name] ??= undefined;
+    else if (before !== undefined) throw sameOption(place, before, written);
+    else {
+      writtenAs.set(name, written);
+      values[name] = value;
+    }
+  }
+  return values;
+}
+
+function sameOption(place: OptionPlace, one: string, other: string): HowdahError {
+  const [first, second] = [inside(place, one).path, inside(place, other).path];
+  return new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `Options \`${first}\` and \`${second}\` of the ${place.owner} are the same. Specify only one of them.`,
+  );
 }
 
 /** The error for a value that is not allowed; `allowed` is like "must be a string". */

@@ -45,6 +45,13 @@ describe("an option of a worker", () => {
     [{ sweepThreshold: "1m" }, "Unknown worker option `sweepThreshold`: it belongs in `recovery`"],
     [{ teamSize: 5 }, "Unknown worker option `teamSize`: what pg-boss calls so is `concurrency`."],
     [{ taskList: {} }, "Unknown worker option `taskList`: what graphile-worker calls so is `tasks`, a list of"],
+    [{ taskList: {} }, "`defineTask()` makes: `tasks: defineTasks(taskList)`."],
+    [{ taskDirectory: "tasks" }, "the tasks of a folder are run by the command line: `howdah work tasks`."],
+    [
+      { concurrency: 5, concurrentJobs: 5 },
+      "Options `concurrency` and `concurrentJobs` of the worker are the same. Specify only one of them.",
+    ],
+    [{ concurrentJobs: 0 }, "Worker option `concurrency` must be a whole number"],
     [{ noHandleSignals: true }, "what graphile-worker calls so is `shutdown: { osSignals: false }`."],
     [{ retries: 3 }, "the number of attempts is `defaults: { maxAttempts }` of a task"],
     [{ cron: "* * * * *" }, "crontab text is given as `crontab`"],
@@ -53,7 +60,7 @@ describe("an option of a worker", () => {
     [{ conccurency: 5 }, "Unknown worker option `conccurency`, did you mean `concurrency`?"],
     [
       { tasks: { t() {} } },
-      "Worker option `tasks` must be a list of tasks made by defineTask() or defineBatchTask(), found",
+      "Worker option `tasks` must be a list of tasks made by defineTask() or defineBatchTask(): `defineTasks()` makes one of an object with handlers, found",
     ],
     [
       { tasks: [{ identifier: "t", run() {} }] },

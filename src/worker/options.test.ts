@@ -35,6 +35,17 @@ describe("worker options", () => {
     });
   });
 
+  it("take the spellings of graphile-worker where the names are all that differs", () => {
+    const pool = { connect() {}, query() {}, on() {} };
+    expect(read({ concurrentJobs: 7, maxPoolSize: 12, pgPool: pool })).toMatchObject({
+      concurrency: 7,
+      maxConnections: 12,
+      pool,
+    });
+    const localQueue = { size: 20, ttl: 1_000, refetchDelay: { durationMs: 50, threshold: 2 } };
+    expect(read({ localQueue }).localQueue?.refetchDelay).toMatchObject({ durationMs: 50, threshold: 2 });
+  });
+
   it.each([
     [{ conccurency: 5 }, "Unknown worker option `conccurency`, did you mean `concurrency`?"],
     [{ shutdown: { gracePeriode: 1 } }, "Unknown worker option `shutdown.gracePeriode`, did you mean"],

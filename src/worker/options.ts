@@ -7,7 +7,7 @@ import type { Plugin } from "../hooks/plugin.ts";
 import type { ForbiddenFlags } from "../job/claim/claim-plan.ts";
 import { checkLocalQueue, LOCAL_QUEUE, type LocalQueueOptions } from "../job/claim/local-queue/options.ts";
 import { RECOVERY, toRecoverySettings, type RecoveryOptions, type RecoverySettings } from "../job/recover/options.ts";
-import { CONNECTION_PEER_NAMES, WORKER_PEER_NAMES } from "../job/peer-names.ts";
+import { CONNECTION_PEER_NAMES, WORKER_PEER_NAMES, WORKER_SPELLINGS } from "../job/peer-names.ts";
 import type { AnyTask } from "../job/task.ts";
 import type { InvalidPayloadPolicy } from "../job/task-declaration.ts";
 import { INVALID_PAYLOAD_POLICIES } from "../job/read-task.ts";
@@ -16,34 +16,10 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
-import {
-  boolean,
-  custom,
-  duration,
-  integer,
-  list,
-  nested,
-  object,
-  oneOf,
-  required,
-  string,
-} from "../runtime/option-kinds.ts";
-import { invalidOption, readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
+import { boolean, custom, duration, integer, list, object, oneOf, required, string } from "../runtime/option-kinds.ts";
+import { invalidOption, isOptionsObject, readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
 import { type Polling, POLLING, toPolling } from "./polling.ts";
-
-/** How a worker ends. */
-export interface ShutdownOptions {
-  /** How long running handlers may go on undisturbed. Default 5s. */
-  readonly gracePeriod?: Duration | undefined;
-  /** How long they may take after their signal was aborted. Default 1s. */
-  readonly abortPeriod?: Duration | undefined;
-  /** When a job that was interrupted runs again. Default 30s. */
-  readonly interruptedJobRetryDelay?: Duration | undefined;
-  /** Shuts down on SIGINT, SIGTERM, SIGHUP and SIGUSR2. Default true. */
-  readonly osSignals?: boolean | undefined;
-  /** Shuts down when it is aborted. */
-  readonly signal?: AbortSignal | undefined;
-}
+import { SHUTDOWN, type ShutdownOptions } from "./shutdown-options.ts";
 
 /** Asks for `state` when the tasks of a worker need one; `undefined` has to be among what they take to leave it out. */
 export type StateOption<State, Given = State> = undefined extends State
@@ -56,6 +32,8 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly tasks: readonly AnyTask<NoInfer<State>>[];
   /** How many jobs run at once, at least 1. Default: the number of cores. */
   readonly concurrency?: number | undefined;
+  /** `concurrency`, as graphile-worker spells it. */
+  readonly concurrentJobs?: number | undefined;
   /** How many of the connections are for what handlers do with `query` and `withTransaction`. Default: two of ten. */
   readonly handlerConnections?: number | undefined;
   /**
@@ -182,13 +160,7 @@ const SHAPE = {
   logger: LOGGER,
   recovery: RECOVERY,
   samples: boolean({ default: true }),
-  shutdown: nested({
-    gracePeriod: duration({ default: "5s" }),
-    abortPeriod: duration({ default: "1s" }),
-    interruptedJobRetryDelay: duration({ default: "30s" }),
-    osSignals: boolean({ default: true }),
-    signal: object<AbortSignal>(["addEventListener", "removeEventListener"]),
-  }),
+  shutdown: SHUTDOWN,
   clock: object<Clock>(["now", "monotonic", "setTimer", "sleep"]),
 };
 
@@ -203,7 +175,7 @@ export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery"> &
 
 /** Checks worker options and fills in defaults. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
 export function readWorkerOptions<State>(options: WorkerOptions<State>): ReadWorkerOptions {
-  const given = readOptions({ owner: "worker", hints: HINTS }, options, SHAPE);
+  const given = readOptions({ owner: "worker", hints: HINTS, spellings: WORKER_SPELLINGS }, options, SHAPE);
   const read = { ...given, recovery: toRecoverySettings(given.recovery) };
   const polling = toPolling(read);
   if (read.localQueue) checkLocalQueue(read.localQueue, polling.pollIntervalMs);
@@ -213,7 +185,8 @@ export function readWorkerOptions<State>(options: WorkerOptions<State>): ReadWor
 /** What is in the list is checked where it is made findable. */
 function readTaskList(given: unknown, place: OptionPlace): readonly AnyTask[] {
   if (Array.isArray(given)) return given;
-  throw invalidOption(place, "must be a list of tasks made by defineTask() or defineBatchTask()", given);
+  const hint = isOptionsObject(given) ? ": `defineTasks()` makes one of an object with handlers" : "";
+  throw invalidOption(place, `must be a list of tasks made by defineTask() or defineBatchTask()${hint}`, given);
 }
 
 const FLAGS = list(required(string({ maxLength: 128 })));

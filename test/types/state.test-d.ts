@@ -1,6 +1,6 @@
 import { describe, expectTypeOf, it } from "vitest";
 import type { JobContext } from "../../src/job/execute/context.ts";
-import { type AnyTask, defineBatchTask, defineTask, type Task } from "../../src/job/task.ts";
+import { type AnyTask, defineBatchTask, defineTask, defineTasks, type Task } from "../../src/job/task.ts";
 import { createWorker } from "../../src/worker/create-worker.ts";
 import type { Worker } from "../../src/worker/worker.ts";
 
@@ -45,6 +45,18 @@ describe("createWorker", () => {
     expectTypeOf(createWorker({ tasks: [sendEmail, tidy], state: { mailer } })).toEqualTypeOf<Promise<Worker>>();
     void createWorker({ tasks: [sendEmail, archive], state: { mailer, folder: "old" } });
     void createWorker<{ mailer: Mailer }>({ tasks: [sendEmail], state: { mailer } });
+  });
+
+  it("takes the handlers of defineTasks, with the state that they need", () => {
+    const tasks = defineTasks({
+      send_email: ({ to }: { to: string }, { state }: JobContext<{ mailer: Mailer }>) => state.mailer.send(to),
+      tidy() {},
+    });
+    expectTypeOf(createWorker({ tasks, state: { mailer } })).toEqualTypeOf<Promise<Worker>>();
+    // @ts-expect-error -- a handler needs a mailer
+    void createWorker({ tasks });
+    void createWorker({ tasks: defineTasks({ tidy() {} }) });
+    void createWorker({ tasks: [...defineTasks({ other() {} }), tidy], concurrentJobs: 5, maxPoolSize: 20 });
   });
 
   it("takes any value as state, and none when no task needs one", () => {

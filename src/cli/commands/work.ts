@@ -80,8 +80,9 @@ async function work({ screen, globals }: Call, { tasks, options }: LoadedTasks, 
 }
 
 /** A configuration may bring the connection; what the command line names comes first. */
-function connectionOf(globals: GlobalOptions, { connectionString, pool, driver, schema }: LoadedTasks["options"]) {
-  const isBrought = connectionString !== undefined || pool !== undefined || driver !== undefined;
+function connectionOf(globals: GlobalOptions, options: LoadedTasks["options"]) {
+  const { connectionString, pool, pgPool, driver, schema } = options;
+  const isBrought = [connectionString, pool, pgPool, driver].some((way) => way !== undefined);
   if (isBrought && globals.databaseUrl === undefined)
     return globals.schema === undefined ? {} : { schema: globals.schema };
   const named = connectionOptions(globals);

@@ -2,11 +2,14 @@ import { HowdahError } from "../../../errors.ts";
 import type { Duration } from "../../../runtime/duration.ts";
 import { duration, integer, switchable } from "../../../runtime/option-kinds.ts";
 import type { OptionsOf } from "../../../runtime/options.ts";
+import { REFETCH_SPELLINGS } from "../../peer-names.ts";
 
 /** Slows down the fetch after one that brought little. */
 export interface RefetchDelayOptions {
   /** The longest wait; each is between half and all of it. Not above `pollInterval`. Default 100ms. */
   readonly duration?: Duration | undefined;
+  /** `duration`, as graphile-worker spells it. */
+  readonly durationMs?: Duration | undefined;
   /** A fetch that brings no more jobs than this, and fewer than it asked for, is followed by a wait. Default 0. */
   readonly threshold?: number | undefined;
   /** The most announced jobs that end the wait; each wait ends at a random number up to it. Default 5 × size. */
@@ -31,11 +34,14 @@ const MAX_INTEGER = 2_147_483_647;
 const SHAPE = {
   size: integer({ min: 1, max: MAX_INTEGER, default: 100 }),
   ttl: duration({ min: 1, default: "5m" }),
-  refetchDelay: switchable({
-    duration: duration({ default: "100ms" }),
-    threshold: integer({ min: 0, default: 0 }),
-    maxAbortThreshold: integer({ min: 1 }),
-  }),
+  refetchDelay: switchable(
+    {
+      duration: duration({ default: "100ms" }),
+      threshold: integer({ min: 0, default: 0 }),
+      maxAbortThreshold: integer({ min: 1 }),
+    },
+    { spellings: REFETCH_SPELLINGS },
+  ),
   queueCount: integer({ min: 1, default: 1 }),
 };
 
