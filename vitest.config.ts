@@ -29,6 +29,17 @@ const stack: TestProjectInlineConfiguration = {
   },
 };
 
+/** graphile-worker itself, on our schema and on its own. */
+const compat: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: "compat",
+    include: ["test/compat/**/*.test.ts"],
+    ...database,
+    globalSetup: ["test/compat/global-setup.ts", ...database.globalSetup],
+  },
+};
+
 /** A test runner of its own, with 280 packages, so only where it is asked for. */
 const jest: TestProjectInlineConfiguration = {
   extends: true,
@@ -95,6 +106,7 @@ export default defineConfig({
       },
       ...(process.env["HOWDAH_TEST_PRISMA"] === "1" ? [prisma] : []),
       ...(process.env["HOWDAH_TEST_STACK"] === "1" ? [stack] : []),
+      ...(process.env["HOWDAH_TEST_COMPAT"] ? [compat] : []),
       ...(process.env["HOWDAH_TEST_JEST"] === "1" ? [jest] : []),
       ...(process.env["HOWDAH_TEST_COMPILERS"] === "1" ? [compilers] : []),
       ...(process.env["HOWDAH_TEST_NEWCOMER"] === "1" ? [newcomer] : []),

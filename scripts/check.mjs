@@ -91,6 +91,14 @@ const STEPS = [
     why: "nothing is lost and queues stay serial while workers, sessions and the server die",
   },
   {
+    name: "test-compat",
+    command: "vitest run --project compat",
+    needs: "build",
+    environment: { HOWDAH_TEST_COMPAT: "0.17" },
+    tests: true,
+    why: "graphile-worker's whole interface on our schema, and a fleet of its workers and ours",
+  },
+  {
     name: "test-sql-15",
     command:
       "vitest run --project integration /sql/ /migrate/ /queues/claims /claim/bytes /claim/cost /claim/floors /claim/history /claim/named /claim/plans /claim/races /client/inspect /client/read-plans /release/fence /release/locks /release/release-and-claim",
@@ -125,6 +133,26 @@ const STEPS = [
     tests: true,
     full: true,
     why: "the page on frameworks and bundlers, with the real ones",
+  },
+  {
+    name: "test-compat-0.18",
+    command:
+      "node --import ./scripts/typescript.mjs test/compat/install.ts && " +
+      "test/compat/node_modules/node-24/bin/node node_modules/vitest/vitest.mjs run --project compat",
+    needs: "build",
+    environment: { HOWDAH_TEST_COMPAT: "0.18" },
+    tests: true,
+    full: true,
+    why: "the same with its newest release, in the Node.js that this needs",
+  },
+  {
+    name: "fleet",
+    command: "vitest run --project compat /fleet/",
+    needs: "build",
+    environment: { HOWDAH_TEST_COMPAT: "0.17", HOWDAH_COMPAT_MINUTES: "5" },
+    tests: true,
+    full: true,
+    why: "five minutes of a fleet of graphile-worker's workers and ours, which are killed now and then",
   },
   {
     name: "browser-bulk",

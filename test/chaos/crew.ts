@@ -9,7 +9,8 @@ import type { UntimedLine } from "./ledger.ts";
 export interface Place {
   /** For file names: `worker-3`. */
   readonly name: string;
-  readonly script: "worker" | "producer";
+  /** What runs there: one of the suite's own programs, or another one. */
+  readonly script: "worker" | "producer" | URL;
   /** What the next process is given, beside the path of its ledger; `undefined` when nothing is left to do. */
   nextOptions(): Promise<object | undefined>;
 }
@@ -77,14 +78,11 @@ export function createCrew(options: CrewOptions): Crew {
     spawned += 1;
     const ledger = `${name}-${spawned}.jsonl`;
     const argument = JSON.stringify({ file: join(folder, ledger), ...given });
-    const child = spawn(
-      process.execPath,
-      [fileURLToPath(new URL(`fixtures/${script}.mjs`, import.meta.url)), argument],
-      {
-        // Its end is the end of the processes that read the pipe: none outlives this process.
-        stdio: ["pipe", "ignore", "inherit"],
-      },
-    );
+    const program = script instanceof URL ? script : new URL(`fixtures/${script}.mjs`, import.meta.url);
+    const child = spawn(process.execPath, [fileURLToPath(program), argument], {
+      // Its end is the end of the processes that read the pipe: none outlives this process.
+      stdio: ["pipe", "ignore", "inherit"],
+    });
     child.stdin?.on("error", () => {});
     await once(child, "spawn");
     const ended = once(child, "exit").then(([code, signal]: (number | string | null)[]) => {

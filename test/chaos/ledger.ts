@@ -26,6 +26,8 @@ export type LedgerLine = { readonly t: Micros } & (
   | { readonly e: "bye" }
   | StartLine
   | { readonly e: "end"; readonly n: number; readonly how: HandlerEnd }
+  /** A handler of the other task has done what the nth add with this key asked for. */
+  | { readonly e: "keyed"; readonly key: string; readonly n: number }
   | { readonly e: "abort"; readonly n: number; readonly code: string }
   | { readonly e: "told"; readonly how: Told; readonly id: string; readonly w: string; readonly l: number }
   | { readonly e: "stat"; readonly rss: number; readonly heap: number; readonly lag: number }

@@ -6,17 +6,20 @@ import type { FinalTables } from "./verdict.ts";
 const STUCK_MS = 60_000;
 const REST_MS = 500;
 
+/** Where statements are asked. */
+export type Asked = Pick<ChaosServer, "ask">;
+
 /**
  * Waits until no job waits or runs and no queue is locked. Returns false when
  * nothing has changed for a minute.
  */
-export function awaitDrained(server: ChaosServer, say: (line: string) => void): Promise<boolean> {
+export function awaitDrained(server: Asked, say: (line: string) => void): Promise<boolean> {
   return awaitNothingLeft(server, { what: ["jobs", "queues"], say });
 }
 
 /** Waits until none of these workers is registered any more, and nothing is locked. */
 export function awaitSwept(
-  server: ChaosServer,
+  server: Asked,
   { dead, say }: { readonly dead: readonly string[]; readonly say: (line: string) => void },
 ): Promise<boolean> {
   return awaitNothingLeft(server, { what: ["jobs", "queues", "dead"], dead, say });
@@ -28,7 +31,7 @@ interface Awaited {
   readonly say: (line: string) => void;
 }
 
-async function awaitNothingLeft(server: ChaosServer, { what, dead = [], say }: Awaited): Promise<boolean> {
+async function awaitNothingLeft(server: Asked, { what, dead = [], say }: Awaited): Promise<boolean> {
   let last = "";
   let changedAt = systemClock.monotonic();
   let saidAt = changedAt;
@@ -78,7 +81,7 @@ export async function watchEnds(server: ChaosServer): Promise<void> {
 }
 
 /** What is left when everybody has ended. */
-export async function readFinalTables(server: ChaosServer): Promise<FinalTables> {
+export async function readFinalTables(server: Asked): Promise<FinalTables> {
   const jobs = await server.ask(`
     select id::text, payload ->> 'name' as name, attempts, max_attempts, locked_by, last_error
     from howdah._private_jobs order by id limit 1000000`);

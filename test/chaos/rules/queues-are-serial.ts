@@ -9,23 +9,44 @@ import type { Evidence, Rule } from "../verdict.ts";
  * exception.
  */
 export const queuesAreSerial: Rule = (evidence) => {
+  const overlaps = overlapsOf(evidence);
+  const faults = overlaps.filter(({ fault }) => fault !== undefined);
+  return {
+    violations: faults.map(describeOverlap),
+    counts: { overlapsFenced: overlaps.length - faults.length },
+  };
+};
+
+/** Two handlers of one queue that ran at once. */
+export interface Overlap {
+  readonly queue: string;
+  readonly older: Run;
+  readonly newer: Run;
+  /** What is wrong with that; `undefined` when it is one of those that may be. */
+  readonly fault: string | undefined;
+}
+
+/** All handlers of one queue that ran at once, two by two. */
+export function overlapsOf(evidence: Evidence): Overlap[] {
   const lastStart = new Map(evidence.history.runs.map((run) => [run.id, run]));
-  const violations: string[] = [];
-  let fenced = 0;
+  const overlaps: Overlap[] = [];
   for (const [queue, runs] of byQueue(evidence.history.runs)) {
     let open: Run[] = [];
-    for (const run of runs) {
-      open = open.filter(({ until }) => until > run.from);
+    for (const newer of runs) {
+      open = open.filter(({ until }) => until > newer.from);
       for (const older of open) {
-        const fault = judge(older, run, { evidence, lastStart });
-        if (fault === undefined) fenced += 1;
-        else violations.push(`${queue}: ${describe(older)} and ${describe(run)}: ${fault}`);
+        overlaps.push({ queue, older, newer, fault: judge(older, newer, { evidence, lastStart }) });
       }
-      open.push(run);
+      open.push(newer);
     }
   }
-  return { violations, counts: { overlapsFenced: fenced } };
-};
+  return overlaps;
+}
+
+/** An overlap in words. */
+export function describeOverlap({ queue, older, newer, fault }: Overlap): string {
+  return `${queue}: ${describe(older)} and ${describe(newer)}: ${fault}`;
+}
 
 interface Ground {
   readonly evidence: Evidence;

@@ -1,0 +1,53 @@
+import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { loadRelease, RELEASE, type GraphileWorker, type Release, type TheirOptions } from "./graphile-worker.ts";
+
+/**
+ * Who made the schema. `owned` is one that Howdah has installed; `theirs` is
+ * one that graphile-worker has installed, where the same tests say what they
+ * would say without Howdah.
+ */
+export const LAYOUTS = ["owned", "theirs"] as const;
+
+/** One of {@link LAYOUTS}. */
+export type Layout = (typeof LAYOUTS)[number];
+
+/** The name of the schema in every layout, so that one statement fits all of them. */
+export const SCHEMA = "howdah";
+
+/** A database with a schema, and graphile-worker to work in it. */
+export interface Place extends AsyncDisposable {
+  readonly layout: Layout;
+  readonly database: TestDatabase;
+  readonly theirs: GraphileWorker;
+  /** Where everything of graphile-worker connects, without a word in the log. */
+  readonly options: TheirOptions;
+  sql: TestDatabase["sql"];
+}
+
+/** Makes a database in this layout. */
+export async function createPlace(layout: Layout, release: Release = RELEASE): Promise<Place> {
+  const theirs = await loadRelease(release);
+  const database = await createDatabase({ migrate: layout === "owned" });
+  const options = {
+    connectionString: database.connectionString,
+    schema: SCHEMA,
+    logger: new theirs.Logger(() => () => {}),
+    noHandleSignals: true,
+  };
+  if (layout === "theirs") await theirs.runMigrations(options);
+  return {
+    layout,
+    database,
+    theirs,
+    options,
+    sql: (text, values) => database.sql(text, values),
+    [Symbol.asyncDispose]: () => database.drop(),
+  };
+}
+
+/** Removes all jobs, queues, tasks and the history of crontabs. */
+export async function emptyPlace({ database }: Place): Promise<void> {
+  await database.sql(
+    `truncate ${SCHEMA}._private_jobs, ${SCHEMA}._private_job_queues, ${SCHEMA}._private_known_crontabs restart identity`,
+  );
+}
