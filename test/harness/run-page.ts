@@ -140,9 +140,10 @@ function packageOf({ opened, failures, tasks }: Watched) {
     return task;
   }
   const defineTask = ((task: never) => known(howdah.defineTask(task))) as typeof howdah.defineTask;
+  const defineTasks = ((handlers: never) => howdah.defineTasks(handlers).map(known)) as typeof howdah.defineTasks;
   const defineBatchTask = ((task: never) => known(howdah.defineBatchTask(task))) as typeof howdah.defineBatchTask;
   return {
-    howdah: { ...howdah, createClient, createWorker, defineTask, defineBatchTask },
+    howdah: { ...howdah, createClient, createWorker, defineTask, defineTasks, defineBatchTask },
     pg: { ...pg, Pool, Client: pg.Client },
   };
 }

@@ -6,7 +6,8 @@ import { createDatabase } from "../../harness/database.ts";
 
 /** The statement of the page that moves the jobs of one queue. */
 function statement(from: string): string {
-  const blocks = snippetsOf(readProjectFile("docs/guides/moving-in.md"), "sql").map(({ lines }) => lines.join("\n"));
+  const page = readProjectFile(`docs/guides/from-${from === "pgboss" ? "pg-boss" : "graphile-worker"}.md`);
+  const blocks = snippetsOf(page, "sql").map(({ lines }) => lines.join("\n"));
   return blocks.find((block) => block.includes(`delete from ${from}`)) ?? `no statement for ${from}`;
 }
 
