@@ -6,6 +6,7 @@ import type {
   QueuesAnswer,
   QueueView,
   TaskAnswer,
+  TaskSchemaAnswer,
   TasksAnswer,
   TaskView,
 } from "../../src/admin/contract/group-views.ts";
@@ -443,6 +444,21 @@ export const task: TaskAnswer = {
   nearest: null,
 };
 
+const taskSchema: TaskSchemaAnswer = {
+  task: "send_email",
+  isKnown: true,
+  isBatch: false,
+  schema: JSON.stringify({
+    type: "object",
+    properties: {
+      to: { type: "string", format: "email", description: "who gets it" },
+      template: { enum: ["welcome", "invoice"] },
+      attachments: { type: "array", items: { type: "object", properties: { name: { type: "string" } } } },
+    },
+    required: ["to", "template"],
+  }),
+};
+
 const queue: QueueAnswer = {
   asOf,
   queue: queueView("tenant-7", { lockedAt: at(-661), lockedBy: "w_3" }),
@@ -632,6 +648,7 @@ export const ANSWERS: Readonly<Record<string, unknown>> = {
   "queues/tenant-7/lock": lock,
   tasks,
   "tasks/send_email": task,
+  "tasks/send_email/schema": taskSchema,
   workers,
   "workers/w_3": { asOf, worker: workerView("w_3") },
   schedules,

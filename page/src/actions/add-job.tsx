@@ -134,7 +134,7 @@ function Schema({ known: { isKnown, isBatch, schema } }: { readonly known: TaskS
   }
   const fields = schemaFields(schema);
   return (
-    <details class="schema" open>
+    <details class="payload-schema" open>
       <summary>What the payload must be; it is checked when the job is added</summary>
       {fields.length > 0 && (
         <ul aria-label="Members of the payload">
