@@ -139,7 +139,7 @@ export type StateOf<Tasks extends readonly AnyTask[]> = (
 const SHAPE = {
   ...CONNECTION_OPTIONS,
   tasks: custom(readTaskList),
-  concurrency: integer({ min: 1, default: availableCores() }),
+  concurrency: integer({ min: 1, default: availableParallelism() }),
   handlerConnections: integer({ min: 1 }),
   ...POLLING,
   localQueue: LOCAL_QUEUE,
@@ -193,8 +193,4 @@ const FLAGS = list(required(string({ maxLength: 128 })));
 
 function readForbiddenFlags(given: unknown, place: OptionPlace): ForbiddenFlags {
   return typeof given === "function" ? (given as ForbiddenFlags) : FLAGS.read(given, place);
-}
-
-function availableCores(): number {
-  return availableParallelism();
 }
