@@ -43,6 +43,7 @@ export const ERROR_CODES = {
   HOWDAH_SCHEMA_TOO_NEW: "A newer release has migrated the schema, and this one is too old for it.",
   HOWDAH_SCHEMA_FOREIGN: "The schema contains objects of another application with names that Howdah needs.",
   HOWDAH_SCHEMA_DAMAGED: "Tables, columns, indexes or functions of the schema are missing or have been changed.",
+  HOWDAH_SCHEMA_BUSY: "The schema could not be changed, because others use it.",
   HOWDAH_WORKER_RUNNING: "The worker is already running.",
   HOWDAH_WORKER_STOPPED: "The worker was stopped and cannot run again.",
   HOWDAH_CLIENT_CLOSED: "The client was closed.",

@@ -1,22 +1,23 @@
 import { HowdahError } from "../errors.ts";
 import { CONNECTION_PEER_NAMES, CONNECTION_SPELLINGS } from "../job/peer-names.ts";
-import { applyMigrations, applyMigrationsWithin, type MigrateResult } from "../postgres/apply-migrations.ts";
+import { applyMigrationsWithin, type MigrateResult } from "../postgres/apply-migrations.ts";
 import type { Executor } from "../postgres/driver.ts";
 import type { PgQueryable } from "../postgres/drivers/pg-client.ts";
 import { executorOf } from "../postgres/drivers/pg-executor.ts";
+import { changeLayout, chosenChange, type LayoutChanges } from "../postgres/layout/change-layout.ts";
 import { writeMigrationSql } from "../postgres/migration-sql.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
 import { createSchema } from "../postgres/schema.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
-import { integer, object } from "../runtime/option-kinds.ts";
+import { boolean, integer, object } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { withHowdahErrors } from "../postgres/database-error.ts";
 import { CONNECTION_OPTIONS, openConnection, schemaNameOf, type ConnectionOptions } from "./connection.ts";
 
 /** What {@link migrate} can be told. */
-export interface MigrateOptions extends Omit<ConnectionOptions, "migrate"> {
+export interface MigrateOptions extends Omit<ConnectionOptions, "migrate">, LayoutChanges {
   /** Default: `consoleLogger()`, which writes to stderr. */
   readonly logger?: Logger | undefined;
   /**
@@ -50,11 +51,14 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
       ...connection,
       logger: LOGGER,
       transaction: object<PgQueryable | Executor>(["query"]),
+      ...LAYOUT_OPTIONS,
     },
   );
   const schema = createSchema(schemaNameOf(read));
+  const change = chosenChange(read);
   if (read.transaction) {
-    const other = (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);
+    const other =
+      change ?? (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);
     if (other === undefined) {
       const transaction = executorOf(read.transaction, { preparedStatements: false });
       return applyMigrationsWithin({ transaction, schema, logger: read.logger });
@@ -62,16 +66,29 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
     throw new HowdahError("HOWDAH_OPTION_INVALID", `Specify only one of \`transaction\` and \`${other}\`.`);
   }
   const clock = systemClock;
-  const { driver, owned, target } = openConnection({ ...read, migrate: true, handlerConnections: 0 }, clock);
+  const { driver, owned, target } = openConnection(
+    { ...read, ...(change && LAYOUT_CONNECTION), migrate: true, handlerConnections: 0 },
+    clock,
+  );
   try {
     return await withHowdahErrors(schema, async () => {
       await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
-      return await applyMigrations({ driver, schema, logger: read.logger, clock });
+      return await changeLayout(read, { driver, schema, logger: read.logger, clock });
     });
   } finally {
     if (owned) await driver.close();
   }
 }
+
+/** The options that change whose tables a schema has. */
+const LAYOUT_OPTIONS = {
+  adopt: boolean({ default: false }),
+  own: boolean({ default: false }),
+  release: boolean({ default: false }),
+};
+
+/** How to connect for a change of layout: one connection holds a lock beside the one that works, and an index takes its time. */
+export const LAYOUT_CONNECTION = { maxConnections: 2, statementTimeoutMs: 3_600_000 };
 
 /**
  * The SQL of the migrations, one statement, for operators and for other

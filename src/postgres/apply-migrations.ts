@@ -26,14 +26,14 @@ export async function applyMigrations(options: ApplyOptions): Promise<MigrateRes
   let { revision } = before;
   if (isComparable(before, latest) && (await findDamage(driver, schema, { state: before, migrations }))) {
     // Under the lock no other process migrates, so what is found wrong then is wrong.
-    const mended = await underLock(options, (transaction) => mend(transaction, options));
+    const mended = await underMigrationLock(options, (transaction) => mend(transaction, options));
     if (mended) logger?.warn(`Mended schema ${schema.quoted}: ${describeRepair(mended)}`, { schema: schema.name });
     revision = Math.max(revision, mended?.revision ?? 0);
   }
   const applied: number[] = [];
   for (const migration of migrations) {
     if (migration.id <= revision) continue;
-    if (await underLock(options, (transaction) => apply(transaction, migration, options))) applied.push(migration.id);
+    if (await underMigrationLock(options, (transaction) => apply(transaction, migration, options))) applied.push(migration.id);
   }
   if (applied.length > 0) {
     const done = revision === 0 ? "Created" : `Migrated from revision ${revision}`;
@@ -135,8 +135,15 @@ async function setPath(transaction: Executor, path: string): Promise<void> {
   await transaction.query({ text: "select pg_catalog.set_config('search_path', $1, true)", values: [path] });
 }
 
-/** Works in a transaction under the lock of migrations, and tries again while another transaction uses what it needs. */
-async function underLock<T>(options: ApplyOptions, work: (transaction: Executor) => Promise<T>): Promise<T> {
+/**
+ * Works in a transaction under the lock of migrations, with names that mean what they
+ * say, and tries again while another transaction uses what it needs. `work` may be
+ * called several times. Throws as {@link applyMigrations} does.
+ */
+export async function underMigrationLock<T>(
+  options: Omit<ApplyOptions, "migrations">,
+  work: (transaction: Executor) => Promise<T>,
+): Promise<T> {
   const { driver, schema, lockTimeoutMs = 3_000, clock = systemClock } = options;
   const timeoutMs = MIGRATION_TIMEOUT_MS;
   for (let attempt = 1; ; attempt += 1) {
@@ -154,7 +161,7 @@ async function underLock<T>(options: ApplyOptions, work: (transaction: Executor)
   }
 }
 
-function attemptsAfter(error: unknown, { attempts = 40 }: ApplyOptions): number {
+function attemptsAfter(error: unknown, { attempts = 40 }: Pick<ApplyOptions, "attempts">): number {
   // Another transaction uses what the migration needs.
   if (isLocked(error)) return attempts;
   return CLASHES.has(sqlStateOf(error) ?? "") ? CLASH_ATTEMPTS : 1;
@@ -203,7 +210,7 @@ async function mend(
   if (damage.beyondRepair.length > 0) throw damaged(schema, damage);
   for (const text of repairOf(damage, { migrations, schema })) await transaction.query({ text });
   if (!state.hasLedger) await transaction.query({ text: createLedger(schema) });
-  for (const migration of damage.unnoted) await note(transaction, migration, schema);
+  for (const migration of damage.unnoted) await noteMigration(transaction, migration, schema);
   return damage;
 }
 
@@ -249,11 +256,12 @@ async function apply(
   if (!state.exists) await transaction.query({ text: `create schema ${schema.quoted}` });
   if (!state.hasLedger) await transaction.query({ text: createLedger(schema) });
   await transaction.query({ text: renderSql(migration.sql, schema), timeoutMs: MIGRATION_TIMEOUT_MS });
-  await note(transaction, migration, schema);
+  await noteMigration(transaction, migration, schema);
   return true;
 }
 
-async function note(transaction: Executor, { id, name, breaksBefore = 0 }: Migration, schema: Schema): Promise<void> {
+/** Notes in our ledger that a migration was applied. */
+export async function noteMigration(transaction: Executor, { id, name, breaksBefore = 0 }: Migration, schema: Schema): Promise<void> {
   const text = `insert into ${schema.of(LEDGER)} (id, name, breaks_before) values ($1, $2, $3)`;
   await transaction.query({ text, values: [String(id), name, String(breaksBefore)] });
 }
@@ -284,4 +292,5 @@ const RETRY = { firstMs: 100, maxMs: 2_000 };
 // $1 what is locked
 const LOCK = "select pg_advisory_xact_lock(hashtextextended($1, 0))";
 
-const createLedger = (schema: Schema): string => `create table ${schema.of(LEDGER)} (${ledgerColumns})`;
+/** The statement that creates our ledger. */
+export const createLedger = (schema: Schema): string => `create table ${schema.of(LEDGER)} (${ledgerColumns})`;

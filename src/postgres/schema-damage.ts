@@ -16,7 +16,7 @@ export async function findDamage(
   schema: Schema,
   { state, migrations }: { readonly state: SchemaState; readonly migrations: readonly Migration[] },
 ): Promise<Damage | undefined> {
-  const { applied, shared } = state;
+  const { applied, shared, isAdopted } = state;
   const known = migrations.filter(({ id }) => id <= state.revision);
   const isLedgerWhole = known.length > 0 && known.every(({ id }) => applied.includes(id));
   const least = isLedgerWhole ? known.length : 1;
@@ -31,7 +31,7 @@ export async function findDamage(
   if (found.size === 0) return undefined;
   const formerName = await findFormerName(executor, schema, { found, migrations });
   const [best] = candidates
-    .map((some) => ({ some, ...differenceOf(objectsOf(some), { found, schema, formerName }) }))
+    .map((some) => ({ some, ...differenceOf(objectsOf(some), { found, schema, formerName, isAdopted }) }))
     .toSorted(
       (a, b) =>
         a.distance - b.distance ||
@@ -42,7 +42,8 @@ export async function findDamage(
   if (!best) return undefined;
   const { some, functions, beyondRepair } = best;
   const unnoted = some.filter(({ id }) => !applied.includes(id));
-  const isSharedLacking = shared < SHARED_LEDGER.latest;
+  // The ledger of those who made the tables is theirs.
+  const isSharedLacking = !isAdopted && shared < SHARED_LEDGER.latest;
   if (unnoted.length === 0 && !isSharedLacking && functions.length === 0 && beyondRepair.length === 0) return undefined;
   return { revision: some.at(-1)?.id ?? 0, unnoted, isSharedLacking, functions, formerName, beyondRepair };
 }
@@ -71,26 +72,37 @@ export function repairOf(
   const { functions, seeds } = objectsOf(migrations.filter(({ id }) => id <= revision));
   const creations = keys.flatMap((key) => functions.get(key)?.statement ?? []);
   // What has emptied a ledger may have emptied every table.
-  const rows = unnoted.length > 0 || isSharedLacking ? seeds : [];
+  const lost = unnoted.length > 0 || isSharedLacking ? seeds : [];
+  const rows = lost.filter((statement) => isSharedLacking || !SHARED_SEED.test(statement));
   return [
     ...creations.map((statement) => statement.replace(/^create (?:or replace )?/, "create or replace ")),
     ...rows.map((statement) => `${statement} on conflict do nothing`),
   ].map((statement) => renderSql(statement, schema));
 }
 
+/** The rows of the ledger that is shared with other implementations. */
+const SHARED_SEED = new RegExp(`^insert into :"schema"\\.${SHARED_LEDGER.table} `);
+
 interface Found {
   readonly found: ReadonlyMap<string, string>;
   readonly schema: Schema;
   readonly formerName: string | undefined;
+  /** The tables were made by another implementation. */
+  readonly isAdopted: boolean;
 }
+
+/** What may be missing in a schema that was adopted: what the others make later, and what tells them that it is not theirs. */
+const NOT_IN_ADOPTED = new Set(["view jobs", "column _private_job_queues.is_available"]);
 
 function differenceOf(
   objects: SchemaObjects,
-  { found, schema, formerName }: Found,
+  { found, schema, formerName, isAdopted }: Found,
 ): Pick<Damage, "functions" | "beyondRepair"> & { readonly distance: number } {
   const former = formerName === undefined ? undefined : createSchema(formerName);
   const functions: string[] = [];
-  const beyondRepair = [...objects.plain].filter(([key, detail]) => found.get(key) !== detail).map(([key]) => key);
+  const beyondRepair = [...objects.plain]
+    .filter(([key, detail]) => found.get(key) !== detail && !(isAdopted && NOT_IN_ADOPTED.has(key)))
+    .map(([key]) => key);
   for (const [key, made] of objects.functions) {
     const detail = found.get(key);
     if (detail === functionDetail(made, schema)) continue;

@@ -10,6 +10,8 @@ export interface SchemaObjects {
   readonly functions: ReadonlyMap<string, FunctionObject>;
   /** The statements that insert rows, for any schema. */
   readonly seeds: readonly string[];
+  /** By the key of a column its definition, by that of an index the statement that creates it, for any schema. */
+  readonly definitions: ReadonlyMap<string, string>;
 }
 
 /** A function that a migration creates. */
@@ -39,13 +41,14 @@ function readObjectsOf(migrations: readonly Pick<Migration, "sql">[]): SchemaObj
   const plain = new Map<string, string>();
   const functions = new Map<string, FunctionObject>();
   const seeds: string[] = [];
+  const definitions = new Map<string, string>();
   for (const { sql } of migrations) {
     for (const statement of statementsOf(sql)) {
       if (statement.startsWith("insert ")) seeds.push(statement);
-      else readStatement(statement, { plain, functions });
+      else readStatement(statement, { plain, functions, definitions });
     }
   }
-  return { plain, functions, seeds };
+  return { plain, functions, seeds, definitions };
 }
 
 /** Everything that is in one of several lists of objects. */
@@ -54,6 +57,7 @@ export function joinObjects(lists: readonly SchemaObjects[]): SchemaObjects {
     plain: new Map(lists.flatMap(({ plain }) => [...plain])),
     functions: new Map(lists.flatMap(({ functions }) => [...functions])),
     seeds: lists.flatMap(({ seeds }) => seeds),
+    definitions: new Map(lists.flatMap(({ definitions }) => [...definitions])),
   };
 }
 
@@ -70,10 +74,11 @@ export function functionDetail({ body }: FunctionObject, schema: Schema): string
 interface Collected {
   readonly plain: Map<string, string>;
   readonly functions: Map<string, FunctionObject>;
+  readonly definitions: Map<string, string>;
 }
 
 /** The statements of a text, without comments outside of function bodies. */
-function statementsOf(sql: string): string[] {
+export function statementsOf(sql: string): string[] {
   let current = "";
   const statements: string[] = [];
   for (const token of sql.match(/\$\$[\s\S]*?\$\$|'(?:[^']|'')*'|--[^\n]*\n?|;|[^$'\-;]+|[$\-']/g) ?? []) {
@@ -86,24 +91,30 @@ function statementsOf(sql: string): string[] {
 }
 
 function readStatement(statement: string, into: Collected): void {
-  const { plain, functions } = into;
+  const { plain, functions, definitions } = into;
   const [, kind = "", rest = ""] = /^create (?:or replace |unique )*(\w+) ([\s\S]*)$/.exec(statement) ?? [];
   const name = /^(?::"schema"\.)?(\w+)/.exec(rest)?.[1] ?? "";
   if (kind === "function") readFunction(statement, functions);
   else if (kind === "table" || kind === "type") {
     plain.set(`${kind} ${name}`, "");
-    for (const item of splitList(inParentheses(rest))) readItem(name, item, plain);
-  } else if (kind === "view" || kind === "index") plain.set(`${kind} ${name}`, "");
-  else if (kind === "trigger") {
+    for (const item of splitList(inParentheses(rest))) readItem(name, item, into);
+  } else if (kind === "view" || kind === "index") {
+    plain.set(`${kind} ${name}`, "");
+    if (kind === "index") definitions.set(`index ${name}`, statement);
+  } else if (kind === "trigger") {
     plain.set(`trigger ${/\son :"schema"\.(\w+)/.exec(rest)?.[1]}.${name}`, "");
   } else readChange(statement, into);
 }
 
 /** A column or a constraint of a table. */
-function readItem(table: string, item: string, plain: Map<string, string>): void {
+function readItem(table: string, item: string, { plain, definitions }: Collected): void {
   const constraint = /^constraint (\w+)/.exec(item)?.[1];
   if (constraint) plain.set(`constraint ${table}.${constraint}`, "");
-  else plain.set(`column ${table}.${/^\w+/.exec(item)?.[0]}`, typeName(item.replace(/^\w+\s+/, "")));
+  else {
+    const key = `column ${table}.${/^\w+/.exec(item)?.[0]}`;
+    plain.set(key, typeName(item.replace(/^\w+\s+/, "")));
+    definitions.set(key, item);
+  }
   const sequence = /sequence name :"schema"\.(\w+)/.exec(item)?.[1];
   if (sequence) plain.set(`sequence ${sequence}`, "");
 }
@@ -118,11 +129,12 @@ function readFunction(statement: string, functions: Map<string, FunctionObject>)
 }
 
 /** What a later migration does to objects of earlier ones. */
-function readChange(statement: string, { plain, functions }: Collected): void {
+function readChange(statement: string, into: Collected): void {
+  const { plain, functions } = into;
   const [, table = "", action = ""] = /^alter table :"schema"\.(\w+)\s+([\s\S]*)$/.exec(statement) ?? [];
   for (const part of splitList(action)) {
     const added = /^add (?:column )?([\s\S]*)$/.exec(part)?.[1];
-    if (added) readItem(table, added, plain);
+    if (added) readItem(table, added, into);
     const dropped = /^drop (column|constraint) (?:if exists )?(\w+)/.exec(part);
     if (dropped) plain.delete(`${dropped[1]} ${table}.${dropped[2]}`);
   }

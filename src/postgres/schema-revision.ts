@@ -36,12 +36,7 @@ export async function readSchemaRevision(options: { driver: Executor; schema: Sc
  */
 export function checkState(state: SchemaState, schema: Schema, latest: number): void {
   const { server, revision, breaksBefore, breaking, taken } = state;
-  if (server < OLDEST_SERVER) {
-    throw new HowdahError(
-      "HOWDAH_DATABASE_UNSUPPORTED",
-      `PostgreSQL ${OLDEST_SERVER / 10_000} or newer is needed, this server is ${Math.floor(server / 10_000)} (${server}).`,
-    );
-  }
+  checkServer(server);
   if (breaksBefore > latest) {
     throw new HowdahError(
       "HOWDAH_SCHEMA_TOO_NEW",
@@ -50,14 +45,27 @@ export function checkState(state: SchemaState, schema: Schema, latest: number): 
         "A newer release migrated it: upgrade this one.",
     );
   }
-  if (breaking !== undefined) {
-    throw new HowdahError(
-      "HOWDAH_SCHEMA_TOO_NEW",
-      `Another job queue has applied its migration ${breaking} to schema ${schema.quoted} and marked it as breaking, ` +
-        `this release knows those up to ${SHARED_LEDGER.latest}. Upgrade this one, or use a schema that is not shared.`,
-    );
-  }
+  if (breaking !== undefined) throw unknownBreaking(schema, breaking);
   if (taken.length > 0) throw foreign(schema, taken);
+  if (state.isAdopted && revision === 0) throw unfinished(schema);
+}
+
+/** Throws `HOWDAH_DATABASE_UNSUPPORTED` for a server that is too old, told by its `server_version_num`. */
+export function checkServer(server: number): void {
+  if (server >= OLDEST_SERVER) return;
+  throw new HowdahError(
+    "HOWDAH_DATABASE_UNSUPPORTED",
+    `PostgreSQL ${OLDEST_SERVER / 10_000} or newer is needed, this server is ${Math.floor(server / 10_000)} (${server}).`,
+  );
+}
+
+/** The error for a migration of another job queue that is marked as breaking and not known here. */
+export function unknownBreaking(schema: Schema, id: number): HowdahError {
+  return new HowdahError(
+    "HOWDAH_SCHEMA_TOO_NEW",
+    `Another job queue has applied its migration ${id} to schema ${schema.quoted} and marked it as breaking, ` +
+      `this release knows those up to ${SHARED_LEDGER.latest}. Upgrade this one, or use a schema that is not shared.`,
+  );
 }
 
 /** Looks at the schema. Needs no rights as long as it is not there. */
@@ -67,7 +75,7 @@ export async function readSchemaState(executor: Executor, schema: Schema): Promi
     .catch((error: unknown) => {
       throw UNSTORABLE.has(sqlStateOf(error) ?? "") ? unstorable(schema, error) : error;
     });
-  const [server, exists, names] = rows[0] ?? [];
+  const [server, exists, names, isShared] = rows[0] ?? [];
   const found = JSON.parse(names ?? "[]") as string[];
   const isOurs = found.some((name) => name.startsWith("_howdah_"));
   const hasLedger = found.includes(LEDGER);
@@ -78,6 +86,8 @@ export async function readSchemaState(executor: Executor, schema: Schema): Promi
     exists: exists === "t",
     isOurs,
     taken: isOurs ? [] : found,
+    layout: isShared === "t" ? "shared" : "owned",
+    isAdopted: found.includes(ADOPTION),
     hasLedger,
     revision: ledgers.applied.at(-1) ?? 0,
     ...ledgers,
@@ -94,6 +104,10 @@ export interface SchemaState {
   readonly isOurs: boolean;
   /** Relations of another application that have names of ours; none when the schema is ours. */
   readonly taken: readonly string[];
+  /** Whether its tables are those that another job queue made, or as Howdah makes them. */
+  readonly layout: SchemaLayout;
+  /** It was another job queue's, and what is needed for the way back is kept. */
+  readonly isAdopted: boolean;
   readonly hasLedger: boolean;
   /** The migrations that are noted, ascending. */
   readonly applied: readonly number[];
@@ -107,8 +121,23 @@ export interface SchemaState {
   readonly breaking: number | undefined;
 }
 
+/**
+ * How the jobs of a schema are stored: `owned` is what Howdah makes, `shared` what it
+ * adopted from another job queue, whose workers can go on beside its own.
+ */
+export type SchemaLayout = "owned" | "shared";
+
 /** The table in which a migration is noted once it is done. */
 export const LEDGER = "_howdah_migrations";
+
+/** The table with what a schema was like before it was adopted; only such schemas have it. */
+export const ADOPTION = "_howdah_adoption";
+
+/**
+ * The row of {@link SHARED_LEDGER} that keeps workers of other implementations from
+ * starting, in a schema that was adopted and then made Howdah's own.
+ */
+export const OWNED_MARK = 1_000_000;
 
 /** The table in which other implementations note theirs; it says that theirs up to this one are in place. */
 export const SHARED_LEDGER = { table: "migrations", latest: 20 } as const;
@@ -126,11 +155,20 @@ const UNSTORABLE = new Set(["22P05", "22021"]);
 function foreign(schema: Schema, taken: readonly string[]): HowdahError {
   const isJobQueue = taken.includes(SHARED_LEDGER.table) && taken.some((name) => /^(_private_)?jobs$/.test(name));
   const found = isJobQueue
-    ? "the tables of another job queue (graphile_worker), which this release does not take over"
+    ? "the tables of another job queue (graphile_worker), which have to be adopted before Howdah uses them"
     : `${taken.join(", ")}, which Howdah did not make and whose name it needs`;
+  const way = isJobQueue ? "Run `howdah migrate --adopt`, or choose" : "Choose";
   return new HowdahError(
     "HOWDAH_SCHEMA_FOREIGN",
-    `Schema ${schema.quoted} holds ${found}. Choose another schema with the option \`schema\`, --schema or HOWDAH_SCHEMA.`,
+    `Schema ${schema.quoted} holds ${found}. ${way} another schema with the option \`schema\`, --schema or HOWDAH_SCHEMA.`,
+  );
+}
+
+function unfinished(schema: Schema): HowdahError {
+  return new HowdahError(
+    "HOWDAH_SCHEMA_FOREIGN",
+    `Schema ${schema.quoted} holds the tables of another job queue (graphile_worker), and adopting them was begun and ` +
+      "not finished. Run `howdah migrate --adopt` again to go on, or `howdah migrate --release` to take it back.",
   );
 }
 
@@ -158,7 +196,7 @@ select
   ${hasLedger ? `(select pg_catalog.array_agg(id order by id) from ${schema.of(LEDGER)})` : "null"},
   ${hasLedger ? `(select pg_catalog.max(breaks_before) from ${schema.of(LEDGER)})` : "null"},
   ${hasShared ? `(select pg_catalog.count(*) from ${shared} where id operator(pg_catalog.<=) ${latest})` : "0"},
-  ${hasShared ? `(select pg_catalog.max(id) from ${shared} where breaking and id operator(pg_catalog.>) ${latest})` : "null"}`;
+  ${hasShared ? `(select pg_catalog.max(id) from ${shared} where breaking and id operator(pg_catalog.>) ${latest} and id operator(pg_catalog.<>) ${OWNED_MARK})` : "null"}`;
   const { rows } = await executor.query({ text }).catch(async (error: unknown) => {
     throw await forbiddenToLook(executor, schema, error);
   });
@@ -176,7 +214,7 @@ select
  * Read when it is asked for, not when the module is.
  */
 function takenNames(): string[] {
-  return [LEDGER, ...relationNames(objectsOf(released))];
+  return [LEDGER, ADOPTION, ...relationNames(objectsOf(released))];
 }
 
 // $1 schema   $2 names
@@ -190,4 +228,14 @@ select
     join pg_catalog.pg_namespace as namespace on namespace.oid operator(pg_catalog.=) relation.relnamespace
     where namespace.nspname operator(pg_catalog.=) $1
       and relation.relname operator(pg_catalog.=) any($2::pg_catalog.name[])
+  ),
+  exists (
+    select from pg_catalog.pg_attribute as attribute
+    join pg_catalog.pg_class as relation on relation.oid operator(pg_catalog.=) attribute.attrelid
+    join pg_catalog.pg_namespace as namespace on namespace.oid operator(pg_catalog.=) relation.relnamespace
+    where namespace.nspname operator(pg_catalog.=) $1
+      and relation.relname operator(pg_catalog.=) '_private_jobs'
+      and attribute.attname operator(pg_catalog.=) '_howdah_exhausted'
+      and attribute.attgenerated operator(pg_catalog.=) ''
+      and not attribute.attisdropped
   )`;

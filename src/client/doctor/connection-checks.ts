@@ -9,7 +9,7 @@ export const CONNECTION_CHECKS = {
     means: "Changed functions do something else than this release expects.",
     todo: "howdah migrate creates functions that are missing; restore from a backup what it refuses to replace.",
     guide: "reference/errors.md",
-    judge({ revision, latest, isNewer, different, replaced }) {
+    judge({ revision, latest, layout, isNewer, different, replaced }) {
       const listed = (keys: readonly string[]): string =>
         `${keys.slice(0, 3).join(", ")}${keys.length > 3 ? `, and ${keys.length - 3} more` : ""}`;
       return worst(
@@ -18,7 +18,7 @@ export const CONNECTION_CHECKS = {
           when(isNewer, "note", () => `Revision ${revision}, this release knows ${latest}: not compared.`),
           when(replaced.length > 0, "note", () => `Of another implementation, or changed: ${listed(replaced)}.`),
         ],
-        `Revision ${revision}, with the functions of this release.`,
+        `Revision ${revision}${layout === "shared" ? ", in the layout that is shared with graphile-worker" : ""}, with the functions of this release.`,
       );
     },
   },

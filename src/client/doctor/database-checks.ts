@@ -119,11 +119,13 @@ export const DATABASE_CHECKS = {
     means: "Claims read dead rows, and an update that is not in place writes every index.",
     todo: "See open-transactions, held-back, indexes and table-options; then vacuum the table.",
     guide: "guides/operations.md",
-    judge({ tables }, { limits }) {
+    judge({ tables, isShared }, { limits }) {
       const list = tables ?? [];
       const dead = list.find((table) => table.dead > limits.deadWarn && table.dead > table.live);
       const judged = list.filter(({ updates }) => updates > limits.updatesJudged);
-      const cold = judged.find(({ updates, hotUpdates }) => hotUpdates / updates < limits.hotWarn);
+      const cold = isShared
+        ? undefined
+        : judged.find(({ updates, hotUpdates }) => hotUpdates / updates < limits.hotWarn);
       const never = judged.find(({ wasVacuumed }) => !wasVacuumed);
       return worst(
         [
@@ -152,15 +154,15 @@ export const DATABASE_CHECKS = {
     means: "Pages have no room for claimed rows, and vacuum comes late.",
     todo: "Set them again: alter table ... set (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.01, ...), as the migrations do.",
     guide: "guides/operations.md",
-    judge({ tables }) {
+    judge({ tables, isShared }) {
       const lacking = (tables ?? []).flatMap(({ name, options }) =>
         TABLE_OPTIONS.filter((option) => !options?.some((set) => set.startsWith(`${option}=`))).map(
           (option) => `${name}: ${option}`,
         ),
       );
       return worst(
-        [when(lacking.length > 0, "warn", () => `Not set: ${lacking.join(", ")}.`)],
-        "They are as migrations set them.",
+        [when(!isShared && lacking.length > 0, "warn", () => `Not set: ${lacking.join(", ")}.`)],
+        isShared ? "The layout is shared with graphile-worker, whose tables have none." : "They are as migrations set them.",
       );
     },
   },

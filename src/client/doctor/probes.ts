@@ -9,7 +9,7 @@ import type { OldestJob } from "../../postgres/queries/doctor/queue-facts.ts";
 import { listSchedules } from "../../postgres/queries/schedules.ts";
 import { readObjects } from "../../postgres/read-objects.ts";
 import { functionDetail, objectsOf } from "../../postgres/schema-objects.ts";
-import { readSchemaState } from "../../postgres/schema-revision.ts";
+import { readSchemaState, type SchemaLayout } from "../../postgres/schema-revision.ts";
 import type { Schema } from "../../postgres/schema.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
@@ -40,13 +40,13 @@ export const PROBES: { readonly [P in keyof ProbeFacts]: (target: ProbeTarget) =
     const executor = new OperatorReads(driver);
     const state = await readSchemaState(executor, schema);
     const latest = migrations.at(-1)?.id ?? 0;
-    const { revision } = state;
-    if (revision > latest) return { revision, latest, isNewer: true, different: [], replaced: [] };
+    const { revision, layout } = state;
+    if (revision > latest) return { revision, latest, layout, isNewer: true, different: [], replaced: [] };
     const damage = await findDamage(executor, schema, { state, migrations });
     const different = damage
       ? [...damage.beyondRepair, ...damage.functions, ...damage.unnoted.map(({ id }) => `the note of migration ${id}`)]
       : [];
-    return { revision, latest, isNewer: false, different, replaced: await replacedFunctions(executor, schema) };
+    return { revision, latest, layout, isNewer: false, different, replaced: await replacedFunctions(executor, schema) };
   },
 
   async sessions({ driver }) {
@@ -129,6 +129,8 @@ export interface SchemaFacts {
   readonly revision: number;
   /** The revision of this release. */
   readonly latest: number;
+  /** Whose tables they are. */
+  readonly layout: SchemaLayout;
   /** Whether it is newer than this release, which then does not know what it is to be like. */
   readonly isNewer: boolean;
   /** Objects that are missing or different, without those that any implementation may replace. */

@@ -24,11 +24,15 @@ export interface DatabaseFacts {
   };
   readonly xminHolders: { readonly seesAll: boolean; readonly holders: readonly XminHolder[] | null };
   readonly vacuum: {
+    /** The tables are another implementation's, whose indexes keep updates from being in place. */
+    readonly isShared?: boolean;
     readonly tables: readonly VacuumedTable[] | null;
   };
   readonly sizes: { readonly relations: readonly RelationSize[] | null };
   readonly vacuumsUnderWay: { readonly seesAll: boolean; readonly vacuums: readonly VacuumUnderWay[] | null };
   readonly tableOptions: {
+    /** The tables are another implementation's, and so are their options. */
+    readonly isShared?: boolean;
     readonly tables: readonly { readonly name: string; readonly options: string[] | null }[] | null;
   };
   readonly indexes: { readonly indexes: readonly JobIndex[] | null };

@@ -44,8 +44,8 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
       order by 3 desc limit 10
     ) as holder) as holders`,
 
-  vacuum: (_, { name }) => `
-    select (select json_agg(found) from (
+  vacuum: (of, { name }) => `
+    select ${isShared(of("_private_jobs"))} as "isShared", (select json_agg(found) from (
       select relname as name, n_live_tup as live, n_dead_tup as dead, n_tup_upd as updates, n_tup_hot_upd as "hotUpdates",
         coalesce(last_autovacuum, last_vacuum) is not null as "wasVacuumed"
       from pg_stat_user_tables where schemaname = ${quoteLiteral(name)} and relname in ${BUSY_TABLES} order by relname
@@ -79,8 +79,8 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
       order by activity.xact_start limit 10
     ) as vacuum) as vacuums`,
 
-  tableOptions: (_, { name }) => `
-    select (select json_agg(found) from (
+  tableOptions: (of, { name }) => `
+    select ${isShared(of("_private_jobs"))} as "isShared", (select json_agg(found) from (
       select class.relname as name, class.reloptions as options
       from pg_class as class join pg_namespace as namespace on namespace.oid = class.relnamespace
       where namespace.nspname = ${quoteLiteral(name)} and class.relname in ${BUSY_TABLES} order by 1
@@ -88,8 +88,9 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
 
   indexes: (of) => `
     select (select json_agg(found) from (
-      select class.relname as name, index.indisvalid as "isValid", class.relname in ${OUR_INDEXES} as "isOurs",
-        exists (
+      select class.relname as name, index.indisvalid as "isValid",
+        class.relname in ${OUR_INDEXES} or ${isOfSharedLayout(of)} as "isOurs",
+        not ${isOfSharedLayout(of)} and exists (
           select from pg_attribute as attribute
           where attribute.attrelid = index.indrelid and attribute.attname in ${CLAIMED}
             and (attribute.attnum = any (index.indkey)
@@ -102,7 +103,7 @@ export const DATABASE_QUESTIONS: Questions<DatabaseFacts> = {
   attachments: (of, { name }) => `
     select
       (select json_agg(tgname order by tgname) from pg_trigger
-        where tgrelid = ${regclass(of("_private_jobs"))} and not tgisinternal) as triggers,
+        where tgrelid = ${regclass(of("_private_jobs"))} and not tgisinternal and tgname not like '\\_howdah\\_%') as triggers,
       class.relrowsecurity as "hasRowSecurity",
       exists (select from pg_policy where polrelid = class.oid) as "hasPolicies",
       pg_has_role(class.relowner, 'usage') as "isOwner",
@@ -153,6 +154,19 @@ const OUR_INDEXES =
 
 /** The columns that a claim writes. */
 const CLAIMED = "('locked_at', 'locked_by', 'attempts', 'is_available')";
+
+/** The indexes by which claims of graphile-worker find jobs, which are part of the layout that is shared with it. */
+function isOfSharedLayout(of: (object: string) => string): string {
+  return `(class.relname in ('jobs_main_index', 'jobs_no_queue_index') and ${isShared(of("_private_jobs"))})`;
+}
+
+/** Whether the tables are those that another implementation made. */
+function isShared(jobs: string): string {
+  return `exists (
+    select from pg_attribute as kept
+    where kept.attrelid = ${regclass(jobs)} and kept.attname = '_howdah_exhausted' and kept.attgenerated = ''
+  )`;
+}
 
 function regclass(name: string): string {
   return `${quoteLiteral(name)}::regclass`;
