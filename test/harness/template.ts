@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { pgDriver } from "../../src/postgres/drivers/pg.ts";
 import { applyMigrations } from "../../src/postgres/apply-migrations.ts";
+import { adoptSchema } from "../../src/postgres/layout/adopt-schema.ts";
 import { createSchema } from "../../src/postgres/schema.ts";
+import { foreignSchemaSql } from "./foreign-schema.ts";
 
 /** The schema that the template holds. */
 export const TEMPLATE_SCHEMA = "howdah";
@@ -14,13 +16,21 @@ export interface Template {
   readonly problem: string | undefined;
 }
 
-/** Makes a database with a migrated schema. Rejects only when the database itself cannot be made. */
+/**
+ * Makes a database with a migrated schema; with `HOWDAH_TEST_LAYOUT=shared` one that
+ * graphile-worker made and that was adopted. Rejects only when
+ * the database itself cannot be made.
+ */
 export async function createTemplate(serverUrl: string): Promise<Template> {
   const name = `howdah_template_${randomBytes(4).toString("hex")}`;
   await administer(serverUrl, `create database ${name} template template0 encoding 'UTF8'`);
   const driver = pgDriver({ connectionString: urlOfDatabase(serverUrl, name) });
   try {
-    await applyMigrations({ driver, schema: createSchema(TEMPLATE_SCHEMA) });
+    const schema = createSchema(TEMPLATE_SCHEMA);
+    if (process.env["HOWDAH_TEST_LAYOUT"] === "shared") {
+      await administer(urlOfDatabase(serverUrl, name), foreignSchemaSql(schema.name));
+      await adoptSchema({ driver, schema });
+    } else await applyMigrations({ driver, schema });
     return { name, problem: undefined };
   } catch (error) {
     return { name, problem: `The test schema could not be migrated: ${String(error)}` };

@@ -95,7 +95,9 @@ async function adopt(options: ApplyOptions): Promise<Adopted> {
   await buildIndexes(options);
   return underMigrationLock(options, async (transaction) => {
     const { plan, found, revision } = await look(transaction, options);
-    for (const text of plan.objects) await transaction.query({ text });
+    if (plan.objects.length > 0) {
+      await transaction.query({ text: plan.objects.join(";\n"), timeoutMs: STEP_TIMEOUT_MS });
+    }
     return { ledger: found.ledger, applied: revision > 0 ? [] : migrations.map(({ id }) => id) };
   });
 }
@@ -141,8 +143,8 @@ async function buildIndexes(options: ApplyOptions): Promise<void> {
     );
     if (!step) return;
     try {
-      if (step.drop !== undefined) await driver.query({ text: step.drop, timeoutMs: INDEX_TIMEOUT_MS });
-      await driver.query({ text: step.create, timeoutMs: INDEX_TIMEOUT_MS });
+      if (step.drop !== undefined) await driver.query({ text: step.drop, timeoutMs: STEP_TIMEOUT_MS });
+      await driver.query({ text: step.create, timeoutMs: STEP_TIMEOUT_MS });
       failures = 0;
     } catch (error) {
       failures += 1;
@@ -159,5 +161,5 @@ async function buildIndexes(options: ApplyOptions): Promise<void> {
 const LOCK_TIMEOUT_MS = 500;
 
 const ATTEMPTS = 40;
-const INDEX_TIMEOUT_MS = 3_600_000;
+const STEP_TIMEOUT_MS = 3_600_000;
 const RETRY = { firstMs: 100, maxMs: 2_000 };
