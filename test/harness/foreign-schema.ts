@@ -103,7 +103,7 @@ from chosen where job.id = chosen.id
 returning job.id, job.job_queue_id`;
 }
 
-/** The statement by which a worker of theirs completes a job: whoever has it by then. */
+/** The statement by which a worker of theirs completes a job: also when another worker has it by then. */
 export function foreignCompleteSql(name: string, { worker, id }: { worker: string; id: string }): string {
   const s = quoteIdentifier(name);
   return `

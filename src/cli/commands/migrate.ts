@@ -131,7 +131,7 @@ function describeOwning(schema: Schema, { isOwned, bytes, seconds, traces }: Own
   ];
   return [
     `The table of jobs of schema ${name}, ${formatBytes(bytes)}, is written anew, which may take ${seconds} s. ` +
-      "Nobody can use it meanwhile.",
+      "No worker and no producer can use it meanwhile.",
     `Seen of workers of others: ${seen.length > 0 ? printable(seen.join("; ")) : "nothing"}.`,
     ...(hiddenSessions > 0 ? [`What ${hiddenSessions} sessions of other roles do cannot be seen.`] : []),
     "Workers of graphile-worker register nowhere: stop all of them first. Those that are left fail at their next claim.",

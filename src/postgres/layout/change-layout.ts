@@ -22,8 +22,8 @@ export interface LayoutChanges {
    */
   readonly adopt?: boolean | undefined;
   /**
-   * Makes an adopted one Howdah's own: its tables are written anew while nobody can use
-   * them, claims get cheaper, and workers of others fail at their next claim.
+   * Makes an adopted one Howdah's own: its tables are written anew, and cannot be
+   * used meanwhile; claims get cheaper, and workers of others fail at their next claim.
    * Stop those first. Default false.
    */
   readonly own?: boolean | undefined;

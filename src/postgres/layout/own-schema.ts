@@ -12,7 +12,7 @@ import { withoutOthers } from "./without-others.ts";
 
 /**
  * Makes an adopted schema Howdah's own: the tables are written anew with what makes
- * claims cheap, in one transaction that nobody can use them in. Workers of others
+ * claims cheap, in one transaction during which no other can use them. Workers of others
  * fail at their next claim from then on, and refuse to start. Jobs stay. A schema
  * that is Howdah's own already is migrated only. Throws what `applyMigrations`
  * throws, and `HOWDAH_SCHEMA_BUSY` when tables stay locked.

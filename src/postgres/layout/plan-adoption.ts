@@ -92,7 +92,7 @@ function recordStatements(schema: Schema, { relations }: ForeignSchema): string[
 const TRIGGERS = ["_howdah_exhausted", "_howdah_exhausted_added"];
 
 /**
- * Nothing but these keeps the column true whoever changes a job. They cost others
+ * Nothing but these keeps the column true for every statement that changes a job. They cost others
  * a comparison, which is made without calling a function as long as it holds.
  */
 function triggerStatements(schema: Schema): string[] {

@@ -48,7 +48,7 @@ async function release(transaction: Executor, schema: Schema): Promise<void> {
   await transaction.query({
     text: `lock table ${schema.of("_private_jobs")}, ${schema.of("_private_job_queues")} in access exclusive mode`,
   });
-  if (state.revision > 0) for (const text of unlockStatements(schema)) await transaction.query({ text });
+  if (state.revision > 0) await transaction.query({ text: recovery(schema) });
   const found = await readForeignSchema(transaction, schema);
   const record = await readRecord(transaction, schema);
   const added = await readAdded(transaction, schema);
@@ -70,16 +70,12 @@ where id ~ ${OURS} and last_heartbeat_at > now() - interval '30 seconds' and _ho
 
 const OURS = "'^howdah_[0-9a-f]{18}$'";
 
-/** What workers of ours that are gone have left locked. */
-function unlockStatements(schema: Schema): string[] {
-  return [
-    `update ${schema.of("_private_jobs")} as job
-set attempts = case when job._howdah_detached then job.attempts else greatest(0, job.attempts - 1) end,
-  locked_at = null, locked_by = null
-where job.locked_by ~ ${OURS}`,
-    `update ${schema.of("_private_job_queues")} as queue set locked_at = null, locked_by = null
-where queue.locked_by ~ ${OURS}`,
-  ];
+/** Gives back what workers of ours that are gone have left locked, by the function that is there for that. */
+function recovery(schema: Schema): string {
+  const holders = ["_private_jobs", "_private_job_queues"].map(
+    (table) => `select locked_by from ${schema.of(table)} where locked_by ~ ${OURS}`,
+  );
+  return `select ${schema.of("recover_dead_worker_jobs")}(array(${holders.join(" union ")}))`;
 }
 
 interface Added {

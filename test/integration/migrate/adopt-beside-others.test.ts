@@ -113,7 +113,7 @@ describe("adopting a schema", () => {
   });
 });
 
-/** Whether somebody adopts the schema at this moment. */
+/** Whether another session adopts the schema at this moment. */
 const WAITING = `
 select from pg_locks where locktype = 'advisory' and granted
   and (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)`;
@@ -151,7 +151,7 @@ describe("a process that is killed at each of its statements in turn", () => {
     expect(await countJobs(schema)).toBe(0);
   }
 
-  it("while it adopts, harms nobody, and the next one goes on from there", async () => {
+  it("while it adopts, does not affect its makers, and the next one goes on from there", async () => {
     expect(await killedAtEach((broken) => adoptSchema({ driver: broken, schema }), servesOthers)).toBeGreaterThan(20);
     expect(await readSchemaState(driver, schema)).toMatchObject({ revision: LATEST, layout: "shared" });
   });

@@ -199,7 +199,7 @@ describe("adopting", () => {
 });
 
 describe("jobs that fail for good in an adopted schema", () => {
-  it("are told apart, whoever uses up or gives back their attempts", async () => {
+  it("are told apart, whichever statement uses up or gives back their attempts", async () => {
     const schema = await foreignSchema();
     await adoptSchema({ driver, schema });
     const jobs = schema.of("_private_jobs");
