@@ -89,7 +89,7 @@ async function tell(ground: Ground, change: LayoutChange | undefined): Promise<v
   const name = schema.name;
   if (change === "adopt") {
     const sql = await describeAdoption({ driver, schema });
-    if (sql !== undefined) return globals.json ? screen.printJson({ migrated: false, schema: name, sql }) : screen.print(sql);
+    if (sql) return globals.json ? screen.printJson({ migrated: false, schema: name, sql }) : screen.print(sql);
   }
   if (change === "own") {
     const plan = await planOwning({ driver, schema });

@@ -1,7 +1,7 @@
 import { createLedger } from "../apply-migrations.ts";
 import { type Migration, renderSql } from "../migration.ts";
 import { objectsOf, statementsOf } from "../schema-objects.ts";
-import { quoteLiteral } from "../schema.ts";
+import { quoteIdentifier, quoteLiteral } from "../schema.ts";
 import { ADOPTION, SHARED_LEDGER } from "../schema-revision.ts";
 import type { Schema } from "../schema.ts";
 import type { ForeignSchema } from "./read-foreign-schema.ts";
@@ -13,11 +13,17 @@ import type { ForeignSchema } from "./read-foreign-schema.ts";
  */
 export function planAdoption(found: ForeignSchema, order: AdoptionOrder): AdoptionPlan {
   return {
-    columns: columnStatements(found, order),
+    columns: asOwner(found, columnStatements(found, order)),
     ...markingOf(order.schema),
     indexes: indexStatements(found, order),
-    objects: objectStatements(found, order),
+    objects: asOwner(found, objectStatements(found, order)),
   };
+}
+
+/** What is added belongs to the role that the tables belong to: their workers connect with it. */
+function asOwner({ owner }: ForeignSchema, statements: readonly string[]): readonly string[] {
+  if (owner === undefined || statements.length === 0) return statements;
+  return [`set local role ${quoteIdentifier(owner)}`, ...statements];
 }
 
 /** What a schema is to be adopted for. */

@@ -29,7 +29,7 @@ export async function readForeignSchema(executor: Executor, schema: Schema): Pro
     text: FOUND,
     values: [schema.name, textArray([...SHARED_FUNCTIONS.keys()])],
   });
-  const [relations, columns, triggers, indexes, functions] = (rows[0] ?? []).map(
+  const [relations, columns, triggers, indexes, functions, owner] = (rows[0] ?? []).map(
     (cell) => JSON.parse(cell ?? "[]") as unknown,
   );
   return {
@@ -38,6 +38,7 @@ export async function readForeignSchema(executor: Executor, schema: Schema): Pro
     columns: new Set(columns as string[]),
     triggers: new Set(triggers as string[]),
     indexes: new Map(indexes as [string, boolean][]),
+    owner: (owner as string[])[0],
     functions: (functions as [string, string, string][]).map(([name, definition, hash]) => ({
       name,
       definition,
@@ -58,6 +59,8 @@ export interface ForeignSchema {
   readonly triggers: ReadonlySet<string>;
   /** The indexes of the schema, and whether each is valid. */
   readonly indexes: ReadonlyMap<string, boolean>;
+  /** Who owns the tables, when that is another role than the one that looks. */
+  readonly owner: string | undefined;
   /** The functions of the shared interface that are there. */
   readonly functions: readonly SharedFunction[];
 }
@@ -72,7 +75,7 @@ export interface SharedFunction {
 }
 
 /** The keys of the functions of the shared interface, as migrations make them, by name. */
-export const SHARED_FUNCTIONS: ReadonlyMap<string, string> = new Map(
+const SHARED_FUNCTIONS: ReadonlyMap<string, string> = new Map(
   [...objectsOf(released).functions.keys()]
     .filter((key) => !key.startsWith("function _howdah_"))
     .map((key) => [key.slice("function ".length, key.indexOf("(")), key]),
@@ -154,4 +157,9 @@ select
     ))
     from pg_proc as function join space on space.oid = function.pronamespace
     where function.proname = any($2::name[]) and function.prokind = 'f'
+  ),
+  (
+    select json_agg(pg_get_userbyid(class.relowner))
+    from pg_class as class join space on space.oid = class.relnamespace
+    where class.relname = '_private_jobs' and pg_get_userbyid(class.relowner) <> current_user
   )`;

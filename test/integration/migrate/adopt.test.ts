@@ -178,6 +178,34 @@ describe("adopting", () => {
     expect(back).toBe(theirs);
   });
 
+  it("by another role gives what it adds to the one that owns the tables, which then needs no right beside", async () => {
+    const schema = await foreignSchema();
+    const role = `owner_${schema.name}`;
+    await database.sql(`create role ${role} login`);
+    await database.sql(`alter schema ${schema.quoted} owner to ${role}`);
+    const relations = await database.sql(
+      "select relname, relkind from pg_class where relnamespace = $1::regnamespace and relkind in ('r', 'v')",
+      [schema.quoted],
+    );
+    for (const { relname } of relations) {
+      await database.sql(`alter table ${schema.of(relname as string)} owner to ${role}`);
+    }
+    await database.sql(`alter type ${schema.of("job_spec")} owner to ${role}`);
+    const functions = await database.sql("select oid::regprocedure as f from pg_proc where pronamespace = $1::regnamespace", [
+      schema.quoted,
+    ]);
+    for (const { f } of functions) await database.sql(`alter function ${String(f)} owner to ${role}`);
+    await adoptSchema({ driver, schema });
+    const url = new URL(connectionString);
+    url.searchParams.set("options", `-c role=${role}`);
+    const client = await createClient({ connectionString: url.href, schema: schema.name });
+    await client.addJob("t", { n: 5 }, { jobKey: "key" });
+    expect((await client.diagnose({ only: ["rights"] })).results).toMatchObject([{ status: "ok" }]);
+    await client.close();
+    await database.sql(`drop owned by ${role}`);
+    await database.sql(`drop role ${role}`);
+  });
+
   it("makes an index again that a killed build has left invalid", async () => {
     const schema = await foreignSchema();
     await adoptSchema({ driver, schema });
