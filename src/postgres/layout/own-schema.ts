@@ -93,9 +93,9 @@ function ownStatements(schema: Schema): string[] {
   return [
     `lock table ${jobs}, ${queues} in access exclusive mode`,
     recordOf(schema),
-    `drop trigger if exists _howdah_exhausted on ${jobs}`,
-    `drop trigger if exists _howdah_exhausted_added on ${jobs}`,
-    `drop function if exists ${schema.of("_howdah_keep_exhausted")}()`,
+    `drop trigger if exists _howdah_keep_true on ${jobs}`,
+    `drop trigger if exists _howdah_keep_true_added on ${jobs}`,
+    `drop function if exists ${schema.of("_howdah_keep_true")}()`,
     ...THEIR_INDEXES.map((name) => `drop index if exists ${schema.of(name)}`),
     ...settings.map((text) => renderSql(text, schema)),
     `alter table ${jobs} drop column _howdah_exhausted, add column ${exhausted}`,

@@ -95,15 +95,16 @@ function recordStatements(schema: Schema, { relations }: ForeignSchema): string[
   ];
 }
 
-const TRIGGERS = ["_howdah_exhausted", "_howdah_exhausted_added"];
+const TRIGGERS = ["_howdah_keep_true", "_howdah_keep_true_added"];
 
 /**
- * Nothing but these keeps the column true for every statement that changes a job. They cost others
- * a comparison, which is made without calling a function as long as it holds.
+ * Keep two columns true for every statement that changes a job, of any implementation: whether it
+ * failed for good, and whether it was removed or replaced while it ran, which others
+ * say by taking its key. They cost a comparison, and call no function as long as it holds.
  */
 function triggerStatements(schema: Schema): string[] {
   const jobs = schema.of("_private_jobs");
-  const keep = schema.of("_howdah_keep_exhausted");
+  const keep = schema.of("_howdah_keep_true");
   return [
     `create or replace function ${keep}() returns trigger
 language plpgsql
@@ -112,16 +113,21 @@ as $$
 begin
   if tg_op = 'UPDATE' then
     new._howdah_exhausted := new.locked_at is null and new.attempts >= new.max_attempts;
+    new._howdah_detached := new._howdah_detached
+      or new.locked_at is not null and new.key is null and old.key is not null;
     return new;
   end if;
   update :"schema"._private_jobs as job set _howdah_exhausted = true where job.id = new.id;
   return null;
 end
 $$`,
-    `create or replace trigger _howdah_exhausted before update on ${jobs} for each row
-when (new._howdah_exhausted is distinct from (new.locked_at is null and new.attempts >= new.max_attempts))
+    `create or replace trigger _howdah_keep_true before update on ${jobs} for each row
+when (
+  new._howdah_exhausted is distinct from (new.locked_at is null and new.attempts >= new.max_attempts)
+  or new.locked_at is not null and new.key is null and old.key is not null
+)
 execute function ${keep}()`,
-    `create or replace trigger _howdah_exhausted_added after insert on ${jobs} for each row
+    `create or replace trigger _howdah_keep_true_added after insert on ${jobs} for each row
 when (new.locked_at is null and new.attempts >= new.max_attempts and not new._howdah_exhausted)
 execute function ${keep}()`,
   ].map((statement) => renderSql(statement, schema));

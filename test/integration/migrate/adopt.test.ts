@@ -247,6 +247,20 @@ describe("jobs that fail for good in an adopted schema", () => {
     await using client = await createClient({ connectionString, schema: schema.name });
     expect((await client.stats()).failed).toMatchObject({ value: 1 });
   });
+
+  it("that others replace while they run here do not run again when they are returned", async () => {
+    const schema = await foreignSchema();
+    await adoptSchema({ driver, schema });
+    const jobs = schema.of("_private_jobs");
+    await database.sql(`update ${jobs} set key = 'key' where payload->>'n' = '1'`);
+    await database.sql(`update ${jobs} set locked_at = now(), locked_by = 'w', attempts = 1 where key = 'key'`);
+    await database.sql(`update ${jobs} set key = null, attempts = max_attempts where key = 'key'`);
+    expect(await database.sql(`select _howdah_detached as detached from ${jobs} where locked_by = 'w'`)).toEqual([
+      { detached: true },
+    ]);
+    await database.sql(`select ${schema.of("recover_dead_worker_jobs")}('{w}')`);
+    expect(await run(schema)).toEqual([2, 3]);
+  });
 });
 
 describe("a schema that cannot be adopted", () => {
