@@ -121,6 +121,7 @@ export type {
 export { migrate, migrationSql } from "./client/migrate-schema.ts";
 export type { MigrateOptions, MigrationSqlOptions } from "./client/migrate-schema.ts";
 export type { MigrateResult } from "./postgres/apply-migrations.ts";
+export type { LayoutChanges } from "./postgres/layout/change-layout.ts";
 export type { Clock, Timer } from "./runtime/clock.ts";
 export type { Duration } from "./runtime/duration.ts";
 export { consoleLogger, silentLogger } from "./runtime/logger.ts";
