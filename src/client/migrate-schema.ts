@@ -57,8 +57,7 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   const schema = createSchema(schemaNameOf(read));
   const change = chosenChange(read);
   if (read.transaction) {
-    const other =
-      change ?? (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);
+    const other = change ?? (["connectionString", "pool", "driver"] as const).find((name) => read[name] !== undefined);
     if (other === undefined) {
       const transaction = executorOf(read.transaction, { preparedStatements: false });
       return applyMigrationsWithin({ transaction, schema, logger: read.logger });

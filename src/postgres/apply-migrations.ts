@@ -33,7 +33,8 @@ export async function applyMigrations(options: ApplyOptions): Promise<MigrateRes
   const applied: number[] = [];
   for (const migration of migrations) {
     if (migration.id <= revision) continue;
-    if (await underMigrationLock(options, (transaction) => apply(transaction, migration, options))) applied.push(migration.id);
+    if (await underMigrationLock(options, (transaction) => apply(transaction, migration, options)))
+      applied.push(migration.id);
   }
   if (applied.length > 0) {
     const done = revision === 0 ? "Created" : `Migrated from revision ${revision}`;
@@ -261,7 +262,11 @@ async function apply(
 }
 
 /** Notes in our ledger that a migration was applied. */
-export async function noteMigration(transaction: Executor, { id, name, breaksBefore = 0 }: Migration, schema: Schema): Promise<void> {
+export async function noteMigration(
+  transaction: Executor,
+  { id, name, breaksBefore = 0 }: Migration,
+  schema: Schema,
+): Promise<void> {
   const text = `insert into ${schema.of(LEDGER)} (id, name, breaks_before) values ($1, $2, $3)`;
   await transaction.query({ text, values: [String(id), name, String(breaksBefore)] });
 }

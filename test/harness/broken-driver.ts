@@ -16,7 +16,8 @@ export function brokenDriver(driver: Driver, dieAt: number): Driver & { readonly
   });
   return {
     ...broken({ query: (statement) => driver.query(statement) }),
-    transaction: (work) => driver.transaction((inside) => work(broken({ query: (statement) => inside.query(statement) }))),
+    transaction: (work) =>
+      driver.transaction((inside) => work(broken({ query: (statement) => inside.query(statement) }))),
     listen: (channels, handlers) => driver.listen(channels, handlers),
     close: () => driver.close(),
     sent: () => sent,

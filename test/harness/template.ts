@@ -29,7 +29,7 @@ export async function createTemplate(serverUrl: string): Promise<Template> {
     const schema = createSchema(TEMPLATE_SCHEMA);
     if (process.env["HOWDAH_TEST_LAYOUT"] === "shared") {
       await administer(urlOfDatabase(serverUrl, name), foreignSchemaSql(schema.name));
-      await adoptSchema({ driver, schema });
+      await adoptSchema({ driver, schema, watchMs: 0 });
     } else await applyMigrations({ driver, schema });
     return { name, problem: undefined };
   } catch (error) {

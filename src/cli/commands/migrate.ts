@@ -39,7 +39,11 @@ export const migrateCommand: CliCommand = {
     new Option("--dry-run", "change nothing and tell what would be done").conflicts("sql"),
     new Option("--adopt", "use a schema of graphile-worker, beside its workers").conflicts("sql"),
     new Option("--own", "make an adopted schema Howdah's own").conflicts(["sql", "adopt"]),
-    new Option("--release", "take all that Howdah has added out of an adopted schema").conflicts(["sql", "adopt", "own"]),
+    new Option("--release", "take all that Howdah has added out of an adopted schema").conflicts([
+      "sql",
+      "adopt",
+      "own",
+    ]),
     new Option("--yes", "with --own and --release: do not ask"),
   ],
   async run({ screen, globals, options: { sql, from, dryRun, yes, adopt, own, release } }) {

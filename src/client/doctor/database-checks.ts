@@ -162,7 +162,9 @@ export const DATABASE_CHECKS = {
       );
       return worst(
         [when(!isShared && lacking.length > 0, "warn", () => `Not set: ${lacking.join(", ")}.`)],
-        isShared ? "The layout is shared with graphile-worker, whose tables have none." : "They are as migrations set them.",
+        isShared
+          ? "The layout is shared with graphile-worker, whose tables have none."
+          : "They are as migrations set them.",
       );
     },
   },

@@ -4,9 +4,10 @@ import { applyMigrations, type ApplyOptions, type MigrateResult, underMigrationL
 import type { Executor } from "../driver.ts";
 import { migrations as released } from "../migrations.generated.ts";
 import { checkServer, checkState, readSchemaState, SHARED_LEDGER, type SchemaState } from "../schema-revision.ts";
-import { isLocked } from "../sqlstate.ts";
+import { isLocked, sqlStateOf } from "../sqlstate.ts";
 import { type AdoptionPlan, planAdoption } from "./plan-adoption.ts";
 import { type ForeignSchema, readForeignSchema } from "./read-foreign-schema.ts";
+import { renewSessions } from "./renew-sessions.ts";
 import { schemaBusy } from "./schema-busy.ts";
 import { withoutOthers } from "./without-others.ts";
 
@@ -18,7 +19,7 @@ import { withoutOthers } from "./without-others.ts";
  * Throws what that throws, `HOWDAH_SCHEMA_FOREIGN` for a schema that cannot be
  * adopted, and `HOWDAH_SCHEMA_BUSY` when tables stay locked.
  */
-export async function adoptSchema(options: ApplyOptions): Promise<MigrateResult> {
+export async function adoptSchema(options: AdoptOptions): Promise<MigrateResult> {
   const { driver, schema, logger } = options;
   const state = await readSchemaState(driver, schema);
   checkServer(state.server);
@@ -43,6 +44,12 @@ export async function adoptSchema(options: ApplyOptions): Promise<MigrateResult>
   } catch (error) {
     throw isLocked(error) ? schemaBusy(schema, error) : error;
   }
+}
+
+/** What to adopt and how patient to be. */
+export interface AdoptOptions extends ApplyOptions {
+  /** How long to look for sessions of others that have to connect anew. Default 3000. */
+  readonly watchMs?: number | undefined;
 }
 
 /**
@@ -84,15 +91,14 @@ interface Adopted {
   readonly applied: readonly number[];
 }
 
-async function adopt(options: ApplyOptions): Promise<Adopted> {
-  const { lockTimeoutMs = LOCK_TIMEOUT_MS, migrations = released } = options;
-  await underMigrationLock({ ...options, lockTimeoutMs }, async (transaction) => {
-    const { plan } = await look(transaction, options);
-    // Together, so that the locks are held as briefly as can be.
-    if (plan.columns.length > 0) await transaction.query({ text: plan.columns.join(";\n") });
-  });
-  await markExhausted(options);
-  await buildIndexes(options);
+async function adopt(options: AdoptOptions): Promise<Adopted> {
+  const { migrations = released } = options;
+  const changedAt = await addColumns(options);
+  const [ended] = await Promise.all([
+    changedAt === undefined ? 0 : renewSessions(options, { ...options, changedAt }).catch(mayNotEnd),
+    markExhausted(options).then(() => buildIndexes(options)),
+  ]);
+  sayEnded(options, ended);
   return underMigrationLock(options, async (transaction) => {
     const { plan, found, revision } = await look(transaction, options);
     if (plan.objects.length > 0) {
@@ -100,6 +106,50 @@ async function adopt(options: ApplyOptions): Promise<Adopted> {
     }
     return { ledger: found.ledger, applied: revision > 0 ? [] : migrations.map(({ id }) => id) };
   });
+}
+
+/** What becomes of sessions of others that this role may not end. */
+function mayNotEnd(error: unknown): undefined {
+  if (sqlStateOf(error) !== "42501") throw error;
+  return undefined;
+}
+
+function sayEnded({ logger, schema }: ApplyOptions, ended: number | undefined): void {
+  if (ended === 0) return;
+  const said =
+    ended === undefined
+      ? `Workers of others on schema ${schema.quoted} have to be restarted: this role may not end their sessions`
+      : `Ended ${ended} sessions of other workers on schema ${schema.quoted}, which connect anew`;
+  logger?.warn(said, { schema: schema.name, ended });
+}
+
+/**
+ * Changes their tables, and answers when; `undefined` when there was nothing to change.
+ * What they call meanwhile is refused if it began before: so it is first tried without
+ * waiting for a lock, which lets nothing queue up behind it.
+ */
+async function addColumns(options: ApplyOptions): Promise<string | undefined> {
+  const { schema, clock = systemClock, attempts = ATTEMPTS, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
+  const tables = ["_private_jobs", "_private_job_queues"].map((table) => schema.of(table)).join(", ");
+  const add = async (transaction: Executor, lock: string): Promise<string | undefined> => {
+    const { plan } = await look(transaction, options);
+    if (plan.columns.length === 0) return undefined;
+    // Together, so that the locks are held as briefly as can be.
+    await transaction.query({ text: [lock, ...plan.columns].join(";\n") });
+    const { rows } = await transaction.query({ text: "select clock_timestamp()" });
+    return rows[0]?.[0] ?? undefined;
+  };
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    try {
+      const lock = `lock table ${tables} in access exclusive mode nowait`;
+      return await underMigrationLock({ ...options, attempts: 1 }, (transaction) => add(transaction, lock));
+    } catch (error) {
+      if (!isLocked(error)) throw error;
+      await clock.sleep(backoffMs(BRIEFLY, attempt));
+    }
+  }
+  const lock = `lock table ${tables} in access exclusive mode`;
+  return underMigrationLock({ ...options, lockTimeoutMs }, (transaction) => add(transaction, lock));
 }
 
 interface Look {
@@ -119,7 +169,7 @@ async function look(transaction: Executor, { schema, migrations = released }: Ap
 /** Jobs that had failed before there was a trigger to say so. */
 async function markExhausted(options: ApplyOptions): Promise<void> {
   const { schema, clock = systemClock, attempts = ATTEMPTS } = options;
-  for (let idle = 0; ; ) {
+  for (let idle = 0; ;) {
     const { isLeft, count } = await underMigrationLock(options, async (transaction) => {
       const { plan } = await look(transaction, options);
       const changed = await transaction.query({ text: plan.marking });
@@ -136,7 +186,7 @@ async function markExhausted(options: ApplyOptions): Promise<void> {
 
 async function buildIndexes(options: ApplyOptions): Promise<void> {
   const { driver, clock = systemClock, attempts = ATTEMPTS } = options;
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     const [step] = await underMigrationLock(
       options,
       async (transaction) => (await look(transaction, options)).plan.indexes,
@@ -162,4 +212,5 @@ const LOCK_TIMEOUT_MS = 500;
 
 const ATTEMPTS = 40;
 const STEP_TIMEOUT_MS = 3_600_000;
+const BRIEFLY = { firstMs: 10, maxMs: 100 };
 const RETRY = { firstMs: 100, maxMs: 2_000 };

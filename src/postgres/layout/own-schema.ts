@@ -3,7 +3,14 @@ import { applyMigrations, type ApplyOptions, type MigrateResult, underMigrationL
 import { renderSql } from "../migration.ts";
 import { migrations as released } from "../migrations.generated.ts";
 import { objectsOf, statementsOf } from "../schema-objects.ts";
-import { ADOPTION, checkState, OWNED_MARK, readSchemaState, SHARED_LEDGER, type SchemaState } from "../schema-revision.ts";
+import {
+  ADOPTION,
+  checkState,
+  OWNED_MARK,
+  readSchemaState,
+  SHARED_LEDGER,
+  type SchemaState,
+} from "../schema-revision.ts";
 import { quoteLiteral, type Schema } from "../schema.ts";
 import { isLocked } from "../sqlstate.ts";
 import { schemaBusy } from "./schema-busy.ts";

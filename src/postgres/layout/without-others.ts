@@ -1,3 +1,5 @@
+import { backoffMs } from "../../runtime/backoff.ts";
+import { type Clock, systemClock } from "../../runtime/clock.ts";
 import type { Driver } from "../driver.ts";
 import type { Schema } from "../schema.ts";
 
@@ -6,12 +8,18 @@ import type { Schema } from "../schema.ts";
  * transactions as it takes: a transaction that does nothing else holds a lock
  * meanwhile. It needs a second connection; a driver with one has no others beside it.
  */
-export async function withoutOthers<T>({ driver, schema }: LayoutTarget, work: () => Promise<T>): Promise<T> {
+export async function withoutOthers<T>(target: LayoutTarget, work: () => Promise<T>): Promise<T> {
+  const { driver, schema, clock = systemClock } = target;
   if (driver.capabilities?.connections === 1) return work();
   return driver.transaction(async (holder) => {
     await holder.query({ text: PATIENT });
-    await holder.query({ text: LOCK, values: [`howdah layout ${schema.name}`], timeoutMs: WAIT_MS });
-    return work();
+    // A statement that waits has a snapshot, for which the other process waits when it builds an index.
+    for (let tries = 1; ; tries += 1) {
+      const { rows } = await holder.query({ text: TRY, values: [`howdah layout ${schema.name}`] });
+      await holder.query({ text: FORGETFUL });
+      if (rows[0]?.[0] === "t") return work();
+      await clock.sleep(backoffMs(RETRY, tries));
+    }
   });
 }
 
@@ -19,16 +27,24 @@ export async function withoutOthers<T>({ driver, schema }: LayoutTarget, work: (
 export interface LayoutTarget {
   readonly driver: Driver;
   readonly schema: Schema;
+  /** The source of time for the rests between tries. Default: the machine's. */
+  readonly clock?: Clock | undefined;
 }
 
-/** The transaction idles and holds no snapshot, so that no index build waits for it. */
+/** The transaction idles for as long as the work takes. */
 const PATIENT = `
 select pg_catalog.set_config(name, '0', true) from pg_catalog.pg_settings
 where name operator(pg_catalog.=) any
   ('{statement_timeout,lock_timeout,idle_in_transaction_session_timeout,transaction_timeout}'::pg_catalog.text[])`;
 
 // $1 what is locked
-const LOCK = `
-select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))`;
+const TRY = `
+select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))`;
 
-const WAIT_MS = 3_600_000;
+/**
+ * The last statement of a transaction keeps its snapshot until the next one, and builds
+ * of indexes would wait for that. This one has none.
+ */
+const FORGETFUL = "set local lock_timeout = 0";
+
+const RETRY = { firstMs: 50, maxMs: 500 };

@@ -35,7 +35,11 @@ describe("howdah migrate", () => {
     expect(JSON.parse(out)).toMatchObject({
       results: expect.arrayContaining(
         [
-          { id: "schema", status: "ok", finding: expect.stringContaining("layout that is shared with graphile-worker") },
+          {
+            id: "schema",
+            status: "ok",
+            finding: expect.stringContaining("layout that is shared with graphile-worker"),
+          },
           { id: "indexes", status: "ok" },
           { id: "table-options", status: "ok" },
           { id: "dead-rows", status: "ok" },
@@ -48,7 +52,7 @@ describe("howdah migrate", () => {
     const { args } = await foreignSchema();
     await runCli(["migrate", "--adopt", ...args]);
     const script = await runCli(["migrate", "--own", ...args]);
-    expect(script).toMatchObject({ code: 1, error: expect.stringContaining("Add --yes to --own") });
+    expect(script).toMatchObject({ code: 2, error: expect.stringContaining("Add --yes to --own") });
     expect(script.error).toContain("is written anew, which may take 1 s");
     expect(script.error).toContain("Seen of workers of others: nothing.");
     const refused = await runCli(["migrate", "--own", ...args], { ask: async () => "no" });

@@ -73,7 +73,7 @@ describe.each(MADE)("a schema of %s", (_, options) => {
     const schema = await foreignSchema(options);
     const before = await describeSchema(database, schema.name);
     const ledger = await ledgerOf(schema);
-    expect(await adoptSchema({ driver, schema })).toEqual({ revision: LATEST, applied: ALL });
+    expect(await adoptSchema({ driver, schema, watchMs: 0 })).toEqual({ revision: LATEST, applied: ALL });
     expect(await ledgerOf(schema)).toEqual(ledger);
     expect(await readSchemaRevision({ driver, schema })).toBe(LATEST);
     expect(await readSchemaState(driver, schema)).toMatchObject({ layout: "shared", isAdopted: true });
@@ -86,14 +86,14 @@ describe.each(MADE)("a schema of %s", (_, options) => {
   it("keeps what its makers made: columns, indexes, constraints and row security", async () => {
     const schema = await foreignSchema(options);
     const before = await describeSchema(database, schema.name);
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     const after = new Set(await describeSchema(database, schema.name));
     expect(before.filter((line) => !line.startsWith("function ") && !after.has(line))).toEqual([]);
   });
 
   it("goes on to serve its makers: their adds, claims and completions", async () => {
     const schema = await foreignSchema(options);
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     await database.sql(`select ${schema.of("add_job")}('t', '{"n":5}', 'another')`);
     const claimed = await database.sql(foreignClaimSql(schema.name, { worker: "pool-1", limit: 10 }));
     expect(claimed).toHaveLength(4);
@@ -107,9 +107,9 @@ describe.each(MADE)("a schema of %s", (_, options) => {
 describe("adopting", () => {
   it("does nothing the second time, and a migration after it does nothing", async () => {
     const schema = await foreignSchema();
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     const adopted = await describeSchema(database, schema.name);
-    expect(await adoptSchema({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
+    expect(await adoptSchema({ driver, schema, watchMs: 0 })).toEqual({ revision: LATEST, applied: [] });
     expect(await applyMigrations({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
     expect(await describeAdoption({ driver, schema })).toBe("");
     expect(await describeSchema(database, schema.name)).toEqual(adopted);
@@ -117,9 +117,9 @@ describe("adopting", () => {
 
   it("migrates a schema of Howdah's own, or none, as ever", async () => {
     const schema = createSchema("never_foreign");
-    expect(await adoptSchema({ driver, schema })).toEqual({ revision: LATEST, applied: ALL });
+    expect(await adoptSchema({ driver, schema, watchMs: 0 })).toEqual({ revision: LATEST, applied: ALL });
     expect(await readSchemaState(driver, schema)).toMatchObject({ layout: "owned", isAdopted: false });
-    expect(await adoptSchema({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
+    expect(await adoptSchema({ driver, schema, watchMs: 0 })).toEqual({ revision: LATEST, applied: [] });
   });
 
   it("is an option of migrate()", async () => {
@@ -145,7 +145,7 @@ describe("adopting", () => {
     const objects = rest.slice(rest.indexOf("-- What is Howdah's alone"));
     expect(indexes).toHaveLength(5);
     for (const text of [columns, ...indexes, objects]) await database.sql(text);
-    await adoptSchema({ driver, schema: other });
+    await adoptSchema({ driver, schema: other, watchMs: 0 });
     const linesOf = async ({ name }: Schema): Promise<string[]> =>
       (await describeSchema(database, name)).map((line) => line.replaceAll(name, "same"));
     expect((await linesOf(schema)).toSorted()).toEqual((await linesOf(other)).toSorted());
@@ -156,7 +156,7 @@ describe("adopting", () => {
     const schema = await foreignSchema({ ledger: 20, maker: "rust" });
     await database.sql(`insert into ${schema.of("migrations")} (id) values (21)`);
     const theirs = (await describeSchema(database, schema.name)).filter((line) => line.startsWith("function "));
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     const after = new Set(await describeSchema(database, schema.name));
     expect(theirs.filter((line) => !after.has(line))).toEqual([]);
     expect(await run(schema)).toEqual([1, 2, 3]);
@@ -164,17 +164,23 @@ describe("adopting", () => {
 
   it("brings back our functions after a migration of theirs that is known, and releases to the newest of theirs", async () => {
     const schema = await foreignSchema({ ledger: 19 });
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     await database.sql(`insert into ${schema.of("migrations")} (id) values (20)`);
     await database.sql(`
       create or replace function ${schema.of("remove_job")}(job_key text) returns ${schema.of("_private_jobs")}
       language plpgsql strict as $$ begin return null; end $$`);
-    const [theirs] = (await describeSchema(database, schema.name)).filter((line) => /^function .*\.remove_job/.test(line));
-    await adoptSchema({ driver, schema });
-    const [ours] = (await describeSchema(database, schema.name)).filter((line) => /^function .*\.remove_job/.test(line));
+    const [theirs] = (await describeSchema(database, schema.name)).filter((line) =>
+      /^function .*\.remove_job/.test(line),
+    );
+    await adoptSchema({ driver, schema, watchMs: 0 });
+    const [ours] = (await describeSchema(database, schema.name)).filter((line) =>
+      /^function .*\.remove_job/.test(line),
+    );
     expect(ours).toContain("_howdah_lock_keys_v1");
     await releaseSchema({ driver, schema });
-    const [back] = (await describeSchema(database, schema.name)).filter((line) => /^function .*\.remove_job/.test(line));
+    const [back] = (await describeSchema(database, schema.name)).filter((line) =>
+      /^function .*\.remove_job/.test(line),
+    );
     expect(back).toBe(theirs);
   });
 
@@ -191,11 +197,12 @@ describe("adopting", () => {
       await database.sql(`alter table ${schema.of(relname as string)} owner to ${role}`);
     }
     await database.sql(`alter type ${schema.of("job_spec")} owner to ${role}`);
-    const functions = await database.sql("select oid::regprocedure as f from pg_proc where pronamespace = $1::regnamespace", [
-      schema.quoted,
-    ]);
+    const functions = await database.sql(
+      "select oid::regprocedure as f from pg_proc where pronamespace = $1::regnamespace",
+      [schema.quoted],
+    );
     for (const { f } of functions) await database.sql(`alter function ${String(f)} owner to ${role}`);
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     const url = new URL(connectionString);
     url.searchParams.set("options", `-c role=${role}`);
     const client = await createClient({ connectionString: url.href, schema: schema.name });
@@ -208,11 +215,11 @@ describe("adopting", () => {
 
   it("makes an index again that a killed build has left invalid", async () => {
     const schema = await foreignSchema();
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     await database.sql(`update pg_index set indisvalid = false where indexrelid = $1::regclass`, [
       schema.of("_howdah_ready"),
     ]);
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     expect(await indexesOf(schema)).toEqual([
       { name: "_howdah_due", valid: true },
       { name: "_howdah_failed", valid: true },
@@ -229,10 +236,12 @@ describe("adopting", () => {
 describe("jobs that fail for good in an adopted schema", () => {
   it("are told apart, whichever statement uses up or gives back their attempts", async () => {
     const schema = await foreignSchema();
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     const jobs = schema.of("_private_jobs");
     const failed = async (): Promise<unknown[]> =>
-      (await database.sql(`select payload->'n' as n from ${jobs} where _howdah_exhausted order by id`)).map(({ n }) => n);
+      (await database.sql(`select payload->'n' as n from ${jobs} where _howdah_exhausted order by id`)).map(
+        ({ n }) => n,
+      );
     expect(await failed()).toEqual([4]);
     await database.sql(`update ${jobs} set attempts = max_attempts where payload->>'n' = '1'`);
     expect(await failed()).toEqual([1, 4]);
@@ -250,7 +259,7 @@ describe("jobs that fail for good in an adopted schema", () => {
 
   it("that others replace while they run here do not run again when they are returned", async () => {
     const schema = await foreignSchema();
-    await adoptSchema({ driver, schema });
+    await adoptSchema({ driver, schema, watchMs: 0 });
     const jobs = schema.of("_private_jobs");
     await database.sql(`update ${jobs} set key = 'key' where payload->>'n' = '1'`);
     await database.sql(`update ${jobs} set locked_at = now(), locked_by = 'w', attempts = 1 where key = 'key'`);
@@ -264,7 +273,7 @@ describe("jobs that fail for good in an adopted schema", () => {
 });
 
 describe("a schema that cannot be adopted", () => {
-  const adoption = (schema: Schema): Promise<unknown> => adoptSchema({ driver, schema });
+  const adoption = (schema: Schema): Promise<unknown> => adoptSchema({ driver, schema, watchMs: 0 });
 
   it.each([
     ["is older than their migration 16", { ledger: 15 }, "", /migration 15/],

@@ -24,7 +24,7 @@ async function adoptedSchema(options?: ForeignSchemaOptions): Promise<{ schema: 
   await database.sql(foreignSchemaSql(schema.name, options));
   await database.sql(`alter table ${schema.of("_private_jobs")} set (fillfactor = 70)`);
   const before = await describeSchema(database, schema.name);
-  await adoptSchema({ driver, schema });
+  await adoptSchema({ driver, schema, watchMs: 0 });
   return { schema, before };
 }
 
@@ -50,7 +50,7 @@ describe("a schema that is made Howdah's own", () => {
     await worker.stop();
     expect(done).toBe(3);
     expect(await ownSchema({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
-    expect(await adoptSchema({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
+    expect(await adoptSchema({ driver, schema, watchMs: 0 })).toEqual({ revision: LATEST, applied: [] });
   });
 
   it("lets the next claim of another job queue fail, and its workers refuse to start", async () => {
@@ -73,7 +73,7 @@ describe("a schema that is made Howdah's own", () => {
     await ownSchema({ driver, schema });
     await releaseSchema({ driver, schema });
     expect(await describeSchema(database, schema.name)).toEqual(before);
-    expect(await adoptSchema({ driver, schema })).toMatchObject({ revision: LATEST });
+    expect(await adoptSchema({ driver, schema, watchMs: 0 })).toMatchObject({ revision: LATEST });
   });
 
   it("is told before what is seen of workers of others, and how large it is", async () => {
@@ -100,7 +100,9 @@ describe("a schema that is released", () => {
     const id = "howdah_0123456789abcdef01";
     await database.sql(`select ${schema.of("add_job")}('t', '{}', 'queue')`);
     await database.sql(`insert into ${schema.of("_private_workers")} values ($1, now())`, [id]);
-    await database.sql(`update ${schema.of("_private_jobs")} set locked_at = now(), locked_by = $1, attempts = 1`, [id]);
+    await database.sql(`update ${schema.of("_private_jobs")} set locked_at = now(), locked_by = $1, attempts = 1`, [
+      id,
+    ]);
     await database.sql(`update ${schema.of("_private_job_queues")} set locked_at = now(), locked_by = $1`, [id]);
     await expect(releaseSchema({ driver, schema })).rejects.toMatchObject({
       code: "HOWDAH_SCHEMA_BUSY",

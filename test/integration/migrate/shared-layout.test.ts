@@ -15,7 +15,7 @@ async function adoptedSchema(): Promise<ReturnType<typeof createSchema>> {
   schemaCount += 1;
   const schema = createSchema(`shared_${schemaCount}`);
   await database.sql(foreignSchemaSql(schema.name));
-  await adoptSchema({ driver, schema });
+  await adoptSchema({ driver, schema, watchMs: 0 });
   await database.sql(
     `create table ${schema.of("runs")} (n integer, queue integer, who text, began timestamptz, ended timestamptz)`,
   );
@@ -86,7 +86,9 @@ it.each([
 
 it("claims find their jobs by the indexes of Howdah, as in its own layout", async () => {
   const schema = await adoptedSchema();
-  await database.sql(`select ${schema.of("add_job")}('t', run_at => now() + interval '1 day') from generate_series(1, 5000)`);
+  await database.sql(
+    `select ${schema.of("add_job")}('t', run_at => now() + interval '1 day') from generate_series(1, 5000)`,
+  );
   await database.sql(`select ${schema.of("add_job")}('t') from generate_series(1, 10)`);
   const session = await database.connect();
   await session.query("set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off");
@@ -94,5 +96,5 @@ it("claims find their jobs by the indexes of Howdah, as in its own layout", asyn
     explain select id from ${schema.of("_private_jobs")}
     where job_queue_id is null and not _howdah_exhausted and priority = 0 and run_at <= now()
     order by run_at, id limit 10`);
-  expect(JSON.stringify(rows)).toContain("Index Scan using _howdah_ready");
+  expect(JSON.stringify(rows)).toContain(" using _howdah_ready on ");
 });
