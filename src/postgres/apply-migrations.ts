@@ -211,7 +211,7 @@ async function mend(
   if (damage.beyondRepair.length > 0) throw damaged(schema, damage);
   for (const text of repairOf(damage, { migrations, schema })) await transaction.query({ text });
   if (!state.hasLedger) await transaction.query({ text: createLedger(schema) });
-  for (const migration of damage.unnoted) await noteMigration(transaction, migration, schema);
+  for (const migration of damage.unnoted) await note(transaction, migration, schema);
   return damage;
 }
 
@@ -257,16 +257,11 @@ async function apply(
   if (!state.exists) await transaction.query({ text: `create schema ${schema.quoted}` });
   if (!state.hasLedger) await transaction.query({ text: createLedger(schema) });
   await transaction.query({ text: renderSql(migration.sql, schema), timeoutMs: MIGRATION_TIMEOUT_MS });
-  await noteMigration(transaction, migration, schema);
+  await note(transaction, migration, schema);
   return true;
 }
 
-/** Notes in our ledger that a migration was applied. */
-export async function noteMigration(
-  transaction: Executor,
-  { id, name, breaksBefore = 0 }: Migration,
-  schema: Schema,
-): Promise<void> {
+async function note(transaction: Executor, { id, name, breaksBefore = 0 }: Migration, schema: Schema): Promise<void> {
   const text = `insert into ${schema.of(LEDGER)} (id, name, breaks_before) values ($1, $2, $3)`;
   await transaction.query({ text, values: [String(id), name, String(breaksBefore)] });
 }

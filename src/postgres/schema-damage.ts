@@ -3,7 +3,8 @@ import { type Migration, renderSql } from "./migration.ts";
 import { readObjects, readSource } from "./read-objects.ts";
 import { createSchema, type Schema } from "./schema.ts";
 import { functionDetail, joinObjects, objectsOf, type SchemaObjects } from "./schema-objects.ts";
-import { SHARED_LEDGER, type SchemaState } from "./schema-revision.ts";
+import { SHARED_LEDGER } from "./foreign-schema.ts";
+import type { SchemaState } from "./schema-revision.ts";
 
 /**
  * Compares what is there with what migrations make, up to the revision that fits

@@ -4,6 +4,7 @@ import { readNumbers, textArray } from "./literal.ts";
 import { migrations as released } from "./migrations.generated.ts";
 import type { Schema } from "./schema.ts";
 import { objectsOf, relationNames } from "./schema-objects.ts";
+import { foreignSchema, SHARED_LEDGER, unfinishedAdoption, unknownBreaking, unstorableName } from "./foreign-schema.ts";
 import { forbiddenToLook } from "./schema-rights.ts";
 import { sqlStateOf } from "./sqlstate.ts";
 
@@ -46,8 +47,8 @@ export function checkState(state: SchemaState, schema: Schema, latest: number): 
     );
   }
   if (breaking !== undefined) throw unknownBreaking(schema, breaking);
-  if (taken.length > 0) throw foreign(schema, taken);
-  if (state.isAdopted && revision === 0) throw unfinished(schema);
+  if (taken.length > 0) throw foreignSchema(schema, taken);
+  if (state.isAdopted && revision === 0) throw unfinishedAdoption(schema);
 }
 
 /** Throws `HOWDAH_DATABASE_UNSUPPORTED` for a server that is too old, told by its `server_version_num`. */
@@ -59,21 +60,12 @@ export function checkServer(server: number): void {
   );
 }
 
-/** The error for a migration of another job queue that is marked as breaking and not known here. */
-export function unknownBreaking(schema: Schema, id: number): HowdahError {
-  return new HowdahError(
-    "HOWDAH_SCHEMA_TOO_NEW",
-    `Another job queue has applied its migration ${id} to schema ${schema.quoted} and marked it as breaking, ` +
-      `this release knows those up to ${SHARED_LEDGER.latest}. Upgrade this one, or use a schema that is not shared.`,
-  );
-}
-
 /** Looks at the schema. Needs no rights as long as it is not there. */
 export async function readSchemaState(executor: Executor, schema: Schema): Promise<SchemaState> {
   const { rows } = await executor
     .query({ text: STATE, values: [schema.name, textArray(takenNames())] })
     .catch((error: unknown) => {
-      throw UNSTORABLE.has(sqlStateOf(error) ?? "") ? unstorable(schema, error) : error;
+      throw UNSTORABLE.has(sqlStateOf(error) ?? "") ? unstorableName(schema, error) : error;
     });
   const [server, exists, names, isShared] = rows[0] ?? [];
   const found = JSON.parse(names ?? "[]") as string[];
@@ -139,9 +131,6 @@ export const ADOPTION = "_howdah_adoption";
  */
 export const OWNED_MARK = 1_000_000;
 
-/** The table in which other implementations note theirs; it says that theirs up to this one are in place. */
-export const SHARED_LEDGER = { table: "migrations", latest: 20 } as const;
-
 /** The oldest PostgreSQL, as `server_version_num`. */
 const OLDEST_SERVER = 140_000;
 
@@ -150,35 +139,6 @@ const LATEST_REVISION = released.at(-1)?.id ?? 0;
 
 /** A character that the encoding of the database does not have. */
 const UNSTORABLE = new Set(["22P05", "22021"]);
-
-/** The error for a schema that holds another application's objects under names of ours. */
-function foreign(schema: Schema, taken: readonly string[]): HowdahError {
-  const isJobQueue = taken.includes(SHARED_LEDGER.table) && taken.some((name) => /^(_private_)?jobs$/.test(name));
-  const found = isJobQueue
-    ? "the tables of another job queue (graphile_worker), which have to be adopted before Howdah uses them"
-    : `${taken.join(", ")}, which Howdah did not make and whose name it needs`;
-  const way = isJobQueue ? "Run `howdah migrate --adopt`, or choose" : "Choose";
-  return new HowdahError(
-    "HOWDAH_SCHEMA_FOREIGN",
-    `Schema ${schema.quoted} holds ${found}. ${way} another schema with the option \`schema\`, --schema or HOWDAH_SCHEMA.`,
-  );
-}
-
-function unfinished(schema: Schema): HowdahError {
-  return new HowdahError(
-    "HOWDAH_SCHEMA_FOREIGN",
-    `Schema ${schema.quoted} holds the tables of another job queue (graphile_worker), and adopting them was begun and ` +
-      "not finished. Run `howdah migrate --adopt` again to go on, or `howdah migrate --release` to take it back.",
-  );
-}
-
-function unstorable(schema: Schema, error: unknown): HowdahError {
-  return new HowdahError(
-    "HOWDAH_OPTION_INVALID",
-    `The encoding of the database cannot hold the name of schema ${schema.quoted}. Choose another name.`,
-    error,
-  );
-}
 
 type Ledgers = Pick<SchemaState, "applied" | "breaksBefore" | "shared" | "breaking">;
 

@@ -1,20 +1,14 @@
 import type { Executor } from "../driver.ts";
 import { applyMigrations, type ApplyOptions, type MigrateResult, underMigrationLock } from "../apply-migrations.ts";
 import { renderSql } from "../migration.ts";
+import { SHARED_LEDGER } from "../foreign-schema.ts";
 import { migrations as released } from "../migrations.generated.ts";
 import { objectsOf, statementsOf } from "../schema-objects.ts";
-import {
-  ADOPTION,
-  checkState,
-  OWNED_MARK,
-  readSchemaState,
-  SHARED_LEDGER,
-  type SchemaState,
-} from "../schema-revision.ts";
+import { ADOPTION, checkState, OWNED_MARK, readSchemaState, type SchemaState } from "../schema-revision.ts";
 import { quoteLiteral, type Schema } from "../schema.ts";
 import { isLocked } from "../sqlstate.ts";
 import { schemaBusy } from "./schema-busy.ts";
-import { readTraces, type Traces } from "./read-traces.ts";
+import { readForeignTraces, type Traces } from "./read-foreign-traces.ts";
 import { withoutOthers } from "./without-others.ts";
 
 /**
@@ -32,7 +26,7 @@ export async function ownSchema(options: ApplyOptions): Promise<MigrateResult> {
       underMigrationLock(options, async (transaction) => {
         const state = await readSchemaState(transaction, schema);
         if (state.layout === "owned") return undefined;
-        const left = await readTraces(transaction, schema);
+        const left = await readForeignTraces(transaction, schema);
         for (const text of ownStatements(schema)) await transaction.query({ text, timeoutMs: REWRITE_TIMEOUT_MS });
         return left;
       }),
@@ -61,7 +55,7 @@ export async function planOwning(options: ApplyOptions): Promise<OwnPlan> {
     const state = await readSchemaState(transaction, schema);
     checkState(state, schema, migrations.at(-1)?.id ?? 0);
     const bytes = await sizeOf(transaction, schema, state);
-    const traces = await readTraces(transaction, schema);
+    const traces = await readForeignTraces(transaction, schema);
     return { isOwned: state.layout === "owned", bytes, seconds: Math.ceil(bytes / BYTES_A_SECOND), traces };
   });
 }

@@ -2,7 +2,8 @@ import { createLedger } from "../apply-migrations.ts";
 import { type Migration, renderSql } from "../migration.ts";
 import { objectsOf, statementsOf } from "../schema-objects.ts";
 import { quoteIdentifier, quoteLiteral } from "../schema.ts";
-import { ADOPTION, SHARED_LEDGER } from "../schema-revision.ts";
+import { SHARED_LEDGER } from "../foreign-schema.ts";
+import { ADOPTION } from "../schema-revision.ts";
 import type { Schema } from "../schema.ts";
 import type { ForeignSchema } from "./read-foreign-schema.ts";
 

@@ -4,7 +4,8 @@ import { textArray } from "../literal.ts";
 import { migrations as released } from "../migrations.generated.ts";
 import { readObjects } from "../read-objects.ts";
 import { functionDetail, objectsOf } from "../schema-objects.ts";
-import { ADOPTION, OWNED_MARK, SHARED_LEDGER, unknownBreaking } from "../schema-revision.ts";
+import { SHARED_LEDGER, unknownBreaking } from "../foreign-schema.ts";
+import { ADOPTION, OWNED_MARK } from "../schema-revision.ts";
 import type { Schema } from "../schema.ts";
 
 /**

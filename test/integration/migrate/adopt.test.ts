@@ -38,13 +38,13 @@ async function foreignSchema(options?: ForeignSchemaOptions): Promise<Schema> {
 }
 
 /** Runs all that is due and returns the payloads, in order. */
-async function run(schema: Schema): Promise<unknown[]> {
-  const done: unknown[] = [];
+async function run(schema: Schema): Promise<number[]> {
+  const done: number[] = [];
   const task = defineTask({ identifier: "t", run: (payload: { n: number }) => void done.push(payload.n) });
   const worker = await createWorker({ connectionString, schema: schema.name, tasks: [task] });
   await worker.runOnce();
   await worker.stop();
-  return done.toSorted();
+  return done.toSorted((a, b) => a - b);
 }
 
 async function ledgerOf(schema: Schema): Promise<unknown[]> {

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, it } from "vitest";
 import { createWorker, defineTask } from "../../../src/index.ts";
 import { adoptSchema } from "../../../src/postgres/layout/adopt-schema.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
 import { createSchema } from "../../../src/postgres/schema.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { foreignClaimSql, foreignCompleteSql, foreignSchemaSql } from "../../harness/foreign-schema.ts";
@@ -39,7 +39,7 @@ it.each([
 
   async function work(who: string, { n, queue }: { n: number; queue: number }): Promise<void> {
     await database.sql(`insert into ${runs} values ($1, $2, $3, clock_timestamp())`, [n, queue, who]);
-    await sleep(1);
+    await systemClock.sleep(1);
     await database.sql(`update ${runs} set ended = clock_timestamp() where n = $1 and who = $2`, [n, who]);
   }
   /** One worker of another job queue. */
@@ -47,7 +47,7 @@ it.each([
     while ((await database.sql(isLeft)).length > 0) {
       const [job] = await database.sql(foreignClaimSql(schema.name, { worker }));
       if (!job) {
-        await sleep(5);
+        await systemClock.sleep(5);
         continue;
       }
       const [row] = await database.sql(`select payload from ${schema.of("_private_jobs")} where id = $1`, [job["id"]]);

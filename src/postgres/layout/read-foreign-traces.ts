@@ -5,7 +5,7 @@ import type { Schema } from "../schema.ts";
  * What there is to see of workers of other implementations. Run inside of a
  * transaction whose search_path is pg_catalog. Reads the whole table of jobs.
  */
-export async function readTraces(executor: Executor, schema: Schema): Promise<Traces> {
+export async function readForeignTraces(executor: Executor, schema: Schema): Promise<Traces> {
   const text = `
 select
   (select json_agg(holder order by holder) from (
