@@ -37,7 +37,7 @@ export async function readSchemaRevision(options: { driver: Executor; schema: Sc
  */
 export function checkState(state: SchemaState, schema: Schema, latest: number): void {
   const { server, revision, breaksBefore, breaking, taken } = state;
-  checkServer(server);
+  if (server < OLDEST_SERVER) throw unsupported(server);
   if (breaksBefore > latest) {
     throw new HowdahError(
       "HOWDAH_SCHEMA_TOO_NEW",
@@ -53,8 +53,11 @@ export function checkState(state: SchemaState, schema: Schema, latest: number): 
 
 /** Throws `HOWDAH_DATABASE_UNSUPPORTED` for a server that is too old, told by its `server_version_num`. */
 export function checkServer(server: number): void {
-  if (server >= OLDEST_SERVER) return;
-  throw new HowdahError(
+  if (server < OLDEST_SERVER) throw unsupported(server);
+}
+
+function unsupported(server: number): HowdahError {
+  return new HowdahError(
     "HOWDAH_DATABASE_UNSUPPORTED",
     `PostgreSQL ${OLDEST_SERVER / 10_000} or newer is needed, this server is ${Math.floor(server / 10_000)} (${server}).`,
   );
