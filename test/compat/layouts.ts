@@ -1,12 +1,13 @@
+import { adoptSchema } from "../../src/postgres/layout/adopt-schema.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
 import { loadRelease, RELEASE, type GraphileWorker, type Release, type TheirOptions } from "./graphile-worker.ts";
 
 /**
  * Who made the schema. `owned` is one that Howdah has installed; `theirs` is
  * one that graphile-worker has installed, where the same tests say what they
- * would say without Howdah.
+ * would say without Howdah; `shared` is such a one that Howdah has adopted.
  */
-export const LAYOUTS = ["owned", "theirs"] as const;
+export const LAYOUTS = ["owned", "theirs", "shared"] as const;
 
 /** One of {@link LAYOUTS}. */
 export type Layout = (typeof LAYOUTS)[number];
@@ -34,7 +35,8 @@ export async function createPlace(layout: Layout, release: Release = RELEASE): P
     logger: new theirs.Logger(() => () => {}),
     noHandleSignals: true,
   };
-  if (layout === "theirs") await theirs.runMigrations(options);
+  if (layout !== "owned") await theirs.runMigrations(options);
+  if (layout === "shared") await adoptSchema({ driver: database.driver, schema: database.schema, watchMs: 0 });
   return {
     layout,
     database,
