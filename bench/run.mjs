@@ -29,7 +29,15 @@ import { SCENARIOS } from "./scenarios/scenarios.mjs";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CELL_LIMIT_MS = 30_000;
 const QUICK_LIMIT_MS = 1_000;
-const QUICK_PEERS = ["howdah", "bare-loop", "bare-sql", "bare-queue", "bare-statements", "graphile-worker-0.17"];
+const QUICK_PEERS = [
+  "howdah",
+  "howdah-shared",
+  "bare-loop",
+  "bare-sql",
+  "bare-queue",
+  "bare-statements",
+  "graphile-worker-0.17",
+];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 const OPTIONS = /** @type {const} */ ({

@@ -24,15 +24,19 @@ export const SETTINGS = {
   "mixed-direct": { options: { concurrency: 200 }, source: "the defaults, with 200 slots for handlers that wait" },
 };
 
-export async function open(connectionString, _peer, { connections } = {}) {
+export async function open(connectionString, { schema = "howdah", adopts } = {}, { connections } = {}) {
   const task = defineTask({ identifier: "noop", run: () => {} });
   const client = await createClient({
     connectionString,
+    schema,
     logger: silentLogger,
     ...(connections && { maxConnections: connections }),
   });
   return {
-    install: () => client.migrate(),
+    async install() {
+      if (adopts) await makeTablesOf(adopts, connectionString);
+      await client.migrate({ adopt: adopts !== undefined });
+    },
     addBulk: (jobs, returning) =>
       client.addJobs(
         jobs.map(({ payload, ...more }) => ({ task, payload, spec: specOf(more) })),
@@ -46,6 +50,7 @@ export async function open(connectionString, _peer, { connections } = {}) {
         ...options,
         plugins: metrics ? [prometheus()] : [],
         connectionString,
+        schema,
         tasks: [defineTask({ identifier: "noop", run: (payload) => run(payload) })],
         logger: silentLogger,
       });
@@ -55,6 +60,13 @@ export async function open(connectionString, _peer, { connections } = {}) {
 
     close: () => client.close(),
   };
+}
+
+async function makeTablesOf(name, connectionString) {
+  const { openPeer } = await import("./peers.mjs");
+  const peer = await openPeer(name, connectionString);
+  await peer.install();
+  await peer.close();
 }
 
 function specOf({ queue, priority, runAt }) {

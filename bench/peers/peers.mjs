@@ -6,7 +6,7 @@ const GRAPHILE_JOBS = "graphile_worker._private_jobs";
 
 /**
  * The sides of the benchmark: `package` is what bench/ installs it as, `node` the Node it needs at least, `language`
- * that of a program in peers/, which `--with` builds. `jobs` is its table of jobs in the form that Howdah and
+ * that of a program in peers/, which `--with` builds. `adopts` is the side whose tables it uses. `jobs` is its table of jobs in the form that Howdah and
  * graphile-worker share; `left` a statement that counts jobs not done in another. Each adapter exports
  * `open(connectionString, peer, { connections })`, which resolves with an object of
  *
@@ -24,6 +24,13 @@ const GRAPHILE_JOBS = "graphile_worker._private_jobs";
  */
 const PEERS = {
   howdah: { label: "howdah", adapter: "howdah.mjs", jobs: HOWDAH_JOBS },
+  "howdah-shared": {
+    label: "howdah in a schema of graphile-worker",
+    adapter: "howdah.mjs",
+    schema: "graphile_worker",
+    adopts: "graphile-worker-0.17",
+    jobs: GRAPHILE_JOBS,
+  },
   "bare-loop": { label: "bare loop", adapter: "bare-loop.mjs", jobs: HOWDAH_JOBS },
   "bare-sql": { label: "plain statements", adapter: "bare-sql.mjs", jobs: HOWDAH_JOBS },
   "bare-queue": { label: "bare queue", adapter: "bare-queue.mjs", jobs: "bare_job" },
@@ -99,8 +106,8 @@ export function versionOf(name) {
 
 /** Why a side cannot run on this Node, or `undefined` when it can. */
 export function reasonToSkip(name, nodeMajor) {
-  if (versionOf(name) === undefined) return "not installed; run npm ci in bench/";
-  const { node = 0 } = PEERS[name];
+  const { node = 0, adopts = name } = PEERS[name];
+  if (versionOf(adopts) === undefined) return "not installed; run npm ci in bench/";
   return nodeMajor < node ? `needs Node ${node}; run npm ci in bench/, which installs one` : undefined;
 }
 

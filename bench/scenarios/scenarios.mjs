@@ -17,6 +17,7 @@ import { rawLimit } from "./raw-limit.mjs";
 import { reads } from "./reads.mjs";
 import { serialQueue } from "./serial-queue.mjs";
 import { singleAdds } from "./single-adds.mjs";
+import { sharedLayout } from "./shared-layout.mjs";
 import { watchedDrain } from "./watched-drain.mjs";
 
 /**
@@ -54,4 +55,5 @@ export const SCENARIOS = [
   memory,
   reads,
   watchedDrain,
+  sharedLayout,
 ];
