@@ -116,7 +116,8 @@ describe.skipIf(chromium === undefined)("trouble, and what mends it", () => {
     await page.goto(`${served.url}tasks/charge_card`);
     await page.getByRole("button", { name: "Resume task charge_card" }).click();
     await page.getByRole("button", { name: "Undo" }).click();
-    await page.locator("#main").getByText("No job of it starts until").waitFor();
+    await page.getByText("The task charge_card is paused.").waitFor();
+    await page.getByRole("button", { name: "Resume task charge_card" }).waitFor();
     expect((await stage.client.listPauses()).tasks.map(({ name }) => name)).toContain("charge_card");
   });
 
