@@ -207,11 +207,6 @@ export interface ClaimTag {
   readonly taskIdentifiers: ReadonlyMap<number, string>;
 }
 
-/** Names what the jobs of one claim have in common. */
-export function tagOfClaim(claim: Omit<ClaimTag, "claimedAtUs">): ClaimTag {
-  return { ...claim, claimedAtUs: Number(claim.claimedAt) };
-}
-
 /** The place of a claim in the register of its worker, `held-jobs.ts`. */
 export interface Holding {
   readonly job: ClaimedJob;

@@ -1,5 +1,5 @@
 import { prepareJob, type PreparedJob } from "../job/add/prepare-job.ts";
-import { ClaimedJob, tagOfClaim } from "../job/claimed-job.ts";
+import { ClaimedJob } from "../job/claimed-job.ts";
 import type { JobSpec } from "../job/job.ts";
 import type { AnyTask } from "../job/task.ts";
 import type { AnyTaskDeclaration } from "../job/task-declaration.ts";
@@ -16,16 +16,14 @@ export async function claimLoneJob(task: AnyTask, payload: unknown, order: LoneJ
   const { spec, asStored, clock } = order;
   const declared = asStored ? asTaskOfAnything(task) : task;
   const prepared = await prepareJob({ task: declared, payload, spec });
-  return new ClaimedJob(
-    new ClaimedRow(toRow(prepared, order)),
-    tagOfClaim({
-      workerId: "test",
-      claimedAt: String(clock.now() * 1000),
-      // Never too old to start.
-      sentAt: Number.POSITIVE_INFINITY,
-      taskIdentifiers: new Map([[TASK_ID, prepared.identifier]]),
-    }),
-  );
+  return new ClaimedJob(new ClaimedRow(toRow(prepared, order)), {
+    workerId: "test",
+    claimedAt: String(clock.now() * 1000),
+    claimedAtUs: clock.now() * 1000,
+    // Never too old to start.
+    sentAt: Number.POSITIVE_INFINITY,
+    taskIdentifiers: new Map([[TASK_ID, prepared.identifier]]),
+  });
 }
 
 /** How a job is made. */

@@ -1,5 +1,5 @@
 import type { Cell } from "../../src/postgres/driver.ts";
-import { ClaimedJob, type ClaimTag, tagOfClaim } from "../../src/job/claimed-job.ts";
+import { ClaimedJob, type ClaimTag } from "../../src/job/claimed-job.ts";
 import { ClaimedRow } from "../../src/postgres/queries/claimed-row.ts";
 
 /** The columns of a claimed row as PostgreSQL writes them; what is left out is a plain job without a queue. */
@@ -29,14 +29,12 @@ export function claimedRow(given: ClaimedCells = {}): ClaimedRow {
 /** A job that the worker "w" claimed at microsecond 1767225600000000, as task "t", and that never becomes too old to start. */
 export function claimedJob(cells: ClaimedCells = {}, tag: Partial<ClaimTag> = {}): ClaimedJob {
   const taskIdentifiers = new Map([[1, "t"]]);
-  return new ClaimedJob(
-    claimedRow(cells),
-    tagOfClaim({
-      workerId: "w",
-      claimedAt: "1767225600000000",
-      sentAt: Number.POSITIVE_INFINITY,
-      ...tag,
-      taskIdentifiers,
-    }),
-  );
+  return new ClaimedJob(claimedRow(cells), {
+    workerId: "w",
+    claimedAt: "1767225600000000",
+    claimedAtUs: 1767225600000000,
+    sentAt: Number.POSITIVE_INFINITY,
+    ...tag,
+    taskIdentifiers,
+  });
 }

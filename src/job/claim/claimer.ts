@@ -4,7 +4,7 @@ import type { ContinueRequest } from "../../postgres/queries/ending/release-and-
 import { isRefused, isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { toChains, type Chain, type Removal } from "../chain.ts";
-import { ClaimedJob, tagOfClaim } from "../claimed-job.ts";
+import { ClaimedJob } from "../claimed-job.ts";
 import type { WorkerContext, WorkerSettings } from "../worker-context.ts";
 import { type ClaimFacts, reportedError } from "../worker-report.ts";
 import { ClaimMemory } from "./claim-memory.ts";
@@ -282,6 +282,6 @@ function toJobs(
   { request: { workerId }, sentAt }: ClaimPlan,
   taskIdentifiers: TaskIdentifiers,
 ): ClaimedJob[] {
-  const tag = tagOfClaim({ workerId, claimedAt, sentAt, taskIdentifiers });
+  const tag = { workerId, claimedAt, claimedAtUs: Number(claimedAt), sentAt, taskIdentifiers };
   return jobs.map((row) => new ClaimedJob(row, tag)).sort((a, b) => a.compare(b));
 }

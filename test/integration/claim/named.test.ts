@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { ClaimedJob, tagOfClaim } from "../../../src/job/claimed-job.ts";
+import { ClaimedJob } from "../../../src/job/claimed-job.ts";
 import type { ClaimedRow } from "../../../src/postgres/queries/claimed-row.ts";
 import { createClaims, empty } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
@@ -16,7 +16,13 @@ async function add(spec = ""): Promise<string> {
 
 /** What a worker makes of a row. */
 function shown(row: ClaimedRow) {
-  const job = new ClaimedJob(row, tagOfClaim({ workerId: "w", sentAt: 0, claimedAt: "0", taskIdentifiers: new Map() }));
+  const job = new ClaimedJob(row, {
+    workerId: "w",
+    sentAt: 0,
+    claimedAt: "0",
+    claimedAtUs: 0,
+    taskIdentifiers: new Map(),
+  });
   return { ...job.toJSON(), taskId: job.taskId, queueId: job.queueId, payload: job.payload };
 }
 

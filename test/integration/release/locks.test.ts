@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { ReleaseWriterParts } from "../../../src/job/release/release-writer.ts";
 import { Releaser } from "../../../src/job/release/releaser.ts";
-import { ClaimedJob, tagOfClaim } from "../../../src/job/claimed-job.ts";
+import { ClaimedJob } from "../../../src/job/claimed-job.ts";
 import type { ClaimAnswer } from "../../../src/postgres/queries/claim.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { changeOf, createClaims, empty } from "../../harness/claims.ts";
@@ -125,7 +125,13 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
   const jobsOf = ({ jobs, claimedAt }: ClaimAnswer) =>
     jobs.map(
       (row) =>
-        new ClaimedJob(row, tagOfClaim({ workerId: "w", claimedAt, sentAt: 0, taskIdentifiers: new Map([[1, "t"]]) })),
+        new ClaimedJob(row, {
+          workerId: "w",
+          claimedAt,
+          claimedAtUs: 0,
+          sentAt: 0,
+          taskIdentifiers: new Map([[1, "t"]]),
+        }),
     );
 
   it("releases the 99 others meanwhile, and that one when the transaction ends", async () => {

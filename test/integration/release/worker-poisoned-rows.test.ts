@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ClaimedJob, tagOfClaim } from "../../../src/job/claimed-job.ts";
+import { ClaimedJob } from "../../../src/job/claimed-job.ts";
 import { Releaser } from "../../../src/job/release/releaser.ts";
 import { defineTask } from "../../../src/job/task.ts";
 import type { Release } from "../../../src/postgres/queries/ending/release.ts";
@@ -171,7 +171,7 @@ describe("a thousand rows that a trigger keeps", () => {
     const claims = await createClaims(database);
     const { jobs: claimed, claimedAt } = await claims.claim({ quantity: 1_000 });
     const jobs = claimed.map(
-      (row) => new ClaimedJob(row, tagOfClaim({ workerId: "w", sentAt: 0, claimedAt, taskIdentifiers: new Map() })),
+      (row) => new ClaimedJob(row, { workerId: "w", sentAt: 0, claimedAt, claimedAtUs: 0, taskIdentifiers: new Map() }),
     );
     const clock = createManualClock();
     let [sent, answered] = [0, 0];
