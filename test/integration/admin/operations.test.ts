@@ -146,13 +146,14 @@ describe("an operation", () => {
   it("goes on when it is resumed right after a pause, and rests when it is paused right after that", async () => {
     await fill(1);
     const session = await test.database.connect();
-    await session.query("begin; select * from howdah._private_jobs for update");
+    // Of the table, not of the job: a batch steps over a job that is held for long.
+    await session.query("begin; lock table howdah._private_jobs in exclusive mode");
     const { json } = await preview({ action: "retry", filter: { task: "many" } });
     const begun = await begin(json["token"]);
     const id = begun.json["operation"].id as string;
     const steer = async (verb: string) =>
       (await test.ask(`/api/v1/operations/${id}/${verb}`, { body: {} })).json["operation"].state as string;
-    // The batch holds the operation until it gives up the job; then it rests before it looks again.
+    // The batch holds the operation until it gives up; then it rests before it tries again.
     expect(await steer("pause")).toBe("paused");
     expect(await steer("resume")).toBe("running");
     expect(await steer("pause")).toBe("paused");
