@@ -92,11 +92,11 @@ describe.each(LAYOUTS)("crontabs of graphile-worker on a schema: %s", (layout) =
   });
 });
 
-describe("a crontab that moves between graphile-worker and Howdah on one schema", () => {
+describe.each(["owned", "shared"] as const)("a crontab that moves between both on one schema: %s", (layout) => {
   let place: Place;
 
   beforeAll(async () => {
-    place = await createPlace("owned");
+    place = await createPlace(layout);
   });
   afterAll(() => place[Symbol.asyncDispose]());
   beforeEach(() => emptyPlace(place));

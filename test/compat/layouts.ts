@@ -1,5 +1,6 @@
 import { adoptSchema } from "../../src/postgres/layout/adopt-schema.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
+import { until } from "../harness/until.ts";
 import { loadRelease, RELEASE, type GraphileWorker, type Release, type TheirOptions } from "./graphile-worker.ts";
 
 /**
@@ -15,6 +16,10 @@ export type Layout = (typeof LAYOUTS)[number];
 /** The name of the schema in every layout, so that one statement fits all of them. */
 export const SCHEMA = "howdah";
 
+/** What the sessions of graphile-worker in this process are called. */
+const SESSIONS = "graphile-worker";
+const CONNECTED = `select from pg_stat_activity where datname = current_database() and application_name = '${SESSIONS}'`;
+
 /** A database with a schema, and graphile-worker to work in it. */
 export interface Place extends AsyncDisposable {
   readonly layout: Layout;
@@ -29,8 +34,10 @@ export interface Place extends AsyncDisposable {
 export async function createPlace(layout: Layout, release: Release = RELEASE): Promise<Place> {
   const theirs = await loadRelease(release);
   const database = await createDatabase({ migrate: layout === "owned" });
+  const address = new URL(database.connectionString);
+  address.searchParams.set("application_name", SESSIONS);
   const options = {
-    connectionString: database.connectionString,
+    connectionString: address.href,
     schema: SCHEMA,
     logger: new theirs.Logger(() => () => {}),
     noHandleSignals: true,
@@ -43,7 +50,13 @@ export async function createPlace(layout: Layout, release: Release = RELEASE): P
     theirs,
     options,
     sql: (text, values) => database.sql(text, values),
-    [Symbol.asyncDispose]: () => database.drop(),
+    async [Symbol.asyncDispose]() {
+      // It may close connections a moment after it was told to, and does not like them to be ended.
+      await until(async () => (await database.sql(CONNECTED)).length === 0, {
+        message: "graphile-worker to close its connections",
+      });
+      await database.drop();
+    },
   };
 }
 

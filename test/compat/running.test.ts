@@ -247,7 +247,11 @@ describe.each(LAYOUTS)("workers of graphile-worker on a schema: %s", (layout) =>
     );
     const t: TheirTasks[string] = (payload, { job }) => void ran.push(payload, job.attempts);
     const preset = { worker: { minResetLockedInterval: 10, maxResetLockedInterval: 20 } };
-    await running({ taskList: { t }, preset }, async () => void (await until(() => ran.length > 0)));
+    await running({ taskList: { t }, preset }, async () => {
+      await until(async () => (await place.sql("select from howdah._private_jobs")).length === 1, {
+        message: "one job to be left",
+      });
+    });
     expect(ran).toEqual(["stale", 2]);
     expect(await place.sql("select locked_by from howdah._private_jobs")).toEqual([{ locked_by: "pool-dead" }]);
   });

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { createPlace, type Place } from "./layouts.ts";
+import { createPlace, type Layout, type Place } from "./layouts.ts";
 
 /*
  * The same statements on a schema that Howdah has installed and on one that graphile-worker has installed: what they
  * return, what they raise and what they leave behind must be the same. Rows have no ids here, because graphile-worker
  * uses up ids where Howdah does not.
  */
+
+/** The schemas that Howdah works on. */
+const OURS = ["owned", "shared"] as const satisfies readonly Layout[];
 
 /** What one statement came to: its rows, or its SQLSTATE. */
 type Outcome = readonly Record<string, unknown>[] | string;
@@ -264,20 +267,21 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
   },
 };
 
-let [ours, theirs]: Place[] = [];
+const ours: Partial<Record<Layout, Place>> = {};
+let theirs: Place;
 beforeAll(async () => {
-  ours = await createPlace("owned");
+  for (const layout of OURS) ours[layout] = await createPlace(layout);
   theirs = await createPlace("theirs");
 });
 afterAll(async () => {
-  await ours?.[Symbol.asyncDispose]();
-  await theirs?.[Symbol.asyncDispose]();
+  for (const place of [...Object.values(ours), theirs]) await place[Symbol.asyncDispose]();
 });
 
 describe.each(Object.entries(CASES))("%s", (_, cases) => {
   it.each(Object.entries(cases))("%s", async (__, statements) => {
-    const [found, wanted] = [await tell(ours as Place, statements), await tell(theirs as Place, statements)];
-    expect(found).toEqual(wanted);
+    const wanted = await tell(theirs, statements);
+    for (const layout of OURS)
+      expect({ layout, ...(await tell(ours[layout] as Place, statements)) }).toEqual({ layout, ...wanted });
   });
 });
 
@@ -323,10 +327,8 @@ describe("4 notifications", () => {
       [1],
     ],
   ])("tell of %s", async (_, statements, fromTheirs, fromOurs) => {
-    for (const [place, wanted] of [
-      [theirs as Place, fromTheirs],
-      [ours as Place, fromOurs],
-    ] as const) {
+    const places = OURS.map((layout) => [ours[layout] as Place, fromOurs] as const);
+    for (const [place, wanted] of [[theirs, fromTheirs] as const, ...places]) {
       await tell(place, statements.slice(0, -1));
       expect(await heard(place, statements.at(-1) ?? "")).toEqual(wanted);
     }

@@ -6,7 +6,7 @@ import { runFleet } from "./run-fleet.ts";
 const MINUTES = Number(process.env["HOWDAH_COMPAT_MINUTES"] || 0.5);
 const DURATION_MS = MINUTES * 60_000;
 
-it.each(["owned"] as const)(
+it.each(["owned", "shared"] as const)(
   "two workers of Howdah and two of graphile-worker do every job of one schema, and queues one after another: %s",
   async (layout) => {
     await using place = await createPlace(layout);
