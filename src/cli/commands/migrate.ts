@@ -72,8 +72,9 @@ export const migrateCommand: CliCommand = {
         await sayingWhenSlow(logger, reaching);
         if (dryRun === true) return await tell(ground, change);
         if (change !== undefined && yes !== true && !(await isAgreed(ground, change))) return;
+        const done = await changeDone(ground, change);
         const migrating = changeLayout(changes, { driver, schema, logger });
-        printResult(ground, change, await sayingWhenSlow(logger, migrating));
+        printResult(ground, done, await sayingWhenSlow(logger, migrating));
       });
     } finally {
       await driver.close();
@@ -85,6 +86,12 @@ interface Ground extends Pick<Call, "screen" | "globals"> {
   readonly driver: Driver;
   readonly schema: Schema;
   readonly target: string;
+}
+
+/** What will have been done: where nothing of others is, there is nothing to adopt, and the schema is migrated. */
+async function changeDone({ driver, schema }: Ground, change: LayoutChange | undefined) {
+  if (change !== "adopt") return change;
+  return (await describeAdoption({ driver, schema })) === undefined ? undefined : change;
 }
 
 /** Says what would be done. */

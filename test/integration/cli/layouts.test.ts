@@ -48,6 +48,12 @@ describe("howdah migrate", () => {
     });
   });
 
+  it("--adopt creates a schema where there is none to adopt", async () => {
+    const args = ["--database-url", database.connectionString, "--schema", "none_yet"];
+    expect((await runCli(["migrate", "--adopt", ...args])).out).toContain("was created: revision");
+    expect((await runCli(["migrate", "--adopt", ...args])).out).toContain("was up to date: revision");
+  });
+
   it("--own and --release say what they mean, and ask; a script says --yes", async () => {
     const { args } = await foreignSchema();
     await runCli(["migrate", "--adopt", ...args]);
