@@ -111,8 +111,11 @@ function isSibling(one: Run, other: Run): boolean {
   return one !== other && one.file === other.file && one.q === other.q;
 }
 
+/** In microseconds: graphile-worker writes that a job is done, and unlocks its queue, a moment after its handler. */
+const WRITTEN_AFTER = 1_000_000;
+
 function endedDuring({ until }: Run, run: Run, { wallOffset }: Evidence): boolean {
-  return until > run.l * 1_000 - wallOffset && until < run.until;
+  return until > run.l * 1_000 - wallOffset - WRITTEN_AFTER && until < run.until;
 }
 
 /** A job's attempts are no more than the claims that the database has seen of it. */
