@@ -1,6 +1,6 @@
 import { backoffMs } from "../../runtime/backoff.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
-import type { Driver } from "../driver.ts";
+import type { Driver, Executor } from "../driver.ts";
 import type { Schema } from "../schema.ts";
 
 /**
@@ -9,18 +9,27 @@ import type { Schema } from "../schema.ts";
  * meanwhile. It needs a second connection; a driver with one has no others beside it.
  */
 export async function withoutOthers<T>(target: LayoutTarget, work: () => Promise<T>): Promise<T> {
-  const { driver, schema, clock = systemClock } = target;
+  const { driver, clock = systemClock } = target;
   if (driver.capabilities?.connections === 1) return work();
-  return driver.transaction(async (holder) => {
-    await holder.query({ text: PATIENT });
-    // A statement that waits has a snapshot, for which the other process waits when it builds an index.
-    for (let tries = 1; ; tries += 1) {
-      const { rows } = await holder.query({ text: TRY, values: [`howdah layout ${schema.name}`] });
-      await holder.query({ text: FORGETFUL });
-      if (rows[0]?.[0] === "t") return work();
-      await clock.sleep(backoffMs(RETRY, tries));
-    }
-  });
+  for (let tries = 1; ; tries += 1) {
+    const done = await driver.transaction((holder) => workHolding(holder, target, work));
+    if (done) return done.result;
+    // Between two tries there is no transaction: the other process waits for those that it has met when it builds an index.
+    await clock.sleep(backoffMs(RETRY, tries));
+  }
+}
+
+/** Works, if the lock is to be had at once. A statement that waits would have a snapshot meanwhile. */
+async function workHolding<T>(
+  holder: Executor,
+  { schema }: LayoutTarget,
+  work: () => Promise<T>,
+): Promise<{ readonly result: T } | undefined> {
+  await holder.query({ text: PATIENT });
+  const { rows } = await holder.query({ text: TRY, values: [`howdah layout ${schema.name}`] });
+  if (rows[0]?.[0] !== "t") return undefined;
+  await holder.query({ text: FORGETFUL });
+  return { result: await work() };
 }
 
 /** Where a layout is changed. */
