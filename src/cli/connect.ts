@@ -38,15 +38,17 @@ const SILENT_MS = 1_000;
 /** How a command connects: prepared statements have no advantage for it, and fail behind a transaction pooler. */
 export const ONE_COMMAND = { maxConnections: 1, preparedStatements: false };
 
-/** Awaits `work`, and logs that it is waiting when that takes long. */
-export async function sayingWhenSlow<T>(logger: Logger, work: Promise<T>): Promise<T> {
-  const waiting = sayWhenSlow(logger);
+/** Awaits `work`, and logs that it is waiting, in these words, when that takes long. */
+export async function sayingWhenSlow<T>(logger: Logger, work: Promise<T>, words = NO_ANSWER): Promise<T> {
+  const waiting = sayWhenSlow(logger, words);
   return await work.finally(() => waiting.cancel());
 }
 
-function sayWhenSlow(logger: Logger): Timer {
-  return systemClock.setTimer(SILENT_MS, () => logger.warn("The database has not answered yet; still trying"));
+function sayWhenSlow(logger: Logger, words = NO_ANSWER): Timer {
+  return systemClock.setTimer(SILENT_MS, () => logger.warn(words));
 }
+
+const NO_ANSWER = "The database has not answered yet; still trying";
 
 /** The database and the schema. Throws `HOWDAH_OPTION_INVALID` when nothing names a database. */
 export function connectionOptions({ databaseUrl, schema }: GlobalOptions) {

@@ -74,7 +74,7 @@ export const migrateCommand: CliCommand = {
         if (change !== undefined && yes !== true && !(await isAgreed(ground, change))) return;
         const done = await changeDone(ground, change);
         const migrating = changeLayout(changes, { driver, schema, logger });
-        printResult(ground, done, await sayingWhenSlow(logger, migrating));
+        printResult(ground, done, await sayingWhenSlow(logger, migrating, done && AT_WORK));
       });
     } finally {
       await driver.close();
@@ -127,6 +127,8 @@ async function isAgreed({ driver, schema, screen }: Ground, change: LayoutChange
   screen.note("Nothing was changed.");
   return false;
 }
+
+const AT_WORK = "Changing the schema and looking after sessions of other workers, which takes some seconds or more";
 
 const RELEASE_MEANS =
   "What Howdah has added is dropped: schedules, pauses, samples, and whatever else graphile-worker does not know. Jobs stay.";

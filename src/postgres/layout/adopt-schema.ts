@@ -5,11 +5,11 @@ import type { Executor } from "../driver.ts";
 import { migrations as released } from "../migrations.generated.ts";
 import { SHARED_LEDGER } from "../foreign-schema.ts";
 import { checkServer, checkState, readSchemaState, type SchemaState } from "../schema-revision.ts";
-import { isLocked, sqlStateOf } from "../sqlstate.ts";
+import { isLocked } from "../sqlstate.ts";
 import { type AdoptionPlan, planAdoption } from "./plan-adoption.ts";
 import { type ForeignSchema, readForeignSchema } from "./read-foreign-schema.ts";
 import { renewSessions } from "./renew-sessions.ts";
-import { schemaBusy } from "./schema-busy.ts";
+import { schemaBusy, whyUnchanged } from "./schema-busy.ts";
 import { withoutOthers } from "./without-others.ts";
 
 /**
@@ -43,7 +43,7 @@ export async function adoptSchema(options: AdoptOptions): Promise<MigrateResult>
     const rest = await applyMigrations(options);
     return { revision: rest.revision, applied: [...applied, ...rest.applied] };
   } catch (error) {
-    throw isLocked(error) ? schemaBusy(schema, error) : error;
+    throw whyUnchanged(schema, error);
   }
 }
 
@@ -95,11 +95,10 @@ interface Adopted {
 async function adopt(options: AdoptOptions): Promise<Adopted> {
   const { migrations = released } = options;
   const changedAt = await addColumns(options);
-  const [ended] = await Promise.all([
-    changedAt === undefined ? 0 : renewSessions(options, { ...options, changedAt }).catch(mayNotEnd),
+  await Promise.all([
+    changedAt === undefined ? 0 : renewSessions(options, { ...options, changedAt }),
     markExhausted(options).then(() => buildIndexes(options)),
   ]);
-  sayEnded(options, ended);
   return underMigrationLock(options, async (transaction) => {
     const { plan, found, revision } = await look(transaction, options);
     if (plan.objects.length > 0) {
@@ -107,21 +106,6 @@ async function adopt(options: AdoptOptions): Promise<Adopted> {
     }
     return { ledger: found.ledger, applied: revision > 0 ? [] : migrations.map(({ id }) => id) };
   });
-}
-
-/** What becomes of sessions of others that this role may not end. */
-function mayNotEnd(error: unknown): undefined {
-  if (sqlStateOf(error) !== "42501") throw error;
-  return undefined;
-}
-
-function sayEnded({ logger, schema }: ApplyOptions, ended: number | undefined): void {
-  if (ended === 0) return;
-  const said =
-    ended === undefined
-      ? `Workers of others on schema ${schema.quoted} have to be restarted: this role may not end their sessions`
-      : `Ended ${ended} sessions of other workers on schema ${schema.quoted}, which connect anew`;
-  logger?.warn(said, { schema: schema.name, ended });
 }
 
 /**

@@ -6,8 +6,7 @@ import { migrations as released } from "../migrations.generated.ts";
 import { objectsOf, statementsOf } from "../schema-objects.ts";
 import { ADOPTION, checkState, OWNED_MARK, readSchemaState, type SchemaState } from "../schema-revision.ts";
 import { quoteLiteral, type Schema } from "../schema.ts";
-import { isLocked } from "../sqlstate.ts";
-import { schemaBusy } from "./schema-busy.ts";
+import { whyUnchanged } from "./schema-busy.ts";
 import { readForeignTraces, type Traces } from "./read-foreign-traces.ts";
 import { withoutOthers } from "./without-others.ts";
 
@@ -40,7 +39,7 @@ export async function ownSchema(options: ApplyOptions): Promise<MigrateResult> {
     }
     return migrated;
   } catch (error) {
-    throw isLocked(error) ? schemaBusy(schema, error) : error;
+    throw whyUnchanged(schema, error);
   }
 }
 

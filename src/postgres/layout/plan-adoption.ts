@@ -181,7 +181,45 @@ function objectStatements(found: ForeignSchema, { schema, migrations, revision }
 values (${id}, ${quoteLiteral(name)}, ${breaksBefore})`,
   ]);
   const layout = `insert into ${schema.of(ADOPTION)} (name, value) values ('layout', 'shared') on conflict do nothing`;
-  return [createLedger(schema), ...made, layout];
+  return [createLedger(schema), ...made, layout, grantStatement(found, schema)];
+}
+
+/**
+ * Lets the roles that were granted rights on the table of jobs do with what was added what they
+ * may do with it: functions that they call use it now.
+ */
+function grantStatement({ relations }: ForeignSchema, schema: Schema): string {
+  const workers = relations.has(WORKERS) ? "" : ` or class.relname = '${WORKERS}'`;
+  return `do $$
+declare
+  right_of_jobs record;
+  added record;
+begin
+  for right_of_jobs in
+    select acl.privilege_type as kind, case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end as grantee
+    from pg_class as class cross join aclexplode(class.relacl) as acl
+    where class.oid = ${quoteLiteral(schema.of("_private_jobs"))}::regclass and acl.grantee <> class.relowner
+      and acl.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+  loop
+    for added in
+      select class.oid::regclass as name from pg_class as class
+      where class.relnamespace = ${quoteLiteral(schema.quoted)}::regnamespace and class.relkind = 'r'
+        and (class.relname like '\\_howdah\\_%'${workers})
+    loop
+      execute format('grant %s on table %s to %s', right_of_jobs.kind, added.name, right_of_jobs.grantee);
+    end loop;
+    if right_of_jobs.kind = 'INSERT' then
+      for added in
+        select function.oid::regprocedure as name from pg_proc as function
+        where function.pronamespace = ${quoteLiteral(schema.quoted)}::regnamespace
+          and function.proname like '\\_howdah\\_%' and function.proacl is not null
+      loop
+        execute format('grant execute on function %s to %s', added.name, right_of_jobs.grantee);
+      end loop;
+    end if;
+  end loop;
+end
+$$`;
 }
 
 interface Adapting {
@@ -216,5 +254,6 @@ function functionStatements(statement: string, { found, schema }: Adapting): str
     `insert into ${schema.of(ADOPTION)} as kept (name, value) values (${quoteLiteral(`function ${name}`)}, ${kept})
 on conflict (name) do update set value = excluded.value where excluded.value is not null`,
     create,
+    ...(theirs?.isDefiner === true ? [`alter function ${theirs.signature} security definer`] : []),
   ];
 }

@@ -6,13 +6,14 @@ import { readObjects } from "../read-objects.ts";
 import { functionDetail, objectsOf } from "../schema-objects.ts";
 import { SHARED_LEDGER, unknownBreaking } from "../foreign-schema.ts";
 import { ADOPTION, OWNED_MARK } from "../schema-revision.ts";
-import type { Schema } from "../schema.ts";
+import { quoteIdentifier, type Schema } from "../schema.ts";
 
 /**
  * Looks at a schema that another implementation made, and at what was added to it.
  * Run inside of a transaction whose search_path is pg_catalog. Throws
- * `HOWDAH_SCHEMA_FOREIGN` when it is not as theirs are, `HOWDAH_SCHEMA_TOO_NEW`
- * when a breaking migration of theirs is not known here.
+ * `HOWDAH_SCHEMA_FOREIGN` when it is not as theirs are, `HOWDAH_SCHEMA_TOO_NEW` when a
+ * breaking migration of theirs is not known here, `HOWDAH_DATABASE_FORBIDDEN` when
+ * the tables belong to a role that this one cannot become.
  */
 export async function readForeignSchema(executor: Executor, schema: Schema): Promise<ForeignSchema> {
   const missing = await findMissing(executor, schema);
@@ -33,18 +34,24 @@ export async function readForeignSchema(executor: Executor, schema: Schema): Pro
   const [relations, columns, triggers, indexes, functions, owner] = (rows[0] ?? []).map(
     (cell) => JSON.parse(cell ?? "[]") as unknown,
   );
+  const [other, mayBecome] = (owner as [string, boolean][])[0] ?? [];
+  if (other !== undefined && mayBecome !== true) throw belongsTo(schema, other);
   return {
     ledger,
     relations: new Set(relations as string[]),
     columns: new Set(columns as string[]),
     triggers: new Set(triggers as string[]),
     indexes: new Map(indexes as [string, boolean][]),
-    owner: (owner as string[])[0],
-    functions: (functions as [string, string, string][]).map(([name, definition, hash]) => ({
-      name,
-      definition,
-      isOurs: hash === detailOf(name, schema),
-    })),
+    owner: other,
+    functions: (functions as [string, string, string, string, boolean][]).map(
+      ([name, definition, hash, signature, isDefiner]) => ({
+        name,
+        definition,
+        signature,
+        isDefiner,
+        isOurs: hash === detailOf(name, schema),
+      }),
+    ),
   };
 }
 
@@ -71,6 +78,10 @@ export interface SharedFunction {
   readonly name: string;
   /** The statement that creates it as it is. */
   readonly definition: string;
+  /** How statements name it. */
+  readonly signature: string;
+  /** It runs with the rights of its owner, which an operator has set: no implementation does. */
+  readonly isDefiner: boolean;
   /** Whether it is the one of this release. */
   readonly isOurs: boolean;
 }
@@ -122,6 +133,14 @@ function notTheirs(schema: Schema, problem: string): HowdahError {
   );
 }
 
+function belongsTo(schema: Schema, owner: string): HowdahError {
+  return new HowdahError(
+    "HOWDAH_DATABASE_FORBIDDEN",
+    `The tables of schema ${schema.quoted} belong to role ${quoteIdentifier(owner)}, which alone may change them: ` +
+      "run this with that role, or with one that is a member of it. Nothing was changed.",
+  );
+}
+
 /** The first of their migrations after which the tables have the names that are used here. */
 const OLDEST_LEDGER = 16;
 
@@ -154,13 +173,14 @@ select
   ),
   (
     select json_agg(json_build_array(
-      proname, pg_get_functiondef(function.oid), md5(convert_to(function.prosrc, 'UTF8'))
+      proname, pg_get_functiondef(function.oid), md5(convert_to(function.prosrc, 'UTF8')),
+      function.oid::regprocedure::text, function.prosecdef
     ))
     from pg_proc as function join space on space.oid = function.pronamespace
     where function.proname = any($2::name[]) and function.prokind = 'f'
   ),
   (
-    select json_agg(pg_get_userbyid(class.relowner))
+    select json_agg(json_build_array(pg_get_userbyid(class.relowner), pg_has_role(class.relowner, 'member')))
     from pg_class as class join space on space.oid = class.relnamespace
     where class.relname = '_private_jobs' and pg_get_userbyid(class.relowner) <> current_user
   )`;

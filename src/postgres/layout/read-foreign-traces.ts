@@ -20,8 +20,8 @@ select
     where datname = current_database() and pid <> pg_backend_pid() and application_name not like 'howdah%'
       and (query ~* 'listen "jobs:insert"' or query ~* 'worker:migrate' or query like '%\\_private\\_jobs as jobs%')),
   (select count(*) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
-      and usename <> current_user and not pg_has_role('pg_read_all_stats', 'usage'))`;
+    where datname = current_database() and pid <> pg_backend_pid()
+      and usename <> current_user and query = '<insufficient privilege>')`;
   const { rows } = await executor.query({ text });
   const [holders, registered, sessions, hidden] = rows[0] ?? [];
   return {

@@ -4,10 +4,10 @@ import type { Executor } from "../driver.ts";
 import { ADOPTION, checkServer, OWNED_MARK, readSchemaState, type SchemaState } from "../schema-revision.ts";
 import { SHARED_LEDGER } from "../foreign-schema.ts";
 import { quoteIdentifier, type Schema } from "../schema.ts";
-import { isLocked } from "../sqlstate.ts";
 import { readForeignSchema, type SharedFunction } from "./read-foreign-schema.ts";
 import { type Added, HIDDEN, readAdded } from "./read-added.ts";
-import { schemaBusy } from "./schema-busy.ts";
+import { renewSessions } from "./renew-sessions.ts";
+import { whyUnchanged } from "./schema-busy.ts";
 import { withoutOthers } from "./without-others.ts";
 
 /**
@@ -18,19 +18,31 @@ import { withoutOthers } from "./without-others.ts";
  * that was never adopted, and `HOWDAH_SCHEMA_BUSY` while workers of Howdah run or
  * tables stay locked.
  */
-export async function releaseSchema(options: ApplyOptions): Promise<MigrateResult> {
+export async function releaseSchema(options: ReleaseOptions): Promise<MigrateResult> {
   const { driver, schema, logger } = options;
   const before = await readSchemaState(driver, schema);
   checkServer(before.server);
-  if (!before.isOurs && before.taken.includes(SHARED_LEDGER.table)) return RELEASED;
-  if (!before.isAdopted) throw neverAdopted(schema);
+  const isReleased = !before.isOurs && before.taken.includes(SHARED_LEDGER.table);
+  if (!isReleased && !before.isAdopted) throw neverAdopted(schema);
   try {
-    await withoutOthers(options, () => underMigrationLock(options, (transaction) => release(transaction, schema)));
+    // The process that released it may have been killed before it came to the sessions.
+    await withoutOthers(options, async () => {
+      if (!isReleased) await underMigrationLock(options, (transaction) => release(transaction, schema));
+      const { rows } = await driver.query({ text: "select pg_catalog.clock_timestamp()" });
+      await renewSessions(options, { ...options, changedAt: rows[0]?.[0] ?? "infinity" });
+    });
   } catch (error) {
-    throw isLocked(error) ? schemaBusy(schema, error) : error;
+    throw whyUnchanged(schema, error);
   }
+  if (isReleased) return RELEASED;
   logger?.info(`Released schema ${schema.quoted}: it is graphile-worker's as before`, { schema: schema.name });
   return RELEASED;
+}
+
+/** How patient to be. */
+export interface ReleaseOptions extends ApplyOptions {
+  /** How long to look for sessions of others that have to connect anew. Default 3000. */
+  readonly watchMs?: number | undefined;
 }
 
 const RELEASED: MigrateResult = { revision: 0, applied: [] };

@@ -1,48 +1,90 @@
 import { type Clock, systemClock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import { quoteLiteral, type Schema } from "../schema.ts";
+import { sqlStateOf } from "../sqlstate.ts";
 import type { LayoutTarget } from "./without-others.ts";
 
 /**
  * Ends idle sessions of workers of other implementations, so that they connect anew.
  * Their claims are prepared and answer with all columns of a job: PostgreSQL refuses such a
- * statement in every session that has prepared it before a column was added, for as
+ * statement in every session that has prepared it before columns came or went, for as
  * long as the session lasts. A session shows itself by its last statement, so this looks
- * again until none has for `watchMs`. Sessions that are in a transaction are
- * left alone. Answers how many have ended.
+ * again until none has for `watchMs`. Sessions that are in a transaction are left
+ * alone. Logs how many have ended, and when there may be some that this role may not
+ * end. Answers how many have ended.
  */
 export async function renewSessions(target: LayoutTarget, options: RenewOptions): Promise<number> {
-  const { watchMs = 3_000, clock = systemClock } = options;
-  const text = endStale(target.schema, options.changedAt);
-  let ended = 0;
-  for (let quietMs = 0; quietMs <= watchMs; quietMs += LOOK_MS) {
-    const { rows } = await target.driver.query({ text });
-    const count = Number(rows[0]?.[0] ?? 0);
-    ended += count;
-    if (count > 0) quietMs = 0;
-    // Nearly always there are none at all.
-    if (ended === 0 && rows[0]?.[1] === "0") return 0;
-    await clock.sleep(LOOK_MS);
+  const { schema } = target;
+  const { logger } = options;
+  try {
+    const { ended, hidden } = await endAll(target, options);
+    if (ended > 0) {
+      logger?.warn(`Ended ${ended} sessions of other workers on schema ${schema.quoted}, which connect anew`, {
+        schema: schema.name,
+        ended,
+      });
+    }
+    if (hidden > 0) {
+      logger?.warn(
+        `Workers of others on schema ${schema.quoted} that connect with another role have to be restarted: ` +
+          `this role may not see what ${hidden} sessions do`,
+        { schema: schema.name, hidden },
+      );
+    }
+    return ended;
+  } catch (error) {
+    if (sqlStateOf(error) !== "42501") throw error;
+    logger?.warn(
+      `Workers of others on schema ${schema.quoted} have to be restarted: this role may not end their sessions`,
+      { schema: schema.name },
+    );
+    return 0;
   }
-  return ended;
 }
 
 /** Which sessions are stale, and how long to look for them. */
 export interface RenewOptions {
-  /** When the columns had been added, as the database writes it. */
+  /** When the columns had changed, as the database writes it. */
   readonly changedAt: string;
   /** How long none may have shown itself. Default 3000. */
   readonly watchMs?: number | undefined;
   readonly clock?: Clock | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+interface Renewed {
+  readonly ended: number;
+  /** Sessions of other roles, of which this one may not see what they do. */
+  readonly hidden: number;
+}
+
+async function endAll({ driver, schema }: LayoutTarget, options: RenewOptions): Promise<Renewed> {
+  const { watchMs = 3_000, clock = systemClock } = options;
+  const text = endStale(schema, options.changedAt);
+  let ended = 0;
+  let hidden = 0;
+  for (let quietMs = 0; quietMs <= watchMs; quietMs += LOOK_MS) {
+    const { rows } = await driver.query({ text });
+    const [count = 0, stale = 0, unseen = 0] = (rows[0] ?? []).map(Number);
+    ended += count;
+    hidden = unseen;
+    if (count > 0) quietMs = 0;
+    // Nearly always there are none at all.
+    if (ended === 0 && stale === 0) break;
+    await clock.sleep(LOOK_MS);
+  }
+  return { ended, hidden };
 }
 
 const LOOK_MS = 100;
 
-function endStale({ name }: Schema, changedAt: string): string {
-  const quoted = name.replaceAll(/[^\w]/g, "\\$&");
-  const theirs = quoteLiteral(`${quoted}"?\\._private_(jobs as jobs|job_queues as job_queues|tasks as tasks)`);
+function endStale({ quoted }: Schema, changedAt: string): string {
+  const name = quoted.slice(1, -1).replaceAll(/[!-/:-@[-^`{-~]/g, "\\$&");
+  const table = "_private_(jobs as jobs|job_queues as job_queues|tasks as tasks)";
+  const theirs = quoteLiteral(`("${name}"|(^|[^\\w$"])${name})\\.${table}`);
   return `
 with stale as materialized (
-  select activity.pid, activity.state
+  select activity.pid, activity.state, activity.query
   from pg_catalog.pg_stat_activity as activity
   where activity.datname operator(pg_catalog.=) pg_catalog.current_database()
     and activity.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
@@ -51,6 +93,12 @@ with stale as materialized (
 )
 select
   pg_catalog.count(*) filter (where state operator(pg_catalog.=) 'idle' and pg_catalog.pg_terminate_backend(pid)),
-  pg_catalog.count(*)
+  pg_catalog.count(*),
+  (
+    select pg_catalog.count(*) from pg_catalog.pg_stat_activity as activity
+    where activity.datname operator(pg_catalog.=) pg_catalog.current_database()
+      and activity.usename operator(pg_catalog.<>) current_user
+      and activity.query operator(pg_catalog.=) '<insufficient privilege>'
+  )
 from stale`;
 }
