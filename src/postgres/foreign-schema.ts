@@ -7,10 +7,10 @@ export function foreignSchema(schema: Schema, taken: readonly string[]): HowdahE
   const found = isJobQueue
     ? "the tables of another job queue (graphile_worker), which have to be adopted before Howdah uses them"
     : `${taken.join(", ")}, which Howdah did not make and whose name it needs`;
-  const way = isJobQueue ? "Run `howdah migrate --adopt`, or choose" : "Choose";
+  const way = isJobQueue ? "Run `howdah migrate --adopt` to use it beside graphile-worker, or choose" : "Choose";
   return new HowdahError(
     "HOWDAH_SCHEMA_FOREIGN",
-    `Schema ${schema.quoted} holds ${found}. ${way} another schema with the option \`schema\`, --schema or HOWDAH_SCHEMA.`,
+    `Schema ${schema.quoted} holds ${found}. ${way} another schema with the option \`schema\` or with HOWDAH_SCHEMA.`,
   );
 }
 

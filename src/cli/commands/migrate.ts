@@ -147,7 +147,7 @@ function describeOwning(schema: Schema, { isOwned, bytes, seconds, traces }: Own
       "No worker and no producer can use it meanwhile.",
     `Seen of workers of others: ${seen.length > 0 ? printable(seen.join("; ")) : "nothing"}.`,
     ...(hiddenSessions > 0 ? [`What ${hiddenSessions} sessions of other roles do cannot be seen.`] : []),
-    "Workers of graphile-worker register nowhere: stop all of them first. Those that are left fail at their next claim.",
+    "Workers of graphile-worker register nowhere: stop all of them first. Those that are left fail at their next claim, and may not say so.",
   ];
 }
 

@@ -31,16 +31,29 @@ export async function ownSchema(options: ApplyOptions): Promise<MigrateResult> {
       }),
     );
     if (traces) logger?.info(`Schema ${schema.quoted} is Howdah's own now`, { schema: schema.name });
-    if (traces && traces.holders.length > 0) {
-      logger?.warn(`Jobs or queues of schema ${schema.quoted} are still locked by ${traces.holders.join(", ")}`, {
-        schema: schema.name,
-        holders: traces.holders,
-      });
-    }
+    if (traces) sayLeft(options, traces);
     return migrated;
   } catch (error) {
     throw whyUnchanged(schema, error);
   }
+}
+
+/** Warns of workers of others that were seen: graphile-worker tells only a debugger that its claims fail. */
+function sayLeft({ schema, logger }: ApplyOptions, { holders, registered, sessions, hiddenSessions }: Traces): void {
+  if (holders.length > 0) {
+    logger?.warn(`Jobs or queues of schema ${schema.quoted} are still locked by ${holders.join(", ")}`, {
+      schema: schema.name,
+      holders,
+    });
+  }
+  const seen = registered.length + sessions.length;
+  if (seen === 0 && hiddenSessions === 0) return;
+  const what = seen > 0 ? `${seen} sessions or registrations` : `${hiddenSessions} sessions of other roles`;
+  logger?.warn(
+    `Workers of others on schema ${schema.quoted} claim nothing any more, and may not say so: ` +
+      `stop them, if the ${what} that were seen are theirs`,
+    { schema: schema.name, seen, hidden: hiddenSessions },
+  );
 }
 
 /**

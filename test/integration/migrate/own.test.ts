@@ -88,8 +88,15 @@ describe("a schema that is made Howdah's own", () => {
     expect(plan.seconds).toBeGreaterThan(0);
     expect(plan.traces).toMatchObject({ holders: ["pool-1"], registered: ["graphile_worker_1"], hiddenSessions: 0 });
     expect(plan.traces.sessions.length).toBeGreaterThan(0);
+    const said: string[] = [];
+    const ignore = (): void => {};
+    const logger = { debug: ignore, info: ignore, warn: (text: string) => void said.push(text), error: ignore };
+    await ownSchema({ driver, schema, logger });
+    expect(said).toEqual([
+      expect.stringContaining("still locked by pool-1"),
+      expect.stringMatching(/claim nothing any more.*\d+ sessions or registrations/),
+    ]);
     await listener.end();
-    await ownSchema({ driver, schema });
     expect(await planOwning({ driver, schema })).toMatchObject({ isOwned: true });
   });
 });
