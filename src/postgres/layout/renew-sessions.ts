@@ -10,7 +10,9 @@ import type { LayoutTarget } from "./without-others.ts";
  * statement in every session that has prepared it before columns came or went, for as
  * long as the session lasts. A session shows itself by its last statement, so this looks
  * again until none has for `watchMs`. Sessions that are in a transaction are left
- * alone. Logs how many have ended, and when there may be some that this role may not
+ * alone, and for half of that time those that rest only briefly: what such a one sends
+ * at the moment when it is ended is lost, and a worker of theirs that cannot complete a job
+ * stops. Their claims fail by then, so that they come to rest. Logs how many have ended, and when there may be some that this role may not
  * end. Answers how many have ended.
  */
 export async function renewSessions(target: LayoutTarget, options: RenewOptions): Promise<number> {
@@ -60,11 +62,11 @@ interface Renewed {
 
 async function endAll({ driver, schema }: LayoutTarget, options: RenewOptions): Promise<Renewed> {
   const { watchMs = 3_000, clock = systemClock } = options;
-  const text = endStale(schema, options.changedAt);
   let ended = 0;
   let hidden = 0;
   for (let quietMs = 0; quietMs <= watchMs; quietMs += LOOK_MS) {
-    const { rows } = await driver.query({ text });
+    const restMs = quietMs * 2 < watchMs ? REST_MS : 0;
+    const { rows } = await driver.query({ text: endStale(schema, { ...options, restMs }) });
     const [count = 0, stale = 0, unseen = 0] = (rows[0] ?? []).map(Number);
     ended += count;
     hidden = unseen;
@@ -78,13 +80,23 @@ async function endAll({ driver, schema }: LayoutTarget, options: RenewOptions): 
 
 const LOOK_MS = 100;
 
-function endStale({ quoted }: Schema, changedAt: string): string {
+/** A session that has been idle for this long will hardly send anything in the instant until it is ended. */
+const REST_MS = 250;
+
+interface Stale extends Pick<RenewOptions, "changedAt"> {
+  /** How long they have to be idle. */
+  readonly restMs: number;
+}
+
+function endStale({ quoted }: Schema, { changedAt, restMs }: Stale): string {
   const name = quoted.slice(1, -1).replaceAll(/[!-/:-@[-^`{-~]/g, "\\$&");
   const table = "_private_(jobs as jobs|job_queues as job_queues|tasks as tasks)";
   const theirs = quoteLiteral(`("${name}"|(^|[^\\w$"])${name})\\.${table}`);
   return `
 with stale as materialized (
-  select activity.pid, activity.state, activity.query
+  select activity.pid,
+    activity.state operator(pg_catalog.=) 'idle' and activity.state_change operator(pg_catalog.<=)
+      (pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.make_interval(secs => ${restMs / 1_000})) as rests
   from pg_catalog.pg_stat_activity as activity
   where activity.datname operator(pg_catalog.=) pg_catalog.current_database()
     and activity.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
@@ -92,7 +104,7 @@ with stale as materialized (
     and activity.query operator(pg_catalog.~*) ${theirs}
 )
 select
-  pg_catalog.count(*) filter (where state operator(pg_catalog.=) 'idle' and pg_catalog.pg_terminate_backend(pid)),
+  pg_catalog.count(*) filter (where rests and pg_catalog.pg_terminate_backend(pid)),
   pg_catalog.count(*),
   (
     select pg_catalog.count(*) from pg_catalog.pg_stat_activity as activity

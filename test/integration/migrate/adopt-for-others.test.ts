@@ -52,6 +52,28 @@ describe("a session that has prepared a claim of another job queue", () => {
     },
   );
 
+  it("is not ended in the middle of what it sends, but when it comes to rest", async () => {
+    const schema = await foreignSchema();
+    const [busy, idle] = [await database.connect(), await database.connect()];
+    const endOf = (session: pg.Client): Promise<unknown> =>
+      new Promise((resolve) => void session.once("end", () => resolve("ended")));
+    const [busyEnd, idleEnd] = [endOf(busy), endOf(idle)];
+    await idle.query(claimIn(schema));
+    const complete = `delete from ${schema.quoted}._private_jobs as jobs where false`;
+    let isIdleEnded = false;
+    void idleEnd.then(() => (isIdleEnded = true));
+    let isAdopted = false;
+    const working = (async () => {
+      while (!isIdleEnded) await busy.query(complete);
+      for (const endAt = performance.now() + 1_000; performance.now() < endAt;) await busy.query(complete);
+      return isAdopted;
+    })();
+    await adoptSchema({ driver, schema, watchMs: 6_000 });
+    isAdopted = true;
+    expect(await working).toBe(false);
+    expect(await busyEnd).toBe("ended");
+  });
+
   it("on a schema whose name ends in the same way goes on", async () => {
     const [schema, other] = [await foreignSchema("queue"), await foreignSchema("other_queue")];
     const session = await database.connect();
