@@ -7,7 +7,7 @@ export const CONNECTION_CHECKS = {
     question: "schema",
     title: "the schema against what this release makes",
     means: "Changed functions do something else than this release expects.",
-    todo: "howdah migrate creates functions that are missing; restore from a backup what it refuses to replace.",
+    todo: "howdah migrate creates functions that are missing, howdah migrate --adopt those that graphile-worker has replaced; restore from a backup what it refuses to replace.",
     guide: "reference/errors.md",
     judge({ revision, latest, layout, isNewer, different, replaced }) {
       const listed = (keys: readonly string[]): string =>

@@ -19,7 +19,7 @@ export async function withoutOthers<T>(target: LayoutTarget, work: () => Promise
   }
 }
 
-/** Works, if the lock is to be had at once. A statement that waits would have a snapshot meanwhile. */
+/** Works, if the lock is free. A statement that waits would have a snapshot meanwhile. */
 async function workHolding<T>(
   holder: Executor,
   { schema }: LayoutTarget,
