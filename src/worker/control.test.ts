@@ -209,12 +209,38 @@ describe("an answer", () => {
     await clock.advance(0);
     const changes = (): number => told.filter((what) => what === "tasks").length;
     expect(changes()).toBe(0);
-    for (const expected of [1, 1, 2]) {
-      control.notified('{"schema":"howdah"}');
+    for (const [isTold, expected] of [
+      [true, 1],
+      [false, 1],
+      [true, 2],
+    ] as const) {
+      if (isTold) control.notified('{"schema":"howdah"}');
+      else control.distrust();
       await clock.advance(0);
       expect(changes()).toBe(expected);
     }
     expect(told.filter((what) => what === "intervene")).toHaveLength(4);
+    await control.stop();
+  });
+
+  it("makes claims begin anew when more was paused or resumed than it shows", async () => {
+    const task = (name: string) => ({ name, until: "9" });
+    const answers = [{}, {}, { tasks: [task("foreign")] }, { tasks: [task("foreign")] }, {}];
+    const { clock, told, control } = setUp({ answers, asksFirst: true });
+    control.start();
+    await clock.advance(0);
+    const changes = (): number => told.filter((what) => what === "tasks").length;
+    // Paused and resumed before the question; one pause that is seen; one told alone that is not; two of which one is.
+    for (const [times, expected] of [
+      [2, 1],
+      [1, 1],
+      [1, 2],
+      [2, 3],
+    ] as const) {
+      for (let time = 0; time < times; time += 1) control.notified('{"schema":"howdah"}');
+      await clock.advance(0);
+      expect(changes()).toBe(expected);
+    }
     await control.stop();
   });
 

@@ -26,6 +26,8 @@ export class Control {
   #isListening = false;
   /** Something may have happened unseen. */
   #isAskDue = false;
+  /** How many pauses, or ends of them, were told since the last question. */
+  #changesTold = 0;
   /** Something waits for an answer to start. */
   #isAwaited = false;
   /** Of the answers that were awaited, in a row. */
@@ -69,7 +71,10 @@ export class Control {
     const said = readControlNotification(payload, this.#context.schema.name);
     if (!said || (said.workerId !== undefined && !this.#isAbout(said.workerId, said.jobIds))) return false;
     for (const id of said.jobIds) this.#told.add(id);
-    this.#isAskDue ||= said.workerId === undefined;
+    if (said.workerId === undefined) {
+      this.#isAskDue = true;
+      this.#changesTold += 1;
+    }
     this.#loop?.wake();
     return true;
   }
@@ -111,15 +116,17 @@ export class Control {
     this.#isAwaited = false;
     if (!this.#isAskDue && ids.size === 0) return;
     this.#isAskDue = false;
+    const changesTold = this.#changesTold;
+    this.#changesTold = 0;
     // The answer may not have seen what is notified from now on.
     this.#told.clear();
     const askedAt = clock.monotonic();
     const answer = await this.#answerAbout([...ids]);
     const answeredAt = clock.monotonic();
     this.#engine.interventions.update(answer, answeredAt);
-    this.#say(answer);
+    const isSeen = this.#say(answer);
     this.#engine.intervene();
-    this.#noteTasks(answer);
+    this.#noteTasks(answer, changesTold > (isSeen ? 1 : 0));
     this.#noteLate(isAwaited && answeredAt - askedAt > ANSWER_FRESH_MS);
     if (this.#lateAnswers >= MOST_LATE) this.#giveBack(cached, answeredAt - askedAt);
     else if (cached.length > 0) this.#engine.confirm(cached, answer.locks, askedAt);
@@ -159,25 +166,30 @@ export class Control {
     }
   }
 
-  #noteTasks({ tasks }: ControlAnswer): void {
+  /**
+   * A task that was paused and resumed since the answer before is in neither. A claim may
+   * have passed over its jobs meanwhile, so what was told and is not seen counts as such.
+   */
+  #noteTasks({ tasks }: ControlAnswer, isMissed: boolean): void {
     const paused = tasks.map(({ name }) => name).filter((name) => this.#context.tasks.find(name) !== undefined);
     const key = JSON.stringify(paused.sort());
-    if (key === this.#pausedTasks) return;
+    if (key === this.#pausedTasks && !isMissed) return;
     this.#pausedTasks = key;
     this.#engine.tasksChanged();
   }
 
-  /** Says what is paused, once. */
-  #say({ queues, tasks }: ControlAnswer): void {
+  /** Says what is paused, once. Returns whether it is something else than before. */
+  #say({ queues, tasks }: ControlAnswer): boolean {
     const names = { queues: shown(queues), tasks: shown(tasks) };
     const said = queues.length + tasks.length === 0 ? "" : JSON.stringify([queues, tasks]);
-    if (said === this.#said) return;
+    if (said === this.#said) return false;
     const { logger, identity } = this.#context;
     const worker = identity.current;
     const fields = { worker, ...names };
     if (said === "") logger.info("Nothing is paused any more", { worker });
     else logger.info("Jobs of paused queues and tasks wait until these are resumed", fields);
     this.#said = said;
+    return true;
   }
 }
 

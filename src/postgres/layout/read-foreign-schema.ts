@@ -27,9 +27,10 @@ export async function readForeignSchema(executor: Executor, schema: Schema): Pro
         "let graphile-worker 0.16 or newer migrate it first",
     );
   }
+  const shared = sharedFunctions();
   const { rows } = await executor.query({
     text: FOUND,
-    values: [schema.name, textArray([...SHARED_FUNCTIONS.keys()])],
+    values: [schema.name, textArray([...shared.keys()])],
   });
   const [relations, columns, triggers, indexes, functions, owner] = (rows[0] ?? []).map(
     (cell) => JSON.parse(cell ?? "[]") as unknown,
@@ -49,7 +50,7 @@ export async function readForeignSchema(executor: Executor, schema: Schema): Pro
         definition,
         signature,
         isDefiner,
-        isOurs: hash === detailOf(name, schema),
+        isOurs: hash === detailOf(shared.get(name), schema),
       }),
     ),
   };
@@ -87,14 +88,13 @@ export interface SharedFunction {
 }
 
 /** The keys of the functions of the shared interface, as migrations make them, by name. */
-const SHARED_FUNCTIONS: ReadonlyMap<string, string> = new Map(
-  [...objectsOf(released).functions.keys()]
-    .filter((key) => !key.startsWith("function _howdah_"))
-    .map((key) => [key.slice("function ".length, key.indexOf("(")), key]),
-);
+function sharedFunctions(): ReadonlyMap<string, string> {
+  const keys = [...objectsOf(released).functions.keys()].filter((key) => !key.startsWith("function _howdah_"));
+  return new Map(keys.map((key) => [key.slice("function ".length, key.indexOf("(")), key]));
+}
 
-function detailOf(name: string, schema: Schema): string | undefined {
-  const made = objectsOf(released).functions.get(SHARED_FUNCTIONS.get(name) ?? "");
+function detailOf(key: string | undefined, schema: Schema): string | undefined {
+  const made = objectsOf(released).functions.get(key ?? "");
   return made && functionDetail(made, schema);
 }
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Client } from "../../../src/client/client.ts";
 import { clientOver } from "../../../src/client/create-client.ts";
 import { defineTask } from "../../../src/job/task.ts";
+import type { Driver } from "../../../src/postgres/driver.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
 import type { WorkerOptions } from "../../../src/worker/options.ts";
 import type { Worker } from "../../../src/worker/worker.ts";
@@ -290,5 +291,41 @@ describe("a pause", () => {
         tasks: "other",
       });
     });
+  });
+});
+
+it("a task that is paused and resumed before its worker has asked is gone on with at once", async () => {
+  let held: Promise<void> | undefined;
+  const asks = { count: 0 };
+  const driver: Driver = {
+    transaction: (work) => database.driver.transaction(work),
+    listen: (channels, handlers) => database.driver.listen(channels, handlers),
+    close: () => Promise.resolve(),
+    async query(query) {
+      if (query.text.includes("_howdah_control_v1")) {
+        asks.count += 1;
+        await held;
+      }
+      return database.driver.query(query);
+    },
+  };
+  let goOn: () => void = () => undefined;
+  // Its poll is too far away to help it.
+  await running({ driver, pollInterval: "30s" }, async ({ hooks }) => {
+    const completed = record(hooks, "jobComplete");
+    const claimed = record(hooks, "claimEnd");
+    await client.addJob("note");
+    await completed.reach();
+    await until(() => asks.count > 0);
+    held = new Promise((resolve) => (goOn = resolve));
+    const asked = asks.count;
+    await client.pauseTask("note");
+    await until(() => asks.count > asked);
+    const claims = claimed.events.length;
+    await client.addJob("note");
+    await until(() => claimed.events.slice(claims).some(({ jobCount }) => jobCount === 0));
+    await client.resumeTask("note");
+    goOn();
+    await completed.reach(2);
   });
 });
