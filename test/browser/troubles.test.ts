@@ -50,6 +50,11 @@ describe.skipIf(chromium === undefined)("trouble, and what mends it", () => {
 
   it("says that nothing is known when the database is away from the start, and shows it as it comes", async () => {
     proxy.refuse();
+    // What others were answered a moment ago is answered to this visitor, too.
+    const { username, password } = person("ada");
+    const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+    const ask = () => fetch(`${served.url}api/v1/tasks`, { headers: { authorization } });
+    await until(async () => (await ask()).status >= 500, { deadlineMs: 30_000 });
     const visit = await browser.visit(`${served.url}tasks`, {
       credentials: person("ada"),
       expected: [/status of 50[034]/],
