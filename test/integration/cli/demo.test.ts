@@ -51,7 +51,7 @@ interface Summary {
 
 async function summaryOf(started: TestProcess, code = 0): Promise<Summary> {
   const end = await started.ended;
-  expect({ ...end, errors: started.errorLines }).toMatchObject({ code });
+  expect(end, started.errorLines.join("\n")).toMatchObject({ code });
   return JSON.parse(started.lines.join("\n")) as Summary;
 }
 

@@ -252,10 +252,9 @@ async function runJobsInCrashes(
   const crew = startCrashCrew({ order, workers: crash.workers, jobs: total, clock });
   let restarts = 0;
   let waiting = total;
-  while (!signal.aborted && waiting > 0 && (await isWorkLeft(client))) {
+  while (!signal.aborted && waiting > 0 && (await despiteRestart(() => isWorkLeft(client)))) {
     await clock.sleep(LOOK_MS, signal);
-    // The connection may be one of those that the restart has ended; the next one is not.
-    waiting = (await files.count().catch(() => files.count())).waiting;
+    waiting = (await despiteRestart(() => files.count())).waiting;
     view.running(total - waiting, total);
     if (restarts === 0 && crash.restart && waiting < total / 2) {
       restarts += 1;
@@ -270,6 +269,20 @@ async function runJobsInCrashes(
   const { kills, recovered } = crew;
   return { completed: total - waiting, runSeconds, crashes: { kills, restarts, recovered } };
 }
+
+/** Reads again when the connection was one of those that the restart has ended. There may be several of them. */
+async function despiteRestart<T>(read: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await read();
+    } catch (error) {
+      if (tries === MOST_ENDED) throw error;
+    }
+  }
+}
+
+/** More connections than the demo itself uses at once. */
+const MOST_ENDED = 5;
 
 async function isWorkLeft(client: Client): Promise<boolean> {
   for (const state of ["ready", "scheduled", "running"] as const) {
