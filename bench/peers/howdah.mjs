@@ -1,5 +1,5 @@
 import { prometheus } from "../../dist/observe/prometheus.js";
-import { createClient, createWorker, defineTask, silentLogger } from "../../dist/index.js";
+import { createClient, createWorker, defineTask, migrate, silentLogger } from "../../dist/index.js";
 
 /** What the scenarios run Howdah with. */
 export const SETTINGS = {
@@ -26,6 +26,8 @@ export const SETTINGS = {
 
 export async function open(connectionString, { schema = "howdah", adopts } = {}, { connections } = {}) {
   const task = defineTask({ identifier: "noop", run: () => {} });
+  // Before the client, which would make a schema of its own.
+  if (adopts) await adoptTablesOf(adopts, { connectionString, schema });
   const client = await createClient({
     connectionString,
     schema,
@@ -33,10 +35,7 @@ export async function open(connectionString, { schema = "howdah", adopts } = {},
     ...(connections && { maxConnections: connections }),
   });
   return {
-    async install() {
-      if (adopts) await makeTablesOf(adopts, connectionString);
-      await client.migrate({ adopt: adopts !== undefined });
-    },
+    install: () => client.migrate(),
     addBulk: (jobs, returning) =>
       client.addJobs(
         jobs.map(({ payload, ...more }) => ({ task, payload, spec: specOf(more) })),
@@ -62,11 +61,12 @@ export async function open(connectionString, { schema = "howdah", adopts } = {},
   };
 }
 
-async function makeTablesOf(name, connectionString) {
+async function adoptTablesOf(name, place) {
   const { openPeer } = await import("./peers.mjs");
-  const peer = await openPeer(name, connectionString);
+  const peer = await openPeer(name, place.connectionString);
   await peer.install();
   await peer.close();
+  await migrate({ ...place, adopt: true, logger: silentLogger });
 }
 
 function specOf({ queue, priority, runAt }) {
