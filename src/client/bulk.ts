@@ -195,7 +195,8 @@ const METHODS = {
   remove: "removeJobs",
 } as const satisfies Readonly<Record<OperationAction, keyof BulkChanges>>;
 
-const STATES: Readonly<Record<OperationAction, readonly JobState[]>> = {
+/** The states in which each action changes jobs. */
+export const CHANGED_STATES: Readonly<Record<OperationAction, readonly JobState[]>> = {
   retry: ["failed"],
   reschedule: ["ready", "scheduled", "failed"],
   complete: ["ready", "scheduled", "failed"],
@@ -215,7 +216,7 @@ function checkNone(action: OperationAction, options: unknown): void {
 
 /** Reads the filter of a bulk change. Throws `HOWDAH_OPTION_INVALID` when it has no condition. */
 export function readBulkFilter(action: OperationAction, given: unknown): queries.JobSelection {
-  const shape = { ...FILTER_OPTIONS, state: oneOf(STATES[action]) };
+  const shape = { ...FILTER_OPTIONS, state: oneOf(CHANGED_STATES[action]) };
   const filter = toFilter(readOptions(METHODS[action], given, shape));
   if (Object.entries(filter).some(([name, value]) => name !== "payload" || value !== "{}")) return filter;
   throw new HowdahError(

@@ -71,14 +71,18 @@ export async function watchEnds(server: ChaosServer): Promise<void> {
     end $$;
     create trigger note_end after update or delete on howdah._private_jobs
       for each row execute function public.note_end();
+    ${WATCH_DECLARATIONS}`);
+}
+
+/** Has the database write down when a worker was declared dead. */
+export const WATCH_DECLARATIONS = `
     create table public.declared (worker text, at timestamptz);
     create function public.note_declared() returns trigger language plpgsql as $$ begin
       insert into public.declared values (new.id, clock_timestamp());
       return null;
     end $$;
     create trigger note_declared after update of _howdah_swept on howdah._private_workers
-      for each row when (old._howdah_swept = 0 and new._howdah_swept > 0) execute function public.note_declared()`);
-}
+      for each row when (old._howdah_swept = 0 and new._howdah_swept > 0) execute function public.note_declared()`;
 
 /** What is left when everybody has ended. */
 export async function readFinalTables(server: Asked): Promise<FinalTables> {

@@ -1,16 +1,6 @@
 import type { JobState } from "../../job/job.ts";
 import type { BulkAction } from "../contract/bulk-views.ts";
 
-/** The states in which each action changes jobs. */
-export const TOUCHED: Readonly<Record<BulkAction, readonly JobState[]>> = {
-  retry: ["failed"],
-  reschedule: ["ready", "scheduled", "failed"],
-  complete: ["ready", "scheduled", "failed"],
-  fail: ["ready", "scheduled"],
-  remove: ["ready", "scheduled", "failed"],
-  cancel: ["ready", "scheduled", "running"],
-};
-
 /** Why jobs in the other states are left alone. */
 export const REASONS: Readonly<Record<JobState, string>> = {
   ready: "They wait, and have not failed for good.",

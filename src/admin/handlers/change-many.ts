@@ -1,3 +1,4 @@
+import { CHANGED_STATES } from "../../client/bulk.ts";
 import type { BoundOrder } from "../../client/operator-access.ts";
 import type { Job, JobState } from "../../job/job.ts";
 import { formatCount } from "../../client/views/amounts.ts";
@@ -8,7 +9,7 @@ import { expired, nameOfPreview, type PreviewClaims } from "../preview-tokens.ts
 import { RequestError } from "../problem.ts";
 import { isUndoable } from "../undo.ts";
 import { toJobRow } from "../views/job-view.ts";
-import { REASONS, TOUCHED, UNDO, UNDO_HERE, VERBS } from "./action-words.ts";
+import { REASONS, UNDO, UNDO_HERE, VERBS } from "./action-words.ts";
 import { changeOwn } from "./change-jobs.ts";
 import { readOperation, visibleOperation } from "./read-changes.ts";
 import { toJobFilter } from "./read-jobs.ts";
@@ -120,7 +121,7 @@ async function previewFilter(ground: AdminGround, principal: Principal, body: Pr
     access.listJobs(sampled, scopeOf(principal), { isBackward: false, after: undefined, limit: 50 }),
     facts.pauses.get(),
   ]);
-  const first = sample.jobs.filter(({ state }) => TOUCHED[action].includes(state)).slice(0, 5);
+  const first = sample.jobs.filter(({ state }) => CHANGED_STATES[action].includes(state)).slice(0, 5);
   const asOf = new Date(clock.now()).toISOString();
   return signed(ground, principal, {
     order,
@@ -143,11 +144,11 @@ async function previewIds(
   const order = await access.toOrder({ action, filter: { task: "by id" }, reason, to }, {});
   const [jobs, pauses] = await Promise.all([access.getJobs(ids), facts.pauses.get()]);
   const own = jobs.filter((job) => maySee(principal, job));
-  const touched = own.filter(({ state }) => TOUCHED[action].includes(state));
+  const touched = own.filter(({ state }) => CHANGED_STATES[action].includes(state));
   const asOf = new Date(clock.now()).toISOString();
   const exactly = (value: number) => ({ value, exact: true, asOf });
   const others = (Object.keys(REASONS) as JobState[])
-    .filter((state) => !TOUCHED[action].includes(state))
+    .filter((state) => !CHANGED_STATES[action].includes(state))
     .map((state) => ({ reason: REASONS[state], count: exactly(own.filter((job) => job.state === state).length) }));
   const gone = { reason: "They are gone, or none of yours.", count: exactly(new Set(ids).size - own.length) };
   return signed(ground, principal, {
@@ -190,7 +191,7 @@ function signed({ tokens }: AdminGround, principal: Principal, { order, byId, ..
 /** Jobs that pass the filter and are in a state that the action does not change. */
 async function untouchedOf({ access, clock }: AdminGround, order: BoundOrder): Promise<PreviewAnswer["untouched"]> {
   const { state } = order.filter;
-  const others = (Object.keys(REASONS) as JobState[]).filter((other) => !TOUCHED[order.action].includes(other));
+  const others = (Object.keys(REASONS) as JobState[]).filter((other) => !CHANGED_STATES[order.action].includes(other));
   const asked = state === undefined ? others : [];
   const found: PreviewAnswer["untouched"] = [];
   for (const other of asked) {

@@ -1,4 +1,4 @@
-import type { Asked } from "../../chaos/queue-state.ts";
+import { type Asked, WATCH_DECLARATIONS } from "../../chaos/queue-state.ts";
 
 /** Jobs of one queue that one claim has locked. */
 export interface SharedClaim {
@@ -39,13 +39,7 @@ export async function watchClaims(server: Asked): Promise<void> {
     end $$;
     create trigger note_claim after update or delete on howdah._private_jobs
       for each row execute function public.note_claim();
-    create table public.declared (worker text, at timestamptz);
-    create function public.note_declared() returns trigger language plpgsql as $$ begin
-      insert into public.declared values (new.id, clock_timestamp());
-      return null;
-    end $$;
-    create trigger note_declared after update of _howdah_swept on howdah._private_workers
-      for each row when (old._howdah_swept = 0 and new._howdah_swept > 0) execute function public.note_declared()`);
+    ${WATCH_DECLARATIONS}`);
 }
 
 /** What {@link watchClaims} has written down. */
