@@ -71,12 +71,14 @@ export function repairOf(
   { migrations, schema }: { readonly migrations: readonly Migration[]; readonly schema: Schema },
 ): string[] {
   const { functions, seeds } = objectsOf(migrations.filter(({ id }) => id <= revision));
-  const creations = keys.flatMap((key) => functions.get(key)?.statement ?? []);
+  const made = keys.flatMap((key) => functions.get(key) ?? []);
   // What has emptied a ledger may have emptied every table.
   const lost = unnoted.length > 0 || isSharedLacking ? seeds : [];
   const rows = lost.filter((statement) => isSharedLacking || !SHARED_SEED.test(statement));
   return [
-    ...creations.map((statement) => statement.replace(/^create (?:or replace )?/, "create or replace ")),
+    ...made.map(({ statement }) => statement.replace(/^create (?:or replace )?/, "create or replace ")),
+    // A function that is created again has lost them.
+    ...made.flatMap(({ settings }) => settings),
     ...rows.map((statement) => `${statement} on conflict do nothing`),
   ].map((statement) => renderSql(statement, schema));
 }

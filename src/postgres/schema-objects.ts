@@ -18,6 +18,8 @@ export interface SchemaObjects {
 export interface FunctionObject {
   /** The statement that creates it, for any schema. */
   readonly statement: string;
+  /** The statements that say later what it is run with. */
+  readonly settings: readonly string[];
   /** Its source, for any schema; `undefined` for one that PostgreSQL parses when it is created. */
   readonly body: string | undefined;
 }
@@ -125,7 +127,7 @@ function readFunction(statement: string, functions: Map<string, FunctionObject>)
     .filter((argument) => !argument.startsWith("out "))
     .map((argument) => typeName(argument.replace(/^(?:inout |variadic )?\w+\s+/, "")));
   const body = /\$\$([\s\S]*)\$\$/.exec(statement)?.[1];
-  functions.set(`function ${name}(${types.join(", ")})`, { statement, body });
+  functions.set(`function ${name}(${types.join(", ")})`, { statement, settings: [], body });
 }
 
 /** What a later migration does to objects of earlier ones. */
@@ -137,6 +139,12 @@ function readChange(statement: string, into: Collected): void {
     if (added) readItem(table, added, into);
     const dropped = /^drop (column|constraint) (?:if exists )?(\w+)/.exec(part);
     if (dropped) plain.delete(`${dropped[1]} ${table}.${dropped[2]}`);
+  }
+  const set = /^alter function :"schema"\.(\w+) set /.exec(statement)?.[1];
+  for (const [key, made] of functions) {
+    if (set !== undefined && key.startsWith(`function ${set}(`)) {
+      functions.set(key, { ...made, settings: [...made.settings, statement] });
+    }
   }
   const [, kind, name] = /^drop (\w+) (?:if exists )?(?::"schema"\.)?(\w+)/.exec(statement) ?? [];
   for (const key of [...plain.keys(), ...functions.keys()]) {

@@ -128,6 +128,24 @@ describe("a schema that was renamed", () => {
 });
 
 describe("a schema that lacks something", () => {
+  it("gets each function back with what it is run with", async () => {
+    const settings = () =>
+      database.sql(
+        `select proname::text, proconfig from pg_proc where pronamespace = $1::regnamespace and prolang <> 0
+         order by oid::regprocedure::text`,
+        [schema.quoted],
+      );
+    const before = await settings();
+    expect(before.filter(({ proconfig }) => String(proconfig).includes("cpu_tuple_cost=100"))).toHaveLength(6);
+    const functions = (await database.sql(
+      "select oid::regprocedure::text as name from pg_proc where pronamespace = $1::regnamespace and proname like '\\_howdah\\_%' and prorettype <> 'trigger'::regtype",
+      [schema.quoted],
+    )) as { name: string }[];
+    for (const { name } of functions) await database.sql(`drop function ${name} cascade`);
+    await applyMigrations({ driver, schema });
+    expect(await settings()).toEqual(before);
+  });
+
   it("gets a function back that was dropped", async () => {
     await run("drop function S.complete_jobs; drop function S._howdah_claim_v1");
     expect(await applyMigrations({ driver, schema })).toEqual({ revision: LATEST, applied: [] });
