@@ -1,5 +1,5 @@
 import { compareIntegers } from "../postgres/position.ts";
-import type { ClaimedRow } from "../postgres/queries/claimed-row.ts";
+import type { ClaimedRow, PoolLane } from "../postgres/queries/claimed-row.ts";
 import type { Job } from "./job.ts";
 import { toDate } from "./row.ts";
 
@@ -44,6 +44,14 @@ export class ClaimedJob implements Job {
   }
   get queueName(): string | null {
     return this.#row.queueName;
+  }
+  /** The lane of its queue that it runs on, from 1; 0 when the queue has rules but no lanes, `null` when it has no rules. */
+  get lane(): number | null {
+    return this.#row.lane;
+  }
+  /** The lane of a pool that it runs on besides; `null` when there is none. */
+  get pool(): PoolLane | null {
+    return this.#row.pool;
   }
   get payload(): unknown {
     if (this.#payload === UNREAD) this.#payload = JSON.parse(this.payloadText);

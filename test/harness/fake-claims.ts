@@ -122,6 +122,7 @@ export const NOTHING: ClaimAnswer = {
   levels: [],
   due: START,
   leftover: [],
+  waits: [],
   windowStart: null,
   windowAfter: null,
   windowWrapped: false,

@@ -41,6 +41,12 @@ export interface ClaimRequest {
   readonly mostQueues: number;
   /** Jobs to leave alone, because they cannot be locked. Default: none. */
   readonly skipIds?: readonly string[];
+  /** Queues with rules in the order in which this worker served them last, the earliest first; the others come before them. Default: none. */
+  readonly servedQueueIds?: readonly number[];
+  /** The most jobs of queues with rules, which are for slots that are free. Default: `quantity`. */
+  readonly mostRuled?: number;
+  /** Tasks whose jobs are left where they are for now; what comes after one of them in its queue waits with it. Default: none. */
+  readonly restingTaskIds?: readonly number[];
   /** All of it is expected among the jobs without a queue of the first of `levels`. Changes nothing but the cost. Default `false`. */
   readonly isStraight?: boolean;
 }
@@ -60,6 +66,8 @@ export interface ClaimAnswer {
   readonly due: Position;
   /** Queues with a due job that were not taken, or not looked at. */
   readonly leftover: readonly number[];
+  /** Queues whose first due job waits for a token or for the end of a park, and until when. */
+  readonly waits: readonly QueueWait[];
   readonly windowStart: number | null;
   readonly windowAfter: number | null;
   readonly windowWrapped: boolean;
@@ -73,6 +81,13 @@ export interface ClaimAnswer {
   readonly isStraight: boolean;
 }
 
+/** A queue that may run a job again at a moment that is known. */
+export interface QueueWait {
+  readonly queueId: number;
+  /** In microseconds. */
+  readonly at: string;
+}
+
 /** Locks jobs for a worker. What it does concurrently with other statements stands at the functions in `000003-claim.sql` and `new-lean-claim.sql`. */
 export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
 
@@ -83,6 +98,8 @@ interface Summary {
   readonly dueAt: string;
   readonly dueId: string;
   readonly leftover: readonly number[];
+  /** Ids of queues and microseconds; only where there are rules. */
+  readonly waits?: readonly (readonly [number, number])[];
   readonly windowStart: number | null;
   readonly windowAfter: number | null;
   readonly windowWrapped: boolean;
@@ -138,6 +155,8 @@ export function claimValues(request: ClaimRequest): (string | null)[] {
   ];
 }
 
+const NO_WAITS: readonly QueueWait[] = [];
+
 /** Reads what the function answered. Rows of other kinds may come before it. */
 export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
   const jobs: ClaimedRow[] = [];
@@ -155,6 +174,7 @@ export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
     more: summary.more,
     due: { at: summary.dueAt, id: summary.dueId },
     leftover: summary.leftover,
+    waits: summary.waits?.map(([queueId, at]) => ({ queueId, at: String(at) })) ?? NO_WAITS,
     windowStart: summary.windowStart,
     windowAfter: summary.windowAfter,
     windowWrapped: summary.windowWrapped,

@@ -43,7 +43,16 @@ export class ClaimedRow {
   get payload(): string {
     return this.#row[COLUMNS.payload] ?? "null";
   }
-  /** What few jobs have; `null` for all others. */
+  /** The lane of its queue that it runs on, from 1; 0 when the queue has rules but no lanes, `null` when it has no rules. */
+  get lane(): number | null {
+    return this.extras?.lane ?? null;
+  }
+  /** The lane of a pool that it runs on besides; `null` when there is no pool, or it has no lanes. */
+  get pool(): PoolLane | null {
+    const { pool, poolLane } = this.extras ?? {};
+    return pool === undefined || poolLane === undefined ? null : { id: pool, lane: poolLane };
+  }
+  /** What few jobs have, each part only where it is worth a word; `null` for all others. */
   get extras(): ClaimedExtras | null {
     const json = this.#row[COLUMNS.extras];
     this.#extras ??= json == null ? null : (JSON.parse(json) as ClaimedExtras);
@@ -51,16 +60,25 @@ export class ClaimedRow {
   }
 }
 
-/** What a plain job that is claimed for the first time does not have. Times are microseconds. */
+/** A place in what a pool lets run at once. */
+export interface PoolLane {
+  readonly id: number;
+  readonly lane: number;
+}
+
+/** What a plain job that is claimed for the first time from a queue without rules does not have. Times are microseconds. */
 export interface ClaimedExtras {
-  readonly key: string | null;
-  readonly flags: Readonly<Record<string, unknown>> | null;
-  readonly lastError: string | null;
-  readonly revision: number;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly timeoutMs: number | null;
-  readonly recoveries: number;
+  readonly key?: string | null;
+  readonly flags?: Readonly<Record<string, unknown>> | null;
+  readonly lastError?: string | null;
+  readonly revision?: number;
+  readonly createdAt?: string;
+  readonly updatedAt?: string;
+  readonly timeoutMs?: number | null;
+  readonly recoveries?: number;
+  readonly lane?: number;
+  readonly pool?: number;
+  readonly poolLane?: number;
 }
 
 /** Where they stand in the row. No priority is 0; no attempts are 1, the most of them 25. */
