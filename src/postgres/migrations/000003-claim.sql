@@ -30,46 +30,20 @@ begin
   return (
     select array_agg(row(queues.id, head.priority, head.run_at, head.id):::"schema"._howdah_head)
     from (
-      select
-        given.id,
-        given.level::smallint as floor_level,
-        case
-          when given.us is null then '-infinity'
-          else least(:"schema"._howdah_at(given.us), settled)
-        end as floor_at,
-        :{settled_id(:"schema"._howdah_at(given.us), given.job_id)} as floor_id
-      from unnest(queue_ids, floor_levels, floor_ats, floor_ids) as given(id, level, us, job_id)
+      :{queues_with_floors()}
     ) as candidate
     join :"schema"._private_job_queues as queues on queues.id = candidate.id and queues.locked_at is null
       and :{not_paused(queues, now())}
     cross join lateral (
       with recursive level(priority) as (
-        -- Not looked for from the front when there is a floor: what has been
-        -- done may lie there in its thousands.
-        select coalesce(candidate.floor_level, (
-          select jobs.priority from :"schema"._private_jobs as jobs
-          where :{in_queue_index(jobs, queues.id)}
-          order by jobs.priority limit 1
-        ))
-        union all
-        select :{next_priority(queues.id)}
-        from level where level.priority is not null
+        :{priorities_from_floor()}
       )
       select first.priority, first.run_at, first.id, first.locked_at
       from level
       cross join lateral (
         select jobs.priority, jobs.run_at, jobs.id, jobs.locked_at
         from :"schema"._private_jobs as jobs
-        -- In an order that only the index of the queues has. Without the priority
-        -- in it the index of what is due has it, too, and the planner walks all
-        -- due jobs there when its statistics are of when one queue had them all.
-        where :{in_queue_index(jobs, queues.id)}
-          and (jobs.priority, jobs.run_at) <= (level.priority, now())
-          and (jobs.priority, jobs.run_at, jobs.id) > (
-            level.priority,
-            case when level.priority = candidate.floor_level then candidate.floor_at else '-infinity' end,
-            case when level.priority = candidate.floor_level then candidate.floor_id else 0 end
-          )
+        :{due_from_floor()}
           and (
             jobs.locked_at is not null
             or (
@@ -311,52 +285,14 @@ set enable_sort = off
 as $$
 #variable_conflict use_column
 declare
-  settled constant timestamptz := :{settled()};
-  claimed_at constant timestamptz := now();
-  started constant timestamptz := clock_timestamp();
-  remaining integer := quantity;
-  enough constant integer := least(quantity, coalesce(most_queues, quantity));
-  heads :"schema"._howdah_head[] := '{}';
-  spare :"schema"._howdah_head[] := '{}';
-  taken integer := 0;
-  seen integer[] := coalesce(held, '{}');
-  candidates integer[] := queue_ids;
-  due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);
-  due_position_id bigint := :{settled_id(:"schema"._howdah_at(due_at), due_id)};
-  due_limit integer := greatest(200, 2 * enough);
-  due_count integer;
-  due_last_at timestamptz;
-  due_last_id bigint;
-  due_left boolean := false;
-  unlooked integer[] := '{}';
-  window_started timestamptz;
-  window_start integer := window_after;
-  window_end integer;
-  window_wrapped boolean := false;
-  window_closed boolean := false;
-  window_found boolean := false;
-  window_heads integer;
-  window_size integer := 16;
-  level smallint;
-  level_index integer := 1;
-  level_count constant integer := coalesce(cardinality(levels), 0);
-  low integer := -32769;
-  high integer;
-  floor_at timestamptz;
-  floor_id bigint;
-  rivals integer;
-  wanted integer;
-  won integer;
-  chain integer;
-  touched integer;
-  lost boolean := false;
+  :{variables_of_claim(_howdah_head)}
 begin
   :{unpaused_tasks()}
 
   -- 1. Candidate queues: those named, then those where jobs became due, then windows.
-  :{heads_of_named_queues()}
-  :{heads_of_due_queues()}
-  :{heads_of_windows()}
+  :{heads_of_named_queues(heads := :{heads_of_candidates()};)}
+  :{heads_of_due_queues(heads := heads || :{heads_of_candidates()};)}
+  :{heads_of_windows(heads := heads || :{heads_of_candidates()};)}
   :{best_heads()}
 
   -- 2. Jobs without a queue, priority by priority; heads of queues take their
@@ -366,7 +302,7 @@ begin
     :{take_better_heads()}
     exit when remaining = 0;
     :{places_of_level()}
-    :{jobs_of_level()}
+    :{jobs_of_level(:{last_seen_of_level()})}
     get diagnostics touched = row_count;
     taken := taken + won;
     remaining := remaining - won - (touched - 1);
@@ -380,12 +316,12 @@ begin
   end if;
   if taken > 0 then
     chain := least(chain_length, 1 + remaining / taken);
-    :{chains_of_winners()}
+    :{chains_of_winners(:{not_paused(queues, claimed_at)}, :{members_of_chains()})}
     get diagnostics touched = row_count;
     lost := touched < taken;
   end if;
 
-  :{claim_summary()}
+  :{claim_summary(unlooked, )}
 end
 $$;
 

@@ -47,16 +47,18 @@ begin
 end
 $$;
 
--- As _howdah_claim_v1, whose parameters and answers these are, for a worker that
+-- As _howdah_claim_v2, whose parameters and answers these are, for a worker that
 -- expects all it asks for among the jobs without a queue of the best priority. It
 -- looks for these first, in one statement that asks whether anything else comes
 -- before them or may have to: a paused task, a queued job that became due, a better
 -- priority, a queue or a window to look at. When there is none and they are enough,
 -- they are the answer, and its summary says so: straight. In all other cases
--- _howdah_claim_v1 goes on from where this look has ended, which makes a claim that
+-- _howdah_claim_v2 goes on from where this look has ended, which makes a claim that
 -- comes back short dearer than if it had been called at once.
 --
--- Beside another claim, and beside a pause: as _howdah_claim_v1.
+-- While tasks rest, that one does all of it.
+--
+-- Beside another claim, and beside a pause: as _howdah_claim_v2.
 -- A job that is put off between being seen and being locked counts where it was
 -- seen: a place read from the answer, or in a later statement, would lie behind
 -- others that were not looked at.
@@ -66,7 +68,8 @@ create function :"schema"._howdah_claim_straight_v1(
   queue_ids integer[], due_at bigint, due_id bigint, window_after integer, chain_length integer,
   most_queues integer default null,
   queue_floors integer[] default null, queue_levels integer[] default null, queue_ats bigint[] default null,
-  queue_floor_ids bigint[] default null, held integer[] default null, skip bigint[] default null
+  queue_floor_ids bigint[] default null, held integer[] default null, skip bigint[] default null,
+  served integer[] default null, ruled integer default null, resting integer[] default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -93,7 +96,7 @@ declare
   seen_id bigint;
   taken integer := 0;
 begin
-  if level is not null then
+  if level is not null and coalesce(cardinality(resting), 0) = 0 then
     :{pick_of_first_level()}
     taken := coalesce(cardinality(picked_ids), 0);
   end if;
@@ -108,9 +111,10 @@ begin
   end if;
   if taken < quantity then
     return query
-    select * from :"schema"._howdah_claim_v1(
+    select * from :"schema"._howdah_claim_v2(
       worker, quantity - taken, tasks, forbidden, levels, floor_ats, floor_ids, queue_ids, due_at, due_id,
-      window_after, chain_length, most_queues, queue_floors, queue_levels, queue_ats, queue_floor_ids, held, skip
+      window_after, chain_length, most_queues, queue_floors, queue_levels, queue_ats, queue_floor_ids, held, skip,
+      served, ruled, resting
     );
   else
     :{answer_of_straight_claim()}

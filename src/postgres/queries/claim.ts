@@ -88,7 +88,7 @@ export interface QueueWait {
   readonly at: string;
 }
 
-/** Locks jobs for a worker. What it does concurrently with other statements stands at the functions in `000003-claim.sql` and `new-lean-claim.sql`. */
+/** Locks jobs for a worker. What it does concurrently with other statements stands at the functions in `000003-claim.sql`, `new-lean-claim.sql` and `new-limits-claim.sql`. */
 export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
 
 interface Summary {
@@ -111,8 +111,8 @@ interface Summary {
 
 /** Prepares {@link Claim} for one schema. */
 export function createClaim(driver: Driver, schema: Schema): Claim {
-  const anywhere = { name: "howdah_claim_1", text: claimText(schema, false) };
-  const straight = { name: "howdah_claim_straight_1", text: claimText(schema, true) };
+  const anywhere = { name: "howdah_claim_2", text: claimText(schema, false) };
+  const straight = { name: "howdah_claim_straight_2", text: claimText(schema, true) };
   return async (request) => {
     const query = request.isStraight === true ? straight : anywhere;
     const { rows } = await driver.query({ ...query, values: claimValues(request) });
@@ -123,11 +123,11 @@ export function createClaim(driver: Driver, schema: Schema): Claim {
 /** The statement that claims, with its values behind the first `before` ones. */
 export function claimText(schema: Schema, isStraight: boolean, before = 0): string {
   const places = Array.from({ length: CLAIM_VALUES }, (_, index) => `$${index + before + 1}`).join(", ");
-  return `select * from ${schema.of(isStraight ? "_howdah_claim_straight_v1" : "_howdah_claim_v1")}(${places})`;
+  return `select * from ${schema.of(isStraight ? "_howdah_claim_straight_v1" : "_howdah_claim_v2")}(${places})`;
 }
 
 /** How many values {@link claimValues} gives. */
-const CLAIM_VALUES = 19;
+const CLAIM_VALUES = 22;
 
 /** The arguments of the function, in order. */
 export function claimValues(request: ClaimRequest): (string | null)[] {
@@ -152,6 +152,9 @@ export function claimValues(request: ClaimRequest): (string | null)[] {
     numberArray(queueFloors.map(({ floor }) => floor.id)),
     request.heldQueueIds.length > 0 ? numberArray(request.heldQueueIds) : null,
     request.skipIds && request.skipIds.length > 0 ? numberArray(request.skipIds) : null,
+    request.servedQueueIds && request.servedQueueIds.length > 0 ? numberArray(request.servedQueueIds) : null,
+    request.mostRuled === undefined ? null : String(request.mostRuled),
+    request.restingTaskIds && request.restingTaskIds.length > 0 ? numberArray(request.restingTaskIds) : null,
   ];
 }
 

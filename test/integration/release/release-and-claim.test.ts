@@ -116,7 +116,7 @@ function createCountingDriver(): { driver: Driver; count(name: string): number }
 describe("a worker without a local queue", () => {
   it.each([
     ["of one queue", { queueName: "q" }, 1, "howdah_release_and_continue_1"],
-    ["without a queue", {}, 4, "howdah_release_and_claim_straight_1"],
+    ["without a queue", {}, 4, "howdah_release_and_claim_straight_2"],
   ])("sends one statement for each lot of jobs %s", async (_which, spec, lot, leanest) => {
     const task = defineTask({ identifier: "quick", run: () => undefined });
     const { driver, count } = createCountingDriver();
@@ -124,10 +124,10 @@ describe("a worker without a local queue", () => {
     await worker.client.addJobs(Array.from({ length: 100 }, () => ({ task, spec })));
     await worker.runOnce();
     expect(await jobsById(database)).toEqual({});
-    const ofClaims = ["howdah_claim_1", "howdah_claim_straight_1"];
+    const ofClaims = ["howdah_claim_2", "howdah_claim_straight_2"];
     const ofReleases = ["howdah_release_1", "howdah_release_completed_1"];
     const alone = sum([...ofClaims, ...ofReleases].map(count));
-    const both = ["and_claim_2", "and_claim_straight_1", "and_continue_1"].map((what) => `howdah_release_${what}`);
+    const both = ["and_claim_3", "and_claim_straight_2", "and_continue_1"].map((what) => `howdah_release_${what}`);
     const together = sum(both.map(count));
     // Apart they would be two for each lot.
     expect(alone + together).toBeLessThanOrEqual((1.5 * 100) / lot);

@@ -162,12 +162,12 @@ describe.each(SOURCES)("an idle worker %s", (_, source) => {
     const { connectionString } = proxy;
     const { worker, ran, end } = await start({ ...source, connectionString });
     let jobs = 0;
-    for (const part of ["with recursive levels", "_howdah_claim_v1", /^delete from \S+_private_workers/]) {
+    for (const part of ["with recursive levels", "_howdah_claim_v2", /^delete from \S+_private_workers/]) {
       for (const at of ["before", "after"] as const) {
         await idle(worker);
         await database.sql("select howdah.add_job('quick', $1)", [JSON.stringify((jobs += 1))]);
         await until(() => ran.length === jobs);
-        if (part === "_howdah_claim_v1") await proxy.next("with recursive levels", "after").then((next) => next.pass());
+        if (part === "_howdah_claim_v2") await proxy.next("with recursive levels", "after").then((next) => next.pass());
         const caught = await proxy.next(part, at);
         await database.sql("select howdah.add_job('quick', $1)", [JSON.stringify((jobs += 1))]);
         // The notification is there before the statement goes on.
@@ -184,7 +184,7 @@ describe.each(SOURCES)("an idle worker %s", (_, source) => {
     await using proxy = await openProxy(database.connectionString);
     const { worker, ran, end } = await start({ ...source, connectionString: proxy.connectionString });
     await proxy.next("with recursive levels", "after").then((next) => next.pass());
-    const scan = await proxy.next("_howdah_claim_v1", "after");
+    const scan = await proxy.next("_howdah_claim_v2", "after");
     await database.sql("select howdah.add_job('quick', '1', run_at => clock_timestamp() + interval '1500 ms')");
     // The notification is there before the scan ends.
     await systemClock.sleep(50);

@@ -102,7 +102,7 @@ describe("a worker that takes samples", () => {
     const sent = proxy.statements.slice(before);
     // A busy machine takes longer than it is put forward.
     const seconds = (clock.monotonic() - startedAt) / 1_000;
-    const claims = sent.filter((text) => text.includes("_howdah_claim_v1")).length;
+    const claims = sent.filter((text) => text.includes("_howdah_claim_v2")).length;
     const beats = sent.filter((text) => text.includes("last_heartbeat_at =")).length;
     const samples = sent.filter((text) => text.includes("_howdah_sample_v1")).length;
     // It polls each second, and beats every four. The database's clock was not put forward: it is asked more often.

@@ -1,6 +1,50 @@
--- The parts of _howdah_claim_v1, in the order in which it asks its questions, then
--- those of _howdah_claim_straight_v1 and _howdah_release_and_continue_v1. They read and set the variables of their
--- function. docs/internals/claim.md explains the algorithm.
+-- The parts of claims, in the order in which they ask their questions, then those of
+-- _howdah_claim_straight_v1 and _howdah_release_and_continue_v1. They read and set the variables of their
+-- function. docs/internals/claim.md explains the algorithm; what only _howdah_claim_v2 asks,
+-- because of the rules of queues, is in flow-claims.sql.
+
+-- What does a claim know, and what has it found?
+create fragment variables_of_claim(head) as $$
+settled constant timestamptz := :{settled()};
+claimed_at constant timestamptz := now();
+started constant timestamptz := clock_timestamp();
+remaining integer := quantity;
+enough constant integer := least(quantity, coalesce(most_queues, quantity));
+heads :"schema".:{head}[] := '{}';
+spare :"schema".:{head}[] := '{}';
+taken integer := 0;
+seen integer[] := coalesce(held, '{}');
+candidates integer[] := queue_ids;
+due_position timestamptz := least(:"schema"._howdah_at(due_at), settled);
+due_position_id bigint := :{settled_id(:"schema"._howdah_at(due_at), due_id)};
+due_limit integer := greatest(200, 2 * enough);
+due_count integer;
+due_last_at timestamptz;
+due_last_id bigint;
+due_left boolean := false;
+unlooked integer[] := '{}';
+window_started timestamptz;
+window_start integer := window_after;
+window_end integer;
+window_wrapped boolean := false;
+window_closed boolean := false;
+window_found boolean := false;
+window_heads integer;
+window_size integer := 16;
+level smallint;
+level_index integer := 1;
+level_count constant integer := coalesce(cardinality(levels), 0);
+low integer := -32769;
+high integer;
+floor_at timestamptz;
+floor_id bigint;
+rivals integer;
+wanted integer;
+won integer;
+chain integer;
+touched integer;
+lost boolean := false;
+$$;
 
 -- Which of the tasks are not paused?
 create fragment unpaused_tasks() as $$
@@ -20,16 +64,57 @@ coalesce(
 )
 $$;
 
+-- Which queues are looked at, and from where on?
+create fragment queues_with_floors() as $$
+select
+  given.id,
+  given.level::smallint as floor_level,
+  case
+    when given.us is null then '-infinity'
+    else least(:"schema"._howdah_at(given.us), settled)
+  end as floor_at,
+  :{settled_id(:"schema"._howdah_at(given.us), given.job_id)} as floor_id
+from unnest(queue_ids, floor_levels, floor_ats, floor_ids) as given(id, level, us, job_id)
+$$;
+
+-- Which priorities has the queue, from its floor on?
+create fragment priorities_from_floor() as $$
+-- Not looked for from the front when there is a floor: what has been
+-- done may lie there in its thousands.
+select coalesce(candidate.floor_level, (
+  select jobs.priority from :"schema"._private_jobs as jobs
+  where :{in_queue_index(jobs, queues.id)}
+  order by jobs.priority limit 1
+))
+union all
+select :{next_priority(queues.id)}
+from level where level.priority is not null
+$$;
+
+-- Which jobs of the queue are due, of this priority and behind its floor?
+create fragment due_from_floor() as $$
+-- In an order that only the index of the queues has. Without the priority
+-- in it the index of what is due has it, too, and the planner walks all
+-- due jobs there when its statistics are of when one queue had them all.
+where :{in_queue_index(jobs, queues.id)}
+  and (jobs.priority, jobs.run_at) <= (level.priority, now())
+  and (jobs.priority, jobs.run_at, jobs.id) > (
+    level.priority,
+    case when level.priority = candidate.floor_level then candidate.floor_at else '-infinity' end,
+    case when level.priority = candidate.floor_level then candidate.floor_id else 0 end
+  )
+$$;
+
 -- What are the heads of the queues that the worker named?
-create fragment heads_of_named_queues() as $$
+create fragment heads_of_named_queues(look) as $$
 if cardinality(candidates) > 0 then
-  heads := :{heads_of_candidates()};
+  :{look}
   seen := seen || candidates;
 end if;
 $$;
 
 -- What are the heads of the queues in which jobs became due?
-create fragment heads_of_due_queues() as $$
+create fragment heads_of_due_queues(look) as $$
 -- From the index alone. A queue in which only jobs of other tasks became due
 -- is not looked at: it would be walked through from its first job. Once in any
 -- case, for the queues that are named may be the same busy ones for ever; what
@@ -45,7 +130,7 @@ for turn in 1..5 loop
   if cardinality(heads) >= enough then
     unlooked := candidates;
   elsif cardinality(candidates) > 0 then
-    heads := heads || :{heads_of_candidates()};
+    :{look}
   end if;
   seen := seen || candidates;
   exit when due_count < due_limit;
@@ -76,7 +161,7 @@ from (
 $$;
 
 -- What are the heads of the queues that a window comes across?
-create fragment heads_of_windows() as $$
+create fragment heads_of_windows(look) as $$
 -- Also when there is enough: jobs that no notification named take their turn, too.
 if window_after is not null then
   window_started := clock_timestamp();
@@ -85,7 +170,7 @@ if window_after is not null then
   window_end := window_start;
   -- Until there is enough, the circle is closed, or the time is used up.
   loop
-    :{next_window()}
+    :{next_window(:{look})}
     exit when window_wrapped and window_end >= window_start;
     exit when cardinality(heads) >= enough or clock_timestamp() - window_started >= interval '5 milliseconds';
   end loop;
@@ -107,7 +192,7 @@ end if;
 $$;
 
 -- Which queues are next in the window, and which of them have a head?
-create fragment next_window() as $$
+create fragment next_window(look) as $$
 candidates := :"schema"._howdah_queue_window_v1(window_end, window_size);
 if candidates is null then
   -- Past the last id, and then past it again although the circle began
@@ -122,7 +207,7 @@ window_end := candidates[cardinality(candidates)];
 window_size := least(200, 2 * window_size);
 candidates := array(select fresh.id from unnest(candidates) as fresh(id) where fresh.id <> all (seen));
 if cardinality(candidates) > 0 then
-  heads := heads || :{heads_of_candidates()};
+  :{look}
   seen := seen || candidates;
   window_found := window_heads < enough and cardinality(heads) > window_heads;
 end if;
@@ -218,7 +303,7 @@ create fragment not_in_hand(job) as $$
 $$;
 
 -- Which jobs of this priority without a queue are locked, and up to where was it seen?
-create fragment jobs_of_level() as $$
+create fragment jobs_of_level(newest) as $$
 return query
 with beside as materialized (
   select
@@ -239,7 +324,7 @@ with beside as materialized (
 ), short as materialized (
   select (select count(*) from claimed) < wanted as is_short
 ), newest as materialized (
-  :{last_seen_of_level()}
+  :{newest}
 )
 select 'job', job.id, job.task_id, null::integer, null::text,
   :{claimed_columns(job)}, null::json
@@ -286,16 +371,16 @@ limit 1
 $$;
 
 -- Which jobs are claimed of the queues that won?
-create fragment chains_of_winners() as $$
+create fragment chains_of_winners(free, members) as $$
 return query
 with held as materialized (
   select queues.id, winner.priority, winner.run_at, winner.id as head_id
   from unnest(heads[1:taken]) as winner
   join :"schema"._private_job_queues as queues on queues.id = winner.queue_id and queues.locked_at is null
-    and :{not_paused(queues, claimed_at)}
+    and :{free}
   for update of queues skip locked
 ), members as materialized (
-  :{members_of_chains()}
+  :{members}
 ), claimed as (
   update :"schema"._private_jobs as jobs
   set :{claim_of(jobs, worker, claimed_at)}
@@ -318,43 +403,53 @@ create fragment members_of_chains() as $$
 select member.id
 from held
 cross join lateral (
-  with recursive level(priority) as (
-    select held.priority
-    union all
-    select :{next_priority(held.id)}
-    from level where level.priority is not null
-  )
-  select later.id
-  from level
-  cross join lateral (
-    select jobs.id
-    from :"schema"._private_jobs as jobs
-    -- In the order of the index of the queues alone, as for a head.
-    where :{in_queue_index(jobs, held.id)}
-      and (jobs.priority, jobs.run_at) <= (level.priority, claimed_at)
-      and (jobs.priority, jobs.run_at, jobs.id) >= (
-        level.priority,
-        case when level.priority = held.priority then held.run_at else '-infinity' end,
-        case when level.priority = held.priority then held.head_id else 0 end
-      )
-      and :{claimable(jobs, tasks, forbidden, skip)}
-    order by jobs.priority, jobs.run_at, jobs.id
-    limit chain
-    for update skip locked
-  ) as later
-  limit chain
+  :{jobs_from_head(:{claimable(jobs, tasks, forbidden, skip)}, chain)}
 ) as member
+$$;
+
+-- Which jobs of a queue are locked from its head on, up to this number?
+create fragment jobs_from_head(condition, most) as $$
+with recursive level(priority) as (
+  select held.priority
+  union all
+  select :{next_priority(held.id)}
+  from level where level.priority is not null
+)
+select later.id
+from level
+cross join lateral (
+  select jobs.id
+  from :"schema"._private_jobs as jobs
+  -- In the order of the index of the queues alone, as for a head.
+  where :{in_queue_index(jobs, held.id)}
+    and (jobs.priority, jobs.run_at) <= (level.priority, claimed_at)
+    and (jobs.priority, jobs.run_at, jobs.id) >= (
+      level.priority,
+      case when level.priority = held.priority then held.run_at else '-infinity' end,
+      case when level.priority = held.priority then held.head_id else 0 end
+    )
+    and :{condition}
+  order by jobs.priority, jobs.run_at, jobs.id
+  limit :{most}
+  for update skip locked
+) as later
+limit :{most}
 $$;
 
 -- What is answered of a job, but for its ids and its queue? What most jobs have is null.
 create fragment claimed_columns(job) as $$
-nullif(:{job}.priority, 0), :"schema"._howdah_us(:{job}.run_at),
-nullif(:{job}.attempts, 1), nullif(:{job}.max_attempts, 25), :{job}.payload::text,
+:{common_columns(:{job})},
 :"schema"._howdah_extras_v1(:{job})
 $$;
 
+-- What has every job of an answer, but for its ids and its queue?
+create fragment common_columns(job) as $$
+nullif(:{job}.priority, 0), :"schema"._howdah_us(:{job}.run_at),
+nullif(:{job}.attempts, 1), nullif(:{job}.max_attempts, 25), :{job}.payload::text
+$$;
+
 -- What does the worker have to know for its next claim?
-create fragment claim_summary() as $$
+create fragment claim_summary(left_over, more_facts) as $$
 return query
 select 'summary', null::bigint, null::integer, null::integer, null::text, null::smallint, null::bigint,
   null::smallint, null::smallint, null::text, null::text,
@@ -367,13 +462,13 @@ select 'summary', null::bigint, null::integer, null::integer, null::text, null::
       or due_left,
     'dueAt', :"schema"._howdah_us(due_position)::text,
     'dueId', due_position_id::text,
-    'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser) || unlooked,
+    'leftover', array(select (loser).queue_id from unnest(heads[taken + 1:] || spare) as loser) || :{left_over},
     'windowAfter', coalesce(window_end, window_after),
     'windowStart', window_start,
     'windowWrapped', window_wrapped,
     'windowFound', window_found,
     'micros', (extract(epoch from clock_timestamp() - started) * 1000000)::bigint,
-    'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0)
+    'windowMicros', coalesce((extract(epoch from clock_timestamp() - window_started) * 1000000)::bigint, 0):{more_facts}
   );
 $$;
 

@@ -30,8 +30,8 @@ select null, null, null, null, null, null, null, null, null, null, null, null
 from ${releaseCompletedCall(schema)}
 union all
 ${claimText(schema, isStraight, 6)}`;
-  const anywhere = { name: "howdah_release_and_claim_2", text: textOf(false) };
-  const straight = { name: "howdah_release_and_claim_straight_1", text: textOf(true) };
+  const anywhere = { name: "howdah_release_and_claim_3", text: textOf(false) };
+  const straight = { name: "howdah_release_and_claim_straight_2", text: textOf(true) };
   return async (release, claim) => {
     const query = claim.isStraight === true ? straight : anywhere;
     const { rows } = await driver.query({ ...query, values: [...completionValues(release), ...claimValues(claim)] });
