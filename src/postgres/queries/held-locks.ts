@@ -65,7 +65,15 @@ export interface Renewal {
   readonly workerId: string;
   readonly jobIds: readonly string[];
   readonly queueIds: readonly number[];
+  /** Lanes of queues, and of pools with minus the id of the pool as owner. Default: none. */
+  readonly lanes?: readonly HeldLane[];
   /** All times that the locks may have, in microseconds. */
   readonly claimTimes: readonly string[];
   readonly renewedAt: string;
+}
+
+/** A lane of a queue or, with minus its id as owner, of a pool. */
+export interface HeldLane {
+  readonly ownerId: number;
+  readonly lane: number;
 }

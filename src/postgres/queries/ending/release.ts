@@ -90,6 +90,8 @@ export interface ReleaseRequest {
   readonly completed: readonly string[];
   readonly changed: readonly JobChange[];
   readonly chainEnds: readonly ChainEnd[];
+  /** Queues with rules of which no job is to start for a while. Default: none. */
+  readonly parks?: readonly QueuePark[];
   /** Waits 100 ms for rows that another transaction has locked and then rejects with 55P03; otherwise they come back as `busy`. */
   readonly patient: boolean;
   /** It has failed before: nothing else may depend on the statement. Default `false`. */
@@ -115,11 +117,24 @@ export interface JobChange {
   readonly within?: string | undefined;
 }
 
-/** A queue whose chain ends. It is unlocked only when the chain's last open job is no longer held. */
+/**
+ * A queue, or a lane of a queue or pool, whose chain ends. It is unlocked only when
+ * the chain's last open job is no longer held.
+ */
 export interface ChainEnd {
+  /** The queue; for a lane of a pool minus the id of the pool. */
   readonly queueId: number;
+  /** The lane that ends; `null` for the lock of the queue itself. Default `null`. */
+  readonly lane?: number | null;
   readonly lastJobId: string;
   readonly claimedAt: string;
+}
+
+/** Until when no job of a queue starts; an earlier end of a park never shortens a later one. */
+export interface QueuePark {
+  readonly queueId: number;
+  /** In microseconds. */
+  readonly until: string;
 }
 
 /** What became of a release. Every id that is not in `unreleased` was released. */
