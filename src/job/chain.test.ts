@@ -40,6 +40,39 @@ describe("toChains", () => {
   });
 });
 
+describe("toChains of queues with rules", () => {
+  const onLane = (id: number, lane: number | null, pool?: number) =>
+    claimedJob({
+      id: String(id),
+      queueId: "7",
+      extras:
+        lane === null ? null : JSON.stringify({ lane, ...(pool === undefined ? {} : { pool: 3, poolLane: pool }) }),
+    });
+
+  it("makes a chain of each lane, and of each job where there are none", () => {
+    const chains = toChains([onLane(1, 1), onLane(2, 2), onLane(3, 1), onLane(4, 0), onLane(5, 0)]);
+    expect(chains.map(({ queueId, rest }) => [queueId, rest.map(({ id }) => id)])).toEqual([
+      [7, ["1", "3"]],
+      [7, ["2"]],
+      [7, ["4"]],
+      [7, ["5"]],
+    ]);
+  });
+
+  it("knows what is locked beside the rows of the jobs", () => {
+    const chains = [jobOf(1, null), jobOf(2, 7), onLane(3, 2), onLane(4, 0), onLane(5, 0, 4)].flatMap((job) =>
+      toChains([job]),
+    );
+    expect(chains.map(({ isRuled, locksMore }) => [isRuled, locksMore])).toEqual([
+      [false, false],
+      [false, true],
+      [true, true],
+      [true, false],
+      [true, true],
+    ]);
+  });
+});
+
 describe("a chain", () => {
   const chain = (): Chain => toChains([jobOf(1, 7), jobOf(2, 7), jobOf(3, 7)])[0] as Chain;
 

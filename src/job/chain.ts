@@ -2,17 +2,24 @@ import type { ClaimedJob } from "./claimed-job.ts";
 
 /**
  * What a slot takes: one job without a queue, or jobs of one queue that were
- * claimed together and run one after another while the queue stays locked.
+ * claimed together and run one after another while the queue stays locked. Of a
+ * queue with rules it is the jobs on one lane, or one job when it has none.
  */
 export class Chain {
   /** `null` for a job without a queue. */
   readonly queueId: number | null;
+  /** Its queue has rules. */
+  readonly isRuled: boolean;
+  /** More is locked for it than the rows of its jobs: its queue, or lanes. */
+  readonly locksMore: boolean;
   readonly #jobs: ClaimedJob[];
   #started: number;
 
   /** @param jobs - at least one, in the order in which they run */
   constructor(queueId: number | null, jobs: ClaimedJob[]) {
     this.queueId = queueId;
+    this.isRuled = queueId !== null && jobs[0]?.lane != null;
+    this.locksMore = queueId !== null && (!this.isRuled || jobs[0]?.locksMore === true);
     this.#jobs = jobs;
     this.#started = 0;
   }
@@ -95,20 +102,47 @@ export function removeJobs(
   return { left, removals };
 }
 
-/** Puts the jobs of one queue together, at the place of the first of them. The jobs come in the order of claims. */
+/** Puts the jobs of one queue, or of one lane, together, at the place of the first of them. The jobs come in the order of claims. */
 export function toChains(jobs: readonly ClaimedJob[]): Chain[] {
   const chains: Chain[] = [];
-  const byQueue = new Map<number, ClaimedJob[]>();
+  const byPlace = new Map<number | string, ClaimedJob[]>();
   for (const job of jobs) {
-    const { queueId } = job;
-    const members = queueId === null ? undefined : byQueue.get(queueId);
+    const place = job.queueId === null ? undefined : placeOf(job, job.queueId);
+    const members = place === undefined ? undefined : byPlace.get(place);
     if (members) {
       members.push(job);
       continue;
     }
     const started = [job];
-    if (queueId !== null) byQueue.set(queueId, started);
-    chains.push(new Chain(queueId, started));
+    if (place !== undefined) byPlace.set(place, started);
+    chains.push(new Chain(job.queueId, started));
   }
   return chains;
+}
+
+/** Where a job of a queue runs one after another with those of the same claim; `undefined` when it waits for none. */
+function placeOf({ lane }: ClaimedJob, queueId: number): number | string | undefined {
+  if (lane === null) return queueId;
+  return lane > 0 ? `${queueId}:${lane}` : undefined;
+}
+
+declare const isKey: unique symbol;
+
+/**
+ * A queue, a lane, or a job that has neither: of two chains with the same key only
+ * one runs at a time. It is made by {@link keyOf} and compared, never read.
+ */
+export type RunKey = (number | string) & { readonly [isKey]: true };
+
+/** The key of the chain that a job belongs to. */
+export function keyOf(job: ClaimedJob): RunKey {
+  // Ids of queues are numbers and those of jobs are texts without a colon: none of one kind equals one of another.
+  return (job.queueId === null ? job.id : (laneKeyOf(job) ?? job.queueId)) as RunKey;
+}
+
+/** `undefined` when its queue has no rules. */
+function laneKeyOf(job: ClaimedJob): string | undefined {
+  if (job.lane === null) return undefined;
+  const [first] = job.lanes;
+  return first ? `${first.ownerId}:${first.lane}` : job.id;
 }

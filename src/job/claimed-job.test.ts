@@ -131,3 +131,24 @@ it("orders claimed jobs by priority, microsecond and id, as numbers", () => {
 function compare(a: number | bigint, b: number | bigint): number {
   return Number(a > b) - Number(a < b);
 }
+
+describe("a job of a queue with rules", () => {
+  const of = (extras: object) => claimedJob({ queueId: "7", extras: JSON.stringify(extras) });
+
+  it("knows the lanes that are locked with it", () => {
+    expect(claimedJob({ queueId: "7" })).toMatchObject({ lane: null, lanes: [], locksMore: true, share: 1 });
+    expect(claimedJob()).toMatchObject({ lane: null, lanes: [], locksMore: false });
+    expect(of({ lane: 0 })).toMatchObject({ lane: 0, pool: null, lanes: [], locksMore: false });
+    expect(of({ lane: 3, share: 5 })).toMatchObject({ lanes: [{ ownerId: 7, lane: 3 }], locksMore: true, share: 5 });
+    expect(of({ lane: 0, pool: 2, poolLane: 4 })).toMatchObject({ lanes: [{ ownerId: -2, lane: 4 }], locksMore: true });
+    expect(of({ lane: 3, pool: 2, poolLane: 4 }).lanes).toEqual([
+      { ownerId: 7, lane: 3 },
+      { ownerId: -2, lane: 4 },
+    ]);
+  });
+
+  it("knows what the database's clock shows", () => {
+    const job = claimedJob({}, { claimedAtUs: 1_000_000, sentAt: 50 });
+    expect([job.databaseTime(50), job.databaseTime(60.5)]).toEqual([1_000_000, 1_010_500]);
+  });
+});

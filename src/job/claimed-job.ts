@@ -1,5 +1,6 @@
 import { compareIntegers } from "../postgres/position.ts";
 import type { ClaimedRow, PoolLane } from "../postgres/queries/claimed-row.ts";
+import type { HeldLane } from "../postgres/queries/held-locks.ts";
 import type { Job } from "./job.ts";
 import { toDate } from "./row.ts";
 
@@ -52,6 +53,22 @@ export class ClaimedJob implements Job {
   /** The lane of a pool that it runs on besides; `null` when there is none. */
   get pool(): PoolLane | null {
     return this.#row.pool;
+  }
+  /** How many jobs its queue may run in its turn. */
+  get share(): number {
+    return this.#row.extras?.share ?? 1;
+  }
+  /** The lanes that are locked with it: that of its queue, that of a pool. */
+  get lanes(): readonly HeldLane[] {
+    const { queueId, lane, pool } = this;
+    const lanes: HeldLane[] = [];
+    if (queueId !== null && lane !== null && lane > 0) lanes.push({ ownerId: queueId, lane });
+    if (pool) lanes.push({ ownerId: -pool.id, lane: pool.lane });
+    return lanes;
+  }
+  /** Whether more than its row is locked with it: its queue, or lanes. */
+  get locksMore(): boolean {
+    return this.queueId !== null && (this.lane === null || this.lanes.length > 0);
   }
   get payload(): unknown {
     if (this.#payload === UNREAD) this.#payload = JSON.parse(this.payloadText);
@@ -154,6 +171,12 @@ export class ClaimedJob implements Job {
     const runAtUs = Number(runAt);
     const dueAtUs = extras?.createdAt === undefined ? runAtUs : Math.max(runAtUs, Number(extras.createdAt));
     return Math.max(0, (claimedAtUs - dueAtUs) / 1_000) + Math.max(0, now - sentAt);
+  }
+
+  /** What the database's clock shows at `now`, by the monotonic clock, in microseconds; late by what its claim took at most. */
+  databaseTime(now: number): number {
+    const { claimedAtUs, sentAt } = this.#tag;
+    return Math.round(claimedAtUs + (now - sentAt) * 1_000);
   }
 
   /** The database was asked at this time, and it may be started. */

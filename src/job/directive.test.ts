@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isHowdahError } from "../errors.ts";
-import { cancel, isDirective, snooze } from "./directive.ts";
+import { cancel, isDirective, isRateLimited, rateLimited, snooze } from "./directive.ts";
 import { isUnrecoverable, unrecoverable } from "./unrecoverable.ts";
 
 const hostile = new Proxy(
@@ -46,6 +46,35 @@ describe("directives", () => {
   it("take any reason, and make it storable", () => {
     expect(cancel(new Error("gone") as unknown as string)).toMatchObject({ reason: "gone" });
     expect(cancel("a\0b")).toMatchObject({ reason: "a?b" });
+  });
+});
+
+describe("rateLimited", () => {
+  it("takes a time, as a Date, in ISO 8601 or a date of HTTP, or a time from now", () => {
+    const at = Date.UTC(2026, 5, 1, 12);
+    expect(rateLimited({ until: new Date(at) }).until).toEqual({ at });
+    expect(rateLimited({ until: "2026-06-01T14:00:00+02:00" }).until).toEqual({ at });
+    expect(rateLimited({ until: "Mon, 01 Jun 2026 12:00:00 GMT" }).until).toEqual({ at });
+    expect(rateLimited({ after: "30s" }).until).toEqual({ afterMs: 30_000 });
+  });
+
+  it("makes a directive that is an error, to be returned or thrown", () => {
+    const limited = rateLimited({ after: 1 });
+    expect([isDirective(limited), isRateLimited(limited), limited instanceof Error]).toEqual([true, true, true]);
+    for (const other of [snooze(1), cancel("x"), new Error("x"), hostile, undefined])
+      expect(isRateLimited(other)).toBe(false);
+  });
+
+  it.each([
+    [{}, "needs either `until` or `after`"],
+    [{ until: new Date(), after: 1 }, "needs either `until` or `after`"],
+    [{ until: new Date(Number.NaN) }, "`until` of rateLimited() must be a valid Date"],
+    [{ until: "tomorrow" }, "`until` of rateLimited() must be a valid Date"],
+    [{ after: "soon" }, "`after` of rateLimited() must be a duration"],
+  ])("refuses %o", (limit, message) => {
+    expect(() => rateLimited(limit as { after: 1 })).toThrow(
+      expect.objectContaining({ code: "HOWDAH_OPTION_INVALID", message: expect.stringContaining(message) }),
+    );
   });
 });
 

@@ -17,7 +17,7 @@ import type { ClaimedJob, HeldPhase, Holding } from "./claimed-job.ts";
  *   ending    locked   has ended, or was  its outcome is written or refused -> gone
  *                      never called
  *
- * The queue of a job is locked as well, in every phase. An outcome that cannot
+ * The queue of a job, or its lanes, are locked as well, in every phase. An outcome that cannot
  * be written stays `ending`. The part that moves a job on says so here, before others
  * are told of it; what is said of a job that is not held changes nothing.
  */
@@ -101,10 +101,10 @@ export class HeldJobs implements Iterable<HeldJob> {
     return false;
   }
 
-  /** Whether a row or a queue is locked under this id. */
+  /** Whether a row, a queue or a lane is locked under this id. */
   hasLocks(workerId: string): boolean {
     for (const { job, isLocked } of this) {
-      if ((isLocked || job.queueId !== null) && job.lockedBy === workerId) return true;
+      if ((isLocked || job.locksMore) && job.lockedBy === workerId) return true;
     }
     return false;
   }

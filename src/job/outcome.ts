@@ -51,6 +51,8 @@ export interface FailedForGood {
 export interface Snoozed {
   readonly kind: "snoozed";
   readonly delayMs: number;
+  /** The other jobs of its queue wait for as long, if that has rules. Default `false`. */
+  readonly parksQueue?: boolean;
 }
 
 /** The handler said that the job must not be done; the row stays as failed, with the reason as its error. */

@@ -11,7 +11,7 @@ export interface Task<Input = unknown, Output = Input, State = unknown> extends 
   readonly run: (payload: Output, context: JobContext<State>) => HandlerResult | Promise<HandlerResult>;
 }
 
-/** What a handler may return: nothing, or `snooze(…)` or `cancel(…)`. Other values are ignored. */
+/** What a handler may return: nothing, `snooze(…)`, `rateLimited(…)` or `cancel(…)`. Other values are ignored. */
 export type HandlerResult = Directive | void | undefined;
 
 /** A task whose jobs have an array as payload. */
@@ -23,14 +23,14 @@ export interface BatchTask<Input = unknown, Output = Input, State = unknown> ext
   readonly runBatch: (items: Output[], context: JobContext<State>) => BatchResult | Promise<BatchResult>;
 }
 
-/** What a batch handler may return: nothing, `snooze(…)` or `cancel(…)`, or one entry an item, in order. */
+/** What a batch handler may return: nothing, `snooze(…)`, `rateLimited(…)` or `cancel(…)`, or one entry an item, in order. */
 export type BatchResult = readonly (BatchItemResult | PromiseLike<BatchItemResult>)[] | HandlerResult;
 
 /**
  * What a batch handler says of one item. An `Error`, a promise that rejects, or
  * an entry of `Promise.allSettled` whose promise did, is a failed item. Anything
  * else is a done one, except for what can be no answer: a function, or
- * `snooze(…)` and `cancel(…)`, which are for a whole job.
+ * `snooze(…)`, `rateLimited(…)` and `cancel(…)`, which are for a whole job.
  */
 export type BatchItemResult =
   | Error

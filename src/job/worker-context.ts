@@ -66,6 +66,8 @@ export interface WorkerSettings {
   /** The most bytes of payloads that a claim brings, if that is more than one job. */
   readonly maxClaimBytes: number;
   readonly forbiddenFlags: ForbiddenFlags;
+  /** The most jobs at once by the identifiers of tasks; `undefined` when none is limited. */
+  readonly taskConcurrency: ReadonlyMap<string, number> | undefined;
   readonly completeJobBatchDelayMs: number;
   readonly failJobBatchDelayMs: number;
   readonly useNotificationDelivery: boolean;

@@ -32,7 +32,7 @@ export class RunSpans {
       const result = context.with(trace.setSpan(ROOT_CONTEXT, span), run);
       void Promise.resolve(result).then(
         (value) => this.#end(job, (open) => open.setAttribute("howdah.outcome", outcomeOf(value))),
-        (error: unknown) => this.#end(job, (open) => setError(open.setAttribute("howdah.outcome", "failed"), error)),
+        (error: unknown) => this.#end(job, (open) => setThrown(open, error)),
       );
       return result;
     };
@@ -78,9 +78,15 @@ export class RunSpans {
   }
 }
 
+/** The outcome of a handler that has thrown. */
+function setThrown(span: Span, error: unknown): void {
+  if (outcomeOf(error) === "snoozed") span.setAttribute("howdah.outcome", "snoozed");
+  else setError(span.setAttribute("howdah.outcome", "failed"), error);
+}
+
 /** The outcome of a handler that has returned. */
 function outcomeOf(value: unknown): string {
   const kind = typeof value === "object" && value !== null ? (value as { readonly kind?: unknown }).kind : undefined;
-  if (kind === "snooze") return "snoozed";
+  if (kind === "snooze" || kind === "rateLimited") return "snoozed";
   return kind === "cancel" ? "cancelled" : "completed";
 }

@@ -10,14 +10,16 @@ import type { SlotsEngine } from "../job/execute/slot.ts";
 import { Slots } from "../job/execute/slots.ts";
 import { Interventions } from "../job/interventions.ts";
 import type { LivenessWatcher } from "../job/recover/liveness-loop.ts";
-import { LockWatch, type LockHolder, type LocksToWatch } from "../job/recover/lock-watch.ts";
+import { locksOf, LockWatch, type LockHolder, type LocksToWatch } from "../job/recover/lock-watch.ts";
 import type { Ending } from "../job/outcome.ts";
 import type { ReleaseListener } from "../job/release/release-writer.ts";
 import { Releaser } from "../job/release/releaser.ts";
 import type { WorkerContext } from "../job/worker-context.ts";
 import type { JobLock } from "../postgres/queries/control.ts";
 import { type CoupledEngine, Coupler } from "./coupler.ts";
+import { BusyTasks, LONG_RUN_MS } from "./busy-tasks.ts";
 import { Interruptions } from "./interruptions.ts";
+import { type LaneFreeingEngine, LaneNotices } from "./lane-notices.ts";
 import { Withdrawals } from "./withdrawals.ts";
 
 /**
@@ -25,7 +27,9 @@ import { Withdrawals } from "./withdrawals.ts";
  *
  *   source --chains--> slots --outcomes--> releaser --freed queues--> source
  */
-export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, ReleaseListener, SlotsEngine, SourceHost {
+export class Engine
+  implements CoupledEngine, LaneFreeingEngine, LivenessWatcher, LockHolder, ReleaseListener, SlotsEngine, SourceHost
+{
   readonly source: Source;
   readonly slots: Slots;
   readonly releaser: Releaser;
@@ -33,14 +37,14 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   readonly withdrawals: Withdrawals;
   /** What was cancelled or paused from outside. */
   readonly interventions = new Interventions();
+  readonly busyTasks: BusyTasks;
   readonly #context: WorkerContext;
   readonly #run: EngineRun;
   readonly #coupler: Coupler | undefined;
   readonly #lockWatch: LockWatch;
   readonly #interruptions: Interruptions;
+  readonly #laneNotices: LaneNotices;
   readonly #giveUp = (): void => void this.releaser.abandon();
-  /** Tasks of which a job ran for long since they were last asked for. */
-  readonly #longTasks = new Set<string>();
   #taken = 0;
   /** Slots were refused work until outcomes are written. */
   isHeldBack = false;
@@ -52,6 +56,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   constructor(context: WorkerContext, run: EngineRun) {
     this.#context = context;
     this.#run = run;
+    this.busyTasks = new BusyTasks(context);
     this.withdrawals = new Withdrawals(context, this);
     this.#coupler = this.#createCoupler();
     this.claimer = new Claimer(context, { unstarted: this.withdrawals, coupler: this.#coupler });
@@ -60,6 +65,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     this.#interruptions = new Interruptions(context, this);
     this.releaser = new Releaser(context, { statements: this.#coupler ?? context.statements, listener: this });
     this.#lockWatch = new LockWatch(context, this);
+    this.#laneNotices = new LaneNotices(context, this);
     context.closed.addEventListener("abort", this.#giveUp, { once: true });
   }
 
@@ -99,13 +105,6 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     this.#lockWatch.reconnected();
   }
 
-  /** The tasks that run, and those of which a job has ended since the last call that ran for more than a second; these first. */
-  busyTasks(): readonly string[] {
-    const tasks = new Set([...this.#longTasks, ...this.#context.held.jobs("running").map(({ task }) => task)]);
-    this.#longTasks.clear();
-    return [...tasks];
-  }
-
   /** Obeys what was cancelled or paused since; see {@link Withdrawals.intervene}. */
   intervene(): void {
     this.withdrawals.intervene();
@@ -140,17 +139,8 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     this.withdrawals.loseJobs(jobs, reason);
   }
 
-  /** What is locked: rows, and queues alone where the row is released, or may be gone because its handler completes it. */
   locksToWatch(): LocksToWatch {
-    const jobs: ClaimedJob[] = [];
-    const queues: ClaimedJob[] = [];
-    for (const { job, phase } of this.#context.held) {
-      const mayBeGone = phase === "detached" || (phase === "running" && this.slots.isUndecided(job));
-      if (mayBeGone && job.queueId !== null) queues.push(job);
-      // What has ended is released with the times that it had.
-      if (!mayBeGone && phase !== "ending") jobs.push(job);
-    }
-    return { jobs, queues };
+    return locksOf(this.#context.held, this.slots);
   }
 
   heartbeatAnswered(): void {
@@ -191,6 +181,13 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   freed(queueIds: readonly number[], hasClaimed: boolean): void {
     if (hasClaimed) this.claimer.freed(queueIds);
     else this.source.pulse({ queueIds });
+  }
+
+  lanesFreed(ownerIds: readonly number[], hasClaimed: boolean): void {
+    const lanes = this.claimer.ruled?.lanesFreed(ownerIds, hasClaimed);
+    if (!lanes) return;
+    if (lanes.toName.length > 0) this.source.pulse({ queueIds: lanes.toName });
+    this.#laneNotices.freed(lanes.freed);
   }
 
   failed(error: unknown): void {
@@ -242,7 +239,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
     await Promise.all([sourceStopped, this.#interruptions.answered()]);
     this.#lockWatch.stop();
     const unwritten = await this.#flushWithin(Math.max(gracePeriodMs, LEAST_FLUSH_MS));
-    if (unwritten === 0) await this.#interruptions.correct();
+    if (unwritten === 0) await Promise.all([this.#interruptions.correct(), this.#laneNotices.stop()]);
     // A handler that was left behind has its queue unlocked when it settles, unless the worker has closed by then.
     if (this.slots.detachedCount === 0) this.#context.closed.removeEventListener("abort", this.#giveUp);
     return { abandoned, unwritten };
@@ -281,12 +278,14 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
 
   ended(ending: Ending): void {
     const { job, outcome, durationMs } = ending;
-    if (durationMs >= LONG_RUN_MS) this.#longTasks.add(job.task);
+    if (durationMs >= LONG_RUN_MS) this.busyTasks.ranLong(job.task);
     if (outcome.kind !== "returned") this.source.handlerEnded(durationMs);
+    if (this.claimer.limits?.isAwaited(job.task) === true) this.source.pulse({});
     this.#interruptions.add(ending);
   }
 
   settledLate(job: ClaimedJob): void {
+    if (this.claimer.limits?.isAwaited(job.task) === true) this.source.pulse({});
     this.releaser.endChain(job);
   }
 
@@ -372,9 +371,6 @@ export interface EngineRun {
 
 /** How many outcomes may wait to be written before slots are refused new work. */
 const MAX_UNWRITTEN = 10_000;
-
-/** A handler that keeps the event loop from turning for so long is worth a name. */
-const LONG_RUN_MS = 1_000;
 
 /** What ended is written down although handlers may have been given no time at all. */
 const LEAST_FLUSH_MS = 1_000;

@@ -20,6 +20,7 @@ import { boolean, custom, duration, integer, list, object, oneOf, required, stri
 import { invalidOption, isOptionsObject, readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
 import { type Polling, POLLING, toPolling } from "./polling.ts";
 import { SHUTDOWN, type ShutdownOptions } from "./shutdown-options.ts";
+import { checkTaskConcurrency, TASK_CONCURRENCY, type TaskConcurrency } from "./task-concurrency.ts";
 
 /** Asks for `state` when the tasks of a worker need one; `undefined` has to be among what they take to leave it out. */
 export type StateOption<State, Given = State> = undefined extends State
@@ -34,6 +35,12 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   readonly concurrency?: number | undefined;
   /** `concurrency`, as graphile-worker spells it. */
   readonly concurrentJobs?: number | undefined;
+  /**
+   * How many jobs of a task this worker runs at once, at least 1, by the
+   * identifiers of its tasks: `{ render: 2 }`. Other workers have limits of their
+   * own; for one across all workers there are rules of queues. Default: `concurrency`.
+   */
+  readonly taskConcurrency?: Readonly<Record<string, number>> | undefined;
   /** How many of the connections are for what handlers do with `query` and `withTransaction`. Default: two of ten. */
   readonly handlerConnections?: number | undefined;
   /**
@@ -140,6 +147,7 @@ const SHAPE = {
   ...CONNECTION_OPTIONS,
   tasks: custom(readTaskList),
   concurrency: integer({ min: 1, default: availableParallelism() }),
+  taskConcurrency: TASK_CONCURRENCY,
   handlerConnections: integer({ min: 1 }),
   ...POLLING,
   localQueue: LOCAL_QUEUE,
@@ -167,8 +175,10 @@ const SHAPE = {
 const HINTS = { ...CONNECTION_PEER_NAMES, ...WORKER_PEER_NAMES };
 
 /** Read {@link WorkerOptions}. */
-export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery"> &
+export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery" | "taskConcurrency"> &
   Polling & {
+    /** `undefined` when no task is limited. */
+    readonly taskConcurrency: TaskConcurrency | undefined;
     /** `undefined` when it is off. */
     readonly recovery: RecoverySettings | undefined;
   };
@@ -176,7 +186,8 @@ export type ReadWorkerOptions = Omit<OptionsOf<typeof SHAPE>, "recovery"> &
 /** Checks worker options and fills in defaults. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
 export function readWorkerOptions<State>(options: WorkerOptions<State>): ReadWorkerOptions {
   const given = readOptions({ owner: "worker", hints: HINTS, spellings: WORKER_SPELLINGS }, options, SHAPE);
-  const read = { ...given, recovery: toRecoverySettings(given.recovery) };
+  const taskConcurrency = checkTaskConcurrency(given.taskConcurrency, given.tasks ?? []);
+  const read = { ...given, taskConcurrency, recovery: toRecoverySettings(given.recovery) };
   const polling = toPolling(read);
   if (read.localQueue) checkLocalQueue(read.localQueue, polling.pollIntervalMs);
   return { ...read, ...polling };

@@ -53,7 +53,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.#liveness = this.#createLiveness();
     this.#idleMode = this.#createIdleMode();
     // The event loop is that of the process, whatever clock the worker was given.
-    const loopDelay = new LoopDelay(systemClock, this.engine, reporter);
+    const loopDelay = new LoopDelay(systemClock, this.engine.busyTasks, reporter);
     const chores: Service[] = this.#cron ? [storedTasks, this.#cron] : [];
     this.#services = [new LostClaims(this.#context), loopDelay, ...chores, this.#control];
     storedTasks.watch(this);

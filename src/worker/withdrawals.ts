@@ -36,8 +36,8 @@ export class Withdrawals implements UnstartedJobs {
     { queuedOnly }: { readonly queuedOnly: boolean },
     reason: HowdahError,
   ): void {
-    const isLost = ({ lockedBy, queueId }: ClaimedJob): boolean =>
-      (workerIds === "all" || workerIds.has(lockedBy)) && (!queuedOnly || queueId !== null);
+    const isLost = ({ lockedBy, locksMore }: ClaimedJob): boolean =>
+      (workerIds === "all" || workerIds.has(lockedBy)) && (!queuedOnly || locksMore);
     if (!queuedOnly) this.#disown(workerIds);
     this.loseJobs(this.#context.held.jobs("cached", "running").filter(isLost), reason);
   }
@@ -91,7 +91,7 @@ export class Withdrawals implements UnstartedJobs {
     const isGone = this.#lostIds.has(chains[0]?.first?.lockedBy ?? "");
     const contactTimeoutMs = this.#context.settings.recovery?.contactTimeoutMs ?? Number.POSITIVE_INFINITY;
     if (!isGone && tookMs < contactTimeoutMs) return chains;
-    const kept = chains.filter(({ queueId }) => !isGone && queueId === null);
+    const kept = chains.filter(({ locksMore }) => !isGone && !locksMore);
     for (const chain of chains) if (!kept.includes(chain)) this.giveBack({ jobs: chain.cut(), endsChain: true }, true);
     return kept;
   }

@@ -5,6 +5,8 @@ import { claimedRow } from "./claimed-job.ts";
 interface StoredJob {
   readonly id: string;
   readonly queueId: number | null;
+  /** The lane that it runs on, which is always free; `null` for a queue without rules. */
+  readonly lane: number | null;
 }
 
 /** A table of jobs in memory that can be claimed, for tests of those who claim. */
@@ -18,8 +20,8 @@ export interface FakeClaims {
   readonly waiting: number;
   /** The claims that were sent and are not answered. */
   readonly unanswered: readonly ClaimRequest[];
-  /** Adds jobs and returns their ids. */
-  add(count: number, queueId?: number): string[];
+  /** Adds jobs and returns their ids. With a lane the queue has rules. */
+  add(count: number, queueId?: number, lane?: number): string[];
   /** A job comes back as it was. */
   giveBack(id: string): void;
   /** A queue is free. */
@@ -43,12 +45,16 @@ export function createFakeClaims(): FakeClaims {
   let failures = 0;
   let held: (() => void)[] | undefined;
 
-  function lock({ quantity, chainLength }: ClaimRequest): StoredJob[] {
+  function lock({ quantity, chainLength, mostRuled = quantity }: ClaimRequest): StoredJob[] {
     const taken: StoredJob[] = [];
+    let ruled = 0;
     const lengths = new Map<number, number>();
     for (const job of stored) {
       if (taken.length === quantity) break;
-      if (job.queueId !== null) {
+      if (job.lane !== null) {
+        if (ruled === mostRuled) continue;
+        ruled += 1;
+      } else if (job.queueId !== null) {
         const length = lengths.get(job.queueId) ?? 0;
         if (lockedQueues.has(job.queueId) || length === chainLength) continue;
         lengths.set(job.queueId, length + 1);
@@ -82,13 +88,16 @@ export function createFakeClaims(): FakeClaims {
         throw new Error("The claim failed.");
       }
       const taken = lock(request);
-      const jobs = taken.map(({ id, queueId }) =>
-        claimedRow({ id, runAt: id, queueId: queueId === null ? null : String(queueId) }),
-      );
+      const jobs = taken.map(({ id, queueId, lane }) => {
+        const extras = lane === null ? null : JSON.stringify({ lane });
+        return claimedRow({ id, runAt: id, queueId: queueId === null ? null : String(queueId), extras });
+      });
       return { ...NOTHING, jobs, more: jobs.length === request.quantity };
     },
-    add(count, queueId) {
-      const jobs = Array.from({ length: count }, () => ({ id: String(nextId++), queueId: queueId ?? null }));
+    add(count, queueId, lane) {
+      const jobs = Array.from({ length: count }, () => {
+        return { id: String(nextId++), queueId: queueId ?? null, lane: lane ?? null };
+      });
       stored.push(...jobs);
       return jobs.map(({ id }) => id);
     },

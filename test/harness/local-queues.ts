@@ -61,11 +61,18 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
     },
   };
   const claimer = new Claimer(context, { unstarted });
+  const state = { room: 0 };
   const parts: LocalQueuesParts = {
     claimer,
     pace: new ChainPace(),
     unstarted,
-    host: { room: 0, available: () => available?.(), drained: () => undefined },
+    host: {
+      get room() {
+        return state.room;
+      },
+      available: () => available?.(),
+      drained: () => undefined,
+    },
     settings: {
       size: 10,
       ttlMs: 3e5,
@@ -88,6 +95,8 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
     clock,
     claims,
     claimer,
+    /** How many slots are free; none at first. */
+    state,
     hooks,
     events,
     returned,

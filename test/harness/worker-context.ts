@@ -58,6 +58,7 @@ const SETTINGS: WorkerSettings = {
   readAhead: true,
   maxClaimBytes: Number.POSITIVE_INFINITY,
   forbiddenFlags: [],
+  taskConcurrency: undefined,
   completeJobBatchDelayMs: 0,
   failJobBatchDelayMs: 0,
   useNotificationDelivery: true,

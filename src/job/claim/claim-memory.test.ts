@@ -5,13 +5,14 @@ import { NOTHING } from "../../../test/harness/fake-claims.ts";
 import { comparePositions, START, type Position } from "../../postgres/position.ts";
 import type { ClaimAnswer } from "../../postgres/queries/claim.ts";
 import { toChains, type Chain } from "../chain.ts";
+import { ClaimedJob } from "../claimed-job.ts";
 import { ClaimMemory } from "./claim-memory.ts";
 import type { ClaimPlan, ContinuePlan, SearchPlan } from "./claim-plan.ts";
 import { MOST_SKIPPED } from "./skipped-jobs.ts";
 
 const POLL_MS = 1_000;
 const MOST_BYTES = 16_777_216;
-const WHO = { workerId: "w", taskIds: [1], forbiddenFlags: null, freeing: [] };
+const WHO = { workerId: "w", taskIds: [1], forbiddenFlags: null, freeing: [], restingTaskIds: [] };
 
 function createMemory(now = 0): ClaimMemory {
   return new ClaimMemory(
@@ -444,5 +445,90 @@ describe("a memory of claims, whatever is announced, answered, lost, distrusted 
         });
       }),
     );
+  });
+});
+
+describe("a memory of claims that come across queues with rules", () => {
+  const NOW = 5_000;
+  const ruledRow = (id: number, queueId: number, extras: object = {}) =>
+    claimedRow({
+      id: String(id),
+      runAt: String(id),
+      queueId: String(queueId),
+      extras: JSON.stringify({ lane: 1, ...extras }),
+    });
+
+  /** A memory whose first search has brought these rows, and this answer. */
+  function setUp(answer: Partial<ClaimAnswer> = {}, random = 0) {
+    const settings = { pollIntervalMs: POLL_MS, maxClaimBytes: MOST_BYTES, claimsById: true, continues: true };
+    const memory = new ClaimMemory({ ...settings, random: () => random }, 0);
+    const search = (now: number, claimant = {}) => {
+      const wanted = { quantity: 5, chainLength: 1, mostQueues: 5, mostRuled: 3 };
+      const plan = memory.plan(wanted, { ...WHO, ...claimant }, now);
+      if (plan.kind !== "search") throw new Error(`It was no search but ${plan.kind}.`);
+      return plan;
+    };
+    const learn = (now: number, given: Partial<ClaimAnswer>) => {
+      const all = { ...NOTHING, ...given };
+      const jobs = all.jobs.map((row) => claimedJobOf(row));
+      memory.learnSearch(search(now), { answer: all, chains: toChains(jobs) }, now);
+    };
+    learn(NOW, answer);
+    return { memory, search, learn };
+  }
+  const claimedJobOf = (row: ReturnType<typeof claimedRow>) =>
+    new ClaimedJob(row, {
+      workerId: "w",
+      claimedAt: "1",
+      claimedAtUs: 1,
+      sentAt: 0,
+      taskIdentifiers: new Map([[1, "t"]]),
+    });
+
+  it("asks for as many of their jobs as slots are free, and names those served last at the end", () => {
+    const { memory, search } = setUp({ jobs: [ruledRow(1, 8), ruledRow(2, 7), ruledRow(3, 9, { share: 2 })] });
+    expect(memory.ruled).toBeDefined();
+    expect(search(NOW).request).toMatchObject({ mostRuled: 3, servedQueueIds: [8, 7] });
+    expect(createMemory().ruled).toBeUndefined();
+  });
+
+  it("does not take them for held: others may take from them, too", () => {
+    const { search } = setUp({ jobs: [ruledRow(1, 7)] });
+    const { request } = search(NOW);
+    expect([request.heldQueueIds, request.queueFloors.map(({ queueId }) => queueId)]).toEqual([[], [7]]);
+  });
+
+  it("names one that waits for a token when it is there, and is due then", () => {
+    const at = String(2_000_000 + 300_000);
+    const { memory, search } = setUp({ claimedAt: "2000000", waits: [{ queueId: 7, at }] });
+    expect(memory.restMs(NOW)).toBe(300);
+    memory.announce({ count: 1, queueIds: [7] }, NOW + 10);
+    expect([memory.hasCandidates, search(NOW + 20).request.queueIds]).toEqual([false, []]);
+    expect(search(NOW + 100).request.queueIds).toEqual([7]);
+    expect(search(NOW + 299).request.queueIds).toEqual([]);
+    expect(search(NOW + 300).request.queueIds).toEqual([7]);
+  });
+
+  it("does not go on in a queue of which a lane is freed, but looks for all there is", () => {
+    const { search, learn, memory } = setUp({ jobs: [ruledRow(1, 7)] });
+    learn(NOW + 1, {});
+    expect(search(NOW + 2, { freeing: [7, -3] }).request.queueIds).toEqual([7]);
+    expect(memory.ruled?.lanesFreed([7, -3], false)).toEqual({ freed: [7], toName: [7] });
+    expect(memory.ruled?.lanesFreed([7, -3], true)).toEqual({ freed: [7], toName: [] });
+  });
+
+  it("names queues of a pool of which a lane is freed", () => {
+    const { memory } = setUp({
+      jobs: [ruledRow(1, 7, { pool: 3, poolLane: 1 }), ruledRow(2, 8, { pool: 3, poolLane: 2 })],
+    });
+    expect(memory.ruled?.lanesFreed([7, -3], true)).toEqual({ freed: [7, 7, 8], toName: [8] });
+  });
+
+  it("searches as long as tasks rest, and says which", () => {
+    const { memory, search } = setUp({});
+    memory.announce({ count: 1, at: "1", jobIds: ["5"] }, NOW);
+    expect(memory.plan({ quantity: 5, chainLength: 1, mostQueues: 5 }, WHO, NOW).kind).toBe("byId");
+    memory.announce({ count: 1, at: "1", jobIds: ["6"] }, NOW);
+    expect(search(NOW, { restingTaskIds: [4] }).request).toMatchObject({ restingTaskIds: [4] });
   });
 });

@@ -3,14 +3,23 @@ import type { ClaimAnswer, ClaimRequest, KnownQueue } from "../../postgres/queri
 import type { Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
-import type { ByIdPlan, Claimant, ClaimPlan, ContinuePlan, SearchPlan, Wanted } from "./claim-plan.ts";
+import type {
+  ByIdPlan,
+  Claimant,
+  ClaimMemorySettings,
+  ClaimPlan,
+  ContinuePlan,
+  SearchPlan,
+  Wanted,
+} from "./claim-plan.ts";
 import { Floors } from "./floors.ts";
 import type { Announcement } from "./notification.ts";
 import { PayloadSizes } from "./payload-sizes.ts";
 import { type QueueFloor, QueueMemory, type QueueScan } from "./queue-memory.ts";
+import { RuledQueues } from "./ruled/ruled-queues.ts";
 import { HeadScans, QueueWindow } from "./scan-times.ts";
 import { SkippedJobs } from "./skipped-jobs.ts";
-import { afterFailure, afterSearch, type AnsweredSearch, type StraightClaims, UNLIKELY } from "./straight-claims.ts";
+import { afterFailure, afterSearch, answeredSearch, type StraightClaims, UNLIKELY } from "./straight-claims.ts";
 
 /**
  * What the claims of one worker have seen, and therefore what the next one leaves
@@ -34,6 +43,8 @@ import { afterFailure, afterSearch, type AnsweredSearch, type StraightClaims, UN
  *   floor                                                 a twentieth of the time after an announcement
  *                                                         for it, or distrust
  *   queues that the worker holds   it names them itself   their chain ends, or their floor would end
+ *   queues with rules that have    the database said      that time has come; or one is announced,
+ *   to wait until a known time     when                   ten times a second at most
  *   the window over all queues     it rests, or another   its rest is over, the other one has ended,
  *                                  claim has it           or distrust
  *   jobs to skip                   they cannot be locked  their time is over
@@ -52,13 +63,16 @@ export class ClaimMemory {
   readonly #skipped = new SkippedJobs();
   readonly #claimsById: boolean;
   readonly #continues: boolean;
+  readonly #random: () => number;
+  #ruled: RuledQueues | undefined;
   #straight: StraightClaims = UNLIKELY;
   /** How many claims in a row the server has refused. */
   #refusals = 0;
   /** How many claims in a row have got nothing of what they were told is there. */
   #vain = 0;
 
-  constructor({ pollIntervalMs, maxClaimBytes, claimsById, continues }: ClaimMemorySettings, now: number) {
+  constructor(settings: ClaimMemorySettings, now: number) {
+    const { pollIntervalMs, maxClaimBytes, claimsById, continues, random = Math.random } = settings;
     this.#queues = new QueueMemory(pollIntervalMs);
     this.#window = new QueueWindow(pollIntervalMs);
     this.#announced = new AnnouncedJobs(pollIntervalMs);
@@ -66,6 +80,12 @@ export class ClaimMemory {
     this.#sizes = new PayloadSizes(maxClaimBytes);
     this.#claimsById = claimsById;
     this.#continues = continues === true;
+    this.#random = random;
+  }
+
+  /** What is remembered of queues with rules; `undefined` until a claim has come across one. */
+  get ruled(): RuledQueues | undefined {
+    return this.#ruled;
   }
 
   /** True when queues are known that a claim should look at. */
@@ -93,10 +113,11 @@ export class ClaimMemory {
     return this.#window.restMs(now);
   }
 
-  /** When a claim is due again although nothing was announced: an unfinished circle through all queues goes on. */
+  /** When a claim is due again although nothing was announced: an unfinished circle through all queues goes on, or a wait is over. */
   restMs(now: number): number {
     const windowMs = this.#window.restMs(now);
-    return Math.min(windowMs > 0 ? windowMs : Number.POSITIVE_INFINITY, this.#announced.restMs(now));
+    const scanMs = Math.min(windowMs > 0 ? windowMs : Number.POSITIVE_INFINITY, this.#announced.restMs(now));
+    return this.#ruled ? Math.min(scanMs, this.#ruled.restMs(now)) : scanMs;
   }
 
   /** How long the next claim has to wait because those before it got nothing, again and again. */
@@ -111,7 +132,7 @@ export class ClaimMemory {
     // The jobs may lie behind the floors, and how far is not known.
     else if (count !== undefined) this.#headScans.bringForward();
     for (const queueId of queueIds ?? NO_QUEUES) {
-      this.#queues.name(queueId);
+      if (this.#ruled?.postpones(queueId, now) !== true) this.#queues.name(queueId);
       if (count === undefined) this.#queues.freed(queueId);
       else this.#queues.announced(queueId, now);
     }
@@ -120,6 +141,11 @@ export class ClaimMemory {
   /** These queues were free again when the claim in the same statement looked at them. */
   freed(queueIds: readonly number[]): void {
     for (const queueId of queueIds) this.#queues.freed(queueId);
+  }
+
+  /** Whether a claim is to look at this queue. */
+  isCandidate(queueId: number): boolean {
+    return this.#queues.isCandidate(queueId);
   }
 
   /** A job has gone back, perhaps before others that have been seen. */
@@ -145,6 +171,7 @@ export class ClaimMemory {
 
   /** What a claim has to look for that is sent now. The plan has to be given back: to the method that learns from it, or to `failed`. */
   plan(wanted: Wanted, claimant: Claimant, now: number): ClaimPlan {
+    if (this.#ruled) for (const queueId of this.#ruled.due(now)) this.#queues.name(queueId);
     const continuation = claimant.freeing.length > 0 ? this.#planContinuation(wanted, claimant, now) : undefined;
     if (continuation) return continuation;
     const jobIds = this.#jobsToName(wanted, claimant, now);
@@ -159,12 +186,12 @@ export class ClaimMemory {
    * where each was seen: then the next job of each is looked for there.
    */
   #planContinuation(wanted: Wanted, claimant: Claimant, now: number): ContinuePlan | undefined {
-    const { freeing, ...who } = claimant;
+    const { freeing, restingTaskIds, ...who } = claimant;
     const isAllSeen = this.#announced.isQuiet(now) && this.#window.restMs(now) > 0 && !this.#needsSearch(now);
     const most = Math.min(this.#quantity(wanted), wanted.mostQueues);
-    if (!this.#continues || !isAllSeen || freeing.length > most) return undefined;
+    if (!this.#continues || !isAllSeen || restingTaskIds.length > 0 || freeing.length > most) return undefined;
     const queueFloors = this.#queues.endingFloors(freeing, now);
-    // One that is freed twice, or of which it is not known, is looked at from its first job.
+    // One that is freed twice, or of which it is not known, is looked at from its first job. So is one of which lanes are freed.
     if (queueFloors.size < freeing.length) return undefined;
     const queues = toKnownQueues(queueFloors);
     return {
@@ -183,8 +210,9 @@ export class ClaimMemory {
   }
 
   /** The ids of all jobs that there can be to claim; `undefined` when it takes a search to know. */
-  #jobsToName(wanted: Wanted, { freeing }: Claimant, now: number): readonly string[] | undefined {
-    const claimsById = this.#claimsById && freeing.length === 0 && !this.#needsSearch(now);
+  #jobsToName(wanted: Wanted, { freeing, restingTaskIds }: Claimant, now: number): readonly string[] | undefined {
+    const isPlain = freeing.length === 0 && restingTaskIds.length === 0;
+    const claimsById = this.#claimsById && isPlain && !this.#needsSearch(now);
     return this.#announced.take(claimsById ? this.#quantity(wanted) : 0, now);
   }
 
@@ -194,13 +222,14 @@ export class ClaimMemory {
   }
 
   #planSearch(wanted: Wanted, claimant: Claimant, now: number): SearchPlan {
-    const { workerId, taskIds, forbiddenFlags, freeing } = claimant;
+    const { workerId, taskIds, forbiddenFlags, freeing, restingTaskIds } = claimant;
     const isHeadScan = this.#headScans.isDue(now);
     // Not only for this claim: when it is full, the next ones have to go on from where it ended.
     if (isHeadScan) this.#floors.forgetLevels();
-    const { chainLength, mostQueues } = wanted;
+    const { chainLength, mostQueues, mostRuled } = wanted;
     const candidates = this.#queues.take(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
-    const queueIds = freeing.length > 0 ? [...new Set([...freeing, ...candidates])] : candidates;
+    // Pools, whose lanes are freed as well, have owners below 0.
+    const queueIds = freeing.length > 0 ? [...new Set([...freeing.filter((id) => id > 0), ...candidates])] : candidates;
     const queueFloors = this.#queues.floors(queueIds, now, freeing);
     const { levels } = this.#floors;
     const windowAfter = this.#window.next(now);
@@ -218,6 +247,9 @@ export class ClaimMemory {
       chainLength,
       mostQueues,
       skipIds: this.#skipped.at(now),
+      servedQueueIds: this.#ruled?.served,
+      mostRuled,
+      restingTaskIds,
       isStraight: this.#straight.isLikely && levels.length > 0 && queueIds.length === 0 && windowAfter === null,
     };
     return { kind: "search", wanted, sentAt: now, request, ticket: this.#floors.begin(), queueFloors, isHeadScan };
@@ -259,6 +291,8 @@ export class ClaimMemory {
     this.#floors.settle(ticket, answer);
     if (!this.#skipped.isEmpty) this.#skipped.claimed(answer.jobs.map(({ id }) => id));
     this.#queues.leftOver(answer.leftover);
+    if (answer.waits.length > 0)
+      (this.#ruled ??= new RuledQueues(this.#random)).wait(answer.waits, Number(answer.claimedAt), now);
     if (request.windowAfter !== null) {
       this.#window.settle(answer, answer.windowFound && count >= request.quantity, now);
     }
@@ -309,7 +343,12 @@ export class ClaimMemory {
     for (const chain of chains) {
       const { queueId } = chain;
       const last = queueId === null ? undefined : chain.rest.at(-1);
-      if (queueId !== null && last) this.#queues.took(queueId, last, scan);
+      if (queueId === null || !last) continue;
+      this.#queues.took(queueId, last, scan);
+      if (!chain.isRuled) continue;
+      // Others take from it, too.
+      this.#queues.freed(queueId);
+      (this.#ruled ??= new RuledQueues(this.#random)).took(queueId, last);
     }
   }
 
@@ -322,37 +361,11 @@ function toKnownQueues(floors: ReadonlyMap<number, QueueFloor>): KnownQueue[] {
   return Array.from(floors, ([queueId, { priority, position }]) => ({ queueId, priority, floor: position }));
 }
 
-/** Queues come into an answer when they are named, have become due, or are met by a window. */
-function answeredSearch(request: ClaimRequest, answer: ClaimAnswer): AnsweredSearch {
-  return {
-    wasStraight: request.isStraight === true,
-    isStraight: answer.isStraight,
-    isFull:
-      answer.jobs.length >= request.quantity &&
-      answer.levels.length === 1 &&
-      request.queueIds.length === 0 &&
-      request.windowAfter === null &&
-      comparePositions(answer.due, request.due) <= 0,
-  };
-}
-
 /** What a search has locked. */
 export interface Brought {
   readonly answer: ClaimAnswer;
   /** Of the jobs of the answer. */
   readonly chains: readonly Chain[];
-}
-
-/** What a memory goes by. */
-export interface ClaimMemorySettings {
-  /** The shortest time between two scans of the head, and the longest between two searches. */
-  readonly pollIntervalMs: number;
-  /** The most bytes of payloads that a claim brings, if that is more than one job. */
-  readonly maxClaimBytes: number;
-  /** Whether jobs can be claimed by their ids; otherwise each claim is a search. */
-  readonly claimsById: boolean;
-  /** Whether a claim can go on in queues that the same statement frees. Default `false`. */
-  readonly continues?: boolean;
 }
 
 /** How many times the queues that are needed are offered to a claim: some will be locked, and each costs a look. */

@@ -48,6 +48,8 @@ export interface Wanted {
   readonly chainLength: number;
   /** The most queues; with fewer of them chains are longer. */
   readonly mostQueues: number;
+  /** The most jobs of queues with rules: as many as start at once. Default: all of them. */
+  readonly mostRuled?: number;
   /** Bytes of payloads that wait already, and count for the bound of this one. Default 0. */
   readonly heldBytes?: number;
 }
@@ -56,6 +58,22 @@ export interface Wanted {
 export interface Claimant extends Pick<ClaimRequest, "workerId" | "taskIds" | "forbiddenFlags"> {
   /** Queues that the statement of the claim frees before it looks. */
   readonly freeing: readonly number[];
+  /** Tasks of which it runs as many jobs as it may. */
+  readonly restingTaskIds: readonly number[];
+}
+
+/** What a memory goes by. */
+export interface ClaimMemorySettings {
+  /** The shortest time between two scans of the head, and the longest between two searches. */
+  readonly pollIntervalMs: number;
+  /** The most bytes of payloads that a claim brings, if that is more than one job. */
+  readonly maxClaimBytes: number;
+  /** Whether jobs can be claimed by their ids; otherwise each claim is a search. */
+  readonly claimsById: boolean;
+  /** Whether a claim can go on in queues that the same statement frees. Default `false`. */
+  readonly continues?: boolean;
+  /** Gives 0 to below 1. Default `Math.random`. */
+  readonly random?: () => number;
 }
 
 /** Flags whose jobs are left alone: a list, or a function that is asked before each claim. */

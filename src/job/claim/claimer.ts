@@ -11,7 +11,9 @@ import { ClaimMemory } from "./claim-memory.ts";
 import type { ByIdPlan, ClaimPlan, ContinuePlan, ForbiddenFlags, SearchPlan, Wanted } from "./claim-plan.ts";
 import type { Announcement } from "./notification.ts";
 import { MOST_SKIPPED } from "./skipped-jobs.ts";
+import type { RuledQueues } from "./ruled/ruled-queues.ts";
 import type { UnstartedJobs } from "./source.ts";
+import { TaskLimits } from "./task-limits.ts";
 
 /**
  * Makes claims for one worker. What a claim has to look for is planned by a
@@ -22,6 +24,8 @@ export class Claimer {
   readonly #clock: Clock;
   readonly #parts: ClaimerParts;
   readonly #memory: ClaimMemory;
+  /** How many jobs of some tasks it may hold; `undefined` when that is not limited. */
+  readonly limits: TaskLimits | undefined;
   #forbiddenFlags: readonly string[] = [];
   #failing: FailingClaims | undefined;
 
@@ -29,11 +33,18 @@ export class Claimer {
     this.#context = context;
     this.#clock = context.clock;
     this.#parts = parts;
-    const { pollIntervalMs, maxClaimBytes, forbiddenFlags } = context.settings;
+    const { pollIntervalMs, maxClaimBytes, forbiddenFlags, taskConcurrency } = context.settings;
+    this.limits = taskConcurrency && new TaskLimits(taskConcurrency, context.held);
     if (typeof forbiddenFlags !== "function") this.#forbiddenFlags = forbiddenFlags;
     const { claimNamed, releaseAndContinue } = context.statements;
     const continues = parts.coupler !== undefined && releaseAndContinue !== undefined;
-    const settings = { pollIntervalMs, maxClaimBytes, claimsById: claimNamed !== undefined, continues };
+    const settings = {
+      pollIntervalMs,
+      maxClaimBytes,
+      claimsById: claimNamed !== undefined,
+      continues,
+      random: context.random,
+    };
     this.#memory = new ClaimMemory(settings, this.#clock.monotonic());
   }
 
@@ -88,6 +99,16 @@ export class Claimer {
     this.#memory.freed(queueIds);
   }
 
+  /** What is remembered of queues with rules; `undefined` until a claim has come across one. */
+  get ruled(): RuledQueues | undefined {
+    return this.#memory.ruled;
+  }
+
+  /** Whether a claim is to look at this queue. */
+  isCandidate(queueId: number): boolean {
+    return this.#memory.isCandidate(queueId);
+  }
+
   /** A job has gone back, perhaps before others that have been seen. */
   wentBack(job: ClaimedJob): void {
     this.#memory.wentBack(job, this.#clock.monotonic());
@@ -112,14 +133,19 @@ export class Claimer {
     await this.#askForbiddenFlags();
     // The ids may be others when the answer comes.
     const identifiers = this.#context.storedTasks.identifiersById;
+    const limited = this.limits?.plan(wanted.quantity, identifiers);
     const claimant = {
       workerId: this.#context.identity.current,
       taskIds: [...identifiers.keys()],
       forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
-      freeing: this.#parts.coupler?.queuesFreed ?? NO_QUEUES,
+      freeing: this.#parts.coupler?.queuesFreed ?? NO_IDS,
+      restingTaskIds: limited?.restingTaskIds ?? NO_IDS,
     };
-    const plan = this.#memory.plan(wanted, claimant, this.#clock.monotonic());
-    const { chains, more, excess } = await this.#send(plan, identifiers);
+    const most = limited ? { ...wanted, quantity: limited.quantity } : wanted;
+    const plan = this.#memory.plan(most, claimant, this.#clock.monotonic());
+    const { chains, more: isMore, excess: tooLarge } = await this.#send(plan, identifiers);
+    const excess = limited && this.limits ? [...tooLarge, ...this.limits.bound(limited, chains)] : tooLarge;
+    const more = isMore || limited?.leavesMore === true;
     if (chains.length === 0) return { chains, more };
     const { unstarted } = this.#parts;
     for (const removal of excess) unstarted.giveBack(removal);
@@ -223,8 +249,11 @@ export class Claimer {
 }
 
 /** What a claimer stands on. */
-export type ClaimerContext = Pick<WorkerContext, "clock" | "held" | "identity" | "reporter" | "statements"> & {
-  readonly settings: Pick<WorkerSettings, "pollIntervalMs" | "maxClaimBytes" | "forbiddenFlags">;
+export type ClaimerContext = Pick<
+  WorkerContext,
+  "clock" | "held" | "identity" | "random" | "reporter" | "statements"
+> & {
+  readonly settings: Pick<WorkerSettings, "pollIntervalMs" | "maxClaimBytes" | "forbiddenFlags" | "taskConcurrency">;
   readonly storedTasks: Pick<WorkerContext["storedTasks"], "identifiersById" | "refresh">;
 };
 
@@ -268,7 +297,7 @@ interface Locked extends Claimed {
 
 type TaskIdentifiers = ReadonlyMap<number, string>;
 
-const NO_QUEUES: readonly number[] = [];
+const NO_IDS: readonly number[] = [];
 
 /**
  * How far a search for jobs that cannot be locked looks: one further than they

@@ -72,7 +72,7 @@ describe("DirectSource", () => {
     const { source, clock, wanted, counts } = setUp([{ ids: [1, 2], more: true }], 2);
     source.start();
     await clock.advance(0);
-    expect(wanted[0]).toEqual({ quantity: 2, chainLength: 1, mostQueues: 2 });
+    expect(wanted[0]).toEqual({ quantity: 2, chainLength: 1, mostQueues: 2, mostRuled: 2 });
     expect(counts.available).toBeGreaterThan(0);
     expect([source.take()?.next()?.id, source.take()?.next()?.id, source.take()]).toEqual(["1", "2", undefined]);
   });

@@ -140,7 +140,12 @@ export class DirectSource implements Source {
     const ahead = this.#ahead;
     const sentAt = ahead ? clock.monotonic() : 0;
     const quantity = room + (ahead?.quantity(sentAt) ?? 0);
-    const { chains, more } = await this.#parts.claimer.claim({ quantity, chainLength: 1, mostQueues: room });
+    const { chains, more } = await this.#parts.claimer.claim({
+      quantity,
+      chainLength: 1,
+      mostQueues: room,
+      mostRuled: room,
+    });
     ahead?.answered(chains.length >= quantity, clock.monotonic() - sentAt);
     if (!ahead || chains.length <= room) {
       this.#ready.push(...chains);
@@ -165,7 +170,7 @@ export interface DirectSourceParts {
   readonly unstarted: Pick<UnstartedJobs, "giveBack">;
 }
 
-/** The chains that start, those of queues among them, because a queue is locked meanwhile; and the others. Each in their order. */
+/** The chains that start, those of queues among them, because a queue or a lane is locked meanwhile; and the others. Each in their order. */
 function queuedFirst(chains: readonly Chain[], room: number): { readonly first: Chain[]; readonly rest: Chain[] } {
   if (chains.every(({ queueId }, place) => queueId === null || place < room)) {
     return { first: chains.slice(0, room), rest: chains.slice(room) };

@@ -45,6 +45,11 @@ export class QueueMemory {
     return this.#named.size > 0 || this.#leftOver.size > 0;
   }
 
+  /** Whether a claim is to look at this queue. */
+  isCandidate(queueId: number): boolean {
+    return this.#named.has(queueId) || this.#leftOver.has(queueId);
+  }
+
   /** This queue is worth a look. */
   name(queueId: number): void {
     this.#named.add(queueId);
@@ -97,9 +102,7 @@ export class QueueMemory {
   /**
    * Of the queues that were taken from last, those that this worker holds and
    * that are not `ending`. A claim that is carried out just when one becomes
-   * free would scan it from its first job.
-   *
-   * No longer than a floor counts: should the worker never hear of the end of a
+   * free would scan it from its first job. No longer than a floor counts: should the worker never hear of the end of a
    * chain, its claims look at the queue again.
    */
   held(ending: readonly number[], now: number): number[] {

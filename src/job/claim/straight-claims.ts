@@ -1,3 +1,6 @@
+import { comparePositions } from "../../postgres/position.ts";
+import type { ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+
 /**
  * Whether the next search goes straight to the jobs without a queue of the best
  * priority, as pure functions. That is cheaper when these are all it gets, and
@@ -42,6 +45,20 @@ export interface AnsweredSearch {
   readonly isStraight: boolean;
   /** It got all it asked for, of one priority and without a queue, and came across nothing else. */
   readonly isFull: boolean;
+}
+
+/** How a search went. Queues come into an answer when they are named, have become due, or are met by a window. */
+export function answeredSearch(request: ClaimRequest, answer: ClaimAnswer): AnsweredSearch {
+  return {
+    wasStraight: request.isStraight === true,
+    isStraight: answer.isStraight,
+    isFull:
+      answer.jobs.length >= request.quantity &&
+      answer.levels.length === 1 &&
+      request.queueIds.length === 0 &&
+      request.windowAfter === null &&
+      comparePositions(answer.due, request.due) <= 0,
+  };
 }
 
 /** A straight search that looks elsewhere costs about a quarter more: with these between two of them it is 3% at most. */

@@ -96,10 +96,10 @@ interface ItemFailure {
 function failureOf(settled: PromiseSettledResult<unknown>, index: number): ItemFailure[] {
   if (settled.status === "rejected") return [{ index, error: settled.reason }];
   const { value } = settled;
-  if (types.isNativeError(value) || value instanceof Error) return [{ index, error: value }];
-  if (isSettled(value)) return failureOf(value, index);
   if (isDirective(value))
     return refuse(`returned ${value.kind}() for item ${index}, which only a whole job can be told`);
+  if (types.isNativeError(value) || value instanceof Error) return [{ index, error: value }];
+  if (isSettled(value)) return failureOf(value, index);
   if (typeof value === "function" || typeof value === "symbol")
     return refuse(
       `returned a ${typeof value} for item ${index}, which says neither that it is done nor that it failed`,

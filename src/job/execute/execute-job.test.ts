@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { HowdahError } from "../../errors.ts";
 import { silentLogger } from "../../runtime/logger.ts";
-import { cancel, snooze } from "../directive.ts";
+import { createManualClock } from "../../testing/manual-clock.ts";
+import { cancel, rateLimited, snooze } from "../directive.ts";
 import type { RetryPolicy } from "../retry.ts";
 import { defineTask } from "../task.ts";
 import { createTaskRegistry } from "../task-registry.ts";
@@ -15,6 +16,8 @@ import { Execution, type ExecutionContext } from "./execution.ts";
 const shutdown = new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "shutting down");
 const timeout = new HowdahError("HOWDAH_ABORTED_TIMEOUT", "too long");
 
+const clock = createManualClock();
+
 /** Runs a handler as attempt 1 of 3, unless told otherwise, aborted beforehand with `reason`. */
 function execute(
   run: (payload: unknown) => unknown,
@@ -23,7 +26,10 @@ function execute(
   const { retry = { type: "fixed", delay: 70 }, attempts = "1", reason } = settings;
   const registered = createTaskRegistry([defineTask({ identifier: "t", run: run as () => void, retry })]).get("t");
   const job = claimedJob({ payload: '{"a":1}', attempts, maxAttempts: "3" });
-  const execution = new Execution(job, { logger: silentLogger } as ExecutionContext);
+  const execution = new Execution(job, {
+    logger: silentLogger,
+    clock,
+  } as Partial<ExecutionContext> as ExecutionContext);
   if (reason) execution.abort(reason);
   return executeJob(registered, execution, 500);
 }
@@ -44,6 +50,19 @@ describe("an attempt", () => {
   it("is snoozed or cancelled when its handler says so", async () => {
     expect(await execute(() => snooze("2s"))).toEqual({ kind: "snoozed", delayMs: 2_000 });
     expect(await execute(async () => cancel("enough"))).toEqual({ kind: "cancelled", reason: "enough" });
+  });
+
+  it("is snoozed with its queue when its handler came up against a limit, whether that is returned or thrown", async () => {
+    const inAMinute = new Date(clock.now() + 60_000);
+    const parked = (delayMs: number) => ({ kind: "snoozed", delayMs, parksQueue: true });
+    expect(await execute(() => rateLimited({ after: "2s" }))).toEqual(parked(2_000));
+    expect(await execute(async () => rateLimited({ until: inAMinute }))).toEqual(parked(60_000));
+    const thrown = (): never => {
+      throw rateLimited({ until: inAMinute });
+    };
+    expect(await execute(thrown, { attempts: "3" })).toEqual(parked(60_000));
+    expect(await execute(thrown, { reason: timeout })).toMatchObject({ kind: "failed", error: timeout });
+    expect(await execute(() => rateLimited({ until: new Date(0) }))).toEqual(parked(0));
   });
 
   it("fails when its handler throws, and asks the policy when to try again", async () => {

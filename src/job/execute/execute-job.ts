@@ -1,8 +1,8 @@
 import { HowdahError, isHowdahError } from "../../errors.ts";
-import { parseDuration } from "../../runtime/duration.ts";
+import { MAX_DURATION_MS, parseDuration } from "../../runtime/duration.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import { isDirective, type Directive } from "../directive.ts";
+import { isDirective, isRateLimited, type Directive, type RateLimited } from "../directive.ts";
 import type { Completed, FailedForGood, Outcome, Retried, Undecided } from "../outcome.ts";
 import type { RegisteredTask } from "../task-registry.ts";
 import { isUnrecoverable } from "../unrecoverable.ts";
@@ -30,9 +30,7 @@ export async function executeJob(
     const result: unknown = await call;
     outcome = toDecided(result, execution, { registered, interruptedRetryMs });
   } catch (error) {
-    outcome = execution.abortedWith
-      ? abortedOutcome(execution, registered, interruptedRetryMs)
-      : toFailure(error, registered, execution.job);
+    outcome = thrownOutcome(error, execution, { registered, interruptedRetryMs });
   }
   execution.end();
   return execution.completion ? afterAsking(outcome, registered, execution) : outcome;
@@ -45,19 +43,28 @@ export function toAborted(execution: Execution, registered: RegisteredTask, inte
   return execution.completion ? afterAsking(outcome, registered, execution) : outcome;
 }
 
+/** How an attempt ends whose handler has thrown. */
+function thrownOutcome(error: unknown, execution: Execution, ran: Ran): Decided {
+  if (isRateLimited(error)) return toDecided(error, execution, ran);
+  if (execution.abortedWith) return abortedOutcome(execution, ran.registered, ran.interruptedRetryMs);
+  return toFailure(error, ran.registered, execution.job);
+}
+
+/** How a task is run. */
+interface Ran {
+  readonly registered: RegisteredTask;
+  readonly interruptedRetryMs: number;
+}
+
 /** How an attempt ends whose handler has returned; what that was matters only when it is a directive. */
-function toDecided(
-  result: unknown,
-  execution: Execution,
-  { registered, interruptedRetryMs }: { readonly registered: RegisteredTask; readonly interruptedRetryMs: number },
-): Decided {
+function toDecided(result: unknown, execution: Execution, { registered, interruptedRetryMs }: Ran): Decided {
   const { abortedWith } = execution;
   if (abortedWith?.code === "HOWDAH_ABORTED_TIMEOUT") return toFailure(abortedWith, registered, execution.job);
   if (!isDirective(result)) return COMPLETED;
   // Later is never, once the job was cancelled.
   const isCancelled = isHowdahError(abortedWith, "HOWDAH_ABORTED_CANCELLED");
-  if (isCancelled && result.kind === "snooze") return abortedOutcome(execution, registered, interruptedRetryMs);
-  return fromDirective(result);
+  if (isCancelled && result.kind !== "cancel") return abortedOutcome(execution, registered, interruptedRetryMs);
+  return fromDirective(result, execution);
 }
 
 function abortedOutcome(execution: Execution, registered: RegisteredTask, interruptedRetryMs: number): Decided {
@@ -106,9 +113,23 @@ function callHandler({ task, schema }: RegisteredTask, execution: Execution): un
   return toInput(schema, given).then((payload) => task.run(payload, execution));
 }
 
-function fromDirective(directive: Directive): Decided {
-  if (directive.kind === "cancel") return { kind: "cancelled", reason: directive.reason };
-  return { kind: "snoozed", delayMs: parseDuration(directive.delay, "the delay of snooze()") };
+function fromDirective(directive: Directive, execution: Execution): Decided {
+  switch (directive.kind) {
+    case "cancel":
+      return { kind: "cancelled", reason: directive.reason };
+    case "snooze":
+      return { kind: "snoozed", delayMs: parseDuration(directive.delay, "the delay of snooze()") };
+    case "rateLimited":
+      return { kind: "snoozed", delayMs: restOf(directive, execution), parksQueue: true };
+    default:
+      return directive satisfies never;
+  }
+}
+
+/** How long a limit still lasts; not at all when it ended in the past. */
+function restOf({ until }: RateLimited, { clock }: Execution): number {
+  if ("afterMs" in until) return until.afterMs;
+  return Math.min(Math.max(0, until.at - clock.now()), MAX_DURATION_MS);
 }
 
 /** How an attempt ends that failed with `error`: another one follows if the task's policy has one left. */

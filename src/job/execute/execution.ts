@@ -2,6 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Client } from "../../client/client.ts";
 import { HowdahError } from "../../errors.ts";
 import type { Cell, DriverShare } from "../../postgres/driver.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import { scoped, type Logger } from "../../runtime/logger.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
@@ -42,6 +43,10 @@ export class Execution implements JobContext {
     const { id, task, attempts } = this.job;
     this.#logger ??= scoped(this.#context.logger, { job: id, task, attempt: attempts });
     return this.#logger;
+  }
+
+  get clock(): Clock {
+    return this.#context.clock;
   }
 
   get client(): Client {
@@ -117,7 +122,7 @@ export class Execution implements JobContext {
 }
 
 /** What all executions of one worker share. */
-export type ExecutionContext = Pick<WorkerContext, "logger" | "client" | "schema" | "driver"> & {
+export type ExecutionContext = Pick<WorkerContext, "clock" | "logger" | "client" | "schema" | "driver"> & {
   readonly settings: Pick<WorkerContext["settings"], "state">;
 };
 

@@ -1,4 +1,4 @@
-import { removeJobs, type Chain, type Removal } from "../chain.ts";
+import { removeJobs, type Chain, type Removal, type RunKey } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 
 /**
@@ -55,15 +55,15 @@ export class ParkedChains {
     return parked.last;
   }
 
-  #isHeld(key: RunKey, { queueId }: Chain): boolean {
-    return this.#handlers.holds(key, queueId);
+  #isHeld(key: RunKey, chain: Chain): boolean {
+    return this.#handlers.holds(key, chain);
   }
 }
 
 /** Knows which handlers run. */
 interface RunningHandlers {
   /** Whether the handler that such a chain waits for still runs. */
-  holds(key: RunKey, queueId: number | null): boolean;
+  holds(key: RunKey, chain: Chain): boolean;
 }
 
 /** Says whether a chain may start that has waited. */
@@ -75,18 +75,4 @@ interface Parked {
   readonly chain: Chain;
   /** The queue is locked until this one is released. */
   readonly last: ClaimedJob;
-}
-
-declare const isKey: unique symbol;
-
-/**
- * A queue, or a job that has none: of two chains with the same key only one runs
- * at a time. It is made by {@link keyOf} and compared, never read.
- */
-export type RunKey = (number | string) & { readonly [isKey]: true };
-
-/** The key of the chain that a job belongs to. */
-export function keyOf({ queueId, id }: ClaimedJob): RunKey {
-  // Ids of queues are numbers and those of jobs are texts: none of one kind equals one of the other.
-  return (queueId ?? id) as RunKey;
 }

@@ -1,14 +1,13 @@
 import { HowdahError, isHowdahError } from "../../errors.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import type { OwnContext } from "../../runtime/own-context.ts";
-import type { Chain } from "../chain.ts";
+import { type Chain, keyOf, type RunKey } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Ending, Outcome } from "../outcome.ts";
 import type { RegisteredTask } from "../task-registry.ts";
 import type { WorkerContext } from "../worker-context.ts";
 import { toAborted } from "./execute-job.ts";
 import { Execution, type ExecutionContext } from "./execution.ts";
-import { keyOf, type RunKey } from "./parked-chains.ts";
 import { runJob, type RunContext } from "./run-job.ts";
 import { initialSlot, type SlotEvent, stepSlot } from "./slot-machine.ts";
 

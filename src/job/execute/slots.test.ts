@@ -447,3 +447,33 @@ describe("slots with a job that keeps killing its workers", () => {
     expect(told).toEqual(["lost 1", "returned 1b 0, lost", "returned 1 0 ends chain, lost", "idle"]);
   });
 });
+
+describe("slots with jobs of a queue with rules", () => {
+  const onLane = (id: string, lane: number): Chain =>
+    new Chain(7, [claimedJob({ id, queueId: "7", extras: JSON.stringify({ lane }) })]);
+
+  it("run those on different lanes, and those without a lane, at once", async () => {
+    const { slots, waiting, told, end } = setUp({ concurrency: 4 });
+    waiting.push(onLane("1", 1), onLane("2", 2), onLane("3", 0), onLane("4", 0));
+    slots.resume();
+    expect(told).toEqual(["start 1", "start 2", "start 3", "start 4"]);
+    await end("2");
+    expect(told.slice(4)).toEqual(["completed 2 0 ends chain"]);
+  });
+
+  it("let a job on a lane wait for the handler that has it still, and run one without a lane again", async () => {
+    const { slots, held, waiting, told, lose, clock, end } = setUp({ concurrency: 4 });
+    const lost = [onLane("1", 1), onLane("2", 0)];
+    held.claimed(lost.flatMap(({ rest }) => rest));
+    waiting.push(...lost);
+    slots.resume();
+    lose(() => true);
+    await clock.advance(100);
+    expect([slots.busy, slots.detachedCount]).toEqual([0, 2]);
+    waiting.push(onLane("3", 1), onLane("2", 0));
+    slots.fill();
+    expect(told.filter((line) => line.startsWith("start"))).toEqual(["start 1", "start 2", "start 2"]);
+    await end("1");
+    expect(told.at(-1)).toBe("start 3");
+  });
+});

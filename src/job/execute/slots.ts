@@ -1,8 +1,8 @@
 import { HowdahError } from "../../errors.ts";
 import { OwnContext } from "../../runtime/own-context.ts";
-import type { Chain, Removal } from "../chain.ts";
+import { type Chain, keyOf, type Removal, type RunKey } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import { keyOf, ParkedChains, type RunKey } from "./parked-chains.ts";
+import { ParkedChains } from "./parked-chains.ts";
 import { returnUnstarted, Slot, type SlotAtWork, type SlotContext, type SlotParts, type SlotsEngine } from "./slot.ts";
 
 /**
@@ -114,12 +114,12 @@ export class Slots {
     return left.length;
   }
 
-  /** Whether a handler runs here that a chain has to wait for: one of the same queue, or of the very same job. */
-  holds(key: RunKey, queueId: number | null): boolean {
+  /** Whether a handler runs here that a chain has to wait for: one of the same queue or lane, or of the very same job. */
+  holds(key: RunKey, { locksMore }: Chain): boolean {
     if (this.#busy.has(key)) return true;
-    if (queueId === null || this.#detached.size === 0) return false;
-    // A job without a queue was released when its handler lost its slot, and may be tried again.
-    return [...this.#detached].some(({ chain }) => chain.queueId === queueId);
+    // A job without a queue or lane was released when its handler lost its slot, and may be tried again.
+    if (!locksMore || this.#detached.size === 0) return false;
+    return [...this.#detached].some((slot) => slot.key === key);
   }
 
   ended(slot: Slot): void {
@@ -157,7 +157,7 @@ export class Slots {
     const key = keyOf(first);
     const earlier = this.#busy.get(key);
     earlier?.loseToLaterClaim();
-    if (earlier || (this.#detached.size > 0 && this.holds(key, chain.queueId))) return this.#park(key, chain);
+    if (earlier || (this.#detached.size > 0 && this.holds(key, chain))) return this.#park(key, chain);
     chain.next();
     const slot = new Slot(chain, first, this.#parts);
     this.#busy.set(key, slot);

@@ -287,7 +287,7 @@ export interface SelfReports {
 
 /** Runs jobs, and wants to know what its claims are worth. Implemented by the engine. */
 export interface LivenessWatcher {
-  /** What was claimed under these ids may belong to another worker by now; with `queuedOnly`, what has a queue. */
+  /** What was claimed under these ids may belong to another worker by now; with `queuedOnly`, what locks a queue or lanes. */
   lose(workerIds: ReadonlySet<string> | "all", which: { readonly queuedOnly: boolean }, reason: HowdahError): void;
   /** A heartbeat was answered: what waits in memory may start. */
   heartbeatAnswered(): void;

@@ -40,12 +40,39 @@ describe("a lock watch", () => {
     await pass(HOUR_MS / 6);
     const renewedAt = String(CLAIMED_AT + 3_600_000_000n);
     expect(locks.renewals).toEqual([
-      { workerId: "w", jobIds: ["1"], queueIds: [], claimTimes: [String(CLAIMED_AT), renewedAt], renewedAt },
-      { workerId: "x", jobIds: ["2"], queueIds: [7], claimTimes: [String(CLAIMED_AT), renewedAt], renewedAt },
+      { workerId: "w", jobIds: ["1"], queueIds: [], lanes: [], claimTimes: [String(CLAIMED_AT), renewedAt], renewedAt },
+      {
+        workerId: "x",
+        jobIds: ["2"],
+        queueIds: [7],
+        lanes: [],
+        claimTimes: [String(CLAIMED_AT), renewedAt],
+        renewedAt,
+      },
     ]);
     expect(job.claimTimes).toEqual([String(CLAIMED_AT), renewedAt]);
     for (let round = 0; round < 5; round++) await pass(HOUR_MS / 6);
     expect(locks.renewals).toHaveLength(2);
+  });
+
+  it("renews lanes of queues and of pools, and not the queues that have them", async () => {
+    const cells = { queueId: "7", extras: '{"lane":2,"pool":3,"poolLane":5}' };
+    const { locks, pass } = setUp(
+      [claimedJob({ id: "1", ...cells }), claimedJob({ id: "2", queueId: "8", extras: '{"lane":0}' })],
+      [claimedJob({ id: "3", queueId: "9", extras: '{"lane":1}' })],
+    );
+    for (let round = 0; round < 6; round++) await pass(HOUR_MS / 6);
+    expect(locks.renewals).toMatchObject([
+      {
+        jobIds: ["1", "2", "3"],
+        queueIds: [],
+        lanes: [
+          { ownerId: 7, lane: 2 },
+          { ownerId: -3, lane: 5 },
+          { ownerId: 9, lane: 1 },
+        ],
+      },
+    ]);
   });
 
   it("leaves alone what ended while it asked for the time, so that its release counts", async () => {

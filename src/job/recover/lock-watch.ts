@@ -2,6 +2,7 @@ import { HowdahError } from "../../errors.ts";
 import { compareIntegers } from "../../postgres/position.ts";
 import { startLoop, type Loop } from "../../runtime/loop.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
+import type { HeldJobs } from "../held-jobs.ts";
 import type { WorkerContext } from "../worker-context.ts";
 
 /**
@@ -95,7 +96,8 @@ export class LockWatch {
       await locks.renew({
         workerId: group[0]?.lockedBy ?? "",
         jobIds: group.map(({ id }) => id),
-        queueIds: [...new Set(group.flatMap(({ queueId }) => queueId ?? []))],
+        queueIds: [...new Set(group.flatMap(({ queueId, lane }) => (lane === null ? (queueId ?? []) : [])))],
+        lanes: group.flatMap(({ lanes }) => lanes),
         claimTimes: [...new Set(group.flatMap(({ claimTimes }) => claimTimes))],
         renewedAt,
       });
@@ -130,6 +132,25 @@ export interface LockHolder {
 export interface LocksToWatch {
   readonly jobs: readonly ClaimedJob[];
   readonly queues: readonly ClaimedJob[];
+}
+
+/** What is locked: rows, and queues or lanes alone where the row is released, or may be gone because its handler completes it. */
+export function locksOf(held: HeldJobs, slots: CompletingSlots): LocksToWatch {
+  const jobs: ClaimedJob[] = [];
+  const queues: ClaimedJob[] = [];
+  for (const { job, phase } of held) {
+    const mayBeGone = phase === "detached" || (phase === "running" && slots.isUndecided(job));
+    if (mayBeGone && job.locksMore) queues.push(job);
+    // What has ended is released with the times that it had.
+    if (!mayBeGone && phase !== "ending") jobs.push(job);
+  }
+  return { jobs, queues };
+}
+
+/** Knows which handlers complete their jobs in transactions of their own. */
+interface CompletingSlots {
+  /** Whether a job at work may be gone from its row already. */
+  isUndecided(job: ClaimedJob): boolean;
 }
 
 /** Older locks are renewed: other implementations take one for forgotten after four hours. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { claimedJob } from "../../../test/harness/claimed-job.ts";
 import { HowdahError } from "../../errors.ts";
 import type { Ending, Outcome, Undecided } from "../outcome.ts";
-import { asCommitted, toChange, withoutTexts } from "./part.ts";
+import { asCommitted, toChange, toRequest, withoutTexts } from "./part.ts";
 
 const ending = (outcome: Outcome): Ending => ({ job: claimedJob(), outcome, durationMs: 1, endsChain: false });
 const error = new Error("no");
@@ -76,5 +76,49 @@ describe("an ending whose handler completed the job in a transaction", () => {
   it("is completed when it has committed, and remembers what the handler threw afterwards", () => {
     expect(asCommitted(ending(returnedAllTheSame), returnedAllTheSame).outcome).toEqual({ kind: "completed" });
     expect(asCommitted(ending(threw), threw).outcome).toEqual({ kind: "completed", thrownAfterwards: "no" });
+  });
+});
+
+describe("toRequest", () => {
+  const completed: Outcome = { kind: "completed" };
+  const CLAIMED_AT = claimedJob().claimedAt;
+  const end = (outcome: Outcome, extras?: object): Ending => {
+    const job = claimedJob({ queueId: "7", extras: extras ? JSON.stringify(extras) : null }, { sentAt: 1_000 });
+    return { job, outcome, durationMs: 30, startedAt: 1_020, endsChain: true };
+  };
+  const requestOf = (...endings: Ending[]) => toRequest({ endings, attempt: "first" }, "waiting");
+
+  it("ends the lock of a queue, or lanes of the queue and of its pool", () => {
+    const end1 = { lastJobId: "1", claimedAt: CLAIMED_AT };
+    expect(requestOf(end(completed)).chainEnds).toEqual([{ queueId: 7, ...end1 }]);
+    expect(requestOf(end(completed, { lane: 0 })).chainEnds).toEqual([]);
+    expect(requestOf(end(completed, { lane: 2, pool: 3, poolLane: 5 })).chainEnds).toEqual([
+      { queueId: 7, lane: 2, ...end1 },
+      { queueId: -3, lane: 5, ...end1 },
+    ]);
+  });
+
+  it("ends a lane that was renewed under each of its times", () => {
+    const ending = end(completed, { lane: 2 });
+    ending.job.renew("1767229200000000");
+    expect(requestOf(ending).chainEnds.map(({ claimedAt, lane }) => [claimedAt, lane])).toEqual([
+      [CLAIMED_AT, 2],
+      ["1767229200000000", 2],
+    ]);
+  });
+
+  it("parks the queue of a job that came up against a limit, from the end of the handler on, if it has rules", () => {
+    const limited: Outcome = { kind: "snoozed", delayMs: 60_000, parksQueue: true };
+    // Claimed at 1,000 ms of the monotonic clock, ended at 1,050 ms.
+    const until = String(BigInt(CLAIMED_AT) + 50_000n + 60_000_000n);
+    const change = { refund: true, delayMs: 60_000 };
+    expect(requestOf(end(limited, { lane: 2 }))).toMatchObject({
+      parks: [{ queueId: 7, until }],
+      changed: [change],
+    });
+    expect(requestOf(end(limited)).parks).toBeUndefined();
+    expect(requestOf(end({ kind: "snoozed", delayMs: 60_000 }, { lane: 2 })).parks).toBeUndefined();
+    const undecided: Outcome = { kind: "undecided", otherwise: limited, within: () => "1" };
+    expect(requestOf(end(undecided, { lane: 2 })).parks).toHaveLength(1);
   });
 });

@@ -1,5 +1,5 @@
 import { isHowdahError } from "../../errors.ts";
-import type { ChainEnd, JobChange, ReleaseRequest } from "../../postgres/queries/ending/release.ts";
+import type { ChainEnd, JobChange, QueuePark, ReleaseRequest } from "../../postgres/queries/ending/release.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Ending, Undecided } from "../outcome.ts";
 
@@ -80,11 +80,13 @@ export function toRequest({ endings, attempt }: Part, how: "waiting" | "skipping
     if (change) changed.push(change);
     else completed.push(job.id);
   }
+  const parks = changed.length === 0 ? [] : parksOf(endings);
   return {
     workerId: endings[0]?.job.lockedBy ?? "",
     claimTimes: [...claimTimes],
     completed,
     changed,
+    ...(parks.length > 0 ? { parks } : {}),
     // Beside locked rows queues are unlocked apart, so that only that is tried again.
     chainEnds: how === "waiting" ? chainEndsOf(endings) : [],
     patient: how === "waiting",
@@ -96,9 +98,20 @@ export function toRequest({ endings, attempt }: Part, how: "waiting" | "skipping
 export function chainEndsOf(endings: readonly Ending[]): ChainEnd[] {
   const chainEnds: ChainEnd[] = [];
   for (const { job, endsChain } of endings) {
-    if (endsChain && job.queueId !== null) chainEnds.push(...toChainEnds(job, job.queueId));
+    if (endsChain && job.queueId !== null) chainEnds.push(...toChainEnds(job));
   }
   return chainEnds;
+}
+
+/** The queues with rules that these endings park. */
+function parksOf(endings: readonly Ending[]): QueuePark[] {
+  return endings.flatMap(({ job, outcome, startedAt = 0, durationMs }) => {
+    const { queueId } = job;
+    const ended = outcome.kind === "undecided" ? outcome.otherwise : outcome;
+    if (ended.kind !== "snoozed" || ended.parksQueue !== true || queueId === null || job.lane === null) return [];
+    const until = job.databaseTime(startedAt + durationMs) + Math.round(ended.delayMs * 1_000);
+    return [{ queueId, until: String(until) }];
+  });
 }
 
 /** What an outcome changes in the row of its job; `null` when it deletes the row. */
@@ -167,9 +180,14 @@ export function withoutTexts(ending: Ending): Ending | null {
   return null;
 }
 
-/** The end of the chain whose last open job this is: its queue was locked at one of the times of the job. */
-export function toChainEnds({ id, claimTimes }: ClaimedJob, queueId: number): ChainEnd[] {
-  return claimTimes.map((claimedAt) => ({ queueId, lastJobId: id, claimedAt }));
+/** The end of the chain whose last open job this is: its queue, or lanes, were locked at one of the times of the job. */
+export function toChainEnds(job: ClaimedJob): ChainEnd[] {
+  const { id: lastJobId, queueId, claimTimes } = job;
+  if (queueId === null) return [];
+  if (job.lane === null) return claimTimes.map((claimedAt) => ({ queueId, lastJobId, claimedAt }));
+  return job.lanes.flatMap(({ ownerId, lane }) =>
+    claimTimes.map((claimedAt) => ({ queueId: ownerId, lane, lastJobId, claimedAt })),
+  );
 }
 
 /** Stands in for a message or payload that PostgreSQL did not take. */

@@ -39,6 +39,7 @@ function setUp(endings: readonly Ending[]) {
         stillLocked.push(...queueIds.filter((id) => table.lockedQueues.has(id)));
         told.push(`freed ${queueIds.join()}`);
       },
+      lanesFreed: (ownerIds, hasClaimed) => told.push(`lanes ${ownerIds.join()}${hasClaimed ? " claimed" : ""}`),
       failed: (_, final) => told.push(final ? "failed for good" : "failed"),
       stuck: ({ job }, _, isGivenUp) => told.push(`${isGivenUp ? "given up" : "stuck"} ${job.id}`),
     },
@@ -221,6 +222,7 @@ describe("ReleaseWriter", () => {
         refused: () => expect.unreachable(),
         unknown: () => expect.unreachable(),
         freed: () => expect.unreachable(),
+        lanesFreed: () => expect.unreachable(),
         failed: () => expect.unreachable(),
         stuck: () => expect.unreachable(),
       },

@@ -203,6 +203,7 @@ export class ReleaseWriter implements BatchWriter<Ending>, QuarantineWriter {
   #settle(part: Part, answer: ReleaseAnswer, busy: Ending[] | undefined): Failure | undefined {
     const { listener } = this.#parts;
     const freed: number[] = [];
+    const freedLanes: number[] = [];
     const kept: Ending[] = [];
     let hasWritten = false;
     for (const ending of part.endings) {
@@ -227,10 +228,13 @@ export class ReleaseWriter implements BatchWriter<Ending>, QuarantineWriter {
           listener.released(runAt === null ? asLast(fate.ending) : fate.ending, runAt ?? undefined);
         }
       }
-      if (!busy && ending.endsChain && job.queueId !== null) freed.push(job.queueId);
+      if (busy || !ending.endsChain || job.queueId === null) continue;
+      if (job.lane === null) freed.push(job.queueId);
+      else freedLanes.push(...job.lanes.map(({ ownerId }) => ownerId));
     }
     if (hasWritten) this.#successes += 1;
     if (freed.length > 0) listener.freed(freed, answer.hasClaimed === true);
+    if (freedLanes.length > 0) listener.lanesFreed(freedLanes, answer.hasClaimed === true);
     return kept.length === 0 ? undefined : keptOf(kept, part);
   }
 
@@ -241,8 +245,11 @@ export class ReleaseWriter implements BatchWriter<Ending>, QuarantineWriter {
     const answer = await this.#persist({ ...empty(workerId), claimTimes, chainEnds });
     if (!answer) return;
     const open = chainEnds.filter((end) => answer.unreleased.has(end.lastJobId));
-    const freed = chainEnds.filter((end) => !open.includes(end)).map((end) => end.queueId);
+    const ended = chainEnds.filter((end) => !open.includes(end));
+    const freed = ended.flatMap(({ queueId, lane }) => (lane == null ? [queueId] : []));
+    const freedLanes = ended.flatMap(({ queueId, lane }) => (lane == null ? [] : [queueId]));
     if (freed.length > 0) this.#parts.listener.freed(freed, false);
+    if (freedLanes.length > 0) this.#parts.listener.lanesFreed(freedLanes, false);
     if (open.length === 0) return;
     const rest = this.#context.clock.sleep(backoffMs(BACKOFF, tries), giveUp);
     this.#follow(rest.then(() => (giveUp.aborted ? undefined : this.#endChains(workerId, open, tries + 1))));
@@ -293,6 +300,8 @@ export interface ReleaseListener extends StuckListener {
    * others; when a claim in the same statement `hasClaimed`, it has looked at them.
    */
   freed(queueIds: readonly number[], hasClaimed: boolean): void;
+  /** The same of lanes: of these queues and, with minus their ids, of pools. */
+  lanesFreed(ownerIds: readonly number[], hasClaimed: boolean): void;
   /** Nothing can be written, for the first time in a row. It is tried again, unless the failure is `final`. */
   failed(error: unknown, final: boolean): void;
 }

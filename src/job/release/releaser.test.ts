@@ -21,6 +21,7 @@ function setUp({ completeJobBatchDelayMs = 0, failJobBatchDelayMs = 0 } = {}) {
       refused: ({ job }) => told.push(`refused ${job.id}`),
       unknown: ({ job }) => told.push(`unknown ${job.id}`),
       freed: (queueIds) => told.push(`freed ${queueIds.join()}`),
+      lanesFreed: (ownerIds) => told.push(`lanes ${ownerIds.join()}`),
       failed: () => told.push("failed"),
       stuck: ({ job }) => told.push(`stuck ${job.id}`),
     },

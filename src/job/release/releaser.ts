@@ -63,12 +63,11 @@ export class Releaser {
     stream.add(ending);
   }
 
-  /** Unlocks the queue of a job that was released while its handler still ran. */
+  /** Unlocks the queue, or the lanes, of a job that was released while its handler still ran. */
   endChain(job: ClaimedJob): void {
-    const { queueId, lockedBy } = job;
-    if (queueId === null) return;
+    if (!job.locksMore) return;
     // The stream first: the queue is unlocked only when the job is no longer held.
-    this.#writer.endChains(lockedBy, toChainEnds(job, queueId), this.#queued.flush());
+    this.#writer.endChains(job.lockedBy, toChainEnds(job), this.#queued.flush());
   }
 
   /** Resolves when everything added so far is written, was given up, or is known to be stuck. Never rejects. */

@@ -79,6 +79,8 @@ export interface ClaimedExtras {
   readonly lane?: number;
   readonly pool?: number;
   readonly poolLane?: number;
+  /** How many jobs its queue may run in its turn. Default 1. */
+  readonly share?: number;
 }
 
 /** Where they stand in the row. No priority is 0; no attempts are 1, the most of them 25. */

@@ -115,6 +115,7 @@ describe("a releaser beside a transaction that holds one of its jobs", () => {
         refused: ({ job }) => expect.unreachable(`job ${job.id} was refused`),
         unknown: ({ job }) => expect.unreachable(`job ${job.id} is not known`),
         freed: (queueIds) => freed.push(...queueIds),
+        lanesFreed: () => expect.unreachable(),
         failed: (error) => expect.unreachable(String(error)),
         stuck: (_, error) => expect.unreachable(String(error)),
       },

@@ -188,7 +188,7 @@ describe("a thousand rows that a trigger keeps", () => {
       { clock, settings },
       {
         statements: { release },
-        listener: { released() {}, refused() {}, unknown() {}, freed() {}, failed() {}, stuck() {} },
+        listener: { released() {}, refused() {}, unknown() {}, freed() {}, lanesFreed() {}, failed() {}, stuck() {} },
       },
     );
     const pass = async (seconds: number): Promise<number> => {

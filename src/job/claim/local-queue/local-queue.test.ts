@@ -7,7 +7,13 @@ import { LocalQueue } from "./local-queue.ts";
 /** A local queue that has not been started. */
 function setUp(options: LocalQueueSetUp = {}) {
   const around = createLocalQueueParts(options);
-  const queue = new LocalQueue(around.context, { ...around.parts, index: 0, siblings: { foundMore: () => undefined } });
+  const siblings = {
+    foundMore: () => undefined,
+    get slotsForRuled(): number {
+      return around.state.room - queue.ruledSlots;
+    },
+  };
+  const queue: LocalQueue = new LocalQueue(around.context, { ...around.parts, index: 0, siblings });
   return { ...around, queue, take: () => around.start(queue.take()) };
 }
 
@@ -479,5 +485,65 @@ describe("whatever happens", () => {
       ),
       { numRuns: 300 },
     );
+  });
+});
+
+describe("jobs of queues with rules", () => {
+  it("are claimed for free slots only, and start before what else the claim has brought", async () => {
+    const { queue, clock, claims, state, take } = setUp({ size: 5 });
+    state.room = 2;
+    claims.add(2);
+    const [ruled] = claims.add(1, 7, 1);
+    claims.add(2);
+    queue.start();
+    await clock.advance(0);
+    expect(claims.requests[0]).toMatchObject({ quantity: 5, mostRuled: 2 });
+    expect(queue.ruledSlots).toBe(1);
+    expect([take(), take(), take(), take(), take()]).toEqual([ruled, "1", "2", "4", "5"]);
+    expect(queue.ruledSlots).toBe(0);
+  });
+
+  it("count as soon as they are asked for, so that no two local queues take a slot for them", async () => {
+    const { queue, clock, claims, state } = setUp({ size: 5 });
+    state.room = 2;
+    claims.hold();
+    queue.start();
+    await clock.advance(0);
+    expect(queue.ruledSlots).toBe(2);
+    claims.answer();
+    await clock.advance(0);
+    expect(queue.ruledSlots).toBe(0);
+  });
+
+  it("get a slot although others always wait: once there are rules, a fetch waits for one that is free", async () => {
+    const { queue, clock, claims, state, take } = setUp({ size: 2 });
+    state.room = 1;
+    claims.add(1, 7, 1);
+    claims.add(3);
+    queue.start();
+    await clock.advance(0);
+    state.room = 0;
+    expect([take(), take()]).toEqual(["1", "2"]);
+    await clock.advance(0);
+    // Without rules it would have fetched while all slots are at work.
+    expect(claims.requests).toHaveLength(1);
+    state.room = 1;
+    expect(take()).toBeUndefined();
+    await clock.advance(0);
+    expect(claims.requests.map(({ mostRuled }) => mostRuled)).toEqual([1, 1]);
+    expect([take(), take()]).toEqual(["3", "4"]);
+  });
+
+  it("are not waited for when it stops", async () => {
+    const { queue, clock, claims, state, take } = setUp({ size: 1 });
+    state.room = 1;
+    claims.add(1, 7, 1);
+    queue.start();
+    await clock.advance(0);
+    state.room = 0;
+    take();
+    await clock.advance(0);
+    await queue.stop();
+    expect(claims.requests).toHaveLength(1);
   });
 });

@@ -26,6 +26,10 @@ export class LocalQueue implements RefetchDelayOwner, ChainOwner {
   /** When they arrived. */
   #arrivedAt = 0;
   #fetching: Promise<void> = Promise.resolve();
+  /** How many jobs of queues with rules the fetch under way may bring. */
+  #ruledAsked = 0;
+  /** Ends the wait for a free slot. */
+  #slotFree: (() => void) | undefined;
   #failures = 0;
   #pollTimer: Timer | undefined;
   #ttlTimer: Timer | undefined;
@@ -60,6 +64,11 @@ export class LocalQueue implements RefetchDelayOwner, ChainOwner {
     return isAtRest(this.#state);
   }
 
+  /** How many free slots it has claimed jobs of queues with rules for, or is about to. */
+  get ruledSlots(): number {
+    return this.#ruledAsked + this.#cached.filter(({ isRuled }) => isRuled).length;
+  }
+
   /** Begins to fetch. */
   start(): void {
     this.#context.hooks.emit("localQueueInit", this.#who);
@@ -84,8 +93,9 @@ export class LocalQueue implements RefetchDelayOwner, ChainOwner {
     if (chain) {
       if (chain.waiting > 1) this.#running.add(chain, this.#arrivedAt);
       if (this.#cached.length === 0) this.#handle({ type: "drained" });
-    } else if (this.#state.mode === "ttlExpired") {
-      this.#handle({ type: "asked" });
+    } else {
+      this.#slotFree?.();
+      if (this.#state.mode === "ttlExpired") this.#handle({ type: "asked" });
     }
     return chain;
   }
@@ -125,6 +135,7 @@ export class LocalQueue implements RefetchDelayOwner, ChainOwner {
   /** Stops, and gives back what was not started, also what a fetch under way will bring. */
   async stop(): Promise<void> {
     this.#handle({ type: "released" });
+    this.#slotFree?.();
     this.#running.stop();
     await this.#fetching;
   }
@@ -165,16 +176,21 @@ export class LocalQueue implements RefetchDelayOwner, ChainOwner {
   }
 
   async #fetch(): Promise<void> {
+    const { claimer, host, pace, settings, siblings } = this.#parts;
+    // Otherwise no job of a queue with rules would ever be claimed while there are others.
+    if (claimer.ruled && host.room <= 0) await this.#awaitSlot();
     // Stopped since it was decided on: nothing is claimed that would only go back.
     if (this.#state.mode === "released") return this.#handle(NOTHING_FETCHED);
-    const { claimer, pace, settings } = this.#parts;
     const mostQueues = QUEUES_PER_SLOT * this.#context.settings.concurrency;
     this.#refetchDelay?.fetching();
     try {
       // Of each chain at work one job was started, so there is always room for one more.
       const quantity = settings.size - this.#running.waiting;
       const heldBytes = this.#running.waitingBytes;
-      const { chains, more } = await claimer.claim({ quantity, chainLength: pace.length, mostQueues, heldBytes });
+      const mostRuled = Math.max(0, siblings.slotsForRuled);
+      const wanted = { quantity, chainLength: pace.length, mostQueues, mostRuled, heldBytes };
+      this.#ruledAsked = mostRuled;
+      const { chains, more } = await claimer.claim(wanted).finally(() => (this.#ruledAsked = 0));
       this.#failures = 0;
       this.#arrived(chains, quantity, more);
     } catch (error) {
@@ -188,7 +204,7 @@ export class LocalQueue implements RefetchDelayOwner, ChainOwner {
     const { clock, hooks } = this.#context;
     const { host, siblings } = this.#parts;
     const count = chains.reduce((sum, chain) => sum + chain.waiting, 0);
-    this.#cached = chains.toReversed();
+    this.#cached = toCache(chains);
     this.#arrivedAt = clock.monotonic();
     if (hooks.has("localQueueGetJobsComplete")) {
       hooks.emit("localQueueGetJobsComplete", { ...this.#who, count });
@@ -205,6 +221,12 @@ export class LocalQueue implements RefetchDelayOwner, ChainOwner {
     this.#cached = [];
     this.#tellReturned(chains.flat());
     for (const jobs of chains) this.#parts.unstarted.giveBack({ jobs, endsChain: true });
+  }
+
+  /** Resolves when a slot finds nothing here, or it is stopped. */
+  async #awaitSlot(): Promise<void> {
+    await new Promise<void>((resolve) => (this.#slotFree = resolve));
+    this.#slotFree = undefined;
   }
 
   #tellReturned({ length: count }: readonly ClaimedJob[]): void {
@@ -251,6 +273,14 @@ export interface LocalQueueParts {
 export interface LocalQueueSiblings {
   /** A fetch left jobs behind, for another local queue to fetch. */
   foundMore(): void;
+  /** How many slots are free that no job of a queue with rules is claimed for. */
+  readonly slotsForRuled: number;
+}
+
+/** In reverse. Those of queues with rules come first: they were claimed for slots that are free. */
+function toCache(chains: readonly Chain[]): Chain[] {
+  const [ruled, rest] = [chains.filter(({ isRuled }) => isRuled), chains.filter(({ isRuled }) => !isRuled)];
+  return [...ruled, ...rest].reverse();
 }
 
 /** How many named queues a fetch looks for: some slots will want a second one before the next fetch is there. */

@@ -68,6 +68,10 @@ export class LocalQueues implements Source, LocalQueueSiblings {
     this.#queues.find((queue) => queue.canFetch)?.pulse();
   }
 
+  get slotsForRuled(): number {
+    return this.#parts.host.room - this.#queues.reduce((sum, { ruledSlots }) => sum + ruledSlots, 0);
+  }
+
   distrust(): void {
     this.#parts.claimer.distrust();
     this.#wake(1);

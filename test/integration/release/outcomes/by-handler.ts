@@ -1,4 +1,4 @@
-import { cancel, snooze } from "../../../../src/job/directive.ts";
+import { cancel, rateLimited, snooze } from "../../../../src/job/directive.ts";
 import type { JobContext } from "../../../../src/job/execute/context.ts";
 import type { SchemaResult } from "../../../../src/job/schema.ts";
 import { defineBatchTask, defineTask, type AnyTask, type HandlerResult } from "../../../../src/job/task.ts";
@@ -52,6 +52,13 @@ export const BY_HANDLER: readonly EndingCase[] = [
     task: (identifier) => defineTask({ identifier, retry: () => false, run: fails }),
   },
   { what: "it returns `snooze(delay)`", task: does(() => snooze(SNOOZE_DELAY)) },
+  { what: "it returns `rateLimited({ after })`", task: does(() => rateLimited({ after: SNOOZE_DELAY })) },
+  {
+    what: "it throws `rateLimited({ after })`",
+    task: does(() => {
+      throw rateLimited({ after: SNOOZE_DELAY });
+    }),
+  },
   { what: "it returns `cancel(reason)`", task: does(() => cancel("not wanted")) },
   { what: "`complete(tx)`, committed, and it returns", task: does(commit) },
   {
