@@ -28,6 +28,8 @@ export const ERROR_CODES = {
   HOWDAH_CRON_INVALID: "A crontab, a schedule or a time zone is invalid.",
   HOWDAH_JOB_UNKNOWN: "There is no job with this id.",
   HOWDAH_OPERATION_UNKNOWN: "There is no operation with this id.",
+  HOWDAH_POOL_UNKNOWN: "There is no pool of this name.",
+  HOWDAH_POOL_IN_USE: "A pool cannot be removed while rules of queues name it.",
   HOWDAH_SCHEDULE_UNKNOWN: "There is no schedule with this id.",
   HOWDAH_DATABASE_UNREACHABLE: "The database could not be reached in time.",
   HOWDAH_CONNECTIONS_EXHAUSTED: "Timed out waiting for a free connection.",

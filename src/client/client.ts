@@ -8,6 +8,7 @@ import type { Doctor } from "./doctor/diagnose.ts";
 import type { JobInspection } from "./inspect.ts";
 import type { JobManagement } from "./manage.ts";
 import type { Operations } from "./operations.ts";
+import type { QueueRulesControl } from "./queue-rules.ts";
 import type { SampleReads } from "./samples.ts";
 import type { Schedules } from "./schedules.ts";
 import type { WorkerRegister } from "./workers.ts";
@@ -24,6 +25,7 @@ export interface Client
     Doctor,
     SampleReads,
     WorkerRegister,
+    QueueRulesControl,
     CleanUp,
     AsyncDisposable {
   /** Jobs that recur. */

@@ -45,6 +45,7 @@ import { OperatorReads } from "./operator-reads.ts";
 import { createOperatorAccess } from "./create-operator-access.ts";
 import { giveOperatorAccess } from "./operator-access.ts";
 import { createOperations } from "./operations.ts";
+import { createQueueRules } from "./queue-rules.ts";
 import { createSchedules } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { TransactionGuard } from "./transaction-guard.ts";
@@ -188,6 +189,7 @@ export function clientOver(ground: ClientGround): Client {
       ...createDoctor({ driver, schema }, clock),
       ...createSampleReads(session),
       ...createWorkerRegister(session),
+      ...createQueueRules(session),
       ...createCleanUp(session, { clock, keepTasks: [...keepTasks, ...(tasks?.identifiers ?? [])] }),
       async migrate() {
         await applyMigrations({ driver, schema, logger, clock });

@@ -84,9 +84,10 @@ create table :"schema"._howdah_rules (
   burst integer,
   share smallint,
   pool text,
-  -- By whom it is declared with each start, and by which version; null: set by a call.
+  -- By whom it is declared with each start; null: set by a call. And marks of what was
+  -- declared in its place before, the newest first.
   declared_by text,
-  declared_version text,
+  declared_before text[],
   updated_at timestamptz not null default now(),
   constraint _howdah_rules_pkey primary key (pattern),
   constraint _howdah_rules_pattern_check check (
@@ -107,6 +108,8 @@ create table :"schema"._howdah_rules (
 create table :"schema"._howdah_rules_state (
   id boolean not null default true,
   revision integer not null default 0,
+  -- When queues were last compared with the rules.
+  swept_at timestamptz not null default '-infinity',
   constraint _howdah_rules_state_pkey primary key (id),
   constraint _howdah_rules_state_id_check check (id)
 );

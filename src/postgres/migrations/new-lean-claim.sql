@@ -8,19 +8,21 @@ set local search_path = pg_catalog, pg_temp;
 -- Deletes completed jobs and unlocks the queues whose chains end with them, if all
 -- of these jobs are still held; otherwise it raises HWPRT, which undoes it. It does
 -- not find out which one was lost: the worker sends the batch again, to
--- _howdah_release_v1, whose parameters of the same name these are.
+-- _howdah_release_v2, whose parameters of the same name these are.
 --
 -- For jobs of which nothing remains and for whose end nothing waits.
 --
 -- Beside a claim: never touches a row that is not this worker's.
 -- Beside a call that holds one of the rows: waits 100 ms, then fails with 55P03 and
--- has changed nothing. Jobs first, then queues, as everywhere.
+-- has changed nothing. Jobs first, then queues, then lanes, as everywhere.
 -- The row is gone, is not this worker's any more, or is kept by a trigger, rule or
 -- policy: HWPRT.
--- If the answer is lost, the batch is repeated with _howdah_release_v1, which finds
+-- If the answer is lost, the batch is repeated with _howdah_release_v2, which finds
 -- the rows gone.
 create function :"schema"._howdah_release_completed_v1(
-  worker text, claim_times bigint[], completed bigint[], end_queues integer[], end_lasts bigint[], end_times bigint[]
+  worker text, claim_times bigint[], completed bigint[], end_queues integer[], end_lasts bigint[], end_times bigint[],
+  lane_owners integer[] default null, lanes smallint[] default null, lane_lasts bigint[] default null,
+  lane_times bigint[] default null
 )
 returns void
 language plpgsql volatile
@@ -32,6 +34,8 @@ declare
   times constant timestamptz[] := :{times_of(claim_times)};
   deleted integer;
   unlocked integer;
+  ended_owners integer[];
+  ended_lanes smallint[];
 begin
   :{delete_all_completed()}
   if cardinality(end_queues) > 0 then
@@ -44,6 +48,7 @@ begin
       raise exception 'A job that ends a chain is still held.' using errcode = 'HWPRT';
     end if;
   end if;
+  :{unlock_all_ended_lanes()}
 end
 $$;
 
@@ -141,7 +146,8 @@ $$;
 -- Beside a call that holds a completed job or a queue: waits 100 ms, then fails with
 -- 55P03 and has changed nothing. It waits for no job that it would claim: that one
 -- is left alone, and its queue is unlocked. Jobs first, then queues, as everywhere.
--- Beside a pause: as _howdah_claim_v1. A queue that is paused is unlocked.
+-- Beside a pause: as _howdah_claim_v1. A queue that is paused is unlocked, and so is
+-- one that waits to get rules.
 -- A completed job is gone or not this worker's any more: HWPRT, nothing has changed.
 -- A queue is not this worker's any more: it is left alone.
 -- If the answer is lost, what it locked stays under `worker` until recovery.

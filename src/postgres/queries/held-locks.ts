@@ -28,17 +28,25 @@ export function createHeldLocks(executor: Executor, schema: Schema): HeldLocks {
       return new Set(rows.map(([id]) => String(id)));
     },
     readTime: () => readOne(`select ${us}(pg_catalog.clock_timestamp())`),
-    async renew({ workerId, jobIds, queueIds, claimTimes, renewedAt }) {
+    async renew({ workerId, jobIds, queueIds, lanes = [], claimTimes, renewedAt }) {
       await executor.query({
-        text: `select ${schema.of("_howdah_renew_v1")}($1, $2, $3, $4, $5)`,
-        values: [workerId, numberArray(jobIds), numberArray(queueIds), numberArray(claimTimes), renewedAt],
+        text: `select ${schema.of("_howdah_renew_v2")}($1, $2, $3, $4, $5, $6, $7)`,
+        values: [
+          workerId,
+          numberArray(jobIds),
+          numberArray(queueIds),
+          numberArray(claimTimes),
+          renewedAt,
+          lanes.length > 0 ? numberArray(lanes.map(({ ownerId }) => ownerId)) : null,
+          lanes.length > 0 ? numberArray(lanes.map(({ lane }) => lane)) : null,
+        ],
       });
     },
     readServerStart: () => readOne(`select ${us}(pg_catalog.pg_postmaster_start_time())`),
   };
 }
 
-/** What is done about the locks of jobs while they run; the functions in `000008-fencing.sql` tell how. */
+/** What is done about the locks of jobs while they run; the functions in `000008-fencing.sql` and `new-lanes.sql` tell how. */
 export interface HeldLocks {
   /** Marks a job before its handler is called. Resolves to whether it is still held. */
   mark(lock: HeldLock): Promise<boolean>;

@@ -551,6 +551,7 @@ with kept as (
   set locked_at = claimed_at
   where queues.id = queue and queues.locked_by = worker and queues.locked_at = ended_at
     and :{not_paused(queues, claimed_at)} and not exists (select from :"schema"._howdah_paused_tasks)
+    and queues._howdah_rules_revision >= 0
   returning queues.id, queues.queue_name
 )
 update :"schema"._private_jobs as job

@@ -1,7 +1,7 @@
 import type { Driver } from "../../driver.ts";
 import type { Schema } from "../../schema.ts";
 import { type ClaimAnswer, type ClaimRequest, claimText, claimValues, readClaimAnswer } from "../claim.ts";
-import { completionValues, releaseCompletedCall, type ReleaseRequest } from "./release.ts";
+import { COMPLETION_VALUES, completionValues, releaseCompletedCall, type ReleaseRequest } from "./release.ts";
 
 /**
  * Ends claims of completed jobs and makes the next claim, in one statement and
@@ -29,7 +29,7 @@ export function createReleaseAndClaim(driver: Driver, schema: Schema): ReleaseAn
 select null, null, null, null, null, null, null, null, null, null, null, null
 from ${releaseCompletedCall(schema)}
 union all
-${claimText(schema, isStraight, 6)}`;
+${claimText(schema, isStraight, COMPLETION_VALUES)}`;
   const anywhere = { name: "howdah_release_and_claim_3", text: textOf(false) };
   const straight = { name: "howdah_release_and_claim_straight_2", text: textOf(true) };
   return async (release, claim) => {

@@ -3,19 +3,20 @@ import { numberArray, textArray } from "../../literal.ts";
 import type { Schema } from "../../schema.ts";
 import { sqlStateOf } from "../../sqlstate.ts";
 
-/** Ends claims. What it does beside other statements is told at the functions in `000007-endings.sql` and `new-lean-claim.sql`. */
+/** Ends claims. What it does beside other statements is told at the functions in `new-lanes.sql` and `new-lean-claim.sql`. */
 export type Release = (request: ReleaseRequest) => Promise<ReleaseAnswer>;
 
 /** Prepares {@link Release} for one schema, for workers that are registered while they run or for others. */
 export function createRelease(driver: Driver, schema: Schema, isRegistered = false): Release {
-  const places = Array.from({ length: 16 }, (_, index) => `$${index + 1}`).join(", ");
-  const text = `select * from ${schema.of("_howdah_release_v1")}(${places})`;
+  const places = Array.from({ length: 22 }, (_, index) => `$${index + 1}`).join(", ");
+  const text = `select * from ${schema.of("_howdah_release_v2")}(${places})`;
   const releaseCompleted = createReleaseCompleted(driver, schema);
   return async (request) => {
     if (isOnlyCompletions(request) && (await releaseCompleted(request))) return ALL_RELEASED;
-    const { changed, chainEnds } = request;
+    const { changed, parks = [] } = request;
+    const { queueEnds, laneEnds } = endsOf(request);
     const answer = await driver.query({
-      name: "howdah_release_1",
+      name: "howdah_release_2",
       text,
       values: [
         request.workerId,
@@ -27,13 +28,14 @@ export function createRelease(driver: Driver, schema: Schema, isRegistered = fal
         numberArray(changed.map((change) => (change.delayMs === null ? "null" : Math.round(change.delayMs)))),
         textArray(changed.map((change) => change.message)),
         textArray(changed.map((change) => change.payload)),
-        numberArray(chainEnds.map((end) => end.queueId)),
-        numberArray(chainEnds.map((end) => end.lastJobId)),
-        numberArray(chainEnds.map((end) => end.claimedAt)),
+        ...cellsOf(queueEnds),
         String(request.patient),
         changed.some(isInterrupted) ? numberArray(changed.map((change) => String(isInterrupted(change)))) : null,
         changed.some(isWithin) ? numberArray(changed.map((change) => change.within ?? "null")) : null,
         String(isRegistered),
+        ...laneCells(laneEnds),
+        parks.length > 0 ? numberArray(parks.map(({ queueId }) => queueId)) : null,
+        parks.length > 0 ? numberArray(parks.map(({ until }) => until)) : null,
       ],
     });
     return readAnswer(answer);
@@ -44,7 +46,7 @@ export function createRelease(driver: Driver, schema: Schema, isRegistered = fal
 type ReleaseCompleted = (request: ReleaseRequest) => Promise<boolean>;
 
 function createReleaseCompleted(driver: Driver, schema: Schema): ReleaseCompleted {
-  const query = { name: "howdah_release_completed_1", text: `select true from ${releaseCompletedCall(schema)}` };
+  const query = { name: "howdah_release_completed_2", text: `select true from ${releaseCompletedCall(schema)}` };
   return async (request) => {
     try {
       await driver.query({ ...query, values: completionValues(request) });
@@ -60,25 +62,48 @@ function createReleaseCompleted(driver: Driver, schema: Schema): ReleaseComplete
 const PARTLY_RELEASED_STATE = "HWPRT";
 
 /** True for a release that only deletes completed jobs and unlocks their queues, and that has not failed before. */
-export function isOnlyCompletions({ completed, changed, patient, isApart }: ReleaseRequest): boolean {
-  return patient && isApart !== true && completed.length > 0 && changed.length === 0;
+export function isOnlyCompletions({ completed, changed, parks, patient, isApart }: ReleaseRequest): boolean {
+  return patient && isApart !== true && completed.length > 0 && changed.length === 0 && !parks?.length;
 }
 
 /** The call that releases them, all or none, with {@link completionValues} as the first values. */
 export function releaseCompletedCall(schema: Schema): string {
-  return `${schema.of("_howdah_release_completed_v1")}($1, $2, $3, $4, $5, $6)`;
+  return `${schema.of("_howdah_release_completed_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
 }
 
+/** How many values {@link completionValues} are. */
+export const COMPLETION_VALUES = 10;
+
 /** The arguments of the function, in order. */
-export function completionValues({ workerId, claimTimes, completed, chainEnds }: ReleaseRequest): Cell[] {
+export function completionValues(request: ReleaseRequest): Cell[] {
+  const { workerId, claimTimes, completed } = request;
+  const { queueEnds, laneEnds } = endsOf(request);
+  return [workerId, numberArray(claimTimes), numberArray(completed), ...cellsOf(queueEnds), ...laneCells(laneEnds)];
+}
+
+/** Ends of chains apart: nearly always there are no lanes. */
+function endsOf({ chainEnds }: ReleaseRequest): Record<"queueEnds" | "laneEnds", readonly ChainEnd[]> {
+  const laneEnds = chainEnds.filter(isLaneEnd);
+  return { laneEnds, queueEnds: laneEnds.length === 0 ? chainEnds : chainEnds.filter((end) => !isLaneEnd(end)) };
+}
+
+function isLaneEnd({ lane }: ChainEnd): boolean {
+  return lane != null;
+}
+
+/** Where chains end, with which jobs, and when that was locked. */
+function cellsOf(ends: readonly ChainEnd[]): Cell[] {
   return [
-    workerId,
-    numberArray(claimTimes),
-    numberArray(completed),
-    numberArray(chainEnds.map((end) => end.queueId)),
-    numberArray(chainEnds.map((end) => end.lastJobId)),
-    numberArray(chainEnds.map((end) => end.claimedAt)),
+    numberArray(ends.map((end) => end.queueId)),
+    numberArray(ends.map((end) => end.lastJobId)),
+    numberArray(ends.map((end) => end.claimedAt)),
   ];
+}
+
+function laneCells(ends: readonly ChainEnd[]): Cell[] {
+  if (ends.length === 0) return [null, null, null, null];
+  const [owners = null, lasts = null, times = null] = cellsOf(ends);
+  return [owners, numberArray(ends.map(({ lane }) => lane ?? "null")), lasts, times];
 }
 
 /** The claims of one worker id that end together. */
