@@ -74,6 +74,9 @@ const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction" | "di
   listIdleWorkers: (client) => client.listIdleWorkers(),
   sweepStaleWorkers: (client) => client.sweepStaleWorkers(),
   cleanup: (client) => client.cleanup(["unusedQueues"]),
+  setQueueRules: (client) => client.setQueueRules("q", { concurrency: 2 }),
+  setQueuePool: (client) => client.setQueuePool("p", { concurrency: 2 }),
+  listQueueRules: (client) => client.listQueueRules(),
   migrate: (client) => client.migrate(),
   close: () => Promise.resolve(),
 };
