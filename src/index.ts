@@ -96,6 +96,7 @@ export type {
   TaskOptions,
 } from "./job/task-declaration.ts";
 export type { RecoveryOptions } from "./job/recover/options.ts";
+export type { TaskLimit } from "./job/task-limit.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";
 export type { WorkerMetrics } from "./job/worker-metrics.ts";
 export type { ApplicationTransaction } from "./postgres/caller-transaction.ts";

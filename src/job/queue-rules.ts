@@ -20,7 +20,7 @@ export interface QueueRules {
 
 /** How many jobs of one queue, or of one pool, start in a time. */
 export interface QueueRate {
-  /** So many start in each `per`; at least one a day and at most a million a second. */
+  /** How many start in each `per`; at least one a day and at most a million a second. */
   readonly limit: number;
   readonly per: Duration;
   /**
@@ -135,7 +135,7 @@ function readRate(given: unknown, place: OptionPlace): Rate {
   if (tokenUs * kept <= YEAR_US) return { tokenUs, burst: kept };
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",
-    `${optionLabel(place)} must have a smaller \`burst\`: so many starts come back in a year at most.`,
+    `${optionLabel(place)} must have a smaller \`burst\`: these would take longer than a year to come back.`,
   );
 }
 

@@ -4,6 +4,7 @@ import { custom, duration, func, oneOf, required } from "../runtime/option-kinds
 import { invalidOption, isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
 import { TASK_PEER_NAMES } from "./peer-names.ts";
 import { compileRetry } from "./retry.ts";
+import { readTaskLimit } from "./task-limit.ts";
 import type { PayloadSchema } from "./schema.ts";
 import type { AnyTaskDeclaration, InvalidPayloadPolicy } from "./task-declaration.ts";
 
@@ -39,7 +40,8 @@ export function checkTask<T extends AnyTaskDeclaration>(task: T, given: unknown)
       "HOWDAH_OPTION_INVALID",
       `A task is defined by an object such as \`{ identifier, run }\`, found ${describeValue(given)}.`,
     );
-  const { place } = readTask(task);
+  const { identifier, place } = readTask(task);
+  if (task.limit !== undefined) readTaskLimit(task.limit, identifier, { ...place, path: "limit" });
   compileRetry(task.retry, { place: { ...place, path: "retry" } });
   return task;
 }
@@ -80,6 +82,7 @@ const SHARED = {
   kind: required(oneOf(["single", "batch"])),
   identifier: custom(checkIdentifier),
   defaults: custom(readDefaults),
+  limit: custom((limit) => limit),
   retry: custom((policy) => policy),
   timeout: duration({ min: 1 }),
   invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES),

@@ -2,6 +2,7 @@ import type { Duration } from "../runtime/duration.ts";
 import type { JobSpec } from "./job.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { PayloadSchema } from "./schema.ts";
+import type { TaskLimit } from "./task-limit.ts";
 
 /** A task without its handler: all that an add needs. `Input` is what is added, `Output` what the handler gets. */
 export interface TaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<Input> {
@@ -15,6 +16,8 @@ export interface TaskOptions<Payload> {
   readonly identifier: string;
   /** Used for what an add leaves out. */
   readonly defaults?: (JobSpec | ((payload: Payload) => JobSpec)) | undefined;
+  /** How many of its jobs run at once and start in a time, on all workers together. Default: no limit. */
+  readonly limit?: TaskLimit<Payload> | undefined;
   /** When a failed job runs again. */
   readonly retry?: RetryPolicy | undefined;
   /** Aborts the handler's signal and fails the attempt after this time. Default: none. */

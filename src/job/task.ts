@@ -1,6 +1,7 @@
 import type { JobContext } from "./execute/context.ts";
 import type { Directive, DIRECTIVE } from "./directive.ts";
 import { checkTask } from "./read-task.ts";
+import { withLimitQueue } from "./task-limit.ts";
 import type { BatchTaskDeclaration, TaskDeclaration } from "./task-declaration.ts";
 import { invalidOption, isOptionsObject } from "../runtime/options.ts";
 
@@ -64,7 +65,7 @@ export type NewBatchTask<Input, Output, State> = Omit<BatchTask<Input, Output, S
 export function defineTask<Output, State = unknown, Input = Output>(
   task: NewTask<Input, Output, State>,
 ): Task<Input, Output, State> {
-  return checkTask({ ...task, kind: "single" }, task);
+  return checkTask({ ...limited(task), kind: "single" }, task);
 }
 
 /**
@@ -92,5 +93,11 @@ export type AnyHandler<State = any> = Task<any, any, State>["run"];
 export function defineBatchTask<Output, State = unknown, Input = Output>(
   task: NewBatchTask<Input, Output, State>,
 ): BatchTask<Input, Output, State> {
-  return checkTask({ ...task, kind: "batch" }, task);
+  return checkTask({ ...limited(task), kind: "batch" }, task);
+}
+
+/** The same task, whose jobs go to the queues of its limit. */
+function limited<T extends Pick<AnyTask, "identifier" | "limit" | "defaults">>(task: T): T {
+  if (!isOptionsObject(task) || !isOptionsObject(task.limit)) return task;
+  return { ...task, defaults: withLimitQueue(task.identifier, task.limit, task.defaults) };
 }

@@ -22,6 +22,7 @@ import { readSchemaRevision } from "../postgres/schema-revision.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { declareRules, limitsOf } from "./declared-rules.ts";
 import { readWorkerOptions, type ReadWorkerOptions, type StateOf, type WorkerOptionsFor } from "./options.ts";
 import { prepareRecurringJobs } from "./recurring-jobs.ts";
 import { HowdahWorker, type Worker } from "./worker.ts";
@@ -34,7 +35,7 @@ import { HowdahWorker, type Worker } from "./worker.ts";
  * `connectTimeout`, `HOWDAH_DATABASE_FORBIDDEN`, `HOWDAH_DATABASE_UNSUPPORTED`,
  * `HOWDAH_SCHEMA_MISSING`, `HOWDAH_SCHEMA_TOO_NEW`, `HOWDAH_SCHEMA_FOREIGN`,
  * `HOWDAH_SCHEMA_DAMAGED`,
- * `HOWDAH_CRON_INVALID` and `HOWDAH_PLUGIN_FAILED`.
+ * `HOWDAH_CRON_INVALID`, `HOWDAH_POOL_UNKNOWN` and `HOWDAH_PLUGIN_FAILED`.
  */
 export async function createWorker<
   State = unknown,
@@ -72,6 +73,7 @@ async function connect(context: WorkerContext, read: ReadWorkerOptions, { target
     if (read.migrate) await applyMigrations({ driver, schema, logger, clock });
     else await readSchemaRevision({ driver, schema });
     await storedTasks.register();
+    await declareRules(context, [...limitsOf(read.tasks ?? []), ...(read.queues ?? [])]);
   });
   // A clock that was passed is a test's, and shows what the test wants.
   if (read.clock === undefined) warnOfSkew(logger, reading);

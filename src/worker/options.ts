@@ -8,6 +8,7 @@ import type { ForbiddenFlags } from "../job/claim/claim-plan.ts";
 import { checkLocalQueue, LOCAL_QUEUE, type LocalQueueOptions } from "../job/claim/local-queue/options.ts";
 import { RECOVERY, toRecoverySettings, type RecoveryOptions, type RecoverySettings } from "../job/recover/options.ts";
 import { CONNECTION_PEER_NAMES, WORKER_PEER_NAMES, WORKER_SPELLINGS } from "../job/peer-names.ts";
+import type { QueueRules } from "../job/queue-rules.ts";
 import type { AnyTask } from "../job/task.ts";
 import type { InvalidPayloadPolicy } from "../job/task-declaration.ts";
 import { INVALID_PAYLOAD_POLICIES } from "../job/read-task.ts";
@@ -18,6 +19,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
 import { boolean, custom, duration, integer, list, object, oneOf, required, string } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readOptions, type OptionPlace, type OptionsOf } from "../runtime/options.ts";
+import { readDeclaredRules } from "./declared-rules.ts";
 import { type Polling, POLLING, toPolling } from "./polling.ts";
 import { SHUTDOWN, type ShutdownOptions } from "./shutdown-options.ts";
 import { checkTaskConcurrency, TASK_CONCURRENCY, type TaskConcurrency } from "./task-concurrency.ts";
@@ -94,6 +96,12 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
   /** Jobs that recur, made by `cron()` or `parseCrontab()`; they come on top of `crontab`. */
   readonly crons?: readonly (CronEntry | CronOptions)[] | undefined;
   /**
+   * Rules of queues, by their names, or by what names begin with and an asterisk. They are stored when the worker
+   * is created, unless a call of `setQueueRules` has set others, and count for every worker. What a newer
+   * deployment declares replaces them; `setQueueRules(pattern, null)` takes them away when none declares them.
+   */
+  readonly queues?: Readonly<Record<string, QueueRules>> | undefined;
+  /**
    * What becomes of a stored job whose payload does not fit the schema of its
    * task: `fail` for good at once, or `retry` like any failed job. A task may
    * say otherwise. Default `fail`.
@@ -159,6 +167,7 @@ const SHAPE = {
   useNotificationDelivery: boolean({ default: true }),
   listenConnectionString: CONNECTION_STRING,
   crontab: custom((given) => parseCrontab(given as string)),
+  queues: custom(readDeclaredRules),
   crons: list(required(custom((given, place) => readCronEntry(place, given)))),
   invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES, { default: "fail" }),
   state: custom((given) => given),

@@ -1,4 +1,6 @@
+import { sweepRules } from "../../postgres/queries/queue-rules.ts";
 import { declareDead, holdsFlags, SWEPT } from "../../postgres/queries/sweep.ts";
+import { errorMessage } from "../../runtime/error-message.ts";
 import type { WorkerContext } from "../worker-context.ts";
 import { Isolation } from "./isolation.ts";
 import {
@@ -80,8 +82,20 @@ export class Sweeper {
       if (!returned.includes(worker)) await this.#recover(worker, declared.has(worker.workerId));
     }
     if (watch.watchedMs >= this.#settings.watchTimeMs) await this.#orphans.recover();
+    if (observation.hasRules) await this.#sweepRules();
     this.#isAtEase = this.#hear(others, declared);
     return Math.min(this.#settings.sweepIntervalMs, soonestMs);
+  }
+
+  /** Gives queues the shape of their rules that were missed when these were set; one worker of the schema does. */
+  async #sweepRules(): Promise<void> {
+    const { driver, schema, logger } = this.#context;
+    try {
+      // A little less, or every second sweep would come too early.
+      await sweepRules({ executor: driver, schema }, 0.9 * this.#settings.sweepIntervalMs);
+    } catch (error) {
+      logger.warn("Queues could not be compared with their rules; that is tried again", { error: errorMessage(error) });
+    }
   }
 
   /** Notes who was heard of. Returns whether that is true of all. */

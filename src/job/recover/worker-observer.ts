@@ -45,6 +45,7 @@ export class WorkerObserver {
     return {
       watch,
       isFirstSession,
+      hasRules: look.sightings.hasRules,
       others: others.map((worker) => ({
         ...worker,
         stage: stages.get(worker.workerId) ?? SWEPT.no,
@@ -135,6 +136,8 @@ export interface Observation {
   readonly watch: Watch;
   /** The looks went over the first session of the process, and not for long yet. */
   readonly isFirstSession: boolean;
+  /** Queues may have to be compared with the rules that are stored for them. */
+  readonly hasRules: boolean;
   /** All workers but the own. */
   readonly others: readonly ObservedWorker[];
 }

@@ -72,8 +72,8 @@ alter function :"schema"._howdah_release_v2 set cpu_tuple_cost = 100 set max_par
 --   commit, answer lost both times count
 --   the row is gone     nothing happens
 --
--- A job that is stepped over keeps its time, and its lane gets a new one: whoever
--- recovers compares the worker, never the times of the two.
+-- A job that is stepped over keeps its time, and its lane gets a new one:
+-- recovery compares the worker, never the times of the two.
 create function :"schema"._howdah_renew_v2(
   worker text, job_ids bigint[], queue_ids integer[], claim_times bigint[], renewed bigint,
   lane_owners integer[] default null, lanes smallint[] default null

@@ -1,6 +1,6 @@
 -- What ends the locks of workers ends those of their lanes, too. These functions keep
 -- their names: other implementations on the same schema and the previous release of
--- this one call them, and a lane that they did not free nobody would free. None of
+-- this one call them, and a lane that they did not free would stay locked. None of
 -- them ends the lock of a queue that has rules.
 
 set local search_path = pg_catalog, pg_temp;

@@ -77,13 +77,13 @@ $$;
 -- Gives these queues the shape that the stored rules say, and answers how many of them
 -- have to wait for it: one that gets rules until its lock ends, one that loses them
 -- until nothing of it runs. Such a queue is not claimed meanwhile, and every sweep
--- tries again. `fresh`: they were added by this transaction, and nobody sees them yet.
+-- tries again. `fresh`: they were added by this transaction, and no other one sees them yet.
 --
 --   beside a claim           waits for it, and sees what it has locked; one that comes
 --                            later sees what has changed
 --   beside a release         waits for it, or it waits 100 ms and is repeated
 --   beside another call      waits for it, then reads the rules anew
---   a rule changes meanwhile whoever changes it comes afterwards, and waits for this
+--   a rule changes meanwhile that call applies it afterwards, and waits for this
 --   no commit                nothing has changed; the next sweep does it
 --   commit, answer lost      may be repeated
 create function :"schema"._howdah_apply_rules_v1(queue_ids integer[], fresh boolean default false) returns integer
@@ -292,8 +292,8 @@ begin
 end
 $$;
 
--- Gives a shape to queues that were missed when their rule was set, whose lock somebody
--- has ended, or that wait for it; up to `quantity` of them, unless a worker of this
+-- Gives a shape to queues that were missed when their rule was set, whose lock
+-- another one has ended, or that wait for it; up to `quantity` of them, unless a worker of this
 -- schema has done so within `interval_ms`. Answers how many were looked at. What no rule
 -- fits only notes that it has been compared.
 --

@@ -3,7 +3,7 @@ import { jsonArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { SCHEMA_LOCK_CLASS } from "./idle-workers.ts";
 import { lockedWorkers } from "./locked-workers.ts";
-import { readSightings, type WorkerSightings } from "./sweep.ts";
+import { hasRules, readSightings, type WorkerSightings } from "./sweep.ts";
 
 /** What a statement about registered workers needs. */
 export interface LivenessTarget {
@@ -125,17 +125,17 @@ export async function beatAndLook(
   const text = `
 with beaten as (${updateText(schema)})
 select worker.id, worker.beat, worker.lock, worker.swept, worker.server, worker.process, worker.same,
-  beaten.id is not null
+  ${hasRules(schema)}, beaten.id is not null
 from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.id operator(pg_catalog.=) worker.id`;
   const { rows } = await executor.query({
-    name: "howdah_beat_and_look",
+    name: "howdah_beat_and_look_2",
     text,
     values: beatValues(workers, lock),
     timeoutMs,
     lost,
   });
   // What follows the columns of a sighting.
-  const alive = rows.flatMap(([id, , , , , , , isAlive]) => (isAlive === "t" ? (id ?? "") : []));
+  const alive = rows.flatMap(([id, , , , , , , , isAlive]) => (isAlive === "t" ? (id ?? "") : []));
   return { alive: new Set(alive), sightings: readSightings(rows) };
 }
 

@@ -87,7 +87,7 @@ export async function removePool(target: RulesTarget, name: string): Promise<"go
 
 /** Compares queues that were missed with the rules. Returns how many there were. */
 export async function sweepRules(target: RulesTarget, intervalMs: number): Promise<number> {
-  // $1 not if somebody has done so in this time
+  // $1 not if a worker has done so in this time
   return Number(await call(target, "_howdah_sweep_rules_v1($1)", [String(Math.round(intervalMs))]));
 }
 

@@ -28,17 +28,24 @@ export interface WorkerSighting {
 /** All registered workers, and what tells one server from another, or from itself after a restart. */
 export interface WorkerSightings {
   readonly server: string;
+  /** Queues may have to be compared with the rules that are stored for them. */
+  readonly hasRules: boolean;
   readonly workers: readonly WorkerSighting[];
 }
 
 /** Looks at all registered workers. */
 export async function lookAtWorkers({ executor, schema }: SweepTarget, timeoutMs: number): Promise<WorkerSightings> {
-  const text = `select * from ${schema.of("_howdah_workers_v1")}()`;
-  const { rows } = await executor.query({ name: "howdah_workers_1", text, timeoutMs });
+  const text = `select worker.*, ${hasRules(schema)} from ${schema.of("_howdah_workers_v1")}() as worker`;
+  const { rows } = await executor.query({ name: "howdah_workers_2", text, timeoutMs });
   return readSightings(rows);
 }
 
-/** Reads what `_howdah_workers_v1` answered. */
+/** Whether rules of queues were ever stored, which comes behind the columns of `_howdah_workers_v1`. */
+export function hasRules(schema: Schema): string {
+  return `(select state.revision operator(pg_catalog.>) 0 from ${schema.of("_howdah_rules_state")} as state)`;
+}
+
+/** Reads what `_howdah_workers_v1` answered, and {@link hasRules} behind it. */
 export function readSightings(rows: readonly Row[]): WorkerSightings {
   const workers = rows.map(([id, beat, lock, swept, , process = null, same]) => ({
     workerId: id ?? "",
@@ -48,7 +55,7 @@ export function readSightings(rows: readonly Row[]): WorkerSightings {
     process,
     isSameServer: same === "t",
   }));
-  return { server: rows[0]?.[4] ?? "", workers };
+  return { server: rows[0]?.[4] ?? "", hasRules: rows[0]?.[7] === "t", workers };
 }
 
 /**

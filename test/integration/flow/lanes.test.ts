@@ -22,7 +22,7 @@ const held = async (): Promise<number[]> => (await shapeOf(database, "q"))?.held
 const statuses = ({ unreleased }: { unreleased: ReadonlyMap<string, string> }) => Object.fromEntries(unreleased);
 const count = async (table: string) => (await database.sql(`select from howdah.${table}`)).length;
 
-/** A queue of so many lanes and jobs. */
+/** A queue of a number of lanes and jobs. */
 async function queueOf(lanes: number, jobs = lanes): Promise<number> {
   const [id = 0] = await addTo(database, ...Array.from({ length: jobs }, () => "q"));
   await client.setQueueRules("q", { concurrency: lanes });

@@ -69,7 +69,7 @@ describe("the shape of a queue", () => {
     await database.sql("select howdah.add_job('t', queue_name => 'q1')");
     await database.sql("select howdah.add_job('t', queue_name => 'q2', job_key => 'k')");
     await database.sql("select howdah.add_jobs(array[row('t', null, 'q3', null, null, null, null, null)]::howdah.job_spec[])");
-    await client.addJobs([{ task: "t", payload: {}, queueName: "q4" }]);
+    await client.addJobs([{ identifier: "t", spec: { queueName: "q4" } }]);
     await client.pauseQueue("q5");
     await client.addJob("t", {}, { queueName: "other" });
     for (const name of ["q1", "q2", "q3", "q4", "q5"]) {
@@ -208,7 +208,7 @@ describe("a queue that was missed", () => {
     await session.end();
   });
 
-  it("is locked for good again when somebody has ended its lock", async () => {
+  it("is locked for good again when another one has ended its lock", async () => {
     const [id = 0] = await addTo(database, "q");
     await client.setQueueRules("q", { concurrency: 2 });
     await release(id);

@@ -1,6 +1,6 @@
 -- How lanes end: with the jobs that were claimed on them, with the worker that
 -- held them, or with the width of their owner. Those for releases read and set the
--- variables of their functions. Whoever gives an owner another shape holds all of
+-- variables of their functions. A change of the shape of an owner holds all of
 -- its lanes meanwhile: so a statement that begins once a lane is locked sees the
 -- shape that counts.
 
@@ -10,7 +10,7 @@ create fragment holder_of_lanes() as $$
 $$;
 
 -- Which of these lanes, locked by a statement before, are free from now on, and
--- which go because their owner has not so many any more?
+-- which go because their owner has fewer now?
 create fragment end_lanes(owners, numbers) as $$
 with ended as materialized (
   select

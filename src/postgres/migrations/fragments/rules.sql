@@ -18,7 +18,7 @@ stars as materialized (
 )
 $$;
 
--- What shape shall each of these queues have, and may it get that now? The rows and
+-- Which shape must each of these queues have, and may it get that now? The rows and
 -- all that their jobs need to start is locked, so no claim is under way in them.
 create fragment read_shapes() as $$
 with asked as materialized (
