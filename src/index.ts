@@ -14,7 +14,13 @@ export type { Count, JobStats } from "./client/counts.ts";
 export type { ErrorInfo, ErrorList } from "./client/errors-by-line.ts";
 export type { JobExplanation, JobReason, JobReasonCode } from "./client/why/explain-job.ts";
 export type { ErrorListOptions, JobListOptions, QueueInfo, QueueList, QueueListOptions } from "./client/inspect.ts";
-export type { QueuePool, QueueRule, QueueRulesControl, QueueRulesList, QueueRulesResult } from "./client/queue-rules.ts";
+export type {
+  QueuePool,
+  QueueRule,
+  QueueRulesControl,
+  QueueRulesList,
+  QueueRulesResult,
+} from "./client/queue-rules.ts";
 export type { GroupStats, JobGroup } from "./client/read-group-stats.ts";
 export type { JobFilter } from "./client/job-filter.ts";
 export type { JobList, SearchedJobs } from "./client/read-job-list.ts";

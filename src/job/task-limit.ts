@@ -42,4 +42,9 @@ export function withLimitQueue<Payload>(
 }
 
 /** Names only: the values are read once the pattern is known. */
-const KNOWN = { concurrency: custom((value) => value), rate: custom((value) => value), share: integer(), pool: string() };
+const KNOWN = {
+  concurrency: custom((value) => value),
+  rate: custom((value) => value),
+  share: integer(),
+  pool: string(),
+};

@@ -21,7 +21,8 @@ export async function declareRules(
     const answer = await setRules(target, pattern, rules, DECLARER);
     if (answer === "set") await applyPattern(target, pattern);
     else if (answer === "no pool") throw poolUnknown(rules.pool);
-    else if (answer === "kept") logger.warn("Declared rules of queues are not used: a call has set others", { pattern });
+    else if (answer === "kept")
+      logger.warn("Declared rules of queues are not used: a call has set others", { pattern });
     else if (answer === "older")
       logger.warn("Declared rules of queues are not used: another deployment has declared others since", { pattern });
   }
@@ -42,7 +43,9 @@ export function readDeclaredRules(given: unknown, place: OptionPlace): readonly 
 /** The limits of these tasks, as rules of their queues. */
 export function limitsOf(tasks: readonly AnyTask[]): DeclaredRules[] {
   return tasks.flatMap(({ identifier, limit }) =>
-    limit === undefined ? [] : readTaskLimit(limit, identifier, { owner: `task ${JSON.stringify(identifier)}`, path: "limit" }),
+    limit === undefined
+      ? []
+      : readTaskLimit(limit, identifier, { owner: `task ${JSON.stringify(identifier)}`, path: "limit" }),
   );
 }
 

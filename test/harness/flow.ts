@@ -62,7 +62,7 @@ export async function holdLane(
     `with job as (
        update howdah._private_jobs set locked_at = now(), locked_by = $3, attempts = attempts + 1
        where id = (
-         select id from howdah._private_jobs where job_queue_id = $1 and locked_at is null order by id limit 1
+         select id from howdah._private_jobs where job_queue_id = $1 and locked_at is null order by run_at, id limit 1
        )
        returning id
      )

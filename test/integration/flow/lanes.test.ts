@@ -172,7 +172,9 @@ describe("the lanes of a dead worker", () => {
   async function die(): Promise<number> {
     const id = await queueOf(3, 6);
     for (const lane of [1, 2, 3]) await holdLane(database, { queueId: id, lane, workerId: "w" });
-    await database.sql("insert into howdah._private_workers (id, last_heartbeat_at) values ('w', now() - interval '1 day')");
+    await database.sql(
+      "insert into howdah._private_workers (id, last_heartbeat_at) values ('w', now() - interval '1 day')",
+    );
     return id;
   }
 

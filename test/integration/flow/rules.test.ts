@@ -35,7 +35,15 @@ describe("the shape of a queue", () => {
     [
       "a rate that several claims share",
       { concurrency: 2, ...rate(60, "1s", 8) },
-      { width: 2, lanes: [1, 2], buckets: [[50_001, 3], [50_001, 3], [50_001, 2]] },
+      {
+        width: 2,
+        lanes: [1, 2],
+        buckets: [
+          [50_001, 3],
+          [50_001, 3],
+          [50_001, 2],
+        ],
+      },
     ],
     ["a share", { share: 4 }, { width: 1, share: 4, lanes: [1] }],
   ])("is %s", async (_, rules, shape) => {
@@ -68,12 +76,19 @@ describe("the shape of a queue", () => {
     await client.setQueueRules("q*", { concurrency: 2, ...rate(1, "1s", 7) });
     await database.sql("select howdah.add_job('t', queue_name => 'q1')");
     await database.sql("select howdah.add_job('t', queue_name => 'q2', job_key => 'k')");
-    await database.sql("select howdah.add_jobs(array[row('t', null, 'q3', null, null, null, null, null)]::howdah.job_spec[])");
+    await database.sql(
+      "select howdah.add_jobs(array[row('t', null, 'q3', null, null, null, null, null)]::howdah.job_spec[])",
+    );
     await client.addJobs([{ identifier: "t", spec: { queueName: "q4" } }]);
     await client.pauseQueue("q5");
     await client.addJob("t", {}, { queueName: "other" });
     for (const name of ["q1", "q2", "q3", "q4", "q5"]) {
-      expect(await shapeOf(database, name)).toMatchObject({ width: 2, lanes: [1, 2], isCurrent: true, lockedBy: LANES });
+      expect(await shapeOf(database, name)).toMatchObject({
+        width: 2,
+        lanes: [1, 2],
+        isCurrent: true,
+        lockedBy: LANES,
+      });
     }
     expect(await shapeOf(database, "other")).toMatchObject(SERIAL);
     expect(await tokensOf(database, 1)).toBeCloseTo(7, 1);
@@ -231,7 +246,9 @@ describe("a queue that was missed", () => {
     await sweep();
     expect(await shapeOf(database, "q1")).toMatchObject({ width: 2, isCurrent: true });
     while ((await sweep()) > 0);
-    const [row] = await database.sql("select count(*)::integer from howdah._private_job_queues where _howdah_rules_revision = 1");
+    const [row] = await database.sql(
+      "select count(*)::integer from howdah._private_job_queues where _howdah_rules_revision = 1",
+    );
     expect(row).toEqual({ count: 5001 });
   });
 
@@ -304,7 +321,10 @@ describe("what may be stored", () => {
     await addTo(database, "q");
     const stored = fc.record({
       width: fc.oneof(fc.constant(null), fc.constantFrom(0, 1, 2, 999, 1000), fc.integer({ min: 0, max: 1000 })),
-      tokenUs: fc.oneof(fc.constantFrom(1, 2, 49_999, 50_000, 86_400_000_000), fc.integer({ min: 1, max: 86_400_000_000 })),
+      tokenUs: fc.oneof(
+        fc.constantFrom(1, 2, 49_999, 50_000, 86_400_000_000),
+        fc.integer({ min: 1, max: 86_400_000_000 }),
+      ),
       burst: fc.oneof(fc.constantFrom(1, 2, 15, 16, 17, 10_000), fc.integer({ min: 1, max: 10_000 })),
       share: fc.option(fc.integer({ min: 1, max: 100 })),
       hasRate: fc.boolean(),
@@ -361,7 +381,9 @@ describe("what may be stored", () => {
       { pattern: "b", concurrency: 5, isDeclared: false, updatedAt: expect.any(Date) as Date },
     ]);
     // Seven a second are not a whole number of microseconds apart: up, so that no day has more than was said.
-    expect(pools).toMatchObject([{ name: "api", concurrency: "unlimited", rate: { limit: 1, per: 142.858, burst: 7 } }]);
+    expect(pools).toMatchObject([
+      { name: "api", concurrency: "unlimited", rate: { limit: 1, per: 142.858, burst: 7 } },
+    ]);
     for (const { pattern, concurrency, rate: stored, share, pool } of rules) {
       const again = { concurrency, rate: stored, share, pool };
       expect(await client.setQueueRules(pattern, again)).toEqual({ changed: false, waiting: 0 });
