@@ -23,6 +23,13 @@ grant select on
   howdah._howdah_paused_tasks
   to howdah_producer, howdah_worker;
 
+-- Both may see the rules of queues, and what of them is in use: a queue that is named for the first time gets the
+-- shape that they say, by a function that runs with the rights of the owner.
+grant select on
+  howdah._howdah_rules, howdah._howdah_rules_state, howdah._howdah_pools, howdah._howdah_lanes, howdah._howdah_buckets
+  to howdah_producer, howdah_worker;
+grant execute on function howdah._howdah_add_queues_v1 to howdah_producer, howdah_worker;
+
 -- A producer adds jobs. It changes waiting ones only by adding with their keys, through functions that run with the
 -- rights of the owner: it has no right to update, lock or delete a job.
 revoke update on howdah._private_jobs from howdah_producer;
@@ -36,7 +43,11 @@ grant execute on function howdah._howdah_add_keyed_jobs_v1, howdah._howdah_touch
 -- A worker adds jobs too, claims and releases them, keeps its registration and
 -- recovers what dead workers held.
 grant insert (id, identifier) on howdah._private_tasks to howdah_worker;
-grant insert (id, queue_name), update (locked_at, locked_by, _howdah_paused_until)
+grant insert (id, queue_name),
+  update (
+    locked_at, locked_by, _howdah_paused_until, _howdah_parked_until, _howdah_width, _howdah_share, _howdah_pool_id,
+    _howdah_rules_revision
+  )
   on howdah._private_job_queues to howdah_worker;
 grant insert, update, delete on howdah._private_jobs to howdah_worker;
 grant select, insert, update, delete on howdah._private_workers to howdah_worker;
@@ -45,6 +56,11 @@ grant select, insert, update on howdah._private_known_crontabs to howdah_worker;
 
 -- Workers read the pauses of tasks, and may pause and resume tasks and queues.
 grant select, insert, update, delete on howdah._howdah_paused_tasks to howdah_worker;
+
+-- Workers take lanes and tokens, declare rules, and give queues the shape that these say.
+grant insert, update, delete on howdah._howdah_rules, howdah._howdah_pools, howdah._howdah_lanes, howdah._howdah_buckets
+  to howdah_worker;
+grant update on howdah._howdah_rules_state to howdah_worker;
 
 -- Bulk changes of jobs by a filter are stored with how far they came.
 grant select, insert, update, delete on howdah._howdah_operations to howdah_worker;

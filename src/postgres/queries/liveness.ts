@@ -125,17 +125,17 @@ export async function beatAndLook(
   const text = `
 with beaten as (${updateText(schema)})
 select worker.id, worker.beat, worker.lock, worker.swept, worker.server, worker.process, worker.same,
-  ${hasRules(schema)}, beaten.id is not null
+  beaten.id is not null, ${hasRules(schema)}
 from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.id operator(pg_catalog.=) worker.id`;
   const { rows } = await executor.query({
-    name: "howdah_beat_and_look_2",
+    name: "howdah_beat_and_look",
     text,
     values: beatValues(workers, lock),
     timeoutMs,
     lost,
   });
   // What follows the columns of a sighting.
-  const alive = rows.flatMap(([id, , , , , , , , isAlive]) => (isAlive === "t" ? (id ?? "") : []));
+  const alive = rows.flatMap(([id, , , , , , , isAlive]) => (isAlive === "t" ? (id ?? "") : []));
   return { alive: new Set(alive), sightings: readSightings(rows) };
 }
 

@@ -35,17 +35,17 @@ export interface WorkerSightings {
 
 /** Looks at all registered workers. */
 export async function lookAtWorkers({ executor, schema }: SweepTarget, timeoutMs: number): Promise<WorkerSightings> {
-  const text = `select worker.*, ${hasRules(schema)} from ${schema.of("_howdah_workers_v1")}() as worker`;
-  const { rows } = await executor.query({ name: "howdah_workers_2", text, timeoutMs });
+  const text = `select worker.*, null, ${hasRules(schema)} from ${schema.of("_howdah_workers_v1")}() as worker`;
+  const { rows } = await executor.query({ name: "howdah_workers_1", text, timeoutMs });
   return readSightings(rows);
 }
 
-/** Whether rules of queues were ever stored, which comes behind the columns of `_howdah_workers_v1`. */
+/** Whether rules of queues were ever stored. */
 export function hasRules(schema: Schema): string {
   return `(select state.revision operator(pg_catalog.>) 0 from ${schema.of("_howdah_rules_state")} as state)`;
 }
 
-/** Reads what `_howdah_workers_v1` answered, and {@link hasRules} behind it. */
+/** Reads what `_howdah_workers_v1` answered, one column of the caller, and {@link hasRules}. */
 export function readSightings(rows: readonly Row[]): WorkerSightings {
   const workers = rows.map(([id, beat, lock, swept, , process = null, same]) => ({
     workerId: id ?? "",
@@ -55,7 +55,7 @@ export function readSightings(rows: readonly Row[]): WorkerSightings {
     process,
     isSameServer: same === "t",
   }));
-  return { server: rows[0]?.[4] ?? "", hasRules: rows[0]?.[7] === "t", workers };
+  return { server: rows[0]?.[4] ?? "", hasRules: rows[0]?.[8] === "t", workers };
 }
 
 /**

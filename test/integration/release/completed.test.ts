@@ -26,8 +26,8 @@ const send = createRelease(watched, database.schema);
 const release = (ended: Partial<ReleaseRequest>) =>
   send({ workerId: "w", claimTimes: [], completed: [], changed: [], chainEnds: [], patient: true, ...ended });
 
-const COUNTED = "howdah_release_completed_1";
-const TOLD_APART = "howdah_release_1";
+const COUNTED = "howdah_release_completed_2";
+const TOLD_APART = "howdah_release_2";
 
 async function add(count: number, queue: string | null = null): Promise<void> {
   await database.sql(

@@ -125,7 +125,7 @@ describe("a worker without a local queue", () => {
     await worker.runOnce();
     expect(await jobsById(database)).toEqual({});
     const ofClaims = ["howdah_claim_2", "howdah_claim_straight_2"];
-    const ofReleases = ["howdah_release_1", "howdah_release_completed_1"];
+    const ofReleases = ["howdah_release_2", "howdah_release_completed_2"];
     const alone = sum([...ofClaims, ...ofReleases].map(count));
     const both = ["and_claim_3", "and_claim_straight_2", "and_continue_1"].map((what) => `howdah_release_${what}`);
     const together = sum(both.map(count));

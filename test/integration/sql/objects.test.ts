@@ -62,6 +62,11 @@ describe("tables", () => {
       "locked_by text",
       "is_available boolean ! generated = (locked_at IS NULL)",
       "_howdah_paused_until timestamp with time zone",
+      "_howdah_width smallint",
+      "_howdah_pool_id integer",
+      "_howdah_share smallint",
+      "_howdah_parked_until timestamp with time zone",
+      "_howdah_rules_revision integer ! = 0",
     ]);
     expect(await columnsOf("_private_tasks")).toEqual(["id integer ! identity", "identifier text !"]);
     expect(await columnsOf("_private_known_crontabs")).toEqual([
@@ -239,12 +244,12 @@ describe("functions", () => {
     ]);
   });
 
-  it("runs every function but keyed adds with the rights of the caller, and never finds names through the caller's search_path", async () => {
+  it("runs every function but keyed adds and adds of queues with rules with the rights of the caller, and never finds names through the caller's search_path", async () => {
     // A stable SQL function becomes part of its callers, which are pinned, and only if it has no settings.
     const loose = await texts(`
       select proname::text from pg_proc join pg_language on pg_language.oid = prolang
       where pronamespace = 'howdah'::regnamespace and (
-        prosecdef and proname not in ('_howdah_add_keyed_jobs_v1', '_howdah_touch_keyed_job_v1')
+        prosecdef and proname not in ('_howdah_add_keyed_jobs_v1', '_howdah_touch_keyed_job_v1', '_howdah_add_queues_v1')
         or prosqlbody is null and not (lanname = 'sql' and provolatile = 's')
           and not coalesce('search_path=pg_catalog, pg_temp' = any(proconfig), false)
       )`);

@@ -167,6 +167,13 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => sql("select howdah.recover_dead_worker_jobs('{w}')"),
   ],
   "`pauseQueue` and `resumeQueue`": ({ client }) => [() => client.pauseQueue("q"), () => client.resumeQueue("q")],
+  "see rules of queues": ({ client }) => [() => client.listQueueRules()],
+  "`setQueueRules` and `setQueuePool`": ({ client }) => [
+    () => client.setQueuePool("p", { concurrency: 2 }),
+    () => client.setQueueRules("q", { concurrency: 2, rate: { limit: 1, per: "1s" }, pool: "p" }),
+    () => client.setQueueRules("q", null),
+    () => client.setQueuePool("p", null),
+  ],
   "`pauseTask` and `resumeTask`": ({ client }) => [() => client.pauseTask("keyed"), () => client.resumeTask("keyed")],
   "`schedules.upsert`, `pause`, `resume`, `trigger` and `remove`": ({ client }) => [
     () => client.schedules.upsert({ id: "s", task: "keyed", schedule: "* * * * *" }),
