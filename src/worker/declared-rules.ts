@@ -18,7 +18,7 @@ export async function declareRules(
 ): Promise<void> {
   const target = { executor: driver, schema };
   for (const { pattern, rules } of declared) {
-    const answer = await setRules(target, pattern, rules, DECLARER);
+    const answer = await setRules(target, pattern, { ...rules, declaredBy: DECLARER });
     if (answer === "set") await applyPattern(target, pattern);
     else if (answer === "no pool") throw poolUnknown(rules.pool);
     else if (answer === "kept")

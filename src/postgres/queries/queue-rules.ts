@@ -20,12 +20,11 @@ export interface RuleRow {
 /** What came of rules that were to be stored; see `_howdah_set_rules_v1`. */
 export type SetRulesAnswer = "set" | "same" | "kept" | "older" | "no pool";
 
-/** Stores rules for a name or pattern; `declaredBy` is `null` for those that a call sets. They are not applied yet. */
+/** Stores rules for a name or pattern, which a call sets unless it says by whom they are declared. They are not applied yet. */
 export async function setRules(
   target: RulesTarget,
   pattern: string,
-  { width, tokenUs, burst, share, pool }: RuleRow,
-  declaredBy: string | null = null,
+  { width, tokenUs, burst, share, pool, declaredBy = null }: RuleRow & { readonly declaredBy?: string | null },
 ): Promise<SetRulesAnswer> {
   // $1 pattern   $2 width   $3 microseconds a token   $4 burst   $5 share   $6 pool   $7 declarer
   const values = [

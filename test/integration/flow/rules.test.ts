@@ -173,7 +173,7 @@ describe("a change of rules", () => {
     const changing = change.query("select howdah._howdah_apply_rules_v1('{1}')");
     await blocked(database, change);
     await claim.query("commit");
-    await changing;
+    expect((await changing).rowCount).toBe(1);
     await Promise.all([claim.end(), change.end()]);
   });
 
