@@ -21,6 +21,7 @@ export type {
   QueueRulesList,
   QueueRulesResult,
 } from "./client/queue-rules.ts";
+export type { QueueLimits } from "./client/queue-limits.ts";
 export type { GroupStats, JobGroup } from "./client/read-group-stats.ts";
 export type { JobFilter } from "./client/job-filter.ts";
 export type { JobList, SearchedJobs } from "./client/read-job-list.ts";

@@ -14,6 +14,7 @@ import { readCursor } from "./job-cursor.ts";
 import { FILTER_OPTIONS, type JobFilter, storableName, toFilter } from "./job-filter.ts";
 import { checkJobId } from "./job-ids.ts";
 import { type JobList, readJobList } from "./read-job-list.ts";
+import { type QueueLimits, toQueueLimits } from "./queue-limits.ts";
 import type { Session } from "./session.ts";
 import { explainJob, type JobExplanation } from "./why/explain-job.ts";
 
@@ -125,6 +126,8 @@ export interface QueueInfo {
   readonly isPaused: boolean;
   /** When the pause ends by itself; null when it does not, or there is none. */
   readonly pausedUntil: Date | null;
+  /** What its rules leave to its jobs; null for a queue without rules, which runs one job at a time. */
+  readonly limits: QueueLimits | null;
 }
 
 /** The inspecting methods on one session. */
@@ -192,13 +195,14 @@ export async function readQueueList(
   request: QueuePageRequest,
 ): Promise<QueueList> {
   const { queues: records, hasMore, searchedTo, asOf } = await listQueues(target, filter, request);
-  const queues = records.map(({ jobs, ready, lockedAt, pausedUntil, ...queue }) => ({
+  const queues = records.map(({ jobs, ready, running, lockedAt, pausedUntil, limits, ...queue }) => ({
     ...queue,
     jobCount: countUpTo(COUNTED, { looked: jobs, found: jobs, asOf }),
     readyCount: countUpTo(COUNTED, { looked: jobs, found: ready, asOf }),
     lockedAt: toNullableDate(lockedAt),
     isPaused: pausedUntil !== null,
     pausedUntil: pausedUntil === null ? null : toPauseEnd(pausedUntil),
+    limits: limits && toQueueLimits(limits, running),
   }));
   return { queues, next: hasMore ? queues.at(-1)?.name : searchedTo };
 }

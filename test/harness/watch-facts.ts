@@ -36,6 +36,7 @@ export function exampleFacts(changes: Partial<Facts> = {}): Facts {
         lockedBy: "worker-gone",
         isPaused: false,
         pausedUntil: null,
+        limits: null,
       },
     ],
     workers: [worker("worker-web-1", false), worker("worker-gone", true)],

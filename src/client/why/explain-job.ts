@@ -28,9 +28,10 @@ export interface JobExplanation {
   readonly asOf: Date;
 }
 
-function toFacts(id: string, { job, workers, idleWorkers }: JobFactsRecord): JobFacts {
+function toFacts(id: string, { now, job, workers, idleWorkers }: JobFactsRecord): JobFacts {
   return {
     id,
+    now: toDate(now),
     job: job && {
       ...job,
       runAt: toDate(job.runAt),

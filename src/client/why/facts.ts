@@ -4,6 +4,8 @@ import type { JobFactsOfRow, WorkerFactsRecord } from "../../postgres/queries/jo
 /** What decides when a job runs, as it was at one moment. */
 export interface JobFacts {
   readonly id: string;
+  /** By the database's clock. */
+  readonly now: Date;
   /** `undefined` when there is none. */
   readonly job: WaitingJob | undefined;
   /** Those that hold it or its queue first, then those that know its task. */

@@ -95,10 +95,17 @@ export function notFirst({ job }: JobFacts): JobReason | undefined {
   return {
     code: "not_first",
     message: `Before it ${count === 1 ? "comes" : "come"} ${jobs} of its queue ${job.queueName}, the first is job ${firstId}.`,
-    remedy: `A queue runs one job after another. Ask the same about job ${firstId} if it does not run.`,
+    remedy: `${atOnce(job)} Ask the same about job ${firstId} if it does not run.`,
     jobId: firstId ?? undefined,
     jobsBefore: count,
   };
+}
+
+/** How many jobs of its queue run at once. */
+function atOnce({ queueLimits }: WaitingJob): string {
+  const width = queueLimits?.width ?? 1;
+  if (width === 0) return "A queue starts its jobs in their order.";
+  return width === 1 ? "A queue runs one job after another." : `The queue runs ${width} jobs at once, in their order.`;
 }
 
 function running({ job }: JobFacts, holder: WorkerFacts, lockedForMs: number): JobReason {

@@ -25,6 +25,7 @@ const JOB: WaitingJob = {
   queuePausedUntil: null,
   queueLockedBy: null,
   queueLockedForMs: null,
+  queueLimits: null,
   before: { count: 0, isExact: true, firstId: null, locked: 0, donePerSecond: null },
 };
 
@@ -58,10 +59,12 @@ function worker(report: Partial<WorkerReport> | null = {}, facts: Partial<Worker
 }
 
 function reasons(job: Partial<WaitingJob> | null, ...workers: WorkerFacts[]) {
-  return reasonsOf({ id: "42", job: job === null ? undefined : { ...JOB, ...job }, workers, idleWorkers: 0 });
+  return reasonsOf({ id: "42", now: NOW, job: job === null ? undefined : { ...JOB, ...job }, workers, idleWorkers: 0 });
 }
 
 const QUEUED = { queueName: "mail" };
+const LIMITS = { width: 2, held: 1, share: null, pool: null, nextAt: null, parkedUntil: null, waits: false };
+const IN_5_S = String((NOW.getTime() + 5_000) * 1_000);
 const BEFORE = { count: 12, isExact: true, firstId: "30", locked: 0, donePerSecond: null };
 const full = worker({ busy: 4 });
 const claims = { ...REPORT.claims, failingSince: NOW, lastError: "permission denied" };
@@ -71,7 +74,7 @@ const running = (id: string, queueName: string | null) => [{ id, task: "send_ema
 describe("the reasons of a job", () => {
   it("mention idle workers where no other is there, or none knows the task", () => {
     const found = (workers: WorkerFacts[], idleWorkers: number) =>
-      reasonsOf({ id: "42", job: { ...JOB, task: "x" }, workers, idleWorkers })[0];
+      reasonsOf({ id: "42", now: NOW, job: { ...JOB, task: "x" }, workers, idleWorkers })[0];
     expect(found([], 1)).toMatchObject({
       code: "no_worker",
       message: "No worker lives that is registered. 1 worker is idle, of which it is not known what it runs.",
@@ -233,6 +236,34 @@ describe("the reasons of a job", () => {
       /for 1 min 0 s by worker howdah_w, alive 400 ms ago, which runs job 39 of task send_email\. It holds 3 jobs/,
     ],
     [
+      "whose queue runs as many jobs as it may",
+      { ...QUEUED, queueLimits: { ...LIMITS, width: 3, held: 3 } },
+      [worker()],
+      ["limit"],
+      /mail runs 3 jobs at once/,
+    ],
+    [
+      "whose queue waits to get other rules",
+      { ...QUEUED, queueLimits: { ...LIMITS, waits: true } },
+      [worker()],
+      ["limit"],
+      /once the jobs of it that run have ended/,
+    ],
+    [
+      "whose queue and its pool have no token, and that a handler has parked",
+      { ...QUEUED, queueLimits: { ...LIMITS, nextAt: IN_5_S, pool: "api", poolNextAt: IN_5_S, parkedUntil: IN_5_S } },
+      [worker()],
+      ["parked", "rate", "pool"],
+      /to wait for 5 s, until/,
+    ],
+    [
+      "whose pool is full",
+      { ...QUEUED, queueLimits: { ...LIMITS, width: 0, pool: "api", poolWidth: 9, poolHeld: 9 } },
+      [worker()],
+      ["pool"],
+      /pool api of its queue runs 9 jobs at once/,
+    ],
+    [
       "whose queue a dead worker has locked",
       { ...QUEUED, queueLockedBy: "howdah_w", queueLockedForMs: 60_000 },
       [worker({}, { lock: "lost", silentMs: 8_000 })],
@@ -345,6 +376,7 @@ const names = fc.subarray(["send_email", "resize_image", "gpu"]);
 const date = fc.constantFrom(NOW, new Date(8.64e15));
 const FACTS: fc.Arbitrary<JobFacts> = fc.record({
   id: fc.constant("42"),
+  now: fc.constant(NOW),
   idleWorkers: fc.constantFrom(0, 2),
   job: fc.option(
     fc

@@ -9,6 +9,7 @@ import {
   unannounced,
 } from "./worker-reasons.ts";
 import { failed, gone, locked, notFirst, queueLocked, queuePaused, scheduled, taskPaused } from "./job-reasons.ts";
+import { poolFull, queueFull, queueParked, queueRated } from "./limit-reasons.ts";
 import type { JobReason, ReasonRule } from "./reason.ts";
 
 /**
@@ -29,8 +30,11 @@ import type { JobReason, ReasonRule } from "./reason.ts";
  *   task_unknown     no worker that lives knows its task
  *   flag_forbidden   each of those that know it forbids one of its flags
  *   queue_locked     its queue is locked: another job of it runs
+ *   parked           a handler has told its queue to wait
+ *   limit            as many jobs of its queue run as its rules let run
+ *   rate             the rate of its queue lets none start now
+ *   pool             the pool of its queue is full, or its rate lets none start
  *   not_first        due jobs of its queue come before it
- *   limited          reserved for limits and rates
  *   slots_busy       each of those that could take it is full
  *   claims_fail      the claims of each of those that are not full fail
  *   unannounced      none of the above, and it has been due for a second       yes
@@ -56,6 +60,10 @@ const OBSTACLES: readonly ReasonRule[] = [
   taskUnknown,
   flagForbidden,
   queueLocked,
+  queueParked,
+  queueFull,
+  queueRated,
+  poolFull,
   notFirst,
   slotsBusy,
   claimsFail,

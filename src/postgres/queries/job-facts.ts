@@ -1,6 +1,7 @@
 import type { Executor } from "../driver.ts";
 import type { Schema } from "../schema.ts";
 import { idleSessions } from "./idle-workers.ts";
+import { limitsOfQueue, lockOfQueue, type QueueLimitsRecord, readQueueLimits } from "./queue-limits.ts";
 import { levels, PLAIN } from "./running-jobs.ts";
 
 /**
@@ -14,8 +15,9 @@ export async function readJobFacts(executor: Executor, schema: Schema, id: strin
   // $1 job id
   const text = `
 with recursive job as materialized (
-  select job.*, task.identifier as task, queue.queue_name, queue.locked_at as queue_locked_at, queue.locked_by as queue_locked_by,
-    queue._howdah_paused_until as queue_paused_until
+  select job.*, task.identifier as task, queue.queue_name, ${lockOfQueue("queue", "locked_at")} as queue_locked_at,
+    ${lockOfQueue("queue", "locked_by")} as queue_locked_by, queue._howdah_paused_until as queue_paused_until,
+    ${limitsOfQueue(schema, "queue", { pool: true })}::pg_catalog.text as queue_limits
   from ${schema.of("_private_jobs")} as job
   left join ${schema.of("_private_tasks")} as task on task.id operator(pg_catalog.=) job.task_id
   left join ${schema.of("_private_job_queues")} as queue on queue.id operator(pg_catalog.=) job.job_queue_id
@@ -41,7 +43,7 @@ select ${us}(pg_catalog.now()), job.id, coalesce(job.task, ''), job.queue_name, 
     where sample.resolution operator(pg_catalog.=) 10 and sample.at operator(pg_catalog.>) (pg_catalog.now() operator(pg_catalog.-) interval '2 minutes')),
   (select pg_catalog.json_agg(pg_catalog.json_build_array(worker.id, worker.beat, worker.silent_ms, worker.lock,
     worker.is_dead, worker.metadata)) from worker),
-  (select pg_catalog.count(*) from (${idleSessions(schema)}) as idle)
+  (select pg_catalog.count(*) from (${idleSessions(schema)}) as idle), job.queue_limits
 from (values (1)) as one(row) left join job on true`;
   const [row = []] = (await executor.query({ name: "job_facts", text, values: [id] })).rows;
   return toFacts(row);
@@ -81,6 +83,8 @@ export interface JobFactsOfRow {
   readonly queueLockedBy: string | null;
   /** Null while its queue is not locked. */
   readonly queueLockedForMs: number | null;
+  /** What the rules of its queue leave to its jobs; null without rules. */
+  readonly queueLimits: QueueLimitsRecord | null;
   readonly before: JobsBefore;
 }
 
@@ -166,8 +170,18 @@ function toFacts(row: readonly (string | null)[]): JobFactsRecord {
   const [now, id, task, queueName, attempts, maxAttempts, lastError, flags, runAt, dueInMs, changedInMs] = row;
   const [lockedBy = null, lockedInMs, cancelReason = null, taskPausedUntil = null, queuePausedUntil = null] =
     row.slice(11);
-  const [queueLockedBy = null, queueLockedInMs, count, looked, firstId = null, locked, perSecond, workers, idle] =
-    row.slice(16);
+  const [
+    queueLockedBy = null,
+    queueLockedInMs,
+    count,
+    looked,
+    firstId = null,
+    locked,
+    perSecond,
+    workers,
+    idle,
+    limits,
+  ] = row.slice(16);
   const agoMs = (inMs: string | null | undefined): number | null => (inMs == null ? null : -Number(inMs));
   const job = id != null && {
     id,
@@ -187,6 +201,7 @@ function toFacts(row: readonly (string | null)[]): JobFactsRecord {
     queuePausedUntil,
     queueLockedBy,
     queueLockedForMs: agoMs(queueLockedInMs),
+    queueLimits: readQueueLimits(limits),
     before: {
       count: Math.min(Number(count), LOOKED),
       isExact: Number(looked) <= LOOKED,

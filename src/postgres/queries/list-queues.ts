@@ -3,6 +3,7 @@ import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { Values } from "./job-selection.ts";
 import { stateConditions } from "./job-columns.ts";
+import { limitsOfQueue, lockOfQueue, type QueueLimitsRecord, readQueueLimits } from "./queue-limits.ts";
 
 /**
  * Returns one page of the named queues by name, in the order that the database
@@ -21,7 +22,7 @@ export async function listQueues(
   const us = schema.of("_howdah_us");
   const edge = `
 union all
-select null, edge.queue_name, null, null, null, null, null, ${us}(pg_catalog.now())
+select null, edge.queue_name, null, null, null, null, null, ${us}(pg_catalog.now()), null, null
 from (select * from (${window("queue.queue_name")}) as queue offset ${QUEUE_WINDOW - 1} limit 1) as edge
 where (select pg_catalog.count(*) from page) operator(pg_catalog.<=) ${limit}`;
   const text = `
@@ -32,11 +33,13 @@ with page as materialized (
     order by queue.queue_name limit ${limit + 1}
   ) as queue
 )
-select queue.place, queue.queue_name, held.jobs, held.ready, ${us}(queue.locked_at), queue.locked_by,
+select queue.place, queue.queue_name, held.jobs, held.ready,
+  ${us}(${lockOfQueue("queue", "locked_at")}), ${lockOfQueue("queue", "locked_by")},
   case when queue._howdah_paused_until operator(pg_catalog.>) pg_catalog.now() then ${us}(queue._howdah_paused_until) end,
-  ${us}(pg_catalog.now())
+  ${us}(pg_catalog.now()), held.running, ${limitsOfQueue(schema, "queue", { pool: false })}::pg_catalog.text
 from page as queue cross join lateral (
-  select pg_catalog.count(*) as jobs, pg_catalog.count(*) filter (where ${stateConditions.ready}) as ready
+  select pg_catalog.count(*) as jobs, pg_catalog.count(*) filter (where ${stateConditions.ready}) as ready,
+    pg_catalog.count(*) filter (where job.locked_at is not null) as running
   from (
     select * from ${schema.of("_private_jobs")} as job
     where job.job_queue_id operator(pg_catalog.=) queue.id and not job._howdah_exhausted
@@ -50,13 +53,15 @@ order by 1`;
   return {
     queues: found
       .slice(0, limit)
-      .map(([, name, jobs, ready, lockedAt = null, lockedBy = null, pausedUntil = null]) => ({
+      .map(([, name, jobs, ready, lockedAt = null, lockedBy = null, pausedUntil = null, , running, limits]) => ({
         name: name ?? "",
         jobs: Number(jobs),
         ready: Number(ready),
         lockedAt,
         lockedBy,
         pausedUntil,
+        running: Number(running),
+        limits: readQueueLimits(limits),
       })),
     hasMore: found.length > limit,
     searchedTo: last?.[1] ?? undefined,
@@ -103,6 +108,10 @@ export interface QueueRecord {
   readonly lockedBy: string | null;
   /** Null for a queue that is not paused. */
   readonly pausedUntil: string | null;
+  /** Of those that are counted, how many are locked. */
+  readonly running: number;
+  /** Null for a queue without rules. */
+  readonly limits: QueueLimitsRecord | null;
 }
 
 /** The jobs of one queue that are counted, at most. */
@@ -136,7 +145,7 @@ function queueConditions(schema: Schema, filter: QueueFilter, values: Values): s
     isPaused === undefined
       ? undefined
       : written("queue._howdah_paused_until operator(pg_catalog.>) pg_catalog.now()", isPaused),
-    isLocked === undefined ? undefined : written("queue.locked_at is not null", isLocked),
+    isLocked === undefined ? undefined : written(`(${lockOfQueue("queue", "locked_at")}) is not null`, isLocked),
     hasJobs === undefined
       ? undefined
       : written(

@@ -1,0 +1,66 @@
+import type { Cell } from "../driver.ts";
+import type { Schema } from "../schema.ts";
+
+/**
+ * What the rules of a queue leave to its jobs at this moment, as an expression with one JSON value: null for a queue
+ * without rules. `queue` is its row; with `pool` what its pool leaves is read, too.
+ */
+export function limitsOfQueue(schema: Schema, queue: string, { pool }: { readonly pool: boolean }): string {
+  const us = schema.of("_howdah_us");
+  const held = (owner: string): string => `(select pg_catalog.count(*) from ${schema.of("_howdah_lanes")} as held
+    where held.owner_id operator(pg_catalog.=) ${owner} and held.locked_at is not null)`;
+  // Null while a token is there, and without a rate.
+  const nextAt = (
+    owner: string,
+  ): string => `(select case when pg_catalog.min(bucket.next_at) operator(pg_catalog.>) pg_catalog.now()
+      then ${us}(pg_catalog.min(bucket.next_at))::pg_catalog.text end
+    from ${schema.of("_howdah_buckets")} as bucket
+    where bucket.owner_id operator(pg_catalog.=) ${owner} and bucket.token_us is not null)`;
+  const ofPool = `
+    'poolWidth', (select pool.width from ${schema.of("_howdah_pools")} as pool
+      where pool.id operator(pg_catalog.=) ${queue}._howdah_pool_id),
+    'poolHeld', ${held(`(operator(pg_catalog.-) ${queue}._howdah_pool_id)`)},
+    'poolNextAt', ${nextAt(`(operator(pg_catalog.-) ${queue}._howdah_pool_id)`)},`;
+  return `case when ${queue}._howdah_width is not null or ${queue}._howdah_rules_revision operator(pg_catalog.=) -1
+  then pg_catalog.json_build_object(
+    'width', ${queue}._howdah_width,
+    'held', ${held(`${queue}.id`)},
+    'share', ${queue}._howdah_share,
+    'pool', (select pool.name from ${schema.of("_howdah_pools")} as pool
+      where pool.id operator(pg_catalog.=) ${queue}._howdah_pool_id),${pool ? ofPool : ""}
+    'nextAt', ${nextAt(`${queue}.id`)},
+    'parkedUntil', case when ${queue}._howdah_parked_until operator(pg_catalog.>) pg_catalog.now()
+      then ${us}(${queue}._howdah_parked_until)::pg_catalog.text end,
+    'waits', ${queue}._howdah_rules_revision operator(pg_catalog.=) -1
+  ) end`;
+}
+
+/** What the rules of a queue leave to its jobs. Times are microseconds since 1970. */
+export interface QueueLimitsRecord {
+  /** Null for a queue that waits until it may get its rules, 0 for no limit. */
+  readonly width: number | null;
+  /** How many of its lanes are locked. */
+  readonly held: number;
+  readonly share: number | null;
+  readonly pool: string | null;
+  /** Null without a pool, or where it was not read; and so are the two after it. */
+  readonly poolWidth?: number | null;
+  readonly poolHeld?: number;
+  readonly poolNextAt?: string | null;
+  /** When its rate lets the next job start; null when that may be now. */
+  readonly nextAt: string | null;
+  /** Null when it is not parked. */
+  readonly parkedUntil: string | null;
+  /** Whether it waits until jobs of it have ended, to get its rules. */
+  readonly waits: boolean;
+}
+
+/** Reads the value of {@link limitsOfQueue}. */
+export function readQueueLimits(cell: Cell | undefined): QueueLimitsRecord | null {
+  return cell == null ? null : (JSON.parse(cell) as QueueLimitsRecord);
+}
+
+/** The lock of a queue as it is told: the one that a queue with rules has for good is none. */
+export function lockOfQueue(queue: string, column: "locked_at" | "locked_by"): string {
+  return `case when ${queue}.locked_by operator(pg_catalog.<>) '_howdah_lanes' then ${queue}.${column} end`;
+}
