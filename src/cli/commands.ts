@@ -15,6 +15,7 @@ import { migrateCommand } from "./commands/migrate.ts";
 import { operationsCommand } from "./commands/operations.ts";
 import { queuesCommand, tasksCommand } from "./commands/pauses.ts";
 import { rescheduleCommand } from "./commands/reschedule.ts";
+import { rulesCommand } from "./commands/rules.ts";
 import { schedulesCommand } from "./commands/schedules.ts";
 import { showCommand } from "./commands/show.ts";
 import { statsCommand } from "./commands/stats.ts";
@@ -41,6 +42,7 @@ const COMPLETED: readonly CliCommand[] = [
   operationsCommand,
   queuesCommand,
   tasksCommand,
+  rulesCommand,
   workersCommand,
   doctorCommand,
   healthCommand,

@@ -254,7 +254,7 @@ describe("the reasons of a job", () => {
       { ...QUEUED, queueLimits: { ...LIMITS, nextAt: IN_5_S, pool: "api", poolNextAt: IN_5_S, parkedUntil: IN_5_S } },
       [worker()],
       ["parked", "rate", "pool"],
-      /to wait for 5 s, until/,
+      /to wait for 5\.0 s, until/,
     ],
     [
       "whose pool is full",

@@ -27,6 +27,7 @@ const CALLS: readonly (readonly [call: string, header: string, row: RegExp])[] =
     /^\d+\tbroken\t\tfailed\t\S+Z\t0\t1\/1\t\tno such file\\n at\\\S+x$/,
   ],
   ["queues list", "QUEUE JOBS READY HELD BY PAUSED", /^mail\t1\t0\t\tinfinity$/],
+  ["rules list", "QUEUES CONCURRENCY RATE SHARE POOL SET BY", /^tenant:\*\t5\t100\/1m, burst 20\t2\tapi\ta call$/],
   ["tasks list", "TASK PAUSED", /^later\t2100-01-31T08:00:00\.000Z$/],
   [
     "workers",
@@ -67,6 +68,7 @@ const EMPTY: readonly (readonly [call: string, says: string])[] = [
   ["operations list", "No operations."],
   ["schedules list", "No schedules."],
   ["tasks list", "No task is paused."],
+  ["rules list", "No rules."],
   ["workers", "No workers."],
 ];
 
@@ -85,6 +87,9 @@ beforeAll(async () => {
     "update howdah._private_jobs set attempts = 1, last_error = E'no such file\\n at\\tx' where max_attempts = 1 and priority = 0 and id = (select max(id) from howdah._private_jobs)",
   );
   await client.pauseQueue("mail");
+  await client.setQueuePool("api", { concurrency: 50 });
+  const rate = { limit: 100, per: "1m", burst: 20 } as const;
+  await client.setQueueRules("tenant:*", { concurrency: 5, rate, share: 2, pool: "api" });
   await client.pauseTask("later", { until: "2100-01-31T08:00:00Z" });
   await client.schedules.upsert({ id: "nightly", task: "backup", schedule: "0 0 1 1 *" });
   await database.sql(

@@ -486,7 +486,7 @@ describe("listQueues", () => {
     const done = await client.addJob("t", {}, { queueName: "empty" });
     await client.completeJobs([done.id]);
 
-    const unpaused = { isPaused: false, pausedUntil: null };
+    const unpaused = { isPaused: false, pausedUntil: null, limits: null };
     expect(await client.listQueues()).toEqual({
       queues: [
         { name: "empty", jobCount: count(0), readyCount: count(0), lockedAt: null, lockedBy: null, ...unpaused },
