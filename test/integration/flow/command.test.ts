@@ -51,7 +51,7 @@ describe("howdah rules", () => {
   });
 
   it.each([
-    [["sett", "q"], /Unknown action "sett". Did you mean "set"\?/],
+    [["sett", "q"], /Unknown action "sett", did you mean `set`\?/],
     [["set"], /Name the queue or pattern/],
     [["set", "q"], /must say something/],
     [["set", "q", "--rate", "many"], /such as 100\/1m/],
