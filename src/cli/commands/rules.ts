@@ -71,7 +71,7 @@ async function list(client: Client, _name: string, { screen, globals }: Call): P
 
 async function set(client: Client, pattern: string, { screen, globals, options }: Call): Promise<void> {
   const { share, pool } = options as { share?: number; pool?: string };
-  const result = await client.setQueueRules(pattern, { ...toPoolRules(options), share, pool } as QueueRules);
+  const result = await client.setQueueRules(pattern, { ...toPoolRules(options), share, pool });
   if (globals.json) return screen.printJson({ pattern, ...result });
   screen.print(`The rules of ${quoted(pattern)} ${result.changed ? "are set" : "were like that"}.`);
   if (result.waiting > 0) screen.note(WAITING);
