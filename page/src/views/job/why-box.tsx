@@ -54,7 +54,8 @@ const TITLES: Readonly<Record<string, string>> = {
 /** Where to go on. */
 function Mends({ reason: { code, workerId, jobId }, queueName }: { reason: Reason; queueName: string | null }) {
   const page = usePage();
-  const isOfQueue = queueName !== null && ["queue_locked", "queue_paused", "limit", "not_first", "holder_dead"].includes(code);
+  const isOfQueue =
+    queueName !== null && ["queue_locked", "queue_paused", "limit", "not_first", "holder_dead"].includes(code);
   return (
     <p class="mends">
       {isOfQueue && <a href={page.href(`queues/${inPath(queueName)}`)}>Inspect the lock</a>}
