@@ -3,6 +3,7 @@ import { describeValue } from "../runtime/describe-value.ts";
 import { custom, duration, func, oneOf, required } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
 import { TASK_PEER_NAMES } from "./peer-names.ts";
+import { readDebounce, readUnique } from "./read-unique.ts";
 import { compileRetry } from "./retry.ts";
 import type { PayloadSchema } from "./schema.ts";
 import type { AnyTaskDeclaration, InvalidPayloadPolicy } from "./task-declaration.ts";
@@ -40,6 +41,9 @@ export function checkTask<T extends AnyTaskDeclaration>(task: T, given: unknown)
       `A task is defined by an object such as \`{ identifier, run }\`, found ${describeValue(given)}.`,
     );
   const { place } = readTask(task);
+  if (task.unique !== undefined && task.debounce !== undefined) {
+    throw invalidOption({ ...place, path: "debounce" }, "goes without `unique`", task.debounce);
+  }
   compileRetry(task.retry, { place: { ...place, path: "retry" } });
   return task;
 }
@@ -83,6 +87,8 @@ const SHARED = {
   retry: custom((policy) => policy),
   timeout: duration({ min: 1 }),
   invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES),
+  unique: custom(readUnique),
+  debounce: custom(readDebounce),
 };
 
 function readSchema(given: unknown, place: OptionPlace): PayloadSchema<unknown, unknown> {
