@@ -148,6 +148,15 @@ const STEPS = [
     why: "the same with its newest release, in the Node.js that this needs",
   },
   {
+    name: "test-compat-rust",
+    command: "vitest run --project compat-rust",
+    needs: "build",
+    environment: { HOWDAH_TEST_RUST: "1" },
+    tests: true,
+    full: true,
+    why: "graphile_worker_rs itself on our schema, and we on its own; needs cargo",
+  },
+  {
     name: "fleet",
     command: "vitest run --project compat /fleet/",
     needs: "build",
