@@ -9,6 +9,9 @@ import { readProjectFile } from "../docs/project-tree.ts";
 import { snippetsOf } from "../docs/snippets.ts";
 import { createDatabase, type TestDatabase } from "../harness/database.ts";
 
+/** Installed beside these tests alone, so that no types of theirs are found. */
+const [PG_BOSS, BULLMQ]: readonly [string, string] = ["pg-boss", "bullmq"];
+
 /** What a guide says in this language. */
 const blocksOf = (guide: string, language: string): string[] =>
   snippetsOf(readProjectFile(`docs/guides/${guide}.md`), language).map(({ lines }) => lines.join("\n"));
@@ -38,7 +41,7 @@ afterEach(() => {
 // pg-boss needs Node.js 22.
 it.runIf(Number.parseInt(process.versions.node, 10) >= 22)("the guide moves what waits in pg-boss", async () => {
   await using database = await createDatabase();
-  const { PgBoss } = (await import("pg-boss" as string)) as { PgBoss: new (url: string) => PgBoss };
+  const { PgBoss } = (await import(PG_BOSS)) as { PgBoss: new (url: string) => PgBoss };
   const boss = new PgBoss(database.connectionString);
   await boss.start();
   await boss.createQueue("send_email");
@@ -62,7 +65,7 @@ it.runIf(Number.parseInt(process.versions.node, 10) >= 22)("the guide moves what
 it("the guide moves what waits in BullMQ, also when its script is run again", async () => {
   await using database = await createDatabase();
   const { connectionString } = database;
-  const { createPostgresBackend, Queue } = (await import("bullmq" as string)) as BullMq;
+  const { createPostgresBackend, Queue } = (await import(BULLMQ)) as BullMq;
   const connection = { connectionString, migrate: true, max: 2 };
   const queue = new Queue("mail", { connection }, createPostgresBackend);
   await queue.waitUntilReady();

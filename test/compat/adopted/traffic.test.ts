@@ -55,7 +55,7 @@ it(`is adopted while two processes of graphile-worker ${RELEASE} run and add, an
   const left = await database.sql(LEFT);
   expect(left.length).toBeLessThan(10);
   expect(ours.length).toBeGreaterThan(0);
-  // What a session has prepared before the tables had more columns is refused once (0A000), and nothing was added then.
+  // An add that is under way when the columns come, or whose session is ended, says so, and has added nothing.
   const refused = theirs.flatMap((process) => wordsOf(process, "refused"));
-  expect(refused.filter((code) => code !== "0A000")).toEqual([]);
+  expect(refused.filter((code) => !["0A000", "42804", "57P01", "undefined"].includes(code))).toEqual([]);
 }, 60_000);

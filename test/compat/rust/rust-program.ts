@@ -1,10 +1,6 @@
-import { join } from "node:path";
-import { runCommand } from "../../harness/install-libraries.ts";
 import { startNode, type TestProcess } from "../../harness/process.ts";
 import { SCHEMA } from "../layouts.ts";
-
-const TARGET = join(import.meta.dirname, "../../../.cache/compat-rust");
-const PROGRAM = join(TARGET, "release/howdah-compat-rust");
+import { PROGRAM } from "./build-rust.ts";
 
 /** Starts a call of the program, such as `work`, and what it is told. */
 export function startRust(call: string, connectionString: string, input: unknown = null): Promise<TestProcess> {
@@ -18,9 +14,4 @@ export async function callRust(call: string, connectionString: string, input?: u
   const { code } = await started.ended;
   if (code !== 0) throw new Error(`${call} ended with ${code}: ${started.errorLines.join("\n")}`);
   return JSON.parse(started.lines.at(-1) ?? "null");
-}
-
-/** Builds the program. Rejects, and says what to do, where there is no cargo. */
-export async function buildRust(): Promise<void> {
-  await runCommand(import.meta.dirname, ["cargo", "build", "--release", "--locked", "--target-dir", TARGET]);
 }

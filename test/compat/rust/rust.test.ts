@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { createWorker, defineTasks, migrate, silentLogger, type Worker } from "../../../src/index.ts";
+import {
+  createWorker,
+  defineTasks,
+  migrate,
+  silentLogger,
+  type Worker,
+  type WorkerOptions,
+} from "../../../src/index.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import type { TestProcess } from "../../harness/process.ts";
 import { until } from "../../harness/until.ts";
@@ -32,7 +40,7 @@ const adopt = ({ connectionString }: TestDatabase) =>
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1_000);
 
 /** A worker of ours that notes its runs. */
-function createOurs(database: TestDatabase, runs: Run[], localQueue?: { size: number }): Promise<Worker> {
+function createOurs(database: TestDatabase, runs: Run[], more: Partial<WorkerOptions> = {}): Promise<Worker> {
   return createWorker({
     connectionString: database.connectionString,
     schema: SCHEMA,
@@ -40,12 +48,12 @@ function createOurs(database: TestDatabase, runs: Run[], localQueue?: { size: nu
     logger: silentLogger,
     concurrency: 4,
     pollInterval: 200,
-    ...(localQueue ? { localQueue } : {}),
+    ...more,
     shutdown: { osSignals: false },
     tasks: defineTasks({
       async t({ n, ms = 0, fails }: { n: number; ms?: number; fails?: boolean }) {
         const started = micros();
-        await new Promise((resolve) => setTimeout(resolve, ms));
+        await systemClock.sleep(ms);
         runs.push({ n, by: "ours", started, ended: micros() });
         if (fails) throw new Error("told to fail");
       },
@@ -80,11 +88,23 @@ const countJobs = async (database: TestDatabase, where = "true"): Promise<number
   Number((await database.sql(`select count(*) from ${SCHEMA}._private_jobs where ${where}`))[0]?.["count"]);
 
 describe.each(LAYOUTS)("graphile_worker_rs on a schema: %s", (layout) => {
-  it("migrates and finds nothing to do, before and after", async () => {
+  it("brings its own functions that add, which the doctor names and which go on to work", async () => {
     await using database = await createPlace(layout);
-    const ledger = await database.sql(`select id, breaking from ${SCHEMA}.migrations order by id`);
-    await callRust("migrate", database.connectionString);
-    expect(await database.sql(`select id, breaking from ${SCHEMA}.migrations order by id`)).toEqual(ledger);
+    const { connectionString } = database;
+    // Two migrations more than a schema of ours has; its own has them already.
+    await callRust("migrate", connectionString);
+    expect(await database.sql(`select max(id) as latest from ${SCHEMA}.migrations`)).toEqual([{ latest: 22 }]);
+    const runs: Run[] = [];
+    await using ours = await createOurs(database, runs);
+    const { results } = await ours.client.diagnose({ only: ["schema"] });
+    expect(results.map(({ finding }) => finding).join(" ")).toMatch(/add_jobs?\b/);
+    const running = ours.run();
+    await database.sql(
+      `select ${SCHEMA}.add_job('t', '{"n":1}'), ${SCHEMA}.add_job('t', '{"n":2}', 'q', job_key := 'k')`,
+    );
+    await until(() => runs.length === 2, { message: "jobs that SQL has added" });
+    await ours.stop();
+    await running;
   });
 
   it("runs jobs that were added with Howdah, and Howdah runs jobs that it adds", async () => {
@@ -99,7 +119,7 @@ describe.each(LAYOUTS)("graphile_worker_rs on a schema: %s", (layout) => {
     await until(async () => (await countJobs(database, "locked_at is not null")) === 0, { message: "the release" });
     await callRust("add", connectionString, [{ payload: { n: 2 } }, { payload: { n: 3 }, queue: "q" }]);
     await ours.runOnce();
-    expect(runs.map(({ n }) => n).toSorted()).toEqual([2, 3]);
+    expect(runs.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual([2, 3]);
   });
 
   it("replaces and removes jobs with a key, whoever has added them", async () => {
@@ -109,7 +129,7 @@ describe.each(LAYOUTS)("graphile_worker_rs on a schema: %s", (layout) => {
     await using ours = await createOurs(database, runs);
     await ours.client.addJob("t", { n: 1 }, { jobKey: "k" });
     await callRust("add", connectionString, [{ payload: { n: 2 }, key: "k" }]);
-    expect(await database.sql(`select payload::text from ${SCHEMA}._private_jobs`)).toEqual([{ payload: '{"n":2}' }]);
+    expect(await database.sql(`select payload::text from ${SCHEMA}._private_jobs`)).toEqual([{ payload: '{"n": 2}' }]);
     await ours.client.addJob("t", { n: 3 }, { jobKey: "k" });
     expect(await countJobs(database)).toBe(1);
     await callRust("remove", connectionString, "k");
@@ -145,9 +165,10 @@ describe.each(LAYOUTS)("graphile_worker_rs on a schema: %s", (layout) => {
     ]);
     await callRust("cleanup", connectionString);
     expect(await countJobs(database)).toBe(2);
-    expect(
-      await database.sql(`select queue_name from ${SCHEMA}._private_job_queues order by queue_name`),
-    ).toEqual([{ queue_name: "q3" }, { queue_name: "q4" }]);
+    expect(await database.sql(`select queue_name from ${SCHEMA}._private_job_queues order by queue_name`)).toEqual([
+      { queue_name: "q3" },
+      { queue_name: "q4" },
+    ]);
     // Howdah goes on with what is left.
     const runs: Run[] = [];
     await using ours = await createOurs(database, runs);
@@ -163,7 +184,7 @@ describe.each(LAYOUTS)("graphile_worker_rs on a schema: %s", (layout) => {
     const running = ours.run();
     await ours.client.addJob("t", { n: 1, ms: 6_000 });
     await until(async () => (await countJobs(database, "locked_at is not null")) === 1, { message: "the claim" });
-    await new Promise((resolve) => setTimeout(resolve, 4_500));
+    await systemClock.sleep(4_500);
     const workers = (await callRust("workers", connectionString)) as { id: string; isStale: boolean }[];
     expect(workers).toHaveLength(1);
     expect(workers[0]?.isStale).toBe(false);
@@ -187,7 +208,9 @@ describe.each(LAYOUTS)("graphile_worker_rs on a schema: %s", (layout) => {
     theirs.kill("SIGKILL");
     await database.sql(`update ${SCHEMA}._private_jobs set payload = '{"n":1}'`);
     const runs: Run[] = [];
-    await using ours = await createOurs(database, runs);
+    // It has no session to be watched by: only its heartbeats say that it lives.
+    const recovery = { heartbeatInterval: "500ms", sweepInterval: "500ms", sweepThreshold: "4s" } as const;
+    await using ours = await createOurs(database, runs, { recovery });
     const running = ours.run();
     await until(() => runs.length === 2, { message: "both jobs", deadlineMs: 60_000 });
     await ours.stop();
@@ -199,28 +222,32 @@ describe.each(LAYOUTS)("graphile_worker_rs on a schema: %s", (layout) => {
   it.each([
     ["taking jobs directly", undefined],
     ["with local queues", 20],
-  ])("drains with workers of Howdah, each job once and no queue twice at a time, %s", async (_how, size) => {
-    await using database = await createPlace(layout);
-    const { connectionString } = database;
-    const queueOf = (n: number) => n % 10;
-    const jobs = Array.from({ length: 600 }, (_, n) => ({ payload: { n, ms: n % 7 }, queue: `q${queueOf(n)}` }));
-    const runs: Run[] = [];
-    await using ours = await createOurs(database, runs, size === undefined ? undefined : { size });
-    const theirs = [
-      await startRust("work", connectionString, { concurrency: 4, localQueue: size }),
-      await startRust("work", connectionString, { concurrency: 4, localQueue: size }),
-    ];
-    for (const worker of theirs) await idOf(worker);
-    const running = ours.run();
-    await callRust("add", connectionString, jobs);
-    await until(async () => (await countJobs(database)) === 0, { message: "all jobs", deadlineMs: 60_000 });
-    await ours.stop();
-    await running;
-    const all = [...runs, ...theirs.flatMap(runsOf)];
-    expect(all.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual(jobs.map((_, n) => n));
-    expect(new Set(all.map(({ by }) => by)).size).toBe(2);
-    expect(overlapsOf(all, queueOf)).toEqual([]);
-  }, 90_000);
+  ])(
+    "drains with workers of Howdah, each job once and no queue twice at a time, %s",
+    async (_how, size) => {
+      await using database = await createPlace(layout);
+      const { connectionString } = database;
+      const queueOf = (n: number) => n % 10;
+      const jobs = Array.from({ length: 600 }, (_, n) => ({ payload: { n, ms: n % 7 }, queue: `q${queueOf(n)}` }));
+      const runs: Run[] = [];
+      await using ours = await createOurs(database, runs, size === undefined ? {} : { localQueue: { size } });
+      const theirs = [
+        await startRust("work", connectionString, { concurrency: 4, localQueue: size }),
+        await startRust("work", connectionString, { concurrency: 4, localQueue: size }),
+      ];
+      for (const worker of theirs) await idOf(worker);
+      const running = ours.run();
+      await callRust("add", connectionString, jobs);
+      await until(async () => (await countJobs(database)) === 0, { message: "all jobs", deadlineMs: 60_000 });
+      await ours.stop();
+      await running;
+      const all = [...runs, ...theirs.flatMap(runsOf)];
+      expect(all.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual(jobs.map((_, n) => n));
+      expect(new Set(all.map(({ by }) => by)).size).toBe(2);
+      expect(overlapsOf(all, queueOf)).toEqual([]);
+    },
+    90_000,
+  );
 });
 
 it("a schema that graphile_worker_rs has made is adopted while it runs and adds, and its jobs go on", async () => {

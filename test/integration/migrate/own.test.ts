@@ -117,7 +117,8 @@ describe("a schema that is released", () => {
     if (!isReleased) expect(await readSchemaState(driver, schema)).toMatchObject({ layout: "owned" });
     // Who comes after the release finds a schema that is not Howdah's, and says so.
     for (const outcome of ended) {
-      if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: expect.stringMatching(/^HOWDAH_/) });
+      if (outcome.status === "rejected")
+        expect(outcome.reason).toMatchObject({ code: expect.stringMatching(/^HOWDAH_/) });
     }
     expect(await database.sql(`select payload::text from ${schema.of("_private_jobs")} order by id`)).toEqual(
       ["1", "2", "3"].map((payload) => ({ payload })),
