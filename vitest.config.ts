@@ -35,8 +35,20 @@ const compat: TestProjectInlineConfiguration = {
   test: {
     name: "compat",
     include: ["test/compat/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, "**/fixtures/**", "test/compat/rust/**"],
     ...database,
     globalSetup: ["test/compat/global-setup.ts", ...database.globalSetup],
+  },
+};
+
+/** graphile_worker_rs, which cargo builds: where it is asked for. */
+const rust: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: "compat-rust",
+    include: ["test/compat/rust/*.test.ts"],
+    ...database,
+    globalSetup: ["test/compat/rust/global-setup.ts", ...database.globalSetup],
   },
 };
 
@@ -107,6 +119,7 @@ export default defineConfig({
       ...(process.env["HOWDAH_TEST_PRISMA"] === "1" ? [prisma] : []),
       ...(process.env["HOWDAH_TEST_STACK"] === "1" ? [stack] : []),
       ...(process.env["HOWDAH_TEST_COMPAT"] ? [compat] : []),
+      ...(process.env["HOWDAH_TEST_RUST"] === "1" ? [rust] : []),
       ...(process.env["HOWDAH_TEST_JEST"] === "1" ? [jest] : []),
       ...(process.env["HOWDAH_TEST_COMPILERS"] === "1" ? [compilers] : []),
       ...(process.env["HOWDAH_TEST_NEWCOMER"] === "1" ? [newcomer] : []),

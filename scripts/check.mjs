@@ -9,10 +9,12 @@
  *   node scripts/check.mjs --only NAME     one step, or several: --only format --only lint
  *   node scripts/check.mjs --list          prints the steps and what they are for
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 
 /** `full` steps run with --full only. A step is left out when the one that it `needs` came before it and did not pass. */
@@ -146,6 +148,15 @@ const STEPS = [
     why: "the same with its newest release, in the Node.js that this needs",
   },
   {
+    name: "test-compat-rust",
+    command: "vitest run --project compat-rust",
+    needs: "build",
+    environment: { HOWDAH_TEST_RUST: "1" },
+    tests: true,
+    full: true,
+    why: "graphile_worker_rs itself on our schema, and we on its own; needs cargo",
+  },
+  {
     name: "fleet",
     command: "vitest run --project compat /fleet/",
     needs: "build",
@@ -250,7 +261,7 @@ if (flags.list) {
     console.log(`${name.padEnd(18)}${command}\n${" ".repeat(18)}${why}${full ? " (--full)" : ""}`);
   }
 } else {
-  process.exitCode = runSteps(chosenSteps());
+  process.exitCode = await runSteps(chosenSteps());
 }
 
 function chosenSteps() {
@@ -262,11 +273,11 @@ function chosenSteps() {
 }
 
 /** Runs the steps, reports, and returns the exit code. */
-function runSteps(steps) {
+async function runSteps(steps) {
   const results = [];
   for (const step of steps) {
     const isLeftOut = results.some(({ name, outcome }) => name === step.needs && outcome !== "passed");
-    results.push(isLeftOut ? leaveOut(step) : runStep(step));
+    results.push(isLeftOut ? leaveOut(step) : await runStep(step));
   }
   printTimes(results);
   const failed = results.filter(({ outcome }) => outcome === "failed");
@@ -277,29 +288,31 @@ function runSteps(steps) {
   return failures.length > 0 ? 1 : 0;
 }
 
-/** At most 20 of them, so that the end of the output stays one page. */
-function printFailures({ name, failures }) {
+/** At most 20 of them, so that the end of the output stays one page; without one, what the step said last. */
+function printFailures({ name, failures, lastLines }) {
   console.log(`✗ ${name} failed. Run it alone: npm run check -- --only ${name}`);
   for (const { where, message } of failures.slice(0, 20)) console.log(`  ✗ ${where}\n    ${message}`);
   if (failures.length > 20) console.log(`  and ${failures.length - 20} more`);
+  if (failures.length === 0) for (const line of lastLines) console.log(`  | ${line}`);
 }
 
 function leaveOut({ name, needs }) {
   console.log(`\n– ${name} is left out, because ${needs} did not pass`);
-  return { name, outcome: "left out", seconds: 0, exitCode: "", passed: 0, failures: [] };
+  return { name, outcome: "left out", seconds: 0, exitCode: "", passed: 0, failures: [], lastLines: [] };
 }
 
-function runStep({ name, command, environment = {}, tests = false }) {
+async function runStep({ name, command, environment = {}, tests = false }) {
   console.log(`\n▶ ${name}: ${command}`);
   const scratch = mkdtempSync(join(tmpdir(), "howdah-check-"));
   const report = join(scratch, "tests.json");
   const start = performance.now();
-  const { status } = spawnSync(
+  const child = spawn(
     tests ? `${command} --reporter=default --reporter="${join(import.meta.dirname, "check-reporter.mjs")}"` : command,
     {
       cwd: root,
       shell: true,
-      stdio: "inherit",
+      // The reporter names the tests that failed; of any other step the end of its output is kept.
+      stdio: ["inherit", ...(tests ? ["inherit", "inherit"] : ["pipe", "pipe"])],
       env: {
         ...process.env,
         ...environment,
@@ -308,11 +321,36 @@ function runStep({ name, command, environment = {}, tests = false }) {
       },
     },
   );
+  const lastLines = tests ? [] : showAndKeep(child);
+  const [status] = await once(child, "close");
   const seconds = (performance.now() - start) / 1000;
   const counted = tests ? readReport(report) : { passed: 0, failures: [] };
   rmSync(scratch, { recursive: true, force: true });
   // A step that was killed has no exit code.
-  return { name, outcome: status === 0 ? "passed" : "failed", seconds, exitCode: status ?? "killed", ...counted };
+  return {
+    name,
+    outcome: status === 0 ? "passed" : "failed",
+    seconds,
+    exitCode: status ?? "killed",
+    ...counted,
+    lastLines,
+  };
+}
+
+/** Shows what a step prints, and returns an array that holds the last 40 lines of it from then on. */
+function showAndKeep({ stdout, stderr }) {
+  const lines = [];
+  for (const [from, to] of [
+    [stdout, process.stdout],
+    [stderr, process.stderr],
+  ]) {
+    from.pipe(to, { end: false });
+    createInterface(from).on("line", (line) => {
+      lines.push(line);
+      if (lines.length > 40) lines.shift();
+    });
+  }
+  return lines;
 }
 
 /** The last line: how many tests passed and failed, or what failed when no test ran. */

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   HOWDAH_TASK_DUPLICATE: "Two tasks have the same identifier.",
   HOWDAH_JOB_KEY_DUPLICATE: "One call names the same job key twice.",
   HOWDAH_JOB_KEY_MODE_UNSUPPORTED: "A bulk add does not support this job key mode.",
+  HOWDAH_JOB_NOT_UNIQUE: "A job like the one to add is there already.",
   HOWDAH_JOB_SKIPPED: "An interceptor skipped a job that was to be added.",
   HOWDAH_JOB_DROPPED: "A trigger prevented a job from being stored.",
   HOWDAH_JOB_REFUSED: "An interceptor refused a job that was to be added, or failed an attempt.",

@@ -75,12 +75,13 @@ export type {
 } from "./hooks/interceptors.ts";
 export type { Plugin } from "./hooks/plugin.ts";
 export type { JobId } from "./job/add/prepare-and-add.ts";
+export { NotUniqueError } from "./job/add/read-unique-jobs.ts";
 export type { ForbiddenFlags } from "./job/claim/claim-plan.ts";
 export type { LocalQueueOptions, RefetchDelayOptions } from "./job/claim/local-queue/options.ts";
 export { cancel, rateLimited, snooze } from "./job/directive.ts";
 export type { Directive, RateLimit, RateLimited } from "./job/directive.ts";
 export type { JobContext } from "./job/execute/context.ts";
-export type { Job, JobKeyMode, JobSpec, JobState } from "./job/job.ts";
+export type { AddedJob, AddOutcome, Job, JobKeyMode, JobSpec, JobState } from "./job/job.ts";
 export type { PoolRules, QueueRate, QueueRules } from "./job/queue-rules.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
@@ -102,6 +103,7 @@ export type {
   TaskDeclaration,
   TaskOptions,
 } from "./job/task-declaration.ts";
+export type { DebounceOptions, KeyFunction, UniqueKey, UniqueOptions } from "./job/unique-options.ts";
 export type { RecoveryOptions } from "./job/recover/options.ts";
 export type { TaskLimit } from "./job/task-limit.ts";
 export { unrecoverable } from "./job/unrecoverable.ts";

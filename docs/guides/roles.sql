@@ -37,7 +37,8 @@ grant insert (id, identifier) on howdah._private_tasks to howdah_producer;
 grant insert (id, queue_name) on howdah._private_job_queues to howdah_producer;
 grant insert (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   on howdah._private_jobs to howdah_producer;
-grant execute on function howdah._howdah_add_keyed_jobs_v1, howdah._howdah_touch_keyed_job_v1
+grant execute on function
+  howdah._howdah_add_keyed_jobs_v1, howdah._howdah_touch_keyed_job_v1, howdah._howdah_add_unique_jobs_v1
   to howdah_producer, howdah_worker;
 
 -- A worker adds jobs too, claims and releases them, keeps its registration and
@@ -64,6 +65,9 @@ grant update on howdah._howdah_rules_state to howdah_worker;
 
 -- Bulk changes of jobs by a filter are stored with how far they came.
 grant select, insert, update, delete on howdah._howdah_operations to howdah_worker;
+
+-- Keys that are kept for longer than their jobs: a caller that cancels or removes a job lets its key be added again.
+grant select, insert, update, delete on howdah._howdah_recent to howdah_worker;
 
 -- What people change through the admin API is recorded.
 grant select, insert, update, delete on howdah._howdah_audit to howdah_worker;

@@ -5,6 +5,7 @@ import type { CliCommand, GlobalOptions } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { GLOBAL_OPTIONS } from "./global-options.ts";
 import type { Screen } from "./screen.ts";
+import { respell } from "./respell.ts";
 
 const ENVIRONMENT = `
 Environment:
@@ -36,11 +37,12 @@ export function createProgram(screen: Screen): Command {
  * command is an error, too.
  */
 export async function runProgram(screen: Screen, argv: readonly string[]): Promise<void> {
-  const [first, second] = createProgram(screen).parseOptions(argv.slice(2)).operands;
+  const words = respell(argv.slice(2));
+  const [first, second] = createProgram(screen).parseOptions(words).operands;
   const name = first === "help" ? second : first;
   const program = createProgram(screen);
   const isKnown = name === undefined || name === "help" || program.commands.some((command) => command.name() === name);
-  await program.parseAsync(isKnown ? argv : [...argv.slice(0, 2), name]);
+  await program.parseAsync(isKnown ? words : [name], { from: "user" });
 }
 
 function addCommand(program: Command, command: CliCommand, screen: Screen): void {

@@ -2,7 +2,7 @@ import type { ItemsOf, JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } fr
 import type { JoinedAdds } from "../job/add/joined-adds.ts";
 import { type JobId, prepareAndAddJob, prepareAndAddJobIds, prepareAndAddJobs } from "../job/add/prepare-and-add.ts";
 import { HowdahError } from "../errors.ts";
-import type { Job, JobSpec } from "../job/job.ts";
+import type { AddedJob, JobSpec } from "../job/job.ts";
 import { ENTRY_PEER_NAMES } from "../job/peer-names.ts";
 import type { AnyBatchTaskDeclaration, AnyTaskDeclaration } from "../job/task-declaration.ts";
 import { describeValue } from "../runtime/describe-value.ts";
@@ -17,7 +17,9 @@ import type { Session } from "./session.ts";
  * client was given tasks and this is none of them, `HOWDAH_JOB_SKIPPED` and
  * `HOWDAH_JOB_REFUSED` when an interceptor of `beforeJobSchedule` says so, and
  * `HOWDAH_HOOK_FAILED`, `HOWDAH_HOOK_TIMEOUT` or `HOWDAH_HOOK_ANSWER_INVALID`
- * when it does not answer as it should.
+ * when it does not answer as it should. `HOWDAH_JOB_NOT_UNIQUE` when a job like it
+ * is there and `unique.otherwise` is `"reject"`; otherwise the `outcome` of the
+ * job that is returned says what an add with `unique` or `debounce` did.
  */
 export interface JobAdds {
   /**
@@ -30,7 +32,7 @@ export interface JobAdds {
   addJob<T extends AnyTaskDeclaration | string>(
     task: T,
     ...payloadAndSpec: PayloadAndSpec<PayloadOf<T>>
-  ): Promise<Job<PayloadOf<T>>>;
+  ): Promise<AddedJob<PayloadOf<T>>>;
   /**
    * As below, but returns only the id of each job, in the order given: nothing
    * else is read back, which costs less. With a key it is the id of the job that
@@ -44,7 +46,8 @@ export interface JobAdds {
    * Stores all of these jobs or none, in one statement, and returns them in the
    * order given. `jobKeyMode` may differ from job to job, except that
    * `unsafe_dedupe` rejects with `HOWDAH_JOB_KEY_MODE_UNSUPPORTED`, and one key
-   * given twice with `HOWDAH_JOB_KEY_DUPLICATE`. A trigger that keeps one of the
+   * given twice with `HOWDAH_JOB_KEY_DUPLICATE`, unless both are `unique`: then the
+   * second finds the first. A trigger that keeps one of the
    * jobs from being stored makes it reject with `HOWDAH_JOB_DROPPED`. An empty
    * list asks nothing of the database.
    */
@@ -52,7 +55,7 @@ export interface JobAdds {
     jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob },
     options?: AddJobsOptions & { readonly returning?: "jobs" | undefined },
   ): Promise<{
-    -readonly [K in keyof T]: Job<PayloadOf<T[K]>>;
+    -readonly [K in keyof T]: AddedJob<PayloadOf<T[K]>>;
   }>;
   /**
    * Stores one job with several items, for a task made by `defineBatchTask`, or
@@ -62,7 +65,7 @@ export interface JobAdds {
     task: T,
     items: ItemsOf<T>,
     spec?: JobSpec,
-  ): Promise<Job<PayloadOf<T>>>;
+  ): Promise<AddedJob<PayloadOf<T>>>;
 }
 
 /** How jobs are added in bulk. */
@@ -78,14 +81,14 @@ export interface AddJobsOptions {
 export function createAdds(session: Session, joined?: JoinedAdds): JobAdds {
   const { schema, tasks, announcer, hooks, waits, guard, changing: executor } = session;
   const target = { executor, schema, tasks, announcer, hooks, waits, joined, guard };
-  const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<Job> =>
+  const add = (task: AnyTaskDeclaration | string, payload?: unknown, spec?: JobSpec): Promise<AddedJob> =>
     prepareAndAddJob(target, { task, payload, spec });
   const addMany = async (jobs: unknown, options: unknown): Promise<readonly JobId[]> => {
     const { returning } = readOptions("addJobs", options, { returning: oneOf(["jobs", "ids"]) });
     const entries = toEntries(jobs);
     return returning === "ids" ? prepareAndAddJobIds(target, entries) : prepareAndAddJobs(target, entries);
   };
-  const addBatch = async (task: AnyTaskDeclaration | string, items: unknown, spec?: JobSpec): Promise<Job> =>
+  const addBatch = async (task: AnyTaskDeclaration | string, items: unknown, spec?: JobSpec): Promise<AddedJob> =>
     prepareAndAddJob(target, { task, payload: checkItems(items), spec }, "addBatchJob");
   // What the compiler has checked against the tasks is the same at run time.
   return { addJob: add, addJobs: addMany, addBatchJob: addBatch } as unknown as JobAdds;

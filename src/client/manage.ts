@@ -20,7 +20,8 @@ export interface JobManagement {
   /**
    * Removes the waiting job with this key and returns it. A running job loses
    * its key and its further attempts instead, and is returned as `running`.
-   * `undefined` when no job has the key.
+   * `undefined` when no job has the key. A key that `unique.for` has kept can be
+   * added again, also when its job has ended.
    */
   removeJob(jobKey: string): Promise<Job | undefined>;
   /** Deletes jobs as if they had run, failed ones too, and returns them. */
@@ -58,12 +59,6 @@ export interface RescheduleOptions {
 export function createManagement(session: Session): JobManagement {
   const target = { executor: changing(session), schema: session.schema };
 
-  async function deleteJobs(ids: readonly string[]): Promise<Job[]> {
-    const checked = checkJobIds(ids);
-    if (checked.length === 0) return [];
-    return inOrderOf(checked, await queries.completeJobs(target, checked));
-  }
-
   return {
     async removeJob(jobKey) {
       const key = checkName(jobKey, { name: "jobKey", subject: "the job to remove", max: MAX_LENGTH.jobKey });
@@ -71,9 +66,17 @@ export function createManagement(session: Session): JobManagement {
       return removed && toJob(removed);
     },
 
-    completeJobs: deleteJobs,
-    // What a job leaves behind is the same, whether it counts as done or not.
-    removeJobs: deleteJobs,
+    async completeJobs(ids) {
+      const checked = checkJobIds(ids);
+      if (checked.length === 0) return [];
+      return inOrderOf(checked, await queries.completeJobs(target, checked));
+    },
+
+    async removeJobs(ids) {
+      const checked = checkJobIds(ids);
+      if (checked.length === 0) return [];
+      return inOrderOf(checked, await queries.forgetJobs(target, checked));
+    },
 
     async retryJobs(ids) {
       const checked = checkJobIds(ids);

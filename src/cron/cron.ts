@@ -24,9 +24,12 @@ export function cron<T extends CronTask>(options: CronOptions<T>): CronEntry {
 }
 
 /** How the jobs of a schedule run; the schedule itself defines when. */
-export interface CronSpec extends Omit<JobSpec, "runAt" | "runIn" | "jobKeyMode"> {
+export interface CronSpec extends Omit<JobSpec, "runAt" | "runIn" | "jobKeyMode" | "unique" | "debounce"> {
   /** What a tick does to the waiting job of an earlier one with the same key. Default `"replace"`. */
   readonly jobKeyMode?: "replace" | "preserve_run_at" | undefined;
+  /** Only off: a tick adds its job once, and `jobKey` says what it does to an earlier one. */
+  readonly unique?: false | undefined;
+  readonly debounce?: false | undefined;
 }
 
 /** A task that a schedule can add jobs of: one with a payload, or its identifier. */

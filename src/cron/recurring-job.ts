@@ -55,6 +55,13 @@ export async function prepareTickJob(entry: CronEntry, tasks?: KnownTasks): Prom
   const sample: JobEntry = { task, payload: { ...payload, _cron: describeTick(0, false) }, spec };
   const prepared = await prepareJob(sample, { tasks, place: `schedule ${JSON.stringify(id)}, job` });
   const { identifier, queueName, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs } = prepared;
+  if (prepared.unique) {
+    throw new HowdahError(
+      "HOWDAH_JOB_INVALID",
+      `Task \`${identifier}\` has \`unique\` or \`debounce\`, which schedules do not know: give schedule \`${id}\` ` +
+        "`spec: { unique: false, debounce: false }`, and a `jobKey` for one job at a time.",
+    );
+  }
   if (jobKeyMode === "unsafe_dedupe") {
     throw new HowdahError(
       "HOWDAH_JOB_INVALID",

@@ -53,8 +53,17 @@ export interface Events {
   localQueueRefetchDelayAbort: { workerId: string; queue: number; count: number; abortThreshold: number };
   /** The wait is over. */
   localQueueRefetchDelayExpired: { workerId: string; queue: number };
-  /** An attempt that had begun has ended in this way. Emitted once for each, after the event of that end. */
-  jobSettle: { workerId: string; job: Job; outcome: AttemptOutcome; durationMs: number };
+  /**
+   * An attempt that had begun has ended in this way. Emitted once for each, after the event of that end. `waitedMs`
+   * is what its `jobStart` said; `undefined` when its handler was not called.
+   */
+  jobSettle: {
+    workerId: string;
+    job: Job;
+    outcome: AttemptOutcome;
+    durationMs: number;
+    waitedMs: number | undefined;
+  };
   /** The outcome of a job was refused: the job no longer belongs to this worker. */
   jobReleaseRefused: { workerId: string; job: Job };
   /**

@@ -1,4 +1,5 @@
 import type { Duration } from "../runtime/duration.ts";
+import type { DebounceOptions, UniqueOptions } from "./unique-options.ts";
 
 /** A stored job, as it was when it was read. */
 export interface Job<P = unknown> {
@@ -26,6 +27,24 @@ export interface Job<P = unknown> {
   readonly state: JobState;
 }
 
+/** A job as an add returns it. */
+export interface AddedJob<P = unknown> extends Job<P> {
+  /** What the add did, of calls that add a job with `unique` or `debounce`. */
+  readonly outcome?: AddOutcome | undefined;
+  /**
+   * True when the add was not accepted because of `unique.for`, and the job for which
+   * that was is gone. Then `id`, `task`, `jobKey` and `createdAt` are those of that job, and the rest is
+   * what this add has given.
+   */
+  readonly hasEnded?: boolean | undefined;
+}
+
+/**
+ * What an add did: it `added` a job; it `replaced` one that waited under the same
+ * key; or one with the same key was `kept`, and nothing was added.
+ */
+export type AddOutcome = "added" | "kept" | "replaced";
+
 /**
  * Where a job stands: `ready` to run, `scheduled` for later, `running` on a
  * worker, or `failed` for good, its attempts used up.
@@ -52,6 +71,17 @@ export interface JobSpec {
   readonly jobKey?: string | undefined;
   /** What a second add with the same key does. Default `"replace"`. */
   readonly jobKeyMode?: JobKeyMode | undefined;
+  /**
+   * Whether there may be another job like it, and what becomes of this add then.
+   * With a `jobKey`, which takes the place of `by`, or without. `false` switches the default of the task off.
+   */
+  readonly unique?: UniqueOptions | false | undefined;
+  /**
+   * Is due when no other job like it was added for a while; until then it is
+   * replaced. Neither with `unique` nor with `runAt` or `runIn`. `false` switches
+   * the default of the task off.
+   */
+  readonly debounce?: DebounceOptions | false | undefined;
   /** Lower numbers run first, -32768 to 32767. Default 0. */
   readonly priority?: number | undefined;
   /** Workers that forbid one of these flags leave the job alone. */

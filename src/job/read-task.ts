@@ -3,6 +3,7 @@ import { describeValue } from "../runtime/describe-value.ts";
 import { custom, duration, func, oneOf, required } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
 import { TASK_PEER_NAMES } from "./peer-names.ts";
+import { readDebounce, readUnique } from "./read-unique.ts";
 import { compileRetry } from "./retry.ts";
 import { readTaskLimit } from "./task-limit.ts";
 import type { PayloadSchema } from "./schema.ts";
@@ -42,6 +43,9 @@ export function checkTask<T extends AnyTaskDeclaration>(task: T, given: unknown)
     );
   const { identifier, place } = readTask(task);
   if (task.limit !== undefined) readTaskLimit(task.limit, identifier, { ...place, path: "limit" });
+  if (task.unique !== undefined && task.debounce !== undefined) {
+    throw invalidOption({ ...place, path: "debounce" }, "goes without `unique`", task.debounce);
+  }
   compileRetry(task.retry, { place: { ...place, path: "retry" } });
   return task;
 }
@@ -86,6 +90,8 @@ const SHARED = {
   retry: custom((policy) => policy),
   timeout: duration({ min: 1 }),
   invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES),
+  unique: custom(readUnique),
+  debounce: custom(readDebounce),
 };
 
 function readSchema(given: unknown, place: OptionPlace): PayloadSchema<unknown, unknown> {

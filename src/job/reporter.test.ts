@@ -76,6 +76,12 @@ describe("a reporter", () => {
     const job = claimedJob({ runAt }, { sentAt: clock.monotonic() - 250 });
     reporter.started(job, clock);
     expect(told).toEqual([["jobStart", { workerId: "w", job, waitedMs: 2_250 }]]);
+    const outcome = { kind: "completed" } as const;
+    reporter.released({ job, outcome, durationMs: 5, startedAt: clock.monotonic(), endsChain: true }, undefined);
+    expect(told.at(-1)).toEqual([
+      "jobSettle",
+      { workerId: "w", job, outcome: "completed", durationMs: 5, waitedMs: 2_250 },
+    ]);
   });
 
   it("says when a failed job runs again, in the hook and in the log", () => {
@@ -102,7 +108,7 @@ describe("a reporter", () => {
     reporter.failure("claim jobs", error);
     expect(told).toEqual([
       ["jobReleaseRefused", { workerId: "w", job }],
-      ["jobSettle", { workerId: "w", job, outcome: "lost", durationMs: 5 }],
+      ["jobSettle", { workerId: "w", job, outcome: "lost", durationMs: 5, waitedMs: undefined }],
       ["workerError", { workerId: identity.current, activity: "claim jobs", error }],
     ]);
     expect(logger.entries.map(({ level }) => level)).toEqual(["warn", "error"]);

@@ -243,9 +243,10 @@ export class Reporter {
   }
 
   /** What was returned had not begun. */
-  #settled({ job, durationMs }: Ending, outcome: AttemptOutcome | "returned"): void {
+  #settled({ job, durationMs, startedAt }: Ending, outcome: AttemptOutcome | "returned"): void {
     if (outcome === "returned" || !this.#hooks.has("jobSettle")) return;
-    this.#hooks.emit("jobSettle", { workerId: job.lockedBy, job, outcome, durationMs });
+    const waitedMs = startedAt === undefined ? undefined : job.waitedMs(startedAt);
+    this.#hooks.emit("jobSettle", { workerId: job.lockedBy, job, outcome, durationMs, waitedMs });
   }
 
   #interrupted(job: ClaimedJob, reason: InterruptionReason): void {

@@ -3,6 +3,7 @@ import type { JobSpec } from "./job.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { PayloadSchema } from "./schema.ts";
 import type { TaskLimit } from "./task-limit.ts";
+import type { DebounceOptions, UniqueOptions } from "./unique-options.ts";
 
 /** A task without its handler: all that an add needs. `Input` is what is added, `Output` what the handler gets. */
 export interface TaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<Input> {
@@ -18,6 +19,13 @@ export interface TaskOptions<Payload> {
   readonly defaults?: (JobSpec | ((payload: Payload) => JobSpec)) | undefined;
   /** How many of its jobs run at once and start in a time, on all workers together. Default: no limit. */
   readonly limit?: TaskLimit<Payload> | undefined;
+  /**
+   * Whether there may be several jobs of the task that are alike. Used for adds that say
+   * nothing of it and give no `jobKey`.
+   */
+  readonly unique?: UniqueOptions<Payload> | undefined;
+  /** Lets its jobs wait until no other one like them was added for a while. Used as `unique`, and not with it. */
+  readonly debounce?: DebounceOptions<Payload> | undefined;
   /** When a failed job runs again. */
   readonly retry?: RetryPolicy | undefined;
   /** Aborts the handler's signal and fails the attempt after this time. Default: none. */

@@ -27,7 +27,7 @@ it("gives the first tasks labels of their own, and the other ten thousand one to
   expect(found).not.toHaveProperty("task-100");
   // The same tasks have a label in every metric.
   const job = { task: "task-5000", attempts: 1 } as Job;
-  hooks.emit("jobSettle", { workerId: "w", job, outcome: "completed", durationMs: 5 });
+  hooks.emit("jobSettle", { workerId: "w", job, outcome: "completed", durationMs: 5, waitedMs: 7 });
   expect([...measurements.counts("howdah_jobs_finished_total")].map(({ labels }) => labels)).toEqual([
     [OTHER_TASKS, "completed"],
   ]);

@@ -1,4 +1,4 @@
-import type { AttemptOutcome } from "../hooks/events.ts";
+import type { AttemptOutcome, Events } from "../hooks/events.ts";
 import type { Hooks } from "../hooks/hooks.ts";
 import type { NameOf } from "./metric-set.ts";
 import type { TaskLabels } from "./task-labels.ts";
@@ -22,8 +22,8 @@ export class JobMeter {
     const recoveredJobs = instruments.counter("howdah_jobs_recovered_total");
     const errors = instruments.counter("howdah_worker_errors_total");
     hooks.on("jobAdd", ({ task }) => this.#of(task).added());
-    hooks.on("jobStart", ({ job, waitedMs }) => this.#of(job.task).started(waitedMs));
-    hooks.on("jobSettle", ({ job, outcome, durationMs }) => this.#of(job.task).settled(job, outcome, durationMs));
+    // One event for each attempt, with all there is to say of it: a second one costs as much as all that is measured.
+    hooks.on("jobSettle", (event) => this.#of(event.job.task).settled(event));
     hooks.on("claimEnd", ({ jobCount, durationMs, error }) => {
       const result = error !== undefined ? "error" : jobCount > 0 ? "jobs" : "empty";
       instruments.counter("howdah_claims_total", result).add(1);
@@ -85,18 +85,19 @@ class TaskMeter {
     this.#adds.add(1);
   }
 
-  started(waitedMs: number): void {
-    this.#waits ??= this.#instruments.histogram("howdah_job_wait_seconds", this.#label);
-    this.#waits.record(waitedMs / 1_000);
-  }
-
-  settled(job: { readonly attempts: number }, outcome: AttemptOutcome, durationMs: number): void {
+  settled({ job, outcome, durationMs, waitedMs }: Events["jobSettle"]): void {
     const { finished, ran, isLast } = this.#ends.get(outcome) ?? this.#endOf(outcome);
     finished.add(1);
     ran.record(durationMs / 1_000);
+    if (waitedMs !== undefined) this.#waited(waitedMs);
     if (!isLast) return;
     this.#attempts ??= this.#instruments.histogram("howdah_job_attempts", this.#label);
     this.#attempts.record(job.attempts);
+  }
+
+  #waited(ms: number): void {
+    this.#waits ??= this.#instruments.histogram("howdah_job_wait_seconds", this.#label);
+    this.#waits.record(ms / 1_000);
   }
 
   #endOf(outcome: AttemptOutcome): EndInstruments {

@@ -49,7 +49,7 @@ export const METRICS = {
     labels: ["task"],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600],
     otel: "howdah.job.wait.duration",
-    help: "From when a job was due, or was added if that was later, to the start of its handler.",
+    help: "From when a job was due, or was added if that was later, to the start of its handler, of attempts that have ended.",
   },
   howdah_job_run_seconds: {
     type: "histogram",

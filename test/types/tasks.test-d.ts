@@ -7,7 +7,7 @@ import type { Client, TransactionClient } from "../../src/client/client.ts";
 import type { JobId } from "../../src/job/add/prepare-and-add.ts";
 import type { JobContext } from "../../src/job/execute/context.ts";
 import { snooze } from "../../src/job/directive.ts";
-import type { Job, JobSpec } from "../../src/job/job.ts";
+import type { AddedJob, AddOutcome, Job, JobSpec } from "../../src/job/job.ts";
 import type { Executor } from "../../src/postgres/driver.ts";
 import {
   type AnyTask,
@@ -78,9 +78,9 @@ describe("a task", () => {
 
 describe("addJob", () => {
   it("takes the payload of its task and returns a job that has it", () => {
-    expectTypeOf(client.addJob(sendEmail, { to: "ada" })).toEqualTypeOf<Promise<Job<{ to: string }>>>();
-    expectTypeOf(client.addJob(dated, { at: "2030" })).toEqualTypeOf<Promise<Job<{ at: string }>>>();
-    expectTypeOf(client.addJob(resize, [{ id: 1 }])).toEqualTypeOf<Promise<Job<readonly { id: number }[]>>>();
+    expectTypeOf(client.addJob(sendEmail, { to: "ada" })).toEqualTypeOf<Promise<AddedJob<{ to: string }>>>();
+    expectTypeOf(client.addJob(dated, { at: "2030" })).toEqualTypeOf<Promise<AddedJob<{ at: string }>>>();
+    expectTypeOf(client.addJob(resize, [{ id: 1 }])).toEqualTypeOf<Promise<AddedJob<readonly { id: number }[]>>>();
   });
 
   it("refuses another payload", () => {
@@ -98,7 +98,7 @@ describe("addJob", () => {
   });
 
   it("lets the payload be left out only where {} would do", () => {
-    expectTypeOf(client.addJob(tidy)).toEqualTypeOf<Promise<Job>>();
+    expectTypeOf(client.addJob(tidy)).toEqualTypeOf<Promise<AddedJob>>();
     const optional = defineTask({ identifier: "optional", run(_payload: { dry?: boolean }) {} });
     void client.addJob(optional);
     void client.addJob(optional, undefined, { priority: 1 });
@@ -107,7 +107,7 @@ describe("addJob", () => {
   });
 
   it("takes any payload for an identifier", () => {
-    expectTypeOf(client.addJob("anything", 42, { queueName: "q" })).toEqualTypeOf<Promise<Job>>();
+    expectTypeOf(client.addJob("anything", 42, { queueName: "q" })).toEqualTypeOf<Promise<AddedJob>>();
     void client.addJob("anything");
   });
 
@@ -128,13 +128,13 @@ describe("addJobs", () => {
       { identifier: "raw", payload: 1 },
       { task: tidy },
     ]);
-    expectTypeOf<Awaited<typeof jobs>[0]>().toEqualTypeOf<Job<{ to: string }>>();
-    expectTypeOf<Awaited<typeof jobs>[1]>().toEqualTypeOf<Job<{ at: string }>>();
+    expectTypeOf<Awaited<typeof jobs>[0]>().toEqualTypeOf<AddedJob<{ to: string }>>();
+    expectTypeOf<Awaited<typeof jobs>[1]>().toEqualTypeOf<AddedJob<{ at: string }>>();
   });
 
   it("takes a list that was computed", () => {
     const jobs = client.addJobs(["ada", "bob"].map((to) => ({ task: sendEmail, payload: { to } })));
-    expectTypeOf(jobs).toEqualTypeOf<Promise<Job<{ to: string }>[]>>();
+    expectTypeOf(jobs).toEqualTypeOf<Promise<AddedJob<{ to: string }>[]>>();
     const raw = client.addJobs(["a", "b"].map((identifier) => ({ identifier })));
     expectTypeOf<Awaited<typeof raw>[number]>().toExtend<Job>();
   });
@@ -149,10 +149,10 @@ describe("addJobs", () => {
       { returning: "ids" },
     );
     expectTypeOf(computed).toEqualTypeOf<Promise<JobId[]>>();
-    expectTypeOf<JobId>().toEqualTypeOf<{ readonly id: string }>();
+    expectTypeOf<JobId>().toEqualTypeOf<{ readonly id: string; readonly outcome?: AddOutcome | undefined }>();
     const jobs = client.addJobs([{ task: sendEmail, payload: { to: "ada" } }], { returning: "jobs" });
-    expectTypeOf(jobs).toEqualTypeOf<Promise<[Job<{ to: string }>]>>();
-    expectTypeOf(client.addJobs([{ identifier: "raw" }], {})).toEqualTypeOf<Promise<[Job]>>();
+    expectTypeOf(jobs).toEqualTypeOf<Promise<[AddedJob<{ to: string }>]>>();
+    expectTypeOf(client.addJobs([{ identifier: "raw" }], {})).toEqualTypeOf<Promise<[AddedJob]>>();
     // @ts-expect-error -- to is a string
     void client.addJobs([{ task: sendEmail, payload: { to: 1 } }], { returning: "ids" });
     // @ts-expect-error -- no such form
@@ -176,7 +176,7 @@ describe("addJobs", () => {
 
 describe("addBatchJob", () => {
   it("takes the items of its task", () => {
-    expectTypeOf(client.addBatchJob(resize, [{ id: 1 }])).toEqualTypeOf<Promise<Job<readonly { id: number }[]>>>();
+    expectTypeOf(client.addBatchJob(resize, [{ id: 1 }])).toEqualTypeOf<Promise<AddedJob<readonly { id: number }[]>>>();
     // @ts-expect-error -- id is a number
     void client.addBatchJob(resize, [{ id: "1" }]);
     // @ts-expect-error -- not a batch task

@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { Option } from "commander";
 import { HowdahError } from "../../errors.ts";
-import type { JobSpec } from "../../job/job.ts";
+import type { AddedJob, JobSpec } from "../../job/job.ts";
+import type { UniqueOptions } from "../../job/unique-options.ts";
 import type { Duration } from "../../runtime/duration.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import type { CliCommand } from "../command.ts";
@@ -17,6 +18,7 @@ export const addCommand: CliCommand = {
   examples: [
     `howdah add send_email --payload '{"to":"ada@example.com"}'`,
     "howdah add send_email --run-in 10m --queue mail --key welcome:17",
+    "howdah add report --unique --for 10m --key report:17",
     "howdah add nightly --run-at 2030-01-31T03:00:00Z --priority -5 --json",
   ],
   options: [
@@ -33,6 +35,15 @@ export const addCommand: CliCommand = {
       "preserve_run_at",
       "unsafe_dedupe",
     ]),
+    new Option("--unique [while]", "add it once while one like it is there: has not ended, or has not begun")
+      .choices(["unfinished", "waiting"])
+      .conflicts("keyMode"),
+    new Option("--for <duration>", "with --unique: for so long at least, also when that one has ended"),
+    new Option("--otherwise <policy>", "with --unique: what becomes of it then (default: keep the one there)").choices([
+      "keep",
+      "replace",
+      "reject",
+    ]),
     new Option("--flags <names...>", "for workers that refuse jobs with some flags"),
     new Option("--timeout <duration>", "how long one attempt may take"),
   ],
@@ -41,7 +52,7 @@ export const addCommand: CliCommand = {
     const stored = payloadFile === undefined ? payload : await readPayload(payloadFile);
     const job = await withClient(globals, (client) => client.addJob(task, stored, toSpec(rest)));
     if (globals.json) return screen.printJson(job);
-    screen.print(`Added job ${job.id} of task ${printable(job.task)}, due ${job.runAt.toISOString()}.`);
+    screen.print(describe(job));
   },
 };
 
@@ -55,11 +66,24 @@ interface AddOptions {
   readonly maxAttempts?: number;
   readonly key?: string;
   readonly keyMode?: NonNullable<JobSpec["jobKeyMode"]>;
+  readonly unique?: "unfinished" | "waiting" | true;
+  readonly for?: Duration;
+  readonly otherwise?: UniqueOptions["otherwise"];
   readonly flags?: readonly string[];
   readonly timeout?: Duration;
 }
 
-function toSpec({ queue, key, keyMode, runAt, ...rest }: Omit<AddOptions, "payload" | "payloadFile">): JobSpec {
+function describe({ id, task, outcome, hasEnded, runAt }: AddedJob): string {
+  const name = `job ${id} of task ${printable(task)}`;
+  if (hasEnded === true) return `Added nothing: ${name} was like it.`;
+  if (outcome === "kept") return `Added nothing: ${name} is like it, due ${runAt.toISOString()}.`;
+  return `${outcome === "replaced" ? "Replaced" : "Added"} ${name}, due ${runAt.toISOString()}.`;
+}
+
+function toSpec(options: Omit<AddOptions, "payload" | "payloadFile">): JobSpec {
+  const { queue, key, keyMode, runAt, unique, for: kept, otherwise, ...rest } = options;
+  if (unique === undefined && (kept !== undefined || otherwise !== undefined))
+    throw new HowdahError("HOWDAH_OPTION_INVALID", "Options --for and --otherwise go with --unique only.");
   if (keyMode !== undefined && key === undefined)
     throw new HowdahError("HOWDAH_OPTION_INVALID", "Option --key-mode goes with --key only.");
   const spec = {
@@ -68,6 +92,7 @@ function toSpec({ queue, key, keyMode, runAt, ...rest }: Omit<AddOptions, "paylo
     queueName: queue,
     jobKey: key,
     jobKeyMode: keyMode,
+    unique: unique && { while: unique === true ? undefined : unique, for: kept, otherwise },
   };
   return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined));
 }

@@ -167,7 +167,7 @@ function freedBy(holder: WorkerFacts | undefined, lockedBy: string | null): stri
     return "Any worker that lives recovers it, a queue after about half a minute. If none runs, start one or sweep.";
   if (isRegisteredForm(lockedBy))
     return "Workers that live look for such locks every ten minutes; a sweep ends them at once.";
-  return "If you know that it is gone, unlock it by force. Workers end such locks after four hours.";
+  return "If you know that it is gone, unlock it by force. A worker that stays ends such locks after four hours.";
 }
 
 /** An id that a worker has registered before it claimed anything; see `createWorkerId`. */

@@ -5,7 +5,9 @@ import { describeValue } from "../../runtime/describe-value.ts";
 import { unknownNameHint } from "../../runtime/options.ts";
 import type { JobKeyMode, JobSpec } from "../job.ts";
 import { JOB_PEER_NAMES } from "../peer-names.ts";
+import type { UniqueChoice } from "../read-unique.ts";
 import { toTimestamp } from "./run-at.ts";
+import { readUniqueChoice } from "./unique-rule.ts";
 
 /** A checked {@link JobSpec}; null leaves the choice to the database. */
 export interface CheckedSpec {
@@ -18,6 +20,8 @@ export interface CheckedSpec {
   readonly priority: number | null;
   readonly flags: readonly string[] | null;
   readonly timeoutMs: number | null;
+  /** How its key is found, and what becomes of it when that is taken. */
+  readonly unique?: UniqueChoice | undefined;
 }
 
 /** The keys of a {@link JobSpec}. */
@@ -28,6 +32,8 @@ const SPEC_KEYS: readonly string[] = [
   "maxAttempts",
   "jobKey",
   "jobKeyMode",
+  "unique",
+  "debounce",
   "priority",
   "flags",
   "timeout",
@@ -64,10 +70,8 @@ const LONGEST_TIMEOUT_MS = 2_147_483_647;
 export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
   if (spec === undefined) return NO_SPEC;
   if (checkShape(spec, subject) === 0) return NO_SPEC;
-  const { queueName, runAt, runIn, maxAttempts, jobKey, jobKeyMode, priority, flags, timeout } = spec as Record<
-    keyof JobSpec,
-    unknown
-  >;
+  const given = spec as Record<keyof JobSpec, unknown>;
+  const { queueName, runAt, runIn, maxAttempts, jobKey, jobKeyMode, priority, flags, timeout } = given;
   const invalid = (name: string, value: unknown, allowed: string): HowdahError =>
     new HowdahError(
       "HOWDAH_JOB_INVALID",
@@ -87,15 +91,19 @@ export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
   if (jobKeyMode !== undefined && jobKey === undefined)
     throw new HowdahError("HOWDAH_JOB_INVALID", `\`jobKeyMode\` of ${subject} is given without a \`jobKey\`.`);
 
+  const unique =
+    given.unique === undefined && given.debounce === undefined ? undefined : readUniqueChoice(given, subject);
+  const due = runIn === undefined ? checkRunAt(runAt, subject) : checkRunIn({ runAt, runIn }, subject);
   return {
     queueName: name("queueName", queueName),
-    runAt: runIn === undefined ? checkRunAt(runAt, subject) : checkRunIn({ runAt, runIn }, subject),
+    runAt: unique?.runAt ?? due,
     maxAttempts: smallint("maxAttempts", maxAttempts, 1),
     jobKey: name("jobKey", jobKey),
     jobKeyMode: (jobKeyMode as JobKeyMode | undefined) ?? "replace",
     priority: smallint("priority", priority, SMALLEST),
     flags: checkFlags(flags, subject),
     timeoutMs: checkTimeout(timeout, subject),
+    unique,
   };
 }
 

@@ -9,7 +9,7 @@ import { checkJobSpec } from "./job-spec.ts";
 import { PATIENCE_MS } from "../../runtime/lanes.ts";
 import { JoinedAdds } from "./joined-adds.ts";
 
-const PLAIN: JobToStore = { identifier: "t", payload: "{}", ...checkJobSpec(undefined, "the job") };
+const PLAIN: JobToStore = { identifier: "t", payload: "{}", ...checkJobSpec(undefined, "the job"), unique: undefined };
 
 /** A job whose payload is a number. */
 const job = (n: number, more: Partial<JobToStore> = {}): JobToStore => ({ ...PLAIN, payload: String(n), ...more });

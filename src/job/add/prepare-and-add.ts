@@ -3,12 +3,13 @@ import type { Executor } from "../../postgres/driver.ts";
 import type { StoredJob } from "../../postgres/queries/stored-jobs.ts";
 import { sqlStateOf } from "../../postgres/sqlstate.ts";
 import type { ScheduleCall } from "../../hooks/interceptors.ts";
-import type { Job } from "../job.ts";
+import type { AddedJob, AddOutcome } from "../job.ts";
 import { toJob, toNewJob } from "../row.ts";
 import { AddCall, type AddHooks } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import type { JoinedAdds } from "./joined-adds.ts";
 import { type PreparedJob, prepareNow } from "./prepare-job.ts";
+import { readUniqueJob, readUniqueJobs } from "./read-unique-jobs.ts";
 import { type JobTarget, storeJobAndNotify, storeJobIdsAndNotify, storeJobsAndNotify } from "./store-and-notify.ts";
 
 /**
@@ -20,14 +21,14 @@ export function prepareAndAddJob(
   target: AddTarget,
   entry: JobEntry,
   method: ScheduleCall["method"] = "addJob",
-): Promise<Job> {
+): Promise<AddedJob> {
   const { hooks, schema } = target;
   if (!hooks?.has("beforeJobSchedule")) return addOne(target, entry);
   const call = new AddCall(hooks, { method, size: 1 });
   return call.follow(addOne(target, entry, call), schema, ({ id }) => [id]);
 }
 
-async function addOne(target: AddTarget, entry: JobEntry, call?: AddCall): Promise<Job> {
+async function addOne(target: AddTarget, entry: JobEntry, call?: AddCall): Promise<AddedJob> {
   const preparing = prepareNow(entry, { tasks: target.tasks, call });
   // What is prepared is sent in this turn: in a transaction, a commit or a rollback that comes later comes after it.
   const place = preparing instanceof Promise ? inLaterTurn(target) : target;
@@ -35,7 +36,7 @@ async function addOne(target: AddTarget, entry: JobEntry, call?: AddCall): Promi
   checkSize(job.payload.length);
   const stored = await (target.joined?.store(job) ?? storeJobAndNotify(place, job)).catch(explain);
   if (!stored) throw jobDropped("A trigger on the jobs table has kept the job from being stored.");
-  const added = readStored(stored, job);
+  const added = stored.outcome === undefined ? readStored(stored, job) : readUniqueJob(stored, job);
   if (target.hooks?.has("jobAdd")) tellAdded(target.hooks, [job], [added]);
   return added;
 }
@@ -45,7 +46,7 @@ async function addOne(target: AddTarget, entry: JobEntry, call?: AddCall): Promi
  * them in the order given. Rejects before anything is written when something
  * is wrong with one of them, or an interceptor is against it.
  */
-export function prepareAndAddJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<Job[]> {
+export function prepareAndAddJobs(target: AddTarget, entries: readonly JobEntry[]): Promise<AddedJob[]> {
   return addMany(target, entries, storeForJobs);
 }
 
@@ -57,6 +58,8 @@ export function prepareAndAddJobIds(target: AddTarget, entries: readonly JobEntr
 /** The id of a job. */
 export interface JobId {
   readonly id: string;
+  /** What the add did, of calls that add a job with `unique` or `debounce`. */
+  readonly outcome?: AddOutcome | undefined;
 }
 
 function addMany<Added extends JobId>(
@@ -95,9 +98,10 @@ async function prepareAndStore<Added extends JobId>(
 /** Stores all of these jobs or none. */
 type StoreMany<Added extends JobId> = (place: JobTarget, jobs: readonly PreparedJob[]) => Promise<Added[]>;
 
-async function storeForJobs(place: JobTarget, jobs: readonly PreparedJob[]): Promise<Job[]> {
+async function storeForJobs(place: JobTarget, jobs: readonly PreparedJob[]): Promise<AddedJob[]> {
   const stored = await storeJobsAndNotify(place, jobs);
-  const added: Job[] = [];
+  if (jobs.some(({ unique }) => unique)) return readUniqueJobs(stored, jobs);
+  const added: AddedJob[] = [];
   for (const job of jobs) {
     const storedJob = stored.at(added.length);
     if (storedJob) added.push(readStored(storedJob, job));
@@ -106,17 +110,18 @@ async function storeForJobs(place: JobTarget, jobs: readonly PreparedJob[]): Pro
 }
 
 async function storeForIds(place: JobTarget, jobs: readonly PreparedJob[]): Promise<JobId[]> {
+  // Which job has a key now is read with what became of the add.
+  if (jobs.some(({ unique }) => unique)) {
+    return (await storeForJobs(place, jobs)).map(({ id, outcome }) => ({ id, outcome }));
+  }
   const { ids } = await storeJobIdsAndNotify(place, jobs);
   return ids.map((id) => ({ id }));
 }
 
 /** Tells of the jobs that were added, whose tasks are in the same order. */
-function tellAdded(
-  hooks: AddHooks,
-  jobs: readonly { readonly identifier: string }[],
-  added: readonly { readonly id: string }[],
-): void {
-  for (const [index, { id }] of added.entries()) {
+function tellAdded(hooks: AddHooks, jobs: readonly { readonly identifier: string }[], added: readonly JobId[]): void {
+  for (const [index, { id, outcome }] of added.entries()) {
+    if (outcome === "kept") continue;
     hooks.emit("jobAdd", { task: jobs[index]?.identifier ?? "", jobId: id });
   }
 }
@@ -144,14 +149,15 @@ function inLaterTurn(target: AddTarget): AddTarget {
   return executor ? { ...target, executor } : target;
 }
 
-function readStored(stored: StoredJob, job: PreparedJob): Job {
+/** A job without a rule as it was stored. */
+function readStored(stored: StoredJob, job: PreparedJob): AddedJob {
   const { identifier, payload } = job;
   return stored.whole ? toJob(stored.whole, { identifier, queueName: null, payload }) : toNewJob(stored, job);
 }
 
 /**
  * Refuses what one statement cannot promise about keys: the same key twice
- * (`HOWDAH_JOB_KEY_DUPLICATE`) and `unsafe_dedupe`, which keeps a job that was
+ * (`HOWDAH_JOB_KEY_DUPLICATE`), unless rules say what becomes of the second, and `unsafe_dedupe`, which keeps a job that was
  * never asked for (`HOWDAH_JOB_KEY_MODE_UNSUPPORTED`).
  */
 export function checkBulkKeys(jobs: readonly PreparedJob[]): void {
@@ -165,7 +171,7 @@ export function checkBulkKeys(jobs: readonly PreparedJob[]): void {
         `\`jobKeyMode\` of jobs[${index}] is "unsafe_dedupe", which a bulk add does not support: use addJob.`,
       );
     const earlier = places.get(jobKey);
-    if (earlier !== undefined)
+    if (earlier !== undefined && !(jobs[earlier]?.unique && jobs[index]?.unique))
       throw new HowdahError(
         "HOWDAH_JOB_KEY_DUPLICATE",
         `jobs[${earlier}] and jobs[${index}] have the same \`jobKey\`; only one of them could be kept.`,

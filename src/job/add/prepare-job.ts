@@ -1,11 +1,13 @@
 import { HowdahError } from "../../errors.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import type { JobSpec } from "../job.ts";
+import type { UniqueRule } from "../../postgres/queries/job-to-store.ts";
 import { encodePayload, validatePayload } from "../payload.ts";
 import type { AnyTaskDeclaration } from "../task-declaration.ts";
 import { attach, type AddCall, type JobChanges } from "./add-call.ts";
 import type { JobEntry, KnownTasks } from "./job-entry.ts";
 import { checkJobSpec, checkName, type CheckedSpec, MAX_LENGTH } from "./job-spec.ts";
+import { toUnique, withoutReplaced } from "./unique-rule.ts";
 
 /**
  * Checks one job to add and merges the defaults of its task under its spec.
@@ -30,19 +32,24 @@ export function prepareNow(entry: JobEntry, settings: PrepareSettings): Prepared
   const subject = `${place} \`${identifier}\``;
   // What is stored is what is checked: a missing payload is {}.
   const payload = entry.payload === undefined ? {} : entry.payload;
-  const spec = task?.defaults === undefined ? entry.spec : withDefaults(entry.spec, task, { payload, subject });
+  const hasDefaults = task?.defaults !== undefined || task?.unique !== undefined || task?.debounce !== undefined;
+  const spec = hasDefaults ? withDefaults(entry.spec, task, { payload, subject }) : entry.spec;
   const checked = checkJobSpec(spec, subject);
   const json = encodePayload(payload, subject);
   const job = toPrepared(identifier, json, checked);
-  if (!call && !(task && hasRules(task))) return job;
-  return askOthers(job, { subject, task, payload, spec: spec as JobSpec | undefined, call });
+  if (!call && !(task && hasRules(task))) {
+    return checked.unique === undefined ? job : withKey(job, checked, { payload, subject });
+  }
+  return askOthers(job, { subject, task, payload, spec: spec as JobSpec | undefined, checked, call });
 }
 
 /** A job that may be stored: its task known, its payload valid and written as JSON, its spec checked. */
-export interface PreparedJob extends CheckedSpec {
+export interface PreparedJob extends Omit<CheckedSpec, "unique"> {
   readonly identifier: string;
   /** JSON. */
   readonly payload: string;
+  /** What becomes of it when its key, which is there then, is taken. */
+  readonly unique?: UniqueRule | undefined;
 }
 
 /** What a job to add is checked against. */
@@ -61,23 +68,39 @@ function toPrepared(identifier: string, payload: string, spec: CheckedSpec): Pre
   return { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs, identifier, payload };
 }
 
+/** A job that is unique. Its key is made of the payload before anything is attached to that. */
+function withKey(
+  job: PreparedJob,
+  { jobKey, unique }: CheckedSpec,
+  { payload, subject }: { readonly payload: unknown; readonly subject: string },
+): PreparedJob {
+  return unique ? { ...job, ...toUnique(unique, { identifier: job.identifier, jobKey, payload, subject }) } : job;
+}
+
 interface Asked {
   readonly subject: string;
   readonly task: AnyTaskDeclaration | undefined;
   readonly payload: unknown;
   readonly spec: JobSpec | undefined;
+  readonly checked: CheckedSpec;
   readonly call: AddCall | undefined;
 }
 
-async function askOthers(job: PreparedJob, { subject, task, payload, spec, call }: Asked): Promise<PreparedJob> {
+async function askOthers(
+  job: PreparedJob,
+  { subject, task, payload, spec, checked: given, call }: Asked,
+): Promise<PreparedJob> {
   if (task) await validate(task, payload, subject);
-  if (!call) return job;
+  if (!call) return withKey(job, given, { payload, subject });
   const { identifier, payload: json } = job;
   const changes = await call.ask({ task: identifier, payload, spec: spec ?? {} }, subject);
-  if (!changes) return job;
-  const checked = changes.spec === undefined ? job : checkJobSpec(changes.spec, subject);
+  if (!changes) return withKey(job, given, { payload, subject });
+  const checked = changes.spec === undefined ? given : checkJobSpec(changes.spec, subject);
   const changed = await changePayload(changes, { json, subject, task: task ?? declarationOf(call) });
-  return toPrepared(identifier, changed, checked);
+  return withKey(toPrepared(identifier, changed, checked), checked, {
+    payload: changes.payload === undefined ? payload : changes.payload,
+    subject,
+  });
 }
 
 /** Whether a payload has to be more than JSON. */
@@ -129,7 +152,12 @@ function withDefaults(
   if (spec !== undefined && !isObject(spec)) return spec;
   const defaults = defaultsOf(task, payload, subject);
   const given = Object.entries(spec ?? {}).filter(([, value]) => value !== undefined);
-  const { jobKeyMode, ...merged }: Record<string, unknown> = { ...defaults, ...Object.fromEntries(given) };
+  const { unique, debounce } = task;
+  const all: Record<string, unknown> = { unique, debounce, ...defaults, ...Object.fromEntries(given) };
+  const isUnique = all["unique"] !== undefined || all["debounce"] !== undefined;
+  const { jobKeyMode, ...merged }: Record<string, unknown> = isUnique
+    ? withoutReplaced(all, Object.fromEntries(given))
+    : all;
   // When this add says when it runs, a default does not, whichever way each is written.
   if (spec?.runAt !== undefined && spec.runIn === undefined) delete merged["runIn"];
   if (spec?.runIn !== undefined && spec.runAt === undefined) delete merged["runAt"];
@@ -144,7 +172,7 @@ interface DefaultsInput {
 }
 
 function defaultsOf(task: AnyTaskDeclaration, payload: unknown, subject: string): object {
-  const { defaults } = task;
+  const { defaults = {} } = task;
   let found: unknown = defaults;
   if (typeof defaults === "function") {
     try {

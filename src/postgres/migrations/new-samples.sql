@@ -257,7 +257,8 @@ $$;
 
 -- Takes the sample of the present ten seconds, if that was not done, and returns in
 -- how long there may be another one to take. Then it joins the samples of minutes,
--- and of ten minutes, that are over, and deletes a few of the oldest.
+-- and of ten minutes, that are over, and deletes a few of the oldest; and keys of
+-- unique jobs whose time is over.
 --
 -- Samples take a twentieth of the time at most: the next one is not taken before
 -- twenty times what the last one took has passed.
@@ -323,6 +324,7 @@ begin
   perform :"schema"._howdah_join_samples_v1(10, 60);
   perform :"schema"._howdah_join_samples_v1(60, 600);
   perform :"schema"._howdah_forget_samples_v1();
+  perform :"schema"._howdah_forget_recent_v1();
 end
 $$;
 

@@ -12,4 +12,15 @@ export interface JobToStore {
   readonly priority: number | null;
   readonly flags: readonly string[] | null;
   readonly timeoutMs: number | null;
+  /** What becomes of it when its key is taken; without it `jobKeyMode` says that. */
+  readonly unique?: UniqueRule | undefined;
+}
+
+/** What becomes of an add whose key is taken, and for how long it is; see `_howdah_add_unique_jobs_v1`. */
+export interface UniqueRule {
+  readonly while: "waiting" | "unfinished";
+  readonly otherwise: "keep" | "replace" | "reject";
+  readonly forMs?: number | undefined;
+  readonly latestMs?: number | undefined;
+  readonly same?: boolean | undefined;
 }

@@ -1,7 +1,7 @@
 import type { Cell, Executor, Row } from "../driver.ts";
 import { integerCell, numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { cancelJobs, type ChangeTarget, type Reschedule, RETRY } from "./ending/change-jobs.ts";
+import { cancelJobs, type ChangeTarget, removalCall, type Reschedule, RETRY } from "./ending/change-jobs.ts";
 import { filterConditions, type JobSelection, Values } from "./job-selection.ts";
 import { isDelay, runTime } from "./run-times.ts";
 
@@ -160,7 +160,9 @@ export async function applyOperation(
     const { removed, signalled } = await cancelJobs(target, ids, change.reason ?? "Cancelled");
     return { changed: removed.length, signalled: signalled.length };
   }
-  if (action === "remove" || action === "complete")
+  if (action === "remove")
+    return { changed: await count(target, removalCall(target), [numberArray(ids)]), signalled: 0 };
+  if (action === "complete")
     return { changed: await count(target, "complete_jobs($1::pg_catalog.int8[])", [numberArray(ids)]), signalled: 0 };
   if (action === "fail") {
     const call = "permanently_fail_jobs($1::pg_catalog.int8[], $2::pg_catalog.text)";

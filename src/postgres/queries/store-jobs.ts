@@ -5,6 +5,7 @@ import { JobArrays } from "./job-arrays.ts";
 import type { JobToStore } from "./job-to-store.ts";
 import { limited, patiently } from "./patience.ts";
 import { isDelay, runTime } from "./run-times.ts";
+import { storeUniqueJobs } from "./store-unique-jobs.ts";
 import { newJob, NOTHING_STORED, readWholeJobs, type StoredJobs } from "./stored-jobs.ts";
 
 /**
@@ -17,12 +18,14 @@ import { newJob, NOTHING_STORED, readWholeJobs, type StoredJobs } from "./stored
  *   bulk      none has a key                    add_new_jobs
  *             other                             add_jobs
  *   joined    none has a key                    add_new_jobs, with patience for triggers, too
+ *   any       some have a rule                  add_unique_jobs
  *
  * What happens concurrently with other statements is told at the functions in
  * `000002-functions.sql` and at those of bulk adds.
  */
 export function storeJobs(jobs: readonly JobToStore[], how: HowToStore): Promise<StoredJobs> {
   const [first] = jobs;
+  if (first?.unique || (how.kind === "bulk" && jobs.some(({ unique }) => unique))) return storeUniqueJobs(jobs, how);
   if (how.kind === "single" && first) return isPlain(first) ? storePlainJob(first, how) : storeSingleJob(first, how);
   const isKeyed = how.kind === "bulk" && jobs.some(({ jobKey }) => jobKey !== null);
   return isKeyed ? storeKeyedJobs(jobs, how) : storeNewJobs(jobs, how);

@@ -20,6 +20,8 @@ export interface StoredJob {
   readonly flags: string | null;
   /** All of it, where it may differ from what was given: the key had a job, or a trigger has changed it. */
   readonly whole?: JobRecord;
+  /** What the add did, where its job has a rule. One that was rejected is another one, or none: then it has no id. */
+  readonly outcome?: "added" | "replaced" | "kept" | "rejected";
 }
 
 /** The jobs of a statement that are due, or are within two seconds: what is due later is found by polling. */

@@ -98,6 +98,15 @@ module.exports = (payload) => writeFileSync("done-old", JSON.stringify(payload))
     await client.addJob("plain", 1);
     expect((await work(["--once"])).out).toBe("Completed 1, failed 0; ended: drained.\n");
   });
+
+  it("is run with the names that graphile-worker has for options", async () => {
+    await write({ "tasks/plain.mjs": NOTING });
+    await client.addJob("plain", 1);
+    const words = ["--once", "-j", "2", "--connection", database.connectionString];
+    expect((await work(words, { DATABASE_URL: "postgres://nobody@127.0.0.1:1/none" })).out).toBe(
+      "Completed 1, failed 0; ended: drained.\n",
+    );
+  });
 });
 
 describe("a module", () => {

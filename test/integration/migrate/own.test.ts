@@ -102,6 +102,29 @@ describe("a schema that is made Howdah's own", () => {
 });
 
 describe("a schema that is released", () => {
+  it("by two at once, is so once, and a release beside it ends in one of the two layouts, with all jobs", async () => {
+    const { schema, before } = await adoptedSchema();
+    await database.sql(`select ${schema.of("add_job")}('t', to_json(n)) from generate_series(1, 3) as n`);
+    const own = () => ownSchema({ driver, schema });
+    const release = () => releaseSchema({ driver, schema });
+    expect(await Promise.all([own(), own()])).toEqual([
+      { revision: LATEST, applied: [] },
+      { revision: LATEST, applied: [] },
+    ]);
+    expect(await readSchemaState(driver, schema)).toMatchObject({ layout: "owned", isAdopted: true });
+    const ended = await Promise.allSettled([own(), release(), own()]);
+    const isReleased = (await describeSchema(database, schema.name)).join("\n") === before.join("\n");
+    if (!isReleased) expect(await readSchemaState(driver, schema)).toMatchObject({ layout: "owned" });
+    // Who comes after the release finds a schema that is not Howdah's, and says so.
+    for (const outcome of ended) {
+      if (outcome.status === "rejected")
+        expect(outcome.reason).toMatchObject({ code: expect.stringMatching(/^HOWDAH_/) });
+    }
+    expect(await database.sql(`select payload::text from ${schema.of("_private_jobs")} order by id`)).toEqual(
+      ["1", "2", "3"].map((payload) => ({ payload })),
+    );
+  });
+
   it("gives back what workers of Howdah that are gone held, and is refused while one runs", async () => {
     const { schema } = await adoptedSchema();
     const id = "howdah_0123456789abcdef01";

@@ -249,7 +249,10 @@ describe("functions", () => {
     const loose = await texts(`
       select proname::text from pg_proc join pg_language on pg_language.oid = prolang
       where pronamespace = 'howdah'::regnamespace and (
-        prosecdef and proname not in ('_howdah_add_keyed_jobs_v1', '_howdah_touch_keyed_job_v1', '_howdah_add_queues_v1')
+        prosecdef and proname not in (
+          '_howdah_add_keyed_jobs_v1', '_howdah_touch_keyed_job_v1', '_howdah_add_unique_jobs_v1',
+          '_howdah_add_queues_v1'
+        )
         or prosqlbody is null and not (lanname = 'sql' and provolatile = 's')
           and not coalesce('search_path=pg_catalog, pg_temp' = any(proconfig), false)
       )`);

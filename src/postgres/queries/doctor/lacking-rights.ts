@@ -56,7 +56,7 @@ const ADDS: readonly RoleRight[] = [
       "_howdah_timeout_ms",
     ],
   },
-  { to: "execute", on: ["_howdah_add_keyed_jobs_v1", "_howdah_touch_keyed_job_v1"] },
+  { to: "execute", on: ["_howdah_add_keyed_jobs_v1", "_howdah_touch_keyed_job_v1", "_howdah_add_unique_jobs_v1"] },
 ];
 
 const RUNS: readonly RoleRight[] = [
@@ -71,6 +71,7 @@ const RUNS: readonly RoleRight[] = [
       "_howdah_audit",
       "_howdah_paused_tasks",
       "_howdah_operations",
+      "_howdah_recent",
       "_howdah_samples",
       "_howdah_task_samples",
       "_howdah_schedules",
