@@ -146,6 +146,7 @@ function summary(reports, workers, { total, line, endedAt, serverUs }) {
     mostAtOnce: Math.max(...reports.map(({ mostAtOnce }) => mostAtOnce)),
     failed: sum(reports.map(({ failed }) => failed)),
     lags: reports.flatMap(({ lags }) => lags),
+    spans: reports.flatMap(({ spans }) => spans),
     note: noteOn({ done, total, line }),
   };
 }

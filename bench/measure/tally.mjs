@@ -1,16 +1,20 @@
 import { monotonicMs } from "./statistics.mjs";
 
+/** How long a handler that is "spanned" takes. */
+const SPAN_MS = 2;
+
 /**
  * Counts what the handlers of a worker do. `handler` says what they do beside counting: nothing ("count"); give way
- * once and note how many jobs of one queue run at the same time ("watched"); or what the jobs of the mixed load ask for
- * ("mixed"), with `base` as the moment from which those that are due later are due. `marks` are counts at which the
- * time and the memory are noted.
+ * once and note how many jobs of one queue run at the same time ("watched"); take two milliseconds and note from when
+ * to when which queue's job ran ("spanned"); or what the jobs of the mixed load ask for ("mixed"), with `base` as the
+ * moment from which those that are due later are due. `marks` are counts at which the time and the memory are noted.
  */
 export function createTally({ handler, marks, base }) {
   const notes = [];
   const queues = createQueueWatch();
   const failed = new Set();
   const lags = [];
+  const spans = [];
   let next = 0;
   let cpu;
 
@@ -35,6 +39,14 @@ export function createTally({ handler, marks, base }) {
     count();
   }
 
+  async function spanned({ q }) {
+    begin();
+    const from = monotonicMs();
+    await new Promise((resolve) => setTimeout(resolve, SPAN_MS));
+    spans.push({ q, from, to: monotonicMs() });
+    count();
+  }
+
   async function mixed({ n, q, ms, due, fails }) {
     begin();
     if (due !== undefined) lags.push(monotonicMs() - base - due);
@@ -51,7 +63,7 @@ export function createTally({ handler, marks, base }) {
   const tally = {
     ran: 0,
     firstAt: undefined,
-    run: { count, watched, mixed }[handler],
+    run: { count, watched, spanned, mixed }[handler],
 
     result() {
       const { user, system } = process.cpuUsage(cpu);
@@ -64,6 +76,7 @@ export function createTally({ handler, marks, base }) {
         mostAtOnce: queues.mostAtOnce,
         failed: failed.size,
         lags,
+        spans,
       };
     },
   };

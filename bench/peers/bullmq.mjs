@@ -3,6 +3,10 @@ const GUIDE = "BullMQ's documentation, “PostgreSQL backend”";
 /** What the scenarios run BullMQ with. */
 export const SETTINGS = {
   default: { options: { concurrency: 24 }, source: "the defaults, with concurrency for 24 slots" },
+  "1,000 a second": {
+    options: { concurrency: 100, limiter: { max: 1_000, duration: 1_000 } },
+    source: "BullMQ's documentation, “Rate limiting”: a limiter of the queue",
+  },
   tuned: {
     options: { concurrency: 32 },
     source: `${GUIDE}: the concurrency of “Indicative numbers”; pool size and removeOnComplete as in “Tuning tips”`,

@@ -21,6 +21,7 @@ export const SETTINGS = {
     options: { concurrency: 200, localQueue: { size: 500, queueCount: 2 } },
     source: "as above, with 200 slots for handlers that wait",
   },
+  many: { options: { concurrency: 100 }, source: "the defaults, with 100 slots for handlers that wait" },
   "mixed-direct": { options: { concurrency: 200 }, source: "the defaults, with 200 slots for handlers that wait" },
 };
 

@@ -6,6 +6,14 @@ export const SETTINGS = {
     options: { localConcurrency: 24 },
     source: `${WORKERS}: the defaults, with localConcurrency for 24 slots`,
   },
+  "groups of 5": {
+    options: { localConcurrency: 100, groupConcurrency: 5, pollingIntervalSeconds: 0.5 },
+    source: `${WORKERS}, “groupConcurrency”: over all workers, 100 of them, which take one job each`,
+  },
+  "groups of 50": {
+    options: { localConcurrency: 100, groupConcurrency: 50, pollingIntervalSeconds: 0.5 },
+    source: "as above",
+  },
   tuned: {
     options: { localConcurrency: 4, batchSize: 500, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 },
     source: `${WORKERS}, “work()”: batchSize, burstWhenBatchFull and the shortest polling interval`,
@@ -22,7 +30,7 @@ export async function open(connectionString, { package: name }, { connections = 
     addBulk: (jobs) =>
       boss.insert(
         "noop",
-        jobs.map(({ payload }) => ({ data: payload })),
+        jobs.map(({ payload, queue }) => ({ data: payload, ...(queue !== undefined && { group: { id: queue } }) })),
       ),
     addOne: (payload) => boss.send("noop", payload),
 

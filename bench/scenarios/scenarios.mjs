@@ -3,9 +3,11 @@ import { bulkAdd } from "./bulk-add.mjs";
 import { claimCost } from "./claim-cost.mjs";
 import { drainDefault } from "./drain-default.mjs";
 import { drainTuned } from "./drain-tuned.mjs";
+import { fairTurns } from "./fair-turns.mjs";
 import { idle } from "./idle.mjs";
 import { latencyApart } from "./latency-apart.mjs";
 import { latency } from "./latency.mjs";
+import { limits } from "./limits.mjs";
 import { manyQueues } from "./many-queues.mjs";
 import { memory } from "./memory.mjs";
 import { mixedLoad } from "./mixed-load.mjs";
@@ -13,8 +15,10 @@ import { payloadDrain } from "./payload-drain.mjs";
 import { payloadSizes } from "./payload-sizes.mjs";
 import { pinnedSnapshot } from "./pinned-snapshot.mjs";
 import { processes } from "./processes.mjs";
+import { rates } from "./rates.mjs";
 import { rawLimit } from "./raw-limit.mjs";
 import { reads } from "./reads.mjs";
+import { saturated } from "./saturated.mjs";
 import { serialQueue } from "./serial-queue.mjs";
 import { singleAdds } from "./single-adds.mjs";
 import { sharedLayout } from "./shared-layout.mjs";
@@ -56,4 +60,8 @@ export const SCENARIOS = [
   reads,
   watchedDrain,
   sharedLayout,
+  limits,
+  saturated,
+  rates,
+  fairTurns,
 ];

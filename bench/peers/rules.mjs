@@ -1,0 +1,17 @@
+import { createClient, silentLogger } from "../../dist/index.js";
+import { callInChild } from "../measure/child.mjs";
+
+const SELF = new URL(import.meta.url);
+
+/** Gives all queues of a database these rules, and the pool `all` so many lanes; in a child, as a deployment does. */
+export function setRules(run, { connectionString }, { rules, pool }) {
+  return callInChild({ node: run.node, module: SELF, call: "giveRules", input: { connectionString, rules, pool } });
+}
+
+/** Runs in a child. */
+export async function giveRules({ connectionString, rules, pool }) {
+  const client = await createClient({ connectionString, migrate: false, logger: silentLogger });
+  if (pool !== undefined) await client.setQueuePool("all", { concurrency: pool });
+  await client.setQueueRules("queue-*", rules);
+  await client.close();
+}
