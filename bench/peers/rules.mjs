@@ -3,7 +3,7 @@ import { callInChild } from "../measure/child.mjs";
 
 const SELF = new URL(import.meta.url);
 
-/** Gives all queues of a database these rules, and the pool `all` so many lanes; in a child, as a deployment does. */
+/** Gives all queues of a database these rules, and the pool `all` a number of lanes; in a child, as a deployment does. */
 export function setRules(run, { connectionString }, { rules, pool }) {
   return callInChild({ node: run.node, module: SELF, call: "giveRules", input: { connectionString, rules, pool } });
 }

@@ -17,7 +17,7 @@ export const limits = {
   name: "limits",
   title: "Limits for each key",
   unit: "jobs/s",
-  what: "20,000 jobs of 2 ms spread over keys, each of which may run so many at once over two worker processes with 100 slots each. The handlers note when they ran, in both processes by the same clock: the most of one key at once says how often a side goes over its limit.",
+  what: "20,000 jobs of 2 ms spread over keys, each of which may run at most some at once over two worker processes with 100 slots each. The handlers note when they ran, in both processes by the same clock: the most of one key at once says how often a side goes over its limit.",
   fair: "The same jobs for everyone. A side that runs more of a key at once than its limit says is not comparable, whatever its speed. pg-boss documents its groups as approximate.",
   columns: {
     mostAtOnce: "most of a key at once",

@@ -23,7 +23,7 @@ export const rates = {
   name: "rates",
   title: "Rates for each key",
   unit: "jobs/s",
-  what: "Jobs of 2 ms whose keys may start so many in a second, with 100 slots for each worker process; 10,000 keys whose rate is never reached, and one key with 5,000 jobs at 1,000 a second, which one process or eight share.",
+  what: "Jobs of 2 ms whose keys may start a number of them in a second, with 100 slots for each worker process; 10,000 keys whose rate is never reached, and one key with 5,000 jobs at 1,000 a second, which one process or eight share.",
   fair: "A start that is delayed on its way from the claim to the handler lets later ones come closer: what is above the rate is counted at the handler, where it can be some tokens although no claim took one too many. BullMQ limits a queue as a whole.",
   columns: { over: "starts above the bucket", serverUs: "server CPU, µs/job" },
   sides: [

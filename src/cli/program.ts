@@ -3,9 +3,8 @@ import { Command } from "commander";
 import picocolors from "picocolors";
 import type { CliCommand, GlobalOptions } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { GLOBAL_OPTIONS } from "./global-options.ts";
+import { GLOBAL_OPTIONS, respell } from "./global-options.ts";
 import type { Screen } from "./screen.ts";
-import { respell } from "./respell.ts";
 
 const ENVIRONMENT = `
 Environment:

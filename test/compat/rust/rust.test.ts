@@ -122,7 +122,7 @@ describe.each(LAYOUTS)("graphile_worker_rs on a schema: %s", (layout) => {
     expect(runs.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual([2, 3]);
   });
 
-  it("replaces and removes jobs with a key, whoever has added them", async () => {
+  it("replaces and removes jobs with a key, also those that the other side has added", async () => {
     await using database = await createPlace(layout);
     const { connectionString } = database;
     const runs: Run[] = [];

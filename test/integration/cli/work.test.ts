@@ -103,7 +103,7 @@ module.exports = (payload) => writeFileSync("done-old", JSON.stringify(payload))
     await write({ "tasks/plain.mjs": NOTING });
     await client.addJob("plain", 1);
     const words = ["--once", "-j", "2", "--connection", database.connectionString];
-    expect((await work(words, { DATABASE_URL: "postgres://nobody@127.0.0.1:1/none" })).out).toBe(
+    expect((await work(words, { DATABASE_URL: "postgres://none@127.0.0.1:1/none" })).out).toBe(
       "Completed 1, failed 0; ended: drained.\n",
     );
   });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { respell } from "./respell.ts";
+import { respell } from "./global-options.ts";
 
 const cases: readonly (readonly [given: string, respelled: string])[] = [
   ["work tasks --jobs 5", "work tasks --concurrency 5"],
