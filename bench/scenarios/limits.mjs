@@ -38,12 +38,13 @@ export const limits = {
   ],
   async run(run, side) {
     const { keys, limit, rules, pool } = KEYS[side.variant];
+    const pattern = keys === 1 ? "queue-0" : "queue-*";
     const { spans, ...cell } = await fillAndDrain(run, side, {
       total: run.quick ? 500 : 20_000,
       load: { queues: keys },
       handler: "spanned",
       processes: 2,
-      prepare: side.peer === "howdah" && rules && ((database) => setRules(run, database, { rules, pool })),
+      prepare: side.peer === "howdah" && rules && ((database) => setRules(run, database, { pattern, rules, pool })),
     });
     const most = mostAtOnce(spans);
     const inAll = pool ? mostAtOnce(spans.map((span) => ({ ...span, q: "all" }))) : 0;
