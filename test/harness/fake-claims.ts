@@ -92,7 +92,8 @@ export function createFakeClaims(): FakeClaims {
         const extras = lane === null ? null : JSON.stringify({ lane });
         return claimedRow({ id, runAt: id, queueId: queueId === null ? null : String(queueId), extras });
       });
-      return { ...NOTHING, jobs, more: jobs.length === request.quantity };
+      const hasRules = taken.some(({ lane }) => lane !== null);
+      return { ...NOTHING, jobs, hasRules, more: jobs.length === request.quantity };
     },
     add(count, queueId, lane) {
       const jobs = Array.from({ length: count }, () => {
@@ -132,6 +133,8 @@ export const NOTHING: ClaimAnswer = {
   due: START,
   leftover: [],
   waits: [],
+  crowded: [],
+  hasRules: false,
   windowStart: null,
   windowAfter: null,
   windowWrapped: false,

@@ -469,7 +469,7 @@ describe("a memory of claims that come across queues with rules", () => {
       return plan;
     };
     const learn = (now: number, given: Partial<ClaimAnswer>) => {
-      const all = { ...NOTHING, ...given };
+      const all = { ...NOTHING, hasRules: true, ...given };
       const jobs = all.jobs.map((row) => claimedJobOf(row));
       memory.learnSearch(search(now), { answer: all, chains: toChains(jobs) }, now);
     };
@@ -502,6 +502,7 @@ describe("a memory of claims that come across queues with rules", () => {
     const at = String(2_000_000 + 300_000);
     const { memory, search } = setUp({ claimedAt: "2000000", waits: [{ queueId: 7, at }] });
     expect(memory.restMs(NOW)).toBe(300);
+    expect(memory.hasCandidates).toBe(false);
     memory.announce({ count: 1, queueIds: [7] }, NOW + 10);
     expect([memory.hasCandidates, search(NOW + 20).request.queueIds]).toEqual([false, []]);
     expect(search(NOW + 100).request.queueIds).toEqual([7]);
@@ -515,6 +516,12 @@ describe("a memory of claims that come across queues with rules", () => {
     expect(search(NOW + 2, { freeing: [7, -3] }).request.queueIds).toEqual([7]);
     expect(memory.ruled?.lanesFreed([7, -3], false)).toEqual({ freed: [7], toName: [7] });
     expect(memory.ruled?.lanesFreed([7, -3], true)).toEqual({ freed: [7], toName: [] });
+  });
+
+  it("names queues that were passed over for their pool when a lane of that is freed", () => {
+    const { memory } = setUp({ crowded: [{ poolId: 3, queueId: 9 }] });
+    expect(memory.ruled?.lanesFreed([-3], true)).toEqual({ freed: [9], toName: [9] });
+    expect(memory.ruled?.lanesFreed([-3], true)).toEqual({ freed: [], toName: [] });
   });
 
   it("names queues of a pool of which a lane is freed", () => {

@@ -291,8 +291,7 @@ export class ClaimMemory {
     this.#floors.settle(ticket, answer);
     if (!this.#skipped.isEmpty) this.#skipped.claimed(answer.jobs.map(({ id }) => id));
     this.#queues.leftOver(answer.leftover);
-    if (answer.waits.length > 0)
-      (this.#ruled ??= new RuledQueues(this.#random)).wait(answer.waits, Number(answer.claimedAt), now);
+    if (answer.hasRules) (this.#ruled ??= new RuledQueues(this.#random)).learn(answer, now);
     if (request.windowAfter !== null) {
       this.#window.settle(answer, answer.windowFound && count >= request.quantity, now);
     }
@@ -348,7 +347,7 @@ export class ClaimMemory {
       if (!chain.isRuled) continue;
       // Others take from it, too.
       this.#queues.freed(queueId);
-      (this.#ruled ??= new RuledQueues(this.#random)).took(queueId, last);
+      this.#ruled?.took(queueId, last);
     }
   }
 

@@ -28,10 +28,14 @@ return case
 end;
 
 -- What is rare about a job of a queue with rules: also on which lanes it runs.
-create function :"schema"._howdah_lane_extras_v1(extras text, lane smallint, pool_id integer, pool_lane smallint) returns text
+create function :"schema"._howdah_lane_extras_v1(
+  extras text, lane smallint, pool_id integer, pool_lane smallint, share smallint
+)
+returns text
 language sql stable
 return coalesce(left(extras, -1) || ', ', '{') || '"lane" : ' || coalesce(lane, 0)
-  || coalesce(', "pool" : ' || pool_id || ', "poolLane" : ' || pool_lane, '') || '}';
+  || coalesce(', "pool" : ' || pool_id || ', "poolLane" : ' || pool_lane, '')
+  || coalesce(', "share" : ' || nullif(share, 1), '') || '}';
 
 -- As _howdah_heads_v1, for queues without rules and for claims that let tasks rest: a
 -- queue whose head is of one of these is left alone.
@@ -156,10 +160,13 @@ $$;
 -- `quantity`; not more than it has lanes and tokens for, and its pool.
 --
 -- Answers as _howdah_claim_v1 does. The extras of a job of a queue with rules have its
--- lane (0: the queue has none), and where its pool has lanes also pool and poolLane.
+-- lane (0: the queue has none), where its pool has lanes also pool and poolLane, and
+-- its share if that is not 1.
 -- The summary, where there are rules, has waits: of at most a hundred queues whose head
 -- waits for a token or for the end of a park, the id and that time (microseconds).
--- Queues for whose heads their pools had no room are neither left over nor more.
+-- Queues for whose heads their pools had no room are neither left over nor more: the
+-- summary has their pools and ids, a hundred at most, as crowded. Of a pool that had no
+-- lane at all it is not known whether they have a head.
 --
 -- Beside another claim: as _howdah_claim_v1. Lanes and buckets are locked (skip locked)
 -- before jobs are looked for, each once in a claim, so no two claims have one.
@@ -199,7 +206,9 @@ declare
   full_pools integer[] := '{}';
   dry_pools integer[] := '{}';
   passed integer[] := '{}';
+  crowded integer[] := '{}';
   ruled_heads :"schema"._howdah_queue_head[];
+  seen_heads :"schema"._howdah_queue_head[];
   winners :"schema"._howdah_queue_head[] := '{}';
   extra integer;
   quotas integer[];

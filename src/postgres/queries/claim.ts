@@ -68,6 +68,10 @@ export interface ClaimAnswer {
   readonly leftover: readonly number[];
   /** Queues whose first due job waits for a token or for the end of a park, and until when. */
   readonly waits: readonly QueueWait[];
+  /** Queues that may have a due job for which their pool had no room. */
+  readonly crowded: readonly PooledQueue[];
+  /** It has come across queues, and there are rules. */
+  readonly hasRules: boolean;
   readonly windowStart: number | null;
   readonly windowAfter: number | null;
   readonly windowWrapped: boolean;
@@ -88,6 +92,12 @@ export interface QueueWait {
   readonly at: string;
 }
 
+/** A queue that also needs what its pool gives. */
+export interface PooledQueue {
+  readonly poolId: number;
+  readonly queueId: number;
+}
+
 /** Locks jobs for a worker. What it does concurrently with other statements stands at the functions in `000003-claim.sql`, `new-lean-claim.sql` and `new-limits-claim.sql`. */
 export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
 
@@ -100,6 +110,8 @@ interface Summary {
   readonly leftover: readonly number[];
   /** Ids of queues and microseconds; only where there are rules. */
   readonly waits?: readonly (readonly [number, number])[];
+  /** Ids of pools and queues; only where there are rules. */
+  readonly crowded?: readonly (readonly [number, number])[];
   readonly windowStart: number | null;
   readonly windowAfter: number | null;
   readonly windowWrapped: boolean;
@@ -159,6 +171,7 @@ export function claimValues(request: ClaimRequest): (string | null)[] {
 }
 
 const NO_WAITS: readonly QueueWait[] = [];
+const NO_POOLED: readonly PooledQueue[] = [];
 
 /** Reads what the function answered. Rows of other kinds may come before it. */
 export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
@@ -178,6 +191,8 @@ export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
     due: { at: summary.dueAt, id: summary.dueId },
     leftover: summary.leftover,
     waits: summary.waits?.map(([queueId, at]) => ({ queueId, at: String(at) })) ?? NO_WAITS,
+    crowded: summary.crowded?.map(([poolId, queueId]) => ({ poolId, queueId })) ?? NO_POOLED,
+    hasRules: summary.waits !== undefined,
     windowStart: summary.windowStart,
     windowAfter: summary.windowAfter,
     windowWrapped: summary.windowWrapped,

@@ -1,4 +1,4 @@
-import type { QueueWait } from "../../../postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../../postgres/queries/claim.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
 import { PoolMembers } from "./pool-members.ts";
 import { QueueWaits } from "./queue-waits.ts";
@@ -47,11 +47,14 @@ export class RuledQueues {
     return { freed, toName: hasClaimed ? freed.filter((id) => !ownerIds.includes(id)) : freed };
   }
 
-  /** A claim that was carried out at `claimedAtUs`, by the database's clock, and is answered `now` came across queues that wait. */
-  wait(waits: readonly QueueWait[], claimedAtUs: number, now: number): void {
-    for (const { queueId, at } of waits) this.#waits.add(queueId, now + (Number(at) - claimedAtUs) / 1_000, now);
+  /** A claim is answered `now`. */
+  learn({ waits, crowded, claimedAt }: RuledAnswer, now: number): void {
+    for (const { poolId, queueId } of crowded) this.#members.add(poolId, queueId);
+    for (const { queueId, at } of waits) this.#waits.add(queueId, now + (Number(at) - Number(claimedAt)) / 1_000, now);
   }
 }
+
+type RuledAnswer = Pick<ClaimAnswer, "waits" | "crowded" | "claimedAt">;
 
 /** Queues that may run another job because lanes were freed. */
 export interface FreedLanes {

@@ -114,6 +114,13 @@ if has_rules and ruled = 0 then
     where queues.id = any (candidates) and :{has_rules(queues, claimed_at)}
   );
 end if;
+if cardinality(full_pools) > 0 and cardinality(crowded) < 100 then
+  crowded := crowded || array(
+    select queues.id from :"schema"._private_job_queues as queues
+    where queues.id = any (candidates) and queues._howdah_pool_id = any (full_pools)
+    limit 100
+  );
+end if;
 heads := heads || coalesce(
   :"schema"._howdah_look_v2(
     candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids,
@@ -142,9 +149,16 @@ $$;
 create fragment best_heads_by_turns() as $$
 pool_ids := array(select distinct head.pool_id from unnest(ruled_heads) as head where head.pool_id is not null);
 pool_rooms := array(select :{room_of_pool(pool.id)} from unnest(pool_ids) with ordinality as pool(id, place) order by pool.place);
+seen_heads := ruled_heads;
 ruled_heads := array(
   :{heads_in_turn()}
 );
+if cardinality(pool_ids) > 0 then
+  crowded := crowded || array(
+    select head.queue_id from unnest(seen_heads) as head where head.pool_id is not null
+    except select head.queue_id from unnest(ruled_heads) as head
+  );
+end if;
 passed := passed || array(select (loser).queue_id from unnest(ruled_heads[ruled + 1:]) as loser);
 ruled_heads := ruled_heads[1:ruled];
 heads := array(
@@ -419,7 +433,7 @@ $$;
 -- How is what a pool gives dealt out among its winners? One to each, then a second one, and so on.
 create fragment deal_out_pools() as $$
 rooms := array(
-  select count(*) filter (where ranked.pool_id is null or ranked.rank <= pool_rooms[array_position(pool_ids, ranked.pool_id)])
+  select count(ranked.nth) filter (where ranked.pool_id is null or ranked.rank <= pool_rooms[array_position(pool_ids, ranked.pool_id)])
   from (
     select winner.place, winner.pool_id, wish.nth,
       case
@@ -467,14 +481,14 @@ $$;
 create fragment take_picked() as $$
 return query
 with picked as materialized (
-  select one.id, one.lane, one.pool_lane, case when one.pool_lane is not null then (winners[one.place]).pool_id end as pool_id
+  select one.id, one.lane, one.pool_lane, (winners[one.place]).share, case when one.pool_lane is not null then (winners[one.place]).pool_id end as pool_id
   from unnest(picked_ids, picked_places, picked_lanes, picked_pool_lanes) as one(id, place, lane, pool_lane)
 ), claimed as (
   update :"schema"._private_jobs as jobs
   set :{claim_of(jobs, worker, claimed_at)}
   from picked
   where jobs.id = picked.id
-  returning jobs as job, picked.lane, picked.pool_id, picked.pool_lane
+  returning jobs as job, picked.lane, picked.pool_id, picked.pool_lane, picked.share
 ), marked as (
   update :"schema"._howdah_lanes as lanes
   set locked_by = worker, locked_at = claimed_at, job_id = hold.job_id
@@ -490,7 +504,7 @@ with picked as materialized (
 select 'job', (claimed.job).id, (claimed.job).task_id, queues.id, queues.queue_name,
   :{common_columns((claimed.job))},
   :"schema"._howdah_lane_extras_v1(
-    :"schema"._howdah_extras_v1(claimed.job), claimed.lane, claimed.pool_id, claimed.pool_lane
+    :"schema"._howdah_extras_v1(claimed.job), claimed.lane, claimed.pool_id, claimed.pool_lane, claimed.share
   ),
   null::json
 from claimed
@@ -544,12 +558,21 @@ select
   passed || coalesce(
     array_agg(winner.queue_id) filter (
       where winner.picked = winner.quota and (winner.width = 0 or winner.quota < winner.width)
+        -- Others hold tokens that it has, or have taken those that were seen.
+        or winner.has_rate and winner.picked = winner.room and winner.room < winner.quota and winner.wish = winner.room
     ),
     '{}'
+  ),
+  crowded || coalesce(
+    array_agg(winner.queue_id) filter (where winner.picked = 0 and winner.wish > 0 and winner.room = 0), '{}'
   )
-into lost, passed
+into lost, passed, crowded
 from (
   select one.queue_id, one.width, one.quota, one.room, one.wish,
+    exists (
+      select from :"schema"._howdah_buckets as buckets
+      where buckets.owner_id = one.queue_id and buckets.token_us is not null
+    ) as has_rate,
     (select count(*) from unnest(picked_places) as picked(place) where picked.place = one.nth) as picked
   from unnest(winners, quotas, rooms, coalesce(unpooled_rooms, rooms)) with ordinality
     as one(queue_id, priority, run_at, id, width, pool_id, share, opens_at, quota, room, wish, nth)
@@ -563,6 +586,7 @@ waiting_heads := :"schema"._howdah_look_v2(
   queue_floors, queue_levels, queue_ats, queue_floor_ids, resting, true, full_pools, dry_pools, true
 );
 if cardinality(waiting_heads) > 0 then
+  passed := array(select one.id from unnest(passed) as one(id) except select head.queue_id from unnest(waiting_heads) as head);
   waits := (
     select json_agg(json_build_array(head.queue_id, :"schema"._howdah_us(head.opens_at)))
     from (
@@ -593,5 +617,10 @@ $$;
 -- What else is in the summary of a claim where there are rules?
 create fragment waits_of_summary() as $$
 ,
-    'waits', coalesce(waits, '[]')
+    'waits', coalesce(waits, '[]'),
+    'crowded', coalesce((
+      select json_agg(json_build_array(queues._howdah_pool_id, queues.id))
+      from :"schema"._private_job_queues as queues
+      where cardinality(crowded) > 0 and queues.id = any (crowded[1:100]) and queues._howdah_pool_id is not null
+    ), '[]')
 $$;
