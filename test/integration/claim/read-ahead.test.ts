@@ -158,7 +158,7 @@ describe("a worker whose claims come back full and whose jobs are quick", () => 
     }
     const waiting = (await lockedJobs()).find((name) => !held.started.includes(String(name)));
     await database.sql("delete from howdah._private_jobs where locked_at is null");
-    const release = proxy.next(/_howdah_release_v1/, "before");
+    const release = proxy.next(/_howdah_release_v2/, "before");
     const claim = proxy.next(/_howdah_claim_/, "after");
     // The timers are late, and the claim for the slot looks before these jobs are free.
     Object.assign(clock, { monotonic: () => HOLD_MS + 1 });
