@@ -58,6 +58,7 @@ export function judged(ledgers: readonly Ledger[], tables: Partial<FinalTables> 
     history: createHistory(ledgers),
     tables: { ...EMPTY, ends: endsTold(ledgers), ...tables },
     failing,
+    rate: { limit: 10, burst: 2 },
     wallOffset: 0,
     limits: { connections: 50, rssBytes: 1_000 },
   });

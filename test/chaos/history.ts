@@ -1,4 +1,4 @@
-import type { HandlerEnd, Ledger, ListedJob, Micros, StartLine, Told } from "./ledger.ts";
+import type { HandlerEnd, Ledger, LimitLine, ListedJob, Micros, StartLine, Told } from "./ledger.ts";
 
 /** One call of a handler. */
 export interface Run extends StartLine {
@@ -60,6 +60,8 @@ export interface History {
   readonly standstills: ReadonlyMap<string, readonly Standstill[]>;
   readonly workers: readonly WorkerLife[];
   readonly outages: readonly Outage[];
+  /** In their order. */
+  readonly limits: readonly (LimitLine & { readonly t: Micros })[];
   /** Processes that ended without being told to. */
   readonly unexpectedExits: readonly string[];
   readonly highest: { readonly connections: number; readonly rssBytes: number; readonly lagMs: number };
@@ -79,6 +81,9 @@ export function createHistory(ledgers: readonly Ledger[]): History {
     standstills: new Map(ledgers.map((ledger) => [ledger.file, collectStandstills(ledger, deaths)])),
     workers: ledgers.flatMap(collectLives),
     outages: collectOutages(ledgers),
+    limits: ledgers
+      .flatMap(({ lines }) => lines.flatMap((line) => (line.e === "limit" ? [line] : [])))
+      .toSorted((a, b) => a.t - b.t),
     unexpectedExits: ledgers.flatMap((ledger) => describeUnexpectedExit(ledger, deaths)),
     highest: {
       connections: highest(ledgers, (line) => (line.e === "connections" ? line.count : 0)),

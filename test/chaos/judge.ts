@@ -1,5 +1,6 @@
 import { attemptsAreBounded } from "./rules/attempts-are-bounded.ts";
 import { completedOnce } from "./rules/completed-once.ts";
+import { limitsHold } from "./rules/limits-hold.ts";
 import { livingAreLeftAlone } from "./rules/living-are-left-alone.ts";
 import { nothingGrows } from "./rules/nothing-grows.ts";
 import { nothingInvented } from "./rules/nothing-invented.ts";
@@ -18,6 +19,7 @@ const RULES = {
   "told is what happened": toldIsWhatHappened,
   "queues are serial": queuesAreSerial,
   "queues keep their order": queuesKeepOrder,
+  "limits hold": limitsHold,
   "attempts are bounded": attemptsAreBounded,
   "the living are left alone": livingAreLeftAlone,
   "nothing is left behind": nothingLeftBehind,

@@ -45,7 +45,15 @@ export type LedgerLine = { readonly t: Micros } & (
   | { readonly e: "away"; readonly places: readonly number[] }
   | { readonly e: "back"; readonly places: readonly number[] }
   | { readonly e: "connections"; readonly count: number }
+  | LimitLine
 );
+
+/** How many jobs of a queue with lanes, or of the pool, may run at once from now on; `null` for any number, or when that is not known. */
+export interface LimitLine {
+  readonly e: "limit";
+  readonly of: "lanes-" | "pooled-";
+  readonly width: number | null;
+}
 
 /** A handler was called. */
 export interface StartLine {

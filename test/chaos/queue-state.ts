@@ -10,7 +10,7 @@ const REST_MS = 500;
 export type Asked = Pick<ChaosServer, "ask">;
 
 /**
- * Waits until no job waits or runs and no queue is locked. Returns false when
+ * Waits until no job waits or runs and no queue or lane is locked. Returns false when
  * nothing has changed for a minute.
  */
 export function awaitDrained(server: Asked, say: (line: string) => void): Promise<boolean> {
@@ -54,7 +54,8 @@ async function awaitNothingLeft(server: Asked, { what, dead = [], say }: Awaited
 const LEFT = `
   select
     (select count(*)::integer from howdah._private_jobs where attempts < max_attempts or locked_at is not null) as jobs,
-    (select count(*)::integer from howdah._private_job_queues where locked_at is not null) as queues,
+    (select count(*)::integer from howdah._private_job_queues where locked_at is not null and _howdah_width is null)
+      + (select count(*)::integer from howdah._howdah_lanes where locked_at is not null) as queues,
     (select count(*)::integer from howdah._private_workers where id = any($1::text[])) as dead`;
 
 /** Lets the database write down which claims their holders ended, and when a worker was declared dead; nothing of it is the queue's. */
@@ -90,7 +91,9 @@ export async function readFinalTables(server: Asked): Promise<FinalTables> {
     select id::text, payload ->> 'name' as name, attempts, max_attempts, locked_by, last_error
     from howdah._private_jobs order by id limit 1000000`);
   const queues = await server.ask(
-    "select queue_name, locked_by from howdah._private_job_queues where locked_at is not null",
+    `select queue_name, locked_by from howdah._private_job_queues where locked_at is not null and _howdah_width is null
+     union all
+     select 'lane ' || lane || ' of owner ' || owner_id, locked_by from howdah._howdah_lanes where locked_at is not null`,
   );
   const workers = await server.ask("select id from howdah._private_workers");
   const ends = await server.ask("select id::text, worker, how from public.ends where worker is not null");

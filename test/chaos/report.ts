@@ -28,6 +28,8 @@ const COUNTS: Readonly<Record<string, string>> = {
   startsNotFirst: "handlers called for a further attempt",
   overlapsFenced: "handlers that outlived their claim, and were fenced off",
   takenForDead: "workers declared dead that had stood still, or were cut off for too long",
+  startsLimited: "starts in queues with lanes, a rate or a pool, whose rules changed meanwhile",
+  startsAtLimit: "of these with as many at once as may be",
   ordersCompared: "starts compared with what waited in their queue",
   processes: "processes",
   mostSessions: "sessions at most",

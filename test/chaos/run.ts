@@ -8,6 +8,7 @@ import { configurationsOf } from "./configurations.ts";
 import { createCrew } from "./crew.ts";
 import { createHistory } from "./history.ts";
 import { judge, type Verdict } from "./judge.ts";
+import { rateOf, startRuleChanger } from "./limited-queues.ts";
 import { appendTo, micros, readLedgers, type LedgerLine, type UntimedLine } from "./ledger.ts";
 import { producerPlaces, workerPlace } from "./places.ts";
 import { createPlan, type Fault } from "./plan.ts";
@@ -55,12 +56,14 @@ export async function runChaos(settings: Settings, say: (line: string) => void):
   );
   const workers = createCrew({ folder, tell, places });
   const producers = createCrew({ folder, tell, places: producerPlaces({ settings, folder, connectionString }) });
+  const changer = await startRuleChanger({ connectionString, settings, tell });
   const stopCounting = countSessions(server, tell);
   workers.start();
   producers.start();
   const ground: Ground = { server, connectionString, workers, producers, proxies, tell };
   const struck = await strikeAll(createPlan(settings.seed, { ...settings, linked }), ground, say);
   await producers.finished();
+  await changer.stop();
   say("All jobs are added and nothing breaks any more; waiting until they have run.");
   const drained = await awaitDrained(server, say);
   const late = (await producers.end(END_MS)) + (await workers.end(END_MS));
@@ -74,6 +77,7 @@ export async function runChaos(settings: Settings, say: (line: string) => void):
     history,
     tables,
     failing: settings.failing,
+    rate: rateOf(settings),
     wallOffset: systemClock.now() * 1_000 - micros(),
     limits: { connections: mostSessions(settings), rssBytes: MOST_RSS_BYTES },
   });

@@ -1,5 +1,6 @@
 import type { History } from "./history.ts";
 import type { Micros } from "./ledger.ts";
+import type { ChaosRate } from "./limited-queues.ts";
 
 /** A job that is still in the database when everything has ended. */
 export interface LeftJob {
@@ -36,6 +37,8 @@ export interface FinalTables {
 export interface Evidence {
   readonly history: History;
   readonly tables: FinalTables;
+  /** What rated queues let start; `undefined` without them. */
+  readonly rate?: ChaosRate | undefined;
   /** Whether handlers were told to fail. */
   readonly failing: boolean;
   /** What has to be added to a time of the ledgers to make it one of the wall clock, both in microseconds. */

@@ -1,5 +1,6 @@
 import type { Run } from "../history.ts";
 import type { Micros } from "../ledger.ts";
+import { isLimited } from "../limited-queues.ts";
 import type { Evidence, Rule } from "../verdict.ts";
 
 /**
@@ -28,9 +29,10 @@ export interface Overlap {
 
 /** All handlers of one queue that ran at once, two by two. */
 export function overlapsOf(evidence: Evidence): Overlap[] {
-  const lastStart = new Map(evidence.history.runs.map((run) => [run.id, run]));
+  const lastStart = lastStartsOf(evidence);
   const overlaps: Overlap[] = [];
   for (const [queue, runs] of byQueue(evidence.history.runs)) {
+    if (isLimited(queue)) continue;
     let open: Run[] = [];
     for (const newer of runs) {
       open = open.filter(({ until }) => until > newer.from);
@@ -48,7 +50,8 @@ export function describeOverlap({ queue, older, newer, fault }: Overlap): string
   return `${queue}: ${describe(older)} and ${describe(newer)}: ${fault}`;
 }
 
-interface Ground {
+/** What is known of all runs when one of them is judged. */
+export interface Ground {
   readonly evidence: Evidence;
   /** The last start of each job. */
   readonly lastStart: ReadonlyMap<string, Run>;
@@ -63,6 +66,17 @@ function judge(older: Run, newer: Run, { evidence, lastStart }: Ground): string 
   if (harmless.includes(older) && ignoresItsEnd) return undefined;
   if (harmless.some((run) => stoodStill(run, newer.from, evidence))) return undefined;
   return "nothing explains why a worker was presumed dead";
+}
+
+/** The last start of each job. */
+export function lastStartsOf({ history }: Evidence): ReadonlyMap<string, Run> {
+  return new Map(history.runs.map((run) => [run.id, run]));
+}
+
+/** Whether a run that goes on at a moment may: nothing came of it, and something explains why its worker was presumed dead. */
+export function isHarmless(run: Run, at: Micros, { evidence, lastStart }: Ground): boolean {
+  if (!isFenced(run, lastStart.get(run.id) !== run)) return false;
+  return (run.stubborn === true && run.aborted !== undefined && run.aborted.at < at) || stoodStill(run, at, evidence);
 }
 
 /** Whether a process could not do anything for a while between its claim of a job and a moment. */

@@ -1,4 +1,5 @@
 import type { AddedJob, Run } from "../history.ts";
+import { isLimited } from "../limited-queues.ts";
 import type { Evidence, Rule } from "../verdict.ts";
 import { byQueue } from "./queues-are-serial.ts";
 
@@ -18,6 +19,7 @@ export const queuesKeepOrder: Rule = (evidence) => {
   const violations: string[] = [];
   let compared = 0;
   for (const [queue, runs] of byQueue(evidence.history.runs)) {
+    if (isLimited(queue)) continue;
     // From the last start to the first, so that `later` holds what started after.
     const later: Waiting[] = [];
     for (const run of firstStarts(runs).toReversed()) {
