@@ -55,7 +55,10 @@ async function release(transaction: Executor, schema: Schema): Promise<void> {
   await transaction.query({
     text: `lock table ${schema.of("_private_jobs")}, ${schema.of("_private_job_queues")} in access exclusive mode`,
   });
-  if (state.revision > 0) await transaction.query({ text: recovery(schema) });
+  if (state.revision > 0) {
+    await transaction.query({ text: recovery(schema) });
+    await transaction.query({ text: rulesEnd(schema) });
+  }
   const found = await readForeignSchema(transaction, schema);
   const record = await readRecord(transaction, schema);
   const added = await readAdded(transaction, schema);
@@ -83,6 +86,11 @@ function recovery(schema: Schema): string {
     (table) => `select locked_by from ${schema.of(table)} where locked_by ~ ${OURS}`,
   );
   return `select ${schema.of("recover_dead_worker_jobs")}(array(${holders.join(" union ")}))`;
+}
+
+/** Unlocks the queues that have rules: without these they run one job at a time, as theirs do. */
+function rulesEnd(schema: Schema): string {
+  return `update ${schema.of("_private_job_queues")} set locked_at = null, locked_by = null where locked_by = '_howdah_lanes'`;
 }
 
 async function readRecord(executor: Executor, schema: Schema): Promise<ReadonlyMap<string, string | null>> {

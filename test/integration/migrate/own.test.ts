@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { createWorker, defineTask, migrate } from "../../../src/index.ts";
+import { createClient, createWorker, defineTask, migrate, silentLogger } from "../../../src/index.ts";
 import { adoptSchema } from "../../../src/postgres/layout/adopt-schema.ts";
 import { ownSchema, planOwning } from "../../../src/postgres/layout/own-schema.ts";
 import { releaseSchema } from "../../../src/postgres/layout/release-schema.ts";
@@ -102,6 +102,18 @@ describe("a schema that is made Howdah's own", () => {
 });
 
 describe("a schema that is released", () => {
+  it("gives queues with rules to workers of its makers, as serial ones", async () => {
+    const { schema } = await adoptedSchema();
+    const options = { connectionString: database.connectionString, schema: schema.name, migrate: false };
+    await using client = await createClient({ ...options, logger: silentLogger });
+    await client.setQueueRules("tenant:*", { concurrency: 2, rate: { limit: 1, per: "1h" } });
+    await client.addJob("t", {}, { queueName: "tenant:1" });
+    await client.addJob("t", {}, { queueName: "tenant:1" });
+    expect(await database.sql(foreignClaimSql(schema.name, { worker: "pool-1", limit: 10 }))).toEqual([]);
+    await releaseSchema({ driver, schema });
+    expect(await database.sql(foreignClaimSql(schema.name, { worker: "pool-1", limit: 1 }))).toHaveLength(1);
+  });
+
   it("by two at once, is so once, and a release beside it ends in one of the two layouts, with all jobs", async () => {
     const { schema, before } = await adoptedSchema();
     await database.sql(`select ${schema.of("add_job")}('t', to_json(n)) from generate_series(1, 3) as n`);
