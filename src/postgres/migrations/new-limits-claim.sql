@@ -58,15 +58,15 @@ begin
 end
 $$;
 
--- The same for queues with rules that have a lane and a token to give; those of a pool
--- in full_pools or dry_pools are not looked at. With `waiting`: for those
--- instead that have a lane, and will have a token, or be parked no longer, at a
--- moment that is known.
+-- The same where there are rules: also for queues with rules that have a lane to give;
+-- those of a pool in full_pools are not looked at. For one that has no token, or is
+-- of a pool in dry_pools, or is parked, the answer has the moment from which on its
+-- head may start.
 --
--- Locked jobs are stepped over, unless the queue runs one at a time.
+-- Locked jobs are stepped over in queues that run more than one at a time.
 create function :"schema"._howdah_wide_heads_v1(
   queue_ids integer[], tasks integer[], forbidden text[], skip bigint[], resting integer[],
-  full_pools integer[], dry_pools integer[], waiting boolean,
+  full_pools integer[], dry_pools integer[],
   floor_levels integer[] default null, floor_ats bigint[] default null, floor_ids bigint[] default null
 )
 returns :"schema"._howdah_queue_head[]
@@ -80,16 +80,15 @@ as $$
 declare
   settled constant timestamptz := :{settled()};
 begin
-  :{heads_of_queues(:{gives_a_lane(queues)}, (jobs.locked_at is not null and queues._howdah_width = 1), case when waiting then :{opens_at(queues)} end)}
+  :{heads_of_queues(:{gives_a_place(queues)}, (jobs.locked_at is not null and coalesce(queues._howdah_width, 1) = 1), :{opens_later_at(queues)})}
 end
 $$;
 
--- As _howdah_look_v1, also at queues with rules when there are any. With `waiting`:
--- only at those of them that wait for a moment that is known.
+-- As _howdah_look_v1, also at queues with rules if it is told that there are any.
 create function :"schema"._howdah_look_v2(
   queue_ids integer[], tasks integer[], forbidden text[], skip bigint[],
   floor_queues integer[], floor_levels integer[], floor_ats bigint[], floor_ids bigint[],
-  resting integer[], has_rules boolean, full_pools integer[], dry_pools integer[], waiting boolean default false
+  resting integer[], has_rules boolean, full_pools integer[], dry_pools integer[]
 )
 returns :"schema"._howdah_queue_head[]
 language plpgsql stable
@@ -101,7 +100,7 @@ declare
   known_levels integer[];
   known_ats bigint[];
   known_ids bigint[];
-  heads :"schema"._howdah_queue_head[] := '{}';
+  heads :"schema"._howdah_queue_head[];
   found integer[];
   hidden integer[];
 begin
@@ -112,16 +111,14 @@ begin
       select array_position(floor_queues, given.id) as place from unnest(queue_ids) as given(id) offset 0
     ) as candidate;
   end if;
-  if not waiting then
-    heads := :"schema"._howdah_heads_v2(
+  heads := case
+    when has_rules then :"schema"._howdah_wide_heads_v1(
+      queue_ids, tasks, forbidden, skip, resting, full_pools, dry_pools, known_levels, known_ats, known_ids
+    )
+    else :"schema"._howdah_heads_v2(
       queue_ids, tasks, forbidden, skip, resting, known_levels, known_ats, known_ids
-    );
-  end if;
-  if has_rules then
-    heads := heads || :"schema"._howdah_wide_heads_v1(
-      queue_ids, tasks, forbidden, skip, resting, full_pools, dry_pools, waiting, known_levels, known_ats, known_ids
-    );
-  end if;
+    )
+  end;
   if known is null or cardinality(heads) = cardinality(queue_ids) then
     return heads;
   end if;
@@ -131,14 +128,12 @@ begin
     where given.place is not null and given.id <> all (found)
   );
   if cardinality(hidden) > 0 then
-    if not waiting then
-      heads := heads || :"schema"._howdah_heads_v2(hidden, tasks, forbidden, skip, resting);
-    end if;
-    if has_rules then
-      heads := heads || :"schema"._howdah_wide_heads_v1(
-        hidden, tasks, forbidden, skip, resting, full_pools, dry_pools, waiting
-      );
-    end if;
+    heads := heads || case
+      when has_rules then :"schema"._howdah_wide_heads_v1(
+        hidden, tasks, forbidden, skip, resting, full_pools, dry_pools
+      )
+      else :"schema"._howdah_heads_v2(hidden, tasks, forbidden, skip, resting)
+    end;
   end if;
   return heads;
 end
@@ -225,7 +220,8 @@ declare
   picked_places integer[];
   picked_lanes smallint[];
   picked_pool_lanes smallint[];
-  waiting_heads :"schema"._howdah_queue_head[];
+  looked_at :"schema"._howdah_queue_head[];
+  waiting_heads :"schema"._howdah_queue_head[] := '{}';
   waits json;
 begin
   ruled := coalesce(ruled, quantity);

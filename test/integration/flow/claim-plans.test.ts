@@ -71,7 +71,10 @@ describe.each([
     const found = new Set<string>();
     let due = START;
     for (let turn = 0; turn < 4; turn += 1) {
-      const answer = await claims.claim({ quantity: 60, windowAfter: -1, due, restingTaskIds: turn === 3 ? [99] : [] });
+      // Two of each kind by name, others by what became due and by a window.
+      const queueIds = Array.from({ length: 10 }, (_, index) => 1 + 10 * turn + index);
+      const restingTaskIds = turn === 3 ? [99] : [];
+      const answer = await claims.claim({ quantity: 60, queueIds, windowAfter: -1, due, restingTaskIds });
       ({ due } = answer);
       for (const { queueName } of answer.jobs) found.add(queueName?.slice(0, 1) ?? "none");
     }

@@ -94,6 +94,28 @@ describe("a claim that has seen a queue, when the queue is changed before it loc
   });
 });
 
+describe("two claims that have seen one token", () => {
+  it("start one job with it, also when one of them takes others of a pool in the same claim", async () => {
+    await add(10);
+    await database.sql("select howdah.add_job('t', queue_name => 'p') from generate_series(1, 10)");
+    await shapeQueues(database, "q", { width: 0, rate: { tokenUs: 60_000_000, burst: 1 } });
+    await shapeQueues(database, "p", { width: 2, poolId: await createPool(database, { width: 5 }) });
+    const session = await database.connect();
+    const claims = await createClaims(database, "w", session);
+    // The look asks once, and how many parts are needed is asked before one is locked.
+    const stop = await stopAtRow(database, session, "_howdah_buckets", 3);
+    try {
+      const claiming = claims.claim({ windowAfter: null, queueIds: [1, 2] });
+      await blockedBy(database, stop.session);
+      expect(idsOf(await other.claim({ windowAfter: null, queueIds: [1], quantity: 1 }))).toEqual([1]);
+      await stop.pass();
+      expect((await claiming).jobs.map(({ queueName }) => queueName)).toEqual(["p", "p"]);
+    } finally {
+      await stop.remove();
+    }
+  });
+});
+
 describe("a change of a queue of which a claim is under way", () => {
   /** The claim stands still in the update of its first job. */
   async function whileClaiming<T>(shape: Shape, work: () => Promise<T>): Promise<{ ids: number[]; result: T }> {

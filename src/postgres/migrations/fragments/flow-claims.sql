@@ -88,16 +88,25 @@ return (
 );
 $$;
 
--- Has the queue a free lane, room in its pool, and a token now, or only later?
-create fragment gives_a_lane(queue) as $$
-:{has_rules(:{queue}, now())}
-and (:{queue}._howdah_pool_id is null or :{queue}._howdah_pool_id <> all (full_pools))
-and :{free_lane(:{queue}.id, :{queue}._howdah_width)}
-and (
-  :{not_parked(:{queue}, now())}
-  and (:{queue}._howdah_pool_id is null or :{queue}._howdah_pool_id <> all (dry_pools))
-  and :{has_token(:{queue}.id, :{queue}._howdah_width)}
-) <> waiting
+-- Is the queue free, or has it a lane to give, and its pool too?
+create fragment gives_a_place(queue) as $$
+:{queue}._howdah_rules_revision >= 0 and :{not_paused(:{queue}, now())}
+and case
+  when :{queue}._howdah_width is null then :{queue}.locked_at is null
+  else (:{queue}._howdah_pool_id is null or :{queue}._howdah_pool_id <> all (full_pools))
+    and :{free_lane(:{queue}.id, :{queue}._howdah_width)}
+end
+$$;
+
+-- From when on may the queue start its job, if that is not now?
+create fragment opens_later_at(queue) as $$
+case
+  when :{queue}._howdah_width is not null and not (
+    :{not_parked(:{queue}, now())}
+    and (:{queue}._howdah_pool_id is null or :{queue}._howdah_pool_id <> all (dry_pools))
+    and :{has_token(:{queue}.id, :{queue}._howdah_width)}
+  ) then coalesce(:{opens_at(:{queue})}, 'infinity')
+end
 $$;
 
 -- What are the heads of the candidate queues, of those with rules as well?
@@ -108,11 +117,18 @@ if has_rules is null then
     :{pools_without_room()}
   end if;
 end if;
-if has_rules and ruled = 0 then
-  passed := passed || array(
-    select queues.id from :"schema"._private_job_queues as queues
-    where queues.id = any (candidates) and :{has_rules(queues, claimed_at)}
-  );
+if not has_rules then
+  heads := heads || coalesce(:{heads_with_rules()}, '{}');
+else
+  if ruled = 0 then
+    passed := passed || array(
+      select queues.id from :"schema"._private_job_queues as queues
+      where queues.id = any (candidates) and :{has_rules(queues, claimed_at)}
+    );
+  end if;
+  looked_at := :{heads_with_rules()};
+  heads := heads || array(select head from unnest(looked_at) as head where head.opens_at is null);
+  waiting_heads := waiting_heads || array(select head from unnest(looked_at) as head where head.opens_at is not null);
 end if;
 if cardinality(full_pools) > 0 and cardinality(crowded) < 100 then
   crowded := crowded || array(
@@ -121,13 +137,14 @@ if cardinality(full_pools) > 0 and cardinality(crowded) < 100 then
     limit 100
   );
 end if;
-heads := heads || coalesce(
-  :"schema"._howdah_look_v2(
-    candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids,
-    resting, has_rules and ruled > 0, full_pools, dry_pools
-  ),
-  '{}'
-);
+$$;
+
+-- What are the heads of the candidates, also of those that have to wait for a moment?
+create fragment heads_with_rules() as $$
+:"schema"._howdah_look_v2(
+  candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids,
+  resting, has_rules and ruled > 0, full_pools, dry_pools
+)
 $$;
 
 -- Which pools have no lane to give, and which no token?
@@ -511,6 +528,14 @@ from claimed
 join :"schema"._private_job_queues as queues on queues.id = (claimed.job).job_queue_id;
 $$;
 
+-- How many jobs start of each owner of gate rows?
+create fragment starts_of_owners() as $$
+select one.place, count(*) as starts from unnest(picked_places) as one(place) group by one.place
+union all
+select cardinality(winners) + array_position(pool_ids, (winners[one.place]).pool_id), count(*)
+from unnest(picked_places) as one(place) where (winners[one.place]).pool_id is not null group by 1
+$$;
+
 -- From when on has each part of a bucket its next token, after these were taken?
 create fragment spend_tokens() as $$
 update :"schema"._howdah_buckets as buckets
@@ -518,10 +543,7 @@ set next_at = spent.at + spent.count * spent.us * interval '1 microsecond'
 from (
   select gate.owner_id, part.number, part.at, part.us, least(part.tokens, owner.starts - part.before) as count
   from (
-    select one.place, count(*) as starts from unnest(picked_places) as one(place) group by one.place
-    union all
-    select cardinality(winners) + array_position(pool_ids, (winners[one.place]).pool_id), count(*)
-    from unnest(picked_places) as one(place) where (winners[one.place]).pool_id is not null group by 1
+    :{starts_of_owners()}
   ) as owner
   cross join lateral (select (stripes_held[owner.place]).*) as gate
   cross join lateral (
@@ -544,6 +566,7 @@ if cardinality(picked_ids) > 0 then
   :{take_picked()}
   if exists (select from unnest(stripes_held) as gate where gate.token_us[1] is not null) then
     :{spend_tokens()}
+    :{waits_after_spending()}
   end if;
 end if;
 :{what_became_of_winners()}
@@ -553,40 +576,56 @@ $$;
 create fragment what_became_of_winners() as $$
 remaining := remaining - greatest(0, cardinality(picked_ids) - cardinality(winners));
 select
-  -- Those for which their pool had no room are not lost: they have to wait.
-  lost or coalesce(bool_or(winner.picked = 0 and not (winner.wish > 0 and winner.room = 0)), false),
-  passed || coalesce(
-    array_agg(winner.queue_id) filter (
-      where winner.picked = winner.quota and (winner.width = 0 or winner.quota < winner.width)
-        -- Others hold tokens that it has, or have taken those that were seen.
-        or winner.has_rate and winner.picked = winner.room and winner.room < winner.quota and winner.wish = winner.room
-    ),
-    '{}'
-  ),
-  crowded || coalesce(
-    array_agg(winner.queue_id) filter (where winner.picked = 0 and winner.wish > 0 and winner.room = 0), '{}'
-  )
+  lost or coalesce(bool_or(winner.is_lost), false),
+  passed || coalesce(array_agg(winner.queue_id) filter (where winner.is_lost or winner.has_more), '{}'),
+  crowded || coalesce(array_agg(winner.queue_id) filter (where winner.is_crowded), '{}')
 into lost, passed, crowded
 from (
-  select one.queue_id, one.width, one.quota, one.room, one.wish,
-    exists (
-      select from :"schema"._howdah_buckets as buckets
-      where buckets.owner_id = one.queue_id and buckets.token_us is not null
-    ) as has_rate,
-    (select count(*) from unnest(picked_places) as picked(place) where picked.place = one.nth) as picked
+  select one.queue_id,
+    -- One for which its pool had no room is not lost: it has to wait.
+    picked.count = 0 and not (one.wish > 0 and one.room = 0) as is_lost,
+    picked.count = one.quota and (one.width = 0 or one.quota < one.width) as has_more,
+    one.wish > 0 and one.room = 0 as is_crowded
   from unnest(winners, quotas, rooms, coalesce(unpooled_rooms, rooms)) with ordinality
     as one(queue_id, priority, run_at, id, width, pool_id, share, opens_at, quota, room, wish, nth)
+  cross join lateral (
+    select count(*) from unnest(picked_places) as place where place = one.nth
+  ) as picked
 ) as winner;
+$$;
+
+-- Which queues have to wait now that tokens are spent?
+create fragment waits_after_spending() as $$
+-- At most those of an owner of which all that was locked is spent.
+owner_ids := array(
+  select (stripes_held[owner.place]).owner_id
+  from (
+    :{starts_of_owners()}
+  ) as owner
+  where owner.starts >= :{tokens_held(owner.place)}
+);
+if cardinality(owner_ids) > 0 then
+  :{pools_without_room()}
+  looked_at := :"schema"._howdah_look_v2(
+    array(
+      select head.queue_id from unnest(seen_heads) as head
+      where head.queue_id = any (owner_ids) or -head.pool_id = any (owner_ids)
+    ),
+    tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids, resting, true, full_pools, dry_pools
+  );
+  waiting_heads := waiting_heads || array(select head from unnest(looked_at) as head where head.opens_at is not null);
+  -- In another part of the bucket, which was not needed.
+  passed := passed || array(select head.queue_id from unnest(looked_at) as head where head.opens_at is null);
+end if;
 $$;
 
 -- Which queues have a due job and only have to wait for a moment that is known?
 create fragment waits_of_queues() as $$
-waiting_heads := :"schema"._howdah_look_v2(
-  seen[coalesce(cardinality(held), 0) + 1:], tasks, forbidden, skip,
-  queue_floors, queue_levels, queue_ats, queue_floor_ids, resting, true, full_pools, dry_pools, true
-);
 if cardinality(waiting_heads) > 0 then
-  passed := array(select one.id from unnest(passed) as one(id) except select head.queue_id from unnest(waiting_heads) as head);
+  passed := array(
+    select distinct one.id from unnest(passed) as one(id)
+    where one.id <> all (array(select head.queue_id from unnest(waiting_heads) as head))
+  );
   waits := (
     select json_agg(json_build_array(head.queue_id, :"schema"._howdah_us(head.opens_at)))
     from (
