@@ -241,6 +241,29 @@ describe("a queue with rules", () => {
     await until(isDrained);
   }, 30_000);
 
+  it("has its turn beside one with an old backlog, and its share of the starts", async () => {
+    const started: string[] = [];
+    const task = defineTask({
+      identifier: "named",
+      run: (_payload: unknown, { job }) => void started.push(job.queueName ?? ""),
+    });
+    const worker = await createTestWorker(database, { tasks: [task], concurrency: 1 });
+    workers.push(worker);
+    await worker.client.setQueueRules("tenant:*", { concurrency: 5 });
+    await worker.client.setQueueRules("tenant:big", { concurrency: 5, share: 3 });
+    for (const queueName of ["tenant:old", "tenant:new", "tenant:big"]) {
+      await worker.client.addJobs(Array.from({ length: 20 }, () => ({ task: "named", spec: { queueName } })));
+    }
+    void worker.run();
+    await until(isDrained);
+    // By age the old one would have had all of them.
+    const first = started.slice(0, 25);
+    const countOf = (queue: string): number => first.filter((name) => name === queue).length;
+    expect(countOf("tenant:old")).toBeLessThanOrEqual(7);
+    expect(countOf("tenant:new")).toBeGreaterThanOrEqual(4);
+    expect(countOf("tenant:big")).toBeGreaterThanOrEqual(12);
+  }, 30_000);
+
   it("starts its jobs by priority, and tries those again that fail", async () => {
     const started: string[] = [];
     const task = defineTask({
