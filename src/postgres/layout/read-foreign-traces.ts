@@ -11,7 +11,7 @@ select
   (select json_agg(holder order by holder) from (
     select locked_by from ${schema.of("_private_jobs")}
     union
-    select locked_by from ${schema.of("_private_job_queues")}
+    select locked_by from ${schema.of("_private_job_queues")} where locked_by <> '_howdah_lanes'
   ) as lock(holder) where ${ofOthers("holder")}),
   (select json_agg(id order by id) from ${schema.of("_private_workers")}
     where ${ofOthers("id")} and last_heartbeat_at > now() - interval '5 minutes'),

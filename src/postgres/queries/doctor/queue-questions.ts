@@ -26,7 +26,7 @@ export const QUEUE_QUESTIONS: Questions<QueueFacts> = {
         worker.id is null as "isHolderGone", ${since("worker.last_heartbeat_at")} as "holderSilentSeconds"
       from (select * from ${of("_private_job_queues")} limit 50000) as queue
       left join ${of("_private_workers")} as worker on worker.id = queue.locked_by
-      where queue.locked_at is not null order by queue.locked_at limit 20
+      where queue.locked_at is not null and queue.locked_by <> '_howdah_lanes' order by queue.locked_at limit 20
     ) as found) as queues`,
 
   unknownTasks: (of, schema) => `
