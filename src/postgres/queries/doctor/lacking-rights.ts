@@ -61,7 +61,15 @@ const ADDS: readonly RoleRight[] = [
       "_howdah_timeout_ms",
     ],
   },
-  { to: "execute", on: ["_howdah_add_keyed_jobs_v1", "_howdah_touch_keyed_job_v1", "_howdah_add_unique_jobs_v1", "_howdah_add_queues_v1"] },
+  {
+    to: "execute",
+    on: [
+      "_howdah_add_keyed_jobs_v1",
+      "_howdah_touch_keyed_job_v1",
+      "_howdah_add_unique_jobs_v1",
+      "_howdah_add_queues_v1",
+    ],
+  },
 ];
 
 const RUNS: readonly RoleRight[] = [
