@@ -71,7 +71,9 @@ async function problems(): Promise<string[]> {
  * still commit a claim until then; recovery waits for longer than that.
  */
 async function recover(dead: readonly string[]): Promise<void> {
-  const rows = await database.sql("select application_name as name from pg_stat_activity");
+  const rows = await database.sql(
+    "select application_name as name from pg_stat_activity where datname = current_database()",
+  );
   const lingering = new Set(rows.map((row) => row["name"]));
   await database.sql(
     `with jobs as (update howdah._private_jobs set locked_at = null, locked_by = null where locked_by = any ($1)),
@@ -130,7 +132,7 @@ it(
       }
       if (seconds() > 1.2 + cut) {
         await database.sql(
-          "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like '%_claim_v2%' limit 1",
+          "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and query like '%_claim_v2%' limit 1",
         );
         cut += 1;
       }
@@ -142,7 +144,8 @@ it(
     for (const one of all) one.kill();
     await Promise.all(all.map(({ ended }) => ended));
     await until(async () => {
-      const sessions = "select from pg_stat_activity where application_name like 'howdah_%'";
+      const sessions =
+        "select from pg_stat_activity where datname = current_database() and application_name like 'howdah_%'";
       return (await database.sql(sessions)).length === 0;
     });
     await recover(dead);

@@ -172,6 +172,16 @@ describe("turns", () => {
     expect(order).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
   });
 
+  it("let a third tenant start at once beside two old backlogs that fill their pool", async () => {
+    await add(200, 2, "old", "3 hours");
+    await add(3, 1, "new", "1 second");
+    const poolId = await createPool(database, { width: 2 });
+    await shapeQueues(database, "old%", { width: 2, poolId });
+    await shapeQueues(database, "new%", { width: 2, poolId });
+    const claimed = await claim({ quantity: 24, queueIds: [1, 2, 3], servedQueueIds: [1, 2] });
+    expect(new Set(claimed.jobs.map(({ queueId }) => queueId))).toEqual(new Set([1, 3]));
+  });
+
   it("come after priorities", async () => {
     await add(4, 2);
     await shapeQueues(database, "q%", { width: 2 });
