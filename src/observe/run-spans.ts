@@ -80,7 +80,7 @@ export class RunSpans {
 
 /** The outcome of a handler that has thrown. */
 function setThrown(span: Span, error: unknown): void {
-  if (outcomeOf(error) === "snoozed") span.setAttribute("howdah.outcome", "snoozed");
+  if (quietly(() => outcomeOf(error)) === "snoozed") span.setAttribute("howdah.outcome", "snoozed");
   else setError(span.setAttribute("howdah.outcome", "failed"), error);
 }
 

@@ -9,7 +9,7 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { createClient } from "../../../src/client/create-client.ts";
-import { snooze } from "../../../src/job/directive.ts";
+import { rateLimited, snooze } from "../../../src/job/directive.ts";
 import { type AnyTask, defineBatchTask, defineTask } from "../../../src/job/task.ts";
 import { openTelemetry, type OpenTelemetryOptions } from "../../../src/observe/opentelemetry.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
@@ -243,6 +243,22 @@ describe("a run", () => {
     await worker.client.addJob(later, {});
     await worker.runOnce();
     expect(spanOf("run later")).toMatchObject({
+      status: { code: SpanStatusCode.UNSET },
+      attributes: { "howdah.outcome": "snoozed" },
+    });
+  });
+
+  it("that throws rateLimited() is no error either", async () => {
+    const limited = defineTask({
+      identifier: "limited",
+      run() {
+        throw rateLimited({ after: "1h" });
+      },
+    });
+    await using worker = await tracedWorker([limited]);
+    await worker.client.addJob(limited, {});
+    await worker.runOnce();
+    expect(spanOf("run limited")).toMatchObject({
       status: { code: SpanStatusCode.UNSET },
       attributes: { "howdah.outcome": "snoozed" },
     });
