@@ -2,6 +2,8 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient, defineTask, silentLogger, type Logger, type WorkerOptions } from "../../../src/index.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { emptyFlow, SERIAL, shapeOf } from "../../harness/flow.ts";
+import { FAST_RECOVERY } from "../../harness/recovery.ts";
+import { until } from "../../harness/until.ts";
 import { createTestWorker } from "../../harness/worker.ts";
 
 const database = await createDatabase();
@@ -67,6 +69,18 @@ describe("rules that workers declare", () => {
     await expect(declare({ "a*b": { concurrency: 2 } })).rejects.toThrow(/Worker option `queues\["a\*b"\]` must be/);
     await expect(declare({ q: { concurrency: 2000 } })).rejects.toThrow(/`queues\["q"\]\.concurrency` must be/);
     await expect(declare({ q: { pool: "api" } })).rejects.toMatchObject({ code: "HOWDAH_POOL_UNKNOWN" });
+  });
+});
+
+describe("a worker that runs", () => {
+  it("gives its shape to a queue that was missed when its rule was set", async () => {
+    await using worker = await createTestWorker(database, { tasks: [quick], recovery: FAST_RECOVERY });
+    await client.setQueueRules("q*", { concurrency: 2 });
+    const running = worker.run();
+    await database.sql("insert into howdah._private_job_queues (queue_name) values ('q1')");
+    await until(async () => (await shapeOf(database, "q1"))?.width === 2, { message: "the sweep" });
+    await worker.stop();
+    await running;
   });
 });
 

@@ -108,6 +108,31 @@ describe("a change of rules", () => {
     expect(await shapeOf(database, "q")).toMatchObject({ width: 2, waits: false, lockedBy: LANES, lanes: [1, 2] });
   });
 
+  it("ends the chain of a worker that goes on in a serial queue", async () => {
+    const [id = 0] = await addTo(database, "q", "q", "q");
+    const [claim] = await database.sql(
+      `with lock as (
+         update howdah._private_job_queues set locked_at = now(), locked_by = 'w' where id = $1 returning locked_at
+       )
+       update howdah._private_jobs set locked_at = now(), locked_by = 'w' where id = 1
+       returning howdah._howdah_us(now())::text as at, task_id as task, howdah._howdah_us(run_at)::text as due`,
+      [id],
+    );
+    const goOn = () =>
+      database.sql(
+        `select id from howdah._howdah_release_and_continue_v1(
+           'w', array[$1::bigint], array[1]::bigint[], array[$2::integer], null, array[$3::integer], array[$1::bigint],
+           array[0], array[$4::bigint], array[1]::bigint[]
+         )`,
+        [claim?.["at"], claim?.["task"], id, claim?.["due"]],
+      );
+    expect(await client.setQueueRules("q", { concurrency: 2 })).toEqual({ changed: true, waiting: 1 });
+    expect(await goOn()).toEqual([]);
+    expect(await shapeOf(database, "q")).toMatchObject({ waits: true, lockedBy: null });
+    await sweep();
+    expect(await shapeOf(database, "q")).toMatchObject({ width: 2, waits: false });
+  });
+
   it("to serial waits until nothing of the queue runs, whatever its width is", async () => {
     const [id = 0] = await addTo(database, "q");
     await client.setQueueRules("q", { concurrency: 2 });
