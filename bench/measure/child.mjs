@@ -24,7 +24,12 @@ export function startChild({ node, nodeFlags = [], module, call, input, onMessag
       else onMessage(value);
     });
     child.on("error", reject);
-    child.on("exit", (code, signal) => reject(new Error(`A measured process ended with ${signal ?? code}.`)));
+    child.on("exit", (code, signal) => {
+      const ended = () => reject(new Error(`A measured process ended with ${signal ?? code}.`));
+      // What it sent last may still have to be read: only then is the channel closed.
+      if (child.connected) child.once("disconnect", ended);
+      else ended();
+    });
   });
   // A later await of `result` still gets the rejection.
   result.catch(() => {});
