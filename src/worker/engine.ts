@@ -42,6 +42,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   /** Tasks of which a job ran for long since they were last asked for. */
   readonly #longTasks = new Set<string>();
   #taken = 0;
+  #isDraining = false;
   /** Slots were refused work until outcomes are written. */
   isHeldBack = false;
   /** It takes no more jobs, and ends. */
@@ -84,6 +85,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
 
   /** A claim found nothing more. */
   drained(): void {
+    if (this.#isDraining && this.slots.collecting.open.size > 0) this.slots.collecting.closeAll();
     this.#rested?.();
   }
 
@@ -162,9 +164,8 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   }
 
   released(ending: Ending, runAt: string | undefined): void {
-    const { held, reporter } = this.#context;
-    held.released(ending.job);
-    reporter.released(ending, runAt);
+    this.#context.held.released(ending.job);
+    this.#context.reporter.released(ending, runAt);
     const { job, outcome } = ending;
     // One without a queue that failed, or waits, is not due before it is announced.
     if (outcome.kind !== "completed" && (job.queueId !== null || outcome.kind === "returned")) {
@@ -175,16 +176,14 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   }
 
   refused(ending: Ending): void {
-    const { held, reporter } = this.#context;
-    held.released(ending.job);
-    reporter.refused(ending);
+    this.#context.held.released(ending.job);
+    this.#context.reporter.refused(ending);
     this.#goOn();
   }
 
   unknown(ending: Ending): void {
-    const { held, reporter } = this.#context;
-    held.released(ending.job);
-    reporter.unknown(ending);
+    this.#context.held.released(ending.job);
+    this.#context.reporter.unknown(ending);
     this.#goOn();
   }
 
@@ -214,6 +213,7 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
 
   /** Resolves when a full scan has found nothing more and all jobs have ended, or when `signal` is aborted. */
   async drain(signal: AbortSignal): Promise<void> {
+    this.#isDraining = true;
     for (let before = -1; before < this.#taken && !signal.aborted;) {
       await this.#rest(signal);
       before = this.#taken;
@@ -311,13 +311,13 @@ export class Engine implements CoupledEngine, LivenessWatcher, LockHolder, Relea
   }
 
   /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. What is stuck has a bound of its own. */
-  take(now: number): Chain | undefined {
+  take(now: number, accepts = this.accepts): Chain | undefined {
     if (this.releaser.size - this.releaser.stuck >= MAX_UNWRITTEN) {
       this.isHeldBack = true;
       return undefined;
     }
     for (;;) {
-      const next = this.source.take(this.accepts, now);
+      const next = this.source.take(accepts, now);
       const chain = next && this.withdrawals.sift(next);
       if (chain) this.#taken += chain.waiting;
       if (chain || !next) return chain;
