@@ -85,20 +85,25 @@ export type { AddedJob, AddOutcome, Job, JobKeyMode, JobSpec, JobState } from ".
 export type { PoolRules, QueueRate, QueueRules } from "./job/queue-rules.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
-export { defineBatchTask, defineTask, defineTasks } from "./job/task.ts";
+export type { GatherContext, GatheredJob, GatherOutcome } from "./job/execute/gather-context.ts";
+export { defineBatchTask, defineGatherTask, defineTask, defineTasks } from "./job/task.ts";
 export type {
   AnyHandler,
   AnyTask,
   BatchItemResult,
   BatchResult,
   BatchTask,
+  GatherResult,
+  GatherTask,
   HandlerResult,
   NewBatchTask,
+  NewGatherTask,
   NewTask,
   Task,
 } from "./job/task.ts";
 export type {
   BatchTaskDeclaration,
+  GatherOptions,
   InvalidPayloadPolicy,
   TaskDeclaration,
   TaskOptions,

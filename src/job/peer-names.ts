@@ -50,7 +50,7 @@ export const WORKER_PEER_NAMES: OptionHints = {
   teamSize: theirs("pg-boss", "`concurrency`"),
   teamConcurrency: theirs("pg-boss", "`concurrency`"),
   localConcurrency: theirs("pg-boss", "`concurrency`"),
-  batchSize: theirs("pg-boss", "`concurrency`; for jobs of many items there is `defineBatchTask()`"),
+  batchSize: theirs("pg-boss", "`gather: { size }` of a task made by `defineGatherTask()`"),
   noHandleSignals: theirs("graphile-worker", "`shutdown: { osSignals: false }`"),
   gracefulShutdownAbortTimeout: theirs("graphile-worker", "`shutdown: { gracePeriod, abortPeriod }`"),
   parsedCronItems: theirs("graphile-worker", "`crons`"),
@@ -94,6 +94,8 @@ export const REFETCH_SPELLINGS: OptionSpellings = { durationMs: "duration" };
 
 /** Options of a task. */
 export const TASK_PEER_NAMES: OptionHints = {
+  gather: "a task that gathers jobs is made by `defineGatherTask()`, and its handler is called `runMany`.",
+  runMany: "a task with `runMany` is made by `defineGatherTask()`.",
   name: "the name of a task is its `identifier`.",
   id: "the name of a task is its `identifier`.",
   handler: "the handler is called `run`, or `runBatch` in a batch task.",

@@ -1,6 +1,6 @@
 import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
-import { custom, duration, func, oneOf, required } from "../runtime/option-kinds.ts";
+import { custom, duration, func, integer, nested, oneOf, required } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
 import { TASK_PEER_NAMES } from "./peer-names.ts";
 import { readDebounce, readUnique } from "./read-unique.ts";
@@ -32,6 +32,14 @@ export interface ReadTask {
   /** The schema of the payload, or of each item of a batch. */
   readonly schema: PayloadSchema<unknown, unknown> | undefined;
   readonly invalidPayload: InvalidPayloadPolicy | undefined;
+  /** How jobs are gathered; `undefined` when each is a call of its own. */
+  readonly gather: ReadGather | undefined;
+}
+
+/** How jobs are gathered for one call. */
+export interface ReadGather {
+  readonly size: number;
+  readonly withinMs: number;
 }
 
 /** Returns `task` when its options, as `given`, are right. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
@@ -74,13 +82,24 @@ function checkIdentifier(identifier: unknown, place: OptionPlace): string {
 function readOptionsOf(task: AnyTaskDeclaration, place: OptionPlace): Omit<ReadTask, "identifier" | "place"> {
   if (task.kind === "batch") {
     const read = readObject(place, task, { ...SHARED, item: schema, runBatch: required(func()) });
-    return { ...read, schema: read.item };
+    return { ...read, schema: read.item, gather: undefined };
+  }
+  if ("runMany" in task) {
+    const read = readObject(place, task, { ...SHARED, payload: schema, gather: GATHER, runMany: required(func()) });
+    return { ...read, schema: read.payload };
   }
   const read = readObject(place, task, { ...SHARED, payload: schema, run: required(func()) });
-  return { ...read, schema: read.payload };
+  return { ...read, schema: read.payload, gather: undefined };
 }
 
 const schema = custom(readSchema);
+
+/** The most jobs of one call. */
+const MAX_GATHERED = 1_000;
+
+const GATHER = required(
+  nested({ size: required(integer({ min: 1, max: MAX_GATHERED })), within: duration({ default: 0 }) }),
+);
 
 const SHARED = {
   kind: required(oneOf(["single", "batch"])),

@@ -41,6 +41,17 @@ export interface TaskOptions<Payload> {
  */
 export type InvalidPayloadPolicy = "fail" | "retry";
 
+/** How jobs of a task are gathered for one call. */
+export interface GatherOptions {
+  /** The most jobs of one call, 1 to 1000. */
+  readonly size: number;
+  /**
+   * How long a call waits for more jobs while slots are free. Default 0: it takes
+   * what is at hand. Jobs of a queue are not waited for.
+   */
+  readonly within?: Duration | undefined;
+}
+
 /** A batch task without its handler. `Input` and `Output` are those of an item. */
 export interface BatchTaskDeclaration<Input = unknown, Output = Input> extends TaskOptions<readonly Input[]> {
   readonly kind: "batch";

@@ -1,7 +1,7 @@
 import { HowdahError } from "../errors.ts";
 import { invalidOption } from "../runtime/options.ts";
 import { didYouMean } from "../runtime/suggestion.ts";
-import { readTask } from "./read-task.ts";
+import { type ReadGather, readTask } from "./read-task.ts";
 import { compileRetry, type CompiledRetry, type RetrySettings } from "./retry.ts";
 import type { PayloadSchema } from "./schema.ts";
 import type { AnyTask } from "./task.ts";
@@ -26,6 +26,8 @@ export interface RegisteredTask {
   /** The schema of the payload, or of each item of a batch. */
   readonly schema: PayloadSchema<unknown, unknown> | undefined;
   readonly invalidPayload: InvalidPayloadPolicy;
+  /** How jobs are gathered; `undefined` when each is a call of its own. */
+  readonly gather: ReadGather | undefined;
 }
 
 /**
@@ -70,6 +72,7 @@ function register(task: AnyTask, { invalidPayload = "fail", ...retry }: Registry
     timeoutMs,
     schema,
     invalidPayload: read.invalidPayload ?? invalidPayload,
+    gather: read.gather,
   };
 }
 

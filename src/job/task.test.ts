@@ -12,7 +12,7 @@ it("defineTasks makes a task of each handler, under its name", async () => {
     { kind: "single", identifier: "tidy" },
   ]);
   const [first] = tasks;
-  if (first?.kind === "single") await first.run({ to: "ada" }, {} as never);
+  if (first && "run" in first) await first.run({ to: "ada" }, {} as never);
   expect(ran).toEqual(["ada"]);
 });
 

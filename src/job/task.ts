@@ -1,8 +1,9 @@
 import type { JobContext } from "./execute/context.ts";
+import type { GatherContext, GatheredJob, GatherOutcome } from "./execute/gather-context.ts";
 import type { Directive, DIRECTIVE } from "./directive.ts";
 import { checkTask } from "./read-task.ts";
 import { withLimitQueue } from "./task-limit.ts";
-import type { BatchTaskDeclaration, TaskDeclaration } from "./task-declaration.ts";
+import type { BatchTaskDeclaration, GatherOptions, TaskDeclaration } from "./task-declaration.ts";
 import { invalidOption, isOptionsObject } from "../runtime/options.ts";
 
 /** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
@@ -45,12 +46,35 @@ export type BatchItemResult =
   | undefined
   | void;
 
+/** A task whose handler gets several jobs in one call, each with its own payload and its own outcome. */
+export interface GatherTask<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {
+  readonly gather: GatherOptions;
+  /** Does these jobs, at least one; see {@link GatherResult} for what it may return. Throwing fails those that have not ended. */
+  readonly runMany: (
+    jobs: GatheredJob<Output>[],
+    context: GatherContext<State>,
+  ) => GatherResult | Promise<GatherResult>;
+}
+
+/**
+ * What a handler that gathers jobs may return: nothing, and all are done;
+ * `snooze(…)` or `cancel(…)` for all; an outcome for each, in order; or a map with
+ * those of some of the jobs, or of their ids: the others are done.
+ */
+export type GatherResult =
+  | readonly (GatherOutcome | PromiseLike<GatherOutcome>)[]
+  | ReadonlyMap<GatheredJob | string, GatherOutcome>
+  | HandlerResult;
+
 /** A task of whatever payload: what a list of tasks holds. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks holds tasks of any payload
-export type AnyTask<State = any> = Task<any, any, State> | BatchTask<any, any, State>;
+export type AnyTask<State = any> = Task<any, any, State> | BatchTask<any, any, State> | GatherTask<any, any, State>;
 
 /** What {@link defineTask} is given: a task but for its kind. */
 export type NewTask<Input, Output, State> = Omit<Task<Input, Output, State>, "kind">;
+
+/** What {@link defineGatherTask} is given: such a task but for its kind. */
+export type NewGatherTask<Input, Output, State> = Omit<GatherTask<Input, Output, State>, "kind">;
 
 /** What {@link defineBatchTask} is given: a batch task but for its kind. */
 export type NewBatchTask<Input, Output, State> = Omit<BatchTask<Input, Output, State>, "kind">;
@@ -100,4 +124,16 @@ export function defineBatchTask<Output, State = unknown, Input = Output>(
 function limited<T extends Pick<AnyTask, "identifier" | "limit" | "defaults">>(task: T): T {
   if (!isOptionsObject(task) || !isOptionsObject(task.limit)) return task;
   return { ...task, defaults: withLimitQueue(task.identifier, task.limit, task.defaults) };
+}
+
+/**
+ * Declares a task of which one call does several jobs, such as an API that takes a
+ * hundred things at once: up to `gather.size` jobs that were claimed become one call of
+ * `runMany` in one slot. They are added one by one, and each keeps its attempts, its
+ * retries and its outcome. Throws as {@link defineTask} does.
+ */
+export function defineGatherTask<Output, State = unknown, Input = Output>(
+  task: NewGatherTask<Input, Output, State>,
+): GatherTask<Input, Output, State> {
+  return checkTask({ ...limited(task), kind: "single" }, task);
 }

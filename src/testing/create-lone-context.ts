@@ -1,6 +1,7 @@
 import type { Client } from "../client/client.ts";
 import { createHooks } from "../hooks/hooks.ts";
 import type { JobContext } from "../job/execute/context.ts";
+import type { GatheredJob } from "../job/execute/gather-context.ts";
 import type { SlotContext } from "../job/execute/slot.ts";
 import { HeldJobs } from "../job/held-jobs.ts";
 import type { TaskRegistry } from "../job/task-registry.ts";
@@ -52,10 +53,11 @@ export interface LoneParts {
 /** The same task, whose handler is told that `complete` needs the row of its job. */
 export function withoutCompletion(task: AnyTask): AnyTask {
   if (typeof task !== "object" || task === null) return task;
-  const { run, runBatch } = task as { readonly run?: unknown; readonly runBatch?: unknown };
+  const { run, runBatch, runMany } = task as Partial<Record<"run" | "runBatch" | "runMany", unknown>>;
   const wrapped = {
     ...(typeof run === "function" ? { run: inLoneContext(task, run) } : {}),
     ...(typeof runBatch === "function" ? { runBatch: inLoneContext(task, runBatch) } : {}),
+    ...(typeof runMany === "function" ? { runMany: manyWithoutCompletion(task, runMany) } : {}),
   };
   return { ...task, ...wrapped } as AnyTask;
 }
@@ -66,6 +68,14 @@ function inLoneContext(task: AnyTask, handler: Function) {
     const complete = (): Promise<void> => Promise.reject(noDatabase("context.complete()"));
     const lone: JobContext = { job, signal, logger, client, state, workerId, query, withTransaction, complete };
     return Reflect.apply(handler, task, [payload, lone]);
+  };
+}
+
+function manyWithoutCompletion(task: AnyTask, handler: Function) {
+  return (jobs: readonly GatheredJob[], context: unknown): unknown => {
+    const complete = (): Promise<void> => Promise.reject(noDatabase("complete()"));
+    const lone = jobs.map(({ job, payload, signal }) => ({ job, payload, signal, complete }));
+    return Reflect.apply(handler, task, [lone, context]);
   };
 }
 

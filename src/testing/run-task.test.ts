@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { cancel, snooze } from "../job/directive.ts";
 import type { JobContext } from "../job/execute/context.ts";
-import { defineBatchTask, defineTask } from "../job/task.ts";
+import type { GatheredJob } from "../job/execute/gather-context.ts";
+import { defineBatchTask, defineGatherTask, defineTask } from "../job/task.ts";
 import { unrecoverable } from "../job/unrecoverable.ts";
 import { createManualClock } from "./manual-clock.ts";
 import { runTask } from "./run-task.ts";
@@ -305,5 +306,31 @@ describe("the options of runTask", () => {
     });
     await expect(runTask(plain, {}, { attempt: 0 })).rejects.toMatchObject({ code: "HOWDAH_OPTION_INVALID" });
     await expect(runTask(undefined as never, {})).rejects.toMatchObject({ code: "HOWDAH_OPTION_INVALID" });
+  });
+});
+
+describe("a handler that gathers jobs", () => {
+  const push = defineGatherTask({
+    identifier: "push",
+    gather: { size: 10, within: "1h" },
+    async runMany(jobs: GatheredJob<{ does: string }>[], { settle, client }) {
+      for (const job of jobs) {
+        const { does } = job.payload;
+        if (does === "settle") settle(job, new Error("settled"));
+        if (does === "add") await client.addJob("other");
+        if (does === "complete") await job.complete({} as never);
+      }
+      return jobs.map(({ payload: { does } }) => (does === "snooze" ? snooze("1m") : undefined));
+    },
+  });
+
+  it.each([
+    ["nothing", { outcome: "completed" }],
+    ["settle", { outcome: "failed" }],
+    ["snooze", { outcome: "snoozed" }],
+    ["add", { outcome: "completed", added: [{ task: "other" }] }],
+    ["complete", { outcome: "failed" }],
+  ])("is given one job, does not wait for more, and says what becomes of it: %s", async (does, run) => {
+    expect(await runTask(push, { does })).toMatchObject(run);
   });
 });

@@ -5,7 +5,7 @@ import type { Job, JobSpec } from "../job/job.ts";
 import type { Ending, Outcome } from "../job/outcome.ts";
 import { INVALID_PAYLOAD_POLICIES } from "../job/read-task.ts";
 import { createTaskRegistry } from "../job/task-registry.ts";
-import type { AnyTask, BatchTask, Task } from "../job/task.ts";
+import type { AnyTask, BatchTask, GatherTask, Task } from "../job/task.ts";
 import type { InvalidPayloadPolicy } from "../job/task-declaration.ts";
 import type { Driver } from "../postgres/driver.ts";
 import { systemClock, type Clock } from "../runtime/clock.ts";
@@ -41,6 +41,12 @@ export function runTask<State>(
 export function runTask<Input, Output, State>(
   task: BatchTask<Input, Output, State>,
   items: readonly NoInfer<Input>[],
+  ...options: RunTaskArguments<NoInfer<State>>
+): Promise<TaskRun>;
+/** Runs the handler of a task that gathers jobs, with one job of this payload. */
+export function runTask<Input, Output, State>(
+  task: GatherTask<Input, Output, State>,
+  payload: NoInfer<Input>,
   ...options: RunTaskArguments<NoInfer<State>>
 ): Promise<TaskRun>;
 /** Runs the handler of a task alone, with this payload. */

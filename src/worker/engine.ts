@@ -46,6 +46,7 @@ export class Engine
   readonly #laneNotices: LaneNotices;
   readonly #giveUp = (): void => void this.releaser.abandon();
   #taken = 0;
+  #isDraining = false;
   /** Slots were refused work until outcomes are written. */
   isHeldBack = false;
   /** It takes no more jobs, and ends. */
@@ -90,6 +91,7 @@ export class Engine
 
   /** A claim found nothing more. */
   drained(): void {
+    if (this.#isDraining && this.slots.collecting.open.size > 0) this.slots.collecting.closeAll();
     this.#rested?.();
   }
 
@@ -152,9 +154,8 @@ export class Engine
   }
 
   released(ending: Ending, runAt: string | undefined): void {
-    const { held, reporter } = this.#context;
-    held.released(ending.job);
-    reporter.released(ending, runAt);
+    this.#context.held.released(ending.job);
+    this.#context.reporter.released(ending, runAt);
     const { job, outcome } = ending;
     // One without a queue that failed, or waits, is not due before it is announced.
     if (outcome.kind !== "completed" && (job.queueId !== null || outcome.kind === "returned")) {
@@ -165,16 +166,14 @@ export class Engine
   }
 
   refused(ending: Ending): void {
-    const { held, reporter } = this.#context;
-    held.released(ending.job);
-    reporter.refused(ending);
+    this.#context.held.released(ending.job);
+    this.#context.reporter.refused(ending);
     this.#goOn();
   }
 
   unknown(ending: Ending): void {
-    const { held, reporter } = this.#context;
-    held.released(ending.job);
-    reporter.unknown(ending);
+    this.#context.held.released(ending.job);
+    this.#context.reporter.unknown(ending);
     this.#goOn();
   }
 
@@ -211,6 +210,7 @@ export class Engine
 
   /** Resolves when a full scan has found nothing more and all jobs have ended, or when `signal` is aborted. */
   async drain(signal: AbortSignal): Promise<void> {
+    this.#isDraining = true;
     for (let before = -1; before < this.#taken && !signal.aborted;) {
       await this.#rest(signal);
       before = this.#taken;
@@ -310,13 +310,13 @@ export class Engine
   }
 
   /** Nothing new is started while the database is too slow to take the outcomes, so that memory stays bounded. What is stuck has a bound of its own. */
-  take(now: number): Chain | undefined {
+  take(now: number, accepts = this.accepts): Chain | undefined {
     if (this.releaser.size - this.releaser.stuck >= MAX_UNWRITTEN) {
       this.isHeldBack = true;
       return undefined;
     }
     for (;;) {
-      const next = this.source.take(this.accepts, now);
+      const next = this.source.take(accepts, now);
       const chain = next && this.withdrawals.sift(next);
       if (chain) this.#taken += chain.waiting;
       if (chain || !next) return chain;

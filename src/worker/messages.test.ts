@@ -76,7 +76,8 @@ describe("an option of a job", () => {
   it.each([
     [{ startAfter: 5 }, '`t`: what pg-boss calls so is `runIn` for a delay such as "5m", `runAt` for a time.'],
     [{ delay: 5 }, "what BullMQ calls so is `runIn` for a delay"],
-    [{ singletonKey: "k" }, "what pg-boss calls so is `jobKey`."],
+    [{ singletonKey: "k" }, "what pg-boss calls so is `jobKey`, or `unique: { by }`."],
+    [{ throttle: "1m" }, "at most one job in a while is `unique: { for }`."],
     [{ job_key: "k" }, "did you mean `jobKey`?"],
     [{ jobId: "k" }, "what BullMQ calls so is `jobKey`."],
     [{ attempts: 3 }, "what BullMQ calls so is `maxAttempts`, which counts the first attempt too."],

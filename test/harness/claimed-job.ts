@@ -27,11 +27,8 @@ export function claimedRow(given: ClaimedCells = {}): ClaimedRow {
 }
 
 /** A job that the worker "w" claimed at microsecond 1767225600000000, as task "t", and that never becomes too old to start. */
-export function claimedJob(
-  cells: ClaimedCells = {},
-  tag: Partial<ClaimTag> = {},
-  taskIdentifiers: ReadonlyMap<number, string> = new Map([[1, "t"]]),
-): ClaimedJob {
+export function claimedJob(cells: ClaimedCells = {}, tag: Partial<ClaimTag> = {}): ClaimedJob {
+  const { taskIdentifiers = new Map([[1, "t"]]) } = tag;
   return new ClaimedJob(claimedRow(cells), {
     workerId: "w",
     claimedAt: "1767225600000000",

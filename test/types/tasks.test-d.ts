@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { Client, TransactionClient } from "../../src/client/client.ts";
 import type { JobId } from "../../src/job/add/prepare-and-add.ts";
 import type { JobContext } from "../../src/job/execute/context.ts";
+import type { GatherContext, GatheredJob } from "../../src/job/execute/gather-context.ts";
 import { snooze } from "../../src/job/directive.ts";
 import type { AddedJob, AddOutcome, Job, JobSpec } from "../../src/job/job.ts";
 import type { Executor } from "../../src/postgres/driver.ts";
@@ -14,7 +15,9 @@ import {
   type BatchResult,
   type BatchTask,
   defineBatchTask,
+  defineGatherTask,
   defineTask,
+  type GatherTask,
   type Task,
 } from "../../src/job/task.ts";
 
@@ -59,6 +62,32 @@ describe("a task", () => {
     void client.addJob(valibot, { n: "1" });
     // @ts-expect-error -- s is a string
     void client.addBatchJob(arktype, [{ s: 1 }]);
+  });
+
+  it("that gathers jobs has the payload of its jobs, and is added one by one", () => {
+    const push = defineGatherTask({
+      identifier: "push",
+      gather: { size: 10 },
+      runMany(jobs: GatheredJob<{ to: string }>[], { settle }: GatherContext<{ db: string }>) {
+        for (const job of jobs) settle(job, snooze("1s"));
+        return new Map(jobs.map((job) => [job, job.payload.to === "" ? new Error("empty") : undefined]));
+      },
+    });
+    expectTypeOf(push).toEqualTypeOf<GatherTask<{ to: string }, { to: string }, { db: string }>>();
+    expectTypeOf(push).toExtend<AnyTask<{ db: string }>>();
+    expectTypeOf(push).not.toExtend<AnyTask<{ folder: string }>>();
+    void client.addJob(push, { to: "ada" });
+    // @ts-expect-error -- to is a string
+    void client.addJob(push, { to: 1 });
+    const dates = defineGatherTask({
+      identifier: "dates",
+      payload: z.object({ at: z.string().transform((text) => new Date(text)) }),
+      gather: { size: 10, within: "1s" },
+      runMany: (jobs) => jobs.map(({ payload: { at } }) => expectTypeOf(at).toEqualTypeOf<Date>() && undefined),
+    });
+    void client.addJob(dates, { at: "2030" });
+    // @ts-expect-error -- the size is missing
+    defineGatherTask({ identifier: "push", gather: {}, runMany() {} });
   });
 
   it("says which state of the worker it needs", () => {

@@ -46,7 +46,7 @@ function setUp() {
 }
 
 function claimedJobOf(cells: { id: string; taskId: string; queueId: string | null }): ClaimedJob {
-  return claimedJob(cells, {}, IDENTIFIERS);
+  return claimedJob(cells, { taskIdentifiers: IDENTIFIERS });
 }
 
 describe("limits of tasks", () => {

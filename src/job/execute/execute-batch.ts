@@ -108,7 +108,7 @@ function failureOf(settled: PromiseSettledResult<unknown>, index: number): ItemF
 }
 
 /** Whether a value is an entry of what `Promise.allSettled` gives. */
-function isSettled(value: unknown): value is PromiseSettledResult<unknown> {
+export function isSettled(value: unknown): value is PromiseSettledResult<unknown> {
   if (typeof value !== "object" || value === null) return false;
   const { status } = value as { readonly status?: unknown };
   return (status === "rejected" && "reason" in value) || (status === "fulfilled" && "value" in value);

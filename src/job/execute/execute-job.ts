@@ -7,7 +7,7 @@ import type { Completed, FailedForGood, Outcome, Retried, Undecided } from "../o
 import type { RegisteredTask } from "../task-registry.ts";
 import { isUnrecoverable } from "../unrecoverable.ts";
 import { BatchFailure, runBatch } from "./execute-batch.ts";
-import { enter, type Execution } from "./execution.ts";
+import { enter, type Execution, type SharedCall } from "./execution.ts";
 import { InvalidPayload, toInput } from "./invalid-payload.ts";
 
 /**
@@ -109,8 +109,21 @@ function rolledBack(): HowdahError {
 function callHandler({ task, schema }: RegisteredTask, execution: Execution): unknown {
   if (task.kind === "batch") return runBatch(task, schema, execution);
   const given = execution.payload;
+  const { gathering } = execution;
+  if (gathering) return joinCall(gathering, execution, schema);
+  if (!("run" in task)) throw new TypeError(`The jobs of task ${task.identifier} are gathered.`);
   if (!schema) return task.run(given, execution);
   return toInput(schema, given).then((payload) => task.run(payload, execution));
+}
+
+/** The handler is called with other jobs; what it says of this one is what is waited for. */
+async function joinCall(
+  gathering: SharedCall,
+  execution: Execution,
+  schema: RegisteredTask["schema"],
+): Promise<unknown> {
+  const given = execution.payload;
+  return gathering.join(execution, schema ? await toInput(schema, given) : given);
 }
 
 function fromDirective(directive: Directive, execution: Execution): Decided {

@@ -16,6 +16,8 @@ import type { JobContext } from "./context.ts";
  */
 export class Execution implements JobContext {
   readonly job: ClaimedJob;
+  /** The call that does it together with others; `undefined` when it is one of its own. */
+  gathering: SharedCall | undefined;
   readonly #context: ExecutionContext;
   #controller: AbortController | undefined;
   #logger: Logger | undefined;
@@ -119,6 +121,12 @@ export class Execution implements JobContext {
     this.#abortedWith = reason;
     this.#controller?.abort(reason);
   }
+}
+
+/** A call of a handler that does several jobs. */
+export interface SharedCall {
+  /** Gives what the handler says of this job, as a handler of it alone would; `payload` is what its schema makes of it. */
+  join(execution: Execution, payload: unknown): Promise<unknown>;
 }
 
 /** What all executions of one worker share. */

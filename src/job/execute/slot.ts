@@ -1,13 +1,14 @@
 import { HowdahError, isHowdahError } from "../../errors.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import type { OwnContext } from "../../runtime/own-context.ts";
-import { type Chain, keyOf, type RunKey } from "../chain.ts";
+import { type Acceptance, type Chain, keyOf, type RunKey } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { Ending, Outcome } from "../outcome.ts";
 import type { RegisteredTask } from "../task-registry.ts";
 import type { WorkerContext } from "../worker-context.ts";
 import { toAborted } from "./execute-job.ts";
 import { Execution, type ExecutionContext } from "./execution.ts";
+import { Gathering } from "./gathering.ts";
 import { runJob, type RunContext } from "./run-job.ts";
 import { initialSlot, type SlotEvent, stepSlot } from "./slot-machine.ts";
 
@@ -27,6 +28,9 @@ export class Slot {
   #endedAt = 0;
   #timer: Timer | undefined;
 
+  /** The call that does its job together with others; `undefined` when it is one of its own. */
+  gathering: Gathering | undefined;
+
   /** @param first - the job that {@link run} starts, already taken out of the chain */
   constructor(chain: Chain, first: ClaimedJob, parts: SlotParts) {
     this.key = keyOf(first);
@@ -44,9 +48,26 @@ export class Slot {
     this.#startedAt = now;
     context.held.started(job);
     const timeoutMs = job.timeoutMs ?? this.#registered.timeoutMs;
-    if (timeoutMs !== undefined) this.#startTimeout(timeoutMs);
+    const { gathering } = this;
+    if (gathering) {
+      execution.gathering = gathering;
+      gathering.seat(job, this);
+    } else if (timeoutMs !== undefined) this.#startTimeout(timeoutMs);
     const ended = origin.run(runJob, this.#registered, execution, context);
     void ended.then((outcome) => this.#settled(outcome));
+  }
+
+  /** The time of its job begins, or begins anew, which is done together with others. */
+  beginTime(): void {
+    this.stopTime();
+    const timeoutMs = this.#execution.job.timeoutMs ?? this.#registered.timeoutMs;
+    if (timeoutMs !== undefined) this.#startTimeout(timeoutMs);
+  }
+
+  /** Its job waits for others that it is done with. */
+  stopTime(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   /** The job that it runs, and since when. */
@@ -195,6 +216,7 @@ export class Slot {
   #tellEnded(outcome: Outcome, endsChain: boolean): void {
     const { context, engine } = this.#parts;
     const { job } = this.#execution;
+    this.gathering?.left(job);
     this.#timer?.cancel();
     this.#timer = undefined;
     const now = context.clock.monotonic();
@@ -210,7 +232,11 @@ export class Slot {
     this.#execution = new Execution(job, context);
     this.#registered = context.tasks.get(job.task);
     this.#state = initialSlot;
+    const { task } = this.#registered;
+    this.gathering = "runMany" in task ? new Gathering(task, this.#parts) : undefined;
     this.run(this.#endedAt);
+    // The jobs of a queue run one after another.
+    this.gathering?.close();
   }
 
   #settleLate(): void {
@@ -252,8 +278,11 @@ export interface SlotsEngine {
    * asked about it, and `fill` is called when it has answered.
    */
   accepts(chain: Chain, now: number): boolean;
-  /** The next chain to run, if one is at hand, at this time of the monotonic clock. */
-  take(now: number): Chain | undefined;
+  /**
+   * The next chain to run, if one is at hand, at this time of the monotonic clock, and
+   * if it is accepted; without `accepts` as by {@link accepts}.
+   */
+  take(now: number, accepts?: Acceptance): Chain | undefined;
   /** An attempt has ended, or a job goes back that was not started. */
   ended(ending: Ending): void;
   /** A handler has settled whose attempt had ended before without it. */

@@ -2,6 +2,9 @@ import { HowdahError } from "../../errors.ts";
 import { OwnContext } from "../../runtime/own-context.ts";
 import { type Chain, keyOf, type Removal, type RunKey } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
+import type { GatherTask } from "../task.ts";
+import { CollectingCalls } from "./collecting-calls.ts";
+import type { Gathering } from "./gathering.ts";
 import { ParkedChains } from "./parked-chains.ts";
 import { returnUnstarted, Slot, type SlotAtWork, type SlotContext, type SlotParts, type SlotsEngine } from "./slot.ts";
 
@@ -15,10 +18,14 @@ export class Slots {
   readonly #context: SlotContext;
   readonly #engine: SlotsEngine;
   readonly #parts: SlotParts;
+  /** Calls that wait for more jobs. */
+  readonly collecting: CollectingCalls;
   readonly #busy = new Map<RunKey, Slot>();
   /** Those whose handlers go on although their attempts have ended. */
   readonly #detached = new Set<Slot>();
   readonly #parked = new ParkedChains(this);
+  /** Slots of jobs that share a place with another one of the same call. */
+  #sharing = 0;
   #filling = false;
   #paused = true;
 
@@ -27,16 +34,17 @@ export class Slots {
     this.#engine = engine;
     // That of `run()`, in which the slots are made: each job begins there.
     this.#parts = { context, engine, origin: new OwnContext(), slots: this };
+    this.collecting = new CollectingCalls(this.#parts);
   }
 
   /** How many slots have nothing to do. */
   get free(): number {
-    return this.#context.settings.concurrency - this.#busy.size;
+    return this.#context.settings.concurrency - this.#busy.size + this.#sharing;
   }
 
   /** How many slots are at work. */
   get busy(): number {
-    return this.#busy.size;
+    return this.#busy.size - this.#sharing;
   }
 
   /** How many handlers still run although their attempts have ended. */
@@ -63,6 +71,7 @@ export class Slots {
   /** Takes no further chain, and ends those at work with the job that runs. Returns the jobs that were not started. */
   pause(): readonly Removal[] {
     this.#paused = true;
+    this.collecting.closeAll();
     return this.remove(() => true);
   }
 
@@ -99,6 +108,7 @@ export class Slots {
       if (!chain) break;
       this.#start(chain, now);
     }
+    if (this.collecting.open.size > 0) this.#goOnCollecting();
     this.#filling = false;
   }
 
@@ -124,10 +134,12 @@ export class Slots {
 
   ended(slot: Slot): void {
     this.#busy.delete(slot.key);
+    if (slot.gathering) this.#leave(slot.gathering);
   }
 
   detached(slot: Slot): void {
     this.#busy.delete(slot.key);
+    if (slot.gathering) this.#leave(slot.gathering);
     this.#detached.add(slot);
   }
 
@@ -160,8 +172,44 @@ export class Slots {
     if (earlier || (this.#detached.size > 0 && this.holds(key, chain))) return this.#park(key, chain);
     chain.next();
     const slot = new Slot(chain, first, this.#parts);
+    const { task, gather } = this.#context.tasks.get(first.task);
+    if (gather && "runMany" in task) return this.#startGathered(slot, task, { now, ...gather });
     this.#busy.set(key, slot);
     slot.run(now);
+  }
+
+  /** Starts a job that is done together with others; those of a queue are not. */
+  #startGathered(slot: Slot, task: GatherTask, { now, withinMs }: { now: number; withinMs: number }): void {
+    const isAlone = slot.chain.queueId !== null;
+    const gathering = isAlone ? this.collecting.alone(task) : this.collecting.find(task, withinMs);
+    if (gathering.slots > 0) this.#sharing += 1;
+    gathering.slots += 1;
+    slot.gathering = gathering;
+    this.#busy.set(slot.key, slot);
+    slot.run(now);
+    if (isAlone || !gathering.isOpen) this.collecting.close(task.identifier, gathering);
+  }
+
+  /** Without a free slot, calls that wait for more jobs take those at hand, and begin; others do so when their time is over. */
+  #goOnCollecting(): void {
+    for (const [identifier, gathering] of this.collecting.open) {
+      const onlyOf = (chain: Chain, at: number): boolean =>
+        chain.queueId === null && chain.first?.task === identifier && this.#engine.accepts(chain, at);
+      const { withinMs = 0 } = this.#context.tasks.get(identifier).gather ?? {};
+      while (gathering.isOpen && this.free === 0 && !this.#paused) {
+        const now = this.#context.clock.monotonic();
+        const chain = now > this.#engine.startUntil ? undefined : this.#engine.take(now, onlyOf);
+        if (!chain) break;
+        this.#start(chain, now);
+      }
+      if (!gathering.isOpen || withinMs === 0 || this.free === 0) this.collecting.close(identifier, gathering);
+    }
+  }
+
+  /** A job of a call has ended. */
+  #leave(gathering: Gathering): void {
+    gathering.slots -= 1;
+    if (gathering.slots > 0) this.#sharing -= 1;
   }
 
   /** Sets a chain aside until the handler that it waits for has settled. */

@@ -41,6 +41,7 @@ const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
   "10-hooks.mjs": ["hello eve", "completed 2, failed 0"],
   "11-tracing.mjs": ["add resize belongs to the request: true", "run resize is linked to it: true"],
   "12-testing.mjs": ["a new customer is greeted", "a customer of 2099 is greeted in 2099"],
+  "17-gather.mjs": ["one call for ada, bob, cleo, dan, eve", "job of bob: bob is busy", "one call for bob"],
 };
 
 /** Those that need libraries, with the tests that run them. Folders are projects of their own. */

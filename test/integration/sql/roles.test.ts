@@ -60,6 +60,20 @@ describe("a producer", () => {
     expect((await add()).rows).toMatchObject([{ revision: 0 }]);
   });
 
+  it("may add a unique job, find the one that is there, and read the keys that are kept of none", async () => {
+    const add = () =>
+      producer.query(`select outcomes from howdah._howdah_add_unique_jobs_v1(
+        '{t}', array['{}']::json[], null, null, null, '{k}', null, null, '{replace}', null,
+        '[{"while":"unfinished","otherwise":"keep","forMs":60000}]', true)`);
+    expect((await add()).rows).toEqual([{ outcomes: ["added"] }]);
+    expect((await add()).rows).toEqual([{ outcomes: ["kept"] }]);
+    await expect(producer.query("select * from howdah._howdah_recent")).rejects.toMatchObject(forbidden);
+    await expect(producer.query("select howdah._howdah_forget_recent_v1()")).rejects.toMatchObject(forbidden);
+    // Who may cancel jobs lets their keys be added again.
+    await worker.query("select howdah._howdah_cancel_jobs_v1(array(select id from howdah._private_jobs), 'r')");
+    expect((await add()).rows).toEqual([{ outcomes: ["added"] }]);
+  });
+
   it("may see jobs with their payloads, and the release of the schema", async () => {
     await producer.query(`select howdah.add_job('t', '{"a": 1}')`);
     expect((await producer.query("select payload from howdah._private_jobs")).rows).toEqual([{ payload: { a: 1 } }]);

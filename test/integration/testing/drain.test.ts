@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
-import { cancel, defineBatchTask, defineTask, snooze, unrecoverable, type JobContext } from "../../../src/index.ts";
+import {
+  cancel,
+  defineBatchTask,
+  defineGatherTask,
+  defineTask,
+  type GatheredJob,
+  snooze,
+  unrecoverable,
+  type JobContext,
+} from "../../../src/index.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { createManualClock, createTestDatabase, drain, type TestDatabase } from "../../../src/testing/index.ts";
 
@@ -45,6 +54,24 @@ const outcomes = (drained: { jobs: readonly { outcome: string; payload: unknown;
   drained.jobs.map(({ payload, outcome, next }) => [(payload as { does: string }).does, outcome, next]);
 
 describe("drain", () => {
+  it("runs gathered jobs, tells of each, and waits for no more of them", async () => {
+    const calls: number[] = [];
+    const push = defineGatherTask({
+      identifier: "push",
+      gather: { size: 10, within: "1h" },
+      runMany(jobs: GatheredJob<{ n: number }>[]) {
+        calls.push(jobs.length);
+        return jobs.map(({ payload: { n } }) => (n === 1 ? unrecoverable("no") : undefined));
+      },
+    });
+    const worker = await database.createWorker({ tasks: [push], concurrency: 4 });
+    await worker.client.addJobs([0, 1, 2].map((n) => ({ task: push, payload: { n } })));
+    const { jobs } = await drain(worker);
+    expect(calls).toEqual([3]);
+    expect(jobs.find(({ payload }) => (payload as { n: number }).n === 1)?.outcome).toBe("failed");
+    expect(jobs.filter(({ outcome }) => outcome === "completed")).toHaveLength(2);
+  });
+
   it("runs what is due, also what that adds, and tells what happened to each job", async () => {
     const worker = await database.createWorker({ tasks: [acting] });
     for (const does of ["add", "cancel", "fail", "fail once", "snooze once"])
