@@ -76,9 +76,18 @@ export const COMPLETION_VALUES = 10;
 
 /** The arguments of the function, in order. */
 export function completionValues(request: ReleaseRequest): Cell[] {
-  const { workerId, claimTimes, completed } = request;
+  const { workerId, claimTimes, completed, chainEnds } = request;
+  const ends = chainEnds.length === 0 ? NO_ENDS : endCells(request);
+  return [workerId, numberArray(claimTimes), numberArray(completed), ...ends];
+}
+
+/** Jobs without a queue end no chain. */
+const NO_ENDS: readonly Cell[] = ["{}", "{}", "{}", null, null, null, null];
+
+/** Where chains of queues end, then where those on lanes do. */
+function endCells(request: ReleaseRequest): Cell[] {
   const { queueEnds, laneEnds } = endsOf(request);
-  return [workerId, numberArray(claimTimes), numberArray(completed), ...cellsOf(queueEnds), ...laneCells(laneEnds)];
+  return [...cellsOf(queueEnds), ...laneCells(laneEnds)];
 }
 
 /** Ends of chains apart: nearly always there are no lanes. */
