@@ -67,7 +67,8 @@ const STEPS = [
   },
   {
     name: "bench",
-    command: "node bench/run.mjs --quick && node bench/pairs.mjs --quick && node bench/statements.mjs --quick",
+    command:
+      "node bench/run.mjs --quick && node bench/pairs.mjs --quick && node bench/statements.mjs --quick && node bench/limits.mjs --quick",
     needs: "build",
     why: "the benchmarks still run",
   },

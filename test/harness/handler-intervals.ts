@@ -37,7 +37,7 @@ export class HandlerIntervals {
 }
 
 /** How many of these ran at once at most, computed over all of them. */
-export function mostAtOnce(intervals: readonly Pick<HandlerInterval, "from" | "until">[]): number {
+function mostAtOnce(intervals: readonly Pick<HandlerInterval, "from" | "until">[]): number {
   const changes = intervals.flatMap(({ from, until = Number.POSITIVE_INFINITY }) => [
     { at: from, by: 1 },
     { at: until, by: -1 },
