@@ -70,8 +70,9 @@ export async function runFleet(place: Place, settings: FleetSettings): Promise<F
     addKeyed(place, settings.durationMs),
     producers.finished(),
   ]);
+  const [{ now } = {}] = await place.sql("select clock_timestamp()::text as now");
   const drained = await awaitDrained(server, () => {});
-  await awaitForgotten(place);
+  await awaitForgotten(place, String(now));
   await workers.end(END_MS);
   await unlocking.stop();
   // What a later add with its key has replaced while it ran need not have ended well.
@@ -221,10 +222,11 @@ async function poolOf(folder: string, file: string): Promise<string | undefined>
   return ready?.e === "ready" ? ready.w : undefined;
 }
 
-/** Waits until no more workers of Howdah are registered than there are: the killed ones were declared dead. */
-async function awaitForgotten(place: Place): Promise<void> {
-  await until(async () => (await place.sql("select from howdah._private_workers")).length <= OURS.length, {
-    deadlineMs: 30_000,
+/** Waits until the workers of Howdah that are registered are those that live: a killed one has no heartbeat after `killed`. */
+async function awaitForgotten(place: Place, killed: string): Promise<void> {
+  const silent = "select from howdah._private_workers where last_heartbeat_at <= $1::timestamptz";
+  await until(async () => (await place.sql(silent, [killed])).length === 0, {
+    deadlineMs: 60_000,
     message: "the killed workers to be declared dead",
   });
 }
