@@ -31,6 +31,7 @@ import { type JobCursor, readCursor } from "./job-cursor.ts";
 import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
 import { checkJobId, checkJobIds } from "./job-ids.ts";
 import { type QueueListOptions, readQueueList } from "./inspect.ts";
+import { readPoolLoads } from "./pool-load.ts";
 import { readReschedule } from "./manage.ts";
 import { readReason } from "./option-readers.ts";
 import { readJobList } from "./read-job-list.ts";
@@ -71,6 +72,9 @@ export function createOperatorAccess({ session, calls, runner }: AccessGround): 
       },
       async listQueues({ after, limit, ...filter }: QueueListOptions & { limit: number }, names?: readonly string[]) {
         return readQueueList(reading, { ...filter, names }, { after, limit });
+      },
+      async listPools(names: readonly string[]) {
+        return readPoolLoads(reading, names);
       },
       async toOrder({ action, filter, reason, to }: OrderRequest, scope: Scope) {
         const change = {

@@ -10,6 +10,7 @@ import type { ErrorList } from "./errors-by-line.ts";
 import type { JobFilter } from "./job-filter.ts";
 import type { QueueList, QueueListOptions } from "./inspect.ts";
 import type { RescheduleOptions } from "./manage.ts";
+import type { PoolLoad } from "./pool-load.ts";
 import type { JobList } from "./read-job-list.ts";
 
 /**
@@ -30,6 +31,8 @@ export interface OperatorAccess {
   listErrors(filter: Pick<JobFilter, "task" | "queueName">, scope: Scope, limit: number): Promise<ErrorList>;
   /** As `listQueues`; `names` are the only ones. */
   listQueues(options: QueueListOptions & { readonly limit: number }, names?: readonly string[]): Promise<QueueList>;
+  /** The pools with these names. */
+  listPools(names: readonly string[]): Promise<PoolLoad[]>;
   /** The order for an operation, checked. Rejects as the bulk methods do. */
   toOrder(request: OrderRequest, scope: Scope): Promise<BoundOrder>;
   /** What an order would change now. */

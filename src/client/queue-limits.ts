@@ -1,12 +1,17 @@
+import { type QueueRate, toQueueRules } from "../job/queue-rules.ts";
 import { toNullableDate } from "../job/row.ts";
 import type { QueueLimitsRecord } from "../postgres/queries/queue-limits.ts";
 
 /** A queue with rules, as it was when it was read. */
 export interface QueueLimits {
+  /** The name or pattern whose rules it follows, or gets when it is waiting; null when they are taken away. */
+  readonly rule: string | null;
   /** How many of its jobs may run at once. */
   readonly concurrency: number | "unlimited";
   /** How many of its lanes are taken; without a limit how many of its first 1,000 jobs run. */
   readonly running: number;
+  /** The rate of its rules; null when they have none. */
+  readonly rate: QueueRate | null;
   readonly share: number;
   /** The name of its pool. */
   readonly pool: string | null;
@@ -20,10 +25,12 @@ export interface QueueLimits {
 
 /** What was read of a queue with rules, with the number of its locked jobs. */
 export function toQueueLimits(record: QueueLimitsRecord, running: number): QueueLimits {
-  const { width, held, share, pool, nextAt, parkedUntil, waits } = record;
+  const { width, held, share, pool, nextAt, parkedUntil, waits, rule } = record;
   return {
+    rule: rule?.pattern ?? null,
     concurrency: width === 0 ? "unlimited" : (width ?? 1),
     running: width === null || width === 0 ? running : held,
+    rate: (rule && toQueueRules({ ...rule, width: null, share: null, pool: null }).rate) ?? null,
     share: share ?? 1,
     pool,
     nextStartAt: toNullableDate(nextAt),

@@ -63,7 +63,16 @@ function reasons(job: Partial<WaitingJob> | null, ...workers: WorkerFacts[]) {
 }
 
 const QUEUED = { queueName: "mail" };
-const LIMITS = { width: 2, held: 1, share: null, pool: null, nextAt: null, parkedUntil: null, waits: false };
+const LIMITS = {
+  width: 2,
+  held: 1,
+  share: null,
+  pool: null,
+  nextAt: null,
+  parkedUntil: null,
+  waits: false,
+  rule: null,
+};
 const IN_5_S = String((NOW.getTime() + 5_000) * 1_000);
 const BEFORE = { count: 12, isExact: true, firstId: "30", locked: 0, donePerSecond: null };
 const full = worker({ busy: 4 });

@@ -7,32 +7,53 @@ import type { Schema } from "../schema.ts";
  */
 export function limitsOfQueue(schema: Schema, queue: string, { pool }: { readonly pool: boolean }): string {
   const us = schema.of("_howdah_us");
-  const held = (owner: string): string => `(select pg_catalog.count(*) from ${schema.of("_howdah_lanes")} as held
-    where held.owner_id operator(pg_catalog.=) ${owner} and held.locked_at is not null)`;
-  // Null while a token is there, and without a rate.
-  const nextAt = (
-    owner: string,
-  ): string => `(select case when pg_catalog.min(bucket.next_at) operator(pg_catalog.>) pg_catalog.now()
-      then ${us}(pg_catalog.min(bucket.next_at))::pg_catalog.text end
-    from ${schema.of("_howdah_buckets")} as bucket
-    where bucket.owner_id operator(pg_catalog.=) ${owner} and bucket.token_us is not null)`;
+  const poolOwner = `(operator(pg_catalog.-) ${queue}._howdah_pool_id)`;
   const ofPool = `
     'poolWidth', (select pool.width from ${schema.of("_howdah_pools")} as pool
       where pool.id operator(pg_catalog.=) ${queue}._howdah_pool_id),
-    'poolHeld', ${held(`(operator(pg_catalog.-) ${queue}._howdah_pool_id)`)},
-    'poolNextAt', ${nextAt(`(operator(pg_catalog.-) ${queue}._howdah_pool_id)`)},`;
+    'poolHeld', ${lanesHeld(schema, poolOwner)},
+    'poolNextAt', ${nextTokenAt(schema, poolOwner)},`;
   return `case when ${queue}._howdah_width is not null or ${queue}._howdah_rules_revision operator(pg_catalog.=) -1
   then pg_catalog.json_build_object(
     'width', ${queue}._howdah_width,
-    'held', ${held(`${queue}.id`)},
+    'held', ${lanesHeld(schema, `${queue}.id`)},
     'share', ${queue}._howdah_share,
     'pool', (select pool.name from ${schema.of("_howdah_pools")} as pool
       where pool.id operator(pg_catalog.=) ${queue}._howdah_pool_id),${pool ? ofPool : ""}
-    'nextAt', ${nextAt(`${queue}.id`)},
+    'nextAt', ${nextTokenAt(schema, `${queue}.id`)},
     'parkedUntil', case when ${queue}._howdah_parked_until operator(pg_catalog.>) pg_catalog.now()
       then ${us}(${queue}._howdah_parked_until)::pg_catalog.text end,
-    'waits', ${queue}._howdah_rules_revision operator(pg_catalog.=) -1
+    'waits', ${queue}._howdah_rules_revision operator(pg_catalog.=) -1,
+    'rule', ${ruleOf(schema, queue)}
   ) end`;
+}
+
+/** How many lanes of an owner are locked. */
+export function lanesHeld(schema: Schema, owner: string): string {
+  return `(select pg_catalog.count(*) from ${schema.of("_howdah_lanes")} as held
+    where held.owner_id operator(pg_catalog.=) ${owner} and held.locked_at is not null)`;
+}
+
+/** When the next token of an owner is there, in microseconds as a text; null while one is there, and without a rate. */
+export function nextTokenAt(schema: Schema, owner: string): string {
+  const us = schema.of("_howdah_us");
+  return `(select case when pg_catalog.min(bucket.next_at) operator(pg_catalog.>) pg_catalog.now()
+      then ${us}(pg_catalog.min(bucket.next_at))::pg_catalog.text end
+    from ${schema.of("_howdah_buckets")} as bucket
+    where bucket.owner_id operator(pg_catalog.=) ${owner} and bucket.token_us is not null)`;
+}
+
+/** The stored rule that fits a queue: each pattern that can is looked up by key, however many rules there are. */
+function ruleOf(schema: Schema, queue: string): string {
+  return `(select pg_catalog.json_build_object('pattern', rule.pattern, 'tokenUs', rule.token_us, 'burst', rule.burst)
+    from ${schema.of("_howdah_rules")} as rule
+    where rule.pattern operator(pg_catalog.=) any (array(
+      select ${queue}.queue_name
+      union all
+      select pg_catalog.concat(pg_catalog."left"(${queue}.queue_name, size), '*')
+      from pg_catalog.generate_series(0, pg_catalog.length(${queue}.queue_name)) as size
+    ))
+    order by rule.pattern operator(pg_catalog.<>) ${queue}.queue_name, pg_catalog.length(rule.pattern) desc limit 1)`;
 }
 
 /** What the rules of a queue leave to its jobs. Times are microseconds since 1970. */
@@ -53,6 +74,8 @@ export interface QueueLimitsRecord {
   readonly parkedUntil: string | null;
   /** Whether it waits until jobs of it have ended, to get its rules. */
   readonly waits: boolean;
+  /** The rule that fits it, and its rate; null when none does any more. */
+  readonly rule: { readonly pattern: string; readonly tokenUs: number | null; readonly burst: number | null } | null;
 }
 
 /** Reads the value of {@link limitsOfQueue}. */

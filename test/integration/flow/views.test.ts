@@ -29,8 +29,10 @@ describe("the list of queues", () => {
         lockedAt: null,
         lockedBy: null,
         limits: {
+          rule: "q",
           concurrency: 3,
           running: 1,
+          rate: { limit: 1, per: "1h", burst: 1 },
           share: 4,
           pool: "api",
           nextStartAt: new Date("2100-01-01T00:00:00Z"),
