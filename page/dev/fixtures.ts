@@ -3,6 +3,7 @@ import type { CountView } from "../../src/admin/contract/component.ts";
 import type {
   LockAnswer,
   QueueAnswer,
+  QueueLimitsView,
   QueuesAnswer,
   QueueView,
   TaskAnswer,
@@ -286,6 +287,23 @@ export function queueView(name: string, changes: Partial<QueueView> = {}): Queue
     lockedBy: null,
     isPaused: false,
     pausedUntil: null,
+    limits: null,
+    ...changes,
+  };
+}
+
+/** What rules leave to a queue. */
+export function limitsView(changes: Partial<QueueLimitsView> = {}): QueueLimitsView {
+  return {
+    rule: "crm:*",
+    concurrency: 5,
+    running: 5,
+    rate: { limit: 100, perMs: 60_000, burst: 20 },
+    nextStartAt: null,
+    parkedUntil: null,
+    share: 3,
+    pool: "crm-api",
+    isWaiting: false,
     ...changes,
   };
 }
@@ -301,6 +319,9 @@ const queues: QueuesAnswer = {
       lockedAt: at(-3),
       lockedBy: "w_1",
     }),
+    queueView("crm:acme", { limits: limitsView() }),
+    queueView("crm:tail", { limits: limitsView({ running: 1, parkedUntil: at(25), nextStartAt: at(12) }) }),
+    queueView("mail", { limits: limitsView({ rule: "mail", concurrency: null, running: 12, share: 1, pool: null }) }),
     queueView("a/b c", { jobCount: count(0), readyCount: count(0) }),
     ...Array.from({ length: 12 }, (_, index) =>
       queueView(`tenant-${100 + index}`, { jobCount: count(index * 3), readyCount: count(index) }),
@@ -473,6 +494,7 @@ export const lock: LockAnswer = {
   heldForMs: 661_000,
   freedInMs: null,
   holder: workerView("w_3"),
+  pool: null,
   running: [{ id: "39", task: "import_csv", queueName: "tenant-7", since: at(-661) }],
   chain: [
     jobRow(39, { queueName: "tenant-7", state: "running", task: "import_csv", lockedBy: "w_3", lockedAt: at(-661) }),
@@ -482,6 +504,35 @@ export const lock: LockAnswer = {
   waiting: { count: count(11), oldest: jobRow(42, { queueName: "tenant-7" }), oldestDueMs: 540_000 },
   promise:
     "Jobs of this queue run one after another. If w_3 still runs job 39, another worker will run it, or the next one, at the same time.",
+};
+
+const ruledQueue = queueView("crm:acme", { limits: limitsView() });
+
+/** A queue with rules, of which as many jobs run as may. */
+export const ruledLock: LockAnswer = {
+  ...lock,
+  queue: ruledQueue,
+  sentence: "Full: 5 of at most 5 jobs run.",
+  state: "full",
+  heldForMs: null,
+  holder: null,
+  pool: { name: "crm-api", concurrency: 50, running: 41, nextStartAt: null },
+  running: [51, 52, 53, 54, 55].map((id) => ({
+    id: String(id),
+    task: "sync_contact",
+    queueName: "crm:acme",
+    since: at(-id / 5),
+  })),
+  chain: [51, 52, 53, 54, 55].map((id) =>
+    jobRow(id, {
+      queueName: "crm:acme",
+      state: "running",
+      task: "sync_contact",
+      lockedBy: `w_${id % 3}`,
+      lockedAt: at(-id / 5),
+    }),
+  ),
+  waiting: { count: count(9), oldest: jobRow(56, { queueName: "crm:acme" }), oldestDueMs: 9_000 },
 };
 
 /** A schedule. */
@@ -646,6 +697,8 @@ export const ANSWERS: Readonly<Record<string, unknown>> = {
   queues,
   "queues/tenant-7": queue,
   "queues/tenant-7/lock": lock,
+  "queues/crm%3Aacme": { ...queue, queue: ruledQueue },
+  "queues/crm%3Aacme/lock": ruledLock,
   tasks,
   "tasks/send_email": task,
   "tasks/send_email/schema": taskSchema,

@@ -22,6 +22,7 @@ const VIEWS: Readonly<Record<string, (stage: Stage) => readonly [path: string, t
   "job-gone": () => ["jobs/99999999", "99999999"],
   queues: () => ["queues", "newsletter"],
   queue: () => ["queues/tenant-7", "import_csv"],
+  "queue-ruled": () => ["queues/crm%3Aacme", "Open: its next job can start."],
   "queue-paused": () => ["queues/newsletter", "newsletter"],
   tasks: () => ["tasks", "charge_card"],
   task: () => ["tasks/charge_card", "charge_card"],
@@ -39,6 +40,10 @@ describe.skipIf(chromium === undefined)("the page", () => {
   let served: ServedPage;
   beforeAll(async () => {
     stage = await setStage();
+    await stage.client.setQueuePool("crm-api", { concurrency: 50 });
+    const rate = { limit: 100, per: "1m", burst: 20 } as const;
+    await stage.client.setQueueRules("crm:*", { concurrency: 5, rate, share: 3, pool: "crm-api" });
+    await stage.client.addJob("send_email", {}, { queueName: "crm:acme", runIn: "7d" });
     served = await servePage(stage.database);
   });
   afterAll(() => clearStage(stage));

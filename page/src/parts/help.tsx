@@ -22,8 +22,12 @@ export const HELP = {
     guides: ["guides/runbook.md#everything-failed-at-once", "guides/inspecting-jobs.md#errors"],
   },
   queue: {
-    says: "Jobs of one queue run one at a time, in order. The worker that runs one holds the queue; when it dies, recovery frees it.",
-    guides: ["guides/queues-and-concurrency.md#one-at-a-time", "guides/runbook.md#a-queue-stands-still"],
+    says: "Jobs of one queue run one at a time, in order. The worker that runs one holds the queue; when it dies, recovery frees it. With rules several run at once, or at a rate.",
+    guides: [
+      "guides/queues-and-concurrency.md#one-at-a-time",
+      "guides/limits-and-fairness.md",
+      "guides/runbook.md#a-queue-stands-still",
+    ],
   },
   task: {
     says: "A task that no live worker knows is on top: its jobs wait until one is started. Times are below what 95 of 100 attempts took.",

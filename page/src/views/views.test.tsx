@@ -7,12 +7,14 @@ import {
   at,
   count,
   job,
+  limitsView,
   lock,
   NOW,
   operationView,
   overview,
   preview,
   queueView,
+  ruledLock,
   samples,
   session,
   task,
@@ -106,6 +108,12 @@ const VIEWS: readonly { name: string; view: ComponentChild; paths: readonly stri
     view: <Queue name="tenant-7" />,
     paths: ["queues/tenant-7", "queues/tenant-7/lock"],
     says: "Held by w_3",
+  },
+  {
+    name: "Queue with rules",
+    view: <Queue name="crm:acme" />,
+    paths: ["queues/crm%3Aacme", "queues/crm%3Aacme/lock"],
+    says: "Full: 5 of at most 5 jobs run.",
   },
   { name: "Tasks", view: <Tasks />, paths: ["tasks"], says: "no worker runs it" },
   { name: "Task", view: <Task name="send_email" />, paths: ["tasks/send_email"], says: "Workers that run it" },
@@ -320,6 +328,51 @@ it("offers the nearest name for a task that no worker runs", () => {
   const text = textOf(shown(<Task name="send_emial" />, pageWith({ "tasks/send_emial": answer })));
   expect(text).toContain("No live worker runs this task.");
   expect(text).toContain("a worker runs send_email");
+});
+
+/** Without the gaps that parts of a sentence leave. */
+function proseOf(html: string): string {
+  return textOf(html).replaceAll(/ (?=,)/g, "");
+}
+
+it("says of a queue with rules what they are, and what they leave to it", () => {
+  const path = "queues/crm%3Aacme/lock";
+  const html = shown(<Queue name="crm:acme" />, pageWith(FULL));
+  const text = proseOf(html);
+  expect(text).toContain("Rules of crm:* Running 5 of 5 run Rate 100 in 1 m, 20 at once Next start now");
+  expect(text).toContain("Share of the turns 3 Pool crm-api: 41 of 50 run");
+  expect(text).toContain("55 sync_contact w_1");
+  expect(text).not.toMatch(/the queue is free|Holder/);
+  expect(html).not.toContain("Unlock by force…");
+  const changed = (changes: Parameters<typeof limitsView>[0]): string => {
+    const queue = queueView("crm:acme", { limits: limitsView(changes) });
+    const pool = changes?.pool === null ? null : { ...ruledLock.pool, running: null, nextStartAt: at(60) };
+    return proseOf(
+      shown(<Queue name="crm:acme" />, pageWith({ ...FULL, [path]: { ...ruledLock, queue, pool, running: [] } })),
+    );
+  };
+  expect(changed({ rule: null, isWaiting: true, rate: null })).toMatch(
+    /Rules of none any more .* Rate - .* Other rules once what runs has ended Running none Claimed/,
+  );
+  expect(changed({ concurrency: null, running: 12, pool: null, nextStartAt: at(5), parkedUntil: at(9) })).toMatch(
+    /12 run, no limit .* Next start 12:00:12Z Parked until 12:00:16Z .* Pool - /,
+  );
+  expect(changed({})).toContain("crm-api, next start 12:01:07Z");
+});
+
+it("says in the list what rules leave to queues, and never that one with rules is free", () => {
+  const text = (changes: Parameters<typeof limitsView>[0], isPaused = false): string => {
+    const queues = [queueView("crm:acme", { limits: limitsView(changes), isPaused })];
+    return proseOf(shown(<Queues />, pageWith({ [QUEUES]: { asOf: at(0), queues, next: null } })));
+  };
+  expect(text({ running: 0 })).toMatch(/crm:acme 0 of 5 run in pool crm-api 14/);
+  expect(text({ running: 0 })).not.toContain(" free ");
+  expect(text({ parkedUntil: at(9), nextStartAt: at(5), pool: null })).toMatch(
+    /5 of 5 run, parked until 12:00:16Z, next start 12:00:12Z 14/,
+  );
+  expect(text({ concurrency: 1, running: 1, isWaiting: true }, true)).toMatch(
+    /paused 1 of 1 runs, waits for other rules/,
+  );
 });
 
 it("writes out what an unlock breaks, for administrators only", () => {

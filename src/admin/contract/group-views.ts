@@ -3,6 +3,43 @@ import { component, CountView, DurationText, Id, Name, storable, Time, TimesView
 import { JobRow } from "./job-views.ts";
 import { RunningView, WorkerView } from "./worker-views.ts";
 
+/** What the rules of a queue leave to its jobs. */
+export const QueueLimitsView = component(
+  "QueueLimits",
+  "What the rules of a queue leave to its jobs.",
+  z.object({
+    rule: z
+      .string()
+      .nullable()
+      .describe("The name or pattern whose rules it follows, or gets when it is waiting; null when they are gone."),
+    concurrency: Whole.nullable().describe("How many of its jobs run at once; null for no limit."),
+    running: Whole.describe("How many run. Without a limit those among its first 1,000 jobs."),
+    rate: z
+      .object({ limit: z.number(), perMs: z.number(), burst: Whole })
+      .nullable()
+      .describe("How many start in each `perMs`, and at once after a rest; null without a rate."),
+    nextStartAt: Time.nullable().describe("When its rate lets the next job start; null when that may be now."),
+    parkedUntil: Time.nullable().describe("Until when a handler has told it to wait."),
+    share: Whole.describe("How many of its jobs start in its turn."),
+    pool: z.string().nullable(),
+    isWaiting: z.boolean().describe("No job of it starts until those that run have ended: then it gets other rules."),
+  }),
+);
+export type QueueLimitsView = z.infer<typeof QueueLimitsView>;
+
+/** What a pool leaves to the jobs of its queues. */
+export const PoolView = component(
+  "Pool",
+  "What a pool leaves to the jobs of its queues.",
+  z.object({
+    name: z.string(),
+    concurrency: Whole.nullable().describe("How many jobs of its queues run at once; null for no limit."),
+    running: Whole.nullable().describe("How many run; null without a limit."),
+    nextStartAt: Time.nullable().describe("When its rate lets the next job start; null when that may be now."),
+  }),
+);
+export type PoolView = z.infer<typeof PoolView>;
+
 /** A named queue. */
 export const QueueView = component(
   "Queue",
@@ -15,6 +52,7 @@ export const QueueView = component(
     lockedBy: z.string().nullable(),
     isPaused: z.boolean(),
     pausedUntil: Time.nullable().describe("Null when the pause has no end, or there is none."),
+    limits: QueueLimitsView.nullable().describe("Null for a queue without rules, which runs one job at a time."),
   }),
 );
 export type QueueView = z.infer<typeof QueueView>;
@@ -38,19 +76,33 @@ export type QueueAnswer = z.infer<typeof QueueAnswer>;
 /** The answer of `GET queues/:name/lock`. */
 export const LockAnswer = component(
   "Lock",
-  "Who holds a queue, what it runs, and what waits behind it.",
+  "Who holds a queue or what its rules leave to it, what of it runs, and what waits behind that.",
   z.object({
     asOf: Time,
     queue: QueueView,
     sentence: z.string().describe('The state of the lock in words: "Held by w_3, alive 1 s ago, for 12 s."'),
-    state: z.enum(["free", "held", "holder_silent", "holder_dead", "holder_unknown", "paused"]),
+    state: z
+      .enum([
+        "free",
+        "held",
+        "holder_silent",
+        "holder_dead",
+        "holder_unknown",
+        "paused",
+        "open",
+        "full",
+        "rated",
+        "pool_full",
+        "parked",
+        "waiting",
+      ])
+      .describe("Those from `open` on are of queues with rules, which may be `paused`, too."),
     heldForMs: Whole.nullable(),
     freedInMs: Whole.nullable().describe("When recovery frees it at the latest, where the holder is dead; else null."),
-    holder: WorkerView.nullable().describe("Null when it is free, or its holder is not registered."),
-    running: z.array(RunningView).describe("What the holder runs of this queue."),
-    chain: z
-      .array(JobRow)
-      .describe("Jobs of the queue that the holder has claimed, in the order in which they run; 50 at most."),
+    holder: WorkerView.nullable().describe("Null when it is free or has rules, or its holder is not registered."),
+    pool: PoolView.nullable().describe("The pool that its rules name."),
+    running: z.array(RunningView).describe("What of this queue runs, as workers say with their heartbeats."),
+    chain: z.array(JobRow).describe("Jobs of the queue that are claimed, in the order in which they run; 50 at most."),
     waiting: z.object({
       count: CountView,
       oldest: JobRow.nullable(),

@@ -1,14 +1,17 @@
 import type { QueueInfo } from "../../client/inspect.ts";
+import type { PoolLoad } from "../../client/pool-load.ts";
 import type { WorkerInfo } from "../../client/workers.ts";
 import type { Job } from "../../job/job.ts";
 import { formatSpan } from "../../client/why/times.ts";
 import type { CountView } from "../contract/component.ts";
 import type { LockAnswer, QueueView } from "../contract/group-views.ts";
+import type { RunningView } from "../contract/worker-views.ts";
 import type { AdminGround, Handlers } from "../ground.ts";
 import { forbidden, isLimited, maySee, maySeeQueue, type Principal, scopeOf } from "../principal.ts";
 import { notFound } from "../problem.ts";
 import { toCountView } from "../views/count-view.ts";
 import { toJobRow, toTime } from "../views/job-view.ts";
+import { stateOfLimits, toLimitsView, toPoolView } from "../views/limits-view.ts";
 import { toWorkerView } from "../views/worker-view.ts";
 
 /** The routes that read queues. */
@@ -43,26 +46,27 @@ export function createQueueReads(ground: AdminGround): Pick<Handlers, "listQueue
 
     async getLock({ params: { name }, principal }) {
       const queue = await visibleQueue(access, principal, name);
-      const [jobs, workers, pauses] = await Promise.all([
+      const [jobs, workers, pauses, pools] = await Promise.all([
         firstJobs(principal, name),
         facts.workers.get(),
         facts.pauses.get(),
+        queue.limits?.pool == null ? [] : access.listPools([queue.limits.pool]),
       ]);
       const holder = workers.value.find(({ id }) => id === queue.lockedBy);
       const isClaimed = ({ lockedBy }: { readonly lockedBy: string | null }): boolean => lockedBy !== null;
       const chain = jobs.filter(isClaimed);
-      const waiting = jobs.filter((job) => !isClaimed(job));
-      const oldest = oldestOf(waiting);
-      const running = (holder?.report?.running ?? []).filter((job) => job.queueName === name && maySee(principal, job));
+      const oldest = oldestOf(jobs.filter((job) => !isClaimed(job)));
+      const [pool] = pools;
       return {
         asOf: now(),
         queue: toQueueView(queue),
-        ...stateOfLock(queue, holder, clock.now()),
+        ...stateOfQueue(queue, { holder, pool, chain, workers: workers.value, nowMs: clock.now() }),
         holder: holder ? toWorkerView(holder, principal) : null,
-        running: running.map((job) => ({ ...job, since: job.since.toISOString() })),
+        pool: pool ? toPoolView(pool) : null,
+        running: (queue.limits ? workers.value : [holder]).flatMap((worker) => runningIn(name, worker, principal)),
         chain: chain.map((job) => toJobRow(job, pauses.value, ground)),
         waiting: {
-          count: without(toCountView(queue.jobCount), chain.length),
+          count: without(toCountView(queue.jobCount), Math.max(chain.length, queue.limits?.running ?? 0)),
           oldest: oldest ? toJobRow(oldest, pauses.value, ground) : null,
           oldestDueMs: oldest ? Math.max(0, Math.round(clock.now() - oldest.runAt.getTime())) : null,
         },
@@ -70,6 +74,30 @@ export function createQueueReads(ground: AdminGround): Pick<Handlers, "listQueue
       };
     },
   };
+}
+
+/** What of a queue a worker says that it runs. */
+function runningIn(queueName: string, worker: WorkerInfo | undefined, principal: Principal): RunningView[] {
+  const running = worker?.report?.running ?? [];
+  return running
+    .filter((job) => job.queueName === queueName && maySee(principal, job))
+    .map((job) => ({ ...job, since: job.since.toISOString() }));
+}
+
+interface QueueGround {
+  readonly holder: WorkerInfo | undefined;
+  readonly pool: PoolLoad | undefined;
+  readonly chain: readonly Job[];
+  readonly workers: readonly WorkerInfo[];
+  readonly nowMs: number;
+}
+
+/** The state of its lock; of a queue with rules what they leave to it. */
+function stateOfQueue(queue: QueueInfo, { holder, pool, chain, workers, nowMs }: QueueGround): LockState {
+  const lock = stateOfLock(queue, holder, nowMs);
+  if (queue.limits === null) return lock;
+  const isDead = ({ lockedBy }: Job): boolean => workers.some((worker) => worker.id === lockedBy && isGone(worker));
+  return { ...lock, ...stateOfLimits(queue.limits, { queue, pool, deadCount: chain.filter(isDead).length, nowMs }) };
 }
 
 function oldestOf(jobs: readonly Job[]): Job | undefined {
@@ -82,15 +110,14 @@ function without(count: CountView, others: number): CountView {
 }
 
 /** A queue as an answer has it. */
-function toQueueView({ name, jobCount, readyCount, lockedAt, lockedBy, isPaused, pausedUntil }: QueueInfo): QueueView {
+function toQueueView({ jobCount, readyCount, lockedAt, pausedUntil, limits, ...queue }: QueueInfo): QueueView {
   return {
-    name,
+    ...queue,
     jobCount: toCountView(jobCount),
     readyCount: toCountView(readyCount),
     lockedAt: toTime(lockedAt),
-    lockedBy,
-    isPaused,
     pausedUntil: toTime(pausedUntil),
+    limits: limits && toLimitsView(limits),
   };
 }
 
@@ -122,7 +149,7 @@ function stateOfLock(queue: QueueInfo, holder: WorkerInfo | undefined, nowMs: nu
     return { sentence, state: "holder_unknown", heldForMs, freedInMs: null };
   }
   const silentMs = Math.max(0, nowMs - holder.lastHeartbeatAt.getTime());
-  if (holder.isStale || holder.session === "lost") {
+  if (isGone(holder)) {
     const freedInMs = Math.max(0, Math.round(RECOVERY_MS - silentMs));
     const sentence = `Held by ${holder.id}, which died: silent for ${formatSpan(silentMs)}. Any living worker frees it in about ${formatSpan(freedInMs)}.`;
     return { sentence, state: "holder_dead", heldForMs, freedInMs };
@@ -135,6 +162,10 @@ function stateOfLock(queue: QueueInfo, holder: WorkerInfo | undefined, nowMs: nu
     heldForMs,
     freedInMs: null,
   };
+}
+
+function isGone({ isStale, session }: WorkerInfo): boolean {
+  return isStale || session === "lost";
 }
 
 /** Heartbeats come every four seconds or so. */

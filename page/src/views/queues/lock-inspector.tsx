@@ -10,6 +10,7 @@ import { Icon } from "../../parts/icons.tsx";
 import { JobLink, NameLink } from "../../parts/links.tsx";
 import { Words } from "../../parts/words.tsx";
 import { JobState } from "../jobs/job-columns.tsx";
+import { LimitFacts } from "./limit-facts.tsx";
 
 interface LockProps {
   readonly lock: LockAnswer;
@@ -17,13 +18,15 @@ interface LockProps {
   readonly reloads: readonly string[];
 }
 
-/** Who holds a queue, what that worker runs of it, what it has claimed, and what waits behind. */
+/** Who holds a queue, or what its rules leave to it; what of it runs, what is claimed, and what waits behind. */
 export function LockInspector({ lock, reloads }: LockProps) {
-  const { sentence, state, freedInMs } = lock;
+  const { sentence, state, freedInMs, queue, pool } = lock;
+  const { limits } = queue;
+  const title = limits === null ? "Lock" : "Limits";
   return (
-    <section class={`lock ${state}`} aria-label="Lock">
+    <section class={`lock ${state}`} aria-label={title}>
       <header>
-        <h2 class="aloud">Lock</h2>
+        <h2 class="aloud">{title}</h2>
         <Icon name="lock" />
         <p>
           <b>
@@ -38,8 +41,9 @@ export function LockInspector({ lock, reloads }: LockProps) {
         </p>
         <LockActions lock={lock} reloads={reloads} />
       </header>
+      {limits !== null && <LimitFacts limits={limits} pool={pool} />}
       <div class="lock-path">
-        <Holder lock={lock} />
+        {limits !== null && queue.lockedBy === null ? <Runs lock={lock} /> : <Holder lock={lock} />}
         <Chain lock={lock} />
         <Behind lock={lock} />
       </div>
@@ -70,17 +74,37 @@ function Holder({ lock: { holder, running, queue } }: { readonly lock: LockAnswe
           {queue.lockedBy === null ? "none: the queue is free" : `${queue.lockedBy}, which is not registered`}
         </p>
       )}
-      {running.map(({ id, task, since }) => (
-        <p key={id}>
-          runs <JobLink id={id} /> <span class="mono">{task}</span> for <Since at={since} />
-        </p>
-      ))}
+      <Running jobs={running} />
     </div>
   );
 }
 
-/** The jobs that the holder has claimed, in the order in which they run. */
-function Chain({ lock: { chain } }: { readonly lock: LockAnswer }) {
+/** What of a queue with rules runs, on whichever worker. */
+function Runs({ lock: { running } }: { readonly lock: LockAnswer }) {
+  return (
+    <div>
+      <h3>Running</h3>
+      {running.length === 0 && <p class="quiet">none</p>}
+      <Running jobs={running.slice(0, 8)} />
+      {running.length > 8 && <p class="quiet">and {running.length - 8} more</p>}
+    </div>
+  );
+}
+
+function Running({ jobs }: { readonly jobs: LockAnswer["running"] }) {
+  return (
+    <>
+      {jobs.map(({ id, task, since }) => (
+        <p key={id}>
+          runs <JobLink id={id} /> <span class="mono">{task}</span> for <Since at={since} />
+        </p>
+      ))}
+    </>
+  );
+}
+
+/** The jobs that are claimed, in the order in which they run. */
+function Chain({ lock: { chain, queue } }: { readonly lock: LockAnswer }) {
   return (
     <div>
       <h3>Claimed, {plural(chain.length, "job")}</h3>
@@ -89,6 +113,7 @@ function Chain({ lock: { chain } }: { readonly lock: LockAnswer }) {
         {chain.slice(0, 8).map((job) => (
           <li key={job.id}>
             <JobState job={job} /> <JobLink id={job.id} /> <span class="mono">{job.task}</span>
+            {queue.limits !== null && job.lockedBy !== null && <NameLink of="workers" name={job.lockedBy} />}
           </li>
         ))}
         {chain.length > 8 && <li class="quiet">and {chain.length - 8} more</li>}
@@ -97,10 +122,10 @@ function Chain({ lock: { chain } }: { readonly lock: LockAnswer }) {
   );
 }
 
-function Behind({ lock: { waiting } }: { readonly lock: LockAnswer }) {
+function Behind({ lock: { waiting, queue } }: { readonly lock: LockAnswer }) {
   return (
     <div>
-      <h3>Waiting behind it</h3>
+      <h3>{queue.limits === null ? "Waiting behind it" : "Waiting"}</h3>
       <p>
         <Bound of={waiting.count} /> {waiting.count.value === 1 ? "job" : "jobs"}
       </p>

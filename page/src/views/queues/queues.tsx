@@ -11,6 +11,7 @@ import { Icon, StateMark } from "../../parts/icons.tsx";
 import { NameLink } from "../../parts/links.tsx";
 import { Table } from "../../parts/table.tsx";
 import { ViewHead } from "../../parts/view-head.tsx";
+import { LimitMarks } from "./limit-facts.tsx";
 
 const FLAGS = [
   { name: "hasJobs", title: "with jobs" },
@@ -18,7 +19,7 @@ const FLAGS = [
   { name: "isPaused", title: "paused" },
 ] as const;
 
-/** The named queues, with who holds them. */
+/** The named queues, with who holds them, or what their rules leave to them. */
 export function Queues() {
   const page = usePage();
   const { query, route } = useLocation();
@@ -102,7 +103,7 @@ function QueueTable({ queues, path, empty }: { queues: readonly QueueView[]; pat
       }}
       columns={[
         { key: "name", title: "Queue", render: ({ name }) => name },
-        { key: "lock", title: "Held by", render: (queue) => <Holder queue={queue} /> },
+        { key: "lock", title: "Lock or limits", render: (queue) => <Holder queue={queue} /> },
         {
           key: "jobs",
           title: "Jobs",
@@ -137,12 +138,12 @@ function QueueTable({ queues, path, empty }: { queues: readonly QueueView[]; pat
   );
 }
 
-function Holder({ queue: { lockedBy, lockedAt, isPaused } }: { readonly queue: QueueView }) {
+function Holder({ queue: { lockedBy, lockedAt, isPaused, limits } }: { readonly queue: QueueView }) {
   return (
     <>
-      {isPaused && <StateMark state="paused" />}{" "}
+      {isPaused && <StateMark state="paused" />} {limits !== null && <LimitMarks limits={limits} />}{" "}
       {lockedBy === null ? (
-        !isPaused && <span class="none">free</span>
+        !isPaused && limits === null && <span class="none">free</span>
       ) : (
         <span class="holder">
           <Icon name="lock" /> <NameLink of="workers" name={lockedBy} /> {lockedAt !== null && <Since at={lockedAt} />}
