@@ -67,6 +67,9 @@ describe("rateLimited", () => {
 
   it.each([
     [{}, "needs either `until` or `after`"],
+    [undefined, "needs either `until` or `after`"],
+    [null, "needs either `until` or `after`"],
+    ["30s", "needs either `until` or `after`"],
     [{ until: new Date(), after: 1 }, "needs either `until` or `after`"],
     [{ until: new Date(Number.NaN) }, "`until` of rateLimited() must be a valid Date"],
     [{ until: "tomorrow" }, "`until` of rateLimited() must be a valid Date"],

@@ -48,7 +48,8 @@ export function rateLimited(limit: RateLimit): RateLimited {
   } as const);
 }
 
-function readLimit({ until, after }: RateLimit): RateLimited["until"] {
+function readLimit(limit: RateLimit): RateLimited["until"] {
+  const { until, after } = Object(limit) as RateLimit;
   if ((until === undefined) === (after === undefined)) {
     throw new HowdahError("HOWDAH_OPTION_INVALID", "rateLimited() needs either `until` or `after`.");
   }

@@ -93,7 +93,8 @@ export function toQueueRules({ width, tokenUs, burst, share, pool }: StoredRules
   };
 }
 
-const MAX_NAME_LENGTH = 128;
+/** The most characters of the name of a queue or pool. */
+export const MAX_NAME_LENGTH = 128;
 const MOST_LANES = 1_000;
 /** Of a pattern: each queue that it fits has as many rows. */
 const MOST_LANES_OF_PATTERN = 100;

@@ -1,4 +1,4 @@
-import { HowdahError } from "../../errors.ts";
+import { HowdahError, isHowdahError } from "../../errors.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import type { JobSpec } from "../job.ts";
 import type { UniqueRule } from "../../postgres/queries/job-to-store.ts";
@@ -178,6 +178,8 @@ function defaultsOf(task: AnyTaskDeclaration, payload: unknown, subject: string)
     try {
       found = (defaults as (payload: unknown) => unknown)(payload);
     } catch (error) {
+      // Such as that of a limit, which says more.
+      if (isHowdahError(error, "HOWDAH_JOB_INVALID")) throw error;
       throw new HowdahError("HOWDAH_JOB_INVALID", `The function \`defaults\` of ${subject} failed.`, error);
     }
   }

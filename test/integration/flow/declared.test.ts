@@ -124,4 +124,40 @@ describe("the limit of a task", () => {
     const typo = { concurency: 1 } as object;
     expect(() => defineTask({ identifier: "t", limit: typo, run })).toThrow(/Unknown .* option `limit\.concurency`/);
   });
+
+  it("is refused where its queues would not be its own", () => {
+    const run = () => undefined;
+    for (const [identifier, key] of [
+      ["s*", undefined],
+      ["s*", () => "k"],
+      ["s".repeat(127), () => "k"],
+    ] as const) {
+      expect(() => defineTask({ identifier, limit: { key, concurrency: 2 }, run })).toThrow(/cannot have a `limit`/);
+    }
+    expect(defineTask({ identifier: "s".repeat(126), limit: { key: () => "k", concurrency: 2 }, run })).toBeDefined();
+  });
+
+  it("refuses a job without a key, and keys that are no texts or numbers", async () => {
+    const broken = defineTask({
+      identifier: "broken",
+      limit: { key: ({ tenant }) => tenant as string, concurrency: 2 },
+      run: (_payload: { tenant?: unknown }) => undefined,
+    });
+    for (const tenant of [undefined, null, {}, Number.NaN, true]) {
+      await expect(client.addJob(broken, { tenant })).rejects.toMatchObject({
+        code: "HOWDAH_JOB_INVALID",
+        message: expect.stringContaining("`limit.key` of job `broken` returned") as unknown,
+      });
+    }
+    expect(await client.addJob(broken, { tenant: 7 })).toMatchObject({ queueName: "broken:7" });
+  });
+
+  it("says that its key failed", async () => {
+    const deep = defineTask({
+      identifier: "deep",
+      limit: { key: ({ of }) => of.tenant, concurrency: 2 },
+      run: (_payload: { of: { tenant: string } }) => undefined,
+    });
+    await expect(client.addJob(deep, {} as never)).rejects.toThrow("The function `limit.key` of job `deep` failed.");
+  });
 });
