@@ -48,11 +48,16 @@ describe("an error of the database", () => {
     "PL/pgSQL function add_job(text,json) line 3 at RETURN QUERY",
     'SQL function "complete_jobs" statement 1',
     "PL/pgSQL function inline_code_block line 3 at SQL statement",
+    'PL/pgSQL expression "exists (select from "howdah"._howdah_rules)"\nPL/pgSQL function howdah._howdah_x(text) line 3 at IF',
+    'PL/pgSQL assignment "found := (select\n1 from howdah.x)"\nPL/pgSQL function howdah._howdah_x(text) line 3 at assignment',
+    "PL/pgSQL-Ausdruck \u00bbexists (select from howdah.x)\u00ab\nPL/pgSQL-Funktion howdah._howdah_x(text) Zeile 3 bei IF",
     "PL/pgSQL-Funktion howdah._howdah_x(text) Zeile 3 bei SQL-Anweisung",
   ];
   const THEIRS = [
     "PL/pgSQL function audit() line 3 at SQL statement",
     'SQL statement "insert into nowhere"\nPL/pgSQL function public.audit() line 3 at SQL statement\nSQL statement "insert into howdah.x"\nPL/pgSQL function howdah._howdah_add_keyed_jobs_v1(howdah.job_spec[]) line 3',
+    'PL/pgSQL expression "exists (select from nowhere)"\nPL/pgSQL function audit() line 3 at IF',
+    'PL/pgSQL function "my app".audit() line 3 at PERFORM',
     'PL/pgSQL function app."My audit"() line 3 at PERFORM',
     "PL/pgSQL function app.add_job(text) line 3 at PERFORM",
     "PL/v8 function audit() line 3",

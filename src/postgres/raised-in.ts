@@ -10,11 +10,17 @@ import type { Schema } from "./schema.ts";
 export function raisedElsewhere(error: unknown, schema: Schema): string | undefined {
   const context = contextOf(error);
   if (context === undefined) return undefined;
-  const frame = context.split("\n").find((line) => /\bPL\/\w+|^SQL function "/.test(line));
+  const frame = context.split("\n").find((line) => /\bPL\/\w+|^SQL function "/.test(line) && !EXPRESSION.test(line));
   // Without the name of a function it is something that the database does by itself, such as a foreign key.
   if (frame === undefined) return context.split("\n", 1)[0];
   return isOurs(frame, schema) ? undefined : frame;
 }
+
+/**
+ * The line about an expression or an assignment, which stands above that of its
+ * function: what is quoted there is no name with a dot or a parenthesis behind it.
+ */
+const EXPRESSION = /\bPL\/pgSQL\S*(?: \S+)? ["\u00ab\u00bb\u201c\u201e](?!(?:[^"]|"")+"[.(])/;
 
 function contextOf(error: unknown): string | undefined {
   for (const link of causesOf(error)) {
