@@ -5,6 +5,7 @@ import type { Duration } from "../runtime/duration.ts";
 import { boolean, duration } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import { type JobStats, readStats, toStats } from "./counts.ts";
+import { type PoolLoad, readPoolLoads } from "./pool-load.ts";
 import { type JobGroup, readGroupStats } from "./read-group-stats.ts";
 import type { Session } from "./session.ts";
 
@@ -17,6 +18,8 @@ export interface Backlog {
   readonly tasks: readonly JobGroup[];
   /** For how long the oldest due job waits that no worker has claimed. Jobs of paused tasks and queues count. */
   readonly oldestDue: OldestDueMs;
+  /** The pools of queues, the hundred that were made first. */
+  readonly pools: readonly PoolLoad[];
 }
 
 /** Milliseconds by the database's clock since a job was due, or was added when that was later; null when none waits. */
@@ -42,7 +45,7 @@ export interface BacklogOptions {
 export interface BacklogReads {
   /**
    * How many jobs there are, in all and of each task, and how long the oldest
-   * due ones have waited: three statements whose cost does not grow with the
+   * due ones have waited, and how full pools are: four statements whose cost does not grow with the
    * backlog, with the limits and estimates of `stats()`.
    */
   backlog(options?: BacklogOptions): Promise<Backlog>;
@@ -58,10 +61,11 @@ export function createBacklogReads({ reads, schema }: Pick<Session, "reads" | "s
         tasks: boolean({ default: true }),
       });
       const sampled = maxSampleAgeMs > 0 ? await readFreshCounts(target, maxSampleAgeMs) : undefined;
-      const [jobs, groups, { plain, queued, asOf }] = await Promise.all([
+      const [jobs, groups, { plain, queued, asOf }, pools] = await Promise.all([
         sampled ? toStats(sampled, false) : readStats(target),
         tasks ? readGroupStats(target, "task").then((stats) => stats.groups) : [],
         readOldestDue(target),
+        readPoolLoads(target),
       ]);
       const ageMs = (since: string | null): number | null =>
         since === null ? null : Math.max(0, (Number(asOf) - Number(since)) / 1_000);
@@ -70,6 +74,7 @@ export function createBacklogReads({ reads, schema }: Pick<Session, "reads" | "s
         isSample: sampled !== undefined,
         tasks: groups,
         oldestDue: { plainMs: ageMs(plain), queuedMs: ageMs(queued) },
+        pools,
       };
     },
   };

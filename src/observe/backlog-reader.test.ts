@@ -19,6 +19,10 @@ const BACKLOG: Backlog = {
     { name: "c", ...states(1) },
   ],
   oldestDue: { plainMs: 1_500, queuedMs: null },
+  pools: [
+    { name: "api", concurrency: 50, running: 41, nextStartAt: null },
+    { name: "rated", concurrency: "unlimited", running: null, nextStartAt: new Date(0) },
+  ],
 };
 
 function setUp() {
@@ -57,10 +61,13 @@ describe("a reader of the backlog", () => {
       "howdah_queue_jobs ready": 7,
       "howdah_task_jobs a ready": 4,
       "howdah_task_jobs _other ready": 3,
+      "howdah_pool_jobs api": 41,
+      "howdah_pool_jobs_limit api": 50,
       "howdah_oldest_due_seconds plain": 1.5,
       "howdah_oldest_due_seconds queued": 0,
       howdah_backlog_age_seconds: 0,
     });
+    expect(Object.keys(values()).filter((name) => name.includes("rated"))).toEqual([]);
     await clock.advance(9_999);
     await reader.refresh();
     expect(asked).toHaveLength(1);

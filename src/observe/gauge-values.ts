@@ -10,9 +10,14 @@ export interface GaugeValue {
 }
 
 /** What is in the table, as gauges. */
-export function* backlogValues({ jobs, tasks, oldestDue }: Backlog, labels: TaskLabels): Iterable<GaugeValue> {
+export function* backlogValues({ jobs, tasks, oldestDue, pools }: Backlog, labels: TaskLabels): Iterable<GaugeValue> {
   for (const state of STATES) yield { name: "howdah_queue_jobs", value: jobs[state].value, labels: [state] };
   yield* taskValues(tasks, labels);
+  for (const { name, concurrency, running } of pools) {
+    if (concurrency === "unlimited" || running === null) continue;
+    yield { name: "howdah_pool_jobs", value: running, labels: [name] };
+    yield { name: "howdah_pool_jobs_limit", value: concurrency, labels: [name] };
+  }
   const { plainMs, queuedMs } = oldestDue;
   yield { name: "howdah_oldest_due_seconds", value: (plainMs ?? 0) / 1_000, labels: ["plain"] };
   yield { name: "howdah_oldest_due_seconds", value: (queuedMs ?? 0) / 1_000, labels: ["queued"] };

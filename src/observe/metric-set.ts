@@ -4,8 +4,8 @@
  *
  * Names are those of Prometheus; `otel` is the name of the same metric in
  * OpenTelemetry, where a convention of `messaging.*` fits, that one. Times are in
- * seconds. Labels are bounded: tasks by {@link TaskLabels}, all others by a list.
- * Queues, ids, keys and messages are never labels.
+ * seconds. Labels are bounded: tasks by {@link TaskLabels}, pools by how many are
+ * read, all others by a list. Queues, ids, keys and messages are never labels.
  */
 export const METRICS = {
   howdah_jobs_added_total: {
@@ -138,6 +138,18 @@ export const METRICS = {
     otel: "howdah.task.jobs",
     help: "Jobs in the table, by task and state, for the tasks with the most jobs; an estimate in a large table.",
   },
+  howdah_pool_jobs: {
+    type: "gauge",
+    labels: ["pool"],
+    otel: "howdah.pool.jobs",
+    help: "Jobs that run of the queues of a pool with a limit, for the hundred pools that were made first.",
+  },
+  howdah_pool_jobs_limit: {
+    type: "gauge",
+    labels: ["pool"],
+    otel: "howdah.pool.jobs.limit",
+    help: "How many of them may run at once.",
+  },
   howdah_oldest_due_seconds: {
     type: "gauge",
     labels: ["kind"],
@@ -171,7 +183,7 @@ export interface Metric {
 }
 
 /** What metrics can be told apart by. */
-export type Label = "task" | "outcome" | "result" | "state" | "kind";
+export type Label = "task" | "outcome" | "result" | "state" | "kind" | "pool";
 
 /** The name of a metric, as Prometheus has it. */
 export type MetricName = keyof typeof METRICS;

@@ -125,6 +125,7 @@ const ATTRIBUTES: Readonly<Record<Label, string>> = {
   result: "howdah.result",
   state: "howdah.state",
   kind: "howdah.kind",
+  pool: "howdah.pool",
 };
 
 function attributesOf(name: MetricName, values: readonly string[]): Attributes {

@@ -1,7 +1,9 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient, silentLogger } from "../../../src/index.ts";
+import { prometheus } from "../../../src/observe/prometheus.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { addTo, emptyFlow, holdLane } from "../../harness/flow.ts";
+import { parsePrometheusText } from "../../harness/prometheus-text.ts";
 
 const database = await createDatabase();
 const { connectionString } = database;
@@ -55,6 +57,45 @@ describe("the list of queues", () => {
     expect(await client.setQueueRules("q", null)).toEqual({ changed: true, waiting: 1 });
     expect(await limits()).toMatchObject({ concurrency: "unlimited", running: 1, isWaiting: true });
     expect(id).toBe(1);
+  });
+});
+
+describe("the backlog", () => {
+  it("says how full pools are, of the hundred that were made first", async () => {
+    await client.setQueuePool("z", { concurrency: 2 });
+    await client.setQueuePool("a", { rate: { limit: 1, per: "1h" } });
+    await database.sql("update howdah._howdah_buckets set next_at = '2100-01-01'");
+    await database.sql(
+      `update howdah._howdah_lanes set locked_at = now(), locked_by = 'w'
+       where owner_id = (select -id from howdah._howdah_pools where name = 'z') and lane = 2`,
+    );
+    const nextStartAt = new Date("2100-01-01T00:00:00Z");
+    const pools = [
+      { name: "z", concurrency: 2, running: 1, nextStartAt: null },
+      { name: "a", concurrency: "unlimited", running: null, nextStartAt },
+    ];
+    expect((await client.backlog()).pools).toEqual(pools);
+    const plugin = prometheus();
+    await using measured = await createClient({
+      driver: database.driver,
+      migrate: false,
+      logger: silentLogger,
+      plugins: [plugin],
+    });
+    const { samples } = parsePrometheusText(await plugin.registry.metrics());
+    expect(
+      samples.filter(({ name }) => name.startsWith("howdah_pool")).map(({ labels, value }) => [labels["pool"], value]),
+    ).toEqual([
+      ["z", 1],
+      ["z", 2],
+    ]);
+    expect(measured).toBeDefined();
+    await database.sql(
+      "insert into howdah._howdah_pools (name, width) select 'm' || n, 0 from generate_series(1, 150) as n",
+    );
+    const many = (await client.backlog({ tasks: false })).pools;
+    expect(many).toHaveLength(100);
+    expect(many.slice(0, 2)).toEqual(pools);
   });
 });
 
