@@ -163,7 +163,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  stored :"schema"._howdah_rules;
+  stored record;
   mark constant text := md5(format('%s %s %s %s %s', width, token_us, burst, share, pool));
 begin
   perform from :"schema"._howdah_rules_state for update;
