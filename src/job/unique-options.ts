@@ -44,7 +44,10 @@ export interface DebounceOptions<Payload = unknown> {
 }
 
 /** Computes from the payload of a job, as it was given, what tells it apart. */
-export type KeyFunction<Payload> = { of(payload: Payload): UniqueKey }["of"];
+export type KeyFunction<Payload> = {
+  /** What tells a job with this payload apart. */
+  of(payload: Payload): UniqueKey;
+}["of"];
 
 /** What tells the jobs of a task apart: anything that JSON can hold. */
 export type UniqueKey = string | number | boolean | object;

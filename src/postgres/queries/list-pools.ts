@@ -38,4 +38,4 @@ export interface PoolRecord {
 }
 
 /** The pools that are looked at, at most. */
-export const MOST_POOLS = 100;
+const MOST_POOLS = 100;
