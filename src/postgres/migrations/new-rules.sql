@@ -483,28 +483,7 @@ as $$
 declare
   job :"schema"._howdah_job_v1;
 begin
-  if job_key is not null then
-    if job_key_mode not in ('replace', 'preserve_run_at', 'unsafe_dedupe') then
-      raise exception using
-        errcode = 'GWBKM',
-        message = 'Invalid job_key_mode value, expected ''replace'', ''preserve_run_at'' or ''unsafe_dedupe''.';
-    end if;
-    if job_key_mode = 'unsafe_dedupe' then
-      job.id := :"schema"._howdah_touch_keyed_job_v1(job_key);
-      job_key_mode := 'replace';
-    end if;
-    if job.id is null then
-      job.id := (:"schema"._howdah_add_job_ids_v1(
-        array[identifier], array[payload], array[queue_name], array[run_at], array[max_attempts], array[job_key],
-        array[priority], array[:"schema"._howdah_flag_set_v1(flags)], array[job_key_mode], notify, array[timeout_ms]
-      ))[1];
-    end if;
-    select
-      :{job_columns(stored)}, true
-    into job
-    from :"schema"._private_jobs as stored where stored.id = job.id;
-    return job;
-  end if;
+  :{add_one_by_key()}
 
   -- What _howdah_ensure_names_v1 does, for one name of each kind.
   :{ensure_task(_howdah_add_job_v1.identifier)}
@@ -521,29 +500,7 @@ begin
     perform :"schema"._howdah_ensure_names_v1(array[identifier], array[queue_name]);
   end if;
 
-  insert into :"schema"._private_jobs as stored
-    (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
-  values (
-    :{task_id(_howdah_add_job_v1.identifier)},
-    :{queue_id(_howdah_add_job_v1.queue_name)},
-    :{with_defaults(payload, priority, run_at, max_attempts)},
-    case when flags is not null then :"schema"._howdah_flag_set_v1(flags) end,
-    timeout_ms
-  )
-  returning
-    :{job_columns(stored)},
-    -- The time and the flags are told anyway.
-    :{differs(stored, _howdah_add_job_v1.identifier)}
-      or stored.job_queue_id is distinct from :{queue_id(_howdah_add_job_v1.queue_name)}
-  into job;
-
-  if notify and job.run_at <= :{soon(clock_timestamp())} then
-    perform :"schema"._howdah_notify_v1(
-      1, job.run_at, array_remove(array[job.job_queue_id], null),
-      case when job.job_queue_id is null then array[job.id] end
-    );
-  end if;
-  return job;
+  :{store_one_without_key()}
 end
 $$;
 

@@ -256,32 +256,6 @@ begin
     where job.id = any(job_ids) and job.key is not null and (job.locked_at is not null or job.attempts < job.max_attempts)
   ));
 
-  return query
-  with :{deleted_jobs(
-    job, job.id = any(job_ids) and job.locked_at is null and job.attempts < job.max_attempts, job.id
-  )}
-  select deleted.id, false from deleted order by deleted.id;
-
-  with marked as (
-    :{cancel_running_jobs(job, job.id = any(job_ids) and job.locked_at is not null)}
-    returning job.id, job.locked_by
-  ), numbered as (
-    -- A notification holds 8,000 bytes.
-    select marked.*, (row_number() over (partition by marked.locked_by order by marked.id) - 1) / 200 as part
-    from marked
-  ), told as materialized (
-    select pg_notify('howdah:control', json_build_object(
-      'schema', :'schema', 'worker', numbered.locked_by, 'cancelled', json_agg(numbered.id::text)
-    )::text)
-    from numbered
-    where length(numbered.locked_by) <= 200
-    group by numbered.locked_by, numbered.part
-  )
-  select array_agg(marked.id order by marked.id) into running
-  from marked
-  -- An outer join would be optimised away, and no worker told.
-  cross join (select count(*) from told) as all_told;
-
-  return query select unnest(running), true;
+  :{cancel_locked_jobs()}
 end
 $$;

@@ -29,3 +29,33 @@ $$;
 create fragment id_and_holder(row) as $$
 :{row}.id, :{row}.locked_by
 $$;
+
+-- Which of the queues can be unlocked, all at once or one by one?
+create fragment try_to_unlock_queues() as $$
+part := :{rows_of_trial(queue_ids)};
+state := null;
+begin
+  with updated as (
+    update :"schema"._private_job_queues as queues set locked_at = null, locked_by = null
+    where queues.id = any(part)
+    returning queues.id, queues.locked_by
+  )
+  select coalesce(array_agg(updated.id), '{}'), count(updated.locked_by) into written, kept from updated;
+  :{refuse_kept_rows()}
+exception when others or assert_failure then
+  get stacked diagnostics state = returned_sqlstate, message = message_text;
+  if trial = 1 then
+    raise;
+  end if;
+  if cardinality(part) = 1 then
+    id := part[1];
+    worker := holders[array_position(queue_ids, id)];
+    return next;
+  end if;
+end;
+if state is null then
+  freed := freed || written;
+end if;
+exit when :{last_trial(queue_ids, state)};
+trial := trial + 1;
+$$;
