@@ -67,7 +67,7 @@ export function createQueueRules(session: Session): QueueRulesControl {
   const target = { executor: session, schema: session.schema };
   return {
     async setQueueRules(given, rules) {
-      const pattern = readPattern(given, { owner: "setQueueRules", path: "pattern" });
+      const pattern = readPattern(given, { owner: "queue rules", path: "pattern" });
       const changed =
         rules === null
           ? await queries.removeRules(target, pattern)
@@ -77,7 +77,7 @@ export function createQueueRules(session: Session): QueueRulesControl {
 
     async setQueuePool(given, rules) {
       const { name } = readOptions(
-        "setQueuePool",
+        "queue pool",
         { name: given },
         { name: required(string({ maxLength: MAX_LENGTH.queueName })) },
       );
