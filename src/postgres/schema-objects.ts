@@ -18,7 +18,7 @@ export interface SchemaObjects {
 export interface FunctionObject {
   /** The statement that creates it, for any schema. */
   readonly statement: string;
-  /** The statements that say later what it is run with. */
+  /** The statements that say later what it is run with, and who may not call it. */
   readonly settings: readonly string[];
   /** Its source, for any schema; `undefined` for one that PostgreSQL parses when it is created. */
   readonly body: string | undefined;
@@ -140,7 +140,7 @@ function readChange(statement: string, into: Collected): void {
     const dropped = /^drop (column|constraint) (?:if exists )?(\w+)/.exec(part);
     if (dropped) plain.delete(`${dropped[1]} ${table}.${dropped[2]}`);
   }
-  const set = /^alter function :"schema"\.(\w+) set /.exec(statement)?.[1];
+  const set = /^(?:alter function|revoke execute on function) :"schema"\.(\w+) (?:set|from) /.exec(statement)?.[1];
   for (const [key, made] of functions) {
     if (set !== undefined && key.startsWith(`function ${set}(`)) {
       functions.set(key, { ...made, settings: [...made.settings, statement] });

@@ -128,14 +128,16 @@ describe("a schema that was renamed", () => {
 });
 
 describe("a schema that lacks something", () => {
-  it("gets each function back with what it is run with", async () => {
+  it("gets each function back with what it is run with, and for those who may call it", async () => {
     const settings = () =>
       database.sql(
-        `select proname::text, proconfig from pg_proc where pronamespace = $1::regnamespace and prolang <> 0
+        `select proname::text, proconfig, has_function_privilege('public', oid, 'execute') as is_public
+         from pg_proc where pronamespace = $1::regnamespace and prolang <> 0
          order by oid::regprocedure::text`,
         [schema.quoted],
       );
     const before = await settings();
+    expect(before.filter((made) => made["is_public"] === false).length).toBeGreaterThan(3);
     expect(before.filter(({ proconfig }) => String(proconfig).includes("cpu_tuple_cost=100")).length).toBeGreaterThan(
       6,
     );
