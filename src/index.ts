@@ -25,7 +25,7 @@ export type { QueueLimits } from "./client/queue-limits.ts";
 export type { GroupStats, JobGroup } from "./client/read-group-stats.ts";
 export type { JobFilter } from "./client/job-filter.ts";
 export type { JobList, SearchedJobs } from "./client/read-job-list.ts";
-export type { RescheduleOptions } from "./client/manage.ts";
+export type { RescheduleOptions, RetryOptions } from "./client/manage.ts";
 export type { Operations } from "./client/operations.ts";
 export type { Preview, ScheduleOptions, Schedules } from "./client/schedules.ts";
 export type { DueGroup, Sample, SampleListOptions, TaskSample, TaskSampleListOptions } from "./client/samples.ts";

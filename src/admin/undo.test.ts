@@ -15,6 +15,15 @@ describe("undo", () => {
       ]);
   });
 
+  it("gives back how often a job may run, when a retry has changed it", () => {
+    expect(undoOf({ action: "retry", again: { attempts: 1, spread: "5m" } }, [job("1")])?.steps).toEqual([
+      { action: "reschedule", ids: ["1"], to: { attempts: 3, maxAttempts: 3 } },
+    ]);
+    expect(undoOf({ action: "retry", again: { attempts: "again" } }, [job("1")])?.steps).toEqual([
+      { action: "reschedule", ids: ["1"], to: { attempts: 3 } },
+    ]);
+  });
+
   it("gives back of rescheduled jobs what was changed, and no more", () => {
     expect(undoOf({ action: "reschedule", to: { runIn: "5m" } }, [job("1")])?.steps).toEqual([
       { action: "reschedule", ids: ["1"], to: { runAt: "1970-01-01T00:00:00.000Z" } },

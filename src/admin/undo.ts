@@ -5,7 +5,10 @@ import type { ActionRequest, BulkAction, UndoView } from "./contract/bulk-views.
  * How a change of jobs can be undone, by what they were before it: nothing for
  * what is deleted or told to stop, nor where it would take more than a hundred requests.
  */
-export function undoOf(change: Pick<ActionRequest, "action" | "to">, changed: readonly Job[]): UndoView | null {
+export function undoOf(
+  change: Pick<ActionRequest, "action" | "to" | "again">,
+  changed: readonly Job[],
+): UndoView | null {
   const columns = columnsOf(change);
   if (columns.length === 0 || changed.length === 0) return null;
   const steps = new Map<string, { ids: string[]; to: NonNullable<ActionRequest["to"]> }>();
@@ -33,7 +36,8 @@ export function isUndoable(action: BulkAction): boolean {
 type Column = "runAt" | "priority" | "attempts" | "maxAttempts";
 
 /** What a change alters, of what can be given back. A job that failed for good again does not run, whenever it is due. */
-function columnsOf({ action, to = {} }: Pick<ActionRequest, "action" | "to">): readonly Column[] {
+function columnsOf({ action, to = {}, again = {} }: Pick<ActionRequest, "action" | "to" | "again">): readonly Column[] {
+  if (action === "retry" && typeof again.attempts === "number") return ["attempts", "maxAttempts"];
   if (action === "retry" || action === "fail") return ["attempts"];
   if (action !== "reschedule") return [];
   const isTimed = to.runAt !== undefined || to.runIn !== undefined;

@@ -8,6 +8,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { cronCommand } from "./commands/cron.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { errorsCommand } from "./commands/errors.ts";
 import { healthCommand } from "./commands/health.ts";
 import { listCommand } from "./commands/list.ts";
 import { metricsCommand } from "./commands/metrics.ts";
@@ -33,6 +34,7 @@ const COMPLETED: readonly CliCommand[] = [
   listCommand,
   showCommand,
   whyCommand,
+  errorsCommand,
   retryCommand,
   rescheduleCommand,
   completeCommand,

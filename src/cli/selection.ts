@@ -15,8 +15,14 @@ export function selectionOptions(states: readonly JobState[]): Option[] {
     new Option("--payload <json>", "only jobs whose payload contains this JSON").argParser(parseJson),
     new Option("--since <time>", "only jobs that were not added before this time, in ISO 8601 with its offset"),
     new Option("--until <time>", "only jobs that were added before this time"),
+    ...(states.includes("failed") ? FAILED_OPTIONS : []),
   ];
 }
+
+const FAILED_OPTIONS = [
+  new Option("--failed-since <time>", "only jobs that failed for good, and not before this time"),
+  new Option("--failed-until <time>", "only jobs that failed for good before this time"),
+];
 
 /** The values of {@link selectionOptions}. */
 export interface SelectionOptions {
@@ -29,11 +35,14 @@ export interface SelectionOptions {
   readonly payload?: unknown;
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  readonly failedSince?: string | undefined;
+  readonly failedUntil?: string | undefined;
 }
 
 /** The filter of the library for what was given; without a condition when no job was selected. */
 export function readSelection(options: SelectionOptions): JobFilter {
-  const { task, queue, state, key, priority, error, payload, since, until } = options;
-  const named = { task, queueName: queue, state, jobKey: key, priority, error, payload, since, until };
+  const { queue: queueName, key: jobKey, ...same } = options;
+  const { task, state, priority, error, payload, since, until, failedSince, failedUntil } = same;
+  const named = { task, queueName, state, jobKey, priority, error, payload, since, until, failedSince, failedUntil };
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
 }

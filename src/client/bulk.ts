@@ -10,12 +10,19 @@ import {
 } from "../postgres/queries/operations.ts";
 import type * as queries from "../postgres/queries/job-selection.ts";
 import { boolean, custom, func, oneOf } from "../runtime/option-kinds.ts";
-import { isOptionsObject, readOptions } from "../runtime/options.ts";
+import { isOptionsObject, type OptionsOf, readOptions } from "../runtime/options.ts";
 import { previewOperation, type BulkPreview } from "./bulk-preview.ts";
 import type { BulkRunner } from "./bulk-runner.ts";
 import type { CancelResult, JobControl } from "./control.ts";
 import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
-import { type JobManagement, readReschedule, type RescheduleOptions } from "./manage.ts";
+import {
+  type JobManagement,
+  readReschedule,
+  type RescheduleOptions,
+  RETRY_OPTIONS,
+  type RetryOptions,
+  toRetry,
+} from "./manage.ts";
 import { readReason } from "./option-readers.ts";
 import type { Session } from "./session.ts";
 import type { Job } from "../job/job.ts";
@@ -30,12 +37,12 @@ import { HowdahError } from "../errors.ts";
  * was paused or stopped.
  */
 export interface BulkChanges {
-  /** Lets jobs run at once and with all their attempts, and returns them: see {@link JobManagement.retryJobs}. */
-  retryJobs(ids: readonly string[]): Promise<Job[]>;
+  /** Lets jobs run again, at once and with all their attempts, and returns them: see {@link JobManagement.retryJobs}. */
+  retryJobs(ids: readonly string[], options?: RetryOptions): Promise<Job[]>;
   /** Lets all jobs that failed for good and pass a filter run again, at once and with all their attempts. */
-  retryJobs(filter: BulkFilter<"failed">, options?: BulkOptions): Promise<BulkOperation>;
+  retryJobs(filter: BulkFilter<"failed">, options?: RetryOptions & BulkOptions): Promise<BulkOperation>;
   /** Counts these jobs, and changes nothing. */
-  retryJobs(filter: BulkFilter<"failed">, options: DryRun): Promise<BulkPreview>;
+  retryJobs(filter: BulkFilter<"failed">, options: RetryOptions & DryRun): Promise<BulkPreview>;
   /** Deletes jobs by their ids, and returns them: see {@link JobManagement.removeJobs}. */
   removeJobs(ids: readonly string[]): Promise<Job[]>;
   /** Deletes all that pass a filter and that no worker runs, failed ones too. */
@@ -119,7 +126,10 @@ export function createBulkChanges(session: Session, { runner, byId }: BulkParts)
   const reading: CountTarget = { executor: session.reads, schema };
 
   async function start(order: BulkOrder, options: unknown): Promise<BulkOperation | BulkPreview> {
-    const { dryRun, onProgress } = readOptions(METHODS[order.action], options, BULK_OPTIONS);
+    return carryOut(order, readOptions(METHODS[order.action], options, BULK_OPTIONS));
+  }
+
+  async function carryOut(order: BulkOrder, { dryRun, onProgress }: OptionsOf<typeof BULK_OPTIONS>) {
     if (dryRun) return previewOperation(reading, order);
     const { id } = await startOperation({ executor: session, schema }, order);
     return toBulkOperation(await runner.run(id, (operation) => onProgress?.(toBulkOperation(operation))));
@@ -131,7 +141,7 @@ export function createBulkChanges(session: Session, { runner, byId }: BulkParts)
     change,
   });
 
-  const plain = (action: "retry" | "complete" | "remove") => async (jobs: unknown, options?: unknown) => {
+  const plain = (action: "complete" | "remove") => async (jobs: unknown, options?: unknown) => {
     if (isOptionsObject(jobs)) return start(order(action, jobs), options);
     checkNone(action, options);
     return byId[METHODS[action]](jobs as readonly string[]);
@@ -147,7 +157,12 @@ export function createBulkChanges(session: Session, { runner, byId }: BulkParts)
   };
 
   return {
-    retryJobs: plain("retry"),
+    retryJobs: async (jobs: unknown, options?: unknown) => {
+      if (!isOptionsObject(jobs)) return byId.retryJobs(jobs as readonly string[], options as RetryOptions);
+      const { dryRun, onProgress, ...again } = readOptions("retryJobs", options, { ...BULK_OPTIONS, ...RETRY_OPTIONS });
+      return carryOut(order("retry", jobs, { retry: toRetry(again) }), { dryRun, onProgress });
+    },
+
     completeJobs: plain("complete"),
     removeJobs: plain("remove"),
     permanentlyFailJobs: withReason("fail"),
@@ -218,6 +233,11 @@ function checkNone(action: OperationAction, options: unknown): void {
 export function readBulkFilter(action: OperationAction, given: unknown): queries.JobSelection {
   const shape = { ...FILTER_OPTIONS, state: oneOf(CHANGED_STATES[action]) };
   const filter = toFilter(readOptions(METHODS[action], given, shape));
+  if (filter.state === "failed" && !CHANGED_STATES[action].includes("failed"))
+    throw new HowdahError(
+      "HOWDAH_OPTION_INVALID",
+      `${METHODS[action]}() does not change jobs that failed for good, so \`failedSince\` and \`failedUntil\` find none.`,
+    );
   if (Object.entries(filter).some(([name, value]) => name !== "payload" || value !== "{}")) return filter;
   throw new HowdahError(
     "HOWDAH_OPTION_INVALID",

@@ -32,7 +32,7 @@ import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
 import { checkJobId, checkJobIds } from "./job-ids.ts";
 import { type QueueListOptions, readQueueList } from "./inspect.ts";
 import { readPoolLoads } from "./pool-load.ts";
-import { readReschedule } from "./manage.ts";
+import { readReschedule, RETRY_OPTIONS, toRetry } from "./manage.ts";
 import { readReason } from "./option-readers.ts";
 import { readJobList } from "./read-job-list.ts";
 import type { OpenCalls } from "./open-calls.ts";
@@ -76,10 +76,11 @@ export function createOperatorAccess({ session, calls, runner }: AccessGround): 
       async listPools(names: readonly string[]) {
         return readPoolLoads(reading, names);
       },
-      async toOrder({ action, filter, reason, to }: OrderRequest, scope: Scope) {
+      async toOrder({ action, filter, reason, to, again }: OrderRequest, scope: Scope) {
         const change = {
           ...readOptions("jobs", { reason }, { reason: custom(readReason) }),
           ...(action === "reschedule" ? { reschedule: readReschedule(to) } : {}),
+          ...(action === "retry" ? { retry: toRetry(readOptions("retryJobs", again, RETRY_OPTIONS)) } : {}),
         };
         const selection = { ...readBulkFilter(action, filter), ...scope };
         return { action, filter: selection, change, newestId: await readNewestJobId(primary) };

@@ -17,12 +17,16 @@ export interface ErrorInfo {
   readonly message: string;
   /** Exact when all failed jobs were looked at. */
   readonly jobCount: Count;
+  /** When the first of them failed: when its last attempt began, or a call marked it as failed. */
+  readonly oldestAt: Date;
   /** The id of the newest of the jobs. */
   readonly newestId: string;
-  /** When the last of them changed: when it failed, mostly. */
+  /** When the last of them failed. */
   readonly newestAt: Date;
   /** Their tasks by identifier, 20 at most. */
   readonly tasks: readonly string[];
+  /** The same with how many jobs each has, those with the most first. */
+  readonly byTask: readonly { readonly task: string; readonly count: number }[];
 }
 
 /** Groups the newest failed jobs by the first line of their error. */
@@ -32,10 +36,14 @@ export async function readErrors(
   limit: number,
 ): Promise<ErrorList> {
   const { groups, asOf, oldestId } = await listErrors(target, filter, limit);
-  const errors = groups.map(({ jobs, newestAt, ...group }) => ({
-    ...group,
+  const errors = groups.map(({ message, jobs, oldestAt, newestId, newestAt, byTask }) => ({
+    message,
     jobCount: { value: jobs, exact: oldestId === undefined, asOf: toDate(asOf) },
+    oldestAt: toDate(oldestAt),
+    newestId,
     newestAt: toDate(newestAt),
+    tasks: byTask.map(({ task }) => task).sort(),
+    byTask,
   }));
   return { errors, searchedTo: oldestId ?? null };
 }

@@ -21,3 +21,13 @@ it.each(["task", "queueName", "jobKey", "error"])("refuses a %s that PostgreSQL 
   for (const text of ["a\0", "\udc00"]) expect(() => read({ [name]: text })).toThrow(/that PostgreSQL can store/);
   expect(read({ [name]: String.raw`%_\'"` })).toEqual({ [name]: String.raw`%_\'"` });
 });
+
+it("takes times of failures for jobs that failed for good only", () => {
+  const failedSince = "2030-01-31T08:00:00.000Z";
+  expect(read({ failedSince })).toEqual({ failedSince: expect.any(String), state: "failed" });
+  expect(read({ failedUntil: failedSince, state: "failed" })).toMatchObject({ state: "failed" });
+  expect(() => read({ failedSince, state: "ready" })).toThrow(
+    /go with jobs that failed for good, not with the state "ready"/,
+  );
+  expect(() => read({ failedSince: "soon" })).toThrow(/`failedSince` must be a valid Date/);
+});

@@ -1,3 +1,4 @@
+import { HowdahError } from "../errors.ts";
 import { MAX_LENGTH } from "../job/add/job-spec.ts";
 import { JOB_STATES, type JobState } from "../job/job.ts";
 import type * as queries from "../postgres/queries/job-selection.ts";
@@ -26,6 +27,10 @@ export interface JobFilter {
   readonly since?: Date | string | undefined;
   /** Created before this time. */
   readonly until?: Date | string | undefined;
+  /** Failed for good, and not before this time: the last attempt counts, by when it began. Goes with the state `failed` only. */
+  readonly failedSince?: Date | string | undefined;
+  /** The same, before this time. */
+  readonly failedUntil?: Date | string | undefined;
 }
 
 /** Ids of ours are shorter, those of other implementations may be longer. */
@@ -43,11 +48,19 @@ export const FILTER_OPTIONS = {
   payload: custom(readJson),
   since: custom(readTime),
   until: custom(readTime),
+  failedSince: custom(readTime),
+  failedUntil: custom(readTime),
 };
 
-/** A filter as statements take it. */
+/** A filter as statements take it. Throws `HOWDAH_OPTION_INVALID` for times of failures of jobs in another state. */
 export function toFilter(read: OptionsOf<typeof FILTER_OPTIONS>): queries.JobSelection {
-  return Object.fromEntries(Object.entries(read).filter(([, value]) => value !== undefined));
+  const given = Object.fromEntries(Object.entries(read).filter(([, value]) => value !== undefined));
+  if (read.failedSince === undefined && read.failedUntil === undefined) return given;
+  if (read.state === undefined || read.state === "failed") return { ...given, state: "failed" };
+  throw new HowdahError(
+    "HOWDAH_OPTION_INVALID",
+    `\`failedSince\` and \`failedUntil\` go with jobs that failed for good, not with the state ${JSON.stringify(read.state)}.`,
+  );
 }
 
 /** A name, or a part of one, as PostgreSQL can store it. */

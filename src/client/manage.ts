@@ -6,7 +6,7 @@ import * as queries from "../postgres/queries/ending/change-jobs.ts";
 import { delayCell } from "../postgres/queries/run-times.ts";
 import type { Duration } from "../runtime/duration.ts";
 import { custom, duration, integer, list, required, string } from "../runtime/option-kinds.ts";
-import { readOptions } from "../runtime/options.ts";
+import { invalidOption, type OptionPlace, type OptionsOf, readOptions } from "../runtime/options.ts";
 import { checkJobIds, inOrderOf } from "./job-ids.ts";
 import { readReason, readTime } from "./option-readers.ts";
 import { changing, type Session } from "./session.ts";
@@ -28,8 +28,8 @@ export interface JobManagement {
   completeJobs(ids: readonly string[]): Promise<Job[]>;
   /** Deletes jobs without running them, failed ones too, and returns them. */
   removeJobs(ids: readonly string[]): Promise<Job[]>;
-  /** Lets jobs run at once and with all their attempts, those that failed for good too, and returns them. */
-  retryJobs(ids: readonly string[]): Promise<Job[]>;
+  /** Lets jobs run again, at once and with all their attempts, those that failed for good too, and returns them. */
+  retryJobs(ids: readonly string[], options?: RetryOptions): Promise<Job[]>;
   /** Marks jobs as failed for good and returns them. `reason` becomes their `lastError`. Default: "Manually marked as failed". */
   permanentlyFailJobs(ids: readonly string[], reason?: string): Promise<Job[]>;
   /** Changes when and how often jobs run, and returns them. */
@@ -39,6 +39,21 @@ export interface JobManagement {
    * gone: what they still run would run twice.
    */
   forceUnlockWorkers(workerIds: readonly string[]): Promise<void>;
+}
+
+/** How jobs run again. */
+export interface RetryOptions {
+  /**
+   * How many attempts they get, counted from the first: `"again"` (default), as
+   * many as they had; or a number, 1 to 32767, which becomes their `maxAttempts`.
+   */
+  readonly attempts?: "again" | number | undefined;
+  /**
+   * Each job runs at a random time within this span from now, a year at most, so
+   * that what they all need is not met by all of them at once. The order of jobs
+   * in a queue is then random, too. Default: at once.
+   */
+  readonly spread?: Duration | undefined;
 }
 
 /** What {@link JobManagement.rescheduleJobs} changes. What is left out stays as it is. */
@@ -54,6 +69,8 @@ export interface RescheduleOptions {
   /** 1 to 32767. */
   readonly maxAttempts?: number | undefined;
 }
+
+const LONGEST_SPREAD_MS = 365 * 86_400_000;
 
 /** The management methods on one session. */
 export function createManagement(session: Session): JobManagement {
@@ -78,10 +95,11 @@ export function createManagement(session: Session): JobManagement {
       return inOrderOf(checked, await queries.forgetJobs(target, checked));
     },
 
-    async retryJobs(ids) {
+    async retryJobs(ids, options) {
       const checked = checkJobIds(ids);
+      const again = toRetry(readOptions("retryJobs", options, RETRY_OPTIONS));
       if (checked.length === 0) return [];
-      return inOrderOf(checked, await queries.rescheduleJobs(target, checked, queries.RETRY));
+      return inOrderOf(checked, await queries.retryJobs(target, checked, again));
     },
 
     async permanentlyFailJobs(ids, reason) {
@@ -103,6 +121,23 @@ export function createManagement(session: Session): JobManagement {
       if (checked.length > 0) await queries.forceUnlockWorkers(target, checked);
     },
   };
+}
+
+/** How {@link RetryOptions} are read. */
+export const RETRY_OPTIONS = {
+  attempts: custom(readAttempts),
+  spread: duration({ max: LONGEST_SPREAD_MS }),
+};
+
+/** The options as statements take them. */
+export function toRetry({ attempts, spreadMs }: OptionsOf<typeof RETRY_OPTIONS>): queries.RetryChange {
+  return { attempts: attempts === "again" ? null : (attempts ?? null), spreadMs: spreadMs ?? 0 };
+}
+
+function readAttempts(given: unknown, place: OptionPlace): "again" | number {
+  if (given === "again" || (Number.isInteger(given) && (given as number) >= 1 && (given as number) <= 32_767))
+    return given as "again" | number;
+  throw invalidOption(place, 'must be "again" or a whole number from 1 to 32767', given);
 }
 
 const WORKER_IDS = list(required(string()));

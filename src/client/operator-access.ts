@@ -9,7 +9,7 @@ import type { BulkOperation } from "./bulk.ts";
 import type { ErrorList } from "./errors-by-line.ts";
 import type { JobFilter } from "./job-filter.ts";
 import type { QueueList, QueueListOptions } from "./inspect.ts";
-import type { RescheduleOptions } from "./manage.ts";
+import type { RescheduleOptions, RetryOptions } from "./manage.ts";
 import type { PoolLoad } from "./pool-load.ts";
 import type { JobList } from "./read-job-list.ts";
 
@@ -88,6 +88,7 @@ export interface OrderRequest {
   readonly filter: JobFilter;
   readonly reason?: string | undefined;
   readonly to?: RescheduleOptions | undefined;
+  readonly again?: RetryOptions | undefined;
 }
 
 /** An operation on the jobs that there were at one moment. */

@@ -3,6 +3,7 @@ import type { BulkAction } from "../../../src/admin/contract/bulk-views.ts";
 import type { Problem } from "../api/problem.ts";
 import type { Changes } from "./what-if-state.ts";
 import { type ReadReschedule, readReschedule } from "./reschedule.ts";
+import { readRetry } from "./retry.ts";
 
 interface ChangesFormProps {
   readonly action: BulkAction;
@@ -16,14 +17,14 @@ export function ChangesForm({ action, problem, onChosen }: ChangesFormProps) {
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const read: ReadReschedule = action === "reschedule" ? readReschedule(form) : { changes: readReason(form) };
+    const read = readChanges(action, form);
     setError(read.problem);
     if (read.changes) onChosen(read.changes);
   };
   const message = error ?? problem?.message;
   return (
     <form class="fields" onSubmit={submit}>
-      {action === "reschedule" ? <RescheduleFields /> : <ReasonField action={action} />}
+      <Fields action={action} />
       {message !== undefined && (
         <p class="notice bad" role="alert">
           {message}
@@ -35,6 +36,31 @@ export function ChangesForm({ action, problem, onChosen }: ChangesFormProps) {
         </button>
       </footer>
     </form>
+  );
+}
+
+function Fields({ action }: Pick<ChangesFormProps, "action">) {
+  if (action === "reschedule") return <RescheduleFields />;
+  return action === "retry" ? <RetryFields /> : <ReasonField action={action} />;
+}
+
+function readChanges(action: BulkAction, form: FormData): ReadReschedule {
+  if (action === "reschedule") return readReschedule(form);
+  return action === "retry" ? readRetry(form) : { changes: readReason(form) };
+}
+
+function RetryFields() {
+  return (
+    <div class="pair">
+      <label>
+        <span>Each at a random time within, such as 10m or 2h</span>
+        <input name="spread" autocomplete="off" placeholder="at once" />
+      </label>
+      <label>
+        <span>Attempts</span>
+        <input name="attempts" inputMode="numeric" autocomplete="off" placeholder="as many as they had" />
+      </label>
+    </div>
   );
 }
 

@@ -1,7 +1,7 @@
 import { readDuration } from "../format/durations.ts";
 import type { Changes } from "./what-if-state.ts";
 
-/** What a form of rescheduling says, or what is wrong with it. */
+/** What a form of rescheduling or retrying says, or what is wrong with it. */
 export interface ReadReschedule {
   readonly changes?: Changes;
   readonly problem?: string;

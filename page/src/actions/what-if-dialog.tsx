@@ -63,6 +63,7 @@ export function WhatIfDialog({ order }: { readonly order: Order }) {
           order={order}
           state={state}
           onTyped={(text) => send({ type: "typed", text })}
+          onReconsider={() => send({ type: "reconsidered" })}
           onClose={close}
           onConfirm={() => {
             if (!mayBegin(state)) return;
@@ -80,12 +81,13 @@ interface DecisionProps {
   readonly order: Order;
   readonly state: Extract<WhatIf, { kind: "shown" | "starting" }>;
   readonly onTyped: (text: string) => void;
+  readonly onReconsider: () => void;
   readonly onConfirm: () => void;
   readonly onClose: () => void;
 }
 
 /** What would happen, and the button that lets it. */
-function Decision({ order, state, onTyped, onConfirm, onClose }: DecisionProps) {
+function Decision({ order, state, onTyped, onReconsider, onConfirm, onClose }: DecisionProps) {
   const { preview, typed } = state;
   const isAny = preview.matched.value > 0;
   const first = useRef<HTMLInputElement & HTMLButtonElement>(null);
@@ -99,6 +101,13 @@ function Decision({ order, state, onTyped, onConfirm, onClose }: DecisionProps) 
     >
       <Preview preview={preview} />
       {order.action === "remove" && isAny && <Download order={order} />}
+      {order.action === "retry" && isAny && (
+        <p>
+          <button type="button" class="small" disabled={state.kind === "starting"} onClick={onReconsider}>
+            Over some time, or with other attempts…
+          </button>
+        </p>
+      )}
       {preview.confirm !== null && isAny && (
         <label class="confirm">
           Type {exactNumber(Number(preview.confirm))} to go on{" "}

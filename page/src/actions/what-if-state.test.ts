@@ -3,6 +3,7 @@ import { operationView, preview } from "../../dev/fixtures.ts";
 import { Problem } from "../api/problem.ts";
 import { actionsFor } from "./actions.ts";
 import { readReschedule } from "./reschedule.ts";
+import { readRetry } from "./retry.ts";
 import { asksFirst, confirmOf, digits, firstState, mayBegin, nextWhatIf, type WhatIf } from "./what-if-state.ts";
 
 const SHOWN = nextWhatIf({ kind: "previewing" }, { type: "previewed", preview });
@@ -19,6 +20,24 @@ it("asks for details first where there are some", () => {
     true,
     false,
   ]);
+});
+
+it("asks for the details of a retry only when a person wants them", () => {
+  const choosing = nextWhatIf(SHOWN, { type: "reconsidered" });
+  expect(choosing).toEqual({ kind: "choosing", problem: undefined });
+  expect(nextWhatIf(choosing, { type: "chosen" }).kind).toBe("previewing");
+  const starting = nextWhatIf(typed("6668"), { type: "confirmed" });
+  expect(nextWhatIf(starting, { type: "reconsidered" })).toBe(starting);
+});
+
+it.each([
+  [{}, { changes: {} }],
+  [{ spread: "10 m" }, { changes: { again: { spread: "600000ms" } } }],
+  [{ spread: "1h", attempts: "3" }, { changes: { again: { spread: "3600000ms", attempts: 3 } } }],
+  [{ spread: "soon" }, { problem: '"soon" is no time such as 5m or 2h.' }],
+  [{ attempts: "0" }, { problem: '"0" is no number of attempts.' }],
+])("reads %o of a form of retrying", (given: Readonly<Record<string, string>>, read) => {
+  expect(readRetry({ get: (name) => given[name] ?? null })).toEqual(read);
 });
 
 it("wants a large number typed, and takes it with or without separators", () => {

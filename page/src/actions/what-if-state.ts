@@ -16,8 +16,8 @@ export interface Order {
   readonly words: string;
 }
 
-/** What a person adds to an order: a reason, or when to run. */
-export type Changes = Pick<PreviewRequest, "reason" | "to">;
+/** What a person adds to an order: a reason, or when and how often to run. */
+export type Changes = Pick<PreviewRequest, "reason" | "to" | "again">;
 
 /** How far a change has come, from the question what it would do to its end. */
 export type WhatIf =
@@ -37,6 +37,8 @@ export type WhatIf =
 /** What happens to it. */
 export type WhatIfEvent =
   | { readonly type: "chosen" }
+  /** The details are asked for after all. */
+  | { readonly type: "reconsidered" }
   | { readonly type: "previewed"; readonly preview: PreviewAnswer }
   | { readonly type: "typed"; readonly text: string }
   | { readonly type: "confirmed" }
@@ -58,6 +60,8 @@ export function nextWhatIf(state: WhatIf, event: WhatIfEvent): WhatIf {
   switch (event.type) {
     case "chosen":
       return { kind: "previewing" };
+    case "reconsidered":
+      return state.kind === "shown" ? { kind: "choosing", problem: undefined } : state;
     case "previewed":
       return state.kind === "previewing"
         ? { kind: "shown", preview: event.preview, typed: "", problem: undefined }

@@ -42,6 +42,7 @@ it.each([
   ["tusk:a", "Say what tusk:a is: task:, queue:, key: or error: in front of it."],
   ["state:asleep", "state: is one of ready, scheduled, running, failed."],
   ["age:5m", "age: is a time such as >5m or <1h."],
+  ["failed:today", "failed: is a time such as >5m or <1h."],
   ["priority:high", "priority: is a whole number."],
   ["task:", "task: needs a value."],
 ])("says what is wrong with %s", (text, problem) => {
@@ -71,6 +72,7 @@ it("says the filter in words", () => {
   expect(filterInWords(parseFilter("task:send_email state:failed age:<1h").conditions)).toBe(
     "failed jobs of task send_email added less than 1h ago",
   );
+  expect(filterInWords(parseFilter("failed:<1h").conditions)).toBe("jobs that failed less than 1h ago");
   expect(filterInWords(parseFilter("state:running worker:howdah_1").conditions)).toBe(
     "running jobs that worker howdah_1 holds",
   );

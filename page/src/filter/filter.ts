@@ -1,7 +1,18 @@
 import { readDuration } from "../format/durations.ts";
 
 /** What a filter can be about, the least specific first: what is dropped last to find more. */
-export const FILTER_NAMES = ["state", "task", "queue", "worker", "age", "priority", "key", "error", "payload"] as const;
+export const FILTER_NAMES = [
+  "state",
+  "task",
+  "queue",
+  "worker",
+  "age",
+  "failed",
+  "priority",
+  "key",
+  "error",
+  "payload",
+] as const;
 
 /** What a condition is about. */
 export type FilterName = (typeof FILTER_NAMES)[number];
@@ -96,7 +107,8 @@ export function filterInWords(conditions: readonly Condition[]): string {
     ...part("worker", (value) => `that worker ${value} holds`),
     ...part("key", (value) => `with key ${value}`),
     ...part("priority", (value) => `of priority ${value}`),
-    ...part("age", (value) => `added ${value.startsWith("<") ? "less" : "more"} than ${value.slice(1)} ago`),
+    ...part("age", (value) => `added ${agoInWords(value)}`),
+    ...part("failed", (value) => `that failed ${agoInWords(value)}`),
     ...part("error", (value) => `whose error contains "${value}"`),
     ...conditions
       .filter(({ name }) => name === "payload")
@@ -127,7 +139,8 @@ function checked({ name, value, path }: { name: string; value: string; path?: st
   if (value === "") return `${name}: needs a value.`;
   if (name === "state" && !STATES.some((state) => state === value)) return `state: is one of ${STATES.join(", ")}.`;
   if (name === "priority" && !/^-?\d{1,5}$/.test(value)) return "priority: is a whole number.";
-  if (name === "age" && readAge(value) === undefined) return "age: is a time such as >5m or <1h.";
+  if ((name === "age" || name === "failed") && readAge(value) === undefined)
+    return `${name}: is a time such as >5m or <1h.`;
   if (name === "payload" && !path) return "A payload is searched as payload.account=17.";
   return { name: name as FilterName, value, ...(path === undefined ? {} : { path }) };
 }
@@ -136,6 +149,10 @@ function checked({ name, value, path }: { name: string; value: string; path?: st
 export function readAge(value: string): { readonly ms: number; readonly isOlder: boolean } | undefined {
   const ms = /^[<>]/.test(value) ? readDuration(value.slice(1)) : undefined;
   return ms === undefined ? undefined : { ms, isOlder: value.startsWith(">") };
+}
+
+function agoInWords(value: string): string {
+  return `${value.startsWith("<") ? "less" : "more"} than ${value.slice(1)} ago`;
 }
 
 function placeOf({ name, path }: Pick<Condition, "name" | "path">): string {

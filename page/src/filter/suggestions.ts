@@ -15,5 +15,7 @@ export function suggestions({
     "age:>5m",
     "age:<1h",
     "age:<1d",
+    "failed:<1h",
+    "failed:<1d",
   ];
 }

@@ -280,7 +280,7 @@ it("offers what would find more where nothing was found", () => {
 it("groups jobs by their error", () => {
   const page = pageWith({ errors: ANSWERS["errors"] });
   const text = textOf(shown(<Jobs />, page, "/ops/jobs?group=error"));
-  expect(text).toContain("TypeError: order.lines is not iterable 6,668 import_csv, send_email");
+  expect(text).toContain("TypeError: order.lines is not iterable 6,668 import_csv 6,600, send_email 68");
   expect(text).toContain("Of the newest 20,000 jobs that failed, down to id 4100000.");
 });
 

@@ -22,6 +22,13 @@ const Changes = {
     })
     .optional()
     .describe("For `reschedule`: at least one of it."),
+  again: z
+    .strictObject({
+      attempts: z.union([z.literal("again"), z.int().min(1).max(32_767)]).optional(),
+      spread: DurationText.optional().describe('Such as "10m": each runs at a random time within it.'),
+    })
+    .optional()
+    .describe("For `retry`: how many attempts, and over which time; otherwise all of them, at once."),
 };
 
 /** Which jobs to change, by their ids, at once. */

@@ -110,9 +110,11 @@ export const ErrorsAnswer = component(
       z.object({
         message: z.string(),
         jobCount: CountView,
+        oldestAt: Time.describe("When the first of them failed; newestAt when the last did."),
         newestId: Id,
         newestAt: Time,
         tasks: z.array(z.string()),
+        byTask: z.array(z.object({ task: z.string(), count: Whole })).describe("The 20 with the most of them."),
       }),
     ),
     searchedTo: Id.nullable(),
@@ -135,6 +137,11 @@ export const JobFilterView = component(
     payload: z.string().min(1).max(10_000).optional().describe("JSON that the payload contains, as a text."),
     since: z.iso.datetime({ offset: true }).optional().describe("Not created before this time."),
     until: z.iso.datetime({ offset: true }).optional().describe("Created before this time."),
+    failedSince: z.iso
+      .datetime({ offset: true })
+      .optional()
+      .describe("Failed for good, not before this time. With the state `failed`, or without a state."),
+    failedUntil: z.iso.datetime({ offset: true }).optional().describe("The same, before this time."),
   }),
 );
 export type JobFilterView = z.infer<typeof JobFilterView>;

@@ -37,8 +37,8 @@ export function createJobChanges(ground: AdminGround): Pick<Handlers, "addJob" |
     },
 
     async changeJobs({ body, principal, requestId }) {
-      const { action, reason, to } = body;
-      const target = { ids: body.ids, reason, to };
+      const { action, reason, to, again } = body;
+      const target = { ids: body.ids, reason, to, again };
       return audit.record({ principal, requestId, action: `jobs.${action}`, target }, async () => {
         const { changed, signalled, undo } = await changeOwn(ground, principal, body);
         const done = new Set([...changed, ...signalled]);
@@ -66,12 +66,12 @@ export async function changeOwn(
 
 async function change(
   client: AdminGround["client"],
-  { action, ids, reason, to }: ActionRequest,
+  { action, ids, reason, to, again }: ActionRequest,
 ): Promise<Pick<ActionAnswer, "changed" | "signalled">> {
   const idsOf = (jobs: readonly Job[]): string[] => jobs.map(({ id }) => id);
   switch (action) {
     case "retry":
-      return { changed: idsOf(await client.retryJobs(ids)), signalled: [] };
+      return { changed: idsOf(await client.retryJobs(ids, again)), signalled: [] };
     case "reschedule":
       return { changed: idsOf(await client.rescheduleJobs(ids, to ?? {})), signalled: [] };
     case "complete":

@@ -2,6 +2,7 @@ import { CHANGED_STATES } from "../../client/bulk.ts";
 import type { BoundOrder } from "../../client/operator-access.ts";
 import type { Job, JobState } from "../../job/job.ts";
 import { formatCount } from "../../client/views/amounts.ts";
+import { formatSpan } from "../../client/why/times.ts";
 import type { ActionRequest, OperationAnswer, PreviewAnswer, PreviewRequest } from "../contract/bulk-views.ts";
 import type { AdminGround, Caller, Handlers } from "../ground.ts";
 import { maySee, type Principal, scopeOf } from "../principal.ts";
@@ -71,7 +72,7 @@ async function begin(ground: AdminGround, caller: BeginCall, claims: PreviewClai
   const about = byId
     ? { ids: byId.ids }
     : { filter: { ...filter, ...(payload === undefined ? {} : { payload: true }) } };
-  const target = { action: order.action, ...about, expected };
+  const target = { action: order.action, ...about, ...order.change.retry, expected };
   return audit.record({ ...caller, action: "operations.start", target }, async () => {
     if (byId) return changeByIds(ground, caller, { expected, byId });
     const { id } = await access.startOperation(order);
@@ -111,9 +112,9 @@ async function changeByIds(
 
 async function previewFilter(ground: AdminGround, principal: Principal, body: PreviewRequest): Promise<PreviewAnswer> {
   const { access, clock, facts } = ground;
-  const { action, reason, to } = body;
+  const { action, reason, to, again } = body;
   const filter = toJobFilter(body.filter ?? {}, ground);
-  const order = await access.toOrder({ action, filter, reason, to }, scopeOf(principal));
+  const order = await access.toOrder({ action, filter, reason, to, again }, scopeOf(principal));
   const sampled = { ...filter, state: filter.state ?? (action === "retry" ? ("failed" as const) : undefined) };
   const [preview, untouched, sample, pauses] = await Promise.all([
     access.preview(order),
@@ -137,11 +138,11 @@ async function previewFilter(ground: AdminGround, principal: Principal, body: Pr
 async function previewIds(
   ground: AdminGround,
   principal: Principal,
-  { action, ids, reason, to }: PreviewRequest & { readonly ids: readonly string[] },
+  { action, ids, reason, to, again }: PreviewRequest & { readonly ids: readonly string[] },
 ): Promise<PreviewAnswer> {
   const { access, clock, facts } = ground;
   // Names a job only to have the rest checked as that of a filter is.
-  const order = await access.toOrder({ action, filter: { task: "by id" }, reason, to }, {});
+  const order = await access.toOrder({ action, filter: { task: "by id" }, reason, to, again }, {});
   const [jobs, pauses] = await Promise.all([access.getJobs(ids), facts.pauses.get()]);
   const own = jobs.filter((job) => maySee(principal, job));
   const touched = own.filter(({ state }) => CHANGED_STATES[action].includes(state));
@@ -153,7 +154,7 @@ async function previewIds(
   const gone = { reason: "They are gone, or none of yours.", count: exactly(new Set(ids).size - own.length) };
   return signed(ground, principal, {
     order,
-    byId: { action, ids: touched.map(({ id }) => id), reason, to },
+    byId: { action, ids: touched.map(({ id }) => id), reason, to, again },
     asOf,
     matched: exactly(touched.length),
     byState: countBy(touched),
@@ -183,9 +184,15 @@ function signed({ tokens }: AdminGround, principal: Principal, { order, byId, ..
   const { action } = order;
   const number = exact ? formatCount(value, "job") : `more than ${formatCount(value, "job")}`;
   const of = found.byTask.length === 0 ? "" : ` of ${formatCount(found.byTask.length, "task")}`;
-  const sentence = `${VERBS[action]} ${number}${of}`;
+  const sentence = `${VERBS[action]} ${number}${of}${overTime(order)}`;
   const undo = byId && isUndoable(action) ? UNDO_HERE : UNDO[action];
   return { ...found, action, sentence, undo, confirm, token, expiresAt: expiresAt.toISOString() };
+}
+
+/** Over which time they run, where that was asked for. */
+function overTime({ change }: BoundOrder): string {
+  const { spreadMs = 0 } = change.retry ?? {};
+  return spreadMs === 0 ? "" : ` over ${formatSpan(spreadMs)}`;
 }
 
 /** Jobs that pass the filter and are in a state that the action does not change. */

@@ -51,13 +51,15 @@ export function createJobReads(ground: AdminGround): Pick<Handlers, "listJobs" |
     async errors({ query: { limit, ...filter }, principal }) {
       const { errors, searchedTo } = await access.listErrors(filter, scopeOf(principal), limit);
       const shown = [];
-      for (const { message, jobCount, newestId, newestAt, tasks } of errors) {
+      for (const { message, jobCount, oldestAt, newestId, newestAt, tasks, byTask } of errors) {
         shown.push({
           message: await toShownError(ground, message, newestId),
           jobCount: { ...jobCount, asOf: jobCount.asOf.toISOString() },
+          oldestAt: oldestAt.toISOString(),
           newestId,
           newestAt: newestAt.toISOString(),
           tasks: [...tasks],
+          byTask: byTask.map((group) => ({ ...group })),
         });
       }
       return { asOf: now(), errors: shown, searchedTo };

@@ -44,7 +44,8 @@ const STALLED_MS = 30_000;
 
 function toFilterView(filter: JobSelection, redaction: AdminGround["redaction"]): JobFilterView {
   const { state, task, queueName, jobKey, workerId, priority, error, payload } = filter;
-  const times = [["since", toTime(filter.since)] as const, ["until", toTime(filter.until)] as const];
+  const names = ["since", "until", "failedSince", "failedUntil"] as const;
+  const times = names.map((name) => [name, toTime(filter[name])] as const);
   const parts = {
     state,
     task,

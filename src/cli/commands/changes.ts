@@ -2,6 +2,7 @@ import { Option } from "commander";
 import type { BulkFilter } from "../../client/bulk.ts";
 import type { CancelFilter } from "../../client/control.ts";
 import { changedJobs, changingCommand } from "../change-jobs.ts";
+import { parseMaxAttempts } from "../values.ts";
 
 /** `howdah cancel`: deletes waiting jobs, aborts running ones. */
 export const cancelCommand = changingCommand({
@@ -35,15 +36,26 @@ export const retryCommand = changingCommand({
   examples: [
     "howdah retry 42 43",
     "howdah retry --task send_email --dry-run",
-    "howdah retry --error ECONNREFUSED --since 2030-01-31T08:00:00Z --yes",
+    "howdah retry --error ECONNREFUSED --failed-since 2030-01-31T08:00:00Z --yes",
+    "howdah retry --all --spread 10m --attempts 3",
   ],
   states: ["failed"],
+  options: [
+    new Option("--all", "all that failed for good").implies({ state: "failed" }),
+    new Option("--spread <duration>", "each at a random time within it, such as 90s, 10m or 2h"),
+    new Option("--attempts <number>", "how many attempts they get (default: as many as they had)").argParser(
+      parseMaxAttempts,
+    ),
+  ],
   done: "retried",
-  prepare: () => ({
-    byId: async (client, ids) => changedJobs(await client.retryJobs(ids)),
-    preview: (client, filter) => client.retryJobs(filter as BulkFilter<"failed">, { dryRun: true }),
-    byFilter: (client, filter, options) => client.retryJobs(filter as BulkFilter<"failed">, options),
-  }),
+  prepare({ spread, attempts }) {
+    const again = Object.fromEntries(Object.entries({ spread, attempts }).filter(([, value]) => value !== undefined));
+    return {
+      byId: async (client, ids) => changedJobs(await client.retryJobs(ids, again)),
+      preview: (client, filter) => client.retryJobs(filter as BulkFilter<"failed">, { ...again, dryRun: true }),
+      byFilter: (client, filter, options) => client.retryJobs(filter as BulkFilter<"failed">, { ...again, ...options }),
+    };
+  },
 });
 
 /** `howdah fail`: marks jobs as failed for good. */

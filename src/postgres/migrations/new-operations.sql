@@ -30,3 +30,29 @@ create table :"schema"._howdah_operations (
 );
 
 alter table :"schema"._howdah_operations set (fillfactor = 50);
+
+-- Lets jobs run again from their first attempt, and answers those that it has changed.
+--
+--   most_attempts   how many attempts they get; null: as many as before
+--   spread_ms       each runs at a random time within it from now; 0: at once
+--
+-- Beside others it does what reschedule_jobs does: jobs that a worker runs are left
+-- alone, and rows that others hold are waited for in the order of their ids.
+create function :"schema"._howdah_retry_jobs_v1(job_ids bigint[], most_attempts integer, spread_ms bigint)
+returns setof :"schema"._private_jobs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  quantity bigint;
+begin
+  job_ids := :"schema"._howdah_lock_jobs_v1(job_ids);
+
+  with :{updated_jobs(job, :{retried_job(job)}, where job.id = any(job_ids), job.id)}
+  select count(*) into quantity from updated;
+
+  perform :"schema"._howdah_notify_jobs_v1(job_ids);
+  return query
+  select job.* from :"schema"._private_jobs as job where job.id = any(job_ids) order by job.id;
+end
+$$;

@@ -20,6 +20,10 @@ export interface JobSelection {
   readonly since?: string | undefined;
   /** Created before this time, as PostgreSQL reads it. */
   readonly until?: string | undefined;
+  /** Failed for good, not before this time, as PostgreSQL reads it. */
+  readonly failedSince?: string | undefined;
+  /** Failed for good, before this time, as PostgreSQL reads it. */
+  readonly failedUntil?: string | undefined;
   /** Only jobs that have not failed for good. */
   readonly isOpen?: true | undefined;
   /** Only jobs that no worker runs. */
@@ -64,6 +68,12 @@ export function filterConditions(schema: Schema, filter: JobSelection, values: V
 
 type TextFilter = Exclude<keyof JobSelection, "state" | "priority" | "isOpen" | "isIdle" | "tasks" | "queueNames">;
 
+/**
+ * When the last attempt of a job that failed for good began, or when it was
+ * last changed by a call, as by one that marks it as failed.
+ */
+export const FAILED_AT = "greatest(job.updated_at, job._howdah_released_at)";
+
 const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schema) => string>> = {
   task: (name, schema) =>
     `job.task_id operator(pg_catalog.=) (select id from ${schema.of("_private_tasks")} where identifier operator(pg_catalog.=) ${name}::pg_catalog.text)`,
@@ -77,6 +87,8 @@ const TEXT_CONDITIONS: Readonly<Record<TextFilter, (value: string, schema: Schem
     else job.payload::pg_catalog.jsonb operator(pg_catalog.@>) ${json}::pg_catalog.jsonb end`,
   since: (at) => `job.created_at operator(pg_catalog.>=) ${at}::pg_catalog.timestamptz`,
   until: (at) => `job.created_at operator(pg_catalog.<) ${at}::pg_catalog.timestamptz`,
+  failedSince: (at) => `${FAILED_AT} operator(pg_catalog.>=) ${at}::pg_catalog.timestamptz`,
+  failedUntil: (at) => `${FAILED_AT} operator(pg_catalog.<) ${at}::pg_catalog.timestamptz`,
 };
 
 function taskCondition(schema: Schema, names: string): string {

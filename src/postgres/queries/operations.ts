@@ -1,7 +1,16 @@
 import type { Cell, Executor, Row } from "../driver.ts";
 import { integerCell, numberArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
-import { cancelJobs, type ChangeTarget, removalCall, type Reschedule, RETRY } from "./ending/change-jobs.ts";
+import {
+  cancelJobs,
+  type ChangeTarget,
+  removalCall,
+  type Reschedule,
+  RETRY,
+  type RetryChange,
+  retryCall,
+  retryCells,
+} from "./ending/change-jobs.ts";
 import { filterConditions, type JobSelection, Values } from "./job-selection.ts";
 import { isDelay, runTime } from "./run-times.ts";
 
@@ -50,6 +59,7 @@ export type OperationState = "running" | "paused" | "stopped" | "done";
 /** What an action leaves open. */
 export interface OperationChange {
   readonly reschedule?: Reschedule | undefined;
+  readonly retry?: RetryChange | undefined;
   readonly reason?: string | undefined;
 }
 
@@ -168,13 +178,21 @@ export async function applyOperation(
     const call = "permanently_fail_jobs($1::pg_catalog.int8[], $2::pg_catalog.text)";
     return { changed: await count(target, call, [numberArray(ids), change.reason ?? null]), signalled: 0 };
   }
-  const { runAt, priority, attempts, maxAttempts } = change.reschedule ?? RETRY;
+  if (action === "retry") {
+    const cells = retryCells(change.retry ?? RETRY);
+    return { changed: await count(target, retryCall(), [numberArray(ids), ...cells]), signalled: 0 };
+  }
+  return { changed: await reschedule(target, ids, change.reschedule), signalled: 0 };
+}
+
+function reschedule(target: ChangeTarget, ids: readonly string[], to: OperationChange["reschedule"]): Promise<number> {
+  const { runAt = null, priority = null, attempts = null, maxAttempts = null } = to ?? {};
   // A delay is counted from the moment of the batch.
   const { expression } = runTime("$2", { delayed: isDelay(runAt), name: "" });
   const call = `reschedule_jobs($1::pg_catalog.int8[], ${expression}, $3::pg_catalog.int4,
   $4::pg_catalog.int4, $5::pg_catalog.int4)`;
   const numbers = [priority, attempts, maxAttempts].map(integerCell);
-  return { changed: await count(target, call, [numberArray(ids), runAt, ...numbers]), signalled: 0 };
+  return count(target, call, [numberArray(ids), runAt, ...numbers]);
 }
 
 async function count({ executor, schema }: ChangeTarget, call: string, values: readonly Cell[]): Promise<number> {

@@ -72,6 +72,39 @@ describe("a preview", () => {
     ]);
   });
 
+  it("of a retry says over which time, and so it is done and recorded", async () => {
+    await fill(3);
+    const again = { attempts: 2, spread: "10m" };
+    const { json } = await preview({
+      action: "retry",
+      filter: { task: "many", failedSince: "2020-01-01T00:00:00Z" },
+      again,
+    });
+    expect(json["sentence"]).toBe("Retry 3 jobs of 1 task over 10 min 0 s");
+    const { operation } = (await begin(json["token"])).json;
+    await until(async () => (await operationOf(operation.id)).state === "done");
+    expect((await operationOf(operation.id)).filter).toEqual({
+      task: "many",
+      state: "failed",
+      failedSince: "2020-01-01T00:00:00.000Z",
+    });
+    const { jobs } = await test.client.listJobs();
+    expect(jobs.map(({ attempts, maxAttempts }) => [attempts, maxAttempts])).toEqual([1, 2, 3].map(() => [0, 2]));
+    const [entry] = await test.database.sql(
+      "select target from howdah._howdah_audit where action = 'operations.start'",
+    );
+    expect(entry?.["target"]).toMatchObject({ action: "retry", attempts: 2, spreadMs: 600_000 });
+
+    const ids = jobs.map(({ id }) => id);
+    await test.client.permanentlyFailJobs(ids);
+    const answer = await test.ask("/api/v1/jobs/actions", { body: { action: "retry", ids, again: { attempts: 7 } } });
+    expect([answer.status, answer.json["changed"]]).toEqual([200, ids]);
+    for (const step of answer.json["undo"].steps) await test.ask("/api/v1/jobs/actions", { body: step });
+    expect((await test.client.listJobs({ state: "failed" })).jobs.map(({ maxAttempts }) => maxAttempts)).toEqual([
+      2, 2, 2,
+    ]);
+  });
+
   it("of ids says that it can be undone, and its answer says how", async () => {
     await fill(2);
     const [first, second] = (await test.client.listJobs()).jobs;
@@ -108,6 +141,9 @@ describe("a preview", () => {
     [{ action: "retry", filter: {} }, 400],
     [{ action: "retry", filter: { state: "ready" } }, 400],
     [{ action: "reschedule", filter: { task: "a" } }, 400],
+    [{ action: "retry", filter: { task: "a" }, again: { attempts: 0 } }, 400],
+    [{ action: "retry", filter: { task: "a" }, again: { spread: "soon" } }, 400],
+    [{ action: "cancel", filter: { failedSince: "2020-01-01T00:00:00Z" } }, 400],
     [{ action: "explode", filter: { task: "a" } }, 400],
   ])("of %j is refused", async (body, status) => {
     expect((await preview(body)).status).toBe(status);

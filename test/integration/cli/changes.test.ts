@@ -232,6 +232,24 @@ describe("with options that select jobs", () => {
     });
   });
 
+  it("retry spreads all that failed over a time, with the attempts given", async () => {
+    await failed("mail", 2);
+    await stored("mail", 1);
+    const words = (text: string): string[] => text.split(" ");
+    expect(await howdahJson(words("retry --all --spread 10m --dry-run"))).toMatchObject({ matched: 2 });
+    const { out } = await howdah(words("retry --all --spread 10m --attempts 3 --yes"));
+    expect(out).toBe("Retried 2 jobs.\n");
+    const { jobs } = await client.listJobs({ task: "mail" });
+    expect(jobs.map(({ maxAttempts }) => maxAttempts).sort((a, b) => a - b)).toEqual([3, 3, 25]);
+    const [id = ""] = await failed("mail", 1);
+    expect(await howdahJson(["retry", id, "--attempts", "2"])).toMatchObject([{ id, maxAttempts: 2 }]);
+    expect(await howdahJson(words("retry --failed-since 2100-01-01T00:00:00Z --dry-run"))).toMatchObject({
+      matched: 0,
+    });
+    for (const wrong of ["--spread soon", "--attempts 0", "--failed-since soon"])
+      expect(await howdah(words(`retry --all ${wrong}`))).toMatchObject({ code: 2, out: "" });
+  });
+
   it("wait for a person without a word about the database", async () => {
     await stored("mail", 1);
     vi.stubEnv("HOWDAH_LOG", "warn");

@@ -37,6 +37,7 @@ const CALLS: readonly (readonly [call: string, header: string, row: RegExp])[] =
   ["stats", "STATE JOBS", /^total\t1002$/],
   ["stats --by task", "TASK READY SCHEDULED RUNNING FAILED", /^later\t0\t1\t0\t0$/],
   ["stats --by queue", "QUEUE READY SCHEDULED RUNNING FAILED", /^mail\t0\t1\t0\t0$/],
+  ["errors", "JOBS ERROR TASKS FIRST LAST NEWEST", /^1\tno such file\tbroken\t\S+Z\t\S+Z\t\d+$/],
   ["stats --by error", "ERROR FAILED", /^no such file\t1$/],
   [
     "operations list",
@@ -63,6 +64,7 @@ const CALLS: readonly (readonly [call: string, header: string, row: RegExp])[] =
 /** Of these there are none: the columns are printed all the same. */
 const EMPTY: readonly (readonly [call: string, says: string])[] = [
   ["list --task none", "No such jobs."],
+  ["errors --task none", "No job has failed for good."],
   ["queues list --search none", "No queues."],
   ["stats --by queue", "No such jobs."],
   ["operations list", "No operations."],

@@ -68,6 +68,63 @@ describe("a change by a filter", () => {
     expect(await client.operations.list()).toEqual([ended]);
   });
 
+  it("spreads jobs that run again over a time, and gives them as many attempts as it says", async () => {
+    await fill(2_000);
+    await database.sql("update howdah._private_jobs set _howdah_recoveries = 3, _howdah_cancelled = 'no'");
+    const ended = await client.retryJobs({ task: "many", state: "failed" }, { spread: "10m", attempts: 3 });
+    expect(ended).toMatchObject({ action: "retry", state: "done", matched: 1_000, changed: 1_000 });
+    const [spread] = await database.sql(`
+      select count(*)::int as jobs, min(run_at) < now() + interval '10 s' as soon, max(run_at) > now() + interval '9 min 30 s' as late,
+        max(run_at) <= now() + interval '10 min' as within, count(distinct run_at)::int > 990 as apart,
+        count(*) filter (where run_at < now() + interval '5 min')::int between 400 and 600 as even,
+        bool_and(attempts = 0 and max_attempts = 3 and _howdah_recoveries = 0 and _howdah_cancelled is null) as afresh
+      from howdah._private_jobs where max_attempts = 3`);
+    expect(spread).toEqual({
+      jobs: 1_000,
+      soon: true,
+      late: true,
+      within: true,
+      apart: true,
+      even: true,
+      afresh: true,
+    });
+    expect(await states()).toEqual({ failed: 0, waiting: 2_000 });
+  });
+
+  it("finds jobs by when they failed, and changes none that has not", async () => {
+    await fill(100);
+    await database.sql("update howdah._private_jobs set updated_at = '2020-01-01'");
+    await database.sql(`update howdah._private_jobs set _howdah_released_at = '2020-01-03'
+      where id in (select id from howdah._private_jobs where _howdah_exhausted order by id limit 10)`);
+    await database.sql(`update howdah._private_jobs set updated_at = '2020-01-03'
+      where id in (select id from howdah._private_jobs where not _howdah_exhausted order by id limit 10)`);
+    const hours = { failedSince: "2020-01-02T00:00:00Z", failedUntil: "2020-01-04T00:00:00Z" };
+    expect(await client.retryJobs(hours, { dryRun: true, spread: "1m" })).toMatchObject({ matched: 10 });
+    expect(await client.retryJobs({ ...hours, failedSince: hours.failedUntil }, { dryRun: true })).toMatchObject({
+      matched: 0,
+    });
+    expect(await client.removeJobs({ failedSince: hours.failedSince })).toMatchObject({ matched: 10, changed: 10 });
+    expect(await states()).toEqual({ failed: 40, waiting: 50 });
+  });
+
+  it("goes on with the same spread and attempts in another process", async () => {
+    await fill(3_000);
+    const error = new Error("enough");
+    const onProgress = (): never => {
+      throw error;
+    };
+    const filter = { task: "many" };
+    await expect(client.retryJobs(filter, { spread: "1h", attempts: 7, onProgress })).rejects.toThrow("enough");
+    const [begun] = await client.operations.list();
+    const other = clientOver({ ...database, logger: silentLogger });
+    expect(await other.operations.resume(begun?.id ?? "")).toMatchObject({ state: "done", changed: 1_500 });
+    expect(
+      await database.sql(
+        "select count(*)::int as jobs, max(run_at) > now() + interval '50 min' as spread from howdah._private_jobs where max_attempts = 7",
+      ),
+    ).toEqual([{ jobs: 1_500, spread: true }]);
+  });
+
   it("reschedules each job once, in queues and without, although that moves it in its list", async () => {
     await fill(2_000);
     for (const filter of [{ queueName: "q1" }, { priority: 1, state: "ready" }] as const) {
@@ -159,6 +216,15 @@ describe("a change by a filter", () => {
     await expect(client.removeJobs({ state: "running" as never })).rejects.toMatchObject(invalid);
     await expect(client.rescheduleJobs({ task: "t" }, {})).rejects.toMatchObject(invalid);
     await expect(client.cancelJobs({ state: "failed" as never })).rejects.toMatchObject(invalid);
+    const failedSince = "2020-01-01T00:00:00Z";
+    await expect(client.cancelJobs({ failedSince })).rejects.toMatchObject(invalid);
+    await expect(client.removeJobs({ state: "ready", failedSince })).rejects.toMatchObject(invalid);
+    for (const attempts of [0, 1.5, 32_768, "all"])
+      await expect(client.retryJobs({ task: "t" }, { attempts: attempts as never })).rejects.toMatchObject(invalid);
+    await expect(client.retryJobs({ task: "t" }, { spread: "366d" })).rejects.toMatchObject(invalid);
+    await expect(client.retryJobs(["1"], { dryRun: true } as never)).rejects.toMatchObject({
+      code: "HOWDAH_OPTION_UNKNOWN",
+    });
     for (const payload of [{}, { account: undefined }])
       await expect(client.removeJobs({ payload })).rejects.toMatchObject(invalid);
     await expect(client.retryJobs({ tsk: "t" } as never)).rejects.toMatchObject({ code: "HOWDAH_OPTION_UNKNOWN" });
@@ -175,12 +241,25 @@ it("changes a job of a queue once, although the change itself makes it fail or r
 });
 
 it("changes nothing by ids when it is given options, which are for a filter", async () => {
-  const { id } = await client.addJob("many");
+  const { id } = await client.addJob("many", {}, { maxAttempts: 2 });
   const invalid = { code: "HOWDAH_OPTION_INVALID" };
   const { cancelJobs, rescheduleJobs } = client as unknown as Record<string, (...given: unknown[]) => Promise<unknown>>;
   await expect(cancelJobs?.([id], undefined, { dryRun: true })).rejects.toMatchObject(invalid);
   await expect(rescheduleJobs?.([id], { priority: 3 }, { dryRun: true })).rejects.toMatchObject(invalid);
   expect(await client.getJob(id)).toMatchObject({ priority: 0 });
+});
+
+it("lets jobs run again by their ids, over a time and with other attempts", async () => {
+  const { id } = await client.addJob("many", {}, { maxAttempts: 2 });
+  await client.permanentlyFailJobs([id]);
+  const [again] = await client.retryJobs([id], { attempts: 5, spread: "1h" });
+  expect(again).toMatchObject({ id, attempts: 0, maxAttempts: 5 });
+  expect(again?.runAt.getTime()).toBeGreaterThanOrEqual(again?.updatedAt.getTime() ?? Infinity);
+  expect(await client.retryJobs([id])).toMatchObject([{ id, maxAttempts: 5, state: "ready" }]);
+  const session = await database.connect();
+  await session.query("begin");
+  expect(await client.inTransaction(session).retryJobs([id], { attempts: 1 })).toMatchObject([{ maxAttempts: 1 }]);
+  await session.query("commit");
 });
 
 it("does not catch what `onProgress` throws, even if it looks like a lost connection", async () => {

@@ -4,8 +4,11 @@ import { clientOver, createClient } from "../../../src/client/create-client.ts";
 import type { JobListOptions } from "../../../src/client/inspect.ts";
 import { JOB_STATES, type Job } from "../../../src/job/job.ts";
 import { silentLogger } from "../../../src/runtime/logger.ts";
+import { defineTask } from "../../../src/job/task.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
+import { databaseTime } from "../../harness/database-time.ts";
 import { until } from "../../harness/until.ts";
+import { createTestWorker } from "../../harness/worker.ts";
 
 let database: TestDatabase;
 let client: Client;
@@ -444,21 +447,58 @@ describe("listErrors", () => {
     await client.permanentlyFailJobs(ids.slice(4, 5), "Error: no\n at two");
     await client.permanentlyFailJobs(ids.slice(6), "Other");
     const { errors, searchedTo } = await client.listErrors();
-    const group = (message: string, value: number, newestId: string | undefined, tasks: string[]) => ({
+    const group = (message: string, newestId: string | undefined, byTask: { task: string; count: number }[]) => ({
       message,
-      jobCount: { value, exact: true, asOf: expect.any(Date) },
+      jobCount: { value: byTask.reduce((sum, { count }) => sum + count, 0), exact: true, asOf: expect.any(Date) },
+      oldestAt: expect.any(Date),
       newestId,
       newestAt: expect.any(Date),
-      tasks,
+      tasks: byTask.map(({ task }) => task).sort(),
+      byTask,
     });
     expect(errors).toEqual([
-      group("Error: no", 5, ids[4], ["task 0", "task 1"]),
-      group("Other", 1, ids[6], ["task 0"]),
+      group("Error: no", ids[4], [
+        { task: "task 0", count: 3 },
+        { task: "task 1", count: 2 },
+      ]),
+      group("Other", ids[6], [{ task: "task 0", count: 1 }]),
     ]);
     expect(searchedTo).toBeNull();
     expect((await client.listErrors({ queueName: "q" })).errors).toMatchObject([{ message: "Other" }]);
     expect((await client.listErrors({ task: "task 1" })).errors).toMatchObject([{ jobCount: { value: 2 } }]);
     expect((await client.listErrors({ limit: 1 })).errors).toHaveLength(1);
+  });
+
+  it("says when the first and the last of them failed, by the last attempt of each", async () => {
+    const failing = defineTask({
+      identifier: "failing",
+      run: () => {
+        throw new Error("out of order");
+      },
+    });
+    const before = new Date(await databaseTime(database));
+    await client.addJobs(
+      ["1", "2"].map(() => ({ identifier: "failing", spec: { maxAttempts: 1, runAt: "2020-01-01T00:00:00Z" } })),
+    );
+    await database.sql("update howdah._private_jobs set created_at = '2020-01-01', updated_at = '2020-01-01'");
+    await using worker = await createTestWorker(database, { tasks: [failing] });
+    await worker.runOnce();
+    const {
+      errors: [found],
+    } = await client.listErrors();
+    expect(found).toMatchObject({ message: "out of order", byTask: [{ task: "failing", count: 2 }] });
+    expect(found?.oldestAt.getTime()).toBeGreaterThanOrEqual(before.getTime());
+    expect(found?.newestAt.getTime()).toBeGreaterThanOrEqual(found?.oldestAt.getTime() ?? Infinity);
+
+    const after = new Date((await databaseTime(database)) + 1);
+    await until(async () => (await databaseTime(database)) > after.getTime());
+    const since = await client.listJobs({ failedSince: before });
+    expect(since.jobs).toHaveLength(2);
+    expect((await client.listJobs({ failedSince: before, failedUntil: after })).jobs).toHaveLength(2);
+    expect((await client.listJobs({ failedUntil: before })).jobs).toEqual([]);
+    expect((await client.listJobs({ failedSince: after })).jobs).toEqual([]);
+    await client.permanentlyFailJobs(since.jobs.slice(1).map(({ id }) => id));
+    expect((await client.listJobs({ failedSince: after })).jobs).toHaveLength(1);
   });
 
   it("looks at the newest 20,000, and says so", async () => {

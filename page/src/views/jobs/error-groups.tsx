@@ -1,6 +1,7 @@
 import type { ErrorsAnswer } from "../../../../src/admin/contract/job-views.ts";
 import { address } from "../../api/api.ts";
 import { type Condition, filterInWords, queryOfFilter, withCondition } from "../../filter/filter.ts";
+import { exactNumber } from "../../format/numbers.ts";
 import { useAnswer, usePage } from "../../page.ts";
 import { Async } from "../../parts/async.tsx";
 import { Bound, Moment } from "../../parts/figures.tsx";
@@ -53,13 +54,17 @@ function Groups({ answer, conditions }: { answer: ErrorsAnswer; conditions: read
           {
             key: "tasks",
             title: "Tasks",
-            render: ({ tasks }) => (
+            render: ({ byTask }) => (
               <span class="mono">
-                {tasks.slice(0, 3).join(", ")}
-                {tasks.length > 3 && " …"}
+                {byTask
+                  .slice(0, 3)
+                  .map(({ task, count }) => (byTask.length === 1 ? task : `${task} ${exactNumber(count)}`))
+                  .join(", ")}
+                {byTask.length > 3 && " …"}
               </span>
             ),
           },
+          { key: "first", title: "First", isFigure: true, render: ({ oldestAt }) => <Moment at={oldestAt} /> },
           { key: "last", title: "Last", isFigure: true, render: ({ newestAt }) => <Moment at={newestAt} /> },
           ...(page.canOperate.value
             ? [

@@ -83,6 +83,7 @@ it("asks the API in its own words", () => {
     priority: -2,
   });
   expect(filterOf(parseFilter("age:>1d").conditions, NOW)).toEqual({ until: "2026-11-29T00:00:00.000Z" });
+  expect(filterOf(parseFilter("failed:<1d").conditions, NOW)).toEqual({ failedSince: "2026-11-29T00:00:00.000Z" });
   expect(jobsPath({ conditions: [], after: undefined, now: NOW })).toBe("jobs?backward=true&limit=50");
   expect(jobsPath({ conditions: parseFilter("state:ready").conditions, after: "x", now: NOW })).toBe(
     "jobs?state=ready&after=x&limit=50",

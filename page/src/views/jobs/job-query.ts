@@ -30,8 +30,8 @@ export function isNewestFirst(conditions: readonly Condition[]): boolean {
 /** The conditions as the API has them. */
 export function filterOf(conditions: readonly Condition[], now: number): NonNullable<PreviewRequest["filter"]> {
   const valueOf = (name: string): string | undefined => conditions.find((one) => one.name === name)?.value;
-  const age = readAge(valueOf("age") ?? "");
-  const time = age && new Date(now - age.ms).toISOString();
+  const [since, until] = timesOf(valueOf("age"), now);
+  const [failedSince, failedUntil] = timesOf(valueOf("failed"), now);
   const priority = valueOf("priority");
   const filter = {
     state: valueOf("state") as "ready" | undefined,
@@ -42,8 +42,18 @@ export function filterOf(conditions: readonly Condition[], now: number): NonNull
     priority: priority === undefined ? undefined : Number(priority),
     error: valueOf("error"),
     payload: payloadJson(conditions),
-    since: age?.isOlder === false ? time : undefined,
-    until: age?.isOlder === true ? time : undefined,
+    since,
+    until,
+    failedSince,
+    failedUntil,
   };
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+}
+
+/** Since when and until when, by an age. */
+function timesOf(given: string | undefined, now: number): readonly (string | undefined)[] {
+  const age = readAge(given ?? "");
+  if (age === undefined) return [];
+  const time = new Date(now - age.ms).toISOString();
+  return age.isOlder ? [undefined, time] : [time];
 }

@@ -95,8 +95,36 @@ export interface Reschedule {
   readonly maxAttempts: number | null;
 }
 
-/** Due when the statement begins, with all attempts before it. */
-export const RETRY: Reschedule = { runAt: "now", priority: null, attempts: 0, maxAttempts: null };
+/** Lets the jobs with these ids, of those that no worker runs now, run again. Returns them, in any order. */
+export function retryJobs(
+  target: ChangeTarget,
+  ids: readonly string[],
+  again: RetryChange,
+): Promise<readonly JobRecord[]> {
+  return changed(target, retryCall(), [numberArray(ids), ...retryCells(again)]);
+}
+
+/** The call of the function that puts jobs back. */
+export function retryCall(): string {
+  // $1 job ids   $2 attempts   $3 spread
+  return "_howdah_retry_jobs_v1($1::pg_catalog.int8[], $2::pg_catalog.int4, $3::pg_catalog.int8)";
+}
+
+/** What {@link retryCall} takes behind the ids. */
+export function retryCells({ attempts, spreadMs }: RetryChange): readonly Cell[] {
+  return [integerCell(attempts), String(Math.round(spreadMs))];
+}
+
+/** How jobs run again. */
+export interface RetryChange {
+  /** How many attempts they get; null: as many as they had. */
+  readonly attempts: number | null;
+  /** They run at random times within this many milliseconds. */
+  readonly spreadMs: number;
+}
+
+/** At once, and with all their attempts. */
+export const RETRY: RetryChange = { attempts: null, spreadMs: 0 };
 
 /** Unlocks every job and queue that these workers hold. */
 export async function forceUnlockWorkers(
