@@ -9,6 +9,7 @@
  *   node bench/pairs.mjs --base ../before --sides TEXT           only sides whose label holds the text
  *   node bench/pairs.mjs --base ../before --pairs N              how many pairs (20)
  *   node bench/pairs.mjs --settings tuned=observed               this tree against itself: what other settings cost
+ *   node bench/pairs.mjs --scale N                               drains of N times as many jobs: longer cells differ less
  *   node bench/pairs.mjs --quick                                 this tree against itself, to see that it runs
  *
  * Each further figure of a scenario has a line of its own, such as the processor time of the server for a job. An
@@ -30,6 +31,7 @@ const OPTIONS = /** @type {const} */ ({
   sides: { type: "string", default: "" },
   pairs: { type: "string", default: "20" },
   settings: { type: "string" },
+  scale: { type: "string", default: "1" },
   quick: { type: "boolean", default: false },
 });
 const flags = readFlags();
@@ -60,7 +62,9 @@ const pairs = flags.quick ? 2 : Number(flags.pairs);
 const [fromSettings, toSettings] = flags.settings?.split("=", 2) ?? [];
 const trees = { here: await scenariosOf(HERE), base: await scenariosOf(resolve(flags.base ?? HERE)) };
 const postgres = await openPostgres();
-const run = { postgres, node: process.execPath, quick: flags.quick, limitMs: flags.quick ? 1_000 : 30_000 };
+const scale = Number(flags.scale);
+const limitMs = flags.quick ? 1_000 : 30_000 * scale;
+const run = { postgres, node: process.execPath, quick: flags.quick, scale, limitMs };
 try {
   for (const name of names) {
     for (const variant of variantsOf(name)) await measurePairs(name, variant);

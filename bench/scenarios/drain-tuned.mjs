@@ -42,5 +42,5 @@ export const drainTuned = {
     { of: "howdah", measure: "maxRssMb", most: 150 },
     { of: "howdah, large batches", measure: "maxRssMb", most: 150 },
   ],
-  run: (run, side) => fillAndDrain(run, side, { total: run.quick ? 2_000 : 200_000 }),
+  run: (run, side) => fillAndDrain(run, side, { total: run.quick ? 2_000 : 200_000 * (run.scale ?? 1) }),
 };

@@ -2,7 +2,7 @@ import { compareIntegers } from "../postgres/position.ts";
 import type { ClaimedRow, PoolLane } from "../postgres/queries/claimed-row.ts";
 import type { HeldLane } from "../postgres/queries/held-locks.ts";
 import type { Job } from "./job.ts";
-import { toDate } from "./row.ts";
+import { toDate, toMicroseconds } from "./row.ts";
 
 /**
  * A job that a worker holds: what its claim answered, and what has become of the
@@ -168,8 +168,8 @@ export class ClaimedJob implements Job {
   waitedMs(now: number): number {
     const { runAt, extras } = this.#row;
     const { claimedAtUs, sentAt } = this.#tag;
-    const runAtUs = Number(runAt);
-    const dueAtUs = extras?.createdAt === undefined ? runAtUs : Math.max(runAtUs, Number(extras.createdAt));
+    const runAtUs = toMicroseconds(runAt);
+    const dueAtUs = extras?.createdAt === undefined ? runAtUs : Math.max(runAtUs, toMicroseconds(extras.createdAt));
     return Math.max(0, (claimedAtUs - dueAtUs) / 1_000) + Math.max(0, now - sentAt);
   }
 

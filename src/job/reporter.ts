@@ -114,7 +114,6 @@ export class Reporter {
       default:
         return outcome satisfies never;
     }
-    if (!this.#hooks.has("jobSettle")) return;
     this.#settled(ending, outcome.kind === "failed" && !outcome.final ? "retried" : outcome.kind);
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { toJobRecord } from "../postgres/queries/job-columns.ts";
-import { toDate, toFlags, toJob, toNullableDate } from "./row.ts";
+import { toDate, toFlags, toJob, toMicroseconds, toNullableDate } from "./row.ts";
 
 const row = [
   "7",
@@ -59,4 +59,13 @@ it("keeps the nearest date for times that JavaScript cannot hold, and null for n
   expect(toDate("-9223372036854775808")).toEqual(new Date(-8.64e15));
   expect(toNullableDate(null)).toBeNull();
   expect(toFlags(null)).toEqual([]);
+});
+
+describe("toMicroseconds", () => {
+  it.each(["0", "7", "1764498000123456", "9007199254740991", "-1", "-62135596800000000", "9223372036854775807"])(
+    "reads %s as Number() does",
+    (text) => {
+      expect(toMicroseconds(text)).toBe(Number(text));
+    },
+  );
 });

@@ -76,6 +76,19 @@ export function toDate(microseconds: Cell | undefined): Date {
   return new Date(Math.min(Math.max(ms, -MAX_DATE_MS), MAX_DATE_MS));
 }
 
+/** Reads microseconds as a number. `Number()` takes twice as long for sixteen digits, and metrics read a time for each job. */
+export function toMicroseconds(text: string): number {
+  // Up to here every sum is exact.
+  if (text.length > 16) return Number(text);
+  let value = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const digit = text.charCodeAt(index) - 48;
+    if (digit < 0 || digit > 9) return Number(text);
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 /** As {@link toDate}; null stays null. */
 export function toNullableDate(microseconds: Cell | undefined): Date | null {
   return microseconds === null || microseconds === undefined ? null : toDate(microseconds);
