@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   HOWDAH_UNRECOVERABLE: "A handler declared that its job cannot succeed in any further attempt.",
   HOWDAH_COMPLETION_ROLLED_BACK: "A handler completed its job in a transaction that was rolled back.",
   HOWDAH_OUTCOME_KEPT_OUT: "The outcome of a job was written, but a trigger, rule or policy left its row unchanged.",
+  HOWDAH_PROGRESS_INVALID: "A handler reported a progress that is too large, or that JSON cannot hold.",
   HOWDAH_BATCH_EMPTY: "A batch job has no items.",
   HOWDAH_BATCH_RESULT_INVALID: "A batch handler returned a result that does not match its items.",
   HOWDAH_BATCH_ITEMS_FAILED: "Some items of a batch failed.",

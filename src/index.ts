@@ -14,6 +14,7 @@ export type { Count, JobStats } from "./client/counts.ts";
 export type { ErrorInfo, ErrorList } from "./client/errors-by-line.ts";
 export type { JobExplanation, JobReason, JobReasonCode } from "./client/why/explain-job.ts";
 export type { ErrorListOptions, JobListOptions, QueueInfo, QueueList, QueueListOptions } from "./client/inspect.ts";
+export type { JobLogListOptions } from "./client/job-logs.ts";
 export type {
   QueuePool,
   QueueRule,
@@ -81,7 +82,7 @@ export type { LocalQueueOptions, RefetchDelayOptions } from "./job/claim/local-q
 export { cancel, rateLimited, snooze } from "./job/directive.ts";
 export type { Directive, RateLimit, RateLimited } from "./job/directive.ts";
 export type { JobContext } from "./job/execute/context.ts";
-export type { AddedJob, AddOutcome, Job, JobKeyMode, JobSpec, JobState } from "./job/job.ts";
+export type { AddedJob, AddOutcome, Job, JobKeyMode, JobLogLine, JobProgress, JobSpec, JobState } from "./job/job.ts";
 export type { PoolRules, QueueRate, QueueRules } from "./job/queue-rules.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
@@ -105,6 +106,7 @@ export type {
   BatchTaskDeclaration,
   GatherOptions,
   InvalidPayloadPolicy,
+  JobLogOptions,
   TaskDeclaration,
   TaskOptions,
 } from "./job/task-declaration.ts";

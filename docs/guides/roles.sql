@@ -72,6 +72,11 @@ grant select, insert, update, delete on howdah._howdah_recent to howdah_worker;
 -- What people change through the admin API is recorded.
 grant select, insert, update, delete on howdah._howdah_audit to howdah_worker;
 
+-- Both may see how far jobs are and what their handlers have logged; workers write it.
+grant select on howdah._howdah_progress, howdah._howdah_job_logs to howdah_producer;
+grant select, insert, update, delete on howdah._howdah_progress, howdah._howdah_job_logs to howdah_worker;
+grant select, update on howdah._howdah_notes_sweep to howdah_worker;
+
 -- Both may see how the jobs did over time; workers count it.
 grant select on howdah._howdah_samples, howdah._howdah_task_samples to howdah_producer;
 grant select, insert, update, delete on howdah._howdah_samples, howdah._howdah_task_samples to howdah_worker;

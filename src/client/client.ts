@@ -6,6 +6,7 @@ import type { CleanUp } from "./clean-up.ts";
 import type { JobControl } from "./control.ts";
 import type { Doctor } from "./doctor/diagnose.ts";
 import type { JobInspection } from "./inspect.ts";
+import type { JobLogs } from "./job-logs.ts";
 import type { JobManagement } from "./manage.ts";
 import type { Operations } from "./operations.ts";
 import type { QueueRulesControl } from "./queue-rules.ts";
@@ -21,6 +22,7 @@ export interface Client
     Omit<JobControl, keyof BulkChanges>,
     BulkChanges,
     JobInspection,
+    JobLogs,
     BacklogReads,
     Doctor,
     SampleReads,
@@ -54,7 +56,7 @@ export interface Client
 }
 
 /** What a client does inside of a transaction of the application. */
-export interface TransactionClient extends JobAdds, JobManagement, JobControl, JobInspection {
+export interface TransactionClient extends JobAdds, JobManagement, JobControl, JobInspection, JobLogs {
   /** Jobs that recur, changed as part of the transaction. */
   readonly schedules: Schedules;
 }

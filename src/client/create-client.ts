@@ -37,6 +37,7 @@ import {
 import { CONNECTION_STRING } from "../postgres/connection-string.ts";
 import { createControl } from "./control.ts";
 import { createInspection } from "./inspect.ts";
+import { createJobLogs } from "./job-logs.ts";
 import { createManagement } from "./manage.ts";
 import { createDoctor } from "./doctor/diagnose.ts";
 import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
@@ -185,6 +186,7 @@ export function clientOver(ground: ClientGround): Client {
       ...byId,
       ...createBulkChanges(session, { runner, byId }),
       ...createInspection(session),
+      ...createJobLogs(session),
       ...createBacklogReads(session),
       ...createDoctor({ driver, schema }, clock),
       ...createSampleReads(session),
@@ -219,6 +221,7 @@ function clientInside(inside: Session, calls: OpenCalls, clock: Clock): Transact
       ...createManagement(inside),
       ...createControl(inside),
       ...createInspection(inside),
+      ...createJobLogs(inside),
     }),
     schedules: calls.checked(createSchedules(inside, clock)),
   };

@@ -58,6 +58,7 @@ const INSIDE: Calls<Omit<TransactionClient, "schedules">> = {
   resumeTask: (client) => client.resumeTask("t"),
   listPauses: (client) => client.listPauses(),
   getJob: (client) => client.getJob("1"),
+  listJobLogs: (client) => client.listJobLogs("1"),
   explainJob: (client) => client.explainJob("1"),
   listJobs: (client) => client.listJobs(),
   stats: (client) => client.stats(),

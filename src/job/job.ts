@@ -25,6 +25,27 @@ export interface Job<P = unknown> {
   readonly lockedAt: Date | null;
   readonly lockedBy: string | null;
   readonly state: JobState;
+  /** What its handler has said last of how far it is. Only of jobs that `getJob` returns, and only once a handler has. */
+  readonly progress?: JobProgress | undefined;
+}
+
+/** How far a job is. */
+export interface JobProgress {
+  /** What the handler gave to `context.progress`. */
+  readonly value: unknown;
+  /** When it was written, by the database's clock. */
+  readonly at: Date;
+}
+
+/** A line of the log of a job. */
+export interface JobLogLine {
+  /** When the handler logged it, by the database's clock as the worker reckons it. */
+  readonly at: Date;
+  /** The attempt that logged it. */
+  readonly attempt: number;
+  readonly message: string;
+  /** As JSON holds them; null for none. */
+  readonly fields: Readonly<Record<string, unknown>> | null;
 }
 
 /** A job as an add returns it. */

@@ -1,6 +1,6 @@
 import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
-import { custom, duration, func, integer, nested, oneOf, required } from "../runtime/option-kinds.ts";
+import { custom, duration, func, integer, nested, oneOf, required, switchable } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
 import { TASK_PEER_NAMES } from "./peer-names.ts";
 import { readDebounce, readUnique } from "./read-unique.ts";
@@ -34,6 +34,8 @@ export interface ReadTask {
   readonly invalidPayload: InvalidPayloadPolicy | undefined;
   /** How jobs are gathered; `undefined` when each is a call of its own. */
   readonly gather: ReadGather | undefined;
+  /** How the log of a job is kept; `undefined` when it is not. */
+  readonly logs: { readonly lines: number } | undefined;
 }
 
 /** How jobs are gathered for one call. */
@@ -111,6 +113,7 @@ const SHARED = {
   invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES),
   unique: custom(readUnique),
   debounce: custom(readDebounce),
+  logs: switchable({ lines: integer({ min: 1, max: 10_000, default: 100 }) }),
 };
 
 function readSchema(given: unknown, place: OptionPlace): PayloadSchema<unknown, unknown> {

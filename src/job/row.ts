@@ -2,7 +2,7 @@ import type { Cell } from "../postgres/driver.ts";
 import { compareIntegers } from "../postgres/position.ts";
 import type { JobRecord } from "../postgres/queries/job-columns.ts";
 import type { StoredJob } from "../postgres/queries/stored-jobs.ts";
-import type { Job } from "./job.ts";
+import type { Job, JobProgress } from "./job.ts";
 
 /** A stored job as applications see it. What its record leaves out is taken from `known`. */
 export function toJob(record: JobRecord, known?: KnownOfJob): Job {
@@ -25,7 +25,12 @@ export function toJob(record: JobRecord, known?: KnownOfJob): Job {
     lockedBy: record.lockedBy,
     state: record.state,
     timeoutMs: record.timeoutMs,
+    ...(record.progress && { progress: toProgress(record.progress) }),
   };
+}
+
+function toProgress({ value, at }: NonNullable<JobRecord["progress"]>): JobProgress {
+  return { value: JSON.parse(value), at: toDate(at) };
 }
 
 /** What a caller that stored a job knows about it, so that its record can come without. */

@@ -32,6 +32,14 @@ export interface TaskOptions<Payload> {
   readonly timeout?: Duration | undefined;
   /** What becomes of a stored job whose payload does not fit the schema. Default: what the worker says. */
   readonly invalidPayload?: InvalidPayloadPolicy | undefined;
+  /** Keeps what handlers log with `context.log`, for `listJobLogs`. Default: it goes to the log of the worker alone. */
+  readonly logs?: boolean | JobLogOptions | undefined;
+}
+
+/** How much of the log of a job is kept. */
+export interface JobLogOptions {
+  /** The newest lines of a job, of all its attempts, 1 to 10000. Default 100. */
+  readonly lines?: number | undefined;
 }
 
 /**

@@ -28,6 +28,8 @@ export interface RegisteredTask {
   readonly invalidPayload: InvalidPayloadPolicy;
   /** How jobs are gathered; `undefined` when each is a call of its own. */
   readonly gather: ReadGather | undefined;
+  /** How many lines of its log are kept with a job; `undefined` for none. */
+  readonly keptLines: number | undefined;
 }
 
 /**
@@ -73,6 +75,7 @@ function register(task: AnyTask, { invalidPayload = "fail", ...retry }: Registry
     schema,
     invalidPayload: read.invalidPayload ?? invalidPayload,
     gather: read.gather,
+    keptLines: read.logs?.lines,
   };
 }
 

@@ -9,6 +9,7 @@ import type { ForbiddenFlags } from "./claim/claim-plan.ts";
 import type { LocalQueueSettings } from "./claim/local-queue/options.ts";
 import type { HeldJobs } from "./held-jobs.ts";
 import type { Identity } from "./identity.ts";
+import type { JobNotes } from "./job-notes.ts";
 import type { RecoverySettings } from "./recover/options.ts";
 import type { Refusals } from "./recover/refusals.ts";
 import type { Reporter } from "./reporter.ts";
@@ -34,6 +35,8 @@ export interface WorkerContext {
   readonly identity: Identity;
   /** Tells hooks and the log what happens. */
   readonly reporter: Reporter;
+  /** What handlers note of their jobs. */
+  readonly notes: JobNotes;
   /** What the worker holds, of this run and of earlier ones. */
   readonly held: HeldJobs;
   /** What of dead workers cannot be given back. */

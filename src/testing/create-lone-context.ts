@@ -11,15 +11,17 @@ import { createSchema } from "../postgres/schema.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { noDatabase } from "./recorded-adds.ts";
+import type { RecordedNotes } from "./recorded-notes.ts";
 
 /** What a slot stands on that runs one job without a database. */
 export function createLoneContext(parts: LoneParts): LoneContext {
-  const { clock, logger, tasks, client, driver = NO_DATABASE, state, abortPeriodMs } = parts;
+  const { clock, logger, tasks, client, notes, driver = NO_DATABASE, state, abortPeriodMs } = parts;
   const context = {
     clock,
     logger,
     tasks,
     client,
+    notes,
     driver,
     schema: createSchema("howdah"),
     hooks: createHooks({ logger, clock }),
@@ -45,6 +47,7 @@ export interface LoneParts {
   readonly logger: Logger;
   readonly tasks: TaskRegistry;
   readonly client: Client;
+  readonly notes: RecordedNotes;
   readonly driver: Driver | undefined;
   readonly state: unknown;
   readonly abortPeriodMs: number;
@@ -64,9 +67,10 @@ export function withoutCompletion(task: AnyTask): AnyTask {
 
 function inLoneContext(task: AnyTask, handler: Function) {
   return (payload: unknown, context: JobContext): unknown => {
-    const { job, signal, logger, client, state, workerId, query, withTransaction } = context;
+    const { job, signal, logger, client, state, workerId, query, withTransaction, progress, log } = context;
     const complete = (): Promise<void> => Promise.reject(noDatabase("context.complete()"));
-    const lone: JobContext = { job, signal, logger, client, state, workerId, query, withTransaction, complete };
+    const given = { job, signal, logger, client, state, workerId, query, withTransaction };
+    const lone: JobContext = { ...given, complete, progress, log };
     return Reflect.apply(handler, task, [payload, lone]);
   };
 }
@@ -74,7 +78,9 @@ function inLoneContext(task: AnyTask, handler: Function) {
 function manyWithoutCompletion(task: AnyTask, handler: Function) {
   return (jobs: readonly GatheredJob[], context: unknown): unknown => {
     const complete = (): Promise<void> => Promise.reject(noDatabase("complete()"));
-    const lone = jobs.map(({ job, payload, signal }) => ({ job, payload, signal, complete }));
+    const lone = jobs.map(({ job, payload, signal, progress, log }) => {
+      return { job, payload, signal, complete, progress, log };
+    });
     return Reflect.apply(handler, task, [lone, context]);
   };
 }

@@ -229,6 +229,21 @@ describe("a batch that runs alone", () => {
   });
 });
 
+describe("what a handler notes", () => {
+  it("is kept in order, checked as ever", async () => {
+    const noting = task((_payload, { progress, log }) => {
+      progress(1);
+      progress({ done: "all" });
+      log("seen", { n: 1n });
+    });
+    const { progress, logged } = await runTask(noting, {}, { clock: createManualClock(NOON), attempt: 3 });
+    expect(progress).toEqual([1, { done: "all" }]);
+    expect(logged).toEqual([{ at: new Date(NOON), attempt: 3, message: "seen", fields: { n: "1" } }]);
+    const wrong = task((_payload, { progress }) => progress(undefined));
+    expect(await runTask(wrong, {})).toMatchObject({ outcome: "failed", error: { code: "HOWDAH_PROGRESS_INVALID" } });
+  });
+});
+
 describe("what a handler adds", () => {
   const follow = defineTask({
     identifier: "follow",

@@ -1,7 +1,7 @@
 import type { Client } from "../client/client.ts";
 import { HowdahError } from "../errors.ts";
 import type { ClaimedJob } from "../job/claimed-job.ts";
-import type { Job, JobSpec } from "../job/job.ts";
+import type { Job, JobLogLine, JobSpec } from "../job/job.ts";
 import type { Ending, Outcome } from "../job/outcome.ts";
 import { INVALID_PAYLOAD_POLICIES } from "../job/read-task.ts";
 import { createTaskRegistry } from "../job/task-registry.ts";
@@ -21,6 +21,7 @@ import { LoneAttempt } from "./lone-attempt.ts";
 import { createLoneContext, withoutCompletion } from "./create-lone-context.ts";
 import { copyOfJob, type RanJob } from "./ran-job.ts";
 import { RecordedAdds } from "./recorded-adds.ts";
+import { RecordedNotes } from "./recorded-notes.ts";
 
 /**
  * Runs one handler alone, as a worker would, without a database: the payload is
@@ -68,7 +69,8 @@ export async function runTask(task: AnyTask, payload: unknown, options: RunTaskO
   });
   const job = await claimLoneJob(task, payload, { ...read, clock });
   const recorded = new RecordedAdds(clock);
-  const context = createLoneContext({ ...read, clock, logger, tasks, client: read.client ?? recorded.client });
+  const notes = new RecordedNotes(clock);
+  const context = createLoneContext({ ...read, clock, logger, tasks, notes, client: read.client ?? recorded.client });
   const attempt = new LoneAttempt(job, context);
   const ended = attempt.run();
   const stopWatching = watch(attempt, read, clock);
@@ -77,6 +79,8 @@ export async function runTask(task: AnyTask, payload: unknown, options: RunTaskO
   return {
     ...describe(ending, clock),
     added: recorded.jobs,
+    progress: notes.values,
+    logged: notes.lines,
     isLeftBehind: context.isLeftBehind || attempt.isAbandoned,
   };
 }
@@ -129,6 +133,10 @@ export interface TaskRun extends RanJob {
   readonly remaining: readonly unknown[] | undefined;
   /** What the handler has added, in order, as it would have been stored; in transactions, too, whatever became of them. */
   readonly added: readonly Job[];
+  /** What the handler has said of how far it is, in order. */
+  readonly progress: readonly unknown[];
+  /** What it has logged with `context.log`, in order; a worker keeps it if the task has `logs`. */
+  readonly logged: readonly JobLogLine[];
   /** The handler did not stop when it was told to, and still runs. */
   readonly isLeftBehind: boolean;
 }
@@ -174,7 +182,10 @@ function cancelReason(cancelled: AbortSignal | undefined): string {
   return typeof reason === "string" ? reason : "Cancelled";
 }
 
-function describe({ job, outcome, durationMs }: Ending, clock: Clock): Omit<TaskRun, "added" | "isLeftBehind"> {
+function describe(
+  { job, outcome, durationMs }: Ending,
+  clock: Clock,
+): Omit<TaskRun, "added" | "progress" | "logged" | "isLeftBehind"> {
   const { task, payload } = job;
   const ran = { task, payload, job: copyOfJob(job), durationMs };
   return { ...ran, ...NOTHING, ...said(outcome, job, clock) };

@@ -6,6 +6,7 @@ import { createHooks } from "../hooks/hooks.ts";
 import { registerHooks } from "../hooks/plugin.ts";
 import { HeldJobs } from "../job/held-jobs.ts";
 import { Identity } from "../job/identity.ts";
+import { JobNotes } from "../job/job-notes.ts";
 import { Refusals } from "../job/recover/refusals.ts";
 import { Reporter } from "../job/reporter.ts";
 import { StoredTasks } from "../job/stored-tasks.ts";
@@ -89,6 +90,7 @@ function createContext(read: ReadWorkerOptions, ground: Ground): WorkerContext {
   const { identifiers } = tasks;
   const held = new HeldJobs();
   const identity = new Identity(clock, held, { isRegistered });
+  const reporter = new Reporter(hooks, logger, identity);
   return {
     ...ground,
     logger,
@@ -97,7 +99,8 @@ function createContext(read: ReadWorkerOptions, ground: Ground): WorkerContext {
     settings: toSettings(read, driver),
     storedTasks: new StoredTasks({ driver, schema, clock, logger, identifiers }),
     identity,
-    reporter: new Reporter(hooks, logger, identity),
+    reporter,
+    notes: new JobNotes({ ...ground, reporter }),
     held,
     refusals: new Refusals(),
     random: Math.random,

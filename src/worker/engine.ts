@@ -155,6 +155,7 @@ export class Engine
 
   released(ending: Ending, runAt: string | undefined): void {
     this.#context.held.released(ending.job);
+    if (this.#context.notes.jobs.byJob.size > 0) this.#context.notes.released(ending);
     this.#context.reporter.released(ending, runAt);
     const { job, outcome } = ending;
     // One without a queue that failed, or waits, is not due before it is announced.
@@ -167,12 +168,14 @@ export class Engine
 
   refused(ending: Ending): void {
     this.#context.held.released(ending.job);
+    if (this.#context.notes.jobs.byJob.size > 0) this.#context.notes.released(ending);
     this.#context.reporter.refused(ending);
     this.#goOn();
   }
 
   unknown(ending: Ending): void {
     this.#context.held.released(ending.job);
+    if (this.#context.notes.jobs.byJob.size > 0) this.#context.notes.released(ending);
     this.#context.reporter.unknown(ending);
     this.#goOn();
   }

@@ -152,7 +152,8 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     ]);
     await this.#stopEngine(cause);
     // A session that others watch stays until here: they notice at once when a slow shutdown is cut short.
-    await Promise.all([liveness?.stop(), this.#sampler?.stop()]);
+    const notes = this.#context.notes.stop(NOTES_MS);
+    await Promise.all([liveness?.stop(), this.#sampler?.stop(), notes]);
     await Promise.all([beside, this.#listener?.stop()]);
     if (this.#once) this.#context.identity.abandonHeld();
   }
@@ -221,6 +222,9 @@ interface Service {
   start(): void;
   stop(): Promise<void>;
 }
+
+/** How long a shutdown waits for the last notes of handlers to be written. */
+const NOTES_MS = 1_000;
 
 /** How long hook handlers may go on when everything else has ended. */
 const HOOKS_SETTLE_MS = 5_000;

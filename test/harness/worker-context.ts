@@ -2,6 +2,7 @@ import type { Client } from "../../src/client/client.ts";
 import { createHooks } from "../../src/hooks/hooks.ts";
 import { HeldJobs } from "../../src/job/held-jobs.ts";
 import { Identity } from "../../src/job/identity.ts";
+import { JobNotes } from "../../src/job/job-notes.ts";
 import { Refusals } from "../../src/job/recover/refusals.ts";
 import { Reporter } from "../../src/job/reporter.ts";
 import type { StoredTasks } from "../../src/job/stored-tasks.ts";
@@ -29,14 +30,20 @@ export function workerContext(changes: ContextChanges = {}): WorkerContext & { r
   const { settings, clock = createManualClock(), logger = silentLogger } = changes;
   const { hooks = createHooks({ logger, clock }), held = new HeldJobs() } = changes;
   const identity = changes.identity ?? new Identity(clock, held);
-  return {
+  const ground = {
     driver: {} as Driver,
     schema: createSchema("howdah"),
+    tasks: createTaskRegistry([defineTask({ identifier: "t", run() {} })]),
+    reporter: new Reporter(hooks, logger, identity),
+    ...changes,
+    clock,
+  };
+  return {
+    ...ground,
+    notes: new JobNotes(ground),
     statements: {} as Statements,
     client: {} as Client,
-    tasks: createTaskRegistry([defineTask({ identifier: "t", run() {} })]),
     storedTasks: { identifiersById: new Map([[1, "t"]]), refresh() {} } as Partial<StoredTasks> as StoredTasks,
-    reporter: new Reporter(hooks, logger, identity),
     refusals: new Refusals(),
     random: () => 0.5,
     closed: new AbortController().signal,

@@ -1,7 +1,7 @@
 import type { Client } from "../../client/client.ts";
 import type { ApplicationTransaction } from "../../postgres/caller-transaction.ts";
 import type { Cell, Executor } from "../../postgres/driver.ts";
-import type { Logger } from "../../runtime/logger.ts";
+import type { LogFields, Logger } from "../../runtime/logger.ts";
 import type { Job } from "../job.ts";
 
 /** What a handler is given beside the payload. */
@@ -34,4 +34,19 @@ export interface JobContext<State = unknown> {
    * only be rolled back then.
    */
   complete(transaction: ApplicationTransaction): Promise<void>;
+  /**
+   * Says how far the job is, as any value that JSON can hold; the last one is the
+   * `progress` of `getJob`. It is kept here and written with those of all other
+   * jobs of the worker, once a second at most, and only while the job belongs to
+   * this worker. It goes with the job. Throws `HOWDAH_PROGRESS_INVALID` for more
+   * than 8,192 bytes, and for what JSON cannot hold.
+   */
+  progress(value: unknown): void;
+  /**
+   * Logs a line as `logger.info` does. If the task has `logs`, the line is kept
+   * with the job as well, for `listJobLogs`: its message up to 2,000 characters,
+   * its fields up to 4,096 bytes. Lines are written once a second, and when the
+   * attempt ends.
+   */
+  log(message: string, fields?: LogFields): void;
 }

@@ -6,6 +6,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
 import { scoped, type Logger } from "../../runtime/logger.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
+import type { NoteTaker } from "../note-taker.ts";
 import type { WorkerContext } from "../worker-context.ts";
 import { Completion } from "./completion.ts";
 import type { JobContext } from "./context.ts";
@@ -80,6 +81,19 @@ export class Execution implements JobContext {
     return (transaction) => completion.complete(transaction, !this.#isEnded);
   }
 
+  get progress(): JobContext["progress"] {
+    return (value) => {
+      if (!this.#isEnded) this.#context.notes.progress(this.job, value);
+    };
+  }
+
+  get log(): JobContext["log"] {
+    return (message, fields) => {
+      this.logger.info(message, fields);
+      if (!this.#isEnded) this.#context.notes.log(this.job, message, fields);
+    };
+  }
+
   /** What the handler has done to complete the job in transactions of its own; `undefined` when it has not asked how. */
   get completion(): Completion | undefined {
     return this.#completion;
@@ -131,6 +145,7 @@ export interface SharedCall {
 
 /** What all executions of one worker share. */
 export type ExecutionContext = Pick<WorkerContext, "clock" | "logger" | "client" | "schema" | "driver"> & {
+  readonly notes: NoteTaker;
   readonly settings: Pick<WorkerContext["settings"], "state">;
 };
 

@@ -128,6 +128,14 @@ export class Member implements GatheredJob {
     return this.execution.complete;
   }
 
+  get progress(): GatheredJob["progress"] {
+    return this.execution.progress;
+  }
+
+  get log(): GatheredJob["log"] {
+    return this.execution.log;
+  }
+
   get hasEnded(): boolean {
     return this.#hasEnded;
   }

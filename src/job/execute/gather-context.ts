@@ -3,7 +3,10 @@ import type { Directive } from "../directive.ts";
 import type { JobContext } from "./context.ts";
 
 /** What a handler that gathers jobs is given beside them. */
-export interface GatherContext<State = unknown> extends Omit<JobContext<State>, "job" | "complete"> {
+export interface GatherContext<State = unknown> extends Omit<
+  JobContext<State>,
+  "job" | "complete" | "progress" | "log"
+> {
   /**
    * Aborted when every job of the call that has not ended must stop; each job has a signal
    * of its own. `signal.reason` is the `HowdahError` of the last one.
@@ -27,6 +30,10 @@ export interface GatheredJob<Payload = unknown> {
   readonly signal: AbortSignal;
   /** Completes this job as part of a transaction; see {@link JobContext.complete}. */
   complete: JobContext["complete"];
+  /** Says how far this job is; see {@link JobContext.progress}. */
+  progress: JobContext["progress"];
+  /** Logs a line about this job; see {@link JobContext.log}. */
+  log: JobContext["log"];
 }
 
 /**

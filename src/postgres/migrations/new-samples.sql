@@ -325,6 +325,7 @@ begin
   perform :"schema"._howdah_join_samples_v1(60, 600);
   perform :"schema"._howdah_forget_samples_v1();
   perform :"schema"._howdah_forget_recent_v1();
+  perform :"schema"._howdah_sweep_notes_v1();
 end
 $$;
 

@@ -39,6 +39,8 @@ export interface JobRecord {
   readonly lockedBy: string | null;
   readonly state: JobStateName;
   readonly timeoutMs: number | null;
+  /** What its handler has said last; only where it was asked for, and there is one. */
+  readonly progress?: { readonly value: string; readonly at: string };
 }
 
 /** Reads a row with the columns of {@link jobColumns}. */

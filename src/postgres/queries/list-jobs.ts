@@ -82,10 +82,14 @@ export async function listJobKinds({ executor, schema }: ListTarget, filter: Job
 /** Returns the job with this id, or `undefined`. */
 export async function getJob(executor: Executor, schema: Schema, id: string): Promise<JobRecord | undefined> {
   // $1 job id
-  const text = `select ${jobColumns(schema)}\nfrom ${schema.of("_private_jobs")} as job${jobNames(schema)}
+  const progress = `progress.value, ${schema.of("_howdah_us")}(progress.at)`;
+  const text = `select ${jobColumns(schema)}, ${progress}\nfrom ${schema.of("_private_jobs")} as job${jobNames(schema)}
+left join ${schema.of("_howdah_progress")} as progress on progress.job_id operator(pg_catalog.=) job.id
 where job.id operator(pg_catalog.=) $1::bigint`;
-  const [row] = (await executor.query({ name: "get_job", text, values: [id] })).rows;
-  return row && toJobRecord(row);
+  const [row] = (await executor.query({ name: "get_job_1", text, values: [id] })).rows;
+  if (!row) return undefined;
+  const [value, at] = row.slice(WHOLE_JOB_COLUMNS);
+  return { ...toJobRecord(row), ...(value == null || at == null ? {} : { progress: { value, at } }) };
 }
 
 /** Returns the jobs with these ids, by id. */

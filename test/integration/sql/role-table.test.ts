@@ -87,6 +87,22 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => client.listIdleWorkers(),
     () => client.explainJob("1"),
   ],
+  "see progress and logs of jobs": ({ client, sql }) => [
+    () => client.listJobLogs("1"),
+    () => sql("select * from howdah._howdah_progress"),
+  ],
+  "note progress and lines of logs": ({ sql }) => [
+    () =>
+      sql(
+        `select howdah._howdah_note_v1(array[3], '{w}', array(select howdah._howdah_us(locked_at) from howdah._private_jobs where id = 3),
+           '{1}', '{3}', '{1}', '{1}', '{1}', '{m}', '{null}', '{3}', '{1}', '{3}')`,
+      ),
+    async () => {
+      await sql("select howdah._howdah_sweep_notes_v1()");
+      // One who comes too early for a sweep needs no right to make it.
+      await sql("update howdah._howdah_notes_sweep set next_at = next_at");
+    },
+  ],
   "see samples": ({ client }) => [() => client.listSamples(), () => client.listTaskSamples()],
   "take samples": ({ sql }) => [
     async () => {
