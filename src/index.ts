@@ -13,6 +13,7 @@ export type { ConnectionOptions } from "./client/connection.ts";
 export type { Count, JobStats } from "./client/counts.ts";
 export type { ErrorInfo, ErrorList } from "./client/errors-by-line.ts";
 export type { JobExplanation, JobReason, JobReasonCode } from "./client/why/explain-job.ts";
+export type { AttemptListOptions, HistoryList, HistoryOptions, HistoryReads } from "./client/history.ts";
 export type { ErrorListOptions, JobListOptions, QueueInfo, QueueList, QueueListOptions } from "./client/inspect.ts";
 export type { JobLogListOptions } from "./client/job-logs.ts";
 export type {
@@ -83,6 +84,7 @@ export { cancel, rateLimited, snooze } from "./job/directive.ts";
 export type { Directive, RateLimit, RateLimited } from "./job/directive.ts";
 export type { JobContext } from "./job/execute/context.ts";
 export type { AddedJob, AddOutcome, Job, JobKeyMode, JobLogLine, JobProgress, JobSpec, JobState } from "./job/job.ts";
+export type { FinishedJob, FinishedState, JobAttempt } from "./job/finished-job.ts";
 export type { PoolRules, QueueRate, QueueRules } from "./job/queue-rules.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";
@@ -110,6 +112,7 @@ export type {
   TaskDeclaration,
   TaskOptions,
 } from "./job/task-declaration.ts";
+export type { KeepOptions } from "./job/keep-options.ts";
 export type { DebounceOptions, KeyFunction, UniqueKey, UniqueOptions } from "./job/unique-options.ts";
 export type { RecoveryOptions } from "./job/recover/options.ts";
 export type { TaskLimit } from "./job/task-limit.ts";

@@ -30,6 +30,9 @@ grant select on
   to howdah_producer, howdah_worker;
 grant execute on function howdah._howdah_add_queues_v1 to howdah_producer, howdah_worker;
 
+-- Both may see what finished jobs were, and failed attempts.
+grant select on howdah._howdah_history, howdah._howdah_attempts to howdah_producer, howdah_worker;
+
 -- A producer adds jobs. It changes waiting ones only by adding with their keys, through functions that run with the
 -- rights of the owner: it has no right to update, lock or delete a job.
 revoke update on howdah._private_jobs from howdah_producer;
@@ -43,7 +46,9 @@ grant execute on function
 
 -- A worker adds jobs too, claims and releases them, keeps its registration and
 -- recovers what dead workers held.
-grant insert (id, identifier) on howdah._private_tasks to howdah_worker;
+grant insert (id, identifier),
+  update (_howdah_keep, _howdah_keep_payload, _howdah_keep_result, _howdah_dead_letter)
+  on howdah._private_tasks to howdah_worker;
 grant insert (id, queue_name),
   update (
     locked_at, locked_by, _howdah_paused_until, _howdah_parked_until, _howdah_width, _howdah_share, _howdah_pool_id,
@@ -62,6 +67,9 @@ grant select, insert, update, delete on howdah._howdah_paused_tasks to howdah_wo
 grant insert, update, delete on howdah._howdah_rules, howdah._howdah_pools, howdah._howdah_lanes, howdah._howdah_buckets
   to howdah_worker;
 grant update on howdah._howdah_rules_state to howdah_worker;
+
+-- Jobs that end become history, and failed attempts are recorded.
+grant insert, update, delete on howdah._howdah_history, howdah._howdah_attempts to howdah_worker;
 
 -- Bulk changes of jobs by a filter are stored with how far they came.
 grant select, insert, update, delete on howdah._howdah_operations to howdah_worker;

@@ -5,6 +5,7 @@ import type { BulkChanges } from "./bulk.ts";
 import type { CleanUp } from "./clean-up.ts";
 import type { JobControl } from "./control.ts";
 import type { Doctor } from "./doctor/diagnose.ts";
+import type { HistoryReads } from "./history.ts";
 import type { JobInspection } from "./inspect.ts";
 import type { JobLogs } from "./job-logs.ts";
 import type { JobManagement } from "./manage.ts";
@@ -22,6 +23,7 @@ export interface Client
     Omit<JobControl, keyof BulkChanges>,
     BulkChanges,
     JobInspection,
+    HistoryReads,
     JobLogs,
     BacklogReads,
     Doctor,
@@ -56,7 +58,7 @@ export interface Client
 }
 
 /** What a client does inside of a transaction of the application. */
-export interface TransactionClient extends JobAdds, JobManagement, JobControl, JobInspection, JobLogs {
+export interface TransactionClient extends JobAdds, JobManagement, JobControl, JobInspection, HistoryReads, JobLogs {
   /** Jobs that recur, changed as part of the transaction. */
   readonly schedules: Schedules;
 }

@@ -36,6 +36,7 @@ import {
 } from "./connection.ts";
 import { CONNECTION_STRING } from "../postgres/connection-string.ts";
 import { createControl } from "./control.ts";
+import { createHistory } from "./history.ts";
 import { createInspection } from "./inspect.ts";
 import { createJobLogs } from "./job-logs.ts";
 import { createManagement } from "./manage.ts";
@@ -187,6 +188,7 @@ export function clientOver(ground: ClientGround): Client {
       ...createBulkChanges(session, { runner, byId }),
       ...createInspection(session),
       ...createJobLogs(session),
+      ...createHistory(session),
       ...createBacklogReads(session),
       ...createDoctor({ driver, schema }, clock),
       ...createSampleReads(session),
@@ -222,6 +224,7 @@ function clientInside(inside: Session, calls: OpenCalls, clock: Clock): Transact
       ...createControl(inside),
       ...createInspection(inside),
       ...createJobLogs(inside),
+      ...createHistory(inside),
     }),
     schedules: calls.checked(createSchedules(inside, clock)),
   };

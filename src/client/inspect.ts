@@ -1,6 +1,8 @@
 import { MAX_LENGTH } from "../job/add/job-spec.ts";
+import type { FinishedJob } from "../job/finished-job.ts";
 import type { Job } from "../job/job.ts";
 import { toJob, toNullableDate } from "../job/row.ts";
+import { getFinishedJob } from "../postgres/queries/history.ts";
 import { getJob } from "../postgres/queries/list-jobs.ts";
 import type { CountTarget } from "../postgres/queries/count-jobs.ts";
 import { COUNTED, listQueues, type QueueFilter, type QueuePageRequest } from "../postgres/queries/list-queues.ts";
@@ -10,6 +12,7 @@ import { toPauseEnd } from "./control.ts";
 import { type Count, countUpTo, type JobStats, readStats } from "./counts.ts";
 import { type GroupStats, readGroupStats } from "./read-group-stats.ts";
 import { type ErrorList, readErrors } from "./errors-by-line.ts";
+import { toFinishedJob } from "./history.ts";
 import { readCursor } from "./job-cursor.ts";
 import { FILTER_OPTIONS, type JobFilter, storableName, toFilter } from "./job-filter.ts";
 import { checkJobId } from "./job-ids.ts";
@@ -24,8 +27,11 @@ import { explainJob, type JobExplanation } from "./why/explain-job.ts";
  * ends after two seconds with `HOWDAH_QUERY_TIMEOUT`.
  */
 export interface JobInspection {
-  /** The job with this id, or `undefined`: jobs that are done are gone. */
-  getJob(id: string): Promise<Job | undefined>;
+  /**
+   * The job with this id: one that waits, runs or has failed, or one that has ended, if its
+   * task keeps it; that one has a `finishedAt`. `undefined` for others.
+   */
+  getJob(id: string): Promise<Job | FinishedJob | undefined>;
   /**
    * Why the job with this id does not run: everything that is in its way, what
    * counts first on top, each with what mends it; or where it runs, and for how
@@ -137,7 +143,10 @@ export function createInspection(session: Session): JobInspection {
   return {
     async getJob(id) {
       const found = await getJob(session, schema, checkJobId(id));
-      return found && toJob(found);
+      if (found) return toJob(found);
+      // In this order: a job that ends in between is in history already.
+      const finished = await getFinishedJob({ executor: session, schema }, id);
+      return finished && toFinishedJob(finished);
     },
 
     async explainJob(id) {

@@ -16,6 +16,7 @@ export class ClaimedJob implements Job {
   #claimTimes: readonly string[] | undefined;
   #askedAt: number | undefined;
   #holding: Holding | undefined;
+  #isAwaited = false;
 
   constructor(row: ClaimedRow, tag: ClaimTag) {
     this.#row = row;
@@ -130,6 +131,16 @@ export class ClaimedJob implements Job {
   /** Workers have died with it so often that an attempt counts from its start. */
   get isSuspect(): boolean {
     return Math.abs(this.#row.extras?.recoveries ?? 0) >= SUSPECT_RECOVERIES;
+  }
+
+  /** Whether a client waits for its end, as far as that is known here. */
+  get isAwaited(): boolean {
+    return this.#isAwaited || this.#row.extras?.awaited === true;
+  }
+
+  /** A client has begun to wait for its end since it was claimed. */
+  becameAwaited(): void {
+    this.#isAwaited = true;
   }
 
   /** When it was claimed, in microseconds. */

@@ -1,5 +1,6 @@
 import type { InterruptionReason } from "../hooks/events.ts";
 import type { ClaimedJob } from "./claimed-job.ts";
+import type { Keep } from "./keep-options.ts";
 
 /** How one attempt at a job ended. Every claim ends in exactly one of these, which release then writes down. */
 export type Outcome = Completed | Undecided | Retried | FailedForGood | Snoozed | Cancelled | Interrupted | Returned;
@@ -7,6 +8,10 @@ export type Outcome = Completed | Undecided | Retried | FailedForGood | Snoozed 
 /** The handler did it; the row goes. */
 export interface Completed {
   readonly kind: "completed";
+  /** What the handler returned, if that is no directive; made to JSON only when it is stored. */
+  readonly result?: unknown;
+  /** Why the result is not stored, in its place. */
+  readonly resultError?: string;
   /** The handler threw after it had completed the job in a transaction of its own; made by `errorMessage`. */
   readonly thrownAfterwards?: string;
 }
@@ -81,6 +86,8 @@ export interface Ending {
   readonly durationMs: number;
   /** When its handler was called, by the monotonic clock; `undefined` when it was not. */
   readonly startedAt?: number | undefined;
+  /** What is kept of the jobs of its task. Default: nothing. */
+  readonly keep?: Keep | undefined;
   /** With this job its chain ends, and the queue is free. */
   readonly endsChain: boolean;
   /** Others may have the job by now, or another claim of the same worker. Default `false`. */

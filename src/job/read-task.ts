@@ -2,6 +2,7 @@ import { HowdahError } from "../errors.ts";
 import { describeValue } from "../runtime/describe-value.ts";
 import { custom, duration, func, integer, nested, oneOf, required, switchable } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, readObject, type OptionPlace } from "../runtime/options.ts";
+import { type Keep, readKeep } from "./keep-options.ts";
 import { TASK_PEER_NAMES } from "./peer-names.ts";
 import { readDebounce, readUnique } from "./read-unique.ts";
 import { compileRetry } from "./retry.ts";
@@ -32,6 +33,8 @@ export interface ReadTask {
   /** The schema of the payload, or of each item of a batch. */
   readonly schema: PayloadSchema<unknown, unknown> | undefined;
   readonly invalidPayload: InvalidPayloadPolicy | undefined;
+  /** What is kept of its jobs when they have ended; `undefined` for nothing. */
+  readonly keep: Keep | undefined;
   /** How jobs are gathered; `undefined` when each is a call of its own. */
   readonly gather: ReadGather | undefined;
   /** How the log of a job is kept; `undefined` when it is not. */
@@ -110,6 +113,7 @@ const SHARED = {
   limit: custom((limit) => limit),
   retry: custom((policy) => policy),
   timeout: duration({ min: 1 }),
+  keep: custom(readKeep),
   invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES),
   unique: custom(readUnique),
   debounce: custom(readDebounce),

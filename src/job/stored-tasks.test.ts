@@ -18,7 +18,13 @@ function setUp() {
       return { rows: text.includes("insert") ? [] : [[String(table.nextId), "t"]], count: 0 };
     },
   } as unknown as Driver;
-  const stored = new StoredTasks({ driver, schema: createSchema("howdah"), clock, logger, identifiers: ["t"] });
+  const stored = new StoredTasks({
+    driver,
+    schema: createSchema("howdah"),
+    clock,
+    logger,
+    tasks: new Map([["t", {}]]),
+  });
   return { clock, logger, table, stored };
 }
 

@@ -1,6 +1,6 @@
 import type { Driver } from "../postgres/driver.ts";
 import { listForeignTasks } from "../postgres/queries/list-foreign-tasks.ts";
-import { registerTasks } from "../postgres/queries/register-tasks.ts";
+import { registerTasks, type StoredTaskSettings } from "../postgres/queries/register-tasks.ts";
 import type { Schema } from "../postgres/schema.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/error-message.ts";
@@ -30,8 +30,8 @@ export class StoredTasks {
 
   /** Stores what is missing and reads all ids. */
   async register(): Promise<void> {
-    const { driver, schema, identifiers } = this.#options;
-    this.#identifiersById = await registerTasks(driver, schema, identifiers);
+    const { driver, schema, tasks } = this.#options;
+    this.#identifiersById = await registerTasks(driver, schema, tasks);
     this.#watcher?.taskIdsChanged();
   }
 
@@ -89,8 +89,8 @@ export interface StoredTasksOptions {
   readonly schema: Schema;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The identifiers that this worker runs. */
-  readonly identifiers: readonly string[];
+  /** The tasks that this worker runs, by their identifiers, and what is stored of each. */
+  readonly tasks: ReadonlyMap<string, StoredTaskSettings>;
 }
 
 /** Keeps something that depends on the ids of tasks. */

@@ -1,5 +1,6 @@
 import type { Duration } from "../runtime/duration.ts";
 import type { JobSpec } from "./job.ts";
+import type { KeepOptions } from "./keep-options.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { PayloadSchema } from "./schema.ts";
 import type { TaskLimit } from "./task-limit.ts";
@@ -30,6 +31,11 @@ export interface TaskOptions<Payload> {
   readonly retry?: RetryPolicy | undefined;
   /** Aborts the handler's signal and fails the attempt after this time. Default: none. */
   readonly timeout?: Duration | undefined;
+  /**
+   * For how long its jobs are kept when they have ended: a time such as `"7d"`, which also keeps
+   * results, or an object. Default: not at all. The worker that was created last counts.
+   */
+  readonly keep?: Duration | KeepOptions | undefined;
   /** What becomes of a stored job whose payload does not fit the schema. Default: what the worker says. */
   readonly invalidPayload?: InvalidPayloadPolicy | undefined;
   /** Keeps what handlers log with `context.log`, for `listJobLogs`. Default: it goes to the log of the worker alone. */

@@ -1,5 +1,7 @@
 import { HowdahError } from "../errors.ts";
+import type { StoredTaskSettings } from "../postgres/queries/register-tasks.ts";
 import { invalidOption } from "../runtime/options.ts";
+import type { Keep } from "./keep-options.ts";
 import { didYouMean } from "../runtime/suggestion.ts";
 import { type ReadGather, readTask } from "./read-task.ts";
 import { compileRetry, type CompiledRetry, type RetrySettings } from "./retry.ts";
@@ -11,13 +13,15 @@ import type { InvalidPayloadPolicy } from "./task-declaration.ts";
 export interface TaskRegistry {
   /** In the order given. */
   readonly identifiers: readonly string[];
+  /** What the database is told of them, by their identifiers. */
+  readonly settings: ReadonlyMap<string, StoredTaskSettings>;
   find(identifier: string): RegisteredTask | undefined;
   /** Throws `HOWDAH_TASK_UNKNOWN`, with the identifier that was probably meant. */
   get(identifier: string): RegisteredTask;
 }
 
 /** A task that was checked, with its settings ready for use. */
-export interface RegisteredTask {
+export interface RegisteredTask extends StoredTaskSettings {
   readonly identifier: string;
   /** As it was given; call its handler as its method. */
   readonly task: AnyTask;
@@ -26,6 +30,8 @@ export interface RegisteredTask {
   /** The schema of the payload, or of each item of a batch. */
   readonly schema: PayloadSchema<unknown, unknown> | undefined;
   readonly invalidPayload: InvalidPayloadPolicy;
+  /** What is kept of its jobs when they have ended; `undefined` for nothing. */
+  readonly keep: Keep | undefined;
   /** How jobs are gathered; `undefined` when each is a call of its own. */
   readonly gather: ReadGather | undefined;
   /** How many lines of its log are kept with a job; `undefined` for none. */
@@ -50,6 +56,7 @@ export function createTaskRegistry(tasks: readonly AnyTask[], settings: Registry
   const identifiers = [...byIdentifier.keys()];
   return {
     identifiers,
+    settings: byIdentifier,
     find: (identifier) => byIdentifier.get(identifier),
     get(identifier) {
       const found = byIdentifier.get(identifier);
@@ -74,6 +81,7 @@ function register(task: AnyTask, { invalidPayload = "fail", ...retry }: Registry
     timeoutMs,
     schema,
     invalidPayload: read.invalidPayload ?? invalidPayload,
+    keep: read.keep,
     gather: read.gather,
     keptLines: read.logs?.lines,
   };

@@ -99,6 +99,8 @@ function readStatement(statement: string, into: Collected): void {
   if (kind === "function") readFunction(statement, functions);
   else if (kind === "table" || kind === "type") {
     plain.set(`${kind} ${name}`, "");
+    // A partition has the columns of its table.
+    if (/^\S+ partition of /.test(rest)) return;
     for (const item of splitList(inParentheses(rest))) readItem(name, item, into);
   } else if (kind === "view" || kind === "index") {
     plain.set(`${kind} ${name}`, "");
@@ -186,7 +188,7 @@ function splitList(list: string): string[] {
 
 /** The name of a type as `pg_type` has it, with `@` before one of the schema. */
 function typeName(text: string): string {
-  const [, own, name = "", array] = /^(:"schema"\.)?(double precision|\w+)(\[\])?/.exec(text) ?? [];
+  const [, own, name = "", array] = /^(:"schema"\.)?(double precision|"char"|\w+)(\[\])?/.exec(text) ?? [];
   return `${own ? "@" : ""}${array ? "_" : ""}${own ? name : (ALIASES[name] ?? name)}`;
 }
 
@@ -197,4 +199,5 @@ const ALIASES: Readonly<Record<string, string>> = {
   boolean: "bool",
   real: "float4",
   "double precision": "float8",
+  '"char"': "char",
 };

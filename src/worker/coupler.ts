@@ -3,13 +3,9 @@ import type { WorkerContext } from "../job/worker-context.ts";
 import type { Claim } from "../postgres/queries/claim.ts";
 import type { NamedClaimAnswer } from "../postgres/queries/claim-named.ts";
 import type { ContinueRequest } from "../postgres/queries/ending/release-and-continue.ts";
-import {
-  ALL_RELEASED,
-  isOnlyCompletions,
-  type Release,
-  type ReleaseAnswer,
-  type ReleaseRequest,
-} from "../postgres/queries/ending/release.ts";
+import { ALL_RELEASED, type Release, type ReleaseAnswer } from "../postgres/queries/ending/release.ts";
+import { isOnlyCompletions } from "../postgres/queries/ending/release-completed.ts";
+import type { ReleaseRequest } from "../postgres/queries/ending/release-request.ts";
 import { isRefused } from "../postgres/sqlstate.ts";
 import type { Timer } from "../runtime/clock.ts";
 

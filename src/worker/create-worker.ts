@@ -97,7 +97,7 @@ function createContext(read: ReadWorkerOptions, ground: Ground): WorkerContext {
     statements: createStatements(driver, schema, isRegistered),
     client: clientOver({ driver, schema, logger, clock, hooks, keepTasks: identifiers, statementTimeoutMs }),
     settings: toSettings(read, driver),
-    storedTasks: new StoredTasks({ driver, schema, clock, logger, identifiers }),
+    storedTasks: new StoredTasks({ driver, schema, clock, logger, tasks: tasks.settings }),
     identity,
     reporter,
     notes: new JobNotes({ ...ground, reporter }),

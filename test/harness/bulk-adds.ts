@@ -19,7 +19,8 @@ async function addForIds(client: BulkClient, jobs: readonly RawJob[]): Promise<J
   const found: Job[] = [];
   for (const { id, ...others } of added) {
     const job = await client.getJob(id);
-    if (!job || Object.keys(others).length > 0) throw new Error(`Not the id of a job alone: ${id}`);
+    if (!job || "finishedAt" in job || Object.keys(others).length > 0)
+      throw new Error(`Not the id of a job alone: ${id}`);
     found.push(job);
   }
   return found;

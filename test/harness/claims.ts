@@ -2,12 +2,8 @@ import type pg from "pg";
 import type { Driver } from "../../src/postgres/driver.ts";
 import { createClaim, type ClaimAnswer, type ClaimRequest } from "../../src/postgres/queries/claim.ts";
 import { createClaimNamed, type NamedClaimAnswer } from "../../src/postgres/queries/claim-named.ts";
-import {
-  createRelease,
-  type JobChange,
-  type ReleaseAnswer,
-  type ReleaseRequest,
-} from "../../src/postgres/queries/ending/release.ts";
+import { createRelease, type ReleaseAnswer } from "../../src/postgres/queries/ending/release.ts";
+import type { JobChange, ReleaseRequest } from "../../src/postgres/queries/ending/release-request.ts";
 import { registerTasks } from "../../src/postgres/queries/register-tasks.ts";
 import type { TestDatabase } from "./database.ts";
 import { claimOf } from "./fake-claims.ts";

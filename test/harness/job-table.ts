@@ -1,4 +1,5 @@
-import type { Release, ReleaseRequest, ReleaseStatus } from "../../src/postgres/queries/ending/release.ts";
+import type { Release, ReleaseStatus } from "../../src/postgres/queries/ending/release.ts";
+import type { ReleaseRequest } from "../../src/postgres/queries/ending/release-request.ts";
 
 /** How one call of a {@link JobTable} goes wrong. */
 export type Fault =
@@ -18,7 +19,7 @@ export function sqlError(code: string): Error {
 
 /**
  * Job rows and queue locks in memory, for unit tests of the classes that release them:
- * `release` does what `_howdah_release_v1` does, for one worker id.
+ * `release` does what `_howdah_release_v2` does, for one worker id.
  */
 export class JobTable {
   /** Ids of the jobs that the worker holds. */
@@ -39,6 +40,8 @@ export class JobTable {
   readonly forbidden = new Set<string>();
   /** Jobs of which a trigger refuses every change with this SQLSTATE. */
   readonly poisoned = new Map<string, string>();
+  /** Jobs for whose end a client waits: they are not deleted without their results. */
+  readonly awaited = new Set<string>();
   /** Jobs of which a trigger drops every change without a word. */
   readonly kept = new Set<string>();
   /** The SQLSTATE with which every statement fails that touches a row at all. */
@@ -65,10 +68,11 @@ export class JobTable {
   };
 
   #carryOut(request: ReleaseRequest): Awaited<ReturnType<Release>> {
-    const { completed, changed, chainEnds, claimTimes, patient } = request;
+    const { completed, kept = [], changed, chainEnds, claimTimes, patient } = request;
     const texts = changed.flatMap(({ message, payload }) => [message, payload]);
     if (texts.some((text) => text !== null && this.unstorable.has(text))) throw sqlError("22P05");
-    const ids = [...completed, ...changed.map(({ id }) => id)];
+    const deleted = [...completed, ...kept.map(({ id }) => id)];
+    const ids = [...deleted, ...changed.map(({ id }) => id)];
     if (ids.length > 0) this.before?.();
     if (this.broken !== undefined && ids.length > 0) throw sqlError(this.broken);
     if (ids.some((id) => this.forbidden.has(id))) throw sqlError("P0001");
@@ -81,9 +85,11 @@ export class JobTable {
     const releasedAts = new Map<string, string | null>();
     for (const id of ids) {
       const within = changed.find((change) => change.id === id)?.within;
-      const status = this.#end(id, { isDeleted: completed.includes(id), claimedAt: claimTimes[0] ?? "", within });
+      const isUnkept = completed.includes(id);
+      const isDeleted = deleted.includes(id);
+      const status = this.#end(id, { isUnkept, isDeleted, claimedAt: claimTimes[0] ?? "", within });
       if (status) unreleased.set(id, status);
-      if (!completed.includes(id) && (!status || status === "lost")) runAts.set(id, "1");
+      if (!isDeleted && (!status || status === "lost")) runAts.set(id, "1");
       if (status === "lost") releasedAts.set(id, this.releasedAts.get(id) ?? null);
     }
     for (const { queueId, lastJobId } of chainEnds) {
@@ -93,13 +99,14 @@ export class JobTable {
     return { unreleased, runAts, releasedAts };
   }
 
-  #end(id: string, { isDeleted, claimedAt, within }: End): ReleaseStatus | undefined {
+  #end(id: string, { isUnkept, isDeleted, claimedAt, within }: End): ReleaseStatus | undefined {
     if (!this.held.has(id)) {
       if (this.foreign.has(id)) return "lost";
       if (within !== undefined && this.committed.has(within)) return "done";
       return this.taken.has(id) || within !== undefined ? "taken" : "gone";
     }
     if (this.busy.has(id)) return "busy";
+    if (isUnkept && this.awaited.has(id)) return "awaited";
     if (this.kept.has(id)) return "kept";
     this.held.delete(id);
     if (!isDeleted) {
@@ -113,6 +120,7 @@ export class JobTable {
 
 /** How one claim is to end. */
 interface End {
+  readonly isUnkept: boolean;
   readonly isDeleted: boolean;
   readonly claimedAt: string;
   readonly within: string | undefined;

@@ -1,6 +1,7 @@
 import { formatSeconds } from "../../client/views/amounts.ts";
 import { describeWhen } from "../../client/views/when.ts";
 import { HowdahError } from "../../errors.ts";
+import type { FinishedJob } from "../../job/finished-job.ts";
 import type { Job } from "../../job/job.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { CliCommand } from "../command.ts";
@@ -29,13 +30,13 @@ export const showCommand: CliCommand = {
   },
 };
 
-function printJob(screen: Screen, job: Job): void {
+function printJob(screen: Screen, job: Job | FinishedJob): void {
   const { bold, dim } = screen.paint;
   const nowMs = systemClock.now();
   const time = (at: Date): string => `${at.toISOString()} ${dim(describeWhen(at, nowMs))}`;
   const lines: [string, string | undefined][] = [
     ["task", bold(printable(job.task))],
-    ["state", tintByState(screen, job.state, job.state)],
+    ["state", "finishedAt" in job ? job.state : tintByState(screen, job.state, job.state)],
     ["queue", job.queueName === null ? undefined : printable(job.queueName)],
     ["key", job.jobKey === null ? undefined : printable(job.jobKey)],
     ["priority", String(job.priority)],
@@ -44,7 +45,8 @@ function printJob(screen: Screen, job: Job): void {
     ["timeout", job.timeoutMs === null ? undefined : formatSeconds(job.timeoutMs / 1000)],
     ["flags", job.flags.length === 0 ? undefined : printable(job.flags.join(", "))],
     ["created", time(job.createdAt)],
-    ["updated", time(job.updatedAt)],
+    ["updated", "finishedAt" in job ? undefined : time(job.updatedAt)],
+    ["finished", "finishedAt" in job ? time(job.finishedAt) : undefined],
     ["revision", job.revision === 0 ? undefined : String(job.revision)],
     [
       "locked",
@@ -54,7 +56,9 @@ function printJob(screen: Screen, job: Job): void {
   screen.print(bold(`Job ${job.id}`));
   for (const [name, text] of lines) if (text !== undefined) screen.print(`  ${dim(name.padEnd(9))} ${text}`);
   if (job.lastError !== null) printBlock(screen, "last error", screen.paint.red(printableLines(job.lastError)));
-  printBlock(screen, "payload", printableLines(JSON.stringify(job.payload, null, 2)));
+  if (job.payload !== undefined) printBlock(screen, "payload", printableLines(JSON.stringify(job.payload, null, 2)));
+  if ("result" in job && job.result !== undefined)
+    printBlock(screen, "result", printableLines(JSON.stringify(job.result, null, 2)));
 }
 
 function printBlock(screen: Screen, name: string, text: string): void {

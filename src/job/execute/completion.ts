@@ -44,8 +44,9 @@ export class Completion {
   }
 
   /** See `JobContext.complete`. Without `isHeld` the claim is being released, and the job counts as lost. */
-  async complete(given: ApplicationTransaction, isHeld: boolean): Promise<void> {
+  async complete(given: ApplicationTransaction, result: unknown, isHeld: boolean): Promise<void> {
     const transaction = callerTransaction(given, "complete()", this.#driver);
+    const json = toJson(result);
     this.#isAsked ||= isHeld;
     if (isHeld) this.#counting += 1;
     const { id: jobId, lockedBy: workerId, claimTimes } = this.#job;
@@ -56,6 +57,7 @@ export class Completion {
         // Asked all the same when the job is lost, so that the transaction fails and not only this call.
         claimTimes: isHeld ? claimTimes : [],
         earlier: this.#transactionId,
+        result: json,
       });
     } catch (error) {
       // Only what was refused for certain has changed nothing, whatever becomes of its transaction.
@@ -83,5 +85,14 @@ export class Completion {
       default:
         return error;
     }
+  }
+}
+
+/** Throws `HOWDAH_OPTION_INVALID` for what JSON cannot hold. */
+function toJson(result: unknown): string | null {
+  try {
+    return JSON.stringify(result) ?? null;
+  } catch (error) {
+    throw new HowdahError("HOWDAH_OPTION_INVALID", "The result given to complete() cannot be JSON.", error);
   }
 }

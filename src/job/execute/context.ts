@@ -26,14 +26,16 @@ export interface JobContext<State = unknown> {
    * ends as the handler does; a handler that returns all the same has failed
    * with `HOWDAH_COMPLETION_ROLLED_BACK`. What it throws after the commit is
    * logged and changes nothing. Calling it again in the same transaction does
-   * nothing.
+   * nothing. Of a job that is kept or awaited `result` is kept, as JSON, and not what
+   * the handler returns.
    *
    * Rejects with `HOWDAH_ABORTED_LOST` when the job no longer belongs to this
    * worker, or was completed by another transaction, and with
-   * `HOWDAH_OPTION_INVALID` when no transaction has begun. The transaction can
-   * only be rolled back then.
+   * `HOWDAH_OPTION_INVALID` when no transaction has begun; the transaction can
+   * only be rolled back then. Also with `HOWDAH_OPTION_INVALID`, and having done
+   * nothing, when `result` cannot be JSON.
    */
-  complete(transaction: ApplicationTransaction): Promise<void>;
+  complete(transaction: ApplicationTransaction, result?: unknown): Promise<void>;
   /**
    * Says how far the job is, as any value that JSON can hold; the last one is the
    * `progress` of `getJob`. It is kept here and written with those of all other

@@ -40,10 +40,10 @@ function fail(): never {
 
 describe("an attempt", () => {
   it.each([undefined, null, 0, "text", { kind: "snooze", delay: 5 }])(
-    "is completed when it returns %o",
+    "is completed when it returns %o, with that as its result",
     async (value) => {
-      expect(await execute(() => value)).toEqual({ kind: "completed" });
-      expect(await execute(() => Promise.resolve(value))).toEqual({ kind: "completed" });
+      expect(await execute(() => value)).toEqual({ kind: "completed", result: value });
+      expect(await execute(() => Promise.resolve(value))).toEqual({ kind: "completed", result: value });
     },
   );
 
@@ -204,6 +204,6 @@ describe("an attempt whose handler asked to complete the job in a transaction", 
       },
     });
     // No claim is of no time, so PostgreSQL refuses it and the transaction with it.
-    expect(sent).toEqual(["1", "w", "{}", "8", "7"]);
+    expect(sent).toEqual(["1", "w", "{}", "8", "7", null]);
   });
 });

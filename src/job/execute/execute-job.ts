@@ -56,11 +56,11 @@ interface Ran {
   readonly interruptedRetryMs: number;
 }
 
-/** How an attempt ends whose handler has returned; what that was matters only when it is a directive. */
+/** How an attempt ends whose handler has returned: done, with that as its result, unless it is a directive. */
 function toDecided(result: unknown, execution: Execution, { registered, interruptedRetryMs }: Ran): Decided {
   const { abortedWith } = execution;
   if (abortedWith?.code === "HOWDAH_ABORTED_TIMEOUT") return toFailure(abortedWith, registered, execution.job);
-  if (!isDirective(result)) return COMPLETED;
+  if (!isDirective(result)) return result === undefined ? COMPLETED : { kind: "completed", result };
   // Later is never, once the job was cancelled.
   const isCancelled = isHowdahError(abortedWith, "HOWDAH_ABORTED_CANCELLED");
   if (isCancelled && result.kind !== "cancel") return abortedOutcome(execution, registered, interruptedRetryMs);

@@ -78,7 +78,7 @@ export class Execution implements JobContext {
   get complete(): JobContext["complete"] {
     this.#completion ??= new Completion(this.job, this.#context.schema, this.#context.driver);
     const completion = this.#completion;
-    return (transaction) => completion.complete(transaction, !this.#isEnded);
+    return (transaction, result) => completion.complete(transaction, result, !this.#isEnded);
   }
 
   get progress(): JobContext["progress"] {

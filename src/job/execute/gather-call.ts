@@ -161,7 +161,8 @@ export class Member implements GatheredJob {
     }
     if (typeof outcome === "function" || typeof outcome === "symbol")
       return this.fail(invalid(`returned a ${typeof outcome} for job ${this.job.id}`));
-    return this.end(isDirective(outcome) ? outcome : undefined);
+    // A promise is no answer that is waited for here.
+    return this.end(types.isPromise(outcome) ? undefined : outcome);
   }
 }
 

@@ -224,7 +224,8 @@ export class Slot {
     if (this.#state.phase === "detached") context.held.detached(job);
     else context.held.ended(job);
     const startedAt = this.#startedAt;
-    engine.ended({ job, outcome, durationMs: now - startedAt, startedAt, endsChain, lost: this.#state.isLost });
+    const { keep } = this.#registered;
+    engine.ended({ job, outcome, durationMs: now - startedAt, startedAt, keep, endsChain, lost: this.#state.isLost });
   }
 
   #startNext(job: ClaimedJob): void {

@@ -1,3 +1,4 @@
+import { sweepAttempts } from "../../postgres/queries/list-attempts.ts";
 import { sweepRules } from "../../postgres/queries/queue-rules.ts";
 import { declareDead, holdsFlags, SWEPT } from "../../postgres/queries/sweep.ts";
 import { errorMessage } from "../../runtime/error-message.ts";
@@ -81,7 +82,10 @@ export class Sweeper {
       if (stopping.aborted) return 0;
       if (!returned.includes(worker)) await this.#recover(worker, declared.has(worker.workerId));
     }
-    if (watch.watchedMs >= this.#settings.watchTimeMs) await this.#orphans.recover();
+    if (watch.watchedMs >= this.#settings.watchTimeMs) {
+      await this.#orphans.recover();
+      await this.#sweepAttempts();
+    }
     if (observation.hasRules) await this.#sweepRules();
     this.#isAtEase = this.#hear(others, declared);
     return Math.min(this.#settings.sweepIntervalMs, soonestMs);
@@ -95,6 +99,22 @@ export class Sweeper {
       await sweepRules({ executor: driver, schema }, 0.9 * this.#settings.sweepIntervalMs);
     } catch (error) {
       logger.warn("Queues could not be compared with their rules; that is tried again", { error: errorMessage(error) });
+    }
+  }
+
+  /** Deletes what is recorded of failed attempts of jobs that are gone; one worker of the schema does. */
+  async #sweepAttempts(): Promise<void> {
+    const { driver, schema, logger } = this.#context;
+    try {
+      // As long as there is much to delete, at once, but not for ever.
+      for (let round = 0; round < MOST_ROUNDS; round++) {
+        const intervalMs = round === 0 ? 0.9 * this.#settings.sweepIntervalMs : 0;
+        if ((await sweepAttempts({ executor: driver, schema }, intervalMs)) < WORTH_GOING_ON) return;
+      }
+    } catch (error) {
+      logger.warn("Attempts of jobs that are gone could not be deleted; that is tried again", {
+        error: errorMessage(error),
+      });
     }
   }
 
@@ -169,6 +189,10 @@ export class Sweeper {
     await this.#isolation.apart(worker.workerId, () => this.#recovery.advance(worker, stage, isOurCase));
   }
 }
+
+/** How often attempts are deleted at most in one sweep, and for how many it goes on. */
+const MOST_ROUNDS = 10;
+const WORTH_GOING_ON = 250;
 
 type SweeperContext = Pick<
   WorkerContext,

@@ -5,10 +5,11 @@ import { asCommitted, toChange, type Attempt } from "./part.ts";
 
 /**
  * What became of an ending: written, not ours to write, not known, to be
- * written later, or not to be written at all.
+ * written later, not to be written at all, or to be written with its result.
  */
 export type Fate =
-  { readonly kind: "released"; readonly ending: Ending } | { readonly kind: "refused" | "unknown" | "busy" | "kept" };
+  | { readonly kind: "released"; readonly ending: Ending }
+  | { readonly kind: "refused" | "unknown" | "busy" | "kept" | "awaited" };
 
 /**
  * What an answer says about one ending. A repeat may find what the statement
@@ -18,6 +19,7 @@ export type Fate =
  *   (none)     any          released          released
  *   busy       any          busy              busy
  *   kept       any          kept              kept
+ *   awaited    completed    awaited           awaited: its result is asked for
  *   done       undecided    completed         completed
  *   gone       undecided    unknown           unknown: its handler did not wait
  *   gone       completed    refused           released: no other worker had the job
@@ -39,6 +41,8 @@ export function fateOf(ending: Ending, answer: ReleaseAnswer, attempt: Attempt):
       return BUSY;
     case "kept":
       return KEPT;
+    case "awaited":
+      return AWAITED;
     case "done":
       return outcome.kind === "undecided" ? { kind: "released", ending: asCommitted(ending, outcome) } : UNKNOWN;
     case "taken":
@@ -67,3 +71,4 @@ const REFUSED: Fate = { kind: "refused" };
 const UNKNOWN: Fate = { kind: "unknown" };
 const BUSY: Fate = { kind: "busy" };
 const KEPT: Fate = { kind: "kept" };
+const AWAITED: Fate = { kind: "awaited" };

@@ -16,14 +16,15 @@ describe("toChange", () => {
     expect(toChange(ending({ kind: "completed" }))).toBeNull();
   });
 
+  const attempt = { number: 1, startedAt: null, stack: expect.stringMatching(/^Error: no\n +at /) };
   const kept = { id: "1", refund: false, final: false, delayMs: null, message: null, payload: null };
   it.each<[string, Outcome, object]>([
     [
-      "writes the error, what is left and the delay of a failed attempt",
+      "writes the error, what is left and the delay of a failed attempt, and what that was",
       retried,
-      { delayMs: 5, message: "no", payload: "[1]" },
+      { delayMs: 5, message: "no", payload: "[1]", attempt },
     ],
-    ["uses up the attempts of a job that failed for good", failed, { final: true, delayMs: 0, message: "no" }],
+    ["uses up the attempts of a job that failed for good", failed, { final: true, delayMs: 0, message: "no", attempt }],
     ["uses up the attempts of a cancelled job and keeps its time", cancelled, { final: true, message: "not wanted" }],
     ["refunds a snoozed attempt", { kind: "snoozed", delayMs: 7 }, { refund: true, delayMs: 7 }],
     [
@@ -42,9 +43,21 @@ describe("withoutTexts", () => {
     const plain = withoutTexts(ending(outcome));
     expect(plain).not.toBeNull();
     const change = plain && toChange(plain);
-    expect(change).toEqual({ ...toChange(ending(outcome)), message: change?.message, payload: null });
+    const whole = toChange(ending(outcome));
+    const attempt = whole?.attempt && { ...whole.attempt, stack: null };
+    expect(change).toEqual({ ...whole, message: change?.message, payload: null, ...(attempt ? { attempt } : {}) });
     expect(change?.message).not.toBe(toChange(ending(outcome))?.message);
     expect(plain && withoutTexts(plain)).toBeNull();
+  });
+
+  it("takes a result out that would be stored, and says so in its place", () => {
+    const done: Outcome = { kind: "completed", result: "x" };
+    const keep = { days: 7, payload: false, result: true } as const;
+    const plain = withoutTexts({ ...ending(done), keep });
+    expect(plain?.outcome).toEqual({ kind: "completed", resultError: "The result could not be stored." });
+    expect(plain && withoutTexts(plain)).toBeNull();
+    expect(withoutTexts(ending(done))).toBeNull();
+    expect(withoutTexts({ ...ending(done), keep: { ...keep, result: false } })).toBeNull();
   });
 
   it.each<Outcome>([{ kind: "completed" }, { kind: "returned" }, { kind: "snoozed", delayMs: 1 }])(
@@ -87,6 +100,19 @@ describe("toRequest", () => {
     return { job, outcome, durationMs: 30, startedAt: 1_020, endsChain: true };
   };
   const requestOf = (...endings: Ending[]) => toRequest({ endings, attempt: "first" }, "waiting");
+
+  it("sends completed jobs apart that their task keeps or that are awaited, with their results and starts", () => {
+    const done: Outcome = { kind: "completed", result: [1] };
+    const keep = { days: 7, payload: false, result: true } as const;
+    const startedAt = String(BigInt(CLAIMED_AT) + 20_000n);
+    const kept = { id: "1", result: "[1]", error: null, startedAt };
+    expect(requestOf(end(done))).toMatchObject({ completed: ["1"] });
+    expect(requestOf(end(done)).kept).toBeUndefined();
+    expect(requestOf(end(done, { awaited: true }))).toMatchObject({ completed: [], kept: [kept] });
+    expect(requestOf({ ...end(done), keep })).toMatchObject({ completed: [], kept: [kept] });
+    expect(requestOf({ ...end(done), keep: { ...keep, result: false } }).kept).toEqual([{ ...kept, result: null }]);
+    expect(requestOf({ ...end(completed), keep }).kept).toEqual([{ ...kept, result: null }]);
+  });
 
   it("ends the lock of a queue, or lanes of the queue and of its pool", () => {
     const end1 = { lastJobId: "1", claimedAt: CLAIMED_AT };

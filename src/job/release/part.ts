@@ -1,7 +1,14 @@
 import { isHowdahError } from "../../errors.ts";
-import type { ChainEnd, JobChange, QueuePark, ReleaseRequest } from "../../postgres/queries/ending/release.ts";
+import type {
+  ChainEnd,
+  JobChange,
+  KeptJob,
+  QueuePark,
+  ReleaseRequest,
+} from "../../postgres/queries/ending/release-request.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
-import type { Ending, Undecided } from "../outcome.ts";
+import type { Completed, Ending, Undecided } from "../outcome.ts";
+import { toEndedAttempt, toKeptJob, UNSTORABLE } from "./kept-job.ts";
 
 /** Endings of one claimant that are written with one statement. */
 export interface Part {
@@ -68,6 +75,7 @@ export function claimantOf({ job: { lockedBy, claimedAt }, lost }: Ending): stri
 /** The statement that writes a part. */
 export function toRequest({ endings, attempt }: Part, how: "waiting" | "skipping locked"): ReleaseRequest {
   const completed: string[] = [];
+  const kept: KeptJob[] = [];
   const changed: JobChange[] = [];
   const claimTimes = new Set<string>();
   let seen: string | undefined;
@@ -78,6 +86,7 @@ export function toRequest({ endings, attempt }: Part, how: "waiting" | "skipping
     seen = job.claimedAt;
     const change = toChange(ending);
     if (change) changed.push(change);
+    else if (ending.keep || job.isAwaited) kept.push(toKeptJob(ending));
     else completed.push(job.id);
   }
   const parks = changed.length === 0 ? [] : parksOf(endings);
@@ -85,6 +94,7 @@ export function toRequest({ endings, attempt }: Part, how: "waiting" | "skipping
     workerId: endings[0]?.job.lockedBy ?? "",
     claimTimes: [...claimTimes],
     completed,
+    ...(kept.length > 0 ? { kept } : {}),
     changed,
     ...(parks.length > 0 ? { parks } : {}),
     // Beside locked rows queues are unlocked apart, so that only that is tried again.
@@ -130,6 +140,7 @@ export function toChange(ending: Ending): JobChange | null {
         delayMs: outcome.final ? 0 : outcome.delayMs,
         message: outcome.message,
         payload: outcome.payload ?? null,
+        attempt: toEndedAttempt(ending, outcome),
       };
     case "snoozed":
       return { ...unchanged, refund: true, delayMs: outcome.delayMs };
@@ -177,6 +188,9 @@ export function withoutTexts(ending: Ending): Ending | null {
   if (outcome.kind === "cancelled" && outcome.reason !== UNSTORABLE) {
     return { ...ending, outcome: { ...outcome, reason: UNSTORABLE } };
   }
+  if (outcome.kind === "completed" && hasResult(outcome) && (ending.keep?.result === true || ending.job.isAwaited)) {
+    return { ...ending, outcome: { kind: "completed", resultError: UNSTORABLE_RESULT } };
+  }
   return null;
 }
 
@@ -190,5 +204,9 @@ export function toChainEnds(job: ClaimedJob): ChainEnd[] {
   );
 }
 
-/** Stands in for a message or payload that PostgreSQL did not take. */
-const UNSTORABLE = "The error of this attempt could not be stored.";
+function hasResult({ result, resultError }: Completed): boolean {
+  return result !== undefined && resultError === undefined;
+}
+
+/** Stands for a result that PostgreSQL did not take. */
+const UNSTORABLE_RESULT = "The result could not be stored.";

@@ -1,4 +1,5 @@
 import { isRefused, sqlStateOf } from "../../postgres/sqlstate.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
 import type { Ending } from "../outcome.ts";
 import { claimantOf, halvesOf, plainOf, type Failure, type Part } from "./part.ts";
 
@@ -191,11 +192,19 @@ export function hasFailedAlone({ part, failures, plainState, isStuck }: Entry): 
 /** Of entries that were tried together and failed: the same with what is known of them now. */
 export function leftOf(entries: readonly Entry[], { error, isKept, part }: Failure): readonly Entry[] {
   const left = entries.map((entry) => ({ ...entry, part: { ...entry.part, attempt: part.attempt } }));
-  // Together with others a failure says nothing about each.
-  if (!isKept) return left;
-  const kept = new Set(part.endings.map(({ job }) => job));
-  const singles = left.flatMap(singlesOf).filter(({ part: { endings } }) => endings.every(({ job }) => kept.has(job)));
+  const failed = new Set(part.endings.map(({ job }) => job));
+  // Together with others a failure says nothing about each; the rest was written by a statement before.
+  if (!isKept) return countOf(left) === failed.size ? left : left.flatMap((entry) => onlyOf(entry, failed));
+  const singles = left
+    .flatMap(singlesOf)
+    .filter(({ part: { endings } }) => endings.every(({ job }) => failed.has(job)));
   return singles.map((single) => atFault(single, error));
+}
+
+/** What of an entry is of these jobs, if anything. */
+function onlyOf(entry: Entry, jobs: ReadonlySet<ClaimedJob>): Entry[] {
+  const endings = entry.part.endings.filter(({ job }) => jobs.has(job));
+  return endings.length === 0 ? [] : [{ ...entry, part: { ...entry.part, endings } }];
 }
 
 /** Of an entry that has failed by itself: what to try before it is judged, the ending without its texts. */

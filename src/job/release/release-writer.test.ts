@@ -79,13 +79,14 @@ describe("ReleaseWriter", () => {
     const endings = [ending(1), ending(2, failedWith("no")), ending(3, returned, 7), ending(4, completed, 8)];
     const { table, told, writer } = setUp(endings);
     await writer.write(endings);
+    const attempt = { number: 1, startedAt: null, stack: null };
     expect(table.requests).toEqual([
       {
         workerId: "w",
         claimTimes: ["1767225600000000"],
         completed: ["1", "4"],
         changed: [
-          { id: "2", refund: false, final: false, delayMs: 1_000, message: "no", payload: null },
+          { id: "2", refund: false, final: false, delayMs: 1_000, message: "no", payload: null, attempt },
           { id: "3", refund: true, final: false, delayMs: null, message: null, payload: null },
         ],
         chainEnds: [
@@ -97,6 +98,41 @@ describe("ReleaseWriter", () => {
       },
     ]);
     expect(told).toEqual(["released 1", "released 2 at 1", "released 3 at 1", "released 4", "freed 7,8"]);
+  });
+
+  it("sends once more, with its result, what has come to be awaited since it was claimed", async () => {
+    const endings = [ending(1, { kind: "completed", result: { a: 1 } }), ending(2), ending(3, completed, 7)];
+    const { table, told, writer } = setUp(endings);
+    table.awaited.add("1");
+    table.awaited.add("3");
+    await writer.write(endings);
+    expect(table.requests.map(({ completed: ids, kept, chainEnds }) => [ids, kept, chainEnds.length])).toEqual([
+      [["1", "2", "3"], undefined, 1],
+      [
+        [],
+        [
+          { id: "1", result: '{"a":1}', error: null, startedAt: null },
+          { id: "3", result: null, error: null, startedAt: null },
+        ],
+        1,
+      ],
+    ]);
+    expect(told).toEqual(["released 2", "released 1", "released 3", "freed 7"]);
+    expect(table.written).toEqual(["2", "1", "3"]);
+  });
+
+  it("asks for the result of what is awaited beside rows that are locked, and beside a lost answer", async () => {
+    const endings = [ending(1, { kind: "completed", result: 1 }), ending(2, completed, 7), ending(3)];
+    const { table, told, writer, finish } = setUp(endings);
+    table.awaited.add("1");
+    table.busy.add("2");
+    table.faults.push(undefined, undefined, "answer lost");
+    const writing = writer.write(endings);
+    await new Promise(setImmediate);
+    table.busy.delete("2");
+    await finish(writing);
+    expect(told.toSorted()).toEqual(["failed", "freed 7", "released 1", "released 2", "released 3"]);
+    expect(table.written.toSorted()).toEqual(["1", "2", "3"]);
   });
 
   it("refuses what belongs to another worker and what is gone", async () => {

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { HowdahError } from "../../errors.ts";
-import type { ChainEnd, ReleaseAnswer, ReleaseRequest } from "../../postgres/queries/ending/release.ts";
+import type { ReleaseAnswer } from "../../postgres/queries/ending/release.ts";
+import type { ChainEnd, ReleaseRequest } from "../../postgres/queries/ending/release-request.ts";
 import type { Statements } from "../../postgres/queries/statements.ts";
 import { isLocked, isRefused, isTransient, isUnknownOutcome } from "../../postgres/sqlstate.ts";
 import { backoffMs } from "../../runtime/backoff.ts";
@@ -166,7 +167,7 @@ export class ReleaseWriter implements BatchWriter<Ending>, QuarantineWriter {
     const giveUp = this.#giveUp.signal;
     const busy: Ending[] = [];
     const failure = await this.#send(part, toRequest(part, "skipping locked"), busy);
-    if (failure && !failure.isKept) return failure;
+    if (failure && failure.part.endings.length === part.endings.length) return failure;
     if (giveUp.aborted) return failure;
     // Together: one claim of another worker can lock hundreds of them for a moment.
     if (busy.length > 0) {
@@ -196,11 +197,18 @@ export class ReleaseWriter implements BatchWriter<Ending>, QuarantineWriter {
       const attempt = part.attempt === "repeat" || isUnknownOutcome(error) ? "repeat" : "again";
       return { part: { ...part, attempt }, error };
     }
-    return this.#settle(part, answer, busy);
+    const awaited: Ending[] = [];
+    const failure = this.#settle(part, answer, { busy, awaited });
+    if (awaited.length === 0) return failure;
+    const asked = { ...part, endings: awaited };
+    return joined(failure, await this.#send(asked, toRequest(asked, busy ? "skipping locked" : "waiting"), busy));
   }
 
-  /** Tells what became of each ending, and of the queues whose chains have ended with them unless it stepped over some. */
-  #settle(part: Part, answer: ReleaseAnswer, busy: Ending[] | undefined): Failure | undefined {
+  /**
+   * Tells what became of each ending, and of the queues whose chains have ended with them unless it stepped over some.
+   * Those that have come to be awaited go to `awaited`: they are to be sent again, with their results.
+   */
+  #settle(part: Part, answer: ReleaseAnswer, { busy, awaited }: Unsettled): Failure | undefined {
     const { listener } = this.#parts;
     const freed: number[] = [];
     const freedLanes: number[] = [];
@@ -215,6 +223,10 @@ export class ReleaseWriter implements BatchWriter<Ending>, QuarantineWriter {
           continue;
         case "kept":
           kept.push(ending);
+          continue;
+        case "awaited":
+          job.becameAwaited();
+          awaited.push(ending);
           continue;
         case "refused":
           listener.refused(ending);
@@ -281,6 +293,14 @@ export class ReleaseWriter implements BatchWriter<Ending>, QuarantineWriter {
   }
 }
 
+/** Where endings go of which an answer has not decided. */
+interface Unsettled {
+  /** Those whose rows are locked by others, when these are stepped over. */
+  readonly busy: Ending[] | undefined;
+  /** Those that are to be sent with their results. */
+  readonly awaited: Ending[];
+}
+
 /** What a writer sends statements with, and whom it tells. */
 export interface ReleaseWriterParts {
   readonly statements: Pick<Statements, "release">;
@@ -328,6 +348,12 @@ function kindOf(error: unknown): Kind {
 /** A release of nothing: it is answered whenever the database can be asked at all. */
 function empty(workerId: string): ReleaseRequest {
   return { workerId, claimTimes: [], completed: [], changed: [], chainEnds: [], patient: true, isApart: true };
+}
+
+/** What was not written by one statement or another; the rest of a part is sent when the first one was carried out. */
+function joined(first: Failure | undefined, second: Failure | undefined): Failure | undefined {
+  if (!first || !second) return first ?? second;
+  return { ...second, part: { ...second.part, endings: [...first.part.endings, ...second.part.endings] } };
 }
 
 /** The failure of rows that were written to without an error and stayed as they were. */

@@ -203,7 +203,7 @@ begin
   loop
     for added in
       select class.oid::regclass as name from pg_class as class
-      where class.relnamespace = ${quoteLiteral(schema.quoted)}::regnamespace and class.relkind = 'r'
+      where class.relnamespace = ${quoteLiteral(schema.quoted)}::regnamespace and class.relkind in ('r', 'p')
         and (class.relname like '\\_howdah\\_%'${workers})
     loop
       execute format('grant %s on table %s to %s', right_of_jobs.kind, added.name, right_of_jobs.grantee);

@@ -46,7 +46,7 @@ const ADDED = `
 with space as (
   select oid from pg_namespace where nspname = $1
 ), relation as (
-  select class.oid, class.relname, class.relkind, class.reloptions
+  select class.oid, class.relname, class.relkind, class.reloptions, class.relispartition
   from pg_class as class join space on space.oid = class.relnamespace
 )
 select
@@ -65,7 +65,10 @@ select
     from pg_proc as function join space on space.oid = function.pronamespace
     where function.proname not like '\\_howdah\\_%'
   ),
-  (select json_agg(relname) from relation where relkind = 'r' and relname like '\\_howdah\\_%'),
+  (
+    select json_agg(relname) from relation
+    where relkind in ('r', 'p') and not relispartition and relname like '\\_howdah\\_%'
+  ),
   (select json_agg(relname) from relation where relkind = 'c' and relname like '\\_howdah\\_%'),
   (
     select json_agg(relation.relname)

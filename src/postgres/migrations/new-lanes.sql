@@ -17,6 +17,19 @@ set local search_path = pg_catalog, pg_temp;
 --                         queues with rules of which no job starts before that time
 --                         (microseconds). An earlier time than the one that is known
 --                         changes nothing
+--   kept_ids              ids to delete of completed jobs that become history, if
+--                         their task keeps it or they are awaited, with, in parallel:
+--   kept_results          what the handlers returned, as JSON; null for nothing
+--   kept_errors           why a result is missing; null
+--   kept_starts           when the handlers were called (microseconds), or null
+--   attempt_numbers       parallel to changed: the number of the attempt if that
+--                         failed, else null; with, in parallel:
+--   attempt_starts        when the handler was called, and
+--   stacks                the stack of its error; messages has the message
+--
+-- Answers `awaited` of a completed job that keeps nothing and has come to be awaited
+-- since it was claimed: it is ours and unchanged, and is to be sent again with its
+-- result among those that are kept.
 --
 -- A lane that is still locked because its last member is still ours answers with
 -- that member, busy.
@@ -34,7 +47,10 @@ create function :"schema"._howdah_release_v2(
   interruptions boolean[] default null, transactions xid8[] default null, registered boolean default false,
   lane_owners integer[] default null, lanes smallint[] default null, lane_lasts bigint[] default null,
   lane_times bigint[] default null,
-  park_queues integer[] default null, park_untils bigint[] default null
+  park_queues integer[] default null, park_untils bigint[] default null,
+  kept_ids bigint[] default null, kept_results text[] default null, kept_errors text[] default null,
+  kept_starts bigint[] default null,
+  attempt_numbers smallint[] default null, attempt_starts bigint[] default null, stacks text[] default null
 )
 returns table (id bigint, status text, run_at bigint, released_at bigint)
 language plpgsql volatile
@@ -47,13 +63,16 @@ declare
   times constant timestamptz[] := :{times_of(claim_times)};
   free bigint[] := completed;
   done bigint[];
+  awaited bigint[];
   unlocked integer;
   kept record;
   ended_owners integer[];
   ended_lanes smallint[];
 begin
-  :{delete_completed()}
+  :{delete_unkept()}
+  :{delete_kept()}
   :{change_kept()}
+  :{record_failures()}
   :{unlock_ended_queues()}
   :{park_queues()}
   :{unlock_ended_lanes()}

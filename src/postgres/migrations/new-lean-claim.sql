@@ -10,7 +10,7 @@ set local search_path = pg_catalog, pg_temp;
 -- not find out which one was lost: the worker sends the batch again, to
 -- _howdah_release_v2, whose parameters of the same name these are.
 --
--- For jobs of which nothing remains and for whose end nothing waits.
+-- A completed job that keeps nothing and has come to be awaited counts as not held.
 --
 -- Beside a claim: never touches a row that is not this worker's.
 -- Beside a call that holds one of the rows: waits 100 ms, then fails with 55P03 and
@@ -22,7 +22,9 @@ set local search_path = pg_catalog, pg_temp;
 create function :"schema"._howdah_release_completed_v1(
   worker text, claim_times bigint[], completed bigint[], end_queues integer[], end_lasts bigint[], end_times bigint[],
   lane_owners integer[] default null, lanes smallint[] default null, lane_lasts bigint[] default null,
-  lane_times bigint[] default null
+  lane_times bigint[] default null,
+  kept_ids bigint[] default null, kept_results text[] default null, kept_errors text[] default null,
+  kept_starts bigint[] default null
 )
 returns void
 language plpgsql volatile
@@ -33,6 +35,7 @@ as $$
 declare
   times constant timestamptz[] := :{times_of(claim_times)};
   deleted integer;
+  awaited bigint[];
   unlocked integer;
   ended_owners integer[];
   ended_lanes smallint[];
@@ -137,6 +140,8 @@ $$;
 --   floor_levels, floor_ats, floor_ids
 --                              the priority, and the position in it (microseconds
 --                              and job id), up to which each queue has been seen
+--   kept_ids, kept_results, kept_errors, kept_starts
+--                              completed jobs that are kept, as in _howdah_release_v2
 --
 -- Answers rows as _howdah_claim_v1 does, with the claim time (microseconds) in place
 -- of the kind.
@@ -153,7 +158,9 @@ $$;
 -- If the answer is lost, what it locked stays under `worker` until recovery.
 create function :"schema"._howdah_release_and_continue_v1(
   worker text, claim_times bigint[], completed bigint[], tasks integer[], forbidden text[],
-  queue_ids integer[], end_times bigint[], floor_levels integer[], floor_ats bigint[], floor_ids bigint[]
+  queue_ids integer[], end_times bigint[], floor_levels integer[], floor_ats bigint[], floor_ids bigint[],
+  kept_ids bigint[] default null, kept_results text[] default null, kept_errors text[] default null,
+  kept_starts bigint[] default null
 )
 returns table (
   claimed_us bigint, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -171,6 +178,7 @@ declare
   claimed_at constant timestamptz := now();
   times constant timestamptz[] := :{times_of(claim_times)};
   deleted integer;
+  awaited bigint[];
   queue integer;
   ended_at timestamptz;
   level smallint;

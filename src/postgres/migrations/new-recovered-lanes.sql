@@ -194,6 +194,7 @@ begin
   :{lock_rows_held(_private_jobs, job_ids, for update)}
   with :{updated_jobs(job, :{unlocked_row()}, where job.id = any(job_ids), job.id)}
   select count(*) into quantity from updated;
+  :{tell_of_failed(job_ids)}
 
   :{lock_rows_held(_private_job_queues, queue_ids, for update)}
   update :"schema"._private_job_queues as queue set :{unlocked_row()} where queue.id = any(queue_ids);
@@ -251,8 +252,10 @@ begin
   worker_ids := array_remove(worker_ids, :{holder_of_lanes()});
   :{lock_rows_held(_private_jobs, job_ids, for update skip locked)}
 
+  :{record_deaths_by_call()}
   with :{updated_jobs(job, :{job_recovered_by_call(job)}, where job.id = any(job_ids), job.id)}
   select count(*) into quantity from updated;
+  :{tell_of_failed(job_ids)}
 
   :{lock_rows_held(_private_job_queues, queue_ids, for update skip locked)}
   update :"schema"._private_job_queues as queue set :{unlocked_row()} where queue.id = any(queue_ids);

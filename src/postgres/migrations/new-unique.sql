@@ -212,6 +212,7 @@ as $$
 declare
   job :"schema"._private_jobs;
   deleted_id bigint;
+  awaited boolean;
 begin
   perform :"schema"._howdah_lock_keys_v1(array[job_key]);
   select * into job from :"schema"._private_jobs as stored where stored.key = job_key for update;
@@ -221,8 +222,12 @@ begin
   end if;
 
   if :{unlocked_or_forgotten(job)} then
-    with :{deleted_jobs(stored, stored.id = job.id, stored.id)}
-    select deleted.id into deleted_id from deleted;
+    with :{deleted_jobs(stored, stored.id = job.id, :{ended_columns(stored)})},
+    :{recorded_jobs('r', null, null, ended.last_error)}
+    select deleted.id, deleted._howdah_awaited into deleted_id, awaited from deleted;
+    if awaited then
+      perform :"schema"._howdah_notify_done_v1(array[deleted_id]);
+    end if;
     perform pg_notify('jobs:insert', format(
       '{"r":%s,"count":-1,"schema":%s}', random(), to_json(:'schema'::text)
     ));
@@ -256,6 +261,6 @@ begin
     where job.id = any(job_ids) and job.key is not null and (job.locked_at is not null or job.attempts < job.max_attempts)
   ));
 
-  :{cancel_locked_jobs()}
+  :{cancel_and_record_jobs()}
 end
 $$;

@@ -76,6 +76,7 @@ export interface ClaimedExtras {
   readonly updatedAt?: string;
   readonly timeoutMs?: number | null;
   readonly recoveries?: number;
+  readonly awaited?: boolean | null;
   readonly lane?: number;
   readonly pool?: number;
   readonly poolLane?: number;

@@ -4,7 +4,7 @@ import type { Schema } from "../schema.ts";
 import {
   cancelJobs,
   type ChangeTarget,
-  removalCall,
+  REMOVAL,
   type Reschedule,
   RETRY,
   type RetryChange,
@@ -170,8 +170,7 @@ export async function applyOperation(
     const { removed, signalled } = await cancelJobs(target, ids, change.reason ?? "Cancelled");
     return { changed: removed.length, signalled: signalled.length };
   }
-  if (action === "remove")
-    return { changed: await count(target, removalCall(target), [numberArray(ids)]), signalled: 0 };
+  if (action === "remove") return { changed: await count(target, REMOVAL, [numberArray(ids)]), signalled: 0 };
   if (action === "complete")
     return { changed: await count(target, "complete_jobs($1::pg_catalog.int8[])", [numberArray(ids)]), signalled: 0 };
   if (action === "fail") {

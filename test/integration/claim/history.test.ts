@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { afterAll, expect, it } from "vitest";
 import { isTransient, sqlStateOf } from "../../../src/postgres/sqlstate.ts";
-import type { ReleaseRequest } from "../../../src/postgres/queries/ending/release.ts";
+import type { ReleaseRequest } from "../../../src/postgres/queries/ending/release-request.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { changeOf, createClaims, empty, type Claims } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient, silentLogger, type QueueRules } from "../../../src/index.ts";
 import type { ClaimedRow } from "../../../src/postgres/queries/claimed-row.ts";
-import type { ChainEnd } from "../../../src/postgres/queries/ending/release.ts";
+import type { ChainEnd } from "../../../src/postgres/queries/ending/release-request.ts";
 import { sweepRules } from "../../../src/postgres/queries/queue-rules.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { createClaims } from "../../harness/claims.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createClient, silentLogger } from "../../../src/index.ts";
 import { readControl } from "../../../src/postgres/queries/control.ts";
-import type { ChainEnd } from "../../../src/postgres/queries/ending/release.ts";
+import type { ChainEnd } from "../../../src/postgres/queries/ending/release-request.ts";
 import { createHeldLocks } from "../../../src/postgres/queries/held-locks.ts";
 import { blocked } from "../../harness/blocked.ts";
 import { changeOf, createClaims } from "../../harness/claims.ts";

@@ -24,6 +24,7 @@ it("no object of a migration is overlooked", async () => {
     select relname::text as name from pg_class
     where relnamespace = 'howdah'::regnamespace and relname not like '\\_howdah\\_migrations%'
       and not exists (select from pg_constraint where conindid = pg_class.oid)
+      and not (relispartition and relkind in ('i', 'I'))
     union all
     select proname from pg_proc where pronamespace = 'howdah'::regnamespace
     union all
@@ -32,11 +33,11 @@ it("no object of a migration is overlooked", async () => {
   expect(relations.map(({ name }) => name as string).filter((name) => !keys.includes(name))).toEqual([]);
   const details = await database.sql(`
     select relname || '.' || attname as name from pg_attribute join pg_class on pg_class.oid = attrelid
-    where relnamespace = 'howdah'::regnamespace and relkind in ('r', 'c') and attnum > 0
+    where relnamespace = 'howdah'::regnamespace and relkind in ('r', 'p', 'c') and not relispartition and attnum > 0
       and relname <> '_howdah_migrations'
     union all
     select relname || '.' || conname from pg_constraint join pg_class on pg_class.oid = conrelid
-    where relnamespace = 'howdah'::regnamespace and contype in ('p', 'u', 'c') and relname <> '_howdah_migrations'
+    where relnamespace = 'howdah'::regnamespace and contype in ('p', 'u', 'c') and not relispartition and relname <> '_howdah_migrations'
     union all
     select relname || '.' || tgname from pg_trigger join pg_class on pg_class.oid = tgrelid
     where relnamespace = 'howdah'::regnamespace`);

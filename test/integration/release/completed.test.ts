@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { Driver } from "../../../src/postgres/driver.ts";
-import { createRelease, type ReleaseRequest } from "../../../src/postgres/queries/ending/release.ts";
+import { createRelease } from "../../../src/postgres/queries/ending/release.ts";
+import type { ReleaseRequest } from "../../../src/postgres/queries/ending/release-request.ts";
 import { createClaims, empty, idsOf, jobsById } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 

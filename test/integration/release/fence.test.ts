@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { createRelease, type JobChange } from "../../../src/postgres/queries/ending/release.ts";
+import { createRelease } from "../../../src/postgres/queries/ending/release.ts";
+import type { JobChange } from "../../../src/postgres/queries/ending/release-request.ts";
 import { changeOf, createClaims, empty, idsOf, jobsById } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 

@@ -68,7 +68,14 @@ describe("tables", () => {
       "_howdah_parked_until timestamp with time zone",
       "_howdah_rules_revision integer ! = 0",
     ]);
-    expect(await columnsOf("_private_tasks")).toEqual(["id integer ! identity", "identifier text !"]);
+    expect(await columnsOf("_private_tasks")).toEqual([
+      "id integer ! identity",
+      "identifier text !",
+      "_howdah_keep smallint",
+      "_howdah_keep_payload boolean ! = false",
+      "_howdah_keep_result boolean ! = false",
+      "_howdah_dead_letter text",
+    ]);
     expect(await columnsOf("_private_known_crontabs")).toEqual([
       "identifier text !",
       "known_since timestamp with time zone !",

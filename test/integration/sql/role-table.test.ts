@@ -25,7 +25,7 @@ beforeAll(async () => {
   const owner = nameOf("owner");
   const objects = await database.sql(
     `select format('alter %s %s owner to ${owner}', case when relkind = 'v' then 'view' else 'table' end, oid::regclass) as statement
-     from pg_class where relnamespace = 'howdah'::regnamespace and relkind in ('r', 'v')
+     from pg_class where relnamespace = 'howdah'::regnamespace and relkind in ('r', 'p', 'v')
      union all
      select format('alter function %s owner to ${owner}', oid::regprocedure)
      from pg_proc where pronamespace = 'howdah'::regnamespace
@@ -102,6 +102,12 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
       // One who comes too early for a sweep needs no right to make it.
       await sql("update howdah._howdah_notes_sweep set next_at = next_at");
     },
+  ],
+  "see finished jobs and failed attempts": ({ client, sql }) => [
+    () => client.history(),
+    () => client.listAttempts("1"),
+    () => client.getJob("77"),
+    () => sql("select payload from howdah._howdah_history"),
   ],
   "see samples": ({ client }) => [() => client.listSamples(), () => client.listTaskSamples()],
   "take samples": ({ sql }) => [

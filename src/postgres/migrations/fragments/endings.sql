@@ -26,6 +26,16 @@ updated as (
 )
 $$;
 
+-- Which jobs leave the table, of those that something else is given for?
+create fragment deleted_jobs_of(job, given, condition, columns) as $$
+deleted as (
+  delete from :"schema"._private_jobs as :{job}
+  using :{given}
+  where :{condition}
+  returning :{columns}
+)
+$$;
+
 -- Which jobs leave the table, when it is enough to count them?
 create fragment counted_deletion(job, condition) as $$
 delete from :"schema"._private_jobs as :{job}
@@ -165,11 +175,19 @@ $$;
 -- Which of these jobs, whose rows are locked, are cancelled: deleted while they wait, told to stop while they run?
 create fragment cancel_locked_jobs() as $$
 return query
-with :{deleted_jobs(
-  job, job.id = any(job_ids) and job.locked_at is null and job.attempts < job.max_attempts, job.id
-)}
+with :{deleted_jobs(job, :{waiting_to_cancel()}, job.id)}
 select deleted.id, false from deleted order by deleted.id;
 
+:{tell_running_jobs()}
+$$;
+
+-- Which of the jobs that are cancelled have not been started, and may be?
+create fragment waiting_to_cancel() as $$
+job.id = any(job_ids) and job.locked_at is null and job.attempts < job.max_attempts
+$$;
+
+-- Which of the jobs that are cancelled run? They are told to stop.
+create fragment tell_running_jobs() as $$
 with marked as (
   :{cancel_running_jobs(job, job.id = any(job_ids) and job.locked_at is not null)}
   returning job.id, job.locked_by

@@ -79,13 +79,14 @@ if cardinality(end_queues) > 0 then
 end if;
 $$;
 
--- Are the completed jobs deleted, all of them?
+-- Are the completed jobs deleted, all of them? One that is awaited has to be kept.
 create fragment delete_all_completed() as $$
-:{counted_deletion(jobs, jobs.id = any (completed) and :{held_by(jobs, worker, times)})};
+:{counted_deletion(jobs, jobs.id = any (completed) and :{not_awaited(jobs)} and :{held_by(jobs, worker, times)})};
 get diagnostics deleted = row_count;
 if deleted < cardinality(completed) then
   raise exception 'Not all of the completed jobs could be deleted.' using errcode = 'HWPRT';
 end if;
+:{delete_all_kept()}
 $$;
 
 -- Which of the queues whose chain has ended are unlocked?

@@ -41,6 +41,8 @@ const READS: RoleRight = {
     "_howdah_buckets",
     "_howdah_progress",
     "_howdah_job_logs",
+    "_howdah_history",
+    "_howdah_attempts",
     "_howdah_samples",
     "_howdah_task_samples",
   ],
@@ -75,6 +77,12 @@ const ADDS: readonly RoleRight[] = [
 ];
 
 const RUNS: readonly RoleRight[] = [
+  {
+    to: ["update"],
+    on: ["_private_tasks"],
+    columns: ["_howdah_keep", "_howdah_keep_payload", "_howdah_keep_result", "_howdah_dead_letter"],
+  },
+  { to: ["insert", "update", "delete"], on: ["_howdah_history", "_howdah_attempts"] },
   {
     to: ["update"],
     on: ["_private_job_queues"],

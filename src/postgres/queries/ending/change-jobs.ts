@@ -12,14 +12,11 @@ export function completeJobs(target: ChangeTarget, ids: readonly string[]): Prom
 
 /** Deletes the same jobs as if they had never been added: their keys can be added again. Returns them, in any order. */
 export function forgetJobs(target: ChangeTarget, ids: readonly string[]): Promise<readonly JobRecord[]> {
-  return changed(target, removalCall(target), [numberArray(ids)]);
+  return changed(target, REMOVAL, [numberArray(ids)]);
 }
 
-/** The call of the function that removes jobs. */
-export function removalCall({ schema }: Pick<ChangeTarget, "schema">): string {
-  // $1 job ids
-  return `complete_jobs(${schema.of("_howdah_forget_jobs_v1")}($1::pg_catalog.int8[]))`;
-}
+/** The call of the function that removes jobs: their ids are its value. */
+export const REMOVAL = "_howdah_remove_jobs_v1($1::pg_catalog.int8[])";
 
 /** Where jobs are ended or changed by a call. */
 export interface ChangeTarget {

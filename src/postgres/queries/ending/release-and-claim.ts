@@ -1,7 +1,8 @@
 import type { Driver } from "../../driver.ts";
 import type { Schema } from "../../schema.ts";
 import { type ClaimAnswer, type ClaimRequest, claimText, claimValues, readClaimAnswer } from "../claim.ts";
-import { COMPLETION_VALUES, completionValues, releaseCompletedCall, type ReleaseRequest } from "./release.ts";
+import { completionCount, completionValues, releaseCompletedCall } from "./release-completed.ts";
+import type { ReleaseRequest } from "./release-request.ts";
 
 /**
  * Ends claims of completed jobs and makes the next claim, in one statement and
@@ -25,15 +26,18 @@ export type ReleaseAndClaim = (release: ReleaseRequest, claim: ClaimRequest) => 
 export function createReleaseAndClaim(driver: Driver, schema: Schema): ReleaseAndClaim {
   // An append runs its parts in order, and each function sees what was done before it was called. The release has one
   // row without a kind.
-  const textOf = (isStraight: boolean): string => `
+  const textOf = (isStraight: boolean, isKept: boolean): string => `
 select null, null, null, null, null, null, null, null, null, null, null, null
-from ${releaseCompletedCall(schema)}
+from ${releaseCompletedCall(schema, isKept)}
 union all
-${claimText(schema, isStraight, COMPLETION_VALUES)}`;
-  const anywhere = { name: "howdah_release_and_claim_3", text: textOf(false) };
-  const straight = { name: "howdah_release_and_claim_straight_2", text: textOf(true) };
+${claimText(schema, isStraight, completionCount(isKept))}`;
+  const anywhere = { name: "howdah_release_and_claim_3", text: textOf(false, false) };
+  const straight = { name: "howdah_release_and_claim_straight_2", text: textOf(true, false) };
+  const keepingAnywhere = { name: "howdah_release_keeping_and_claim_1", text: textOf(false, true) };
+  const keepingStraight = { name: "howdah_release_keeping_and_claim_straight_1", text: textOf(true, true) };
   return async (release, claim) => {
-    const query = claim.isStraight === true ? straight : anywhere;
+    const [general, direct] = release.kept ? [keepingAnywhere, keepingStraight] : [anywhere, straight];
+    const query = claim.isStraight === true ? direct : general;
     const { rows } = await driver.query({ ...query, values: [...completionValues(release), ...claimValues(claim)] });
     return readClaimAnswer(rows);
   };

@@ -4,7 +4,8 @@ import type { Schema } from "../../schema.ts";
 import type { NamedClaimAnswer } from "../claim-named.ts";
 import type { ClaimRequest, KnownQueue } from "../claim.ts";
 import { ClaimedRow } from "../claimed-row.ts";
-import type { ReleaseRequest } from "./release.ts";
+import { keptCells } from "./release-completed.ts";
+import type { ReleaseRequest } from "./release-request.ts";
 
 /**
  * Ends claims of completed jobs and locks the next job of each queue whose
@@ -23,12 +24,13 @@ export interface ContinueRequest extends Pick<ClaimRequest, "workerId" | "taskId
 
 /** Prepares {@link ReleaseAndContinue} for one schema. */
 export function createReleaseAndContinue(driver: Driver, schema: Schema): ReleaseAndContinue {
-  const text = `select * from ${schema.of("_howdah_release_and_continue_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
-  return async ({ workerId, claimTimes, completed, chainEnds }, { taskIds, forbiddenFlags, queues }) => {
+  const call = `select * from ${schema.of("_howdah_release_and_continue_v1")}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10`;
+  const plain = { name: "howdah_release_and_continue_1", text: `${call})` };
+  const keeping = { name: "howdah_release_keeping_and_continue_1", text: `${call}, $11, $12, $13, $14)` };
+  return async ({ workerId, claimTimes, completed, kept, chainEnds }, { taskIds, forbiddenFlags, queues }) => {
     const endTimes = new Map(chainEnds.map(({ queueId, claimedAt }) => [queueId, claimedAt]));
     const { rows } = await driver.query({
-      name: "howdah_release_and_continue_1",
-      text,
+      ...(kept ? keeping : plain),
       values: [
         workerId,
         numberArray(claimTimes),
@@ -40,6 +42,7 @@ export function createReleaseAndContinue(driver: Driver, schema: Schema): Releas
         numberArray(queues.map(({ priority }) => priority)),
         numberArray(queues.map(({ floor }) => floor.at)),
         numberArray(queues.map(({ floor }) => floor.id)),
+        ...(kept ? keptCells(kept) : []),
       ],
     });
     return { jobs: rows.map((row) => new ClaimedRow(row)), claimedAt: rows[0]?.[0] ?? "0" };
