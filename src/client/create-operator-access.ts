@@ -20,6 +20,7 @@ import {
   setOperationState,
   startOperation,
 } from "../postgres/queries/operations.ts";
+import { listQueueHolders } from "../postgres/queries/queue-holders.ts";
 import { listTaskSamples } from "../postgres/queries/samples.ts";
 import { custom } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
@@ -75,6 +76,9 @@ export function createOperatorAccess({ session, calls, runner }: AccessGround): 
       },
       async listPools(names: readonly string[]) {
         return readPoolLoads(reading, names);
+      },
+      async listQueueHolders(name: string) {
+        return listQueueHolders(primary, name);
       },
       async toOrder({ action, filter, reason, to, again }: OrderRequest, scope: Scope) {
         const change = {

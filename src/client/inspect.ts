@@ -103,6 +103,7 @@ export interface QueueListOptions {
   /** A part of the name. */
   readonly search?: string | undefined;
   readonly isPaused?: boolean | undefined;
+  /** Whether a worker holds it, or, when it has rules, one of its lanes. Without a limit it has none. */
   readonly isLocked?: boolean | undefined;
   /** Whether it has jobs that may still run. */
   readonly hasJobs?: boolean | undefined;

@@ -33,6 +33,8 @@ export interface OperatorAccess {
   listQueues(options: QueueListOptions & { readonly limit: number }, names?: readonly string[]): Promise<QueueList>;
   /** The pools with these names. */
   listPools(names: readonly string[]): Promise<PoolLoad[]>;
+  /** The workers that hold a queue, or anything of it when it has rules; never from a replica. */
+  listQueueHolders(name: string): Promise<string[]>;
   /** The order for an operation, checked. Rejects as the bulk methods do. */
   toOrder(request: OrderRequest, scope: Scope): Promise<BoundOrder>;
   /** What an order would change now. */

@@ -2,8 +2,9 @@ import type { ClaimedJob } from "./claimed-job.ts";
 
 /**
  * What a slot takes: one job without a queue, or jobs of one queue that were
- * claimed together and run one after another while the queue stays locked. Of a
- * queue with rules it is the jobs on one lane, or one job when it has none.
+ * claimed together and run one after another, or in one call, while the queue stays
+ * locked. Of a queue with rules it is the jobs on one lane; when it has none, one job,
+ * or those of one call.
  */
 export class Chain {
   /** `null` for a job without a queue. */
@@ -12,6 +13,8 @@ export class Chain {
   readonly isRuled: boolean;
   /** More is locked for it than the rows of its jobs: its queue, or lanes. */
   readonly locksMore: boolean;
+  /** How many of its jobs were started and have not settled: more than one while they are done in the same call. Kept by their slots. */
+  open = 0;
   readonly #jobs: ClaimedJob[];
   #started: number;
 
@@ -120,23 +123,24 @@ export function toChains(jobs: readonly ClaimedJob[]): Chain[] {
   return chains;
 }
 
-/** Where a job of a queue runs one after another with those of the same claim; `undefined` when it waits for none. */
-function placeOf({ lane }: ClaimedJob, queueId: number): number | string | undefined {
+/** Where a job of a queue runs one after another, or in one call, with those of the same claim; `undefined` when it runs by itself. */
+function placeOf({ lane, start }: ClaimedJob, queueId: number): number | string | undefined {
   if (lane === null) return queueId;
-  return lane > 0 ? `${queueId}:${lane}` : undefined;
+  if (lane > 0) return `${queueId}:${lane}`;
+  return start === undefined ? undefined : `${queueId} ${start}`;
 }
 
 declare const isKey: unique symbol;
 
 /**
- * A queue, a lane, or a job that has neither: of two chains with the same key only
- * one runs at a time. It is made by {@link keyOf} and compared, never read.
+ * A queue, a lane, or a job that has neither, or those of one start of a queue without
+ * lanes: of two chains with the same key only one runs at a time. It is made by {@link keyOf} and compared, never read.
  */
 export type RunKey = (number | string) & { readonly [isKey]: true };
 
 /** The key of the chain that a job belongs to. */
 export function keyOf(job: ClaimedJob): RunKey {
-  // Ids of queues are numbers and those of jobs are texts without a colon: none of one kind equals one of another.
+  // Ids of queues are numbers and those of jobs are texts of digits alone: none of one kind equals one of another.
   return (job.queueId === null ? job.id : (laneKeyOf(job) ?? job.queueId)) as RunKey;
 }
 
@@ -144,5 +148,6 @@ export function keyOf(job: ClaimedJob): RunKey {
 function laneKeyOf(job: ClaimedJob): string | undefined {
   if (job.lane === null) return undefined;
   const [first] = job.lanes;
-  return first ? `${first.ownerId}:${first.lane}` : job.id;
+  if (first) return `${first.ownerId}:${first.lane}`;
+  return job.start === undefined ? job.id : `${job.queueId} ${job.claimedAt} ${job.start}`;
 }

@@ -59,6 +59,10 @@ export class ClaimedJob implements Job {
   get share(): number {
     return this.#row.extras?.share ?? 1;
   }
+  /** Which start of its queue it belongs to, of those of one claim, when the queue has rules but no lanes and its task gathers jobs. */
+  get start(): number | undefined {
+    return this.#row.extras?.start;
+  }
   /** The lanes that are locked with it: that of its queue, that of a pool. */
   get lanes(): readonly HeldLane[] {
     const { queueId, lane, pool } = this;

@@ -66,6 +66,15 @@ export function createTaskRegistry(tasks: readonly AnyTask[], settings: Registry
   };
 }
 
+/** The most jobs of one call by the identifiers of tasks that gather jobs; `undefined` when none does. */
+export function gatherSizesOf({ identifiers, find }: TaskRegistry): ReadonlyMap<string, number> | undefined {
+  const sizes = identifiers.flatMap((identifier) => {
+    const { gather } = find(identifier) ?? {};
+    return gather ? [[identifier, gather.size] as const] : [];
+  });
+  return sizes.length === 0 ? undefined : new Map(sizes);
+}
+
 /** What a registry needs from where it is used. */
 export interface RegistrySettings extends Pick<RetrySettings, "random" | "onFault"> {
   readonly invalidPayload?: InvalidPayloadPolicy | undefined;

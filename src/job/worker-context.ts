@@ -71,6 +71,10 @@ export interface WorkerSettings {
   readonly forbiddenFlags: ForbiddenFlags;
   /** The most jobs at once by the identifiers of tasks; `undefined` when none is limited. */
   readonly taskConcurrency: ReadonlyMap<string, number> | undefined;
+  /** The most jobs of one call by the identifiers of tasks; `undefined` when none of them gathers jobs. */
+  readonly gatherSizes: ReadonlyMap<string, number> | undefined;
+  /** How long jobs wait behind better priorities before claims reserve places for them; `undefined` for ever. */
+  readonly priorityAgingMs: number | undefined;
   readonly completeJobBatchDelayMs: number;
   readonly failJobBatchDelayMs: number;
   readonly useNotificationDelivery: boolean;

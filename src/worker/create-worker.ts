@@ -11,7 +11,7 @@ import { Refusals } from "../job/recover/refusals.ts";
 import { Reporter } from "../job/reporter.ts";
 import { StoredTasks } from "../job/stored-tasks.ts";
 import type { AnyTask } from "../job/task.ts";
-import { createTaskRegistry, type TaskRegistry } from "../job/task-registry.ts";
+import { createTaskRegistry, gatherSizesOf, type TaskRegistry } from "../job/task-registry.ts";
 import type { WorkerContext, WorkerSettings } from "../job/worker-context.ts";
 import { applyMigrations } from "../postgres/apply-migrations.ts";
 import { warnOfSkew } from "../postgres/clock-skew.ts";
@@ -96,7 +96,7 @@ function createContext(read: ReadWorkerOptions, ground: Ground): WorkerContext {
     logger,
     statements: createStatements(driver, schema, isRegistered),
     client: clientOver({ driver, schema, logger, clock, hooks, keepTasks: identifiers, statementTimeoutMs }),
-    settings: toSettings(read, driver),
+    settings: toSettings(read, driver, tasks),
     storedTasks: new StoredTasks({ driver, schema, clock, logger, tasks: tasks.settings }),
     identity,
     reporter,
@@ -107,9 +107,10 @@ function createContext(read: ReadWorkerOptions, ground: Ground): WorkerContext {
   };
 }
 
-function toSettings(read: ReadWorkerOptions, driver: Driver): WorkerSettings {
+function toSettings(read: ReadWorkerOptions, driver: Driver, tasks: TaskRegistry): WorkerSettings {
   return {
     ...read,
+    gatherSizes: gatherSizesOf(tasks),
     forbiddenFlags: read.forbiddenFlags ?? [],
     localQueue: usableLocalQueue(read),
     // A job that is read ahead was claimed with the flags of then.

@@ -84,6 +84,10 @@ export class Engine
     return Math.min(this.slots.free, this.#run.maxJobs - this.#taken);
   }
 
+  get further(): number {
+    return this.#run.maxJobs - this.#taken - this.room;
+  }
+
   /** Chains are at hand. */
   available(): void {
     this.slots.fill();
@@ -223,10 +227,8 @@ export class Engine
   }
 
   /**
-   * Ends the run: stops claiming, returns jobs that were not started, waits for
-   * handlers, tells them to stop, returns the jobs that still run, and writes
-   * all outcomes. Returns how many handlers go on without their slots and how
-   * many outcomes could not be written.
+   * Ends the run: stops claiming, returns what was not started, waits for handlers, tells them to stop, and writes all
+   * outcomes. Returns how many handlers go on without their slots and how many outcomes could not be written.
    */
   async stop(): Promise<{ readonly abandoned: number; readonly unwritten: number }> {
     const { gracePeriodMs, abortPeriodMs } = this.#context.settings.shutdown;
@@ -269,9 +271,8 @@ export class Engine
   }
 
   /**
-   * Whether a chain may start as far as its age goes. What a claim brought long
-   * after it was sent, or what has waited here since, is asked about first,
-   * whatever delayed it: the database, the way from there, or this process.
+   * Whether a chain may start as far as its age goes. What a claim brought long after it was sent, or what has waited
+   * here since, is asked about first, whatever delayed it: the database, the way from there, or this process.
    */
   readonly accepts: Acceptance = (chain, now) => {
     if (now <= chain.freshUntil) return true;
@@ -287,9 +288,9 @@ export class Engine
     this.#interruptions.add(ending);
   }
 
-  settledLate(job: ClaimedJob): void {
+  settledLate(job: ClaimedJob, endsChain: boolean): void {
     if (this.claimer.limits?.isAwaited(job.task) === true) this.source.pulse({});
-    this.releaser.endChain(job);
+    if (endsChain) this.releaser.endChain(job);
   }
 
   idle(): void {

@@ -43,6 +43,13 @@ export interface WorkerOptions<State = unknown> extends ConnectionOptions {
    * own; for one across all workers there are rules of queues. Default: `concurrency`.
    */
   readonly taskConcurrency?: Readonly<Record<string, number>> | undefined;
+  /**
+   * After so long a job no longer waits for all of better priorities: of the places of
+   * claims, one in eight is for the priority, behind the best one that has due jobs, whose
+   * first due job has waited longest, if it has waited for longer than this. 100 ms or
+   * more. Default: off.
+   */
+  readonly priorityAging?: Duration | undefined;
   /** How many of the connections are for what handlers do with `query` and `withTransaction`. Default: two of ten. */
   readonly handlerConnections?: number | undefined;
   /**
@@ -156,6 +163,7 @@ const SHAPE = {
   tasks: custom(readTaskList),
   concurrency: integer({ min: 1, default: availableParallelism() }),
   taskConcurrency: TASK_CONCURRENCY,
+  priorityAging: duration({ min: 100 }),
   handlerConnections: integer({ min: 1 }),
   ...POLLING,
   localQueue: LOCAL_QUEUE,

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { Driver } from "../../src/postgres/driver.ts";
-import { createClaim, type ClaimAnswer, type ClaimRequest } from "../../src/postgres/queries/claim.ts";
+import { type ClaimAnswer } from "../../src/postgres/queries/claim-answer.ts";
+import { createClaim, type ClaimRequest } from "../../src/postgres/queries/claim.ts";
 import { createClaimNamed, type NamedClaimAnswer } from "../../src/postgres/queries/claim-named.ts";
 import { createRelease, type ReleaseAnswer } from "../../src/postgres/queries/ending/release.ts";
 import type { JobChange, ReleaseRequest } from "../../src/postgres/queries/ending/release-request.ts";

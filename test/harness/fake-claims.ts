@@ -1,4 +1,5 @@
-import type { Claim, ClaimAnswer, ClaimRequest } from "../../src/postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../src/postgres/queries/claim-answer.ts";
+import type { Claim, ClaimRequest } from "../../src/postgres/queries/claim.ts";
 import { START } from "../../src/postgres/position.ts";
 import { claimedRow } from "./claimed-job.ts";
 

@@ -67,6 +67,7 @@ export function createLocalQueueParts(options: LocalQueueSetUp = {}) {
     pace: new ChainPace(),
     unstarted,
     host: {
+      further: 0,
       get room() {
         return state.room;
       },

@@ -65,6 +65,8 @@ const SETTINGS: WorkerSettings = {
   readAhead: true,
   maxClaimBytes: Number.POSITIVE_INFINITY,
   forbiddenFlags: [],
+  gatherSizes: undefined,
+  priorityAgingMs: undefined,
   taskConcurrency: undefined,
   completeJobBatchDelayMs: 0,
   failJobBatchDelayMs: 0,

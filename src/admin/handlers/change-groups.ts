@@ -1,6 +1,6 @@
 import type { AdminGround, Handlers } from "../ground.ts";
 import { forbidden, mayPauseQueue, mayPauseTask, type Principal, requireUnlimited } from "../principal.ts";
-import { notFound } from "../problem.ts";
+import { notFound, RequestError } from "../problem.ts";
 import { toTime } from "../views/job-view.ts";
 import { visibleQueue } from "./read-groups.ts";
 import { maySeeSchedule, toScheduleView } from "./read-workers.ts";
@@ -79,8 +79,9 @@ export function createRecoveryRoutes({ access, audit, client }: AdminGround): Pi
   return {
     async unlockQueue({ params: { name }, principal, requestId }) {
       requireUnlimited(principal, "Unlocking a worker by force");
-      const { lockedBy } = await visibleQueue(access, principal, name);
-      const workerIds = lockedBy === null ? [] : [lockedBy];
+      await visibleQueue(access, principal, name);
+      const workerIds = await access.listQueueHolders(name);
+      if (workerIds.length > 1) throw severalHolders(name, workerIds);
       return audit.record({ principal, requestId, action: "queues.unlock", target: { name, workerIds } }, async () => {
         await client.forceUnlockWorkers(workerIds);
         return { answer: { workerIds } };
@@ -105,6 +106,18 @@ export function createRecoveryRoutes({ access, audit, client }: AdminGround): Pi
     },
   };
 }
+
+/** All that a worker holds is unlocked: which of several is gone, only a person can know. */
+function severalHolders(name: string, workerIds: readonly string[]): RequestError {
+  const shown = workerIds.slice(0, MOST_NAMED).join(", ");
+  const more = workerIds.length > MOST_NAMED ? ` and ${workerIds.length - MOST_NAMED} others` : "";
+  return new RequestError(
+    `The queue ${JSON.stringify(name)} has rules, and ${workerIds.length} workers run jobs of it: ${shown}${more}. ` +
+      "Unlock the one that is certainly gone, with `POST workers/unlock`.",
+  );
+}
+
+const MOST_NAMED = 5;
 
 function requireOwn(isOwn: boolean, what: string): void {
   if (!isOwn) throw forbidden(`You may not change ${what}: it is none of yours, or has jobs that are not.`);

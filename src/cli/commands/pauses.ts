@@ -4,6 +4,7 @@ import type { Pause } from "../../client/control.ts";
 import type { Count } from "../../client/counts.ts";
 import type { QueueListOptions } from "../../client/inspect.ts";
 import { formatCount } from "../../client/views/amounts.ts";
+import { describeHolder } from "../../client/views/holder.ts";
 import type { OpenClient } from "../../client/create-client.ts";
 import { withHowdahErrors } from "../../postgres/database-error.ts";
 import { HowdahError } from "../../errors.ts";
@@ -23,7 +24,7 @@ export const queuesCommand = pausesCommand("queues", "queue", {
   listOptions: [
     new Option("--search <text>", "list only queues with this in their name"),
     new Option("--paused", "list only queues that are paused"),
-    new Option("--locked", "list only queues that a worker holds"),
+    new Option("--locked", "list only queues that a worker holds, or of which a lane is taken"),
     new Option("--with-jobs", "list only queues with jobs that may still run"),
     new Option("--limit <number>", "how many at most, 1 to 1000").argParser(parseLimit),
     new Option("--after <next>", "the next page: what the page before printed"),
@@ -48,7 +49,7 @@ export const queuesCommand = pausesCommand("queues", "queue", {
           text: ({ readyCount }) => describeCapped(readyCount),
           plain: ({ readyCount }) => String(readyCount.value),
         },
-        { title: "HELD BY", flexible: true, dispensable: 1, text: ({ lockedBy }) => printable(lockedBy ?? "") },
+        { title: "HELD BY", flexible: true, dispensable: 1, text: (queue) => printable(describeHolder(queue)) },
         {
           title: "PAUSED",
           text: ({ isPaused, pausedUntil }) => (isPaused ? describeEnd(pausedUntil) : ""),

@@ -25,6 +25,7 @@ export const workCommand: CliCommand = {
       parseCount,
     ),
     new Option("--poll-interval <duration>", "how often to look for jobs without a notification (default: 1s)"),
+    new Option("--priority-aging <duration>", "after so long, one place in eight is for jobs that wait behind others"),
     new Option("--local-queue", "claim jobs in batches, for many small ones"),
     new Option("--crontab <file>", "jobs that recur, one a line"),
     new Option("--forbidden-flags <names...>", "leave jobs alone that have one of these flags"),
@@ -49,6 +50,7 @@ export const workCommand: CliCommand = {
 interface WorkFlags {
   readonly concurrency?: number;
   readonly pollInterval?: Duration;
+  readonly priorityAging?: Duration;
   readonly localQueue?: boolean;
   readonly crontab?: string;
   readonly forbiddenFlags?: readonly string[];
@@ -90,10 +92,12 @@ function connectionOf(globals: GlobalOptions, options: LoadedTasks["options"]) {
 }
 
 /** What the flags set; the others are left to the configuration. */
-async function settingsOf({ concurrency, pollInterval, localQueue, crontab, forbiddenFlags, migrate }: WorkFlags) {
+async function settingsOf({ crontab, migrate, ...flags }: WorkFlags) {
+  const { concurrency, pollInterval, priorityAging, localQueue, forbiddenFlags } = flags;
   const given = {
     concurrency,
     pollInterval,
+    priorityAging,
     localQueue,
     forbiddenFlags,
     crontab: crontab === undefined ? undefined : await readCrontab(crontab),

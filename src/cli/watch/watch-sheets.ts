@@ -1,4 +1,5 @@
 import { formatSeconds } from "../../client/views/amounts.ts";
+import { describeHolder } from "../../client/views/holder.ts";
 import { describeWhen } from "../../client/views/when.ts";
 import { printable } from "../printable.ts";
 import type { Column } from "../table.ts";
@@ -89,7 +90,7 @@ const PAGES: Readonly<Record<Tab, Page>> = {
     ],
     orders: ["jobs", "name"],
     rows: ({ queues, workers }) =>
-      queues.map(({ name, jobCount, readyCount, lockedBy, isPaused }) => {
+      queues.map(({ name, jobCount, readyCount, lockedBy, isPaused, limits }) => {
         const isStuck = workers.some(({ id, isStale }) => isStale && id === lockedBy);
         return {
           subject: { kind: "queue", name, isPaused },
@@ -97,7 +98,7 @@ const PAGES: Readonly<Record<Tab, Page>> = {
             printable(name),
             formatAmount(jobCount),
             formatAmount(readyCount),
-            printable(lockedBy ?? ""),
+            printable(describeHolder({ lockedBy, limits })),
             isPaused ? "paused" : isStuck ? "its worker is silent" : "",
           ],
           ranks: [jobCount.value, name],

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { claimedJob, claimedRow } from "../../../test/harness/claimed-job.ts";
 import { NOTHING } from "../../../test/harness/fake-claims.ts";
 import { comparePositions, START, type Position } from "../../postgres/position.ts";
-import type { ClaimAnswer } from "../../postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../postgres/queries/claim-answer.ts";
 import { toChains, type Chain } from "../chain.ts";
 import { ClaimedJob } from "../claimed-job.ts";
 import { ClaimMemory } from "./claim-memory.ts";

@@ -1,7 +1,9 @@
 import { comparePositions } from "../../postgres/position.ts";
-import type { ClaimAnswer, ClaimRequest, KnownQueue } from "../../postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../postgres/queries/claim-answer.ts";
+import type { ClaimRequest, KnownQueue } from "../../postgres/queries/claim.ts";
 import type { Chain, Removal } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
+import { AgingReserve } from "./aging-reserve.ts";
 import { AnnouncedJobs } from "./announced-jobs.ts";
 import type {
   ByIdPlan,
@@ -13,6 +15,7 @@ import type {
   Wanted,
 } from "./claim-plan.ts";
 import { Floors } from "./floors.ts";
+import { GatheredQueues } from "./gathered-queues.ts";
 import type { Announcement } from "./notification.ts";
 import { PayloadSizes } from "./payload-sizes.ts";
 import { type QueueFloor, QueueMemory, type QueueScan } from "./queue-memory.ts";
@@ -64,7 +67,9 @@ export class ClaimMemory {
   readonly #claimsById: boolean;
   readonly #continues: boolean;
   readonly #random: () => number;
+  readonly #reserve: AgingReserve | undefined;
   #ruled: RuledQueues | undefined;
+  #gathered: GatheredQueues | undefined;
   #straight: StraightClaims = UNLIKELY;
   /** How many claims in a row the server has refused. */
   #refusals = 0;
@@ -72,7 +77,7 @@ export class ClaimMemory {
   #vain = 0;
 
   constructor(settings: ClaimMemorySettings, now: number) {
-    const { pollIntervalMs, maxClaimBytes, claimsById, continues, random = Math.random } = settings;
+    const { pollIntervalMs, maxClaimBytes, claimsById, continues, priorityAgingMs, random = Math.random } = settings;
     this.#queues = new QueueMemory(pollIntervalMs);
     this.#window = new QueueWindow(pollIntervalMs);
     this.#announced = new AnnouncedJobs(pollIntervalMs);
@@ -81,6 +86,7 @@ export class ClaimMemory {
     this.#claimsById = claimsById;
     this.#continues = continues === true;
     this.#random = random;
+    this.#reserve = priorityAgingMs === undefined ? undefined : new AgingReserve(priorityAgingMs);
   }
 
   /** What is remembered of queues with rules; `undefined` until a claim has come across one. */
@@ -131,7 +137,7 @@ export class ClaimMemory {
     if (at !== undefined) this.#floors.rewind(at);
     // The jobs may lie behind the floors, and how far is not known.
     else if (count !== undefined) this.#headScans.bringForward();
-    for (const queueId of queueIds ?? NO_QUEUES) {
+    for (const queueId of queueIds ?? []) {
       if (this.#ruled?.postpones(queueId, now) !== true) this.#queues.name(queueId);
       if (count === undefined) this.#queues.freed(queueId);
       else this.#queues.announced(queueId, now);
@@ -172,6 +178,7 @@ export class ClaimMemory {
   /** What a claim has to look for that is sent now. The plan has to be given back: to the method that learns from it, or to `failed`. */
   plan(wanted: Wanted, claimant: Claimant, now: number): ClaimPlan {
     if (this.#ruled) for (const queueId of this.#ruled.due(now)) this.#queues.name(queueId);
+    if (claimant.gathered) (this.#gathered ??= new GatheredQueues()).told(claimant.gathered);
     const continuation = claimant.freeing.length > 0 ? this.#planContinuation(wanted, claimant, now) : undefined;
     if (continuation) return continuation;
     const jobIds = this.#jobsToName(wanted, claimant, now);
@@ -188,20 +195,14 @@ export class ClaimMemory {
   #planContinuation(wanted: Wanted, claimant: Claimant, now: number): ContinuePlan | undefined {
     const { freeing, restingTaskIds, ...who } = claimant;
     const isAllSeen = this.#announced.isQuiet(now) && this.#window.restMs(now) > 0 && !this.#needsSearch(now);
-    const most = Math.min(this.#quantity(wanted), wanted.mostQueues);
+    const most = Math.min(this.#sizes.limit(wanted), wanted.mostQueues);
     if (!this.#continues || !isAllSeen || restingTaskIds.length > 0 || freeing.length > most) return undefined;
+    if (this.#gathered?.hasAny(freeing) === true) return undefined;
     const queueFloors = this.#queues.endingFloors(freeing, now);
     // One that is freed twice, or of which it is not known, is looked at from its first job. So is one of which lanes are freed.
     if (queueFloors.size < freeing.length) return undefined;
-    const queues = toKnownQueues(queueFloors);
-    return {
-      kind: "continue",
-      wanted,
-      sentAt: now,
-      request: { ...who, queues },
-      ticket: this.#floors.begin(),
-      queueFloors,
-    };
+    const request = { ...who, queues: toKnownQueues(queueFloors) };
+    return { kind: "continue", wanted, sentAt: now, request, ticket: this.#floors.begin(), queueFloors };
   }
 
   /** Whether there may be something that only a search finds. */
@@ -213,12 +214,7 @@ export class ClaimMemory {
   #jobsToName(wanted: Wanted, { freeing, restingTaskIds }: Claimant, now: number): readonly string[] | undefined {
     const isPlain = freeing.length === 0 && restingTaskIds.length === 0;
     const claimsById = this.#claimsById && isPlain && !this.#needsSearch(now);
-    return this.#announced.take(claimsById ? this.#quantity(wanted) : 0, now);
-  }
-
-  /** How many jobs a claim may ask for. */
-  #quantity({ quantity, heldBytes = 0 }: Wanted): number {
-    return this.#sizes.limit(quantity, heldBytes);
+    return this.#announced.take(claimsById ? this.#sizes.limit(wanted) : 0, now);
   }
 
   #planSearch(wanted: Wanted, claimant: Claimant, now: number): SearchPlan {
@@ -226,7 +222,9 @@ export class ClaimMemory {
     const isHeadScan = this.#headScans.isDue(now);
     // Not only for this claim: when it is full, the next ones have to go on from where it ended.
     if (isHeadScan) this.#floors.forgetLevels();
-    const { chainLength, mostQueues, mostRuled } = wanted;
+    const { chainLength, mostQueues, mostRuled, further = 0 } = wanted;
+    const quantity = this.#sizes.limit(wanted);
+    const aging = this.#reserve?.next(quantity);
     const candidates = this.#queues.take(Math.ceil(SPARE_CANDIDATES * mostQueues) + 4);
     // Pools, whose lanes are freed as well, have owners below 0.
     const queueIds = freeing.length > 0 ? [...new Set([...freeing.filter((id) => id > 0), ...candidates])] : candidates;
@@ -235,7 +233,7 @@ export class ClaimMemory {
     const windowAfter = this.#window.next(now);
     const request: ClaimRequest = {
       workerId,
-      quantity: this.#quantity(wanted),
+      quantity,
       taskIds,
       forbiddenFlags,
       levels,
@@ -250,7 +248,12 @@ export class ClaimMemory {
       servedQueueIds: this.#ruled?.served,
       mostRuled,
       restingTaskIds,
-      isStraight: this.#straight.isLikely && levels.length > 0 && queueIds.length === 0 && windowAfter === null,
+      gathering: this.#gathered?.calls(
+        this.#sizes.limit({ ...wanted, quantity: wanted.quantity + further }) - quantity,
+      ),
+      aging,
+      isStraight:
+        this.#straight.isLikely && !aging && levels.length > 0 && queueIds.length === 0 && windowAfter === null,
     };
     return { kind: "search", wanted, sentAt: now, request, ticket: this.#floors.begin(), queueFloors, isHeadScan };
   }
@@ -261,7 +264,7 @@ export class ClaimMemory {
    */
   learnById({ ticket, wanted }: ByIdPlan, chains: readonly Chain[]): readonly Removal[] {
     this.#floors.settle(ticket);
-    return this.#bound(chains, wanted);
+    return this.#sizes.bound(chains, wanted);
   }
 
   /**
@@ -277,7 +280,7 @@ export class ClaimMemory {
       const found = new Set(chains.map(({ queueId }) => queueId));
       for (const { queueId } of request.queues) if (!found.has(queueId)) this.#queues.name(queueId);
     }
-    return this.#bound(chains, wanted);
+    return this.#sizes.bound(chains, wanted);
   }
 
   /**
@@ -301,7 +304,7 @@ export class ClaimMemory {
     const hasGoneOn = count > 0 || comparePositions(answer.due, request.due) > 0;
     this.#vain = answer.more && !hasGoneOn ? this.#vain + 1 : 0;
     this.#noteChains(chains, { sentAt, tookMs: answer.tookMs, sentWith: queueFloors });
-    return this.#bound(chains, wanted);
+    return this.#sizes.bound(chains, wanted);
   }
 
   /** A claim failed, or its answer was lost: the next one looks for what this one was to find. */
@@ -344,15 +347,12 @@ export class ClaimMemory {
       const last = queueId === null ? undefined : chain.rest.at(-1);
       if (queueId === null || !last) continue;
       this.#queues.took(queueId, last, scan);
+      this.#gathered?.took(queueId, last);
       if (!chain.isRuled) continue;
       // Others take from it, too.
       this.#queues.freed(queueId);
       this.#ruled?.took(queueId, last);
     }
-  }
-
-  #bound(chains: readonly Chain[], { quantity, heldBytes = 0 }: Wanted): readonly Removal[] {
-    return chains.length === 0 ? NO_REMOVALS : this.#sizes.bound(chains, quantity, heldBytes);
   }
 }
 
@@ -373,6 +373,3 @@ const SPARE_CANDIDATES = 1.25;
 /** After this number of failed claims the next ones rest: what is there is locked by others, and asking again does not free it. */
 const FREE_VAIN = 3;
 const VAIN_REST_MS = 10;
-
-const NO_QUEUES: readonly number[] = [];
-const NO_REMOVALS: readonly Removal[] = [];

@@ -2,6 +2,7 @@ import type { NamedClaimRequest } from "../../postgres/queries/claim-named.ts";
 import type { ClaimRequest } from "../../postgres/queries/claim.ts";
 import type { ContinueRequest } from "../../postgres/queries/ending/release-and-continue.ts";
 import type { FloorTicket } from "./floors.ts";
+import type { GatheredTasks } from "./gathered-queues.ts";
 import type { QueueFloor } from "./queue-memory.ts";
 
 /** What to send, and what has to be known to learn from the answer. */
@@ -50,6 +51,8 @@ export interface Wanted {
   readonly mostQueues: number;
   /** The most jobs of queues with rules: as many as start at once. Default: all of them. */
   readonly mostRuled?: number;
+  /** How many jobs beyond `quantity` it may bring for calls that do several jobs of a queue. Default 0. */
+  readonly further?: number;
   /** Bytes of payloads that wait already, and count for the bound of this one. Default 0. */
   readonly heldBytes?: number;
 }
@@ -60,6 +63,8 @@ export interface Claimant extends Pick<ClaimRequest, "workerId" | "taskIds" | "f
   readonly freeing: readonly number[];
   /** Tasks of which it runs as many jobs as it may. */
   readonly restingTaskIds: readonly number[];
+  /** Tasks that gather jobs, and the most jobs of a call of each; `undefined` for none. Default: none. */
+  readonly gathered?: GatheredTasks | undefined;
 }
 
 /** What a memory goes by. */
@@ -72,6 +77,8 @@ export interface ClaimMemorySettings {
   readonly claimsById: boolean;
   /** Whether a claim can go on in queues that the same statement frees. Default `false`. */
   readonly continues?: boolean;
+  /** How long jobs wait before claims reserve places for them. Default: for ever. */
+  readonly priorityAgingMs?: number | undefined;
   /** Gives 0 to below 1. Default `Math.random`. */
   readonly random?: () => number;
 }

@@ -8,7 +8,7 @@ import { ClaimedJob } from "../claimed-job.ts";
 import type { WorkerContext, WorkerSettings } from "../worker-context.ts";
 import { type ClaimFacts, reportedError } from "../worker-report.ts";
 import { ClaimMemory } from "./claim-memory.ts";
-import type { ByIdPlan, ClaimPlan, ContinuePlan, ForbiddenFlags, SearchPlan, Wanted } from "./claim-plan.ts";
+import type { ByIdPlan, Claimant, ClaimPlan, ContinuePlan, ForbiddenFlags, SearchPlan, Wanted } from "./claim-plan.ts";
 import type { Announcement } from "./notification.ts";
 import { MOST_SKIPPED } from "./skipped-jobs.ts";
 import type { RuledQueues } from "./ruled/ruled-queues.ts";
@@ -33,7 +33,7 @@ export class Claimer {
     this.#context = context;
     this.#clock = context.clock;
     this.#parts = parts;
-    const { pollIntervalMs, maxClaimBytes, forbiddenFlags, taskConcurrency } = context.settings;
+    const { pollIntervalMs, maxClaimBytes, forbiddenFlags, taskConcurrency, priorityAgingMs } = context.settings;
     this.limits = taskConcurrency && new TaskLimits(taskConcurrency, context.held);
     if (typeof forbiddenFlags !== "function") this.#forbiddenFlags = forbiddenFlags;
     const { claimNamed, releaseAndContinue } = context.statements;
@@ -43,6 +43,7 @@ export class Claimer {
       maxClaimBytes,
       claimsById: claimNamed !== undefined,
       continues,
+      priorityAgingMs,
       random: context.random,
     };
     this.#memory = new ClaimMemory(settings, this.#clock.monotonic());
@@ -140,6 +141,7 @@ export class Claimer {
       forbiddenFlags: this.#forbiddenFlags.length > 0 ? this.#forbiddenFlags : null,
       freeing: this.#parts.coupler?.queuesFreed ?? NO_IDS,
       restingTaskIds: limited?.restingTaskIds ?? NO_IDS,
+      gathered: this.#gathered(identifiers),
     };
     const most = limited ? { ...wanted, quantity: limited.quantity } : wanted;
     const plan = this.#memory.plan(most, claimant, this.#clock.monotonic());
@@ -151,6 +153,17 @@ export class Claimer {
     for (const removal of excess) unstarted.giveBack(removal);
     const left = excess.length === 0 ? chains : chains.filter(({ waiting }) => waiting > 0);
     return { chains: unstarted.keep(left, this.#clock.monotonic() - startedAt), more: more || excess.length > 0 };
+  }
+
+  /** The tasks that gather jobs, by the ids that they have now. */
+  #gathered(identifiers: TaskIdentifiers): Claimant["gathered"] {
+    const { gatherSizes } = this.#context.settings;
+    if (!gatherSizes) return undefined;
+    const sizes = [...identifiers].flatMap(([id, task]) => {
+      const size = gatherSizes.get(task);
+      return size === undefined ? [] : [{ id, size }];
+    });
+    return { taskIds: sizes.map(({ id }) => id), sizes: sizes.map(({ size }) => size) };
   }
 
   async #send(plan: ClaimPlan, identifiers: TaskIdentifiers): Promise<Locked> {
@@ -253,7 +266,10 @@ export type ClaimerContext = Pick<
   WorkerContext,
   "clock" | "held" | "identity" | "random" | "reporter" | "statements"
 > & {
-  readonly settings: Pick<WorkerSettings, "pollIntervalMs" | "maxClaimBytes" | "forbiddenFlags" | "taskConcurrency">;
+  readonly settings: Pick<
+    WorkerSettings,
+    "pollIntervalMs" | "maxClaimBytes" | "forbiddenFlags" | "taskConcurrency" | "gatherSizes" | "priorityAgingMs"
+  >;
   readonly storedTasks: Pick<WorkerContext["storedTasks"], "identifiersById" | "refresh">;
 };
 

@@ -49,6 +49,7 @@ function setUp(answers: Answer[] = [], slots = 2, readAhead = true) {
     distrust: () => (counts.distrusted += 1),
   };
   const host: SourceHost = {
+    further: 0,
     get room() {
       return state.free;
     },

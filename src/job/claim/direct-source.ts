@@ -8,8 +8,8 @@ import { ReadAhead } from "./read-ahead.ts";
 import type { Source, SourceHost, UnstartedJobs } from "./source.ts";
 
 /**
- * Claims as many jobs as slots are free, of each queue one, and jobs without a
- * queue ahead where that pays: nothing else is locked that does not start at
+ * Claims as many jobs as slots are free, of each queue one, or those of one call, and
+ * jobs without a queue ahead where that pays: nothing else is locked that does not start at
  * once. One claim is under way at a time; slots that become free meanwhile
  * take what was read ahead, or go with the next one.
  */
@@ -145,6 +145,7 @@ export class DirectSource implements Source {
       chainLength: 1,
       mostQueues: room,
       mostRuled: room,
+      ...(this.#context.settings.gatherSizes && { further: Math.min(MOST_FURTHER, this.#parts.host.further) }),
     });
     ahead?.answered(chains.length >= quantity, clock.monotonic() - sentAt);
     if (!ahead || chains.length <= room) {
@@ -158,9 +159,12 @@ export class DirectSource implements Source {
   }
 }
 
+/** As many as the largest call does. */
+const MOST_FURTHER = 1_000;
+
 /** What a direct source stands on. */
 export type DirectSourceContext = Pick<WorkerContext, "clock" | "reporter"> & {
-  readonly settings: Pick<WorkerSettings, "concurrency" | "pollIntervalMs" | "readAhead">;
+  readonly settings: Pick<WorkerSettings, "concurrency" | "pollIntervalMs" | "readAhead" | "gatherSizes">;
 };
 
 /** Whom a direct source works with. */

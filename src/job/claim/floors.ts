@@ -1,5 +1,6 @@
 import { comparePositions, earlier, later, START, type Position } from "../../postgres/position.ts";
-import type { ClaimAnswer, LevelFloor } from "../../postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../postgres/queries/claim-answer.ts";
+import type { LevelFloor } from "../../postgres/queries/claim.ts";
 
 /**
  * Up to where a worker has seen the jobs of each priority, and the queued jobs

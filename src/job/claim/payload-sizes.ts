@@ -1,4 +1,5 @@
 import type { Chain, Removal } from "../chain.ts";
+import type { Wanted } from "./claim-plan.ts";
 
 /**
  * Keeps what claims bring within a number of bytes. How large the payloads of a
@@ -20,14 +21,17 @@ export class PayloadSizes {
   }
 
   /** How many jobs a claim may ask for that wants `quantity`, while `heldBytes` wait already; at least one. */
-  limit(quantity: number, heldBytes: number): number {
+  limit({ quantity, heldBytes = 0 }: WantedJobs): number {
     if (this.#learnt.size === 0) return quantity;
     const largest = Math.max(...this.#learnt.values());
     return Math.max(1, Math.min(quantity, Math.floor((this.#mostBytes - heldBytes) / largest)));
   }
 
-  /** Takes out of chains that a claim of `quantity` has brought what is beyond the bound, and learns. */
-  bound(chains: readonly Chain[], quantity: number, heldBytes: number): readonly Removal[] {
+  /** Takes out of chains that such a claim has brought what is beyond the bound, and learns. */
+  bound(chains: readonly Chain[], wanted: WantedJobs): readonly Removal[] {
+    if (chains.length === 0) return NOTHING;
+    const { heldBytes = 0, further = 0 } = wanted;
+    const quantity = wanted.quantity + further;
     let largestChain = 0;
     let total = 0;
     for (const chain of chains) {
@@ -78,6 +82,8 @@ export class PayloadSizes {
     return removals;
   }
 }
+
+type WantedJobs = Pick<Wanted, "quantity" | "further" | "heldBytes">;
 
 /** How much of what is now known of a task counts when its payloads turn out smaller. */
 const KEPT = 3 / 4;

@@ -1,4 +1,4 @@
-import type { ClaimAnswer } from "../../postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../postgres/queries/claim-answer.ts";
 
 /**
  * When a claim was sent, and what it cost the server. Scans that pass over what

@@ -45,6 +45,8 @@ export interface Source {
 export interface SourceHost {
   /** How many more jobs could start right now. */
   readonly room: number;
+  /** How many jobs more than that may be claimed, for calls that do several jobs of a queue. */
+  readonly further: number;
   /** Chains are at hand. */
   available(): void;
   /** A claim found nothing more. */

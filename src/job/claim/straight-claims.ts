@@ -1,5 +1,6 @@
 import { comparePositions } from "../../postgres/position.ts";
-import type { ClaimAnswer, ClaimRequest } from "../../postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../postgres/queries/claim-answer.ts";
+import type { ClaimRequest } from "../../postgres/queries/claim.ts";
 
 /**
  * Whether the next search goes straight to the jobs without a queue of the best

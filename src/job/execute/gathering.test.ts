@@ -7,7 +7,8 @@ import { createHooks } from "../../hooks/hooks.ts";
 import { createSchema } from "../../postgres/schema.ts";
 import { silentLogger } from "../../runtime/logger.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
-import { Chain } from "../chain.ts";
+import { Chain, toChains } from "../chain.ts";
+import type { ClaimedJob } from "../claimed-job.ts";
 import { cancel, snooze } from "../directive.ts";
 import { HeldJobs } from "../held-jobs.ts";
 import { defineGatherTask, defineTask, type GatherResult } from "../task.ts";
@@ -16,13 +17,16 @@ import type { GatherContext, GatheredJob } from "./gather-context.ts";
 import type { SlotContext, SlotsEngine } from "./slot.ts";
 import { Slots } from "./slots.ts";
 
-/** Accepts what is not "hangs", and is never done with that. */
+/** Accepts what is not "hangs", and is never done with that; with "slow" after a turn of the event loop. */
 const HANGING = {
   "~standard": {
     version: 1 as const,
     vendor: "test",
     validate: (value: unknown) =>
-      value === "hangs" ? new Promise<{ value: unknown }>(() => undefined) : Promise.resolve({ value }),
+      new Promise<{ value: unknown }>((resolve) => {
+        if (value === "slow") setImmediate(resolve, { value });
+        else if (value !== "hangs") resolve({ value });
+      }),
   },
 };
 
@@ -36,7 +40,14 @@ interface Call {
 
 /** Slots for a task that gathers, whose calls end when the test says so, and for another one. */
 function setUp(
-  settings: { size?: number; within?: number; concurrency?: number; timeout?: number; hangs?: boolean } = {},
+  settings: {
+    size?: number;
+    within?: number;
+    concurrency?: number;
+    timeout?: number;
+    hangs?: boolean;
+    slow?: boolean;
+  } = {},
 ) {
   const { size = 3, within = 0, concurrency = 2, timeout } = settings;
   const clock = createManualClock();
@@ -45,7 +56,7 @@ function setUp(
     identifier: "t",
     gather: { size, within },
     ...(timeout === undefined ? {} : { timeout }),
-    ...(settings.hangs === true ? { payload: HANGING } : {}),
+    ...(settings.hangs === true || settings.slow === true ? { payload: HANGING } : {}),
     runMany: (jobs: GatheredJob[], context) =>
       new Promise<GatherResult>((end, fail) => {
         calls.push({ ids: jobs.map(({ job }) => job.id), jobs, context, end, fail });
@@ -84,12 +95,28 @@ function setUp(
       const more = "message" in outcome ? ` (${outcome.message})` : "";
       told.push(`${outcome.kind} ${id}${more}${endsChain ? "" : ", chain goes on"}`);
     },
-    settledLate: ({ id }) => void told.push(`late ${id}`),
+    settledLate: ({ id, queueId }, endsChain) =>
+      void told.push(`late ${id}${queueId !== null && endsChain ? ", chain ends" : ""}`),
     idle: () => void told.push("idle"),
   };
   const slots = new Slots(context, engine);
-  const add = (ids: readonly string[], cells: ClaimedCells = {}): void => {
-    const jobs = ids.map((id) => claimedJob({ id, ...cells }, { taskIdentifiers: TASKS }));
+  const take = (jobs: ClaimedJob[]): void => {
+    held.claimed(jobs);
+    waiting.push(...toChains(jobs));
+  };
+  /** As many chains as jobs, unless they are of a queue: then it is one, whose jobs may be of several tasks. */
+  const add = (
+    ids: readonly string[],
+    cells: ClaimedCells = {},
+    taskIds: readonly string[] = [],
+    plain: readonly string[] = [],
+  ): void => {
+    const jobs = [
+      ...ids.map((id, index) =>
+        claimedJob({ id, ...cells, taskId: taskIds[index] ?? cells.taskId ?? "1" }, { taskIdentifiers: TASKS }),
+      ),
+      ...plain.map((id) => claimedJob({ id, ...cells, payload: "{}" }, { taskIdentifiers: TASKS })),
+    ];
     held.claimed(jobs);
     const queued = "queueId" in cells;
     for (const chain of queued ? [new Chain(Number(cells.queueId), jobs)] : jobs.map((job) => new Chain(null, [job])))
@@ -100,10 +127,12 @@ function setUp(
     await turn();
     return told.filter((line) => !line.startsWith("start"));
   };
-  return { slots, add, calls, clock, told, ended, left, hooks, gate, turn, held };
+  return { slots, add, take, calls, clock, told, ended, left, hooks, gate, turn, held };
 }
 
 const OTHER = { taskId: "2" };
+
+const IN_QUEUE = { queueId: "5" };
 
 const TASKS = new Map([
   [1, "t"],
@@ -171,18 +200,153 @@ describe("a call", () => {
     stopping.slots.pause();
     expect(stopping.calls).toHaveLength(1);
   });
+});
 
-  it("is of one job for those of a queue, which run one after another", async () => {
-    const { slots, add, calls, ended } = setUp({ within: 1000 });
-    add(jobs(1, 2), { queueId: "5" });
+describe("jobs of a queue", () => {
+  it("that were claimed together are done in one call, in their order, which ends their chain with the last", async () => {
+    const { slots, add, calls, ended } = setUp({ size: 4, within: 1000 });
+    add(jobs(1, 4), IN_QUEUE);
+    add(["5"], { queueId: "6" });
     slots.resume();
-    expect(calls.map(({ ids }) => ids)).toEqual([["1"]]);
+    // They wait for no more, and not for those of another queue.
+    expect(calls.map(({ ids }) => ids)).toEqual([jobs(1, 4), ["5"]]);
+    expect([slots.busy, slots.free, slots.atWork().length]).toEqual([2, 0, 5]);
+    calls[0]?.end([undefined, new Error("no"), snooze(1), undefined]);
+    expect(await ended()).toEqual([
+      "completed 1, chain goes on",
+      "failed 2 (no), chain goes on",
+      "snoozed 3, chain goes on",
+      "completed 4",
+    ]);
+    expect([slots.busy, slots.free, slots.atWork().length]).toEqual([1, 1, 1]);
+  });
+
+  it("go on in a further call, of those of its task that come next, in the same slot", async () => {
+    const { slots, add, calls, ended, gate } = setUp({ size: 2 });
+    const kinds = ["1", "1", "1", "2", "1"];
+    add(jobs(1, 5), IN_QUEUE, kinds);
+    slots.resume();
+    expect(calls.map(({ ids }) => ids)).toEqual([["1", "2"]]);
     calls[0]?.end();
-    expect(await ended()).toEqual(["completed 1, chain goes on"]);
-    expect(calls.map(({ ids }) => ids)).toEqual([["1"], ["2"]]);
+    expect(await ended()).toEqual(["completed 1, chain goes on", "completed 2, chain goes on"]);
+    expect(calls.map(({ ids }) => ids)).toEqual([["1", "2"], ["3"]]);
     calls[1]?.end();
-    expect(await ended()).toEqual(["completed 1, chain goes on", "completed 2", "idle"]);
+    await ended();
+    expect([slots.busy, calls.length]).toEqual([1, 2]);
+    gate.open();
+    await ended();
+    expect(calls.map(({ ids }) => ids)).toEqual([["1", "2"], ["3"], ["5"]]);
+    calls[2]?.end();
+    expect((await ended()).slice(2)).toEqual([
+      "completed 3, chain goes on",
+      "completed 4, chain goes on",
+      "completed 5",
+      "idle",
+    ]);
     expect([slots.busy, slots.free]).toEqual([0, 2]);
+  });
+
+  it("that are settled early leave their slot, and their queue, to the others of the call", async () => {
+    const { slots, add, calls, ended, held } = setUp();
+    add(jobs(1, 3), IN_QUEUE);
+    slots.resume();
+    const [call] = calls as [Call];
+    const [first, second, third] = call.jobs as [GatheredJob, GatheredJob, GatheredJob];
+    call.context.settle(first);
+    expect(await ended()).toEqual(["completed 1, chain goes on"]);
+    call.context.settle(third);
+    expect((await ended()).slice(1)).toEqual(["completed 3, chain goes on"]);
+    expect([slots.busy, slots.free, held.jobs("running").map(({ id }) => id)]).toEqual([1, 1, ["2"]]);
+    const [left] = held.jobs("running");
+    slots.cancel(left as never, "not any more");
+    expect(second.signal.aborted).toBe(true);
+    call.fail(second.signal.reason);
+    expect((await ended()).slice(2)).toEqual(["cancelled 2", "idle"]);
+    expect([slots.busy, slots.free]).toEqual([0, 2]);
+  });
+
+  it("come in the order of the queue, however long a schema takes for each", async () => {
+    const { slots, add, calls, turn } = setUp({ slow: true });
+    add(["1"], { ...IN_QUEUE, payload: '"slow"' }, [], ["2", "3"]);
+    slots.resume();
+    expect(calls).toEqual([]);
+    await turn();
+    await turn();
+    expect(calls.map(({ ids }) => ids)).toEqual([["1", "2", "3"]]);
+  });
+
+  it("that lose their slots keep their queue until the handler has settled", async () => {
+    const { slots, add, calls, clock, ended, left } = setUp({ size: 2, timeout: 500 });
+    add(jobs(1, 3), IN_QUEUE);
+    slots.resume();
+    const [call] = calls as [Call];
+    call.context.settle(call.jobs[0] as GatheredJob);
+    await ended();
+    await clock.advance(500);
+    await clock.advance(100);
+    expect([left, slots.free, slots.detachedCount]).toEqual([["2"], 2, 1]);
+    // A later claim of the queue has to wait for it.
+    add(["4"], IN_QUEUE);
+    slots.fill();
+    expect(calls).toHaveLength(1);
+    call.end();
+    expect((await ended()).filter((line) => line !== "idle")).toEqual([
+      "completed 1, chain goes on",
+      "failed 2 (Job 2 of task t ran longer than its timeout of 500 ms.), chain goes on",
+      "returned 3, chain goes on",
+      "late 2, chain ends",
+    ]);
+    expect(calls.map(({ ids }) => ids)).toEqual([["1", "2"], ["4"]]);
+  });
+
+  it("are all lost when the worker has claimed their queue again", async () => {
+    const { slots, add, calls, told } = setUp();
+    add(jobs(1, 3), IN_QUEUE);
+    slots.resume();
+    const [call] = calls as [Call];
+    add(["4"], IN_QUEUE);
+    slots.fill();
+    expect(call.jobs.map(({ signal }) => signal.aborted)).toEqual([true, true, true]);
+    expect(told.filter((line) => line.startsWith("lost"))).toEqual(["lost 1", "lost 2", "lost 3"]);
+    expect(calls).toHaveLength(1);
+  });
+
+  it("are told one by one when they must stop, and together at a shutdown", async () => {
+    const { slots, add, calls, ended, held } = setUp();
+    add(jobs(1, 3), IN_QUEUE);
+    slots.resume();
+    const [call] = calls as [Call];
+    slots.cancel(held.jobs("running")[1] as never, "not any more");
+    expect(call.jobs.map(({ signal }) => signal.aborted)).toEqual([false, true, false]);
+    slots.abort(new HowdahError("HOWDAH_ABORTED_SHUTDOWN", "The worker is shutting down."));
+    expect(call.context.signal.aborted).toBe(true);
+    call.fail(call.context.signal.reason);
+    expect(await ended()).toEqual([
+      "interrupted 1, chain goes on",
+      "cancelled 2, chain goes on",
+      "interrupted 3",
+      "idle",
+    ]);
+  });
+
+  it("of one start of a queue without lanes are done in one call, and others in theirs", async () => {
+    const { slots, calls, ended, take } = setUp({ size: 3 });
+    const lane = (start: number) => JSON.stringify({ lane: 0, start });
+    take(
+      jobs(1, 4).map((id) =>
+        claimedJob({ id, ...IN_QUEUE, extras: lane(id === "4" ? 2 : 1) }, { taskIdentifiers: TASKS }),
+      ),
+    );
+    slots.resume();
+    expect(calls.map(({ ids }) => ids)).toEqual([["1", "2", "3"], ["4"]]);
+    for (const call of calls) call.end();
+    expect(await ended()).toEqual([
+      "completed 1, chain goes on",
+      "completed 2, chain goes on",
+      "completed 3",
+      "completed 4",
+      "idle",
+    ]);
   });
 });
 

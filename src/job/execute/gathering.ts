@@ -27,7 +27,7 @@ export class Gathering implements SharedCall {
   readonly #awaited = new Set<ClaimedJob>();
   /** The slots of the jobs that have not ended before the call. */
   readonly #seats = new Map<ClaimedJob, GatherSeat>();
-  #members: Member[] = [];
+  readonly #members = new Map<ClaimedJob, Member>();
   #phase: "collecting" | "closed" | "called" = "collecting";
   #timer: Timer | undefined;
   /** How many slots of jobs there are; kept by the slots. */
@@ -77,7 +77,7 @@ export class Gathering implements SharedCall {
     const member = new Member(execution, payload);
     if (execution.abortedWith) this.#aborted(member);
     else {
-      this.#members.push(member);
+      this.#members.set(execution.job, member);
       this.#awaited.delete(execution.job);
       this.#seats.get(execution.job)?.stopTime();
       execution.signal.addEventListener("abort", () => this.#aborted(member), { once: true });
@@ -88,7 +88,7 @@ export class Gathering implements SharedCall {
 
   #aborted(member: Member): void {
     if (this.#phase === "called") return;
-    this.#members = this.#members.filter((other) => other !== member);
+    this.#members.delete(member.job);
     member.fail(member.execution.abortedWith);
     this.#seats.delete(member.job);
     this.#awaited.delete(member.job);
@@ -98,9 +98,11 @@ export class Gathering implements SharedCall {
   #callWhenComplete(): void {
     if (this.#phase !== "closed" || this.#awaited.size > 0) return;
     this.#phase = "called";
-    if (this.#members.length === 0) return;
-    for (const { job } of this.#members) this.#seats.get(job)?.beginTime();
-    const call = new GatherCall(this.#members, this.#parts);
+    // In the order of their seats: a schema may have taken longer for one than for those behind it.
+    const members = [...this.#seats.keys()].flatMap((job) => this.#members.get(job) ?? []);
+    if (members.length === 0) return;
+    for (const { job } of members) this.#seats.get(job)?.beginTime();
+    const call = new GatherCall(members, this.#parts);
     // Jobs of several contexts are done in none of them.
     void this.#parts.origin.run((task: GatherTask) => call.run(task), this.#task);
   }

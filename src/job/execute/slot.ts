@@ -8,7 +8,8 @@ import type { RegisteredTask } from "../task-registry.ts";
 import type { WorkerContext } from "../worker-context.ts";
 import { toAborted } from "./execute-job.ts";
 import { Execution, type ExecutionContext } from "./execution.ts";
-import { Gathering } from "./gathering.ts";
+import type { GatherTask } from "../task.ts";
+import type { Gathering } from "./gathering.ts";
 import { runJob, type RunContext } from "./run-job.ts";
 import { initialSlot, type SlotEvent, stepSlot } from "./slot-machine.ts";
 
@@ -46,6 +47,7 @@ export class Slot {
     const { job } = execution;
     const { context, origin } = this.#parts;
     this.#startedAt = now;
+    this.chain.open += 1;
     context.held.started(job);
     const timeoutMs = job.timeoutMs ?? this.#registered.timeoutMs;
     const { gathering } = this;
@@ -133,7 +135,8 @@ export class Slot {
           if (outcome) this.#end(outcome);
           break;
         case "next": {
-          const next = this.chain.next();
+          // The last one of those that were done in one call goes on.
+          const next = this.chain.open === 0 ? this.chain.next() : undefined;
           if (next) this.#startNext(next);
           else this.#parts.slots.vacated();
           break;
@@ -205,12 +208,14 @@ export class Slot {
   #end(outcome: Outcome): void {
     const { slots } = this.#parts;
     const { chain } = this;
-    const endsChain = chain.waiting === 0;
-    if (endsChain) slots.ended(this);
+    chain.open -= 1;
+    const isLast = chain.open === 0;
+    const endsChain = isLast && chain.waiting === 0;
+    if (endsChain || !isLast) slots.ended(this);
     this.#tellEnded(outcome, endsChain);
     if (endsChain) slots.left(this);
     // Its end has had the rest of its chain returned.
-    else if (chain.waiting === 0) slots.ended(this);
+    else if (isLast && chain.waiting === 0) slots.ended(this);
   }
 
   #tellEnded(outcome: Outcome, endsChain: boolean): void {
@@ -233,19 +238,19 @@ export class Slot {
     this.#execution = new Execution(job, context);
     this.#registered = context.tasks.get(job.task);
     this.#state = initialSlot;
+    this.gathering = undefined;
     const { task } = this.#registered;
-    this.gathering = "runMany" in task ? new Gathering(task, this.#parts) : undefined;
-    this.run(this.#endedAt);
-    // The jobs of a queue run one after another.
-    this.gathering?.close();
+    if ("runMany" in task) this.#parts.slots.gather(this, task, this.#endedAt);
+    else this.run(this.#endedAt);
   }
 
   #settleLate(): void {
     const { context, engine, slots } = this.#parts;
     const { job } = this.#execution;
     slots.settledLate(this);
+    this.chain.open -= 1;
     context.held.settled(job);
-    engine.settledLate(job);
+    engine.settledLate(job, this.chain.open === 0);
     slots.left(this);
   }
 }
@@ -286,8 +291,8 @@ export interface SlotsEngine {
   take(now: number, accepts?: Acceptance): Chain | undefined;
   /** An attempt has ended, or a job goes back that was not started. */
   ended(ending: Ending): void;
-  /** A handler has settled whose attempt had ended before without it. */
-  settledLate(job: ClaimedJob): void;
+  /** A handler has settled whose attempt had ended before without it. With `endsChain` no other one of its chain runs. */
+  settledLate(job: ClaimedJob, endsChain: boolean): void;
   /** No slot is at work: the last one became free, or a handler has settled that had lost its slot before. */
   idle(): void;
 }
@@ -303,7 +308,9 @@ export interface SlotParts {
 
 /** The slots that one belongs to. */
 interface SlotSet {
-  /** Its chain has ended, and it is free. */
+  /** Starts the job of a slot that has its place, in one call with those that follow it in its chain and are of this task. */
+  gather(slot: Slot, task: GatherTask, now: number): void;
+  /** Its chain has ended, and its place is free; or others of its call go on there. */
   ended(slot: Slot): void;
   /** It is free although its handler goes on. */
   detached(slot: Slot): void;

@@ -4,6 +4,7 @@ import { type Chain, keyOf, type Removal, type RunKey } from "../chain.ts";
 import type { ClaimedJob } from "../claimed-job.ts";
 import type { GatherTask } from "../task.ts";
 import { CollectingCalls } from "./collecting-calls.ts";
+import { Companions } from "./companions.ts";
 import type { Gathering } from "./gathering.ts";
 import { ParkedChains } from "./parked-chains.ts";
 import { returnUnstarted, Slot, type SlotAtWork, type SlotContext, type SlotParts, type SlotsEngine } from "./slot.ts";
@@ -21,6 +22,8 @@ export class Slots {
   /** Calls that wait for more jobs. */
   readonly collecting: CollectingCalls;
   readonly #busy = new Map<RunKey, Slot>();
+  /** Those that are at work in the place of another one. */
+  readonly #companions = new Companions();
   /** Those whose handlers go on although their attempts have ended. */
   readonly #detached = new Set<Slot>();
   readonly #parked = new ParkedChains(this);
@@ -54,7 +57,7 @@ export class Slots {
 
   /** What is at work now. */
   atWork(): SlotAtWork[] {
-    return Array.from(this.#busy.values(), (slot) => slot.work);
+    return Array.from(this.#running, (slot) => slot.work);
   }
 
   /** Whether a job at work may be gone from its row already: its handler has completed it, or is about to. */
@@ -114,12 +117,12 @@ export class Slots {
 
   /** Tells all running handlers to stop. */
   abort(reason: HowdahError): void {
-    for (const slot of this.#busy.values()) slot.shutDown(reason);
+    for (const slot of this.#running) slot.shutDown(reason);
   }
 
   /** Ends all attempts whose handlers still run, without waiting for them. Returns how many. */
   abandon(): number {
-    const left = [...this.#busy.values()];
+    const left = this.#running;
     for (const slot of left) slot.abandon();
     return left.length;
   }
@@ -133,14 +136,31 @@ export class Slots {
   }
 
   ended(slot: Slot): void {
-    this.#busy.delete(slot.key);
-    if (slot.gathering) this.#leave(slot.gathering);
+    const { key, gathering } = slot;
+    if (gathering) this.#leaveCall(slot, gathering);
+    else this.#busy.delete(key);
   }
 
   detached(slot: Slot): void {
-    this.#busy.delete(slot.key);
-    if (slot.gathering) this.#leave(slot.gathering);
+    this.ended(slot);
     this.#detached.add(slot);
+  }
+
+  gather(slot: Slot, task: GatherTask, now: number): void {
+    const { chain } = slot;
+    const gathering = this.collecting.alone(task);
+    gathering.slots += 1;
+    slot.gathering = gathering;
+    slot.run(now);
+    while (gathering.isOpen && now <= chain.freshUntil && chain.first?.task === task.identifier) {
+      const job = chain.next();
+      if (!job) break;
+      const companion = new Slot(chain, job, this.#parts);
+      companion.gathering = gathering;
+      this.#companions.add(job, companion);
+      companion.run(now);
+    }
+    gathering.close();
   }
 
   settledLate(slot: Slot): void {
@@ -150,7 +170,7 @@ export class Slots {
   left({ key }: Slot): void {
     // A chain that waited for this handler has ended with it when its jobs have gone back meanwhile.
     const last = this.#parked.settle(key);
-    if (last) this.#engine.settledLate(last);
+    if (last) this.#engine.settledLate(last, true);
   }
 
   vacated(): void {
@@ -158,9 +178,28 @@ export class Slots {
     if (this.#busy.size === 0) this.#engine.idle();
   }
 
+  /** All slots that are at work. */
+  get #running(): Slot[] {
+    return [...this.#busy.values(), ...this.#companions];
+  }
+
   #slotOf(job: ClaimedJob): Slot | undefined {
     const slot = this.#busy.get(keyOf(job));
-    return slot?.executionOf(job) && slot;
+    if (!slot || slot.executionOf(job)) return slot;
+    return this.#companions.find(slot.chain, job);
+  }
+
+  /** A slot has ended, or goes on without its place, which is free now or has another one of its call. */
+  #leaveCall(slot: Slot, gathering: Gathering): void {
+    const { key, chain } = slot;
+    if (this.#companions.delete(slot.work.job, slot)) return;
+    const heir = this.#companions.inherit(chain);
+    if (heir) {
+      this.#busy.set(key, heir);
+    } else {
+      this.#busy.delete(key);
+      this.#leave(gathering);
+    }
   }
 
   #start(chain: Chain, now: number): void {
@@ -168,26 +207,25 @@ export class Slots {
     if (!first) return;
     const key = keyOf(first);
     const earlier = this.#busy.get(key);
-    earlier?.loseToLaterClaim();
+    if (earlier) for (const slot of [earlier, ...this.#companions.of(earlier.chain)]) slot.loseToLaterClaim();
     if (earlier || (this.#detached.size > 0 && this.holds(key, chain))) return this.#park(key, chain);
     chain.next();
     const slot = new Slot(chain, first, this.#parts);
-    const { task, gather } = this.#context.tasks.get(first.task);
-    if (gather && "runMany" in task) return this.#startGathered(slot, task, { now, ...gather });
     this.#busy.set(key, slot);
-    slot.run(now);
+    const { task, gather } = this.#context.tasks.get(first.task);
+    if (!gather || !("runMany" in task)) slot.run(now);
+    else if (chain.queueId === null) this.#startGathered(slot, task, { now, ...gather });
+    else this.gather(slot, task, now);
   }
 
-  /** Starts a job that is done together with others; those of a queue are not. */
+  /** Starts a job without a queue that is done together with others of its kind. */
   #startGathered(slot: Slot, task: GatherTask, { now, withinMs }: { now: number; withinMs: number }): void {
-    const isAlone = slot.chain.queueId !== null;
-    const gathering = isAlone ? this.collecting.alone(task) : this.collecting.find(task, withinMs);
+    const gathering = this.collecting.find(task, withinMs);
     if (gathering.slots > 0) this.#sharing += 1;
     gathering.slots += 1;
     slot.gathering = gathering;
-    this.#busy.set(slot.key, slot);
     slot.run(now);
-    if (isAlone || !gathering.isOpen) this.collecting.close(task.identifier, gathering);
+    if (!gathering.isOpen) this.collecting.close(task.identifier, gathering);
   }
 
   /** Without a free slot, calls that wait for more jobs take those at hand, and begin; others do so when their time is over. */

@@ -77,7 +77,9 @@ create function :"schema"._howdah_claim_straight_v1(
   most_queues integer default null,
   queue_floors integer[] default null, queue_levels integer[] default null, queue_ats bigint[] default null,
   queue_floor_ids bigint[] default null, held integer[] default null, skip bigint[] default null,
-  served integer[] default null, ruled integer default null, resting integer[] default null
+  served integer[] default null, ruled integer default null, resting integer[] default null,
+  gathered integer[] default null, gather_sizes integer[] default null, further integer default null,
+  reserve integer default null, aging_ms bigint default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -122,7 +124,7 @@ begin
     select * from :"schema"._howdah_claim_v2(
       worker, quantity - taken, tasks, forbidden, levels, floor_ats, floor_ids, queue_ids, due_at, due_id,
       window_after, chain_length, most_queues, queue_floors, queue_levels, queue_ats, queue_floor_ids, held, skip,
-      served, ruled, resting
+      served, ruled, resting, gathered, gather_sizes, further, reserve, aging_ms
     );
   else
     :{answer_of_straight_claim()}

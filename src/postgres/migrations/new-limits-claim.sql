@@ -29,13 +29,13 @@ end;
 
 -- What is rare about a job of a queue with rules: also on which lanes it runs.
 create function :"schema"._howdah_lane_extras_v1(
-  extras text, lane smallint, pool_id integer, pool_lane smallint, share smallint
+  extras text, lane smallint, pool_id integer, pool_lane smallint, share smallint, start integer
 )
 returns text
 language sql stable
 return coalesce(left(extras, -1) || ', ', '{') || '"lane" : ' || coalesce(lane, 0)
   || coalesce(', "pool" : ' || pool_id || ', "poolLane" : ' || pool_lane, '')
-  || coalesce(', "share" : ' || nullif(share, 1), '') || '}';
+  || coalesce(', "share" : ' || nullif(share, 1), '') || coalesce(', "start" : ' || start, '') || '}';
 
 -- As _howdah_heads_v1, for queues without rules and for claims that let tasks rest: a
 -- queue whose head is of one of these is left alone.
@@ -154,9 +154,18 @@ $$;
 -- A queue with rules gives one job, and more by its share of what is left of
 -- `quantity`; not more than it has lanes and tokens for, and its pool.
 --
+--   gathered  tasks of which several jobs are done in one call. Where one is the head of
+--             a queue, those of its task that follow it come along, up to its size in
+--             gather_sizes. They start together: on one lane, with one token
+--   further   how many of those that come along do not count for `quantity`
+--   reserve   take that number of jobs first from the priority, behind the best one that has
+--             due jobs, whose first due job has waited longest, if that is more than
+--             aging_ms: jobs without a queue, and heads that this claim came across.
+--             Null: take all in order
+--
 -- Answers as _howdah_claim_v1 does. The extras of a job of a queue with rules have its
--- lane (0: the queue has none), where its pool has lanes also pool and poolLane, and
--- its share if that is not 1.
+-- lane (0: the queue has none), where its pool has lanes also pool and poolLane, its
+-- share if that is not 1, and, without a lane, the start that it shares with others.
 -- The summary, where there are rules, has waits: of at most a hundred queues whose head
 -- waits for a token or for the end of a park, the id and that time (microseconds).
 -- Queues for whose heads their pools had no room are neither left over nor more: the
@@ -176,7 +185,9 @@ create function :"schema"._howdah_claim_v2(
   most_queues integer default null,
   queue_floors integer[] default null, queue_levels integer[] default null, queue_ats bigint[] default null,
   queue_floor_ids bigint[] default null, held integer[] default null, skip bigint[] default null,
-  served integer[] default null, ruled integer default null, resting integer[] default null
+  served integer[] default null, ruled integer default null, resting integer[] default null,
+  gathered integer[] default null, gather_sizes integer[] default null, further integer default null,
+  reserve integer default null, aging_ms bigint default null
 )
 returns table (
   kind text, id bigint, task_id integer, queue_id integer, queue_name text, priority smallint, run_at bigint,
@@ -192,46 +203,25 @@ as $$
 #variable_conflict use_column
 declare
   :{variables_of_claim(_howdah_queue_head)}
-  -- What follows is for queues with rules, and for tasks that rest.
-  due_from constant timestamptz := due_position;
-  due_from_id constant bigint := due_position_id;
-  resting_at timestamptz;
-  resting_id bigint;
-  has_rules boolean;
-  full_pools integer[] := '{}';
-  dry_pools integer[] := '{}';
-  passed integer[] := '{}';
-  crowded integer[] := '{}';
-  ruled_heads :"schema"._howdah_queue_head[];
-  seen_heads :"schema"._howdah_queue_head[];
-  winners :"schema"._howdah_queue_head[] := '{}';
-  extra integer;
-  quotas integer[];
-  pool_ids integer[];
-  pool_rooms integer[];
-  owner_ids integer[];
-  owner_widths smallint[];
-  owner_wants integer[];
-  lanes_held :"schema"._howdah_gate[];
-  stripes_held :"schema"._howdah_gate[];
-  rooms integer[];
-  unpooled_rooms integer[];
-  picked_ids bigint[];
-  picked_places integer[];
-  picked_lanes smallint[];
-  picked_pool_lanes smallint[];
-  looked_at :"schema"._howdah_queue_head[];
-  waiting_heads :"schema"._howdah_queue_head[] := '{}';
-  waits json;
+  :{variables_of_limits()}
 begin
   ruled := coalesce(ruled, quantity);
   resting := nullif(resting, '{}');
+  further := coalesce(further, 0);
   :{unpaused_tasks()}
 
   -- 1. Candidate queues: those named, then those where jobs became due, then windows.
   :{heads_of_named_queues(:{look_with_rules()})}
   :{heads_of_due_queues(:{look_with_rules()})}
   :{heads_of_windows(:{look_with_rules()})}
+  all_tasks := tasks;
+  if resting is not null then
+    :{due_before_resting()}
+    tasks := array(select wanted_task.id from unnest(tasks) as wanted_task(id) where wanted_task.id <> all (resting));
+  end if;
+  if reserve > 0 then
+    :{places_of_aged()}
+  end if;
   if has_rules then
     ruled_heads := array(select head from unnest(heads) as head where head.width is not null);
   end if;
@@ -240,9 +230,8 @@ begin
   else
     :{best_heads()}
   end if;
-  if resting is not null then
-    :{due_before_resting()}
-    tasks := array(select wanted_task.id from unnest(tasks) as wanted_task(id) where wanted_task.id <> all (resting));
+  if cardinality(aged) > 0 then
+    :{aged_heads_first()}
   end if;
 
   -- 2. Jobs without a queue, priority by priority; heads of queues take their
@@ -275,14 +264,23 @@ begin
   won := taken - cardinality(winners);
   if won > 0 then
     chain := least(chain_length, 1 + remaining / taken);
-    :{chains_of_winners(:{free_without_rules(queues, claimed_at)}, :{members_in_order()})}
-    get diagnostics touched = row_count;
+    if gathered is null then
+      :{chains_of_winners(:{free_without_rules(queues, claimed_at)}, :{members_in_order()})}
+      get diagnostics touched = row_count;
+    else
+      call_length := 1 + (remaining + further) / taken;
+      :{chains_of_winners(:{free_without_rules(queues, claimed_at)}, :{gathered_members()})}
+      get diagnostics touched = row_count;
+    end if;
     lost := touched < won;
   end if;
 
   -- 4. The queues with rules that won: their lanes and buckets, a second look, their jobs.
   if cardinality(winners) > 0 then
-    remaining := remaining - greatest(0, coalesce(touched, 0) - won);
+    touched := greatest(0, coalesce(touched, 0) - won);
+    remaining := remaining - greatest(0, touched - further);
+    further := greatest(0, further - touched);
+    remaining_before := remaining;
     :{claim_winners()}
   end if;
   if has_rules then

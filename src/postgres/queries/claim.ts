@@ -1,8 +1,8 @@
-import type { Driver, Row } from "../driver.ts";
+import type { Driver } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
 import type { Position } from "../position.ts";
 import type { Schema } from "../schema.ts";
-import { ClaimedRow } from "./claimed-row.ts";
+import { type ClaimAnswer, readClaimAnswer } from "./claim-answer.ts";
 
 /** Up to where one priority of the jobs without a queue has been seen. */
 export interface LevelFloor {
@@ -47,102 +47,95 @@ export interface ClaimRequest {
   readonly mostRuled?: number;
   /** Tasks whose jobs are left where they are for now; what comes after one of them in its queue waits with it. Default: none. */
   readonly restingTaskIds?: readonly number[];
+  /** What may be taken of queues for calls that do several jobs. Default: nothing more than a chain. */
+  readonly gathering?: GatheredCalls | undefined;
+  /** Places of jobs that wait behind better priorities. Default: none. */
+  readonly aging?: Aging | undefined;
   /** All of it is expected among the jobs without a queue of the first of `levels`. Changes nothing but the cost. Default `false`. */
   readonly isStraight?: boolean;
 }
 
-/** What a claim found. */
-export interface ClaimAnswer {
-  /** In no particular order. */
-  readonly jobs: readonly ClaimedRow[];
-  /** In microseconds; with the worker's id it is the fence of the release. */
-  readonly claimedAt: string;
-  /** One of the task ids no longer exists. */
-  readonly tasksGone: boolean;
-  /** There may be more to claim right now. */
-  readonly more: boolean;
-  /** `null` when nothing of that priority was looked at. */
-  readonly levels: readonly { readonly priority: number; readonly floor: Position | null }[];
-  readonly due: Position;
-  /** Queues with a due job that were not taken, or not looked at. */
-  readonly leftover: readonly number[];
-  /** Queues whose first due job waits for a token or for the end of a park, and until when. */
-  readonly waits: readonly QueueWait[];
-  /** Queues that may have a due job for which their pool had no room. */
-  readonly crowded: readonly PooledQueue[];
-  /** It has come across queues, and there are rules. */
-  readonly hasRules: boolean;
-  readonly windowStart: number | null;
-  readonly windowAfter: number | null;
-  readonly windowWrapped: boolean;
-  /** Without what the window came across there would not have been enough. */
-  readonly windowFound: boolean;
-  /** 0 when there was no window. */
-  readonly windowMs: number;
-  /** What it cost the server. */
-  readonly tookMs: number;
-  /** It was sent as straight, and looked at nothing else. */
-  readonly isStraight: boolean;
+/** Jobs of a queue that follow its head, and are of the same task, may be done in one call with it. */
+export interface GatheredCalls {
+  readonly taskIds: readonly number[];
+  /** The most jobs of one call, for each of these tasks. */
+  readonly sizes: readonly number[];
+  /** How many jobs the claim may take beyond its quantity, all of which follow others in their calls. */
+  readonly further: number;
 }
 
-/** A queue that may run a job again at a moment that is known. */
-export interface QueueWait {
-  readonly queueId: number;
-  /** In microseconds. */
-  readonly at: string;
-}
-
-/** A queue that also needs what its pool gives. */
-export interface PooledQueue {
-  readonly poolId: number;
-  readonly queueId: number;
+/** What a claim takes first: jobs of a priority behind the best one, of which the first has waited longest. */
+export interface Aging {
+  /** The most jobs. */
+  readonly places: number;
+  /** For how long it must have waited, in milliseconds. */
+  readonly afterMs: number;
 }
 
 /** Locks jobs for a worker. What it does concurrently with other statements stands at the functions in `000003-claim.sql`, `new-lean-claim.sql` and `new-limits-claim.sql`. */
 export type Claim = (request: ClaimRequest) => Promise<ClaimAnswer>;
 
-interface Summary {
-  readonly claimedAt: string;
-  readonly tasksGone: boolean;
-  readonly more: boolean;
-  readonly dueAt: string;
-  readonly dueId: string;
-  readonly leftover: readonly number[];
-  /** Ids of queues and microseconds; only where there are rules. */
-  readonly waits?: readonly (readonly [number, number])[];
-  /** Ids of pools and queues; only where there are rules. */
-  readonly crowded?: readonly (readonly [number, number])[];
-  readonly windowStart: number | null;
-  readonly windowAfter: number | null;
-  readonly windowWrapped: boolean;
-  readonly windowFound: boolean;
-  readonly windowMicros: number;
-  readonly micros: number;
-  readonly straight?: true;
-}
-
 /** Prepares {@link Claim} for one schema. */
 export function createClaim(driver: Driver, schema: Schema): Claim {
-  const anywhere = { name: "howdah_claim_2", text: claimText(schema, false) };
-  const straight = { name: "howdah_claim_straight_2", text: claimText(schema, true) };
+  const queries = claimQueries("howdah_claim", [2, 2], (form) => claimText(schema, form));
   return async (request) => {
-    const query = request.isStraight === true ? straight : anywhere;
-    const { rows } = await driver.query({ ...query, values: claimValues(request) });
+    const { rows } = await driver.query({ ...queries[claimFormOf(request)], values: claimValues(request) });
     return readClaimAnswer(rows);
   };
 }
 
+/** The statement by which a request is sent: most say nothing of gathered jobs and of ageing, and need not pay for it. */
+export type ClaimForm = "anywhere" | "straight" | "anywhere_more" | "straight_more";
+
+/** See {@link ClaimForm}. */
+export function claimFormOf({ isStraight, gathering, aging }: ClaimRequest): ClaimForm {
+  const place = isStraight === true ? "straight" : "anywhere";
+  return gathering || aging ? `${place}_more` : place;
+}
+
+/** A statement for each form, with a name of its own; those of the first two have these versions. */
+export function claimQueries(
+  name: string,
+  [anywhere, straight]: readonly [anywhere: number, straight: number],
+  textOf: (form: ClaimForm) => string,
+): Readonly<Record<ClaimForm, { readonly name: string; readonly text: string }>> {
+  return {
+    anywhere: { name: `${name}_${anywhere}`, text: textOf("anywhere") },
+    straight: { name: `${name}_straight_${straight}`, text: textOf("straight") },
+    anywhere_more: { name: `${name}_more_1`, text: textOf("anywhere_more") },
+    straight_more: { name: `${name}_straight_more_1`, text: textOf("straight_more") },
+  };
+}
+
 /** The statement that claims, with its values behind the first `before` ones. */
-export function claimText(schema: Schema, isStraight: boolean, before = 0): string {
-  const places = Array.from({ length: CLAIM_VALUES }, (_, index) => `$${index + before + 1}`).join(", ");
+export function claimText(schema: Schema, form: ClaimForm, before = 0): string {
+  const isStraight = form === "straight" || form === "straight_more";
+  const count = form === "anywhere" || form === "straight" ? CLAIM_VALUES : CLAIM_VALUES + MORE_VALUES;
+  const places = Array.from({ length: count }, (_, index) => `$${index + before + 1}`).join(", ");
   return `select * from ${schema.of(isStraight ? "_howdah_claim_straight_v1" : "_howdah_claim_v2")}(${places})`;
 }
 
-/** How many values {@link claimValues} gives. */
+/** How many values {@link claimValues} gives, */
 const CLAIM_VALUES = 22;
+/** and how many more when they say something of gathered jobs or of ageing. */
+const MORE_VALUES = 5;
 
 /** The arguments of the function, in order. */
 export function claimValues(request: ClaimRequest): (string | null)[] {
+  const { gathering, aging } = request;
+  const values = commonValues(request);
+  if (!gathering && !aging) return values;
+  return [
+    ...values,
+    gathering ? numberArray(gathering.taskIds) : null,
+    gathering ? numberArray(gathering.sizes) : null,
+    gathering ? String(gathering.further) : null,
+    aging ? String(aging.places) : null,
+    aging ? String(aging.afterMs) : null,
+  ];
+}
+
+function commonValues(request: ClaimRequest): (string | null)[] {
   const { levels, queueFloors } = request;
   return [
     request.workerId,
@@ -168,46 +161,4 @@ export function claimValues(request: ClaimRequest): (string | null)[] {
     request.mostRuled === undefined ? null : String(request.mostRuled),
     request.restingTaskIds && request.restingTaskIds.length > 0 ? numberArray(request.restingTaskIds) : null,
   ];
-}
-
-const NO_WAITS: readonly QueueWait[] = [];
-const NO_POOLED: readonly PooledQueue[] = [];
-
-/** Reads what the function answered. Rows of other kinds may come before it. */
-export function readClaimAnswer(rows: readonly Row[]): ClaimAnswer {
-  const jobs: ClaimedRow[] = [];
-  const levels: { priority: number; floor: Position | null }[] = [];
-  for (const row of rows) {
-    if (row[0] === "job") jobs.push(new ClaimedRow(row));
-    else if (row[0] === "level") levels.push(readFloor(row));
-  }
-  const summary = readSummary(rows.at(-1) ?? []);
-  return {
-    jobs,
-    levels,
-    claimedAt: summary.claimedAt,
-    tasksGone: summary.tasksGone,
-    more: summary.more,
-    due: { at: summary.dueAt, id: summary.dueId },
-    leftover: summary.leftover,
-    waits: summary.waits?.map(([queueId, at]) => ({ queueId, at: String(at) })) ?? NO_WAITS,
-    crowded: summary.crowded?.map(([poolId, queueId]) => ({ poolId, queueId })) ?? NO_POOLED,
-    hasRules: summary.waits !== undefined,
-    windowStart: summary.windowStart,
-    windowAfter: summary.windowAfter,
-    windowWrapped: summary.windowWrapped,
-    windowFound: summary.windowFound,
-    windowMs: summary.windowMicros / 1000,
-    tookMs: summary.micros / 1000,
-    isStraight: summary.straight === true,
-  };
-}
-
-function readFloor([, id, , , , priority, runAt]: Row): { priority: number; floor: Position | null } {
-  return { priority: Number(priority), floor: runAt && id ? { at: runAt, id } : null };
-}
-
-/** It is the last column of the last row. */
-function readSummary(row: Row): Summary {
-  return JSON.parse(String(row.at(-1))) as Summary;
 }

@@ -82,6 +82,8 @@ export interface ClaimedExtras {
   readonly poolLane?: number;
   /** How many jobs its queue may run in its turn. Default 1. */
   readonly share?: number;
+  /** Which start of its queue it belongs to, where jobs are gathered and there are no lanes to tell. */
+  readonly start?: number;
 }
 
 /** Where they stand in the row. No priority is 0; no attempts are 1, the most of them 25. */

@@ -3,7 +3,7 @@ import { textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { Values } from "./job-selection.ts";
 import { stateConditions } from "./job-columns.ts";
-import { limitsOfQueue, lockOfQueue, type QueueLimitsRecord, readQueueLimits } from "./queue-limits.ts";
+import { lanesHeld, limitsOfQueue, lockOfQueue, type QueueLimitsRecord, readQueueLimits } from "./queue-limits.ts";
 
 /**
  * Returns one page of the named queues by name, in the order that the database
@@ -135,6 +135,12 @@ function boundsOf({ names }: QueueFilter, after: string | undefined, values: Val
   return bounds.length === 0 ? "" : `where ${bounds.join(" and ")}`;
 }
 
+/** A worker holds the queue, or, when it has rules, a lane of it. */
+function isHeld(schema: Schema): string {
+  return `((${lockOfQueue("queue", "locked_at")}) is not null
+      or queue._howdah_width operator(pg_catalog.>) 0 and ${lanesHeld(schema, "queue.id")} operator(pg_catalog.>) 0)`;
+}
+
 function queueConditions(schema: Schema, filter: QueueFilter, values: Values): string[] {
   const { search, isPaused, isLocked, hasJobs } = filter;
   const written = (condition: string, isTrue: boolean): string => (isTrue ? condition : `(${condition}) is not true`);
@@ -145,7 +151,7 @@ function queueConditions(schema: Schema, filter: QueueFilter, values: Values): s
     isPaused === undefined
       ? undefined
       : written("queue._howdah_paused_until operator(pg_catalog.>) pg_catalog.now()", isPaused),
-    isLocked === undefined ? undefined : written(`(${lockOfQueue("queue", "locked_at")}) is not null`, isLocked),
+    isLocked === undefined ? undefined : written(isHeld(schema), isLocked),
     hasJobs === undefined
       ? undefined
       : written(

@@ -82,3 +82,29 @@ it("shows the rate of a name before that of a pattern, and which rules a queue w
     queue: { limits: { rule: null, running: 1, isWaiting: true } },
   });
 });
+
+it("unlocks the one worker that runs jobs of a queue with rules, and refuses to choose among several", async () => {
+  const unlock = () => admin.ask("/api/v1/queues/q/unlock", { method: "POST" });
+  const held = () => database.sql("select lane from howdah._howdah_lanes where locked_by is not null");
+  await client.setQueueRules("q", { concurrency: 3 });
+  const [id = 0] = await addTo(database, "q", "q", "q");
+  expect(await unlock()).toMatchObject({ status: 200, json: { workerIds: [] } });
+  await holdLane(database, { queueId: id, lane: 1, workerId: "w_1" });
+  await holdLane(database, { queueId: id, lane: 3, workerId: "w_2" });
+  expect(await unlock()).toMatchObject({
+    status: 400,
+    json: { detail: expect.stringContaining("2 workers run jobs of it: w_1, w_2. Unlock the one") },
+  });
+  expect(await held()).toHaveLength(2);
+  await client.forceUnlockWorkers(["w_1"]);
+  expect(await unlock()).toMatchObject({ status: 200, json: { workerIds: ["w_2"] } });
+  expect(await held()).toEqual([]);
+  const locked = await database.sql("select id from howdah._private_jobs where locked_by is not null");
+  expect(locked).toEqual([]);
+  const entries = await client.getJob("1");
+  expect(entries?.state).toBe("ready");
+  const activity = (await admin.ask("/api/v1/activity?limit=10")).json as {
+    activity: { action: string; outcome: string }[];
+  };
+  expect(activity.activity.filter(({ action }) => action === "queues.unlock")).toHaveLength(2);
+});

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { later, START, type Position } from "../../../src/postgres/position.ts";
-import type { ClaimAnswer, ClaimRequest, LevelFloor } from "../../../src/postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../../src/postgres/queries/claim-answer.ts";
+import type { ClaimRequest, LevelFloor } from "../../../src/postgres/queries/claim.ts";
 import type { Statements } from "../../../src/postgres/queries/statements.ts";
 import { Claimer } from "../../../src/job/claim/claimer.ts";
 import type { Identity } from "../../../src/job/identity.ts";

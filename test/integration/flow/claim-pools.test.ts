@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import type { ClaimAnswer } from "../../../src/postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../../src/postgres/queries/claim-answer.ts";
 import { createClaims, idsOf } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { createPool, emptyRules, endJobs, overfull, shapeQueues } from "../../harness/shape-queues.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import type { ClaimAnswer } from "../../../src/postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../../src/postgres/queries/claim-answer.ts";
 import { START } from "../../../src/postgres/position.ts";
 import { registerTasks } from "../../../src/postgres/queries/register-tasks.ts";
 import { createClaims, idsOf } from "../../harness/claims.ts";

@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { START } from "../../../src/postgres/position.ts";
-import type { ClaimAnswer, ClaimRequest } from "../../../src/postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../../src/postgres/queries/claim-answer.ts";
+import type { ClaimRequest } from "../../../src/postgres/queries/claim.ts";
 import { changeOf, createClaims, empty, idsOf } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";

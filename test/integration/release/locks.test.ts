@@ -2,7 +2,7 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { ReleaseWriterParts } from "../../../src/job/release/release-writer.ts";
 import { Releaser } from "../../../src/job/release/releaser.ts";
 import { ClaimedJob } from "../../../src/job/claimed-job.ts";
-import type { ClaimAnswer } from "../../../src/postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../../src/postgres/queries/claim-answer.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { changeOf, createClaims, empty } from "../../harness/claims.ts";
 import { createDatabase } from "../../harness/database.ts";

@@ -153,14 +153,6 @@ describe("a job of a call", () => {
     await running;
   });
 
-  it("runs alone when it is of a queue, in the order of the queue", async () => {
-    const { task, calls } = createPush({ size: 10, within: 50 });
-    await using worker = await createTestWorker(database, { tasks: [task], concurrency: 4 });
-    await worker.client.addJobs(pushes(4).map((job) => ({ ...job, spec: { queueName: "q" } })));
-    await worker.runOnce();
-    expect(calls).toEqual([[0], [1], [2], [3]]);
-  });
-
   it("whose stored payload does not fit leaves the call to the others", async () => {
     const schema = {
       "~standard": {

@@ -1,4 +1,4 @@
-import type { ClaimAnswer } from "../../../postgres/queries/claim.ts";
+import type { ClaimAnswer } from "../../../postgres/queries/claim-answer.ts";
 import type { ClaimedJob } from "../../claimed-job.ts";
 import { PoolMembers } from "./pool-members.ts";
 import { QueueWaits } from "./queue-waits.ts";

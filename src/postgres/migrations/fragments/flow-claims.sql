@@ -2,6 +2,47 @@
 -- those of _howdah_claim_v2, in the order in which it asks its questions.
 -- docs/internals/flow-control.md explains how a claim of queues with rules holds.
 
+-- What else does a claim know, and find, because of rules, resting tasks, gathered jobs and ageing?
+create fragment variables_of_limits() as $$
+due_from constant timestamptz := due_position;
+due_from_id constant bigint := due_position_id;
+resting_at timestamptz;
+resting_id bigint;
+has_rules boolean;
+full_pools integer[] := '{}';
+dry_pools integer[] := '{}';
+passed integer[] := '{}';
+crowded integer[] := '{}';
+ruled_heads :"schema"._howdah_queue_head[];
+seen_heads :"schema"._howdah_queue_head[];
+winners :"schema"._howdah_queue_head[] := '{}';
+extra integer;
+quotas integer[];
+pool_ids integer[];
+pool_rooms integer[];
+owner_ids integer[];
+owner_widths smallint[];
+owner_wants integer[];
+lanes_held :"schema"._howdah_gate[];
+stripes_held :"schema"._howdah_gate[];
+rooms integer[];
+unpooled_rooms integer[];
+picked_ids bigint[];
+picked_places integer[];
+picked_lanes smallint[];
+picked_pool_lanes smallint[];
+looked_at :"schema"._howdah_queue_head[];
+waiting_heads :"schema"._howdah_queue_head[] := '{}';
+waits json;
+all_tasks integer[];
+call_length integer;
+picked_starts integer[];
+remaining_before integer;
+others :"schema"._howdah_queue_head[];
+aged :"schema"._howdah_queue_head[] := '{}';
+aged_ruled integer := 0;
+$$;
+
 -- Has the owner a lane to give, one that its width still allows?
 create fragment free_lane(owner_id, width) as $$
 (:{width} = 0 or exists (
@@ -468,11 +509,11 @@ $$;
 -- Which jobs do the winners take, each from its head on, and on which lanes?
 create fragment pick_for_winners() as $$
 select
-  coalesce(array_agg(pick.id), '{}'), coalesce(array_agg(pick.place), '{}'),
+  coalesce(array_agg(pick.id), '{}'), coalesce(array_agg(pick.place), '{}'), coalesce(array_agg(pick.start), '{}'),
   coalesce(array_agg(pick.lane), '{}'), coalesce(array_agg(pick.pool_lane), '{}')
-into picked_ids, picked_places, picked_lanes, picked_pool_lanes
+into picked_ids, picked_places, picked_starts, picked_lanes, picked_pool_lanes
 from (
-  select member.id, held.place, (lanes_held[held.place]).numbers[member.nth::integer] as lane,
+  select member.id, held.place, member.nth::integer as start, (lanes_held[held.place]).numbers[member.nth::integer] as lane,
     case
       when held.pool_id is not null then (
         lanes_held[cardinality(winners) + array_position(pool_ids, held.pool_id)]
@@ -498,42 +539,59 @@ $$;
 create fragment take_picked() as $$
 return query
 with picked as materialized (
-  select one.id, one.lane, one.pool_lane, (winners[one.place]).share, case when one.pool_lane is not null then (winners[one.place]).pool_id end as pool_id
-  from unnest(picked_ids, picked_places, picked_lanes, picked_pool_lanes) as one(id, place, lane, pool_lane)
+  select one.id, one.lane, one.pool_lane, (winners[one.place]).share,
+    case when one.pool_lane is not null then (winners[one.place]).pool_id end as pool_id,
+    case when gathered is not null and one.lane is null then one.start end as start
+  from unnest(picked_ids, picked_places, picked_starts, picked_lanes, picked_pool_lanes)
+    as one(id, place, start, lane, pool_lane)
 ), claimed as (
   update :"schema"._private_jobs as jobs
   set :{claim_of(jobs, worker, claimed_at)}
   from picked
   where jobs.id = picked.id
-  returning jobs as job, picked.lane, picked.pool_id, picked.pool_lane, picked.share
+  returning jobs as job, picked.lane, picked.pool_id, picked.pool_lane, picked.share, picked.start
 ), marked as (
   update :"schema"._howdah_lanes as lanes
   set locked_by = worker, locked_at = claimed_at, job_id = hold.job_id
   from (
-    select (claimed.job).job_queue_id as owner_id, claimed.lane, (claimed.job).id as job_id
-    from claimed where claimed.lane is not null
+    -- Several jobs may be on a lane; that of their pool is found by the same one.
+    select (claimed.job).job_queue_id as owner_id, claimed.lane, max((claimed.job).id) as job_id
+    from claimed where claimed.lane is not null group by 1, 2
     union all
-    select -claimed.pool_id, claimed.pool_lane, (claimed.job).id
-    from claimed where claimed.pool_lane is not null
+    select -claimed.pool_id, claimed.pool_lane, max((claimed.job).id)
+    from claimed where claimed.pool_lane is not null group by 1, 2
   ) as hold
   where lanes.owner_id = hold.owner_id and lanes.lane = hold.lane
 )
 select 'job', (claimed.job).id, (claimed.job).task_id, queues.id, queues.queue_name,
   :{common_columns((claimed.job))},
   :"schema"._howdah_lane_extras_v1(
-    :"schema"._howdah_extras_v1(claimed.job), claimed.lane, claimed.pool_id, claimed.pool_lane, claimed.share
+    :"schema"._howdah_extras_v1(claimed.job), claimed.lane, claimed.pool_id, claimed.pool_lane, claimed.share,
+    claimed.start
   ),
   null::json
 from claimed
 join :"schema"._private_job_queues as queues on queues.id = (claimed.job).job_queue_id;
 $$;
 
--- How many jobs start of each owner of gate rows?
+-- How many starts has each owner of gate rows? Jobs that are done in one call are one.
 create fragment starts_of_owners() as $$
-select one.place, count(*) as starts from unnest(picked_places) as one(place) group by one.place
+select one.place, one.starts from (
+  :{starts_of_winners()}
+) as one
 union all
-select cardinality(winners) + array_position(pool_ids, (winners[one.place]).pool_id), count(*)
-from unnest(picked_places) as one(place) where (winners[one.place]).pool_id is not null group by 1
+select cardinality(winners) + array_position(pool_ids, (winners[one.place]).pool_id), sum(one.starts)
+from (
+  :{starts_of_winners()}
+) as one
+where (winners[one.place]).pool_id is not null group by 1
+$$;
+
+-- How many starts has each winner?
+create fragment starts_of_winners() as $$
+select pick.place, max(pick.start)::bigint as starts
+from unnest(picked_places, picked_starts) as pick(place, start)
+group by pick.place
 $$;
 
 -- From when on has each part of a bucket its next token, after these were taken?
@@ -561,7 +619,11 @@ create fragment claim_winners() as $$
 pool_ids := array(select distinct winner.pool_id from unnest(winners) as winner where winner.pool_id is not null);
 :{lock_gates()}
 :{look_again()}
-:{pick_for_winners()}
+if gathered is null then
+  :{pick_for_winners()}
+else
+  :{pick_calls_for_winners()}
+end if;
 if cardinality(picked_ids) > 0 then
   :{take_picked()}
   if exists (select from unnest(stripes_held) as gate where gate.token_us[1] is not null) then
@@ -574,7 +636,14 @@ $$;
 
 -- Which winners were lost to others, and which may have more to give?
 create fragment what_became_of_winners() as $$
-remaining := remaining - greatest(0, cardinality(picked_ids) - cardinality(winners));
+remaining := remaining - greatest(0, cardinality(picked_ids) - cardinality(winners) - further);
+if gathered is not null then
+  remaining := greatest(0, least(remaining, remaining_before - (
+    select sum(one.starts) - cardinality(winners) from (
+      :{starts_of_winners()}
+    ) as one
+  )));
+end if;
 select
   lost or coalesce(bool_or(winner.is_lost), false),
   passed || coalesce(array_agg(winner.queue_id) filter (where winner.is_lost or winner.has_more), '{}'),
@@ -584,12 +653,13 @@ from (
   select one.queue_id,
     -- One for which its pool had no room is not lost: it has to wait.
     picked.count = 0 and not (one.wish > 0 and one.room = 0) as is_lost,
-    picked.count = one.quota and (one.width = 0 or one.quota < one.width) as has_more,
+    picked.count >= one.quota and (one.width = 0 or picked.starts < one.width) as has_more,
     one.wish > 0 and one.room = 0 as is_crowded
   from unnest(winners, quotas, rooms, coalesce(unpooled_rooms, rooms)) with ordinality
     as one(queue_id, priority, run_at, id, width, pool_id, share, opens_at, quota, room, wish, nth)
   cross join lateral (
-    select count(*) from unnest(picked_places) as place where place = one.nth
+    select count(*) as count, coalesce(max(pick.start), 0) as starts
+    from unnest(picked_places, picked_starts) as pick(place, start) where pick.place = one.nth
   ) as picked
 ) as winner;
 $$;

@@ -29,3 +29,8 @@ $$;
 create fragment unlocked_or_forgotten(job) as $$
 :{job}.locked_at is null or :{job}.locked_at < now() - interval '4 hours'
 $$;
+
+-- When was it, this number of milliseconds before?
+create fragment ms_before(at, ms) as $$
+:{at} - :{ms} * interval '1 millisecond'
+$$;

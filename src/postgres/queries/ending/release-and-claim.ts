@@ -1,6 +1,7 @@
 import type { Driver } from "../../driver.ts";
 import type { Schema } from "../../schema.ts";
-import { type ClaimAnswer, type ClaimRequest, claimText, claimValues, readClaimAnswer } from "../claim.ts";
+import { type ClaimAnswer, readClaimAnswer } from "../claim-answer.ts";
+import { type ClaimForm, claimFormOf, claimQueries, type ClaimRequest, claimText, claimValues } from "../claim.ts";
 import { completionCount, completionValues, releaseCompletedCall } from "./release-completed.ts";
 import type { ReleaseRequest } from "./release-request.ts";
 
@@ -26,18 +27,15 @@ export type ReleaseAndClaim = (release: ReleaseRequest, claim: ClaimRequest) => 
 export function createReleaseAndClaim(driver: Driver, schema: Schema): ReleaseAndClaim {
   // An append runs its parts in order, and each function sees what was done before it was called. The release has one
   // row without a kind.
-  const textOf = (isStraight: boolean, isKept: boolean): string => `
+  const textOf = (form: ClaimForm, isKept: boolean): string => `
 select null, null, null, null, null, null, null, null, null, null, null, null
 from ${releaseCompletedCall(schema, isKept)}
 union all
-${claimText(schema, isStraight, completionCount(isKept))}`;
-  const anywhere = { name: "howdah_release_and_claim_3", text: textOf(false, false) };
-  const straight = { name: "howdah_release_and_claim_straight_2", text: textOf(true, false) };
-  const keepingAnywhere = { name: "howdah_release_keeping_and_claim_1", text: textOf(false, true) };
-  const keepingStraight = { name: "howdah_release_keeping_and_claim_straight_1", text: textOf(true, true) };
+${claimText(schema, form, completionCount(isKept))}`;
+  const plain = claimQueries("howdah_release_and_claim", [3, 2], (form) => textOf(form, false));
+  const keeping = claimQueries("howdah_release_keeping_and_claim", [1, 1], (form) => textOf(form, true));
   return async (release, claim) => {
-    const [general, direct] = release.kept ? [keepingAnywhere, keepingStraight] : [anywhere, straight];
-    const query = claim.isStraight === true ? direct : general;
+    const query = (release.kept ? keeping : plain)[claimFormOf(claim)];
     const { rows } = await driver.query({ ...query, values: [...completionValues(release), ...claimValues(claim)] });
     return readClaimAnswer(rows);
   };
