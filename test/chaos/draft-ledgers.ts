@@ -3,7 +3,7 @@ import { judge, type Verdict } from "./judge.ts";
 import type { Ledger, ListedJob, Told, UntimedLine } from "./ledger.ts";
 import type { EndedClaim, FinalTables } from "./verdict.ts";
 
-const EMPTY: FinalTables = { jobs: [], lockedQueues: [], ends: [], declared: [], workers: [] };
+const EMPTY: FinalTables = { jobs: [], kept: [], lockedQueues: [], ends: [], declared: [], workers: [] };
 /** When jobs are claimed unless a line says otherwise. */
 export const CLAIMED_MS = 9;
 

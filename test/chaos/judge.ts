@@ -1,5 +1,6 @@
 import { attemptsAreBounded } from "./rules/attempts-are-bounded.ts";
 import { completedOnce } from "./rules/completed-once.ts";
+import { keptOnce } from "./rules/kept-once.ts";
 import { limitsHold } from "./rules/limits-hold.ts";
 import { livingAreLeftAlone } from "./rules/living-are-left-alone.ts";
 import { nothingGrows } from "./rules/nothing-grows.ts";
@@ -16,6 +17,7 @@ const RULES = {
   "nothing is lost": nothingLost,
   "nothing is invented": nothingInvented,
   "completed once": completedOnce,
+  "kept once": keptOnce,
   "told is what happened": toldIsWhatHappened,
   "queues are serial": queuesAreSerial,
   "queues keep their order": queuesKeepOrder,

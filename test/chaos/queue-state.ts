@@ -90,6 +90,7 @@ export async function readFinalTables(server: Asked): Promise<FinalTables> {
   const jobs = await server.ask(`
     select id::text, payload ->> 'name' as name, attempts, max_attempts, locked_by, last_error
     from howdah._private_jobs order by id limit 1000000`);
+  const kept = await server.ask("select id::text, result ->> 'name' as name from howdah._howdah_history order by id");
   const queues = await server.ask(
     `select queue_name, locked_by from howdah._private_job_queues where locked_at is not null and _howdah_width is null
      union all
@@ -110,6 +111,7 @@ export async function readFinalTables(server: Asked): Promise<FinalTables> {
       lockedBy: row["locked_by"] as string | null,
       lastError: row["last_error"] as string | null,
     })),
+    kept: kept.map((row) => ({ id: String(row["id"]), name: row["name"] as string | null })),
     ends: ends.map((row) => ({
       id: String(row["id"]),
       worker: String(row["worker"]),

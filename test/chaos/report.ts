@@ -21,6 +21,7 @@ const COUNTS: Readonly<Record<string, string>> = {
   rolledBack: "jobs rolled back",
   unsure: "jobs of which the producer was told nothing",
   completed: "jobs completed",
+  kept: "of these kept in history, each once",
   starts: "handlers called",
   succeededTwice: "jobs that succeeded again, because the first time was not acknowledged",
   toldUnknown: "outcomes of which a worker told that it cannot know whether they counted",

@@ -23,6 +23,8 @@ export interface EndedClaim {
 /** What the database holds when everything has ended. */
 export interface FinalTables {
   readonly jobs: readonly LeftJob[];
+  /** Finished jobs, by the names that their results say; null for one without. */
+  readonly kept: readonly { readonly id: string; readonly name: string | null }[];
   /** Queues that are locked, by name, and by whom. */
   readonly lockedQueues: readonly { readonly name: string; readonly lockedBy: string }[];
   /** Every claim that was ended by its holder. */

@@ -18,7 +18,7 @@ function judged(
   return judgeFleet({
     history,
     ledgers,
-    tables: { jobs: [], lockedQueues: [], ends: [], declared: [], workers: [] },
+    tables: { jobs: [], kept: [], lockedQueues: [], ends: [], declared: [], workers: [] },
     failing: true,
     wallOffset: 0,
     limits: { connections: 50, rssBytes: 1_000 },
