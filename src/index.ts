@@ -1,4 +1,5 @@
 export type { AddJobsOptions } from "./client/adds.ts";
+export type { EraseFilter, EraseResult, Erasing } from "./client/erasing.ts";
 export type { BulkChanges, BulkFilter, BulkOperation, BulkOptions, DryRun } from "./client/bulk.ts";
 export type { BulkPreview } from "./client/bulk-preview.ts";
 export type { CleanUpOptions, CleanUpResult, CleanUpTask } from "./client/clean-up.ts";

@@ -71,6 +71,10 @@ grant update on howdah._howdah_rules_state to howdah_worker;
 -- Jobs that end become history, and failed attempts are recorded.
 grant insert, update, delete on howdah._howdah_history, howdah._howdah_attempts to howdah_worker;
 
+-- Partitions of the history are made and dropped by a function that runs with the rights of the owner: a worker may
+-- neither create nor drop tables.
+grant execute on function howdah._howdah_tend_history_v1 to howdah_worker;
+
 -- Bulk changes of jobs by a filter are stored with how far they came.
 grant select, insert, update, delete on howdah._howdah_operations to howdah_worker;
 

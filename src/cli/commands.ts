@@ -8,6 +8,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { cronCommand } from "./commands/cron.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { eraseCommand } from "./commands/erase.ts";
 import { errorsCommand } from "./commands/errors.ts";
 import { healthCommand } from "./commands/health.ts";
 import { listCommand } from "./commands/list.ts";
@@ -53,6 +54,7 @@ const COMPLETED: readonly CliCommand[] = [
   adminCommand,
   unlockCommand,
   cleanupCommand,
+  eraseCommand,
   schedulesCommand,
   cronCommand,
   demoCommand,

@@ -5,6 +5,7 @@ import type { BulkChanges } from "./bulk.ts";
 import type { CleanUp } from "./clean-up.ts";
 import type { JobControl } from "./control.ts";
 import type { Doctor } from "./doctor/diagnose.ts";
+import type { Erasing } from "./erasing.ts";
 import type { HistoryReads } from "./history.ts";
 import type { JobInspection } from "./inspect.ts";
 import type { JobLogs } from "./job-logs.ts";
@@ -31,6 +32,7 @@ export interface Client
     WorkerRegister,
     QueueRulesControl,
     CleanUp,
+    Erasing,
     AsyncDisposable {
   /** Jobs that recur. */
   readonly schedules: Schedules;

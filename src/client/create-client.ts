@@ -40,6 +40,7 @@ import { createHistory } from "./history.ts";
 import { createInspection } from "./inspect.ts";
 import { createJobLogs } from "./job-logs.ts";
 import { createManagement } from "./manage.ts";
+import { createErasing } from "./erasing.ts";
 import { createDoctor } from "./doctor/diagnose.ts";
 import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
@@ -195,6 +196,7 @@ export function clientOver(ground: ClientGround): Client {
       ...createWorkerRegister(session),
       ...createQueueRules(session),
       ...createCleanUp(session, { clock, keepTasks: [...keepTasks, ...(tasks?.identifiers ?? [])] }),
+      ...createErasing(session, { clock }),
       async migrate() {
         await applyMigrations({ driver, schema, logger, clock });
       },

@@ -7,8 +7,10 @@ import { executorOf } from "../postgres/drivers/pg-executor.ts";
 import { changeLayout, chosenChange, type LayoutChanges } from "../postgres/layout/change-layout.ts";
 import { writeMigrationSql } from "../postgres/migration-sql.ts";
 import { reachDatabase } from "../postgres/reach-database.ts";
+import { tendHistory, type TendTarget } from "../postgres/queries/tend-history.ts";
 import { createSchema } from "../postgres/schema.ts";
 import { systemClock } from "../runtime/clock.ts";
+import { errorMessage } from "../runtime/error-message.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { LOGGER } from "../runtime/logger-option.ts";
 import { boolean, integer, object } from "../runtime/option-kinds.ts";
@@ -72,12 +74,30 @@ export async function migrate(options: MigrateOptions = {}): Promise<MigrateResu
   try {
     return await withHowdahErrors(schema, async () => {
       await reachDatabase({ driver, clock, timeoutMs: read.connectTimeoutMs, target });
-      return await changeLayout(read, { driver, schema, logger: read.logger, clock });
+      const done = await changeLayout(read, { driver, schema, logger: read.logger, clock });
+      if (!read.release) await lookAfterHistory({ executor: driver, schema }, read.logger);
+      return done;
     });
   } finally {
     if (owned) await driver.close();
   }
 }
+
+/** Does what the history needs now, for those whose workers may not. What is locked is left to the next call. */
+async function lookAfterHistory(target: TendTarget, logger: Logger): Promise<void> {
+  try {
+    let answer = await tendHistory(target, TEND);
+    for (let calls = 1; answer.done !== null && calls < MOST_CALLS; calls += 1)
+      answer = await tendHistory(target, TEND);
+  } catch (error) {
+    logger.warn("The partitions of the history could not be looked after; workers do so", {
+      error: errorMessage(error),
+    });
+  }
+}
+
+const TEND = { atOnce: true, timeoutMs: 30_000 };
+const MOST_CALLS = 1_000;
 
 /** The options that change whose tables a schema has. */
 const LAYOUT_OPTIONS = {

@@ -70,6 +70,7 @@ const INSIDE: Calls<Omit<TransactionClient, "schedules">> = {
 
 /** All but `diagnose`, for which what the database refuses is a finding. */
 const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction" | "diagnose">> = {
+  eraseJobs: (client) => client.eraseJobs({ key: "k" }),
   backlog: (client) => client.backlog(),
   listSamples: (client) => client.listSamples(),
   listTaskSamples: (client) => client.listTaskSamples(),

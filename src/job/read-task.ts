@@ -21,7 +21,10 @@ export function readTask(task: AnyTaskDeclaration): ReadTask {
   if (name === undefined) readOptionsOf(task, { owner: "task", path: "", hints: TASK_PEER_NAMES });
   const identifier = checkIdentifier(name, { owner: "task", path: "identifier" });
   const place = { owner: `task ${JSON.stringify(identifier)}`, path: "", hints: TASK_PEER_NAMES };
-  return { ...readOptionsOf(task, place), identifier, place };
+  const read = readOptionsOf(task, place);
+  if (read.deadLetter === identifier)
+    throw invalidOption({ ...place, path: "deadLetter" }, "must be another task than this one", identifier);
+  return { ...read, identifier, place };
 }
 
 /** A task whose options were checked. */
@@ -35,6 +38,8 @@ export interface ReadTask {
   readonly invalidPayload: InvalidPayloadPolicy | undefined;
   /** What is kept of its jobs when they have ended; `undefined` for nothing. */
   readonly keep: Keep | undefined;
+  /** The identifier of the task that gets its dead letters; `undefined` for none. */
+  readonly deadLetter: string | undefined;
   /** How jobs are gathered; `undefined` when each is a call of its own. */
   readonly gather: ReadGather | undefined;
   /** How the log of a job is kept; `undefined` when it is not. */
@@ -114,6 +119,7 @@ const SHARED = {
   retry: custom((policy) => policy),
   timeout: duration({ min: 1 }),
   keep: custom(readKeep),
+  deadLetter: custom(readDeadLetter),
   invalidPayload: oneOf(INVALID_PAYLOAD_POLICIES),
   unique: custom(readUnique),
   debounce: custom(readDebounce),
@@ -125,6 +131,13 @@ function readSchema(given: unknown, place: OptionPlace): PayloadSchema<unknown, 
   const found = typeof given === "function" || isOptionsObject(given) ? (given as Partial<PayloadSchema>) : {};
   if (typeof found["~standard"]?.validate === "function") return found as PayloadSchema<unknown, unknown>;
   throw invalidOption(place, "must be a Standard Schema, such as one of zod, valibot or arktype", given);
+}
+
+function readDeadLetter(given: unknown, place: OptionPlace): string {
+  if (typeof given === "string") return checkIdentifier(given, place);
+  const { kind, identifier } = isOptionsObject(given) ? (given as Partial<AnyTaskDeclaration>) : {};
+  if (kind === "single") return checkIdentifier(identifier, place);
+  throw invalidOption(place, "must be a task that defineTask() made, or its identifier", given);
 }
 
 function readDefaults(given: unknown, place: OptionPlace): unknown {

@@ -36,6 +36,13 @@ export interface TaskOptions<Payload> {
    * results, or an object. Default: not at all. The worker that was created last counts.
    */
   readonly keep?: Duration | KeepOptions | undefined;
+  /**
+   * The task, or its identifier, that gets a job whenever one of this task has failed for
+   * good, with a {@link DeadLetter} as its payload: in the same transaction, so neither is
+   * there without the other. None for a job that was cancelled. That job has no queue and 25
+   * attempts, whatever the defaults of its task say. Default: none.
+   */
+  readonly deadLetter?: AnyTaskDeclaration | string | undefined;
   /** What becomes of a stored job whose payload does not fit the schema. Default: what the worker says. */
   readonly invalidPayload?: InvalidPayloadPolicy | undefined;
   /** Keeps what handlers log with `context.log`, for `listJobLogs`. Default: it goes to the log of the worker alone. */
@@ -46,6 +53,24 @@ export interface TaskOptions<Payload> {
 export interface JobLogOptions {
   /** The newest lines of a job, of all its attempts, 1 to 10000. Default 100. */
   readonly lines?: number | undefined;
+}
+
+/** What a job says of another one, which has failed for good: the payload of the task that `deadLetter` names. */
+export interface DeadLetter<Payload = unknown> {
+  readonly job: {
+    readonly id: string;
+    readonly task: string;
+    readonly queueName: string | null;
+    readonly key: string | null;
+    /** As many as it could have: one that failed before they were used up counts as that, too. */
+    readonly attempts: number;
+    /** In ISO 8601. */
+    readonly createdAt: string;
+  };
+  /** As it is stored: of a batch what is left of it. */
+  readonly payload: Payload;
+  /** Its last error; null for a job without one. */
+  readonly error: string | null;
 }
 
 /**

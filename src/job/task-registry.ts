@@ -53,6 +53,7 @@ export function createTaskRegistry(tasks: readonly AnyTask[], settings: Registry
     if (byIdentifier.has(registered.identifier)) throw duplicate(registered.identifier);
     byIdentifier.set(registered.identifier, registered);
   }
+  for (const { identifier } of byIdentifier.values()) checkLetters(identifier, byIdentifier);
   const identifiers = [...byIdentifier.keys()];
   return {
     identifiers,
@@ -91,9 +92,25 @@ function register(task: AnyTask, { invalidPayload = "fail", ...retry }: Registry
     schema,
     invalidPayload: read.invalidPayload ?? invalidPayload,
     keep: read.keep,
+    deadLetter: read.deadLetter,
     gather: read.gather,
     keptLines: read.logs?.lines,
   };
+}
+
+/** A job that fails must not come back as its own dead letter. Throws `HOWDAH_OPTION_INVALID`. */
+function checkLetters(identifier: string, tasks: ReadonlyMap<string, RegisteredTask>): void {
+  const way = [identifier];
+  for (let next = tasks.get(identifier)?.deadLetter; next !== undefined; next = tasks.get(next)?.deadLetter) {
+    if (next === identifier)
+      throw new HowdahError(
+        "HOWDAH_OPTION_INVALID",
+        `The tasks ${way.join(", ")} get each other's dead letters in a circle: leave out \`deadLetter\` of one of them.`,
+      );
+    // A circle that others are in is theirs.
+    if (way.includes(next)) return;
+    way.push(next);
+  }
 }
 
 function duplicate(identifier: string): HowdahError {

@@ -13,6 +13,7 @@ import { systemClock } from "../runtime/clock.ts";
 import { LoopDelay } from "../runtime/loop-delay.ts";
 import { Control } from "./control.ts";
 import { Engine, type EngineRun } from "./engine.ts";
+import { HistoryKeeper } from "./history-keeper.ts";
 import { IdleMode } from "./idle-mode.ts";
 import { Listener, type ListenerWatcher } from "./listener.ts";
 import { Sampler } from "./sampler.ts";
@@ -32,6 +33,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
   readonly #listener: Listener | undefined;
   readonly #cron: CronRunner | undefined;
   readonly #sampler: Sampler | undefined;
+  readonly #historyKeeper: HistoryKeeper | undefined;
   readonly #liveness: Liveness | undefined;
   readonly #idleMode: IdleMode | undefined;
   readonly #services: readonly Service[];
@@ -43,6 +45,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.#once = once;
     this.maxJobs = maxJobs;
     this.#sampler = !once && context.settings.samples ? new Sampler(context, this) : undefined;
+    this.#historyKeeper = once ? undefined : new HistoryKeeper(context, this);
     this.engine = new Engine(this.#context, this);
     const { driver, reporter, schema, settings, storedTasks } = this.#context;
     this.#listening = { isUp: false, since: this.#context.clock.monotonic() };
@@ -135,6 +138,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     this.#listener?.start();
     for (const service of this.#services) service.start();
     this.#sampler?.start();
+    this.#historyKeeper?.start();
     await this.#startLiveness(stopping);
     this.#idleMode?.start();
   }
@@ -147,6 +151,7 @@ export class Run implements EngineRun, ListenerWatcher, SessionWatcher, StoredTa
     // At the same time, because each may have to wait for a connection.
     const beside = Promise.all([
       this.#idleMode?.stop(),
+      this.#historyKeeper?.stop(),
       ...this.#services.map((service) => service.stop()),
       isWatched ? undefined : this.#listener?.stop(),
     ]);

@@ -2,8 +2,7 @@ import { useState } from "preact/hooks";
 import type { BulkAction } from "../../../src/admin/contract/bulk-views.ts";
 import type { Problem } from "../api/problem.ts";
 import type { Changes } from "./what-if-state.ts";
-import { type ReadReschedule, readReschedule } from "./reschedule.ts";
-import { readRetry } from "./retry.ts";
+import { type ReadReschedule, readReschedule, readRetry } from "./reschedule.ts";
 
 interface ChangesFormProps {
   readonly action: BulkAction;

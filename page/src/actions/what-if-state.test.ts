@@ -2,8 +2,7 @@ import { expect, it } from "vitest";
 import { operationView, preview } from "../../dev/fixtures.ts";
 import { Problem } from "../api/problem.ts";
 import { actionsFor } from "./actions.ts";
-import { readReschedule } from "./reschedule.ts";
-import { readRetry } from "./retry.ts";
+import { readReschedule, readRetry } from "./reschedule.ts";
 import { asksFirst, confirmOf, digits, firstState, mayBegin, nextWhatIf, type WhatIf } from "./what-if-state.ts";
 
 const SHOWN = nextWhatIf({ kind: "previewing" }, { type: "previewed", preview });

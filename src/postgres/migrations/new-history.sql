@@ -107,6 +107,7 @@ begin
     where job.id = any(job_ids) and job._howdah_awaited
     order by job.id
   ));
+  perform :"schema"._howdah_add_letters_v1(job_ids);
 end
 $$;
 

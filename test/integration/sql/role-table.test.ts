@@ -60,6 +60,8 @@ beforeEach(async () => {
     select howdah.add_job('waiting', queue_name => 'q'), howdah.add_job('keyed', job_key => 'k'),
       howdah.add_job('running', job_key => 'r'), howdah.add_job('failed', max_attempts => 1);
     insert into howdah._private_tasks (identifier) values ('unused');
+    update howdah._private_tasks set _howdah_keep = 7 where identifier = 'unused';
+    update howdah._howdah_history_state set next_at = 'epoch';
     update howdah._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = 3;
     update howdah._private_jobs set attempts = 1 where id = 4`);
 });
@@ -183,6 +185,11 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => client.operations.list(),
     ...(["get", "pause", "resume", "stop"] as const).map((method) => () => client.operations[method]("1")),
   ],
+  "make and drop partitions of the history, by the function for that": ({ sql }) => [
+    () => sql("select howdah._howdah_tend_history_v1(true)"),
+    () => sql("select howdah._howdah_tend_history_v1(true)"),
+  ],
+  "`eraseJobs`": ({ client }) => [() => client.eraseJobs({ key: "k" }), () => client.eraseJobs({ keyPrefix: "k" })],
   "`forceUnlockWorkers`": ({ client, sql }) => [
     () => client.forceUnlockWorkers(["w"]),
     () => sql("select howdah.force_unlock_workers('{w}')"),

@@ -83,6 +83,7 @@ const RUNS: readonly RoleRight[] = [
     columns: ["_howdah_keep", "_howdah_keep_payload", "_howdah_keep_result", "_howdah_dead_letter"],
   },
   { to: ["insert", "update", "delete"], on: ["_howdah_history", "_howdah_attempts"] },
+  { to: "execute", on: ["_howdah_tend_history_v1"] },
   {
     to: ["update"],
     on: ["_private_job_queues"],
