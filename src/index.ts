@@ -106,6 +106,7 @@ export type {
   Task,
 } from "./job/task.ts";
 export type {
+  DeadLetter,
   BatchTaskDeclaration,
   GatherOptions,
   InvalidPayloadPolicy,

@@ -12,6 +12,12 @@ import type {
   TaskView,
 } from "../../src/admin/contract/group-views.ts";
 import type {
+  FinishedAnswer,
+  FinishedRow,
+  HistoryAnswer,
+  NotesAnswer,
+} from "../../src/admin/contract/history-views.ts";
+import type {
   ErrorsAnswer,
   JobAnswer,
   JobPageAnswer,
@@ -269,6 +275,88 @@ export const job: JobView = {
 };
 
 const jobAnswer: JobAnswer = { asOf, job };
+
+const notes: NotesAnswer = {
+  asOf,
+  attempts: [
+    {
+      attempt: 1,
+      startedAt: at(-1_100),
+      failedAt: at(-1_090),
+      workerId: "w_1",
+      error: "Error: connect ECONNREFUSED 10.0.0.7:25",
+      stack: "Error: connect ECONNREFUSED 10.0.0.7:25\n    at send (/srv/app/src/mail/send.ts:12:9)",
+    },
+    {
+      attempt: 2,
+      startedAt: at(-570),
+      failedAt: at(-560),
+      workerId: "w_3",
+      error: "TypeError: order.lines is not iterable",
+      stack: ERROR,
+    },
+  ],
+  progress: {
+    value: { text: '{"done":40,"of":120}', bytes: 20, isTruncated: false, isRedacted: false },
+    at: at(-561),
+  },
+  lines: [
+    { at: at(-565), attempt: 2, message: "Connected", fields: null },
+    {
+      at: at(-562),
+      attempt: 2,
+      message: "Sent the first 40",
+      fields: { text: '{"host":"mail.example.com"}', bytes: 27, isTruncated: false, isRedacted: false },
+    },
+  ],
+};
+
+/** A finished job in a list. */
+function finishedRow(id: number, changes: Partial<FinishedRow> = {}): FinishedRow {
+  return {
+    id: String(id),
+    task: "send_email",
+    queueName: "tenant-7",
+    state: "completed",
+    jobKey: null,
+    attempts: 1,
+    maxAttempts: 25,
+    createdAt: at(-3_700),
+    startedAt: at(-3_604),
+    finishedAt: at(-3_600),
+    workerId: "w_1",
+    error: null,
+    ...changes,
+  };
+}
+
+const history: HistoryAnswer = {
+  asOf,
+  jobs: [
+    finishedRow(41, { jobKey: "mail:76" }),
+    finishedRow(40, {
+      state: "failed",
+      task: "import_csv",
+      attempts: 25,
+      error: "TypeError: order.lines is not iterable",
+    }),
+    finishedRow(38, { state: "cancelled", startedAt: null, attempts: 0, error: "the customer withdrew" }),
+    finishedRow(37, { state: "removed", startedAt: null, attempts: 0 }),
+  ],
+  next: "MTcz",
+};
+
+const finished: FinishedAnswer = {
+  asOf,
+  job: {
+    ...finishedRow(41, { jobKey: "mail:76", attempts: 2 }),
+    priority: 0,
+    runAt: at(-3_700),
+    payload: { text: '{"to":"ada@example.com"}', bytes: 24, isTruncated: false, isRedacted: false },
+    result: { text: '{"messageId":"a1b2"}', bytes: 20, isTruncated: false, isRedacted: false },
+    lastError: null,
+  },
+};
 
 export const why: WhyAnswer = {
   asOf,
@@ -708,6 +796,10 @@ export const ANSWERS: Readonly<Record<string, unknown>> = {
   jobs: jobPage,
   "jobs/42": jobAnswer,
   "jobs/42/why": why,
+  "jobs/42/notes": notes,
+  history,
+  "history/41": finished,
+  "jobs/41/notes": { ...notes, attempts: notes.attempts.slice(0, 1), progress: null, lines: [] },
   errors,
   queues,
   "queues/tenant-7": queue,

@@ -15,6 +15,8 @@ const PATHS = [
   "jobs",
   "jobs?group=error",
   "jobs/42",
+  "jobs/41",
+  "history",
   "queues",
   "queues/tenant-7",
   "tasks",

@@ -9,6 +9,7 @@ import { createJobChanges } from "./handlers/change-jobs.ts";
 import { createBulkRoutes } from "./handlers/change-many.ts";
 import { createChangeReads } from "./handlers/read-changes.ts";
 import { createQueueReads } from "./handlers/read-groups.ts";
+import { createHistoryReads } from "./handlers/read-history.ts";
 import { createJobReads } from "./handlers/read-jobs.ts";
 import { createOverviewReads } from "./handlers/read-overview.ts";
 import { createTaskReads } from "./handlers/read-tasks.ts";
@@ -133,6 +134,7 @@ function handlersOf(ground: AdminGround): Handlers {
     ...createWorkerReads(ground),
     ...createOverviewReads(ground),
     ...createJobReads(ground),
+    ...createHistoryReads(ground),
     ...createQueueReads(ground),
     ...createTaskReads(ground),
     ...createChangeReads(ground),

@@ -11,6 +11,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { eraseCommand } from "./commands/erase.ts";
 import { errorsCommand } from "./commands/errors.ts";
 import { healthCommand } from "./commands/health.ts";
+import { historyCommand } from "./commands/history.ts";
 import { listCommand } from "./commands/list.ts";
 import { metricsCommand } from "./commands/metrics.ts";
 import { migrateCommand } from "./commands/migrate.ts";
@@ -35,6 +36,7 @@ const COMPLETED: readonly CliCommand[] = [
   listCommand,
   showCommand,
   whyCommand,
+  historyCommand,
   errorsCommand,
   retryCommand,
   rescheduleCommand,

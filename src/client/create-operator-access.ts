@@ -10,6 +10,7 @@ import {
   listOperationStarts,
   settleAudit,
 } from "../postgres/queries/audit.ts";
+import { getFinishedJob } from "../postgres/queries/history.ts";
 import { getJob, getJobsById } from "../postgres/queries/list-jobs.ts";
 import type { JobSelection } from "../postgres/queries/job-selection.ts";
 import {
@@ -27,6 +28,7 @@ import { readOptions } from "../runtime/options.ts";
 import { previewOperation } from "./bulk-preview.ts";
 import { readBulkFilter, toBulkOperation } from "./bulk.ts";
 import { type BulkRunner, unknownOperation } from "./bulk-runner.ts";
+import { toFinishedJob } from "./history.ts";
 import { readErrors } from "./errors-by-line.ts";
 import { type JobCursor, readCursor } from "./job-cursor.ts";
 import { FILTER_OPTIONS, type JobFilter, toFilter } from "./job-filter.ts";
@@ -59,6 +61,10 @@ export function createOperatorAccess({ session, calls, runner }: AccessGround): 
       async getStoredJob(id: string) {
         const found = await getJob(session, schema, checkJobId(id));
         return found && { job: toJob(found), payload: found.payload ?? "null" };
+      },
+      async getFinishedJob(id: string) {
+        const record = await getFinishedJob({ executor: session, schema }, checkJobId(id));
+        return record && { job: toFinishedJob(record), payload: record.payload, result: record.result };
       },
       async getJobs(ids: readonly string[]) {
         return (await getJobsById(primary, checkJobIds(ids))).map((record) => toJob(record));

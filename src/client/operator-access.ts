@@ -1,4 +1,5 @@
 import { HowdahError } from "../errors.ts";
+import type { FinishedJob } from "../job/finished-job.ts";
 import type { Job } from "../job/job.ts";
 import type { AuditOrder, AuditOutcome, AuditPage, AuditRecord, AuditRequest } from "../postgres/queries/audit.ts";
 import type { JobSelection } from "../postgres/queries/job-selection.ts";
@@ -23,6 +24,8 @@ export interface OperatorAccess {
   readonly schemaName: string;
   /** The job with this id and its payload as JSON; `undefined` when it is gone. */
   getStoredJob(id: string): Promise<StoredPayload | undefined>;
+  /** The finished job with this id, with its payload and result as JSON; `undefined` when none is kept. */
+  getFinishedJob(id: string): Promise<StoredFinishedJob | undefined>;
   /** The jobs with these ids that there are, by id; never from a replica, because it decides what is changed. */
   getJobs(ids: readonly string[]): Promise<Job[]>;
   /** As `listJobs`, within a scope. */
@@ -71,6 +74,14 @@ export interface StoredPayload {
   readonly job: Job;
   /** JSON. */
   readonly payload: string;
+}
+
+/** A finished job, and what is kept of it as it is stored. */
+export interface StoredFinishedJob {
+  readonly job: FinishedJob;
+  /** JSON; null when it is not kept. */
+  readonly payload: string | null;
+  readonly result: string | null;
 }
 
 /** Which page of a list. */

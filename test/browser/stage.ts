@@ -56,6 +56,8 @@ export interface Stage {
     readonly behind: string;
     /** Failed for good. */
     readonly failed: string;
+    /** Completed, and kept. */
+    readonly finished: string;
     /** Its task is run by no worker. */
     readonly unknown: string;
     /** Is due next week. */
@@ -76,6 +78,8 @@ export async function setStage(): Promise<Stage> {
   for (let n = 0; n < 5; n++) await add("send_email", { to: `person-${n}@example.com` }, { queueName: "tenant-7" });
   const failed = await add("charge_card", { order: 4711, amount: 90071992547409931n.toString() }, { maxAttempts: 1 });
   for (let n = 0; n < 24; n++) await add("charge_card", { order: n }, { maxAttempts: 1 });
+  const finished = await add("welcome", { to: "ada@example.com" }, { jobKey: "welcome:1" });
+  await until(async () => (await client.getJob(finished))?.state === "completed", { message: "a finished job" });
   const unknown = await add("resize_image", { image: "elephant.png", width: 640 });
   for (let n = 0; n < 3; n++) await add("resize_image", { image: `${n}.png` });
   const later = await add("send_email", { to: "later@example.com" }, { runIn: "7d", jobKey: "reminder:42" });
@@ -89,7 +93,7 @@ export async function setStage(): Promise<Stage> {
     timeZone: "Europe/Berlin",
   });
   await until(async () => (await client.stats()).failed.value === 25, { message: "25 failed jobs" });
-  return { database, client, worker, jobs: { running, behind, failed, unknown, later } };
+  return { database, client, worker, jobs: { running, behind, failed, finished, unknown, later } };
 }
 
 /** Ends what {@link setStage} has made. */

@@ -19,6 +19,9 @@ const VIEWS: Readonly<Record<string, (stage: Stage) => readonly [path: string, t
   "jobs-none": () => ["jobs?task=nothing", "nothing"],
   job: ({ jobs }) => [`jobs/${jobs.behind}`, "tenant-7"],
   "job-failed": ({ jobs }) => [`jobs/${jobs.failed}`, "ECONNREFUSED"],
+  "job-finished": ({ jobs }) => [`jobs/${jobs.finished}`, "messageId"],
+  history: () => ["history", "completed"],
+  "history-none": () => ["history?task=nothing", "No such job is kept."],
   "job-gone": () => ["jobs/99999999", "99999999"],
   queues: () => ["queues", "newsletter"],
   queue: () => ["queues/tenant-7", "import_csv"],
@@ -57,8 +60,8 @@ describe.skipIf(chromium === undefined)("the page", () => {
     "shows each view, fits, and gives axe-core nothing to find: $theme, $width px",
     async (look) => {
       const visit = await browser.visit(served.url, { ...look, credentials: person("ada") });
-      // That of the job that is gone.
-      visit.expected(/status of 404 .*\/jobs\/99999999/);
+      // Those of the jobs that are gone.
+      visit.expected(/status of 404 .*\/(jobs|history)\/\d+/);
       const found: string[] = [];
       for (const [name, at] of Object.entries(VIEWS)) {
         const [path, text] = at(stage);

@@ -1,7 +1,7 @@
 /** What keys can ask for. Which of it a view can do, it says itself. */
 export type Command =
   | "search"
-  | `go-${"overview" | "jobs" | "queues" | "tasks" | "workers" | "schedules" | "health" | "activity" | "operations"}`
+  | `go-${"overview" | "jobs" | "history" | "queues" | "tasks" | "workers" | "schedules" | "health" | "activity" | "operations"}`
   | "row-next"
   | "row-previous"
   | "select"
@@ -40,6 +40,7 @@ const go = (key: string, place: Command & `go-${string}`, says: string): KeyBind
 export const KEY_MAP: readonly KeyBinding[] = [
   go("o", "go-overview", "Overview"),
   go("j", "go-jobs", "Jobs"),
+  go("f", "go-history", "History (finished jobs)"),
   go("q", "go-queues", "Queues"),
   go("t", "go-tasks", "Tasks"),
   go("w", "go-workers", "Workers"),

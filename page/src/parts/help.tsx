@@ -17,6 +17,10 @@ export const HELP = {
     says: "A job that waits says everything that is in its way, what counts first on top. One that completed leaves the table.",
     guides: ["guides/inspecting-jobs.md#why-a-job-does-not-run", "guides/retries.md"],
   },
+  history: {
+    says: "Jobs that have ended, of tasks that keep them, the newest first. What is kept, and for how long, is said by the task.",
+    guides: ["guides/history.md", "guides/history.md#retention"],
+  },
   errors: {
     says: "Jobs that failed for good, by the first line of their last error. A row leads to its jobs, and retries them.",
     guides: ["guides/runbook.md#everything-failed-at-once", "guides/inspecting-jobs.md#errors"],

@@ -37,6 +37,7 @@ function Glyph({ children }: { readonly children: ComponentChildren }) {
 const ICONS = {
   overview: "M2.5 8.5 8 3.5l5.5 5M4 7.5v5.5h8V7.5M6.7 13v-3.2h2.6V13",
   jobs: "M5.5 4h8M5.5 8h8M5.5 12h8M2.5 4h.6M2.5 8h.6M2.5 12h.6",
+  history: "M3.2 5.2A5.6 5.6 0 1 1 2.4 8M3 2.5v3h3M8 5v3.2l2 1.4",
   queues: "M2.5 3h11v3h-11zM2.5 8.5h11v3h-11M4 14h8",
   tasks: "M2.5 3.5h4v4h-4zM9.5 3.5h4v4h-4zM2.5 10.5h4v3h-4zM9.5 10.5h4v3h-4z",
   workers: "M3 4h10v8H3zM5.5 1.8v2M8 1.8v2M10.5 1.8v2M5.5 12v2.2M8 12v2.2M10.5 12v2.2",

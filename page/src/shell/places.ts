@@ -16,6 +16,7 @@ export interface Place {
 export const PLACES: readonly Place[] = [
   { path: "", title: "Overview", icon: "overview", command: "go-overview", isTab: true },
   { path: "jobs", title: "Jobs", icon: "jobs", command: "go-jobs", isTab: true },
+  { path: "history", title: "History", icon: "history", command: "go-history" },
   { path: "queues", title: "Queues", icon: "queues", command: "go-queues", isTab: true },
   { path: "tasks", title: "Tasks", icon: "tasks", command: "go-tasks" },
   { path: "workers", title: "Workers", icon: "workers", command: "go-workers" },

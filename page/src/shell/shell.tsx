@@ -13,6 +13,7 @@ import { TopBar } from "./top-bar.tsx";
 
 const Jobs = lazy(async () => (await import("../views/jobs/jobs.tsx")).Jobs);
 const Job = lazy(async () => (await import("../views/job/job.tsx")).Job);
+const History = lazy(async () => (await import("../views/history/history.tsx")).History);
 const Queues = lazy(async () => (await import("../views/queues/queues.tsx")).Queues);
 const Queue = lazy(async () => (await import("../views/queues/queue.tsx")).Queue);
 const Tasks = lazy(async () => (await import("../views/tasks/tasks.tsx")).Tasks);
@@ -45,6 +46,7 @@ export function Shell() {
             <Route path={base} component={Overview} />
             <Route path={`${base}jobs`} component={Jobs} />
             <Route path={`${base}jobs/:id`} component={Job} />
+            <Route path={`${base}history`} component={History} />
             <Route path={`${base}queues`} component={Queues} />
             <Route path={`${base}queues/:name`} component={Queue} />
             <Route path={`${base}tasks`} component={Tasks} />

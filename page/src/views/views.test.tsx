@@ -36,6 +36,7 @@ import { Rail } from "../shell/rail.tsx";
 import { TopBar } from "../shell/top-bar.tsx";
 import { Activity } from "./activity.tsx";
 import { Health } from "./health.tsx";
+import { History } from "./history/history.tsx";
 import { Job } from "./job/job.tsx";
 import { Jobs } from "./jobs/jobs.tsx";
 import { Operation } from "./operations/operation.tsx";
@@ -54,8 +55,14 @@ import { Workers } from "./workers/workers.tsx";
 /** What is asked for a view in its usual form. */
 const JOBS = "jobs?backward=true&limit=50";
 const QUEUES = "queues?limit=50";
+const HISTORY = "history?limit=50";
 
-const FULL: Readonly<Record<string, unknown>> = { ...ANSWERS, [JOBS]: ANSWERS["jobs"], [QUEUES]: ANSWERS["queues"] };
+const FULL: Readonly<Record<string, unknown>> = {
+  ...ANSWERS,
+  [JOBS]: ANSWERS["jobs"],
+  [QUEUES]: ANSWERS["queues"],
+  [HISTORY]: ANSWERS["history"],
+};
 
 /** A page to which these answers were given, by the paths of the API. */
 function pageWith(answers: Readonly<Record<string, unknown>>, changes: Partial<SessionAnswer> = {}): Page {
@@ -300,12 +307,37 @@ it("keeps every digit of a payload, and says what is redacted", () => {
   expect(textOf(html)).toContain("partly redacted");
 });
 
-it("says that the history of attempts is not kept", () => {
-  expect(textOf(shown(<Job id="42" />, pageWith(FULL)))).toContain("The history of attempts is not kept");
+it("shows how far a job is, its failed attempts with their stacks, and its log", () => {
+  const text = textOf(shown(<Job id="42" />, pageWith(FULL)));
+  expect(text).toContain("Progress");
+  expect(text).toContain("It was started 3 times.");
+  expect(text).toContain("1 Error: connect ECONNREFUSED 10.0.0.7:25");
+  expect(text).toContain("at totalOf (/srv/app/src/orders/total.ts:41:22)");
+  expect(text).toContain('Sent the first 40 {"host":"mail.example.com"}');
+});
+
+it("shows what is kept of a job that has ended, in the place of a job", () => {
+  const page = pageWith(FULL);
+  page.resource("jobs/41").hear({ asOf: at(0), problem: { status: 404, detail: "There is no job 41." } });
+  const text = textOf(shown(<Job id="41" />, page));
+  expect(text).toContain("Ended completed");
+  expect(text).toContain("messageId");
+  expect(text).toContain("Finished jobs with the same key");
+});
+
+it("lists what has ended, the newest first, with what was asked for", () => {
+  const text = textOf(shown(<History />, pageWith(FULL), "/ops/history"));
+  expect(text).toContain("41 completed send_email mail:76 1 4.0 s");
+  expect(text).toContain("the customer withdrew");
+  expect(text).toContain("Older");
+  const asked = "history?task=a&state=failed&limit=50";
+  const none = pageWith({ ...FULL, [asked]: { asOf: at(0), jobs: [], next: null } });
+  expect(textOf(shown(<History />, none, "/ops/history?task=a&state=failed"))).toContain("No such job is kept.");
 });
 
 it("says of a job that is gone what people did to it", () => {
   const page = pageWith({ "activity?jobId=42": ANSWERS["activity"] });
+  page.resource("history/42").hear({ asOf: at(0), problem: { status: 404, detail: "None is kept." } });
   page.resource("jobs/42").hear({ asOf: at(0), problem: { status: 404, detail: "There is no job 42." } });
   const text = textOf(shown(<Job id="42" />, page));
   expect(text).toContain("Job 42 is not in the table: it completed, was removed, or never existed.");

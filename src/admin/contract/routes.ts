@@ -21,6 +21,7 @@ import {
   TaskSchemaAnswer,
   TasksAnswer,
 } from "./group-views.ts";
+import { FinishedAnswer, HistoryAnswer, HistoryFilterView, NotesAnswer } from "./history-views.ts";
 import { ErrorsAnswer, JobAnswer, JobFilterView, JobPageAnswer, WhyAnswer } from "./job-views.ts";
 import {
   ActivityAnswer,
@@ -47,6 +48,15 @@ export const ROUTES = {
   listJobs: read("/jobs", "One page of jobs.", { query: jobsQuery(), response: JobPageAnswer }),
   getJob: read("/jobs/:id", "One job.", { params: z.object({ id: Id }), response: JobAnswer }),
   explainJob: read("/jobs/:id/why", "Why a job does not run.", { params: z.object({ id: Id }), response: WhyAnswer }),
+  jobNotes: read("/jobs/:id/notes", "Failed attempts of a job, how far it is, and its log.", {
+    params: z.object({ id: Id }),
+    response: NotesAnswer,
+  }),
+  history: read("/history", "One page of finished jobs.", { query: historyQuery(), response: HistoryAnswer }),
+  getFinishedJob: read("/history/:id", "One finished job.", {
+    params: z.object({ id: Id }),
+    response: FinishedAnswer,
+  }),
   errors: read("/errors", "The errors of jobs that failed for good.", { query: errorsQuery(), response: ErrorsAnswer }),
   listQueues: read("/queues", "One page of queues.", { query: queuesQuery(), response: QueuesAnswer }),
   getQueue: read("/queues/:name", "One queue and its next jobs.", { params: named(), response: QueueAnswer }),
@@ -188,6 +198,14 @@ function jobsQuery() {
   return z.strictObject({
     ...JobFilterView.shape,
     backward: flag().optional().describe("The last first, in the order of the list."),
+    after: z.string().max(400).optional().describe("The `next` of the page before."),
+    limit: limit(500, 50),
+  });
+}
+
+function historyQuery() {
+  return z.strictObject({
+    ...HistoryFilterView.shape,
     after: z.string().max(400).optional().describe("The `next` of the page before."),
     limit: limit(500, 50),
   });

@@ -17,6 +17,33 @@ beforeAll(async () => {
   waiting = (await client.addJob("pay", payload, { queueName: "box", jobKey: MAIL })).id;
   failed = (await client.addJob("pay", payload)).id;
   await client.permanentlyFailJobs([failed], `Error: card ${CARD} of ${MAIL} refused\n    at pay("hunter22")`);
+  // As a job is kept, and what is recorded of its attempts.
+  for (const id of [waiting, failed]) {
+    await test.database.sql(
+      `insert into howdah._howdah_history (keep, finished_at, id, task, state, attempts, max_attempts, priority, created_at,
+         run_at, key, payload, result, error)
+       values (7, now(), $1, 'pay', 'c', 1, 25, 0, now(), now(), $5, $2, $3, $4)`,
+      [
+        id,
+        payload,
+        { card: { number: CARD }, said: `to hunter22 of ${MAIL}`, amount: 12 },
+        `no ${CARD}\n hunter22`,
+        MAIL,
+      ],
+    );
+    await test.database.sql(
+      "insert into howdah._howdah_attempts (job_id, at, attempt, error, stack) values ($1, now(), 1, $2, $2)",
+      [id, `Error: card ${CARD} of ${MAIL}\n    at pay("hunter22")`],
+    );
+    await test.database.sql(
+      "insert into howdah._howdah_job_logs (job_id, at, seq, attempt, message, fields) values ($1, now(), 1, 1, $2, $3)",
+      [id, `charges ${CARD}`, { password: "hunter22", number: Number(CARD) }],
+    );
+    await test.database.sql(
+      "insert into howdah._howdah_progress (job_id, at, claimed_at, value) values ($1, now(), now(), $2)",
+      [id, { card: CARD, of: MAIL }],
+    );
+  }
   await client.schedules.upsert({ id: "monthly", task: "pay", schedule: "0 0 1 * *", payload });
 });
 afterAll(() => test[Symbol.asyncDispose]());
@@ -50,6 +77,28 @@ describe("what is redacted", () => {
     expect(errors.json["errors"][0].message).toBe("Error: card [redacted] of [redacted] refused");
     const schedules = await test.ask("/api/v1/schedules");
     expect(schedules.json["schedules"][0].payload.text).toContain('"number":"[redacted]"');
+  });
+
+  it("is not in what is kept of a job, its attempts, its progress and its log", async () => {
+    const { json } = await test.ask(`/api/v1/history/${failed}`);
+    expect(JSON.parse(json["job"].result.text)).toEqual({
+      card: { number: "[redacted]" },
+      said: "to [redacted] of [redacted]",
+      amount: 12,
+    });
+    expect(json["job"].lastError).toBe("no [redacted]\n [redacted]");
+    const { json: notes } = await test.ask(`/api/v1/jobs/${failed}/notes`);
+    expect(notes["attempts"][0].stack).toBe('Error: card [redacted] of [redacted]\n    at pay("[redacted]")');
+    expect(notes["lines"][0].message).toBe("charges [redacted]");
+    // A number that becomes a mark would be no JSON.
+    expect(notes["lines"][0].fields.text).toBe('"[redacted]"');
+    expect(JSON.parse(notes["progress"].value.text)).toEqual({ card: "[redacted]", of: "[redacted]" });
+  });
+
+  it("hides all that comes from a payload that is not kept", async () => {
+    await test.database.sql("update howdah._howdah_history set payload = null where id = $1", [failed]);
+    const { json } = await test.ask(`/api/v1/history/${failed}`);
+    expect(json["job"]).toMatchObject({ payload: null, lastError: "[redacted]", result: { text: '"[redacted]"' } });
   });
 
   it("is not in the live stream", async () => {

@@ -51,6 +51,11 @@ beforeAll(async () => {
   await add("hiddenBox", "hidden_task", { queueName: "box" });
   await add("failed", "hidden_task", {});
   await client.permanentlyFailJobs([ids["failed"] ?? ""], "Error: of the hidden task");
+  const kept = `insert into howdah._howdah_history
+    (keep, finished_at, id, task, queue_name, state, attempts, max_attempts, priority, created_at, run_at, key)
+    values (7, now(), $1, $2, $3, 'c', 1, 25, 0, now(), now(), $4)`;
+  await test.database.sql(kept, [idOf("mail"), "mail", null, null]);
+  await test.database.sql(kept, [idOf("hidden"), "hidden_task", "hidden_queue", "hidden-key"]);
   await client.schedules.upsert({ id: "hidden_schedule", task: "hidden_task", schedule: "0 4 * * *" });
   await client.schedules.upsert({ id: "mails", task: "mail", schedule: "0 4 * * *" });
   await client.pauseTask("hidden_task");
@@ -117,6 +122,13 @@ describe("someone of some tasks and queues", () => {
           isOwn ? 200 : 404,
         ]);
     }
+    // So with those that have ended.
+    const ended = await test.ask("/api/v1/history", { as });
+    expect(ended.json["jobs"].map(({ id }: { id: string }) => id)).toEqual(
+      names.includes("mail") ? [idOf("mail")] : [],
+    );
+    for (const path of [`history/${idOf("hidden")}`, `jobs/${idOf("hidden")}/notes`])
+      expect([path, (await test.ask(`/api/v1/${path}`, { as })).status]).toEqual([path, 404]);
     // A filter for another's task finds nothing.
     const other = await test.ask("/api/v1/jobs?task=hidden_task&queueName=hidden_queue", { as });
     expect(other.json["jobs"]).toEqual([]);

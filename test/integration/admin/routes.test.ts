@@ -72,6 +72,25 @@ describe("every route", () => {
     expect(job.json["job"]).toMatchObject({ traceUrl: `https://traces.test/${"a".repeat(32)}`, jobKey: "k" });
     const why = await call("explainJob", `/jobs/${id}/why`);
     expect(why.json["reasons"][0].code).toBe("task_unknown");
+    const notes = await call("jobNotes", `/jobs/${failed}/notes`);
+    expect(notes.json).toMatchObject({ attempts: [], progress: null, lines: [] });
+    await admin.database.sql(`insert into howdah._howdah_history
+      (keep, finished_at, id, task, state, attempts, max_attempts, priority, created_at, run_at, payload, result, error)
+      values (7, now(), 4711, 'mail', 'c', 1, 25, 0, now(), now(), '{"to":"ada"}', '9007199254740993', E'odd\\n more')`);
+    await admin.database.sql(
+      "insert into howdah._howdah_attempts (job_id, at, attempt, worker, error, stack) values (4711, now(), 1, 'w', 'no', E'no\\n  at x')",
+    );
+    const history = await call("history", "/history?task=mail&limit=10");
+    expect(history.json["jobs"]).toMatchObject([{ id: "4711", state: "completed", error: "odd" }]);
+    const finished = await call("getFinishedJob", "/history/4711");
+    expect(finished.json["job"]).toMatchObject({
+      payload: { text: '{"to":"ada"}' },
+      result: { text: "9007199254740993" },
+      lastError: "odd\n more",
+    });
+    expect((await call("jobNotes", "/jobs/4711/notes")).json["attempts"]).toMatchObject([
+      { attempt: 1, stack: "no\n  at x" },
+    ]);
     const errors = await call("errors", "/errors?task=mail");
     expect(errors.json["errors"]).toMatchObject([{ message: "Error: no", tasks: ["mail"] }]);
     await call("listQueues", "/queues?hasJobs=true&limit=5");

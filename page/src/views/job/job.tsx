@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { FinishedAnswer } from "../../../../src/admin/contract/history-views.ts";
 import type { JobAnswer, JobView } from "../../../../src/admin/contract/job-views.ts";
 import type { ActivityAnswer } from "../../../../src/admin/contract/overview-views.ts";
 import { ActionButtons } from "../../actions/action-buttons.tsx";
@@ -20,6 +21,8 @@ import { PayloadTree } from "../../payload/payload-tree.tsx";
 import { ActivityTable } from "../activity-table.tsx";
 import { JobState } from "../jobs/job-columns.tsx";
 import { ErrorText } from "./error-text.tsx";
+import { FinishedJob } from "./finished-job.tsx";
+import { Notes } from "./notes.tsx";
 import { TimelineStrip } from "./timeline-strip.tsx";
 import { WhyBox } from "./why-box.tsx";
 
@@ -83,7 +86,7 @@ function Details({ job }: { readonly job: JobView }) {
         <PayloadTree payload={job.payload} />
         <div>
           {job.lastError !== null && <ErrorText error={job.lastError} />}
-          <Attempts job={job} />
+          <Notes id={job.id} attempts={job.attempts} />
           <Related job={job} />
         </div>
       </div>
@@ -162,19 +165,6 @@ function Facts({ job }: { readonly job: JobView }) {
   );
 }
 
-function Attempts({ job }: { readonly job: JobView }) {
-  return (
-    <section aria-label="Attempts">
-      <h2>Attempts</h2>
-      <p class="quiet">
-        {job.attempts === 0
-          ? "It has not been started yet."
-          : `It was started ${job.attempts === 1 ? "once" : `${job.attempts} times`}. The history of attempts is not kept: the table has the last error only.`}
-      </p>
-    </section>
-  );
-}
-
 /** Other jobs that may say more. */
 function Related({ job }: { readonly job: JobView }) {
   const page = usePage();
@@ -205,8 +195,23 @@ function Related({ job }: { readonly job: JobView }) {
   );
 }
 
-/** A job that is not in the table any more, and who had to do with it. */
+/** A job that is not in the table any more: what is kept of it, or who had to do with it. */
 function Gone({ id, problem }: { readonly id: string; readonly problem: Problem }) {
+  const path = `history/${id}`;
+  return (
+    <Async
+      state={useAnswer<FinishedAnswer>(path)}
+      path={path}
+      rows={8}
+      failed={(missing) => (missing.kind === "gone" ? <Unknown id={id} problem={problem} /> : undefined)}
+    >
+      {({ job }) => <FinishedJob job={job} />}
+    </Async>
+  );
+}
+
+/** A job of which nothing is kept. */
+function Unknown({ id, problem }: { readonly id: string; readonly problem: Problem }) {
   const [before, setBefore] = useState<string>();
   const path = address("activity", { jobId: id, before });
   const state = useAnswer<ActivityAnswer>(path, { isLive: false });
