@@ -94,7 +94,7 @@ export function statementsOf(sql: string): string[] {
 
 function readStatement(statement: string, into: Collected): void {
   const { plain, functions, definitions } = into;
-  const [, kind = "", rest = ""] = /^create (?:or replace |unique )*(\w+) ([\s\S]*)$/.exec(statement) ?? [];
+  const [, kind = "", rest = ""] = /^create (?:or replace |unique |unlogged )*(\w+) ([\s\S]*)$/.exec(statement) ?? [];
   const name = /^(?::"schema"\.)?(\w+)/.exec(rest)?.[1] ?? "";
   if (kind === "function") readFunction(statement, functions);
   else if (kind === "table" || kind === "type") {

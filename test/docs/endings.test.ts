@@ -41,9 +41,9 @@ describe("a job ends", () => {
 /**
  * Both releases, complete, cancel_jobs, remove_job, complete_jobs, clean-up, the two releases that only count; the second
  * text of cancel_jobs and remove_job; the three releases of jobs that are kept; the second text of complete, complete_jobs
- * and clean-up; remove_jobs.
+ * and clean-up; remove_jobs; erase.
  */
-const DELETED_BY = 18;
+const DELETED_BY = 19;
 
 /** What stands in the statements of the pieces in all migrations, and what stands around them. */
 async function expandApart(): Promise<[inside: string, outside: string]> {

@@ -523,6 +523,7 @@ it("goes on where a page of the record has found nothing yet", () => {
   const text = textOf(shown(<Activity />, pageWith({ activity: more })));
   expect(text).toContain("Nothing yet among the 10,000 changes that were looked at. Search on");
   const page = pageWith({ "activity?jobId=42": more });
+  page.resource("history/42").hear({ asOf: at(0), problem: { status: 404, detail: "None is kept." } });
   page.resource("jobs/42").hear({ asOf: at(0), problem: { status: 404, detail: "There is no job 42." } });
   expect(textOf(shown(<Job id="42" />, page))).toContain("Nothing that named its id, among the 10,000 changes");
 });

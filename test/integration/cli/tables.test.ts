@@ -37,6 +37,11 @@ const CALLS: readonly (readonly [call: string, header: string, row: RegExp])[] =
   ["stats", "STATE JOBS", /^total\t1002$/],
   ["stats --by task", "TASK READY SCHEDULED RUNNING FAILED", /^later\t0\t1\t0\t0$/],
   ["stats --by queue", "QUEUE READY SCHEDULED RUNNING FAILED", /^mail\t0\t1\t0\t0$/],
+  [
+    "history --task kept",
+    "ID TASK QUEUE STATE ENDED TOOK TRIES KEY DETAIL",
+    /^7\tkept\tmail\tcompleted\t\S+Z\t2000\t1\/25\tk\t$/,
+  ],
   ["errors", "JOBS ERROR TASKS FIRST LAST NEWEST", /^1\tno such file\tbroken\t\S+Z\t\S+Z\t\d+$/],
   ["stats --by error", "ERROR FAILED", /^no such file\t1$/],
   [
@@ -64,6 +69,7 @@ const CALLS: readonly (readonly [call: string, header: string, row: RegExp])[] =
 /** Of these there are none: the columns are printed all the same. */
 const EMPTY: readonly (readonly [call: string, says: string])[] = [
   ["list --task none", "No such jobs."],
+  ["history", "No such jobs."],
   ["errors --task none", "No job has failed for good."],
   ["queues list --search none", "No queues."],
   ["stats --by queue", "No such jobs."],
@@ -88,6 +94,9 @@ beforeAll(async () => {
   await database.sql(
     "update howdah._private_jobs set attempts = 1, last_error = E'no such file\\n at\\tx' where max_attempts = 1 and priority = 0 and id = (select max(id) from howdah._private_jobs)",
   );
+  await database.sql(`insert into howdah._howdah_history
+    (keep, finished_at, id, task, queue_name, state, attempts, max_attempts, priority, created_at, run_at, started_at, key)
+    values (7, now(), 7, 'kept', 'mail', 'c', 1, 25, 0, now(), now(), now() - interval '2 s', 'k')`);
   await client.pauseQueue("mail");
   await client.setQueuePool("api", { concurrency: 50 });
   const rate = { limit: 100, per: "1m", burst: 20 } as const;
