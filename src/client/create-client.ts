@@ -25,7 +25,7 @@ import { createBacklogReads } from "./backlog.ts";
 import { Announcer } from "./announcer.ts";
 import { createBulkChanges } from "./bulk.ts";
 import { BulkRunner } from "./bulk-runner.ts";
-import { createCleanUp } from "./clean-up.ts";
+import { type CleanUp, type CleanUpGround, createCleanUp } from "./clean-up.ts";
 import type { Client, TransactionClient } from "./client.ts";
 import {
   CONNECTION_OPTIONS,
@@ -40,7 +40,7 @@ import { createHistory } from "./history.ts";
 import { createInspection } from "./inspect.ts";
 import { createJobLogs } from "./job-logs.ts";
 import { createManagement } from "./manage.ts";
-import { createErasing } from "./erasing.ts";
+import { createErasing, type Erasing } from "./erasing.ts";
 import { createDoctor } from "./doctor/diagnose.ts";
 import { toHowdahError, withHowdahErrors } from "../postgres/database-error.ts";
 import { OpenCalls } from "./open-calls.ts";
@@ -195,8 +195,7 @@ export function clientOver(ground: ClientGround): Client {
       ...createSampleReads(session),
       ...createWorkerRegister(session),
       ...createQueueRules(session),
-      ...createCleanUp(session, { clock, keepTasks: [...keepTasks, ...(tasks?.identifiers ?? [])] }),
-      ...createErasing(session, { clock }),
+      ...createRemovals(session, { clock, keepTasks: [...keepTasks, ...(tasks?.identifiers ?? [])] }),
       async migrate() {
         await applyMigrations({ driver, schema, logger, clock });
       },
@@ -215,6 +214,11 @@ export function clientOver(ground: ClientGround): Client {
   };
   giveOperatorAccess(client, createOperatorAccess({ session, calls, runner }));
   return client;
+}
+
+/** The methods that remove what is no longer needed, or wanted. */
+function createRemovals(session: Session, ground: CleanUpGround): CleanUp & Erasing {
+  return { ...createCleanUp(session, ground), ...createErasing(session, ground) };
 }
 
 /** The methods inside of a transaction. They are not waited for: such a call may last as long as the transaction. */
