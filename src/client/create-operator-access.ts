@@ -62,10 +62,6 @@ export function createOperatorAccess({ session, calls, runner }: AccessGround): 
         const found = await getJob(session, schema, checkJobId(id));
         return found && { job: toJob(found), payload: found.payload ?? "null" };
       },
-      async getFinishedJob(id: string) {
-        const record = await getFinishedJob({ executor: session, schema }, checkJobId(id));
-        return record && { job: toFinishedJob(record), payload: record.payload, result: record.result };
-      },
       async getJobs(ids: readonly string[]) {
         return (await getJobsById(primary, checkJobIds(ids))).map((record) => toJob(record));
       },
@@ -121,6 +117,7 @@ export interface AccessGround {
 }
 
 type RecordNames =
+  | "getFinishedJob"
   | "startOperation"
   | "resumeOperation"
   | "getOperation"
@@ -130,12 +127,16 @@ type RecordNames =
   | "listOperationStarts"
   | "listAudit";
 
-/** What is stored of changes: operations, and the record. */
+/** What is stored beside jobs: those that have ended, operations, and the record of changes. */
 function createRecords(session: Session): Pick<OperatorAccess, RecordNames> {
   const { schema } = session;
   const primary = { executor: session.primaryReads, schema };
   const writing = { executor: session, schema };
   return {
+    async getFinishedJob(id: string) {
+      const record = await getFinishedJob({ executor: session, schema }, checkJobId(id));
+      return record && { job: toFinishedJob(record), payload: record.payload, result: record.result };
+    },
     async startOperation(order: BoundOrder) {
       return toStoredOperation(await startOperation(writing, order));
     },

@@ -66,7 +66,10 @@ function Filter() {
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const text = (name: string): string => String(form.get(name) ?? "").trim();
+    const text = (name: string): string => {
+      const value = form.get(name);
+      return typeof value === "string" ? value.trim() : "";
+    };
     const asked = { task: text("task"), queue: text("queue"), key: text("key"), state: text("state") };
     route(page.href("history", given(asked)));
   };
