@@ -224,6 +224,7 @@ export class Reporter {
     this.#logger[level](`The worker could not ${activity}; it goes on`, {
       worker: this.#identity.current,
       error: errorMessage(error),
+      ...(isHowdahError(error) && { code: error.code }),
     });
     this.#backgroundError(activity, error);
   }
