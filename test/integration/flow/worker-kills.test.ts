@@ -39,3 +39,30 @@ it("lanes of a worker that was killed are free again when its jobs are recovered
   const lanes = await database.sql("select lane from howdah._howdah_lanes where owner_id > 0 order by lane");
   expect(lanes.map((row) => row["lane"])).toEqual([1, 2]);
 }, 60_000);
+
+it("a lane of a call of several jobs is free again when the last of them is recovered", async () => {
+  await client.setQueuePool("calls", { concurrency: 3 });
+  await client.setQueueRules("g", { concurrency: 2, pool: "calls" });
+  await client.addJobs(
+    Array.from({ length: 15 }, () => ({ identifier: "push", spec: { queueName: "g" } })),
+    { returning: "ids" },
+  );
+  const options = { connectionString: database.connectionString, concurrency: 4, recovery: PATIENT_RECOVERY };
+  await using victim = await startNode(new URL("../fixtures/gather-worker.mjs", import.meta.url), {
+    args: [JSON.stringify(options)],
+  });
+  await until(() => victim.lines.filter((line) => line.startsWith("holds")).length === 2);
+  expect(victim.lines.filter((line) => line.startsWith("holds")).map((line) => line.split(" ").length - 1)).toEqual([
+    10, 5,
+  ]);
+  expect(await holders()).toHaveLength(4);
+  victim.kill();
+  await victim.ended;
+  await using second = await startNode(new URL("../fixtures/gather-worker.mjs", import.meta.url), {
+    args: [JSON.stringify({ ...options, recovery: FAST_RECOVERY })],
+  });
+  await until(() => second.lines.filter((line) => line.startsWith("holds")).length === 2, { deadlineMs: 30_000 });
+  const attempts = await database.sql("select distinct attempts from howdah._private_jobs where locked_by is not null");
+  expect(attempts).toEqual([{ attempts: 1 }]);
+  expect(await holders()).toHaveLength(4);
+}, 60_000);
