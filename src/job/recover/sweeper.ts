@@ -82,11 +82,9 @@ export class Sweeper {
       if (stopping.aborted) return 0;
       if (!returned.includes(worker)) await this.#recover(worker, declared.has(worker.workerId));
     }
-    if (watch.watchedMs >= this.#settings.watchTimeMs) {
-      await this.#orphans.recover();
-      await this.#sweepAttempts();
-    }
+    if (watch.watchedMs >= this.#settings.watchTimeMs) await this.#orphans.recover();
     if (observation.hasRules) await this.#sweepRules();
+    if (observation.hasAttempts) await this.#sweepAttempts();
     this.#isAtEase = this.#hear(others, declared);
     return Math.min(this.#settings.sweepIntervalMs, soonestMs);
   }

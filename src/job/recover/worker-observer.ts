@@ -46,6 +46,7 @@ export class WorkerObserver {
       watch,
       isFirstSession,
       hasRules: look.sightings.hasRules,
+      hasAttempts: look.sightings.hasAttempts,
       others: others.map((worker) => ({
         ...worker,
         stage: stages.get(worker.workerId) ?? SWEPT.no,
@@ -138,6 +139,8 @@ export interface Observation {
   readonly isFirstSession: boolean;
   /** Queues may have to be compared with the rules that are stored for them. */
   readonly hasRules: boolean;
+  /** Attempts may be recorded of jobs that are gone. */
+  readonly hasAttempts: boolean;
   /** All workers but the own. */
   readonly others: readonly ObservedWorker[];
 }

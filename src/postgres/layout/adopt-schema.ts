@@ -115,7 +115,7 @@ async function adopt(options: AdoptOptions): Promise<Adopted> {
  */
 async function addColumns(options: ApplyOptions): Promise<string | undefined> {
   const { schema, clock = systemClock, attempts = ATTEMPTS, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
-  const tables = ["_private_jobs", "_private_job_queues"].map((table) => schema.of(table)).join(", ");
+  const tables = ["_private_jobs", "_private_job_queues", "_private_tasks"].map((table) => schema.of(table)).join(", ");
   const add = async (transaction: Executor, lock: string): Promise<string | undefined> => {
     const { plan } = await look(transaction, options);
     if (plan.columns.length === 0) return undefined;

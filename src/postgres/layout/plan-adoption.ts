@@ -229,7 +229,8 @@ interface Adapting {
 
 /** A statement of a migration as it is run in a schema whose tables others have made. */
 function adapted(statement: string, { found, schema }: Adapting): string[] {
-  const [, kind = "", name = ""] = /^create (?:or replace )?(\w+) (?::"schema"\.)?(\w+)/.exec(statement) ?? [];
+  const [, kind = "", name = ""] =
+    /^create (?:or replace |unlogged )?(\w+) (?::"schema"\.)?(\w+)/.exec(statement) ?? [];
   if (kind === "function") return functionStatements(statement, { found, schema });
   const table = kind === "table" ? name : (/ (?:on|table|into) :"schema"\.(\w+)/.exec(statement)?.[1] ?? "");
   // Theirs, or to come: their migration creates the view and would find its name taken.

@@ -53,7 +53,7 @@ async function release(transaction: Executor, schema: Schema): Promise<void> {
   if (!state.isAdopted) return;
   if (state.revision > 0) await checkWorkers(transaction, schema);
   await transaction.query({
-    text: `lock table ${schema.of("_private_jobs")}, ${schema.of("_private_job_queues")} in access exclusive mode`,
+    text: `lock table ${schema.of("_private_jobs")}, ${schema.of("_private_job_queues")}, ${schema.of("_private_tasks")} in access exclusive mode`,
   });
   if (state.revision > 0) {
     await transaction.query({ text: recovery(schema) });

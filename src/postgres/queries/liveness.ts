@@ -3,7 +3,7 @@ import { jsonArray, textArray } from "../literal.ts";
 import type { Schema } from "../schema.ts";
 import { SCHEMA_LOCK_CLASS } from "./idle-workers.ts";
 import { lockedWorkers } from "./locked-workers.ts";
-import { hasRules, readSightings, type WorkerSightings } from "./sweep.ts";
+import { whatToSweep, readSightings, type WorkerSightings } from "./sweep.ts";
 
 /** What a statement about registered workers needs. */
 export interface LivenessTarget {
@@ -125,7 +125,7 @@ export async function beatAndLook(
   const text = `
 with beaten as (${updateText(schema)})
 select worker.id, worker.beat, worker.lock, worker.swept, worker.server, worker.process, worker.same,
-  beaten.id is not null, ${hasRules(schema)}
+  beaten.id is not null, ${whatToSweep(schema)}
 from ${schema.of("_howdah_workers_v1")}() as worker left join beaten on beaten.id operator(pg_catalog.=) worker.id`;
   const { rows } = await executor.query({
     name: "howdah_beat_and_look",

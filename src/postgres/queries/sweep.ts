@@ -1,6 +1,6 @@
 import type { Executor, Row } from "../driver.ts";
 import { numberArray, textArray } from "../literal.ts";
-import type { Schema } from "../schema.ts";
+import { quoteLiteral, type Schema } from "../schema.ts";
 
 /** What a statement of a sweeper needs. What it does concurrently with others is described at its function in `000005-recovery.sql`. */
 export interface SweepTarget {
@@ -30,22 +30,26 @@ export interface WorkerSightings {
   readonly server: string;
   /** Queues may have to be compared with the rules that are stored for them. */
   readonly hasRules: boolean;
+  /** Attempts may be recorded of jobs that are gone. */
+  readonly hasAttempts: boolean;
   readonly workers: readonly WorkerSighting[];
 }
 
 /** Looks at all registered workers. */
 export async function lookAtWorkers({ executor, schema }: SweepTarget, timeoutMs: number): Promise<WorkerSightings> {
-  const text = `select worker.*, null, ${hasRules(schema)} from ${schema.of("_howdah_workers_v1")}() as worker`;
+  const text = `select worker.*, null, ${whatToSweep(schema)} from ${schema.of("_howdah_workers_v1")}() as worker`;
   const { rows } = await executor.query({ name: "howdah_workers_1", text, timeoutMs });
   return readSightings(rows);
 }
 
-/** Whether rules of queues were ever stored. */
-export function hasRules(schema: Schema): string {
-  return `(select state.revision operator(pg_catalog.>) 0 from ${schema.of("_howdah_rules_state")} as state)`;
+/** Whether rules of queues were ever stored, and whether attempts are, which no row is read for. */
+export function whatToSweep(schema: Schema): string {
+  const attempts = quoteLiteral(schema.of("_howdah_attempts"));
+  return `(select state.revision operator(pg_catalog.>) 0 from ${schema.of("_howdah_rules_state")} as state),
+  pg_catalog.pg_relation_size(${attempts}::pg_catalog.regclass) operator(pg_catalog.>) 0`;
 }
 
-/** Reads what `_howdah_workers_v1` answered, one column of the caller, and {@link hasRules}. */
+/** Reads what `_howdah_workers_v1` answered, one column of the caller, and {@link whatToSweep}. */
 export function readSightings(rows: readonly Row[]): WorkerSightings {
   const workers = rows.map(([id, beat, lock, swept, , process = null, same]) => ({
     workerId: id ?? "",
@@ -55,7 +59,7 @@ export function readSightings(rows: readonly Row[]): WorkerSightings {
     process,
     isSameServer: same === "t",
   }));
-  return { server: rows[0]?.[4] ?? "", hasRules: rows[0]?.[8] === "t", workers };
+  return { server: rows[0]?.[4] ?? "", hasRules: rows[0]?.[8] === "t", hasAttempts: rows[0]?.[9] === "t", workers };
 }
 
 /**
