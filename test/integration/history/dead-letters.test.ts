@@ -135,3 +135,24 @@ it("a task may not get its own dead letters, nor may tasks in a circle", async (
   ];
   await expect(createTestWorker(database, { tasks })).rejects.toThrow(/one, two, three/);
 });
+
+it("letters end where they would come back, when workers name each other's tasks", async () => {
+  const circle = ["one", "two", 'the "3rd"'];
+  const runs: string[] = [];
+  const workers = await Promise.all(
+    circle.map((identifier, place) => {
+      const deadLetter = circle[(place + 1) % circle.length];
+      const run = (): never => {
+        runs.push(identifier);
+        throw unrecoverable(new Error("no"));
+      };
+      return createTestWorker(database, { tasks: [defineTask({ identifier, deadLetter, run })] });
+    }),
+  );
+  // What json operators refuse does not keep a job from failing, or a letter from being written.
+  await client.addJob("two", { nul: "\0", job: { task: "two", queueName: "one" } });
+  for (let round = 0; round < 5; round += 1) for (const worker of workers) await worker.runOnce();
+  expect(runs).toEqual(["two", 'the "3rd"', "one"]);
+  await Promise.all(workers.map((worker) => worker.stop()));
+  expect(await client.stats()).toMatchObject({ failed: { value: 3 } });
+});

@@ -15,3 +15,11 @@ json_build_object(
   'error', :{job}.last_error
 )
 $$;
+
+-- Is the job a letter that tells of a job of this task, itself or in a letter that it tells of? By the text, which
+-- only we write so: json operators refuse a payload with a NUL in one of its strings.
+create fragment comes_from(job, identifier) as $$
+starts_with(:{job}.payload::text, '{"job" : {"id" : ') and strpos(
+  :{job}.payload::text, '"task" : ' || to_json(:{identifier})::text || ', "queueName" : '
+) > 0
+$$;
