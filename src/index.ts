@@ -25,6 +25,7 @@ export type {
   QueueRulesResult,
 } from "./client/queue-rules.ts";
 export type { QueueLimits } from "./client/queue-limits.ts";
+export type { ResultOptions } from "./client/results.ts";
 export type { GroupStats, JobGroup } from "./client/read-group-stats.ts";
 export type { JobFilter } from "./client/job-filter.ts";
 export type { JobList, SearchedJobs } from "./client/read-job-list.ts";
@@ -86,6 +87,7 @@ export type { Directive, RateLimit, RateLimited } from "./job/directive.ts";
 export type { JobContext } from "./job/execute/context.ts";
 export type { AddedJob, AddOutcome, Job, JobKeyMode, JobLogLine, JobProgress, JobSpec, JobState } from "./job/job.ts";
 export type { FinishedJob, FinishedState, JobAttempt } from "./job/finished-job.ts";
+export type { Results } from "./job/job.ts";
 export type { PoolRules, QueueRate, QueueRules } from "./job/queue-rules.ts";
 export type { FailedAttempt, RetryPolicy } from "./job/retry.ts";
 export type { PayloadSchema, SchemaIssue, SchemaResult } from "./job/schema.ts";

@@ -41,7 +41,8 @@ grant insert (id, queue_name) on howdah._private_job_queues to howdah_producer;
 grant insert (task_id, job_queue_id, payload, priority, run_at, max_attempts, flags, _howdah_timeout_ms)
   on howdah._private_jobs to howdah_producer;
 grant execute on function
-  howdah._howdah_add_keyed_jobs_v1, howdah._howdah_touch_keyed_job_v1, howdah._howdah_add_unique_jobs_v1
+  howdah._howdah_add_keyed_jobs_v1, howdah._howdah_touch_keyed_job_v1, howdah._howdah_add_unique_jobs_v1,
+  howdah._howdah_mark_awaited_v1
   to howdah_producer, howdah_worker;
 
 -- A worker adds jobs too, claims and releases them, keeps its registration and

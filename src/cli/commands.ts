@@ -20,6 +20,7 @@ import { queuesCommand, tasksCommand } from "./commands/pauses.ts";
 import { rescheduleCommand } from "./commands/reschedule.ts";
 import { rulesCommand } from "./commands/rules.ts";
 import { schedulesCommand } from "./commands/schedules.ts";
+import { resultCommand } from "./commands/result.ts";
 import { showCommand } from "./commands/show.ts";
 import { statsCommand } from "./commands/stats.ts";
 import { unlockCommand } from "./commands/unlock.ts";
@@ -35,6 +36,7 @@ const COMPLETED: readonly CliCommand[] = [
   statsCommand,
   listCommand,
   showCommand,
+  resultCommand,
   whyCommand,
   historyCommand,
   errorsCommand,

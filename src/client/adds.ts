@@ -1,4 +1,4 @@
-import type { ItemsOf, JobEntry, PayloadAndSpec, PayloadOf, RawJob, TaskJob } from "../job/add/job-entry.ts";
+import type { ItemsOf, JobEntry, PayloadAndSpec, PayloadOf, RawJob, ResultOf, TaskJob } from "../job/add/job-entry.ts";
 import type { JoinedAdds } from "../job/add/joined-adds.ts";
 import { type JobId, prepareAndAddJob, prepareAndAddJobIds, prepareAndAddJobs } from "../job/add/prepare-and-add.ts";
 import { HowdahError } from "../errors.ts";
@@ -32,7 +32,7 @@ export interface JobAdds {
   addJob<T extends AnyTaskDeclaration | string>(
     task: T,
     ...payloadAndSpec: PayloadAndSpec<PayloadOf<T>>
-  ): Promise<AddedJob<PayloadOf<T>>>;
+  ): Promise<AddedJob<PayloadOf<T>, ResultOf<T>>>;
   /**
    * As below, but returns only the id of each job, in the order given: nothing
    * else is read back, which costs less. With a key it is the id of the job that
@@ -55,7 +55,7 @@ export interface JobAdds {
     jobs: { readonly [K in keyof T]: TaskJob<T[K]> | RawJob },
     options?: AddJobsOptions & { readonly returning?: "jobs" | undefined },
   ): Promise<{
-    -readonly [K in keyof T]: AddedJob<PayloadOf<T[K]>>;
+    -readonly [K in keyof T]: AddedJob<PayloadOf<T[K]>, ResultOf<T[K]>>;
   }>;
   /**
    * Stores one job with several items, for a task made by `defineBatchTask`, or

@@ -12,6 +12,7 @@ import type { JobLogs } from "./job-logs.ts";
 import type { JobManagement } from "./manage.ts";
 import type { Operations } from "./operations.ts";
 import type { QueueRulesControl } from "./queue-rules.ts";
+import type { JobResults } from "./results.ts";
 import type { SampleReads } from "./samples.ts";
 import type { Schedules } from "./schedules.ts";
 import type { WorkerRegister } from "./workers.ts";
@@ -31,6 +32,7 @@ export interface Client
     SampleReads,
     WorkerRegister,
     QueueRulesControl,
+    JobResults,
     CleanUp,
     Erasing,
     AsyncDisposable {
@@ -52,8 +54,8 @@ export interface Client
    */
   inTransaction(transaction: ApplicationTransaction): TransactionClient;
   /**
-   * Waits for what is under way and closes the connections that this client
-   * opened. Afterwards every method rejects with `HOWDAH_CLIENT_CLOSED`.
+   * Waits for what is under way, except for results, and closes the connections
+   * that this client opened. Afterwards every method rejects with `HOWDAH_CLIENT_CLOSED`.
    * Closing twice is fine.
    */
   close(): Promise<void>;

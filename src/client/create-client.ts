@@ -23,6 +23,7 @@ import { readOptions } from "../runtime/options.ts";
 import { createAdds } from "./adds.ts";
 import { createBacklogReads } from "./backlog.ts";
 import { Announcer } from "./announcer.ts";
+import { AwaitedJobs } from "./awaited-jobs.ts";
 import { createBulkChanges } from "./bulk.ts";
 import { BulkRunner } from "./bulk-runner.ts";
 import { type CleanUp, type CleanUpGround, createCleanUp } from "./clean-up.ts";
@@ -52,6 +53,7 @@ import { createQueueRules } from "./queue-rules.ts";
 import { createSchedules } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { TransactionGuard } from "./transaction-guard.ts";
+import { createResults } from "./results.ts";
 import { createSampleReads } from "./samples.ts";
 import { createWorkerRegister } from "./workers.ts";
 
@@ -163,6 +165,7 @@ export function clientOver(ground: ClientGround): Client {
   const calls = new OpenCalls(schema);
   const announcer = new Announcer({ executor: driver, schema, clock });
   const waits = createWaits(ground);
+  const awaited = new AwaitedJobs({ clock, driver, logger, schema });
   const reads = new OperatorReads(readDriver);
   const primaryReads = readDriver === driver ? reads : new OperatorReads(driver);
   const session = new Session({ executor: driver, schema, tasks, announcer, hooks, waits, reads, primaryReads });
@@ -172,7 +175,7 @@ export function clientOver(ground: ClientGround): Client {
   let closing: Promise<void> | undefined;
 
   function close(): Promise<void> {
-    closing ??= calls.close().then(() =>
+    closing ??= Promise.all([calls.close(), awaited.close()]).then(() =>
       withHowdahErrors(schema, async () => {
         await announcer.flush();
         if (readDriver !== driver) await readDriver.close();
@@ -200,6 +203,7 @@ export function clientOver(ground: ClientGround): Client {
         await applyMigrations({ driver, schema, logger, clock });
       },
     }),
+    ...calls.checked(createResults(awaited, clock)),
     schedules: calls.awaited(createSchedules(session, clock)),
     operations: calls.awaited(createOperations(session, runner)),
 

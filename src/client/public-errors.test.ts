@@ -72,6 +72,7 @@ const INSIDE: Calls<Omit<TransactionClient, "schedules">> = {
 const CLIENT: Calls<Omit<Client, keyof TransactionClient | "inTransaction" | "diagnose">> = {
   eraseJobs: (client) => client.eraseJobs({ key: "k" }),
   backlog: (client) => client.backlog(),
+  result: (client) => client.result("1"),
   listSamples: (client) => client.listSamples(),
   listTaskSamples: (client) => client.listTaskSamples(),
   listActiveWorkers: (client) => client.listActiveWorkers(),

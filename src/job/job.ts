@@ -48,8 +48,17 @@ export interface JobLogLine {
   readonly fields: Readonly<Record<string, unknown>> | null;
 }
 
+/** Stands for the result of a job in its type. No job has this property. */
+export declare const RESULT: unique symbol;
+
+/** A job that ends with a result of this type. */
+export interface Results<Result = unknown> {
+  readonly id: string;
+  readonly [RESULT]?: { readonly of: Result } | undefined;
+}
+
 /** A job as an add returns it. */
-export interface AddedJob<P = unknown> extends Job<P> {
+export interface AddedJob<P = unknown, Result = unknown> extends Job<P>, Results<Result> {
   /** What the add did, of calls that add a job with `unique` or `debounce`. */
   readonly outcome?: AddOutcome | undefined;
   /**
@@ -112,6 +121,11 @@ export interface JobSpec {
    * 24 days. Default: that of the task.
    */
   readonly timeout?: Duration | undefined;
+  /**
+   * Keeps the result of the job for a day, unless its task keeps it longer, so
+   * that `result` of a client finds it. Default false.
+   */
+  readonly awaited?: boolean | undefined;
 }
 
 /** What happens when a job with the same key is already stored. */

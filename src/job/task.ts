@@ -7,14 +7,20 @@ import type { BatchTaskDeclaration, GatherOptions, TaskDeclaration } from "./tas
 import { invalidOption, isOptionsObject } from "../runtime/options.ts";
 
 /** A task whose jobs have one payload each. `Input` is what is added, `Output` what the handler gets. */
-export interface Task<Input = unknown, Output = Input, State = unknown> extends TaskDeclaration<Input, Output> {
-  /** Does the job: returning is success, throwing is a failed attempt. */
+export interface Task<Input = unknown, Output = Input, State = unknown, Result = void> extends TaskDeclaration<
+  Input,
+  Output
+> {
+  /**
+   * Does the job: returning is success, throwing is a failed attempt. What it returns is the result of the job,
+   * unless that is `snooze(…)`, `rateLimited(…)` or `cancel(…)`.
+   */
   // A property, so that the compiler refuses a worker whose state is less than this asks for.
-  readonly run: (payload: Output, context: JobContext<State>) => HandlerResult | Promise<HandlerResult>;
+  readonly run: (payload: Output, context: JobContext<State>) => HandlerResult<Result> | Promise<HandlerResult<Result>>;
 }
 
-/** What a handler may return: nothing, `snooze(…)`, `rateLimited(…)` or `cancel(…)`. Other values are ignored. */
-export type HandlerResult = Directive | void | undefined;
+/** What a handler may return: the result of the job, which may be nothing, `snooze(…)`, `rateLimited(…)` or `cancel(…)`. */
+export type HandlerResult<Result = void | undefined> = Directive | Result;
 
 /** A task whose jobs have an array as payload. */
 export interface BatchTask<Input = unknown, Output = Input, State = unknown> extends BatchTaskDeclaration<
@@ -68,10 +74,12 @@ export type GatherResult =
 
 /** A task of whatever payload: what a list of tasks holds. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of tasks holds tasks of any payload
-export type AnyTask<State = any> = Task<any, any, State> | BatchTask<any, any, State> | GatherTask<any, any, State>;
+export type AnyTask<State = any> =
+  // oxlint-disable-next-line typescript/no-explicit-any -- as above
+  Task<any, any, State, any> | BatchTask<any, any, State> | GatherTask<any, any, State>;
 
 /** What {@link defineTask} is given: a task but for its kind. */
-export type NewTask<Input, Output, State> = Omit<Task<Input, Output, State>, "kind">;
+export type NewTask<Input, Output, State, Result = void> = Omit<Task<Input, Output, State, Result>, "kind">;
 
 /** What {@link defineGatherTask} is given: such a task but for its kind. */
 export type NewGatherTask<Input, Output, State> = Omit<GatherTask<Input, Output, State>, "kind">;
@@ -86,9 +94,9 @@ export type NewBatchTask<Input, Output, State> = Omit<BatchTask<Input, Output, S
  * `HOWDAH_OPTION_INVALID` where it is written.
  */
 // One signature for both, because of two overloads the compiler would explain the one that was not meant.
-export function defineTask<Output, State = unknown, Input = Output>(
-  task: NewTask<Input, Output, State>,
-): Task<Input, Output, State> {
+export function defineTask<Output, State = unknown, Input = Output, Result = void>(
+  task: NewTask<Input, Output, State, Result>,
+): Task<Input, Output, State, Result> {
   return checkTask({ ...limited(task), kind: "single" }, task);
 }
 
@@ -107,7 +115,7 @@ export function defineTasks<State = unknown>(handlers: Readonly<Record<string, A
 
 /** A handler of whatever payload. */
 // oxlint-disable-next-line typescript/no-explicit-any -- an object of handlers holds those of any payload
-export type AnyHandler<State = any> = Task<any, any, State>["run"];
+export type AnyHandler<State = any> = Task<any, any, State, any>["run"];
 
 /**
  * Declares a batch task: its jobs carry an array, and items can fail one by one.

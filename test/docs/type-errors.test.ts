@@ -67,7 +67,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     title: "a task with a misspelt name",
     code: 'defineTask({ identifer: "email", run() {} });',
-    says: "Object literal may only specify known properties, but 'identifer' does not exist in type 'NewTask<unknown, unknown, unknown>'. Did you mean to write 'identifier'?",
+    says: "Object literal may only specify known properties, but 'identifer' does not exist in type 'NewTask<unknown, unknown, unknown, void>'. Did you mean to write 'identifier'?",
   },
   {
     title: "a task with an option that there is not, beside a schema",

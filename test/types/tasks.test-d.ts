@@ -105,6 +105,40 @@ describe("a task", () => {
   });
 });
 
+describe("a result", () => {
+  const sum = defineTask({ identifier: "sum", run: async ({ of }: { of: number[] }) => ({ sum: of.length }) });
+  const maybe = defineTask({
+    identifier: "maybe",
+    run: (payload: { late: boolean }) => (payload.late ? snooze("1h") : "done"),
+  });
+
+  it("is what the handler returns, but for what says that the job is not done", () => {
+    expectTypeOf(sum).toEqualTypeOf<Task<{ of: number[] }, { of: number[] }, unknown, { sum: number }>>();
+    expectTypeOf(maybe).toEqualTypeOf<Task<{ late: boolean }, { late: boolean }, unknown, "done">>();
+    expectTypeOf([sum, maybe, sendEmail]).toExtend<AnyTask[]>();
+    expectTypeOf(sum).toExtend<Task<{ of: number[] }, { of: number[] }, unknown, unknown>>();
+  });
+
+  it("is known from the job that was added, and of an id only what the caller says", async () => {
+    const added = await client.addJob(sum, { of: [1] }, { awaited: true });
+    expectTypeOf(client.result(added)).toEqualTypeOf<Promise<{ sum: number }>>();
+    const [one, other] = await client.addJobs([{ task: maybe, payload: { late: true } }, { identifier: "raw" }]);
+    expectTypeOf(client.result(one, { timeout: "1m" })).toEqualTypeOf<Promise<"done">>();
+    expectTypeOf(client.result(other)).toEqualTypeOf<Promise<unknown>>();
+    expectTypeOf(client.result("17")).toEqualTypeOf<Promise<unknown>>();
+    expectTypeOf(client.result<number>("17")).toEqualTypeOf<Promise<number>>();
+    const [id] = await client.addJobs([{ task: sum, payload: { of: [] } }], { returning: "ids" });
+    expectTypeOf(client.result(id)).toEqualTypeOf<Promise<unknown>>();
+    expectTypeOf(added).toExtend<Job<{ of: number[] }>>();
+    // @ts-expect-error -- neither a job nor an id
+    void client.result(17);
+  });
+
+  it("is nothing to know of where the handler returns nothing", async () => {
+    expectTypeOf(client.result(await client.addJob(sendEmail, { to: "ada" }))).toEqualTypeOf<Promise<unknown>>();
+  });
+});
+
 describe("addJob", () => {
   it("takes the payload of its task and returns a job that has it", () => {
     expectTypeOf(client.addJob(sendEmail, { to: "ada" })).toEqualTypeOf<Promise<AddedJob<{ to: string }>>>();

@@ -1,3 +1,4 @@
+import type { Directive } from "../directive.ts";
 import type { JobSpec } from "../job.ts";
 import type { AnyTaskDeclaration, BatchTaskDeclaration, TaskDeclaration } from "../task-declaration.ts";
 
@@ -42,6 +43,13 @@ export type PayloadOf<T> =
     : T extends TaskDeclaration<infer Input, infer _Output>
       ? Input
       : unknown;
+
+/** What the handler of a task returns; unknown where there is nothing to know of it. */
+export type ResultOf<T> = T extends { readonly run: (...given: never) => infer Returned }
+  ? Known<Exclude<Awaited<Returned>, Directive>>
+  : unknown;
+
+type Known<Result> = [Result] extends [void | undefined] ? unknown : Result;
 
 /** What a batch takes: the items of its task, or any where only its identifier is known. */
 export type ItemsOf<T> = T extends string ? readonly unknown[] : PayloadOf<T>;

@@ -1,12 +1,10 @@
 import { HowdahError } from "../../errors.ts";
-import { delayCell } from "../../postgres/queries/run-times.ts";
-import { parseDuration } from "../../runtime/duration.ts";
 import { describeValue } from "../../runtime/describe-value.ts";
 import { unknownNameHint } from "../../runtime/options.ts";
 import type { JobKeyMode, JobSpec } from "../job.ts";
 import { JOB_PEER_NAMES } from "../peer-names.ts";
 import type { UniqueChoice } from "../read-unique.ts";
-import { toTimestamp } from "./run-at.ts";
+import { checkRunAt, checkRunIn, checkTimeout } from "./check-run-at.ts";
 import { readUniqueChoice } from "./unique-rule.ts";
 
 /** A checked {@link JobSpec}; null leaves the choice to the database. */
@@ -20,6 +18,8 @@ export interface CheckedSpec {
   readonly priority: number | null;
   readonly flags: readonly string[] | null;
   readonly timeoutMs: number | null;
+  /** Its result is kept. */
+  readonly awaited?: boolean | undefined;
   /** How its key is found, and what becomes of it when that is taken. */
   readonly unique?: UniqueChoice | undefined;
 }
@@ -37,6 +37,7 @@ const SPEC_KEYS: readonly string[] = [
   "priority",
   "flags",
   "timeout",
+  "awaited",
 ];
 
 const JOB_KEY_MODES: readonly unknown[] = ["replace", "preserve_run_at", "unsafe_dedupe"];
@@ -59,9 +60,6 @@ const NO_SPEC: CheckedSpec = {
   timeoutMs: null,
 };
 
-/** The longest time that a timer of Node.js, and an `integer` of PostgreSQL, can hold. */
-const LONGEST_TIMEOUT_MS = 2_147_483_647;
-
 /**
  * Checks how and when a job is to run. `subject` names the job in messages.
  * Throws `HOWDAH_OPTION_UNKNOWN` for a key that a spec does not have and
@@ -71,7 +69,7 @@ export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
   if (spec === undefined) return NO_SPEC;
   if (checkShape(spec, subject) === 0) return NO_SPEC;
   const given = spec as Record<keyof JobSpec, unknown>;
-  const { queueName, runAt, runIn, maxAttempts, jobKey, jobKeyMode, priority, flags, timeout } = given;
+  const { queueName, runAt, runIn, maxAttempts, jobKey, jobKeyMode, priority, flags, timeout, awaited } = given;
   const invalid = (name: string, value: unknown, allowed: string): HowdahError =>
     new HowdahError(
       "HOWDAH_JOB_INVALID",
@@ -91,6 +89,8 @@ export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
   if (jobKeyMode !== undefined && jobKey === undefined)
     throw new HowdahError("HOWDAH_JOB_INVALID", `\`jobKeyMode\` of ${subject} is given without a \`jobKey\`.`);
 
+  if (awaited !== undefined && typeof awaited !== "boolean") throw invalid("awaited", awaited, "true or false");
+
   const unique =
     given.unique === undefined && given.debounce === undefined ? undefined : readUniqueChoice(given, subject);
   const due = runIn === undefined ? checkRunAt(runAt, subject) : checkRunIn({ runAt, runIn }, subject);
@@ -103,6 +103,7 @@ export function checkJobSpec(spec: unknown, subject: string): CheckedSpec {
     priority: smallint("priority", priority, SMALLEST),
     flags: checkFlags(flags, subject),
     timeoutMs: checkTimeout(timeout, subject),
+    awaited: awaited === true,
     unique,
   };
 }
@@ -155,63 +156,6 @@ function unknownKey(key: string, subject: string): HowdahError {
     "HOWDAH_OPTION_UNKNOWN",
     `Unknown job option \`${key}\` of ${subject}${unknownNameHint(key, { known: SPEC_KEYS, hints: JOB_PEER_NAMES })}`,
   );
-}
-
-function checkRunAt(runAt: unknown, subject: string): string | null {
-  const time = runAt === undefined ? null : toTimestamp(runAt);
-  if (time !== undefined) return time;
-  const allowed = "a valid Date or a time in ISO 8601 with its offset, such as 2030-01-31T08:00:00Z";
-  throw new HowdahError(
-    "HOWDAH_JOB_INVALID",
-    `\`runAt\` of ${subject} is ${describeValue(runAt)}; it has to be ${allowed}${delayHint(runAt)}.`,
-  );
-}
-
-/** For those who write a delay where a time belongs. */
-function delayHint(runAt: unknown): string {
-  return toDelayMs(runAt) === undefined ? "" : "; a delay is called `runIn`";
-}
-
-function checkRunIn({ runAt, runIn }: { readonly runAt: unknown; readonly runIn: unknown }, subject: string): string {
-  const ms = toDelayMs(runIn);
-  if (ms === undefined)
-    throw new HowdahError(
-      "HOWDAH_JOB_INVALID",
-      `\`runIn\` of ${subject} is ${describeValue(runIn)}; it has to be a duration such as "5m", of at most 100 years.`,
-    );
-  if (runAt !== undefined)
-    throw new HowdahError(
-      "HOWDAH_JOB_INVALID",
-      `\`runAt\` and \`runIn\` of ${subject} are both given; one of them says when it runs.`,
-    );
-  return delayCell(ms);
-}
-
-function toDelayMs(delay: unknown): number | undefined {
-  try {
-    return parseDuration(delay, "delay");
-  } catch {
-    return undefined;
-  }
-}
-
-function checkTimeout(timeout: unknown, subject: string): number | null {
-  if (timeout === undefined) return null;
-  const ms = toTimeoutMs(timeout);
-  if (ms !== undefined) return ms;
-  throw new HowdahError(
-    "HOWDAH_JOB_INVALID",
-    `\`timeout\` of ${subject} is ${describeValue(timeout)}; it has to be a duration such as "30s", from 1 ms to 24 days.`,
-  );
-}
-
-function toTimeoutMs(timeout: unknown): number | undefined {
-  try {
-    const ms = Math.round(parseDuration(timeout, "timeout"));
-    return ms >= 1 && ms <= LONGEST_TIMEOUT_MS ? ms : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function checkFlags(flags: unknown, subject: string): readonly string[] | null {

@@ -14,7 +14,7 @@ import { PATIENCE_MS } from "../../runtime/lanes.ts";
  *
  *   an add                                         goes
  *   has a key, a name that is new to this client,  alone, at once, whatever is
- *     or a large payload                             under way
+ *     a large payload, or is awaited                 under way
  *   comes while fewer than two are under way       at the end of the turn
  *   comes later                                    when one of them has ended
  *   was in a statement that was refused            alone, at once
@@ -48,7 +48,8 @@ export class JoinedAdds {
 
   /** Resolves when the job is committed, to how it was stored. Rejects as an add that is alone. */
   store(job: JobToStore): Promise<StoredJob | undefined> {
-    if (job.jobKey !== null || job.payload.length > MAX_PAYLOAD_LENGTH) return this.#jobs.alone(job);
+    const isApart = job.jobKey !== null || job.awaited === true || job.payload.length > MAX_PAYLOAD_LENGTH;
+    if (isApart) return this.#jobs.alone(job);
     return this.#known.has(job) ? this.#join(job) : this.#introduce(job);
   }
 

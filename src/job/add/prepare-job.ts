@@ -64,8 +64,9 @@ export interface PrepareSettings {
 
 /** Written out, because this is done for each of very many jobs. */
 function toPrepared(identifier: string, payload: string, spec: CheckedSpec): PreparedJob {
-  const { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs } = spec;
-  return { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs, identifier, payload };
+  const { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs, awaited } = spec;
+  const how = { queueName, runAt, maxAttempts, jobKey, jobKeyMode, priority, flags, timeoutMs };
+  return awaited === true ? { ...how, awaited, identifier, payload } : { ...how, identifier, payload };
 }
 
 /** A job that is unique. Its key is made of the payload before anything is attached to that. */

@@ -15,10 +15,19 @@ export function toKeptJob({ job, outcome, keep, startedAt }: Ending): KeptJob {
   const { result, resultError = null } = outcome;
   if (resultError !== null) return { ...kept, result: null, error: resultError };
   try {
-    return { ...kept, result: JSON.stringify(result) ?? null, error: null };
+    return { ...kept, ...withinLimit(JSON.stringify(result) ?? null) };
   } catch (error) {
     return { ...kept, result: null, error: `The result cannot be stored as JSON: ${errorMessage(error)}` };
   }
+}
+
+/** The most bytes of a result, as JSON. */
+const MAX_RESULT_BYTES = 1_000_000;
+
+function withinLimit(result: string | null): Pick<KeptJob, "result" | "error"> {
+  const bytes = result === null ? 0 : Buffer.byteLength(result);
+  if (bytes <= MAX_RESULT_BYTES) return { result, error: null };
+  return { result: null, error: `The result has ${bytes} bytes as JSON, and at most ${MAX_RESULT_BYTES} are stored.` };
 }
 
 /** What is stored of a failed attempt beside its message. */

@@ -39,7 +39,7 @@ create table :"schema"._howdah_notes_sweep (
 );
 insert into :"schema"._howdah_notes_sweep default values;
 
--- Which of these jobs are gone, so that their notes go as well?
+-- Which of these jobs are gone, so that what is said of their progress goes as well?
 create function :"schema"._howdah_gone_jobs_v1(job_ids bigint[]) returns bigint[]
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -52,6 +52,20 @@ as $$
   )
 $$;
 
+-- Of which of these jobs is nothing left, neither the job nor its history, so that the
+-- lines of its log go as well?
+create function :"schema"._howdah_forgotten_jobs_v1(job_ids bigint[]) returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+:{index_scans()}
+:{nested_loops()}
+as $$
+  select array(
+    select gone.id from unnest(:"schema"._howdah_gone_jobs_v1(job_ids)) as gone(id)
+    where not exists (select from :"schema"._howdah_history as history where history.id = gone.id)
+  )
+$$;
+
 -- Writes what the handlers of one worker have noted since the last call.
 --
 --   job_ids, workers, claim_times, progress
@@ -60,7 +74,7 @@ $$;
 --                         job whose lock was renewed is given with each of its times
 --   line_jobs, line_times, line_numbers, line_attempts, lines, line_fields
 --                         in parallel, lines of logs. Not fenced, because the last ones
---                         come as their job ends; none of a job that is gone. A line
+--                         come as their job ends; none of a job that is gone and not kept. A line
 --                         that was written already is not written again, so the call
 --                         may be repeated after a lost answer
 --   full_jobs, kept_lines in parallel, jobs that may have more lines than they keep:
@@ -96,7 +110,7 @@ begin
       where old.claimed_at <= excluded.claimed_at;
   end if;
   if cardinality(line_jobs) > 0 then
-    gone := :"schema"._howdah_gone_jobs_v1(array(select distinct id from unnest(line_jobs) as given(id)));
+    gone := :"schema"._howdah_forgotten_jobs_v1(array(select distinct id from unnest(line_jobs) as given(id)));
     insert into :"schema"._howdah_job_logs (job_id, at, seq, attempt, message, fields)
     select given.id, :"schema"._howdah_at(given.us), given.seq, given.attempt, given.message, given.fields::json
     from unnest(line_jobs, line_times, line_numbers, line_attempts, lines, line_fields)
@@ -118,7 +132,7 @@ begin
     where old.job_id = any (done)
       and not exists (select from :"schema"._private_jobs as job where job.id = old.job_id);
     delete from :"schema"._howdah_job_logs as line
-    where line.job_id = any (:"schema"._howdah_gone_jobs_v1(done));
+    where line.job_id = any (:"schema"._howdah_forgotten_jobs_v1(done));
   end if;
 end
 $$;
@@ -157,7 +171,9 @@ begin
   where old.job_id = any (progress_ids)
     and not exists (select from :"schema"._private_jobs as job where job.id = old.job_id);
   delete from :"schema"._howdah_job_logs as line
-  where line.job_id = any (:"schema"._howdah_gone_jobs_v1(array(select distinct id from unnest(line_ids) as given(id))));
+  where line.job_id = any (:"schema"._howdah_forgotten_jobs_v1(
+    array(select distinct id from unnest(line_ids) as given(id))
+  ));
   -- Each waits at its end for the other.
   is_over := cardinality(progress_ids) < page_size and cardinality(line_ids) < page_size;
   update :"schema"._howdah_notes_sweep as state

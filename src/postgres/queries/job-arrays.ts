@@ -87,6 +87,16 @@ export class JobArrays {
     return this.#numbers(({ timeoutMs }) => timeoutMs);
   }
 
+  /** Whether the result of each is kept; null when that is true of none. */
+  get awaited(): Cell {
+    return this.isAwaited ? numberArray(this.#jobs.map(({ awaited }) => String(awaited === true))) : null;
+  }
+
+  /** Whether the result of one of them is kept. */
+  get isAwaited(): boolean {
+    return this.#jobs.some(({ awaited }) => awaited === true);
+  }
+
   #texts(property: Property<string>): Cell {
     return this.#isUnset(property) ? null : textArray(this.#jobs.map(property));
   }

@@ -12,6 +12,8 @@ export interface JobToStore {
   readonly priority: number | null;
   readonly flags: readonly string[] | null;
   readonly timeoutMs: number | null;
+  /** Its result is kept. Default false. */
+  readonly awaited?: boolean | undefined;
   /** What becomes of it when its key is taken; without it `jobKeyMode` says that. */
   readonly unique?: UniqueRule | undefined;
 }

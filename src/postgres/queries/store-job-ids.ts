@@ -1,5 +1,6 @@
 import type { Query } from "../driver.ts";
 import { readNumbers } from "../literal.ts";
+import type { Schema } from "../schema.ts";
 import { JobArrays } from "./job-arrays.ts";
 import type { JobToStore } from "./job-to-store.ts";
 import { patiently } from "./patience.ts";
@@ -38,6 +39,7 @@ export interface StoredJobIds {
 }
 
 function newJobIds(arrays: JobArrays, { schema, notifies }: HowToStoreIds): Query {
+  const { isAwaited } = arrays;
   const values = [
     arrays.distinctIdentifiers,
     arrays.payloads,
@@ -48,11 +50,13 @@ function newJobIds(arrays: JobArrays, { schema, notifies }: HowToStoreIds): Quer
     arrays.flagSets,
     arrays.timeouts,
     String(notifies),
+    ...(isAwaited ? [arrays.awaited] : []),
   ];
-  const runs = arrays.runTimes("$4", "add_new_job_ids");
+  const runs = arrays.runTimes("$4", `add_new_${isAwaited ? "awaited_" : ""}job_ids`);
   // $1 identifiers   $2 payloads     $3 queue names   $4 run ats    $5 max attempts
   // $6 priorities    $7 flag sets    $8 timeouts      $9 notifies
-  const text = `select ids, due_count, due_at, due_queue_ids from ${schema.of("_howdah_add_jobs_without_keys_v2")}(
+  const marked = isAwaited ? marking(schema, "$10") : "";
+  const text = `select ids, due_count, due_at, due_queue_ids${marked} from ${schema.of("_howdah_add_jobs_without_keys_v2")}(
   $1::pg_catalog.text[], $2::pg_catalog.json[], $3::pg_catalog.text[], ${runs.expression},
   $5::pg_catalog.int4[], $6::pg_catalog.int4[], $7::pg_catalog.jsonb[], $8::pg_catalog.int4[], $9::pg_catalog.bool,
   null, true
@@ -61,14 +65,21 @@ function newJobIds(arrays: JobArrays, { schema, notifies }: HowToStoreIds): Quer
 }
 
 function keyedJobIds(arrays: JobArrays, { schema, notifies }: HowToStoreIds): Query {
-  const values = [...arrays.keyed, String(notifies)];
-  const runs = arrays.runTimes("$4", "add_keyed_job_ids");
+  const { isAwaited } = arrays;
+  const values = [...arrays.keyed, String(notifies), ...(isAwaited ? [arrays.awaited] : [])];
+  const runs = arrays.runTimes("$4", `add_keyed_${isAwaited ? "awaited_" : ""}job_ids`);
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats    $5 max attempts   $6 keys
   // $7 priorities    $8 flag sets   $9 key modes     $10 timeouts  $11 notifies
-  const text = `select * from ${schema.of("_howdah_add_keyed_job_ids_v1")}(
+  const marked = isAwaited ? marking(schema, "$12") : "";
+  const text = `select ids, due_count, due_at, due_queue_ids${marked} from ${schema.of("_howdah_add_keyed_job_ids_v1")}(
   $1::pg_catalog.text[], $2::pg_catalog.json[], $3::pg_catalog.text[], ${runs.expression},
   $5::pg_catalog.int4[], $6::pg_catalog.text[], $7::pg_catalog.int4[], $8::pg_catalog.jsonb[], $9::pg_catalog.text[],
   $10::pg_catalog.int4[], $11::pg_catalog.bool
 )`;
   return { name: runs.name, text, values };
+}
+
+/** A column that notes which of the ids are awaited, once they are stored. */
+function marking(schema: Schema, parameter: string): string {
+  return `, ${schema.of("_howdah_mark_awaited_v1")}(ids, ${parameter}::pg_catalog.bool[])`;
 }

@@ -14,8 +14,8 @@ import { newJob, NOTHING_STORED, readWholeJobs, type StoredJobs } from "./stored
  *
  *   kind      jobs                              statement
  *   single    without key, queue and flags      add_plain_job
- *             other                             add_job
- *   bulk      none has a key                    add_new_jobs
+ *             other, or awaited                 add_job
+ *   bulk      none has a key or is awaited      add_new_jobs
  *             other                             add_jobs
  *   joined    none has a key                    add_new_jobs, with patience for triggers, too
  *   any       some have a rule                  add_unique_jobs
@@ -27,7 +27,7 @@ export function storeJobs(jobs: readonly JobToStore[], how: HowToStore): Promise
   const [first] = jobs;
   if (first?.unique || (how.kind === "bulk" && jobs.some(({ unique }) => unique))) return storeUniqueJobs(jobs, how);
   if (how.kind === "single" && first) return isPlain(first) ? storePlainJob(first, how) : storeSingleJob(first, how);
-  const isKeyed = how.kind === "bulk" && jobs.some(({ jobKey }) => jobKey !== null);
+  const isKeyed = how.kind === "bulk" && jobs.some(({ jobKey, awaited }) => jobKey !== null || awaited === true);
   return isKeyed ? storeKeyedJobs(jobs, how) : storeNewJobs(jobs, how);
 }
 
@@ -48,8 +48,8 @@ export interface HowToStore {
   readonly patienceMs?: number | undefined;
 }
 
-function isPlain({ jobKey, queueName, flags }: JobToStore): boolean {
-  return jobKey === null && queueName === null && flags === null;
+function isPlain({ jobKey, queueName, flags, awaited }: JobToStore): boolean {
+  return jobKey === null && queueName === null && flags === null && awaited !== true;
 }
 
 async function storePlainJob(job: JobToStore, how: HowToStore): Promise<StoredJobs> {
@@ -102,11 +102,15 @@ async function storeSingleJob(job: JobToStore, how: HowToStore): Promise<StoredJ
   ];
   // As the function decides itself whether to notify.
   const isDueNow = `job.run_at operator(pg_catalog.<=) (pg_catalog.now() operator(pg_catalog.+) interval '2 seconds')`;
-  const runs = runTime("$4", { delayed: isDelay(job.runAt), name: "add_job" });
+  const runs = runTime("$4", {
+    delayed: isDelay(job.runAt),
+    name: job.awaited === true ? "add_awaited_job" : "add_job",
+  });
+  const awaited = job.awaited === true ? `,\n  ${schema.of("_howdah_mark_awaited_v1")}(array[job.id])` : "";
   // $1 identifier     $2 payload   $3 queue name   $4 run at   $5 max attempts
   // $6 key            $7 priority  $8 flags        $9 key mode $10 timeout   $11 notifies
   const text = `select job.id, ${us}(job.run_at), ${us}(job.created_at), job.flags, job.job_queue_id, ${isDueNow},
-  case when job.is_changed then ${schema.of("_howdah_stored_jobs_v1")}(array[job.id], array[$2::pg_catalog.json]) end
+  case when job.is_changed then ${schema.of("_howdah_stored_jobs_v1")}(array[job.id], array[$2::pg_catalog.json]) end${awaited}
 from ${schema.of("_howdah_add_job_v1")}(
   $1::pg_catalog.text, $2::pg_catalog.json, $3::pg_catalog.text, ${runs.expression}, $5::pg_catalog.int4,
   $6::pg_catalog.text, $7::pg_catalog.int4, $8::pg_catalog.text[], $9::pg_catalog.text, $11::pg_catalog.bool,
@@ -125,15 +129,19 @@ from ${schema.of("_howdah_add_job_v1")}(
 async function storeKeyedJobs(jobs: readonly JobToStore[], how: HowToStore): Promise<StoredJobs> {
   const { executor, schema, notifies } = how;
   const arrays = new JobArrays(jobs);
-  const runs = arrays.runTimes("$4", `add_jobs${notifies ? "" : "_silently"}`);
+  const { isAwaited } = arrays;
+  const name = `add${isAwaited ? "_awaited" : ""}_jobs${notifies ? "" : "_silently"}`;
+  const runs = arrays.runTimes("$4", name);
   // $1 identifiers   $2 payloads    $3 queue names   $4 run ats   $5 max attempts
-  // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts
-  const text = `select ${schema.of("_howdah_stored_jobs_v1")}(${schema.of("_howdah_add_job_ids_v1")}(
+  // $6 keys          $7 priorities  $8 flag sets     $9 key modes  $10 timeouts    $11 which are awaited
+  const add = `${schema.of("_howdah_add_job_ids_v1")}(
   $1::pg_catalog.text[], $2::pg_catalog.json[], $3::pg_catalog.text[], ${runs.expression},
   $5::pg_catalog.int4[], $6::pg_catalog.text[], $7::pg_catalog.int4[], $8::pg_catalog.jsonb[], $9::pg_catalog.text[],
   ${notifies}, $10::pg_catalog.int4[]
-), $2::pg_catalog.json[])`;
-  const query = { name: runs.name, text, values: arrays.keyed };
+)`;
+  const ids = isAwaited ? `${schema.of("_howdah_mark_awaited_v1")}(${add}, $11::pg_catalog.bool[])` : add;
+  const text = `select ${schema.of("_howdah_stored_jobs_v1")}(${ids}, $2::pg_catalog.json[])`;
+  const query = { name: runs.name, text, values: isAwaited ? [...arrays.keyed, arrays.awaited] : arrays.keyed };
   const { rows } = await executor.query(limitedTo(how, query));
   return readWholeJobs(rows[0]?.[0]) ?? NOTHING_STORED;
 }

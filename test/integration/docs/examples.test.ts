@@ -42,6 +42,7 @@ const OUTPUT: Readonly<Record<string, readonly unknown[]>> = {
   "11-tracing.mjs": ["add resize belongs to the request: true", "run resize is linked to it: true"],
   "12-testing.mjs": ["a new customer is greeted", "a customer of 2099 is greeted in 2099"],
   "17-gather.mjs": ["one call for ada, bob, cleo, dan, eve", "job of bob: bob is busy", "one call for bob"],
+  "18-result.mjs": ["the sum is 10", "the other sum takes longer than we wait"],
 };
 
 /** Those that need libraries, with the tests that run them. Folders are projects of their own. */

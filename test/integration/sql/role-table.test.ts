@@ -161,6 +161,18 @@ const attempts: Readonly<Record<string, (as: Attempt) => readonly (() => Promise
     () => sql("select howdah.add_jobs(array[row('t', null, 'q', null, null, 'k', null, '{f}')]::howdah.job_spec[])"),
     () => sql("begin isolation level repeatable read; select howdah.add_job('t', queue_name => 'q'); commit"),
   ],
+  "`addJob` with `awaited`, and `result`": ({ client }) => [
+    () => client.addJob("new", 1, { awaited: true }),
+    () => client.addJobs([{ identifier: "new", spec: { awaited: true } }], { returning: "ids" }),
+    () =>
+      client.result("4").catch((error: { code: string }) => {
+        if (error.code !== "HOWDAH_RESULT_FAILED") throw error;
+      }),
+    () =>
+      client.result("987654").catch((error: { code: string }) => {
+        if (error.code !== "HOWDAH_RESULT_UNKNOWN") throw error;
+      }),
+  ],
   "`removeJob`": ({ client, sql }) => [() => client.removeJob("k"), () => sql("select howdah.remove_job('r')")],
   "`completeJobs`": ({ client, sql }) => [
     () => client.completeJobs(["1"]),

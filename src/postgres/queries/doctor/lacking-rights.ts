@@ -72,6 +72,7 @@ const ADDS: readonly RoleRight[] = [
       "_howdah_touch_keyed_job_v1",
       "_howdah_add_unique_jobs_v1",
       "_howdah_add_queues_v1",
+      "_howdah_mark_awaited_v1",
     ],
   },
 ];
