@@ -7,7 +7,8 @@ const read = (given: unknown) => readKeep(given, place);
 
 describe("keep", () => {
   it.each<[unknown, number]>([
-    [1, 1],
+    ["1h", 1],
+    [3_600_000, 1],
     ["1d", 1],
     ["25h", 7],
     ["7d", 7],
@@ -24,10 +25,34 @@ describe("keep", () => {
     expect(read({ for: "1w" })).toEqual({ days: 7, payload: false, result: true });
   });
 
-  it.each([0, "366d", "1y", true, null, {}, { for: "0s" }, { for: "7d", payload: 1 }, { for: "7d", results: true }])(
-    "refuses %j",
-    (given) => {
-      expect(() => read(given)).toThrow(HowdahError);
-    },
-  );
+  it.each([
+    0,
+    7,
+    "1m",
+    "7 days",
+    "",
+    "366d",
+    "1y",
+    true,
+    null,
+    {},
+    { for: "0s" },
+    { for: "7d", payload: 1 },
+    { for: "7d", results: true },
+  ])("refuses %j", (given) => {
+    expect(() => read(given)).toThrow(HowdahError);
+  });
+
+  it("says what it can be", () => {
+    for (const [given, option] of [
+      ["2y", "keep"],
+      [7, "keep"],
+      [false, "keep"],
+      [{ for: "7 days" }, "keep.for"],
+    ] as const)
+      expect(() => read(given)).toThrow(
+        new RegExp(`\`${option}\` must be a time of an hour to 365 days, with its unit, such as "7d" or "52w"`),
+      );
+    expect(() => read({ payload: true })).toThrow("`keep.for` is required");
+  });
 });

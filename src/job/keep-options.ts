@@ -1,10 +1,10 @@
-import type { Duration } from "../runtime/duration.ts";
-import { boolean, duration, required } from "../runtime/option-kinds.ts";
+import { type Duration, parseDuration } from "../runtime/duration.ts";
+import { boolean, custom, required } from "../runtime/option-kinds.ts";
 import { invalidOption, isOptionsObject, type OptionPlace, readObject } from "../runtime/options.ts";
 
 /** What is kept of the jobs of a task that have ended. */
 export interface KeepOptions {
-  /** For how long, up to a year: rounded up to a day, a week, 30 days or 365. */
+  /** For how long, an hour to 365 days: rounded up to a day, a week, 30 days or 365. */
   readonly for: Duration;
   /** Also the payload. Default `false`. */
   readonly payload?: boolean | undefined;
@@ -22,21 +22,42 @@ export interface Keep {
 
 /** Reads `keep`: a duration, or an object. Throws `HOWDAH_OPTION_UNKNOWN` and `HOWDAH_OPTION_INVALID`. */
 export function readKeep(given: unknown, place: OptionPlace): Keep {
-  const { forMs, payload, result } = isOptionsObject(given)
-    ? readObject(place, given, KEEP)
-    : { forMs: required(duration()).read(given, place), payload: false, result: true };
+  if (!isOptionsObject(given)) return { days: readDays(given, place), payload: false, result: true };
+  const { for: days, payload, result } = readObject(place, given, KEEP);
+  return { days, payload, result };
+}
+
+/** Reads for how long jobs are kept. */
+function readDays(given: unknown, place: OptionPlace): Keep["days"] {
+  const forMs = typeof given === "number" || typeof given === "string" ? durationOf(given) : 0;
   const days = LENGTHS.find((length) => forMs <= length * DAY_MS);
-  if (days !== undefined && forMs > 0) return { days, payload, result };
-  throw invalidOption(place, "must be a time of at most 365 days, and more than none", given);
+  // What is less was meant as something else: `7` as days, "1m" as a month.
+  if (days !== undefined && forMs >= HOUR_MS) return days;
+  throw invalidOption(
+    place,
+    'must be a time of an hour to 365 days, with its unit, such as "7d" or "52w", and is left out to keep nothing',
+    given,
+  );
+}
+
+/** In milliseconds; 0 when it is none. */
+function durationOf(given: number | string): number {
+  try {
+    return parseDuration(given, "keep");
+  } catch {
+    return 0;
+  }
 }
 
 /** The times that jobs are kept: for each there are partitions. */
 const LENGTHS = [1, 7, 30, 365] as const;
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+const DAY_MS = 24 * HOUR_MS;
 
 const KEEP = {
-  for: required(duration()),
+  for: required(custom(readDays)),
   payload: boolean({ default: false }),
   result: boolean({ default: true }),
 };

@@ -11,6 +11,7 @@ const theirs = (peer: string, ours: string): string => `what ${peer} calls so is
 const LATER = '`runIn` for a delay such as "5m", `runAt` for a time';
 const ATTEMPTS = "`maxAttempts`, which counts the first attempt too";
 const POLICY = "the option `retry` of the task";
+const KEEP = "the option `keep` of the task";
 const RECUR = "`cron()`, for the option `crons` of a worker, or `client.schedules`";
 
 /** Options of a job. */
@@ -37,7 +38,10 @@ export const JOB_PEER_NAMES: OptionHints = {
   queue: "jobs of one serial queue have the same `queueName`.",
   repeat: theirs("BullMQ", RECUR),
   cron: `what recurs is declared with ${RECUR}.`,
-  removeOnComplete: "a job that is done is always removed.",
+  removeOnComplete: "a job that is done is removed, unless its task has `keep`.",
+  keep: `for how long jobs are kept that have ended says ${KEEP}.`,
+  retentionDays: theirs("pg-boss", KEEP),
+  deadLetter: "it belongs to the task.",
   removeOnFail: "a job that has failed for good stays until `client.cleanup()` removes it.",
 };
 
@@ -116,6 +120,11 @@ export const TASK_PEER_NAMES: OptionHints = {
   backoff: theirs("BullMQ", "`retry`"),
   expireIn: theirs("pg-boss", "`timeout`"),
   expireInSeconds: theirs("pg-boss", "`timeout`"),
+  removeOnComplete: theirs("BullMQ", '`keep`, such as "7d"; without it jobs are removed when they are done'),
+  retention: 'for how long jobs are kept that have ended says `keep`, such as "7d".',
+  retentionDays: theirs("pg-boss", '`keep`, such as "7d"'),
+  history: 'for how long jobs are kept that have ended says `keep`, such as "7d".',
+  deadLetterQueue: "the task that gets a job when one has failed for good is called `deadLetter`.",
   queue: "jobs of a task go into one serial queue with `defaults: { queueName }`.",
   queueName: "it belongs in `defaults`.",
   maxAttempts: "it belongs in `defaults`.",
@@ -166,4 +175,7 @@ export const ENTRY_PEER_NAMES: OptionHints = {
   jobKeyMode: "it belongs in `spec`.",
   flags: "it belongs in `spec`.",
   timeout: "it belongs in `spec`.",
+  unique: "it belongs in `spec`.",
+  debounce: "it belongs in `spec`.",
+  awaited: "it belongs in `spec`.",
 };
