@@ -262,6 +262,7 @@ begin
     winners := array(select head from unnest(heads[1:taken]) as head where head.width is not null);
   end if;
   won := taken - cardinality(winners);
+  touched := 0;
   if won > 0 then
     chain := least(chain_length, 1 + remaining / taken);
     if gathered is null then
@@ -277,7 +278,7 @@ begin
 
   -- 4. The queues with rules that won: their lanes and buckets, a second look, their jobs.
   if cardinality(winners) > 0 then
-    touched := greatest(0, coalesce(touched, 0) - won);
+    touched := greatest(0, touched - won);
     remaining := remaining - greatest(0, touched - further);
     further := greatest(0, further - touched);
     remaining_before := remaining;

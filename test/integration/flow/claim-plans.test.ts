@@ -73,11 +73,16 @@ describe.each([
     plans.length = 0;
     const found = new Set<string>();
     let due = START;
-    for (let turn = 0; turn < 4; turn += 1) {
+    for (let turn = 0; turn < 8; turn += 1) {
       // Two of each kind by name, others by what became due and by a window.
       const queueIds = Array.from({ length: 10 }, (_, index) => firstQueueId + 10 * turn + index);
       const restingTaskIds = turn === 3 ? [99] : [];
-      const answer = await claims.claim({ quantity: 60, queueIds, windowAfter: -1, due, restingTaskIds });
+      // In the last ones calls do several jobs, and places are kept for priorities that wait.
+      const more = {
+        gathering: turn < 4 ? undefined : { taskIds: [1, 2], sizes: [5, 5], further: 100 },
+        aging: turn < 6 ? undefined : { places: 7, afterMs: 1_000 },
+      };
+      const answer = await claims.claim({ quantity: 60, queueIds, windowAfter: -1, due, restingTaskIds, ...more });
       ({ due } = answer);
       for (const { queueName } of answer.jobs) found.add(queueName?.slice(0, 1) ?? "none");
     }

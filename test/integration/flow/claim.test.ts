@@ -76,6 +76,14 @@ describe("a claim of a queue with lanes", () => {
     expect(await overfull(database)).toEqual([]);
   });
 
+  it("starts as many as there are places left by jobs without a queue", async () => {
+    await database.sql("select howdah.add_job('t') from generate_series(1, 10)");
+    await add(10);
+    await shapeQueues(database, "q", { width: 10 });
+    const { jobs } = await claim({ quantity: 20 });
+    expect([jobs.length, jobs.filter(({ queueId }) => queueId !== null).length]).toEqual([20, 10]);
+  });
+
   it("gives each queue one job before any has more, and the rest by their shares", async () => {
     await add(90, ["a", "b", "c"]);
     await shapeQueues(database, "_", { width: 20 });

@@ -3,7 +3,7 @@
 
 -- How many jobs may a call do that begins with one of this task?
 create fragment jobs_of_call(task_id) as $$
-coalesce(least(gather_sizes[array_position(gathered, :{task_id})], call_length), 1)
+case when :{task_id} = any (gathered) then least(gather_sizes[array_position(gathered, :{task_id})], call_length) else 1 end
 $$;
 
 -- How many jobs may a call do that begins with this job?
