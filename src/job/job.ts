@@ -49,7 +49,7 @@ export interface JobLogLine {
 }
 
 /** Stands for the result of a job in its type. No job has this property. */
-export declare const RESULT: unique symbol;
+declare const RESULT: unique symbol;
 
 /** A job that ends with a result of this type. */
 export interface Results<Result = unknown> {

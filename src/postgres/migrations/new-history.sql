@@ -26,7 +26,8 @@ create table :"schema"._howdah_history (
   id bigint not null,
   task text not null,
   queue_name text,
-  -- c completed, f failed for good, x cancelled, r removed.
+  -- c completed, f failed for good, x cancelled, r removed. One byte, without padding.
+  -- squawk-ignore ban-char-field
   state "char" not null,
   attempts smallint not null,
   max_attempts smallint not null,
