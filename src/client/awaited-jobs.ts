@@ -13,7 +13,7 @@ import { DoneListener, type DoneListenerContext, type DoneWatcher } from "./done
  * up to that second.
  *
  *   what happens               is asked about       when
- *   a caller waits             that job             at once, or 25 ms after the last statement
+ *   a caller waits             that job             at once; of many, 25 ms after the last statement
  *   a job has ended            that job             the same
  *   a second has passed        all of them          at once
  *   it listens again           all of them          the same
@@ -126,7 +126,10 @@ export class AwaitedJobs implements DoneWatcher {
     if (this.#isAsking || this.#waiting.size === 0) return;
     const { clock } = this.#context;
     const pollAt = this.#polledAt + POLL_MS;
-    const at = Math.max(clock.monotonic(), this.#fresh.size > 0 ? Math.min(this.#askedAt + PAUSE_MS, pollAt) : pollAt);
+    const at = Math.max(
+      clock.monotonic(),
+      this.#fresh.size > 0 ? Math.min(this.#askedAt + Math.min(PAUSE_MS, this.#waiting.size), pollAt) : pollAt,
+    );
     if (at >= this.#timerAt) return;
     this.#timer?.cancel();
     this.#timerAt = at;
@@ -184,5 +187,5 @@ function closed(): HowdahError {
 /** Between two statements that ask about all jobs. */
 const POLL_MS = 1_000;
 
-/** Between two statements in any case. */
+/** Between two statements when many jobs are awaited: of few, each may be asked about as soon as it has ended. */
 const PAUSE_MS = 25;

@@ -3,9 +3,10 @@ import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createClient, type Client } from "../../../src/index.ts";
+import { createClient, defineTask, type Client } from "../../../src/index.ts";
 import { createDatabase, type TestDatabase } from "../../harness/database.ts";
 import { until } from "../../harness/until.ts";
+import { createTestWorker } from "../../harness/worker.ts";
 
 const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 
@@ -160,6 +161,36 @@ describe("cancel", () => {
     ]) {
       expect(await howdah(args)).toMatchObject({ code: 2, out: "" });
     }
+  });
+});
+
+describe("result", () => {
+  it("waits for the end of a job and prints what its handler returned, or fails", async () => {
+    const awaited = { spec: { awaited: true } };
+    const [done, failed] = await client.addJobs([
+      { identifier: "print_sum", ...awaited },
+      { identifier: "print_fail", spec: { awaited: true, maxAttempts: 1 } },
+    ]);
+    const printing = howdah(["result", done?.id ?? "", "--timeout", "1m"]);
+    const tasks = [
+      defineTask({ identifier: "print_sum", run: () => ({ sum: 6, of: "\u001b[31m" }) }),
+      defineTask({ identifier: "print_fail", run: () => Promise.reject(new Error("no")) }),
+    ];
+    await using worker = await createTestWorker(database, { tasks });
+    await worker.runOnce();
+    expect(await printing).toEqual({ code: 0, out: `{\n  "sum": 6,\n  "of": "\\u001b[31m"\n}\n`, error: "" });
+    expect(await howdahJson(["result", done?.id ?? ""])).toEqual({
+      id: done?.id,
+      result: { sum: 6, of: "\u001b[31m" },
+    });
+    expect((await howdah(["result", failed?.id ?? ""])).error).toContain("HOWDAH_RESULT_FAILED");
+    expect(await howdah(["result", "987654321"])).toMatchObject({
+      code: 1,
+      error: expect.stringContaining("HOWDAH_RESULT_UNKNOWN"),
+    });
+    const later = await client.addJob("print_sum", {}, { runIn: "1h" });
+    expect((await howdah(["result", later.id, "--timeout", "50ms"])).error).toContain("HOWDAH_RESULT_TIMEOUT");
+    await client.completeJobs([later.id, failed?.id ?? ""]);
   });
 });
 

@@ -251,14 +251,14 @@ describe("functions", () => {
     ]);
   });
 
-  it("runs every function but keyed adds, adds of queues with rules and the care for the history with the rights of the caller, and never finds names through the caller's search_path", async () => {
+  it("runs every function but keyed adds, adds of queues with rules, the mark of awaited jobs and the care for the history with the rights of the caller, and never finds names through the caller's search_path", async () => {
     // A stable SQL function becomes part of its callers, which are pinned, and only if it has no settings.
     const loose = await texts(`
       select proname::text from pg_proc join pg_language on pg_language.oid = prolang
       where pronamespace = 'howdah'::regnamespace and (
         prosecdef and proname not in (
           '_howdah_add_keyed_jobs_v1', '_howdah_touch_keyed_job_v1', '_howdah_add_unique_jobs_v1',
-          '_howdah_add_queues_v1', '_howdah_tend_history_v1'
+          '_howdah_add_queues_v1', '_howdah_tend_history_v1', '_howdah_mark_awaited_v1'
         )
         or prosqlbody is null and not (lanname = 'sql' and provolatile = 's')
           and not coalesce('search_path=pg_catalog, pg_temp' = any(proconfig), false)
