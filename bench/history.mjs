@@ -105,7 +105,7 @@ async function measureAll({ database, session, client }) {
     "read a job by its id": await timed((round) => client.getJob(String(id + ((round * 7_919) % ROWS) + 1))),
     "the newest 50": await timed(() => client.history(page)),
     "the newest 50 of a task": await timed(() => client.history({ ...page, task: "task 7" })),
-    "the newest 50 of a key": await timed((round) => client.history({ ...page, key: `user:${round * 10}` })),
+    "the newest 50 of a key": await timed((round) => client.history({ ...page, jobKey: `user:${round * 10}` })),
     "claim 24 jobs of 20,000": await timed(() => claim(session)),
   };
 }

@@ -20,7 +20,7 @@ describe.skipIf(chromium === undefined)("what can be done on the page", () => {
   /** Opens a view as ada, who may do everything. */
   async function open(path: string): Promise<Page> {
     // Of jobs that are changed, some are gone then.
-    const expected = [/status of 404 .*\/jobs\/\d+$/];
+    const expected = [/status of 404 .*\/(jobs|history)\/\d+$/];
     const { page } = await browser.visit(served.url + path, { credentials: person("ada"), expected });
     await settled(page);
     return page;
@@ -42,6 +42,22 @@ describe.skipIf(chromium === undefined)("what can be done on the page", () => {
     await page.getByRole("dialog").getByRole("button", { name: sentence }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Close", exact: true }).last().click();
   }
+
+  it("spreads failed jobs over a time, with the attempts that were asked for", async () => {
+    const page = await open(`jobs/${stage.jobs.failed}`);
+    await page.getByRole("button", { name: "Retry", exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: "Over some time, or with other attempts…" }).click();
+    await dialog.getByLabel(/^Each at a random time within/).fill("2h");
+    await dialog.getByLabel("Attempts").fill("3");
+    await dialog.getByRole("button", { name: "What would that do?" }).click();
+    await dialog.getByRole("button", { name: /^Retry 1 job of 1 task over 2 h/ }).click();
+    await until(async () => (await stage.client.getJob(stage.jobs.failed))?.state !== "failed");
+    expect(await stage.client.getJob(stage.jobs.failed)).toMatchObject({ attempts: 0, maxAttempts: 3 });
+    await dialog.getByRole("button", { name: "Undo", exact: true }).click();
+    await until(async () => (await stage.client.getJob(stage.jobs.failed))?.state === "failed");
+    expect(await stage.client.getJob(stage.jobs.failed)).toMatchObject({ attempts: 1, maxAttempts: 1 });
+  });
 
   it("walks by keys alone: goes to a task, pauses it, selects what failed of it, and retries that", async () => {
     const page = await open("");

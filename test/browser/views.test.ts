@@ -20,7 +20,7 @@ const VIEWS: Readonly<Record<string, (stage: Stage) => readonly [path: string, t
   job: ({ jobs }) => [`jobs/${jobs.behind}`, "tenant-7"],
   "job-failed": ({ jobs }) => [`jobs/${jobs.failed}`, "ECONNREFUSED"],
   "job-finished": ({ jobs }) => [`jobs/${jobs.finished}`, "messageId"],
-  history: () => ["history", "completed"],
+  history: () => ["history", "welcome"],
   "history-none": () => ["history?task=nothing", "No such job is kept."],
   "job-gone": () => ["jobs/99999999", "99999999"],
   queues: () => ["queues", "newsletter"],

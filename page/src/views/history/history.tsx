@@ -124,5 +124,10 @@ const COLUMNS: readonly Column<FinishedRow>[] = [
       startedAt === null ? "-" : <Length ms={Date.parse(finishedAt) - Date.parse(startedAt)} />,
   },
   { key: "ended", title: "Ended", isFigure: true, render: ({ finishedAt }) => <Moment at={finishedAt} /> },
-  { key: "error", title: "Error", narrow: "below", render: ({ error }) => <span class="error">{error ?? "-"}</span> },
+  {
+    key: "error",
+    title: "Error",
+    narrow: "below",
+    render: ({ error }) => <span class={error === null ? "quiet" : "error"}>{error ?? "-"}</span>,
+  },
 ];
