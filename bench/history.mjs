@@ -118,12 +118,13 @@ async function claim(session) {
   await session.query("rollback");
 }
 
+/** The largest one, as if it had been kept for long enough. */
 async function measureDrop(session) {
   const { rows } = await session.query(
-    "select name, since from howdah._howdah_history_partitions_v1(7::smallint) order by since limit 1",
+    `select part.name from howdah._howdah_history_partitions_v1(7::smallint) as part
+     order by pg_relation_size(format('howdah.%I', part.name)) desc limit 1`,
   );
   const [{ count }] = (await session.query(`select count(*) from howdah.${rows[0].name}`)).rows;
-  // As if it had been kept for long enough.
   await session.query("set lock_timeout = '100ms'");
   const begun = monotonicMs();
   await session.query(`drop table howdah.${rows[0].name}`);
