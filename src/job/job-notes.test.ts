@@ -145,6 +145,18 @@ describe("the notes of a worker", () => {
     expect(said(2)).toMatchObject({ lines: '{"line 9","line 10"}', full: "{1}" });
   });
 
+  it("have the newest lines of a job that floods its log, and leave room for those of others", async () => {
+    const { clock, notes, job, end, said } = setUp();
+    const [flooding, other] = [job("1"), job("2")];
+    for (let n = 1; n <= 20_000; n++) notes.log(flooding, `line ${n} ${"x".repeat(1_000)}`);
+    notes.log(other, "beside it");
+    notes.log(flooding, "the last");
+    end(flooding);
+    await clock.advance(0);
+    const { lines } = said(0);
+    expect(lines?.match(/line \d+|the last|beside it/g)).toEqual(["line 19999", "line 20000", "the last", "beside it"]);
+  });
+
   it("wait while the database is away, newer ones in the place of older ones, and one failure is reported", async () => {
     const { clock, notes, job, end, sent, said, failures, errors } = setUp();
     const [running, other] = [job("1"), job("2")];

@@ -37,7 +37,7 @@ export class NotedJobs {
     noted.keptLines = keptLines;
     noted.lines.push(line);
     // Not with every line: the list would be moved each time.
-    if (noted.lines.length >= 2 * keptLines) noted.lines = noted.lines.slice(-keptLines);
+    if (noted.lines.length >= 2 * keptLines) this.#cut(noted);
   }
 
   /** A job was released, as completed or not. Returns whether something of it is to be written. */
@@ -79,9 +79,10 @@ export class NotedJobs {
     this.#done = [...done, ...this.#done].slice(-MAX_DONE);
     for (const { job, noted, hadProgress, lines } of taken) {
       noted.hasProgress ||= hadProgress && !noted.isReleased;
-      noted.lines = [...lines, ...noted.lines].slice(-noted.keptLines);
+      noted.lines = [...lines, ...noted.lines];
       noted.untrimmed = UNKNOWN;
       for (const line of lines) this.#waiting += lengthOf(line);
+      this.#cut(noted);
       if (noted.hasProgress || noted.lines.length > 0) this.byJob.set(job, noted);
     }
   }
@@ -91,6 +92,12 @@ export class NotedJobs {
     this.byJob.clear();
     this.#done = [];
     this.#waiting = 0;
+  }
+
+  /** Leaves the newest lines of a job, as many as it keeps. */
+  #cut(noted: Noted): void {
+    for (const line of noted.lines.slice(0, -noted.keptLines)) this.#waiting -= lengthOf(line);
+    noted.lines = noted.lines.slice(-noted.keptLines);
   }
 
   #of(job: ClaimedJob): Noted {
