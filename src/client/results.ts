@@ -112,7 +112,7 @@ function resultOf({ id, state, result, error, task }: EndedJob): unknown {
     case "unknown":
       throw new HowdahError(
         "HOWDAH_RESULT_UNKNOWN",
-        `There is no job ${id}, and nothing is kept of it. Add it with \`awaited: true\`, or let its task keep results.`,
+        `There is no job ${id}, and nothing is kept of it. Unless it was erased, or ended by plain SQL or a worker of graphile-worker: add it with \`awaited: true\`, or let its task keep results.`,
       );
     default:
       return state satisfies never;
