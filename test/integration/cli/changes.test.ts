@@ -191,6 +191,30 @@ describe("with ids", () => {
   });
 });
 
+describe("erase", () => {
+  it("asks, erases what there is of a key or of a prefix, and says how much", async () => {
+    for (const jobKey of ["user:17:a", "user:17:b", "user:18"]) await client.addJob("mail", {}, { jobKey });
+    expect(await howdah(["erase"])).toMatchObject({ code: 2, out: "" });
+    expect(await howdah(["erase", "--key", "a", "--key-prefix", "a"])).toMatchObject({ code: 2, out: "" });
+    const alone = await howdah(["erase", "--key", "user:18"]);
+    expect(alone.error).toContain("Everything of the key user:18 would be erased. Add --yes to do it.");
+    const no = answering("");
+    expect(await howdah(["erase", "--key-prefix", "user:17:"], no)).toMatchObject({ code: 0, out: "" });
+    expect(no.asked).toEqual(["Erase everything of all keys that begin with user:17:? It cannot be undone. [y/N] "]);
+    expect((await client.listJobs({ task: "mail" })).jobs).toHaveLength(3);
+    const { out } = await howdah(["erase", "--key-prefix", "user:17:"], answering("y"));
+    expect(out).toBe("Erased 2 jobs, 0 jobs of the history, 0 failed attempts, 0 lines.\n");
+    expect(await howdahJson(["erase", "--key", "user:18", "--yes"])).toEqual({
+      jobs: 1,
+      history: 0,
+      attempts: 0,
+      logLines: 0,
+      running: [],
+    });
+    expect((await client.listJobs({ task: "mail" })).jobs).toEqual([]);
+  });
+});
+
 describe("with options that select jobs", () => {
   const CHANGES = [
     ["retry", "retried", failed],
