@@ -22,7 +22,7 @@ async function keep(kept: StoredKeep): Promise<void> {
   await registerTasks(database.driver, database.schema, new Map([["t", { keep: kept }]]));
 }
 
-/** A partition of what is kept for these days, from so many hours after now to as many. */
+/** A partition of what is kept for these days, between two numbers of hours after now. */
 const addPartition = (name: string, days: number, [from, to]: readonly [number, number]) =>
   database.sql(
     `do $$ begin execute format(
