@@ -119,7 +119,14 @@ async function patiently<T>(clock: Clock, call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      if (!isLocked(error) || attempt === ATTEMPTS) throw error;
+      if (!isLocked(error)) throw error;
+      if (attempt === ATTEMPTS)
+        throw new HowdahError(
+          "HOWDAH_QUERY_TIMEOUT",
+          "An open transaction holds one of these jobs or keys. What was erased before stays erased; " +
+            "erase the rest when that transaction has ended.",
+          error,
+        );
       await clock.sleep(backoffMs(RETRY, attempt));
     }
   }

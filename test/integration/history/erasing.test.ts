@@ -159,3 +159,15 @@ it("takes exactly one of a key and a prefix", async () => {
     await expect(client.eraseJobs(which)).rejects.toMatchObject(invalid);
   await expect(client.eraseJobs({ task: "t" } as never)).rejects.toMatchObject({ code: "HOWDAH_OPTION_UNKNOWN" });
 });
+
+it("gives up after a while when a transaction holds one of the jobs, and has erased nothing of its batch", async () => {
+  const { id } = await client.addJob("t", {}, { jobKey: "user:17" });
+  await past(["user:17"]);
+  const holder = await database.connect();
+  await holder.query("begin");
+  await holder.query("select from howdah._private_jobs where id = $1 for update", [id]);
+  await expect(client.eraseJobs({ key: "user:17" })).rejects.toMatchObject({ code: "HOWDAH_QUERY_TIMEOUT" });
+  expect(await left()).toMatchObject({ jobs: 1, history: 1 });
+  await holder.query("rollback");
+  expect(await client.eraseJobs({ key: "user:17" })).toMatchObject({ jobs: 1, history: 1 });
+});

@@ -223,6 +223,17 @@ describe("concurrently with others", () => {
     expect(await count()).toBe(rows);
   });
 
+  it("a partition of the present that somebody has detached, and whose table is left, keeps no other one from being made", async () => {
+    await keep(1);
+    await tend();
+    const [current] = await database.sql(`select name from howdah._howdah_history_partitions_v1(1::smallint)
+      where since <= now() and until > now()`);
+    await database.sql(`alter table howdah._howdah_history_1 detach partition howdah.${current?.["name"]}`);
+    await keep(7);
+    expect(await tend()).toEqual(expect.arrayContaining([expect.stringMatching(/^made _howdah_history_7_/)]));
+    await database.sql(`drop table howdah.${current?.["name"]}`);
+  });
+
   it("a reader that goes on keeps an old partition, which holds up nothing else, until it has ended", async () => {
     await keep(7);
     await database.sql(`select howdah._howdah_make_partition_v1(7::smallint, span.since, span.until)
