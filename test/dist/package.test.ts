@@ -13,7 +13,7 @@ import {
 } from "../harness/unpacked-package.ts";
 
 /** Grows with the package, on purpose only: what everyone downloads who installs it. */
-const MAX_PACKED_BYTES = 1_700_000;
+const MAX_PACKED_BYTES = 1_800_000;
 
 /** What has to be installed beside the package for a subpath; all others do without. */
 const PEERS: Readonly<Record<string, string>> = {

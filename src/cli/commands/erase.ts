@@ -11,7 +11,7 @@ import type { Screen } from "../screen.ts";
 export const eraseCommand: CliCommand = {
   usage: "erase",
   summary: "erase the jobs of a key or of all keys that begin alike, with everything that was kept of them",
-  examples: ["howdah erase --key user:17", "howdah erase --key-prefix user:17: --yes"],
+  examples: ["howdah erase --key user:17 --yes", "howdah erase --key-prefix user:17: --yes"],
   options: [
     new Option("--key <key>", "the key of a job").conflicts("keyPrefix"),
     new Option("--key-prefix <prefix>", "what keys begin with"),
