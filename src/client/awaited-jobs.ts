@@ -32,7 +32,7 @@ export class AwaitedJobs implements DoneWatcher {
   #askedAt = Number.NEGATIVE_INFINITY;
   #polledAt = Number.NEGATIVE_INFINITY;
   #isAsking = false;
-  #hasFailed = false;
+  #failure: unknown;
   #isClosed = false;
 
   constructor(context: AwaitedJobsContext) {
@@ -43,6 +43,11 @@ export class AwaitedJobs implements DoneWatcher {
   /** How many jobs are awaited. */
   get size(): number {
     return this.#waiting.size;
+  }
+
+  /** Why the last question was not answered; `undefined` when it was. */
+  get failure(): unknown {
+    return this.#failure;
   }
 
   /** Resolves with what became of a job when that is known. Rejects when `signal` is aborted, with its reason, and when waiting is closed. */
@@ -157,11 +162,11 @@ export class AwaitedJobs implements DoneWatcher {
     this.#isAsking = true;
     try {
       for (const ended of await awaitJobs({ executor: driver, schema }, jobIds)) this.#settle(ended);
-      this.#hasFailed = false;
+      this.#failure = undefined;
     } catch (error) {
       if (isRefused(error) && !isTransient(error)) for (const jobId of jobIds) this.#fail(jobId, error);
-      else if (!this.#hasFailed) logger.debug("Asking for results failed; it goes on", { error: errorMessage(error) });
-      this.#hasFailed = true;
+      else if (this.#failure === undefined) logger.debug("Asking for results failed; it goes on", { error: errorMessage(error) });
+      this.#failure = error;
     }
     this.#isAsking = false;
     this.#plan();

@@ -4,6 +4,7 @@ import type { EndedJob } from "../postgres/queries/await-jobs.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Duration } from "../runtime/duration.ts";
 import { describeValue } from "../runtime/describe-value.ts";
+import { errorMessage } from "../runtime/error-message.ts";
 import { duration, object } from "../runtime/option-kinds.ts";
 import { readOptions } from "../runtime/options.ts";
 import type { AwaitedJobs } from "./awaited-jobs.ts";
@@ -45,7 +46,7 @@ export function createResults(awaited: AwaitedJobs, clock: Clock): JobResults {
       timeout: duration(),
       signal: object<AbortSignal>(["addEventListener", "removeEventListener"]),
     });
-    const waiting = new Waiting(jobId, { clock, timeoutMs, signal });
+    const waiting = new Waiting(jobId, { awaited, clock, timeoutMs, signal });
     try {
       return resultOf(await awaited.wait(jobId, waiting.signal));
     } finally {
@@ -60,10 +61,9 @@ class Waiting {
   readonly #controller = new AbortController();
   readonly #stops: (() => void)[] = [];
 
-  constructor(jobId: string, { clock, timeoutMs, signal }: WaitingParts) {
+  constructor(jobId: string, { awaited, clock, timeoutMs, signal }: WaitingParts) {
     if (timeoutMs !== undefined) {
-      const message = `Job ${jobId} has not ended within ${timeoutMs} ms.`;
-      const late = (): void => this.#controller.abort(new HowdahError("HOWDAH_RESULT_TIMEOUT", message));
+      const late = (): void => this.#controller.abort(lateError(jobId, { timeoutMs, failure: awaited.failure }));
       const timer = clock.setTimer(timeoutMs, late);
       this.#stops.push(() => timer.cancel());
     }
@@ -85,9 +85,20 @@ class Waiting {
 }
 
 interface WaitingParts {
+  readonly awaited: Pick<AwaitedJobs, "failure">;
   readonly clock: Clock;
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
+}
+
+function lateError(
+  jobId: string,
+  { timeoutMs, failure }: { readonly timeoutMs: number; readonly failure: unknown },
+): HowdahError {
+  if (failure === undefined)
+    return new HowdahError("HOWDAH_RESULT_TIMEOUT", `Job ${jobId} has not ended within ${timeoutMs} ms.`);
+  const message = `Whether job ${jobId} has ended within ${timeoutMs} ms is not known: ${errorMessage(failure)}`;
+  return new HowdahError("HOWDAH_RESULT_TIMEOUT", message, failure);
 }
 
 function idOf(job: unknown): string {
