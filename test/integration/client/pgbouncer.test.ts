@@ -252,7 +252,7 @@ describe.skipIf(program === undefined)("behind PgBouncer in transaction mode", (
 
   /** What a command has to say of jobs that are not there, and of many. */
   const NOT_OF_THE_POOLER =
-    /^(?:\d+ checks: .*|Left alone: .*|Not registered: .*|howdah: (?:HOWDAH_OPERATION_UNKNOWN: .*|.* Add --yes to do it\.))?\n?$/;
+    /^(?:\d+ checks: .*|Left alone: .*|Not registered: .*|howdah: (?:HOWDAH_(?:OPERATION|RESULT)_UNKNOWN: .*|.* Add --yes to do it\.))?\n?$/;
 
   it("every command of the command line works without an option", async () => {
     await using pooler = await start({ poolMode: "transaction", poolSize: 1 });
