@@ -20,7 +20,7 @@ describe.skipIf(chromium === undefined)("what can be done on the page", () => {
   /** Opens a view as ada, who may do everything. */
   async function open(path: string): Promise<Page> {
     // Of jobs that are changed, some are gone then.
-    const expected = [/status of 404 .*\/(jobs|history)\/\d+$/];
+    const expected = [/status of 404 .*\/(jobs|history)\/\d+(?:\/notes)?$/];
     const { page } = await browser.visit(served.url + path, { credentials: person("ada"), expected });
     await settled(page);
     return page;
