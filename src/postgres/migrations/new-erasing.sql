@@ -13,7 +13,7 @@ set local search_path = pg_catalog, pg_temp;
 --
 --   concurrently with adds with these keys   they wait for each other
 --   concurrently with a release              waits for it; a job that runs on is told to stop
---   whoever holds a job or key for long      after 300 ms it fails with 55P03, so that adds
+--   a transaction that holds a job for long  after 300 ms it fails with 55P03, so that adds
 --                                            of these keys do not wait behind it for longer
 --   no commit                                nothing has happened
 --   commit, answer lost                      said again, it finds nothing more, and the counts

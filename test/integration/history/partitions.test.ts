@@ -223,7 +223,7 @@ describe("concurrently with others", () => {
     expect(await count()).toBe(rows);
   });
 
-  it("a partition of the present that somebody has detached, and whose table is left, keeps no other one from being made", async () => {
+  it("a partition of the present that an operator has detached, and whose table is left, keeps no other one from being made", async () => {
     await keep(1);
     await tend();
     const [current] = await database.sql(`select name from howdah._howdah_history_partitions_v1(1::smallint)

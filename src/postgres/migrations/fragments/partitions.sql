@@ -77,7 +77,7 @@ for ahead in 0..4 loop
         next_ms := 0;
         return;
       end if;
-    -- A table of that name is a partition that somebody detached: what belongs there goes to the rest.
+    -- A table of that name is a partition that an operator has detached: what belongs there goes to the rest.
     exception when lock_not_available or insufficient_privilege or duplicate_table then
       null;
     end;
