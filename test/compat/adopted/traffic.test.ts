@@ -37,7 +37,10 @@ it(`is adopted while two processes of graphile-worker ${RELEASE} run and add, an
   });
   const running = worker.run();
   for (const [place, process] of theirs.entries()) {
-    await until(() => wordsOf(process, "added").length > Number(before[place]) + 100, { message: "adds after it" });
+    await until(() => wordsOf(process, "added").length > Number(before[place]) + 100, {
+      message: "adds after it",
+      deadlineMs: 30_000,
+    });
     process.say("rest");
     await process.line("rests");
   }
