@@ -6,6 +6,7 @@ import { PayloadTree } from "../../payload/payload-tree.tsx";
 import { usePage } from "../../page.ts";
 import { FinishedState } from "../history/finished-state.tsx";
 import { ErrorText } from "./error-text.tsx";
+import { IdentityFacts } from "./identity-facts.tsx";
 import { Notes } from "./notes.tsx";
 
 /** A job that has ended and is kept. */
@@ -59,26 +60,7 @@ function Facts({ job }: { readonly job: FinishedView }) {
           <FinishedState state={job.state} /> <Moment at={job.finishedAt} />
         </dd>
       </div>
-      <div>
-        <dt>Task</dt>
-        <dd>
-          <NameLink of="tasks" name={job.task} />
-        </dd>
-      </div>
-      <div>
-        <dt>Queue</dt>
-        <dd>{job.queueName === null ? "none" : <NameLink of="queues" name={job.queueName} />}</dd>
-      </div>
-      <div>
-        <dt>Attempt</dt>
-        <dd>
-          {job.attempts} of {job.maxAttempts}
-        </dd>
-      </div>
-      <div>
-        <dt>Key</dt>
-        <dd class="mono">{job.jobKey ?? "none"}</dd>
-      </div>
+      <IdentityFacts job={job} />
       <div>
         <dt>Added</dt>
         <dd>

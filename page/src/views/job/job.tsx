@@ -22,6 +22,7 @@ import { ActivityTable } from "../activity-table.tsx";
 import { JobState } from "../jobs/job-columns.tsx";
 import { ErrorText } from "./error-text.tsx";
 import { FinishedJob } from "./finished-job.tsx";
+import { IdentityFacts } from "./identity-facts.tsx";
 import { Notes } from "./notes.tsx";
 import { TimelineStrip } from "./timeline-strip.tsx";
 import { WhyBox } from "./why-box.tsx";
@@ -103,26 +104,7 @@ function Facts({ job }: { readonly job: JobView }) {
           <JobState job={job} />
         </dd>
       </div>
-      <div>
-        <dt>Task</dt>
-        <dd>
-          <NameLink of="tasks" name={job.task} />
-        </dd>
-      </div>
-      <div>
-        <dt>Queue</dt>
-        <dd>{job.queueName === null ? "none" : <NameLink of="queues" name={job.queueName} />}</dd>
-      </div>
-      <div>
-        <dt>Attempt</dt>
-        <dd>
-          {job.attempts} of {job.maxAttempts}
-        </dd>
-      </div>
-      <div>
-        <dt>Key</dt>
-        <dd class="mono">{job.jobKey ?? "none"}</dd>
-      </div>
+      <IdentityFacts job={job} />
       <div>
         <dt>Priority</dt>
         <dd>{job.priority}</dd>
