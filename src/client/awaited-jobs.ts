@@ -165,7 +165,8 @@ export class AwaitedJobs implements DoneWatcher {
       this.#failure = undefined;
     } catch (error) {
       if (isRefused(error) && !isTransient(error)) for (const jobId of jobIds) this.#fail(jobId, error);
-      else if (this.#failure === undefined) logger.debug("Asking for results failed; it goes on", { error: errorMessage(error) });
+      else if (this.#failure === undefined)
+        logger.debug("Asking for results failed; it goes on", { error: errorMessage(error) });
       this.#failure = error;
     }
     this.#isAsking = false;
