@@ -94,7 +94,7 @@ it.each([
     expect(runs()).toEqual(Array.from({ length: JOBS }, (_job, n) => (n % 10 === 3 ? 2 : 1)));
     expect([count(completed), count(failed) + count(unknown), count(refused)]).toEqual([JOBS, JOBS / 10, 0]);
     const failedOnce = [...failed, ...unknown].flatMap(({ events }) => events.map(({ job }) => job.payload));
-    expect(failedOnce.sort()).toEqual(Array.from({ length: JOBS / 10 }, (_job, n) => 10 * n + 3).sort());
+    expect(new Set(failedOnce)).toEqual(new Set(Array.from({ length: JOBS / 10 }, (_job, n) => 10 * n + 3)));
     expect(overlaps).toEqual([]);
     expect(await database.sql("select from howdah._private_job_queues where locked_at is not null")).toEqual([]);
     const lost = drivers.flatMap((driver) => Object.values(driver.lost));
