@@ -14,7 +14,7 @@ const ALL = TABLES.map((table) => `howdah.${table}`).join(", ");
 
 /** By one of the indexes that were made for it, or by the key. */
 const GOOD_SCAN =
-  /^Index (Only Scan using _howdah_due on _private_jobs|(Only )?Scan using (_howdah_(ready|queued) on _private_jobs|jobs_pkey1 on _private_jobs|job_queues_pkey1 on _private_job_queues|_howdah_lanes_pkey on _howdah_lanes|_howdah_buckets_pkey on _howdah_buckets|_howdah_pools_pkey on _howdah_pools))$/;
+  /^Index (Only Scan using _howdah_due on _private_jobs|(Only )?Scan using (_howdah_(ready|queued) on _private_jobs|jobs_pkey1 on _private_jobs|job_queues_pkey1 on _private_job_queues|_howdah_lanes_pkey on _howdah_lanes|_howdah_buckets_pkey on _howdah_buckets|_howdah_pools_(pkey|name_key) on _howdah_pools))$/;
 
 beforeAll(async () => {
   for (const table of TABLES) await database.sql(`alter table howdah.${table} set (autovacuum_enabled = false)`);

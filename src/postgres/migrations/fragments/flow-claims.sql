@@ -25,6 +25,7 @@ owner_widths smallint[];
 owner_wants integer[];
 lanes_held :"schema"._howdah_gate[];
 stripes_held :"schema"._howdah_gate[];
+have_buckets boolean;
 rooms integer[];
 unpooled_rooms integer[];
 picked_ids bigint[];
@@ -190,17 +191,19 @@ $$;
 
 -- Which pools have no lane to give, and which no token?
 create fragment pools_without_room() as $$
--- Of a hundred: more of them are asked when a head is of one.
-select
-  coalesce(array_agg(pool.id) filter (where not pool.has_lane), '{}'),
-  coalesce(array_agg(pool.id) filter (where pool.has_lane and not pool.has_token), '{}')
-into full_pools, dry_pools
-from (
-  select pools.id, :{free_lane(-pools.id, pools.width)} as has_lane,
-    :{has_token(-pools.id, pools.width)} as has_token
-  from :"schema"._howdah_pools as pools
-  order by pools.id limit 100
-) as pool;
+if exists (select from :"schema"._howdah_pools) then
+  -- Of a hundred: more of them are asked when a head is of one.
+  select
+    coalesce(array_agg(pool.id) filter (where not pool.has_lane), '{}'),
+    coalesce(array_agg(pool.id) filter (where pool.has_lane and not pool.has_token), '{}')
+  into full_pools, dry_pools
+  from (
+    select pools.id, :{free_lane(-pools.id, pools.width)} as has_lane,
+      :{has_token(-pools.id, pools.width)} as has_token
+    from :"schema"._howdah_pools as pools
+    order by pools.id limit 100
+  ) as pool;
+end if;
 $$;
 
 -- Which heads come first, when some are of queues with rules?
@@ -217,8 +220,10 @@ if cardinality(pool_ids) > 0 then
     except select head.queue_id from unnest(ruled_heads) as head
   );
 end if;
-passed := passed || array(select (loser).queue_id from unnest(ruled_heads[ruled + 1:]) as loser);
-ruled_heads := ruled_heads[1:ruled];
+if cardinality(ruled_heads) > ruled then
+  passed := passed || array(select (loser).queue_id from unnest(ruled_heads[ruled + 1:]) as loser);
+  ruled_heads := ruled_heads[1:ruled];
+end if;
 heads := array(
   :{heads_in_their_places()}
 );
@@ -339,18 +344,22 @@ $$;
 -- How many jobs may each winner take at most, by its share of what is left?
 create fragment quotas_of_winners() as $$
 extra := case when resting is null then greatest(0, least(remaining, ruled - cardinality(winners))) else 0 end;
-quotas := array(
-  select least(
-    1 + floor(extra * winner.share / sum(winner.share) over ()),
-    case when winner.width > 0 then winner.width else quantity end
-  )::integer
-  from (
-    select coalesce(one.share, 1)::bigint as share, one.width, one.place
-    from unnest(winners) with ordinality
-      as one(queue_id, priority, run_at, id, width, pool_id, share, opens_at, place)
-  ) as winner
-  order by winner.place
-);
+if extra = 0 then
+  quotas := array_fill(1, array[cardinality(winners)]);
+else
+  quotas := array(
+    select least(
+      1 + floor(extra * winner.share / sum(winner.share) over ()),
+      case when winner.width > 0 then winner.width else quantity end
+    )::integer
+    from (
+      select coalesce(one.share, 1)::bigint as share, one.width, one.place
+      from unnest(winners) with ordinality
+        as one(queue_id, priority, run_at, id, width, pool_id, share, opens_at, place)
+    ) as winner
+    order by winner.place
+  );
+end if;
 $$;
 
 -- Which gate rows are locked for the winners and their pools? These statements do
@@ -377,9 +386,16 @@ lanes_held := array(
   from unnest(owner_ids, owner_widths, owner_wants) as owner(id, width, want)
 );
 -- After the lanes, so that it sees the buckets of a rate that came before they were locked.
-stripes_held := array(
-  :{lock_stripes()}
+have_buckets := exists (
+  select from :"schema"._howdah_buckets as buckets where buckets.owner_id = any (owner_ids)
 );
+if have_buckets then
+  stripes_held := array(
+    :{lock_stripes()}
+  );
+else
+  stripes_held := '{}';
+end if;
 $$;
 
 -- Of which owners does this claim need gate rows, and how many? The winners, then their pools.
@@ -450,6 +466,7 @@ case
     winner.quota,
     :{lanes_within(winner.place, queues._howdah_width)},
     case
+      when not have_buckets then null
       when (stripes_held[winner.place::integer]).numbers is null and exists (
         select from :"schema"._howdah_buckets as buckets where buckets.owner_id = queues.id
       ) then 0
@@ -461,7 +478,13 @@ $$;
 
 -- How many of the lanes that are locked for the owner does its width still allow? They are the first ones.
 create fragment lanes_within(place, width) as $$
-(select count(*)::integer from unnest((lanes_held[(:{place})::integer]).numbers) as lane where lane <= :{width})
+case
+  -- Nearly always: they were locked up to the width that was seen before.
+  when :{width} >= owner_widths[(:{place})::integer] then cardinality((lanes_held[(:{place})::integer]).numbers)
+  else (
+    select count(*)::integer from unnest((lanes_held[(:{place})::integer]).numbers) as lane where lane <= :{width}
+  )
+end
 $$;
 
 -- How many tokens are in what is locked for the owner? Null: nothing is.
@@ -626,7 +649,7 @@ else
 end if;
 if cardinality(picked_ids) > 0 then
   :{take_picked()}
-  if exists (select from unnest(stripes_held) as gate where gate.token_us[1] is not null) then
+  if have_buckets and exists (select from unnest(stripes_held) as gate where gate.token_us[1] is not null) then
     :{spend_tokens()}
     :{waits_after_spending()}
   end if;
@@ -652,15 +675,15 @@ into lost, passed, crowded
 from (
   select one.queue_id,
     -- One for which its pool had no room is not lost: it has to wait.
-    picked.count = 0 and not (one.wish > 0 and one.room = 0) as is_lost,
+    picked.count is null and not (one.wish > 0 and one.room = 0) as is_lost,
     picked.count >= one.quota and (one.width = 0 or picked.starts < one.width) as has_more,
     one.wish > 0 and one.room = 0 as is_crowded
   from unnest(winners, quotas, rooms, coalesce(unpooled_rooms, rooms)) with ordinality
     as one(queue_id, priority, run_at, id, width, pool_id, share, opens_at, quota, room, wish, nth)
-  cross join lateral (
-    select count(*) as count, coalesce(max(pick.start), 0) as starts
-    from unnest(picked_places, picked_starts) as pick(place, start) where pick.place = one.nth
-  ) as picked
+  left join (
+    select pick.place, count(*) as count, max(pick.start) as starts
+    from unnest(picked_places, picked_starts) as pick(place, start) group by pick.place
+  ) as picked on picked.place = one.nth
 ) as winner;
 $$;
 
