@@ -68,7 +68,7 @@ const STEPS = [
   {
     name: "bench",
     command:
-      "node bench/run.mjs --quick && node bench/pairs.mjs --quick && node bench/statements.mjs --quick && node bench/limits.mjs --quick && node bench/metrics.mjs --quick && node bench/keep.mjs --quick && node bench/history.mjs --quick",
+      "node bench/run.mjs --quick && node bench/pairs.mjs --quick && node bench/laps.mjs --quick && node bench/statements.mjs --quick && node bench/limits.mjs --quick && node bench/metrics.mjs --quick && node bench/keep.mjs --quick && node bench/history.mjs --quick",
     needs: "build",
     why: "the benchmarks still run",
   },
