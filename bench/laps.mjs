@@ -4,7 +4,7 @@
  * at the time, and both processes are warm, so that small differences show which pairs of whole drains hide.
  *
  *   git worktree add ../before HEAD~10 && (cd ../before && npm ci && npm run build)
- *   node bench/laps.mjs --base ../before                 8 rounds of 20 laps of each, some six minutes
+ *   node bench/laps.mjs --base ../before                 16 rounds of 12 laps of each, some five minutes
  *   node bench/laps.mjs --base ../before --rounds N
  *   node bench/laps.mjs --base .                         this tree beside itself: how exact the measurement is
  *   node bench/laps.mjs --quick                          the same for a moment, to see that it runs
@@ -22,7 +22,7 @@ const WORKER = new URL("measure/lap-worker.mjs", import.meta.url);
 const { values: flags } = parseArgs({
   options: {
     base: { type: "string" },
-    rounds: { type: "string", default: "8" },
+    rounds: { type: "string", default: "16" },
     quick: { type: "boolean", default: false },
   },
 });
@@ -30,7 +30,7 @@ if (flags.base === undefined && !flags.quick) {
   console.error("Option '--base FOLDER' is required: a checkout to compare with, built");
   process.exit(2);
 }
-const { size, laps } = flags.quick ? { size: 1_000, laps: 6 } : { size: 25_000, laps: 20 };
+const { size, laps } = flags.quick ? { size: 1_000, laps: 6 } : { size: 25_000, laps: 12 };
 const rounds = flags.quick ? 1 : Number(flags.rounds);
 
 const postgres = await openPostgres();
@@ -45,12 +45,12 @@ try {
 async function measureRound(round) {
   const trees = [];
   try {
-    trees.push(await openTree(HERE, true));
-    trees.push(await openTree(resolve(flags.base ?? HERE), false));
+    // The database that was filled last is the one that the server's memory has more of.
+    for (const isChanged of round % 2 === 0 ? [true, false] : [false, true]) trees.push(await openTree(isChanged));
     const measured = [];
     for (let lap = 0; lap < laps; lap += 1) {
       // So that neither is always the first of two.
-      const order = (lap + round) % 2 === 0 ? trees : trees.toReversed();
+      const order = lap % 2 === 0 ? trees : trees.toReversed();
       for (const tree of order) measured.push(await runLap(tree));
     }
     for (const { child } of trees) child.send("stop");
@@ -66,7 +66,8 @@ async function measureRound(round) {
 }
 
 /** A database with the schema of a tree and a backlog, and a process with a worker of that tree. */
-async function openTree(tree, isChanged) {
+async function openTree(isChanged) {
+  const tree = isChanged ? HERE : resolve(flags.base ?? HERE);
   const moduleOf = (path) => pathToFileURL(resolve(tree, "bench", path)).href;
   const database = await postgres.createDatabase();
   try {
