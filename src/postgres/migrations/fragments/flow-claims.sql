@@ -13,6 +13,8 @@ full_pools integer[] := '{}';
 dry_pools integer[] := '{}';
 passed integer[] := '{}';
 crowded integer[] := '{}';
+roomy integer[];
+kept_out integer[];
 ruled_heads :"schema"._howdah_queue_head[];
 seen_heads :"schema"._howdah_queue_head[];
 winners :"schema"._howdah_queue_head[] := '{}';
@@ -160,7 +162,7 @@ if has_rules is null then
   end if;
 end if;
 if not has_rules then
-  heads := heads || coalesce(:{heads_with_rules()}, '{}');
+  heads := heads || coalesce(:{heads_with_rules(candidates)}, '{}');
 else
   if ruled = 0 then
     passed := passed || array(
@@ -168,23 +170,34 @@ else
       where queues.id = any (candidates) and :{has_rules(queues, claimed_at)}
     );
   end if;
-  looked_at := :{heads_with_rules()};
+  roomy := candidates;
+  if cardinality(full_pools) > 0 then
+    :{leave_out_crowded()}
+  end if;
+  looked_at := :{heads_with_rules(roomy)};
   heads := heads || array(select head from unnest(looked_at) as head where head.opens_at is null);
   waiting_heads := waiting_heads || array(select head from unnest(looked_at) as head where head.opens_at is not null);
 end if;
-if cardinality(full_pools) > 0 and cardinality(crowded) < 100 then
-  crowded := crowded || array(
-    select queues.id from :"schema"._private_job_queues as queues
-    where queues.id = any (candidates) and queues._howdah_pool_id = any (full_pools)
-    limit 100
-  );
+$$;
+
+-- Which candidates are of pools that have no lane to give?
+create fragment leave_out_crowded() as $$
+kept_out := array(
+  select queues.id from :"schema"._private_job_queues as queues
+  where queues.id = any (candidates) and queues._howdah_pool_id = any (full_pools)
+);
+if cardinality(kept_out) > 0 then
+  roomy := array(select one.id from unnest(candidates) as one(id) where one.id <> all (kept_out));
+  if cardinality(crowded) < 100 then
+    crowded := crowded || kept_out;
+  end if;
 end if;
 $$;
 
--- What are the heads of the candidates, also of those that have to wait for a moment?
-create fragment heads_with_rules() as $$
+-- What are the heads of these queues, also of those that have to wait for a moment?
+create fragment heads_with_rules(queue_ids) as $$
 :"schema"._howdah_look_v2(
-  candidates, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids,
+  :{queue_ids}, tasks, forbidden, skip, queue_floors, queue_levels, queue_ats, queue_floor_ids,
   resting, has_rules and ruled > 0, full_pools, dry_pools
 )
 $$;
