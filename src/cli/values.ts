@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import { HowdahError } from "../errors.ts";
+import { parseDuration } from "../runtime/duration.ts";
 
 /** How many rows a list has at most. */
 export const MOST_LISTED = 1000;
@@ -28,6 +29,16 @@ function parseWhole(text: string, { min, max }: { readonly min: number; readonly
   const number = Number(text);
   if (/^-?\d+$/.test(text) && number >= min && number <= max) return number;
   throw new InvalidArgumentError(`It has to be a whole number from ${min} to ${max}.`);
+}
+
+/** Checks a duration as commander wants it, for what is only sent once the database has answered. */
+export function checkDuration(text: string): string {
+  try {
+    parseDuration(text, "it");
+    return text;
+  } catch {
+    throw new InvalidArgumentError("It has to be a duration, such as 90s, 5m or 2h.");
+  }
 }
 
 /** Checks JSON as commander wants it. */

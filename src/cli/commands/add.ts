@@ -9,7 +9,7 @@ import { errorMessage } from "../../runtime/error-message.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
-import { parseJson, parseMaxAttempts, parsePriority } from "../values.ts";
+import { checkDuration, parseJson, parseMaxAttempts, parsePriority } from "../values.ts";
 
 /** `howdah add <task>`: adds one job. */
 export const addCommand: CliCommand = {
@@ -26,7 +26,9 @@ export const addCommand: CliCommand = {
     new Option("--payload-file <file>", "the file with its payload, - for stdin").conflicts("payload"),
     new Option("--queue <name>", "run it after the jobs of this queue"),
     new Option("--run-at <time>", "not before this time, in ISO 8601 with its offset").conflicts("runIn"),
-    new Option("--run-in <duration>", "not before this time has passed, such as 90s, 5m or 2h"),
+    new Option("--run-in <duration>", "not before this time has passed, such as 90s, 5m or 2h").argParser(
+      checkDuration,
+    ),
     new Option("--priority <number>", "lower runs first (default: 0)").argParser(parsePriority),
     new Option("--max-attempts <number>", "how often it may be started (default: 25)").argParser(parseMaxAttempts),
     new Option("--key <key>", "replace the waiting job with this key"),
@@ -38,14 +40,16 @@ export const addCommand: CliCommand = {
     new Option("--unique [while]", "add it once while one like it is there: has not ended, or has not begun")
       .choices(["unfinished", "waiting"])
       .conflicts("keyMode"),
-    new Option("--for <duration>", "with --unique: for so long at least, also when that one has ended"),
+    new Option("--for <duration>", "with --unique: for so long at least, also when that one has ended").argParser(
+      checkDuration,
+    ),
     new Option("--otherwise <policy>", "with --unique: what becomes of it then (default: keep the one there)").choices([
       "keep",
       "replace",
       "reject",
     ]),
     new Option("--flags <names...>", "for workers that refuse jobs with some flags"),
-    new Option("--timeout <duration>", "how long one attempt may take"),
+    new Option("--timeout <duration>", "how long one attempt may take").argParser(checkDuration),
   ],
   async run({ screen, globals, arguments: [task = ""], options }) {
     const { payload, payloadFile, ...rest } = options as AddOptions;

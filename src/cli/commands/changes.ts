@@ -2,7 +2,7 @@ import { Option } from "commander";
 import type { BulkFilter } from "../../client/bulk.ts";
 import type { CancelFilter } from "../../client/control.ts";
 import { changedJobs, changingCommand } from "../change-jobs.ts";
-import { parseMaxAttempts } from "../values.ts";
+import { checkDuration, parseMaxAttempts } from "../values.ts";
 
 /** `howdah cancel`: deletes waiting jobs, aborts running ones. */
 export const cancelCommand = changingCommand({
@@ -42,7 +42,9 @@ export const retryCommand = changingCommand({
   states: ["failed"],
   options: [
     new Option("--all", "all that failed for good").implies({ state: "failed" }),
-    new Option("--spread <duration>", "each at a random time within it, such as 90s, 10m or 2h"),
+    new Option("--spread <duration>", "each at a random time within it, such as 90s, 10m or 2h").argParser(
+      checkDuration,
+    ),
     new Option("--attempts <number>", "how many attempts they get (default: as many as they had)").argParser(
       parseMaxAttempts,
     ),

@@ -5,6 +5,7 @@ import { parseDuration } from "../../runtime/duration.ts";
 import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { Verdict } from "../verdict.ts";
+import { checkDuration } from "../values.ts";
 
 /** `howdah health`: whether the database answers and a worker sends heartbeats, as an exit code. */
 export const healthCommand: CliCommand = {
@@ -13,7 +14,9 @@ export const healthCommand: CliCommand = {
   examples: ["howdah health", "howdah health --here --max-age 15s", "howdah health --json | jq .alive"],
   options: [
     new Option("--here", "ask only about workers of this host"),
-    new Option("--max-age <duration>", "how long ago a worker may have sent its last heartbeat").default("20s"),
+    new Option("--max-age <duration>", "how long ago a worker may have sent its last heartbeat")
+      .argParser(checkDuration)
+      .default("20s"),
   ],
   async run({ screen, globals, options }) {
     const maxAgeMs = parseDuration(options["maxAge"], "--max-age");

@@ -4,7 +4,7 @@ import type { RescheduleOptions } from "../../client/manage.ts";
 import { HowdahError } from "../../errors.ts";
 import type { Duration } from "../../runtime/duration.ts";
 import { changedJobs, changingCommand } from "../change-jobs.ts";
-import { parseAttempts, parseMaxAttempts, parsePriority } from "../values.ts";
+import { checkDuration, parseAttempts, parseMaxAttempts, parsePriority } from "../values.ts";
 
 /** `howdah reschedule`: changes when, in which order and how often jobs run. */
 export const rescheduleCommand = changingCommand({
@@ -20,7 +20,9 @@ export const rescheduleCommand = changingCommand({
   options: [
     new Option("--now", "run them at once").conflicts(["runAt", "runIn"]),
     new Option("--run-at <time>", "not before this time, in ISO 8601 with its offset").conflicts("runIn"),
-    new Option("--run-in <duration>", "not before this time has passed, such as 90s, 5m or 2h"),
+    new Option("--run-in <duration>", "not before this time has passed, such as 90s, 5m or 2h").argParser(
+      checkDuration,
+    ),
     new Option("--set-priority <number>", "their new priority").argParser(parsePriority),
     new Option("--attempts <number>", "how often they count as started").argParser(parseAttempts),
     new Option("--max-attempts <number>", "how often they may be started").argParser(parseMaxAttempts),

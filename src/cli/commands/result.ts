@@ -4,14 +4,18 @@ import type { CliCommand } from "../command.ts";
 import { withClient } from "../connect.ts";
 import { printableLines } from "../printable.ts";
 import type { Screen } from "../screen.ts";
-import { readJobId } from "../values.ts";
+import { checkDuration, readJobId } from "../values.ts";
 
 /** `howdah result <id>`: waits for the end of a job, and prints what its handler has returned. */
 export const resultCommand: CliCommand = {
   usage: "result <id>",
   summary: "wait for the end of one job and print what its handler returned",
   examples: ["howdah result 42 --timeout 1m", "howdah result 42 --json | jq .result"],
-  options: [new Option("--timeout <duration>", "fails after this time, such as 30s; default: waits for ever")],
+  options: [
+    new Option("--timeout <duration>", "fails after this time, such as 30s; default: waits for ever").argParser(
+      checkDuration,
+    ),
+  ],
   async run({ screen, globals, arguments: [given = ""], options }) {
     const id = readJobId(given);
     const timeout = options["timeout"] as Duration | undefined;

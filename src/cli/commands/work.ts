@@ -10,6 +10,7 @@ import type { Call, CliCommand, GlobalOptions } from "../command.ts";
 import { connectionOptions } from "../connect.ts";
 import { printable } from "../printable.ts";
 import { loadTasks, type LoadedTasks } from "../work/load-tasks.ts";
+import { checkDuration } from "../values.ts";
 
 /** `howdah work [source]`: runs jobs. */
 export const workCommand: CliCommand = {
@@ -24,15 +25,23 @@ export const workCommand: CliCommand = {
     new Option("--concurrency <number>", "how many jobs run at once (default: the number of cores)").argParser(
       parseCount,
     ),
-    new Option("--poll-interval <duration>", "how often to look for jobs without a notification (default: 1s)"),
-    new Option("--priority-aging <duration>", "after so long, one place in eight is for jobs that wait behind others"),
+    new Option(
+      "--poll-interval <duration>",
+      "how often to look for jobs without a notification (default: 1s)",
+    ).argParser(checkDuration),
+    new Option(
+      "--priority-aging <duration>",
+      "after so long, one place in eight is for jobs that wait behind others",
+    ).argParser(checkDuration),
     new Option("--local-queue", "claim jobs in batches, for many small ones"),
     new Option("--crontab <file>", "jobs that recur, one a line"),
     new Option("--forbidden-flags <names...>", "leave jobs alone that have one of these flags"),
-    new Option("--timeout <duration>", "how long an attempt of an executable file may take").default("4h"),
+    new Option("--timeout <duration>", "how long an attempt of an executable file may take")
+      .argParser(checkDuration)
+      .default("4h"),
     new Option("--no-migrate", "do not bring the schema up to date"),
     new Option("--once", "run what is due, and end"),
-    new Option("--deadline <duration>", "with --once: start no job after this time"),
+    new Option("--deadline <duration>", "with --once: start no job after this time").argParser(checkDuration),
     new Option("--max-jobs <number>", "with --once: how many to run at most").argParser(parseCount),
   ],
   async run(call) {

@@ -10,6 +10,7 @@ import { withClient } from "../connect.ts";
 import { printable } from "../printable.ts";
 import type { Screen } from "../screen.ts";
 import { type Column, printTable } from "../table.ts";
+import { checkDuration } from "../values.ts";
 
 /** `howdah workers`: the registered workers, and those that are dead. */
 export const workersCommand: CliCommand = {
@@ -18,7 +19,10 @@ export const workersCommand: CliCommand = {
   examples: ["howdah workers", "howdah workers --sweep --dry-run", "howdah workers --sweep --threshold 10m"],
   options: [
     new Option("--sweep", "recover the jobs of workers that have sent no heartbeat for the threshold"),
-    new Option("--threshold <duration>", "treat workers as stale after this long without a heartbeat (default: 5m)"),
+    new Option(
+      "--threshold <duration>",
+      "treat workers as stale after this long without a heartbeat (default: 5m)",
+    ).argParser(checkDuration),
     new Option("--dry-run", "with --sweep: change nothing and print the effect"),
   ],
   async run({ screen, globals, options }) {

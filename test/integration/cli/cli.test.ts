@@ -253,7 +253,8 @@ describe("what was typed wrongly", () => {
     [["schedules", "triger", "x"], 'Unknown action "triger", did you mean `trigger`?'],
     [["list", "--nonsense"], "Unknown option '--nonsense'. See howdah list --help."],
     [["tasks", "pause", "t", "--until", "soon"], "Option --until must be a valid Date or a time"],
-    [["workers", "--threshold", "soon"], "Option --threshold must be a duration"],
+    [["workers", "--threshold", "soon"], "Option '--threshold <duration>' argument 'soon' is invalid. It has to be a"],
+    [["retry", "--all", "--spread", "soon"], "Option '--spread <duration>' argument 'soon' is invalid. It has to be a"],
     [["requeue", "5"], "There is no command 'requeue'; failed jobs run again with `howdah retry`."],
     [["sweep"], "There is no command 'sweep'; the jobs of silent workers are recovered with `howdah workers --sweep`."],
     [
