@@ -44,7 +44,8 @@ export const limits = {
       load: { queues: keys },
       handler: "spanned",
       processes: 2,
-      prepare: side.peer === "howdah" && rules && ((database) => setRules(run, database, { pattern, rules, pool })),
+      ...(side.peer === "howdah" &&
+        rules && { prepare: (database) => setRules(run, database, { pattern, rules, pool }) }),
     });
     const most = mostAtOnce(spans);
     const inAll = pool ? mostAtOnce(spans.map((span) => ({ ...span, q: "all" }))) : 0;

@@ -43,7 +43,7 @@ export const rates = {
       load: { queues: keys },
       handler: "spanned",
       processes: run.quick ? Math.min(processes, 2) : processes,
-      prepare: side.peer === "howdah" && ((database) => setRules(run, database, { rules })),
+      ...(side.peer === "howdah" && { prepare: (database) => setRules(run, database, { rules }) }),
     });
     return { ...cell, over: rate && spans.length > 0 ? mostOverRate(spans, rate) : undefined };
   },
