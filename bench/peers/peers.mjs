@@ -68,6 +68,12 @@ const PEERS = {
     left: "select count(*)::integer from pgboss.job where state < 'completed'",
   },
   bullmq: { label: "bullmq on PostgreSQL", adapter: "bullmq.mjs", package: "bullmq" },
+  dbos: {
+    label: "DBOS",
+    adapter: "dbos.mjs",
+    package: "@dbos-inc/dbos-sdk",
+    left: "select count(*)::integer from dbos.workflow_status where status in ('ENQUEUED', 'PENDING')",
+  },
 };
 
 /** The calls that a side in another language answers itself; for others its adapter is used. */

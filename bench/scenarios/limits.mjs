@@ -29,6 +29,8 @@ export const limits = {
     ...Object.keys(KEYS).map((variant) => ({ peer: "howdah", settings: "many", variant })),
     { peer: "pg-boss", settings: "groups of 5", variant: "1,000 keys, 5 each" },
     { peer: "pg-boss", settings: "groups of 50", variant: "20 keys, 50 each" },
+    { peer: "dbos", settings: "keys of 5", variant: "1,000 keys, 5 each" },
+    { peer: "dbos", settings: "keys of 50", variant: "20 keys, 50 each" },
   ],
   targets: [
     { of: "howdah, 1,000 keys, 5 each", against: "howdah, 1,000 keys, serial", least: 0.62 },

@@ -30,6 +30,8 @@ export const rates = {
     ...Object.keys(KEYS).map((variant) => ({ peer: "howdah", settings: "many", variant })),
     { peer: "bullmq", settings: "1,000 a second", variant: "1 key, 1,000 a second, 1 process" },
     { peer: "bullmq", settings: "1,000 a second", variant: "1 key, 1,000 a second, 8 processes" },
+    { peer: "dbos", settings: "1,000 a second", variant: "1 key, 1,000 a second, 1 process" },
+    { peer: "dbos", settings: "1,000 a second", variant: "1 key, 1,000 a second, 8 processes" },
   ],
   targets: [
     { of: "howdah, 10,000 keys, 100 a second each", against: "howdah, 10,000 keys, no rate", least: 0.7 },
