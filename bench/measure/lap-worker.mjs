@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 const AFTER_MS = 50;
 
 /**
- * Runs in a child: one worker of the tree that `module`, its bench/peers/howdah.mjs, is of. Each message lets it run `size` jobs; then its
- * handlers wait, and what the process used of the processor is told.
+ * Runs in a child: one worker of a tree, whose bench/peers/howdah.mjs `module` is. Each message lets it run `size`
+ * jobs; then its handlers wait, and the processor time that the process used is sent back.
  */
 export async function work({ module, settings, connectionString, size }, channel) {
   const { open } = await import(module);

@@ -36,6 +36,7 @@ export async function open(connectionString, { package: name }, { connections = 
     async startWorker(settings, run) {
       const { options } = SETTINGS[settings];
       await boss.work("noop", options, async (jobs) => {
+        // With groups the scenarios count what runs at once, which is for the handler to decide.
         if (options.groupConcurrency !== undefined) return void (await Promise.all(jobs.map(({ data }) => run(data))));
         for (const { data } of jobs) await run(data);
       });

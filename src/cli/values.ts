@@ -31,7 +31,7 @@ function parseWhole(text: string, { min, max }: { readonly min: number; readonly
   throw new InvalidArgumentError(`It has to be a whole number from ${min} to ${max}.`);
 }
 
-/** Checks a duration as commander wants it, for what is only sent once the database has answered. */
+/** Checks a duration as commander wants it, so that no database is asked before a typo is told. */
 export function checkDuration(text: string): string {
   try {
     parseDuration(text, "it");
