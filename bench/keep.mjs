@@ -6,14 +6,12 @@
  *   node bench/keep.mjs --drains N
  *   node bench/keep.mjs --quick         one short drain of each, to see that it runs
  */
-import { parseArgs } from "node:util";
 import { defineTask } from "../dist/index.js";
+import { readFlags } from "./measure/flags.mjs";
 import { openPostgres } from "./measure/postgres.mjs";
 import { measureStretches, pairsOf, printPairs } from "./measure/stretches.mjs";
 
-const { values: flags } = parseArgs({
-  options: { drains: { type: "string", default: "8" }, quick: { type: "boolean", default: false } },
-});
+const flags = readFlags({ drains: { type: "string", default: "8" }, quick: { type: "boolean", default: false } });
 const shape = flags.quick ? { size: 1_000, count: 6 } : { size: 25_000, count: 16 };
 
 const KINDS = {

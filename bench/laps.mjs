@@ -9,27 +9,30 @@
  *   node bench/laps.mjs --base .                         this tree beside itself: how exact the measurement is
  *   node bench/laps.mjs --quick                          the same for a moment, to see that it runs
  */
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
 import { callInChild, startChild } from "./measure/child.mjs";
+import { readFlags } from "./measure/flags.mjs";
 import { openPostgres } from "./measure/postgres.mjs";
 import { pairsOf, printPairs } from "./measure/stretches.mjs";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 const WORKER = new URL("measure/lap-worker.mjs", import.meta.url);
 
-const { values: flags } = parseArgs({
-  options: {
+const flags = readFlags(
+  {
     base: { type: "string" },
     rounds: { type: "string", default: "16" },
     quick: { type: "boolean", default: false },
   },
-});
-if (flags.base === undefined && !flags.quick) {
-  console.error("Option '--base FOLDER' is required: a checkout to compare with, built");
-  process.exit(2);
-}
+  ({ base, quick }) => {
+    if (base === undefined && !quick) throw new Error("Option '--base FOLDER' is required: a built checkout");
+    if (base !== undefined && !existsSync(resolve(base, "dist/index.js"))) {
+      throw new Error(`There is no built checkout in ${base}: dist/index.js is missing`);
+    }
+  },
+);
 const { size, laps } = flags.quick ? { size: 1_000, laps: 6 } : { size: 25_000, laps: 12 };
 const rounds = flags.quick ? 1 : Number(flags.rounds);
 

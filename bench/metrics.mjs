@@ -6,15 +6,13 @@
  *   node bench/metrics.mjs --drains N
  *   node bench/metrics.mjs --quick         one short drain, to see that it runs
  */
-import { parseArgs } from "node:util";
 import { defineTask } from "../dist/index.js";
 import { prometheus } from "../dist/observe/prometheus.js";
+import { readFlags } from "./measure/flags.mjs";
 import { openPostgres } from "./measure/postgres.mjs";
 import { measureStretches, pairsOf, printPairs } from "./measure/stretches.mjs";
 
-const { values: flags } = parseArgs({
-  options: { drains: { type: "string", default: "20" }, quick: { type: "boolean", default: false } },
-});
+const flags = readFlags({ drains: { type: "string", default: "20" }, quick: { type: "boolean", default: false } });
 const shape = flags.quick ? { size: 1_000, count: 6 } : { size: 25_000, count: 16 };
 
 const postgres = await openPostgres();

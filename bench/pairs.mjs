@@ -17,7 +17,7 @@
  */
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { readFlags } from "./measure/flags.mjs";
 import { openPostgres } from "./measure/postgres.mjs";
 import { median, medianInterval } from "./measure/statistics.mjs";
 import { SETTINGS } from "./peers/howdah.mjs";
@@ -34,28 +34,16 @@ const OPTIONS = /** @type {const} */ ({
   scale: { type: "string", default: "1" },
   quick: { type: "boolean", default: false },
 });
-const flags = readFlags();
-
-/** Ends the process, with the reason, for arguments that mean nothing. */
-function readFlags() {
-  try {
-    const { values } = parseArgs({ options: OPTIONS });
-    const { base, quick, settings } = values;
-    if (base === undefined && settings === undefined && !quick) {
-      throw new Error("Option '--base FOLDER' or '--settings FROM=TO' is required");
-    }
-    for (const name of settings?.split("=", 2) ?? []) {
-      if (!(name in SETTINGS)) {
-        throw new Error(`Howdah has no settings '${name}'; there are: ${Object.keys(SETTINGS).join(", ")}`);
-      }
-    }
-    return values;
-  } catch (error) {
-    const known = Object.keys(OPTIONS).map((name) => `--${name}`);
-    console.error(`${error.message}\nOptions: ${known.join(", ")}`);
-    process.exit(2);
+const flags = readFlags(OPTIONS, ({ base, quick, settings }) => {
+  if (base === undefined && settings === undefined && !quick) {
+    throw new Error("Option '--base FOLDER' or '--settings FROM=TO' is required");
   }
-}
+  for (const name of settings?.split("=", 2) ?? []) {
+    if (!(name in SETTINGS)) {
+      throw new Error(`Howdah has no settings '${name}'; there are: ${Object.keys(SETTINGS).join(", ")}`);
+    }
+  }
+});
 
 const names = flags.only.split(",");
 const pairs = flags.quick ? 2 : Number(flags.pairs);

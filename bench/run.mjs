@@ -14,8 +14,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { describeMachine, loadAverage } from "./measure/machine.mjs";
+import { readFlags } from "./measure/flags.mjs";
 import { openPostgres, SERVER_SETTINGS } from "./measure/postgres.mjs";
 import { labelOf, languageOf, PEER_NAMES, reasonToSkip, settingsOf, versionOf } from "./peers/peers.mjs";
 import { buildProgram, LANGUAGE_NAMES } from "./peers/programs.mjs";
@@ -50,23 +50,12 @@ const OPTIONS = /** @type {const} */ ({
   repeats: { type: "string", default: "3" },
   out: { type: "string", default: RESULTS },
 });
-const flags = readFlags();
+const flags = readFlags(OPTIONS);
 
 if (flags.list) {
   for (const { name, title, what } of SCENARIOS) console.log(`${name.padEnd(18)}${title}\n${" ".repeat(18)}${what}`);
 } else {
   await main();
-}
-
-/** Ends the process, with a word about it, for arguments that mean nothing. */
-function readFlags() {
-  try {
-    return parseArgs({ options: OPTIONS }).values;
-  } catch (error) {
-    const known = Object.keys(OPTIONS).map((name) => `--${name}`);
-    console.error(`${error.message}\nOptions: ${known.join(", ")}`);
-    process.exit(2);
-  }
 }
 
 async function main() {
